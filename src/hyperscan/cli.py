@@ -1,0 +1,414 @@
+"""The command line: parse, call one public function, give an exit code. No science.
+
+Standard output holds the result, standard error the log and the progress.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import hyperscan
+from hyperscan.errors import HyperscanError, OutputWriteError, did_you_mean
+
+logger = logging.getLogger("hyperscan")
+
+#: What the exit codes mean; the first line of every help page names them.
+EXIT_CODES = """exit codes: 0 ok; 1 bug; 2 usage or configuration; 3 finished, some sessions were skipped;
+4 nothing analysable; 5 output locked; 6 disk or permission; 130 or 143 interrupted"""
+
+OK, BUG, SOME_SKIPPED = 0, 1, 3
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that suggests what a misspelt option or command may have been."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.partition("unrecognized arguments: ")[2].split()
+        hint = did_you_mean(unknown[0].split("=")[0], self._option_string_actions) if unknown else ""
+        if "invalid choice: " in message:
+            word = message.partition("invalid choice: ")[2].partition(" ")[0].strip("'\"")
+            hint = did_you_mean(word, _COMMANDS)
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {message}.{hint}\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; an unknown option of a subcommand is told by that subcommand's parser."""
+        found, extra = self.parse_known_args(args, namespace)
+        if extra:
+            getattr(found, "parser", self).error(f"unrecognized arguments: {' '.join(extra)}")
+        return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the ``hyperscan`` command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None = those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    return _call(_parser(), argv)
+
+
+def bids_main(argv: Sequence[str] | None = None) -> int:
+    """Run the ``hyperscan-bids`` command: the same job behind the usual door of a BIDS App.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None = those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    return _call(_bids_parser(), argv)
+
+
+def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    arguments = parser.parse_args(argv)
+    _start_log(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        return int(arguments.action(arguments))
+    except HyperscanError as error:
+        _say(f"hyperscan: {error}")
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except (PermissionError, OSError) as error:
+        name = Path(str(error.filename)).name if error.filename else "a file"
+        _say(f"hyperscan: {name}: {error.strerror or type(error).__name__}. Check the disk and its permissions.")
+        return OutputWriteError.exit_code
+    except _Stopped as stopped:
+        _say("hyperscan: interrupted; finished sessions are kept, the same command goes on from there.")
+        return 128 + stopped.number
+
+
+class _Stopped(BaseException):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise _Stopped(number)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def _start_log(arguments: argparse.Namespace) -> None:
+    level = logging.WARNING - 10 * (1 + arguments.verbose - 2 * arguments.quiet)
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+    warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
+    logger.setLevel(level)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from hyperscan.recording import channel_names
+    from hyperscan.study import draft_dyads, write_draft
+
+    draft = draft_dyads(arguments.folder, peek=channel_names)
+    path = write_draft(draft, arguments.folder / "dyads.tsv")
+    _show(f"{draft}\nwrote {path.name}: look through it, then: hyperscan check {arguments.folder.name}")
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from hyperscan.pipeline import check_study
+
+    report = check_study(arguments.study, config=arguments.config)
+    _show(str(report))
+    return SOME_SKIPPED if report.skipped else OK
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from hyperscan.pipeline import load_study, prepare_study, run_study
+
+    table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
+    if arguments.dry_run:
+        return _check(arguments)
+    if arguments.dyad_label:
+        labels = {label.removeprefix("dyad-") for label in arguments.dyad_label}
+        chosen = [row.key for row in table.sessions if row.dyad in labels]
+        prepare_study(table.sessions, config, out=arguments.output, only=chosen, progress=not arguments.quiet)
+        return OK
+    started = time.monotonic()
+    result = run_study(
+        table.sessions,
+        config,
+        out=arguments.output,
+        n_jobs=arguments.jobs,
+        rejected=table.rejected,
+        progress=not arguments.quiet,
+    )
+    for entry in result.skipped:
+        session = f"ses-{entry['session']:02d}" if isinstance(entry["session"], int) else ""
+        _say(f"skipped {entry['dyad']} {session}: {entry['reason']}")
+    _show(_verdict(arguments.output))
+    _show(f"report: {arguments.output / 'report.html'}")
+    logger.info("took %.0f s", time.monotonic() - started)
+    return SOME_SKIPPED if result.skipped else OK
+
+
+def _growth(arguments: argparse.Namespace) -> int:
+    from hyperscan.config import StudyConfig
+    from hyperscan.growth import fit_growth
+    from hyperscan.pipeline import growth_of
+    from hyperscan.storage import read_table
+
+    if arguments.table.is_dir():
+        result = growth_of(arguments.table, StudyConfig.from_toml(arguments.table / "config.toml"))
+    else:
+        result = fit_growth(
+            read_table(arguments.table), value=arguments.value, time=arguments.time, dyad=arguments.dyad
+        )
+    _show(result.summary())
+    if arguments.output is not None:
+        result.save(arguments.output)
+    return OK
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from hyperscan.config import StudyConfig
+
+    _show(StudyConfig().to_toml(comments=arguments.defaults))
+    return OK
+
+
+def _power(arguments: argparse.Namespace) -> int:
+    from hyperscan.growth import plan_power
+
+    result = plan_power(
+        arguments.dyads, arguments.sessions, arguments.slope, n_sim=arguments.simulations, seed=arguments.seed
+    )
+    _show(result.summary())
+    return OK
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from hyperscan.report import build_report
+
+    _show(str(build_report(arguments.output)))
+    return OK
+
+
+def _metrics(_: argparse.Namespace) -> int:
+    from hyperscan.metrics import describe_metrics
+
+    _show(describe_metrics())
+    return OK
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from hyperscan.simulate import simulate_study
+
+    changes = {"n_dyads": arguments.dyads, "n_sessions": arguments.sessions}
+    given = {name: value for name, value in changes.items() if value is not None}
+    path = simulate_study(arguments.dest, arguments.scenario, modality=arguments.modality, seed=arguments.seed, **given)
+    _show(str(path / "dyads.tsv"))
+    return OK
+
+
+def _verdict(out: Path) -> str:
+    import json
+
+    growth = json.loads((out / "growth.json").read_text(encoding="utf-8"))
+    return f"verdict: {growth['verdict']}\n{growth['sentence']}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="hyperscan",
+        description="Does inter-brain synchrony grow over the sessions of a therapy?",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hyperscan-mne {hyperscan.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, (action, text, example, fill) in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(action=action, parser=command)
+        _add_verbosity(command)
+        fill(command)
+    return parser
+
+
+def _add_verbosity(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+
+
+def _study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder with dyads.tsv, or the table itself")
+    parser.add_argument(
+        "--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"
+    )
+
+
+def _fill_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with recordings, BIDS or not")
+
+
+def _fill_run(parser: argparse.ArgumentParser) -> None:
+    _study(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
+    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="worker processes (default 1)")
+    parser.add_argument("--seed", type=_seed, help="seed of every random draw (default: as configured, 0)")
+    parser.add_argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop")
+    parser.add_argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing")
+
+
+def _fill_growth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV table")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv")
+    parser.add_argument("--value", default="excess_z", help="column of the outcome (a table only; default excess_z)")
+    parser.add_argument("--time", default="session", help="'session', 'weeks' (a table only; default session)")
+    parser.add_argument("--dyad", default="dyad", help="column of the dyad (a table only; default dyad)")
+
+
+def _fill_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--defaults", action="store_true", help="with a comment on every key")
+
+
+def _fill_power(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dyads", type=_count, nargs="+", required=True, metavar="N", help="number of dyads, one or several"
+    )
+    parser.add_argument("--sessions", type=_count, required=True, metavar="N", help="sessions per dyad")
+    parser.add_argument("--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z")
+    parser.add_argument("--simulations", type=_count, default=500, metavar="N", help="simulated studies (default 500)")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed (default 0)")
+
+
+def _fill_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("output", type=Path, metavar="OUT", help="folder of a run")
+
+
+def _fill_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dest", type=Path, metavar="DEST", help="folder to make")
+    parser.add_argument(
+        "--scenario", default="growth", help="growth, none, constant, snr_constant ... (default growth)"
+    )
+    parser.add_argument("--modality", choices=("eeg", "fnirs"), default="eeg")
+    parser.add_argument("--dyads", type=_count, metavar="N", help="number of dyads (default 8)")
+    parser.add_argument("--sessions", type=_count, metavar="N", help="sessions per dyad (default 5 EEG, 4 fNIRS)")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed (default 0)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def _nothing_to_add(_: argparse.ArgumentParser) -> None:
+    """Leave a command without arguments of its own."""
+
+
+Fill = Callable[[argparse.ArgumentParser], None]
+
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]] = {
+    "init": (_init, "draft dyads.tsv from what is in a folder", "hyperscan init my_study", _fill_init),
+    "check": (
+        _check,
+        "say what would run and what not, without analysis",
+        "hyperscan check my_study",
+        _study,
+    ),
+    "run": (_run, "analyse a study", "hyperscan run my_study -o results --jobs 2", _fill_run),
+    "growth": (
+        _growth,
+        "the verdict of a run, or of any tidy table",
+        "hyperscan growth results",
+        _fill_growth,
+    ),
+    "config": (
+        _config,
+        "print the settings as study.toml",
+        "hyperscan config --defaults > study.toml",
+        _fill_config,
+    ),
+    "power": (
+        _power,
+        "how likely a study is to find growth",
+        "hyperscan power --dyads 8 12 20 --sessions 8 --slope 0.03",
+        _fill_power,
+    ),
+    "report": (_report, "build the report of a run again", "hyperscan report results", _fill_report),
+    "metrics": (_metrics, "list every metric", "hyperscan metrics", _nothing_to_add),
+    "simulate": (
+        _simulate,
+        "write a study with known truth",
+        "hyperscan simulate demo --scenario growth",
+        _fill_simulate,
+    ),
+}
+
+
+def _bids_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="hyperscan-bids", description="hyperscan as a BIDS App", epilog=EXIT_CODES)
+    parser.add_argument("bids_dir", type=Path, help="BIDS dataset with a dyads.tsv at its root")
+    parser.add_argument("output", type=Path, metavar="output_dir", help="folder for the results")
+    parser.add_argument("level", choices=("participant", "group"), help="prepare sessions, or finish the study")
+    parser.add_argument("--participant-label", nargs="+", metavar="LABEL", help="people whose sessions to prepare")
+    parser.add_argument("--session-label", nargs="+", metavar="LABEL", help="sessions to prepare")
+    parser.set_defaults(action=_bids)
+    _add_verbosity(parser)
+    return parser
+
+
+def _bids(arguments: argparse.Namespace) -> int:
+    from hyperscan.pipeline import load_study, prepare_study, run_study
+
+    table, config = load_study(arguments.bids_dir, config=None, seed=None)
+    if arguments.level == "participant":
+        people = {label.removeprefix("sub-") for label in arguments.participant_label or ()}
+        numbers = {label.removeprefix("ses-") for label in arguments.session_label or ()}
+        rows = [
+            row
+            for row in table.sessions
+            if (not people or people & {row.therapist, row.client}) and (not numbers or str(row.session) in numbers)
+        ]
+        prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
+        return OK
+    result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
+    _show(_verdict(arguments.output))
+    return SOME_SKIPPED if result.skipped else OK

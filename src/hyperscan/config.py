@@ -1,0 +1,437 @@
+"""The settings of a study: one frozen record, and its TOML form.
+
+Nothing else in the package knows TOML. Options that change results live here; options that only change
+how a run is carried out (workers, folders, verbosity) are arguments of the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from hyperscan.errors import ConfigError, did_you_mean
+
+MODALITIES = ("eeg", "fnirs")
+
+#: Band edges in Hz. EEG: the usual edges (our choice among them); ``slow`` holds periods of 10-50 s, between
+#: respiration and drift (our choice). A band belongs to the modality whose passband holds it.
+BANDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "theta": (4.0, 8.0),
+        "alpha": (8.0, 12.0),
+        "beta": (13.0, 30.0),
+        "gamma": (30.0, 40.0),
+        "slow": (0.02, 0.10),
+    }
+)
+
+#: What is computed when nothing else is asked for, by modality (our choice).
+METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"eeg": ("plv", "ciplv", "imcoh", "accorr"), "fnirs": ("wtc", "corr")}
+)
+
+#: Kinds of components that ICA can be asked to remove from EEG.
+ICA_CHOICES = ("none", "ocular", "muscle", "ocular+muscle")
+
+_LABEL = re.compile(r"[A-Za-z0-9_]+")
+
+
+@dataclass(frozen=True)
+class Primary:
+    """The one outcome named before the data are seen.
+
+    Parameters
+    ----------
+    metric, band : str
+        Names of a metric and of a band.
+    roi : str
+        ROI pair, therapist first: ``"posterior-posterior"``.
+    task : str
+        Task label; empty when the study has one task only.
+    """
+
+    metric: str
+    band: str
+    roi: str
+    task: str = ""
+
+    @property
+    def rois(self) -> tuple[str, str]:
+        """ROI names of therapist and client."""
+        therapist, _, client = self.roi.partition("-")
+        return therapist, client or therapist
+
+
+#: Alpha phase locking over the posterior scalp, and HbO wavelet coherence over all pairs (our choice).
+PRIMARY: Mapping[str, Primary] = MappingProxyType(
+    {
+        "eeg": Primary("plv", "alpha", "posterior-posterior"),
+        "fnirs": Primary("wtc", "slow", "all-all"),
+    }
+)
+
+
+def _setting(default: Any, doc: str) -> Any:
+    if isinstance(default, Mapping):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={"doc": doc})
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Every choice that changes a result. Defaults are those of the documentation.
+
+    Parameters are the keys of ``study.toml``; ``hyperscan config --defaults`` prints them with comments.
+
+    Raises
+    ------
+    ConfigError
+        If a value is of the wrong type or outside what is allowed.
+
+    Examples
+    --------
+    >>> StudyConfig(window_s=10.0).bands["alpha"]
+    (8.0, 12.0)
+    """
+
+    primary: Primary | None = _setting(
+        None,
+        "the outcome named in advance: {metric, band, roi, task}; "
+        "absent = plv/alpha/posterior-posterior (EEG), wtc/slow/all-all (fNIRS)",
+    )
+    metrics: Mapping[str, tuple[str, ...]] = _setting(METRICS, "a list for every modality, or one list per modality")
+    bands: Mapping[str, tuple[float, float]] = _setting(
+        BANDS, "edges in Hz; a band is used for the modality whose passband holds it"
+    )
+    rois: Mapping[str, tuple[str, ...]] = _setting(
+        MappingProxyType({}), "further ROIs: name = [channels]; a built-in name is replaced"
+    )
+    roi_pairs: str | tuple[str, ...] = _setting(
+        "matching", "'matching' (same ROI in both people), 'all', or a list such as ['frontal-posterior']"
+    )
+    # windows and floors
+    window_s: float = _setting(20.0, "EEG window length in s, non-overlapping; short windows inflate chance")
+    min_windows: int = _setting(3, "an EEG session with fewer clean windows is skipped")
+    min_seconds: float = _setting(120.0, "an fNIRS session with less common time (s) is skipped")
+    # EEG preparation
+    eeg_filter_hz: tuple[float, float] = _setting((1.0, 40.0), "EEG passband in Hz, flat to both edges")
+    eeg_line_hz: float = _setting(0.0, "mains frequency to notch in Hz; 0 = none (the passband ends below it)")
+    eeg_reference: str = _setting(
+        "auto",
+        "'auto' = average from 16 channels on, else as recorded; 'average', 'recorded', or channel names joined by +",
+    )
+    eeg_max_sfreq: float = _setting(256.0, "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep")
+    eeg_interpolate: bool = _setting(
+        False, "bad EEG channels are interpolated where positions are known, instead of left out"
+    )
+    eeg_ica: str = _setting("none", "components removed by ICA: 'none', 'ocular', 'muscle' or 'ocular+muscle'")
+    # fNIRS preparation
+    fnirs_filter_hz: tuple[float, float] = _setting((0.01, 0.5), "fNIRS passband in Hz")
+    fnirs_sfreq: float = _setting(2.0, "common grid of the two fNIRS recordings in Hz")
+    fnirs_min_sci: float = _setting(0.75, "channels with a lower scalp coupling index are left out")
+    fnirs_tddr: bool = _setting(True, "motion correction by TDDR on optical density")
+    fnirs_short_mm: float = _setting(
+        10.0, "channels with a source-detector distance up to this (mm) are short; up to 1.5 times it, unused"
+    )
+    fnirs_short_regression: bool = _setting(True, "regress each person's own short channels out")
+    fnirs_regress_events: bool = _setting(True, "regress annotated events out before synchrony")
+    fnirs_ppf: float = _setting(6.0, "partial pathlength factor of the Beer-Lambert law")
+    # chance
+    max_partners: int = _setting(20, "at most so many other dyads are re-paired with a dyad's session")
+    min_pseudo: int = _setting(4, "fewer pseudo pairs than this are flagged as a weak chance level")
+    n_null: int = _setting(1000, "circular shifts of the lag null")
+    seed: int = _setting(0, "seed of every random draw")
+    # growth
+    time: str = _setting("session", "time axis of growth: 'session' or 'weeks' (days / 7)")
+    equivalence_slope: float = _setting(
+        0.0, "smallest slope of interest for 'no change' (Fisher z per unit of time); 0 = not named"
+    )
+
+    def __post_init__(self) -> None:
+        for name, value in _normalised(self).items():
+            object.__setattr__(self, name, value)
+        _check(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, source: str = "configuration") -> StudyConfig:
+        """Build from plain values, naming the source in every complaint.
+
+        Parameters
+        ----------
+        values : mapping
+            Keys of this record.
+        source : str
+            What to call the origin of the values in errors.
+
+        Returns
+        -------
+        StudyConfig
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key or an unusable value.
+
+        Examples
+        --------
+        >>> StudyConfig.from_mapping({"window": 5})
+        Traceback (most recent call last):
+        hyperscan.errors.ConfigError: configuration: unknown key 'window'. Did you mean 'window_s'?
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise ConfigError(f"{source}: unknown key {key!r}.{did_you_mean(key, known)}")
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> StudyConfig:
+        """Read ``study.toml``.
+
+        Parameters
+        ----------
+        path : path-like
+            TOML file.
+
+        Returns
+        -------
+        StudyConfig
+
+        Raises
+        ------
+        ConfigError
+            If the file is missing, is not TOML, or holds an unusable key or value.
+        """
+        path = Path(path)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise ConfigError(f"{path.name}: cannot be read ({error.strerror}). Name an existing TOML file.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ConfigError(f"{path.name}: not valid TOML ({error}).") from None
+        return cls.from_mapping(values, source=path.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON or TOML.
+
+        Returns
+        -------
+        dict
+            Keys in the order of the record; ``primary`` is left out when it is not named.
+        """
+        values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {key: value for key, value in values.items() if value is not None}
+
+    def to_toml(self, *, comments: bool = False) -> str:
+        """TOML text that :meth:`from_toml` reads back to an equal record.
+
+        Parameters
+        ----------
+        comments : bool
+            Say above every key what it means.
+
+        Returns
+        -------
+        str
+        """
+        docs = {f.name: f.metadata["doc"] for f in dataclasses.fields(self)}
+        values = self.to_dict()
+        plain = [key for key, value in values.items() if not isinstance(value, dict)]
+        tables = [key for key, value in values.items() if isinstance(value, dict)]
+        lines: list[str] = []
+        if comments and self.primary is None:
+            lines += [
+                f"# {docs['primary']}",
+                '# primary = {metric = "plv", band = "alpha", roi = "posterior-posterior"}',
+                "",
+            ]
+        for key in plain:
+            lines += ([f"# {docs[key]}"] if comments else []) + [f"{key} = {_toml(values[key])}"]
+        for key in tables:
+            lines += ["", *([f"# {docs[key]}"] if comments else []), f"[{key}]"]
+            lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in values[key].items()]
+        return "\n".join(lines) + "\n"
+
+    def passband(self, modality: str) -> tuple[float, float]:
+        """Edges in Hz of what preparation leaves of a modality."""
+        return self.eeg_filter_hz if modality == "eeg" else self.fnirs_filter_hz
+
+    def bands_of(self, modality: str) -> dict[str, tuple[float, float]]:
+        """Bands inside the passband of a modality, in Hz."""
+        low, high = self.passband(modality)
+        return {name: edges for name, edges in self.bands.items() if low <= edges[0] and edges[1] <= high}
+
+    def primary_of(self, modality: str) -> Primary:
+        """Return the primary outcome of a modality: the one named, else the default."""
+        if self.primary is not None and self.primary.band in self.bands_of(modality):
+            return self.primary
+        return PRIMARY[modality]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Primary):
+        return dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    # JSON's strings, numbers and booleans are TOML's too
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+
+
+def _normalised(config: StudyConfig) -> dict[str, Any]:
+    return {
+        "primary": _primary(config.primary),
+        "metrics": _metrics(config.metrics),
+        "bands": _bands(config.bands),
+        "rois": _rois(config.rois),
+        "roi_pairs": config.roi_pairs if isinstance(config.roi_pairs, str) else _names("roi_pairs", config.roi_pairs),
+        "eeg_filter_hz": _edges("eeg_filter_hz", config.eeg_filter_hz),
+        "fnirs_filter_hz": _edges("fnirs_filter_hz", config.fnirs_filter_hz),
+    }
+
+
+def _primary(value: Any) -> Primary | None:
+    if value is None or isinstance(value, Primary):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"primary = {value!r}: expected a table with metric, band, roi and, where needed, task.")
+    known = [f.name for f in dataclasses.fields(Primary)]
+    for key, item in value.items():
+        if key not in known:
+            raise ConfigError(
+                f"primary has an unknown key {key!r}; allowed: {', '.join(known)}.{did_you_mean(key, known)}"
+            )
+        if not isinstance(item, str):
+            raise ConfigError(f"primary.{key} = {item!r}: expected text.")
+    missing = [key for key in known[:3] if key not in value]
+    if missing:
+        raise ConfigError(f"primary lacks {', '.join(missing)}; it needs metric, band and roi.")
+    return Primary(**value)
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise ConfigError(f"{key} = {value!r}: expected a list of names.")
+    if len(set(value)) < len(value):
+        raise ConfigError(f"{key} = {list(value)!r}: a name stands there twice.")
+    return tuple(value)
+
+
+def _metrics(value: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        value = dict.fromkeys(MODALITIES, _names("metrics", value))
+    for key in value:
+        if key not in MODALITIES:
+            raise ConfigError(f"metrics: unknown modality {key!r}; allowed: eeg, fnirs.{did_you_mean(key, MODALITIES)}")
+    chosen = {key: _names(f"metrics.{key}", value[key]) if key in value else METRICS[key] for key in MODALITIES}
+    if not all(chosen.values()):
+        raise ConfigError("metrics is empty: name at least one metric per modality.")
+    return chosen
+
+
+def _mapping(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and _LABEL.fullmatch(name) for name in value):
+        raise ConfigError(f"{key} = {value!r}: expected a table whose names are letters, digits and _.")
+    return value
+
+
+def _edges(key: str, value: Any) -> tuple[float, float]:
+    numbers = isinstance(value, Sequence) and not isinstance(value, str) and all(_is_number(item) for item in value)
+    if not numbers or len(value) != 2 or not 0 < value[0] < value[1]:
+        raise ConfigError(f"{key} = {value!r}: expected [low, high] in Hz with 0 < low < high.")
+    return float(value[0]), float(value[1])
+
+
+def _bands(value: Any) -> Mapping[str, tuple[float, float]]:
+    return MappingProxyType({name: _edges(f"bands.{name}", edges) for name, edges in _mapping("bands", value).items()})
+
+
+def _rois(value: Any) -> Mapping[str, tuple[str, ...]]:
+    return MappingProxyType({name: _names(f"rois.{name}", chans) for name, chans in _mapping("rois", value).items()})
+
+
+def _is_number(value: Any) -> bool:
+    # NaN and infinities fail the comparison
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
+
+
+#: Allowed range of every number: lowest, highest (our choice; wide enough for any real study).
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "window_s": (0.1, 3600),
+    "min_windows": (1, 10_000),
+    "min_seconds": (1, 86_400),
+    "eeg_line_hz": (0, 1000),
+    "eeg_max_sfreq": (0, 100_000),
+    "fnirs_sfreq": (0.1, 100),
+    "fnirs_min_sci": (0, 1),
+    "fnirs_ppf": (0.01, 100),
+    "fnirs_short_mm": (1, 20),
+    "max_partners": (1, 1000),
+    "min_pseudo": (1, 1000),
+    "n_null": (19, 1_000_000),
+    "seed": (0, 2**32 - 1),
+    "equivalence_slope": (0, 10),
+}
+
+
+def _check(config: StudyConfig) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in _RANGES:
+            _check_number(field.name, value, whole=isinstance(field.default, int))
+        elif isinstance(field.default, bool) and not isinstance(value, bool):
+            raise ConfigError(f"{field.name} = {value!r}: expected true or false.")
+        elif field.name in ("eeg_reference", "eeg_ica", "time") and not isinstance(value, str):
+            raise ConfigError(f"{field.name} = {value!r}: expected text.")
+    if config.eeg_ica not in ICA_CHOICES:
+        raise ConfigError(
+            f"eeg_ica = {config.eeg_ica!r}: expected {', '.join(map(repr, ICA_CHOICES))}."
+            f"{did_you_mean(config.eeg_ica, ICA_CHOICES)}"
+        )
+    if config.time not in ("session", "weeks"):
+        raise ConfigError(f"time = {config.time!r}: expected 'session' or 'weeks'.")
+    if isinstance(config.roi_pairs, str) and config.roi_pairs not in ("matching", "all"):
+        raise ConfigError(f"roi_pairs = {config.roi_pairs!r}: expected 'matching', 'all' or a list of pairs.")
+    _check_bands(config)
+
+
+def _check_number(key: str, value: Any, *, whole: bool) -> None:
+    low, high = _RANGES[key]
+    if not _is_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{key} = {value!r}: expected {kind} from {low:g} to {high:g}.")
+
+
+def _check_bands(config: StudyConfig) -> None:
+    used = {name for modality in MODALITIES for name in config.bands_of(modality)}
+    for name in config.bands:
+        if name not in used:
+            raise ConfigError(
+                f"bands.{name} = {list(config.bands[name])} Hz lies in neither passband: "
+                f"EEG {list(config.eeg_filter_hz)}, fNIRS {list(config.fnirs_filter_hz)} Hz. "
+                "Move its edges or widen eeg_filter_hz / fnirs_filter_hz."
+            )
+    if config.primary is not None and config.primary.band not in config.bands:
+        raise ConfigError(
+            f"primary.band = {config.primary.band!r} is not among the bands: {', '.join(config.bands)}."
+            f"{did_you_mean(config.primary.band, config.bands)}"
+        )

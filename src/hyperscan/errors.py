@@ -1,0 +1,117 @@
+"""Everything the package raises or warns of on purpose.
+
+::
+
+    HyperscanError
+    ├── InputError (also a ValueError)    an argument or array that cannot be used
+    │   ├── ConfigError                   study.toml or StudyConfig
+    │   └── TableError                    dyads.tsv or another table
+    ├── SessionError                      one dyad-session cannot be used; the others go on
+    │   ├── ReadError                     a file is missing, damaged or of an unknown format
+    │   ├── ClockError                    two recordings cannot be put on one clock
+    │   └── QualityError                  too little clean signal is left
+    ├── NothingToAnalyseError             no dyad-session at all can be used
+    └── OutputError                       the output folder cannot be used as it is
+        ├── OutputLockedError             another run is writing there
+        └── OutputWriteError              disk full or permission denied
+
+    DataQualityWarning (a UserWarning)    the number is weaker than it looks
+
+A message says what argument or file, what was found, what is allowed and what to do, in at most three
+lines. Files are named relative to the study folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HyperscanError(Exception):
+    """Base class: anything wrong that the user can mend."""
+
+    exit_code = 2
+
+
+class InputError(HyperscanError, ValueError):
+    """An argument or array that cannot be used."""
+
+
+class ConfigError(InputError):
+    """A key or value of the configuration that cannot be used."""
+
+
+class TableError(InputError):
+    """A table with the wrong columns or contents; ``problems`` lists every fault found."""
+
+    def __init__(self, message: str, problems: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class SessionError(HyperscanError):
+    """One dyad-session cannot be used; the run skips it and goes on."""
+
+    exit_code = 3
+
+
+class ReadError(SessionError):
+    """A recording is missing, damaged, or in a format that cannot be read."""
+
+
+class ClockError(SessionError):
+    """Two recordings cannot be put on one clock."""
+
+
+class QualityError(SessionError):
+    """Too little clean signal is left to compute a trustworthy number."""
+
+
+class NothingToAnalyseError(HyperscanError):
+    """Not one dyad-session can be used."""
+
+    exit_code = 4
+
+
+class OutputError(HyperscanError):
+    """The output folder cannot be used as it is."""
+
+
+class OutputLockedError(OutputError):
+    """Another run is writing to the output folder."""
+
+    exit_code = 5
+
+
+class OutputWriteError(OutputError):
+    """The disk is full, or writing is not permitted."""
+
+    exit_code = 6
+
+
+class DataQualityWarning(UserWarning):
+    """The number is computed, but weaker than it looks."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the closest known word, for the end of an error message.
+
+    Parameters
+    ----------
+    word : str
+        What was given.
+    known : iterable of str
+        What is allowed.
+
+    Returns
+    -------
+    str
+        ``" Did you mean 'alpha'?"`` or an empty string.
+
+    Examples
+    --------
+    >>> did_you_mean("alhpa", ["theta", "alpha"])
+    " Did you mean 'alpha'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

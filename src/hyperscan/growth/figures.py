@@ -1,0 +1,174 @@
+"""Figures beside the guards: they decide nothing, and a reader wants to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hyperscan.growth.guards import Slopes
+from hyperscan.growth.model import Design
+from hyperscan.growth.two_stage import SlopeTest, slope_test
+
+Array = NDArray[np.float64]
+
+#: Columns of quality.tsv whose trend is reported for each person, by what they tell (prefixes match, too).
+QUALITY_FIGURES: dict[str, tuple[str, ...]] = {
+    "amount of data": ("clean_seconds", "n_windows", "channels_kept"),
+    "signal fraction": ("s2_line", "s2_quad", "snr_"),
+    "rhythmicity": ("peak_width_", "peak_hz_"),
+    "artefact": ("highfreq", "motion"),
+    "fNIRS": ("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci"),
+}
+
+
+def quality_figures(quality: pd.DataFrame, sessions: pd.DataFrame, *, task: str) -> list[dict[str, Any]]:
+    """Trend of every quality measure of each person.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        quality.tsv.
+    sessions : DataFrame
+        ``dyad session t`` of the outcome.
+    task : str
+        Task of the outcome.
+
+    Returns
+    -------
+    list of dict
+        ``topic name person slope t p n``, slope per unit of time.
+    """
+    out: list[dict[str, Any]] = []
+    people = quality["person"].dropna().unique().tolist() if "person" in quality else [None]
+    for person in people:
+        rows = quality if person is None else quality[quality["person"] == person]
+        slopes = Slopes.of(rows, sessions, task=task, what="quality")
+        for topic, column in _wanted(list(rows.columns)):
+            out.append(_trend(topic, column, slopes.test(slopes.column(column)), person))
+    return out
+
+
+def _wanted(columns: list[str]) -> Iterator[tuple[str, str]]:
+    for topic, names in QUALITY_FIGURES.items():
+        for column in columns:
+            if any(column == name or (name.endswith("_") and column.startswith(name)) for name in names):
+                yield topic, column
+
+
+def _trend(topic: str, name: str, test: SlopeTest, person: str | None = None) -> dict[str, Any]:
+    return {
+        "topic": topic,
+        "name": name,
+        "person": person,
+        "slope": test.slope,
+        "t": test.t,
+        "p": test.p,
+        "n": test.n,
+    }
+
+
+def guard_figures(guards: pd.DataFrame, sessions: pd.DataFrame, *, task: str) -> list[dict[str, Any]]:
+    """Slope of the noise-matched excess, a sensitivity check and not a gate."""
+    if "matched_excess_z" not in guards:
+        return []
+    slopes = Slopes.of(guards, sessions, task=task, what="guards")
+    return [_trend("sensitivity", "matched_excess_z", slopes.test(slopes.column("matched_excess_z")))]
+
+
+def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, dyad: str, session: str) -> list[dict[str, Any]]:
+    """Trends of what the outcome's own table says: windows, seconds and, where given, speech.
+
+    Parameters
+    ----------
+    sessions : DataFrame
+        Rows of the outcome.
+    table : DataFrame
+        The user's table.
+    dyad, session : str
+        What its columns are called.
+
+    Returns
+    -------
+    list of dict
+        More talking is partner-specific, and pseudo-dyads cannot remove it.
+    """
+    base = sessions.drop(columns=["t", "therapist"], errors="ignore")
+    slopes = Slopes.of(base, sessions, task="", what="table")
+    out = [
+        _trend("amount of data", name, slopes.test(slopes.column(name)))
+        for name in ("n_windows", "seconds")
+        if name in sessions
+    ]
+    if "speech" in table and session in table:
+        speech = table[[dyad, session, "speech"]].rename(columns={dyad: "dyad", session: "session"})
+        slopes = Slopes.of(speech, sessions, task="", what="table")
+        out.append(_trend("artefact", "speech", slopes.test(slopes.column("speech"))))
+    return out
+
+
+def leave_one_out(design: Design, slopes: Array) -> dict[str, Any]:
+    """How much one dyad decides: mean slope and p with each dyad left out.
+
+    Parameters
+    ----------
+    design : Design
+        Sessions.
+    slopes : ndarray of shape (n_dyads,)
+        Slope of every dyad.
+
+    Returns
+    -------
+    dict
+        ``same_sign`` whichever dyad is left out, ``slope_min slope_max p_max`` and ``dyad``, the one without
+        which the mean slope differs most.
+    """
+    known = np.flatnonzero(np.isfinite(slopes))
+    if len(known) < 3:
+        return {"same_sign": None, "slope_min": None, "slope_max": None, "p_max": None, "dyad": None}
+    tests = [slope_test(np.delete(slopes, k)) for k in known]
+    means = np.array([test.slope for test in tests])
+    full = float(np.nanmean(slopes))
+    return {
+        "same_sign": bool((np.sign(means) == np.sign(full)).all()),
+        "slope_min": float(means.min()),
+        "slope_max": float(means.max()),
+        "p_max": max(test.p for test in tests),
+        "dyad": str(design.labels[known[int(np.abs(means - full).argmax())]]),
+    }
+
+
+def missingness(sessions: pd.DataFrame, design: Design) -> dict[str, Any]:
+    """Sessions per dyad, and whether dyads that stop early stopped at unusual values.
+
+    Parameters
+    ----------
+    sessions : DataFrame
+        Rows of the outcome.
+    design : Design
+        The same as arrays.
+
+    Returns
+    -------
+    dict
+        ``n_planned`` (dyads times distinct sessions), ``n_observed``, ``fewest`` and ``most`` per dyad,
+        ``n_stopped_early`` and ``last_value_before_stop``: mean over those dyads of their last value minus
+        the mean of all dyads at that session. The mixed model assumes that what is missing does not depend on
+        what it would have been.
+    """
+    counts = np.bincount(design.codes, minlength=len(design.labels))
+    last = sessions["session"] == sessions.groupby("dyad")["session"].transform("max")
+    early = sessions[last & (sessions["session"] < sessions["session"].max())]
+    mean = sessions.groupby("session")["value"].mean()
+    gap = early["value"] - early["session"].map(mean)
+    return {
+        "n_planned": len(design.labels) * int(sessions["session"].nunique()),
+        "n_observed": len(sessions),
+        "fewest": int(counts.min(initial=len(sessions))),
+        "most": int(counts.max(initial=0)),
+        "n_stopped_early": len(early),
+        "last_value_before_stop": float(gap.mean()) if len(early) else None,
+    }

@@ -1,0 +1,292 @@
+"""Guards: what else could make excess synchrony grow, and whether it did.
+
+Pseudo-dyads remove what everyone shares, but not constant coupling seen through rising signal-to-noise, nor
+an artefact common to the two people. Every guard tests slopes over the dyads, in the direction of the change
+that is claimed: for a fall all signs turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hyperscan.errors import InputError, TableError
+from hyperscan.growth.two_stage import SlopeTest, dyad_slopes, slope_test
+
+Array = NDArray[np.float64]
+
+#: Fewer dyads than this with a slope make a guard not assessable, as they make the verdict ``cannot_tell``.
+MIN_DYADS = 6
+
+#: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
+IMCOH = ("imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard's answer.
+
+    Parameters
+    ----------
+    name : str
+        ``signal_to_noise``, ``space``, ``band``, ``lag``, ``clock`` ...
+    passed : bool or None
+        None = not assessable.
+    figure : float or None
+        The slope it looked at, per unit of time.
+    detail : str
+        One sentence.
+    """
+
+    name: str
+    passed: bool | None
+    figure: float | None
+    detail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain mapping of the fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Slopes per dyad of columns of a per-session table, on the time axis of the outcome.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per dyad and session of the outcome: ``code t`` and the table's numbers.
+    n_dyads : int
+        Dyads.
+    """
+
+    frame: pd.DataFrame
+    n_dyads: int
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, sessions: pd.DataFrame, *, task: str, what: str) -> Slopes:
+        """Bring a guard or quality table to the sessions that entered the outcome.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Columns ``dyad session`` and, optionally, ``task run person modality``; numbers beside them.
+        sessions : DataFrame
+            ``dyad session t`` of the outcome.
+        task : str
+            Task of the outcome; other tasks are left out.
+        what : str
+            What to call the table in errors.
+
+        Returns
+        -------
+        Slopes
+            Runs (and rows that repeat) averaged; numeric columns only.
+
+        Raises
+        ------
+        TableError
+            If ``dyad`` or ``session`` is missing.
+        """
+        if not isinstance(table, pd.DataFrame):
+            raise InputError(f"{what} is a {type(table).__name__}; expected a pandas DataFrame or None.")
+        missing = [column for column in ("dyad", "session") if column not in table.columns]
+        if missing:
+            raise TableError(f"{what} has no column {missing[0]!r}; it needs dyad and session beside its numbers.")
+        rows = table
+        if task and "task" in rows:
+            rows = rows[rows["task"].astype(str) == task]
+        numbers = rows.drop(columns=[c for c in ("task", "run", "person", "modality") if c in rows])
+        keys = {
+            "dyad": numbers["dyad"].map(_label),
+            "session": pd.to_numeric(numbers["session"], errors="coerce"),
+        }
+        values = numbers.drop(columns=["dyad", "session"]).apply(pd.to_numeric, errors="coerce").astype(float)
+        values = values.mask(np.isinf(values))
+        mean = values.assign(**keys).groupby(["dyad", "session"]).mean().reset_index()
+        base = sessions[["dyad", "session", "t"]].copy()
+        base["dyad"] = base["dyad"].map(str)
+        labels, codes = np.unique(base["dyad"].to_numpy(str), return_inverse=True)
+        base["code"] = codes
+        return cls(base.merge(mean, on=["dyad", "session"], how="left"), len(labels))
+
+    def column(self, name: str) -> Array:
+        """Values of a column, all NaN where the table lacks it."""
+        if name not in self.frame:
+            return np.full(len(self.frame), np.nan)
+        return np.asarray(self.frame[name].to_numpy(float))
+
+    def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
+        """Slope of these values over the dyads."""
+        return slope_test(self.per_dyad(values, weights))
+
+    def per_dyad(self, values: Array, weights: Array | None = None) -> Array:
+        """Slope of these values in every dyad."""
+        return dyad_slopes(values, self.frame["t"], self.frame["code"], self.n_dyads, weights)
+
+
+def _label(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def figure_text(test: SlopeTest) -> str:
+    """Slope, t and p of a test, for a sentence."""
+    return f"slope {test.slope:+.4g}, t({test.df:g}) = {test.t:.2f}, p = {test.p:.3g}, {test.n} dyads"
+
+
+def not_assessable(name: str, why: str) -> Guard:
+    """Guard that nothing can be said of."""
+    return Guard(name, None, None, f"Not assessable: {why}.")
+
+
+def signal_to_noise(slopes: Slopes, sign: float) -> Guard:
+    """Ask whether growth remains once squared synchrony is divided by both people's signal fractions.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        Of guards.tsv: ``g1_line g1_quad`` with weights ``w_line w_quad``.
+    sign : float
+        +1 where growth is claimed, -1 for a fall.
+
+    Returns
+    -------
+    Guard
+        Passes if the weighted slope points the claimed way at p < .05 with both background fits.
+    """
+    name = "signal_to_noise"
+    tests = [slopes.test(slopes.column(f"g1_{fit}"), slopes.column(f"w_{fit}")) for fit in ("line", "quad")]
+    if min(test.n for test in tests) < MIN_DYADS:
+        return not_assessable(name, "too few sessions with a spectral fit of signal and background")
+    passed = all(test.in_direction(sign, 0.05) for test in tests)
+    detail = "; ".join(
+        f"{label} background: {figure_text(test)}" for label, test in zip(("straight", "curved"), tests, strict=True)
+    )
+    verb = "remains after" if passed else "does not stand up to"
+    weakest = min(tests, key=lambda test: sign * test.slope)
+    return Guard(name, passed, weakest.slope, f"The change {verb} correction for signal-to-noise ({detail}).")
+
+
+def space(slopes: Slopes, sign: float) -> Guard:
+    """Ask whether the region changes more than channels that carry little of the rhythm (p < .10)."""
+    test = slopes.test(slopes.column("excess_z") - slopes.column("control_excess_z"))
+    if test.n < MIN_DYADS:
+        return not_assessable("space", "too few sessions with control channels outside the region")
+    passed = test.in_direction(sign, 0.10)
+    verb = "exceeds" if passed else "is not clearly larger than"
+    return Guard("space", passed, test.slope, f"The change {verb} that of control channels ({figure_text(test)}).")
+
+
+def band(slopes: Slopes, sign: float) -> Guard:
+    """Ask whether an out-of-band control changes the same way (p < .10), which it must not."""
+    test = slopes.test(slopes.column("outband_excess_z"))
+    if test.n < MIN_DYADS:
+        return not_assessable("band", "too few sessions with an out-of-band control")
+    passed = not test.in_direction(sign, 0.10)
+    verb = "does not change the same way" if passed else "changes the same way"
+    return Guard("band", passed, test.slope, f"Synchrony outside the band {verb} ({figure_text(test)}).")
+
+
+def lag(slopes: Slopes, sign: float) -> Guard:
+    """Ask whether synchrony that zero-lag mixing cannot make changes the same way, in one of two measures.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        Of guards.tsv: ``lag_robust_excess_z`` and the four ``imcoh`` columns.
+    sign : float
+        +1 where growth is claimed, -1 for a fall.
+
+    Returns
+    -------
+    Guard
+        Passes if either measure points the claimed way at p < .05.
+    """
+    robust = slopes.test(slopes.column("lag_robust_excess_z"))
+    pattern = slopes.test(pattern_projection(slopes))
+    tests = [test for test in (robust, pattern) if test.n >= MIN_DYADS]
+    if not tests:
+        return not_assessable("lag", "too few sessions with lag-robust synchrony")
+    passed = any(test.in_direction(sign, 0.05) for test in tests)
+    if not passed and len(tests) < 2:
+        return not_assessable("lag", "one of its two measures is missing and the other shows no change")
+    best = min(tests, key=lambda test: test.p if test.slope * sign > 0 else 2 - test.p)
+    detail = f"lag-robust synchrony: {figure_text(robust)}; lag pattern: {figure_text(pattern)}"
+    verb = "also changes" if passed else "shows no clear change"
+    return Guard("lag", passed, best.slope, f"Synchrony at a lag {verb} ({detail}).")
+
+
+def pattern_projection(slopes: Slopes) -> Array:
+    """Each session's lag pattern, projected on the mean pattern of the other dyads.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        With the columns of :data:`IMCOH`.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Projection on the unit-norm mean of all sessions of the other dyads; NaN where a part is missing.
+    """
+    vectors = np.column_stack([slopes.column(name) for name in IMCOH])
+    known = np.isfinite(vectors).all(1)
+    codes = slopes.frame["code"].to_numpy()
+    out = np.full(len(vectors), np.nan)
+    total, count = vectors[known].sum(0), int(known.sum())
+    for code in range(slopes.n_dyads):
+        own = known & (codes == code)
+        others = count - int(own.sum())
+        mean = (total - vectors[own].sum(0)) / max(others, 1)
+        norm = float(np.linalg.norm(mean))
+        if others and norm > 0:
+            out[own] = vectors[own] @ (mean / norm)
+    return out
+
+
+#: The EEG guards in the order of the verdict.
+EEG_GUARDS: dict[str, Callable[[Slopes, float], Guard]] = {
+    "signal_to_noise": signal_to_noise,
+    "space": space,
+    "band": band,
+    "lag": lag,
+}
+
+
+def eeg_guards(guards: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str, sign: float) -> list[Guard]:
+    """Answer of every EEG guard.
+
+    Parameters
+    ----------
+    guards : DataFrame or None
+        guards.tsv; None makes every guard not assessable.
+    sessions : DataFrame
+        ``dyad session t value`` of the outcome.
+    task : str
+        Task of the outcome.
+    sign : float
+        +1 where growth is claimed, -1 for a fall.
+
+    Returns
+    -------
+    list of Guard
+    """
+    if guards is None:
+        return [not_assessable(name, "the table alone holds no guard measures") for name in EEG_GUARDS]
+    slopes = Slopes.of(guards.drop(columns=["excess_z"], errors="ignore"), sessions, task=task, what="guards")
+    # the guard compares with the very outcome that is claimed to change
+    slopes.frame["excess_z"] = sessions["value"].to_numpy(float)
+    return [guard(slopes, sign) for guard in EEG_GUARDS.values()]
+
+
+def summarise(guards: Sequence[Guard]) -> dict[str, list[str]]:
+    """Names of the guards that failed, and of those not assessable."""
+    return {
+        "failed": [guard.name for guard in guards if guard.passed is False],
+        "open": [guard.name for guard in guards if guard.passed is None],
+    }

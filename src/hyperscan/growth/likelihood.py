@@ -1,0 +1,267 @@
+"""Deviance of a linear mixed model, with exact first and second derivatives.
+
+The model is ``y = X beta + Z b + e`` with ``b ~ N(0, sigma^2 L L')`` per independent group and
+``e ~ N(0, sigma^2 I)``. Each group is rotated once onto the column space of its ``Z`` and the rest, so that
+every evaluation works on matrices of the size of ``Z``'s columns, without cancellation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the deviance needs of the data.
+
+    Parameters
+    ----------
+    r, x, y : ndarray of shape (n_groups, q, q), (n_groups, q, p), (n_groups, q)
+        ``Z``, ``X`` and ``y`` of every group, rotated onto the column space of ``Z``.
+    xx, xy, yy : ndarray of shape (p, p), (p,) and float
+        Cross products of what is left of ``X`` and ``y`` outside that space, summed over groups.
+    patterns : ndarray of shape (n_theta, q, q)
+        Where each parameter stands in the factor ``L``.
+    n : int
+        Observations.
+    reml : bool
+        Restricted likelihood; otherwise the full one.
+    """
+
+    r: Array
+    x: Array
+    y: Array
+    xx: Array
+    xy: Array
+    yy: float
+    patterns: Array
+    n: int
+    reml: bool
+
+    @property
+    def dof(self) -> int:
+        """Divisor of the residual sum of squares."""
+        return self.n - (self.x.shape[2] if self.reml else 0)
+
+
+def rotate(z: Array, x: Array, y: Array, patterns: Array, *, n: int, reml: bool) -> Problem:
+    """Rotate every group onto the column space of its ``Z``.
+
+    Parameters
+    ----------
+    z, x, y : ndarray of shape (n_groups, n_max, q), (n_groups, n_max, p), (n_groups, n_max)
+        Data by group; groups with fewer rows are filled with zeros, which changes nothing.
+    patterns : ndarray of shape (n_theta, q, q)
+        Where each parameter stands in the factor.
+    n : int
+        True number of observations.
+    reml : bool
+        Restricted likelihood.
+
+    Returns
+    -------
+    Problem
+    """
+    q, r = np.linalg.qr(z)
+    qt = q.transpose(0, 2, 1)
+    x1, y1 = qt @ x, (qt @ y[..., None])[..., 0]
+    x2 = (x - q @ x1).reshape(-1, x.shape[2])
+    y2 = (y - (q @ y1[..., None])[..., 0]).ravel()
+    return Problem(r, x1, y1, x2.T @ x2, x2.T @ y2, float(y2 @ y2), patterns, n, reml)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The deviance at one point, and what its derivatives are made of."""
+
+    theta: Array
+    deviance: float
+    sigma2: float
+    beta: Array
+    c: Array  # (X' W^-1 X)^-1
+    s: Array  # Z' W^-1 Z per group
+    u: Array  # Z' W^-1 X per group
+    resid: Array  # Z' W^-1 (y - X beta) per group
+    factor: Array
+
+    def gradient_matrix(self, reml: bool) -> Array:
+        """Differentiate the deviance with respect to ``L L'``, shape (q, q)."""
+        g = self.s.sum(0) - np.einsum("ga,gb->ab", self.resid, self.resid) / self.sigma2
+        if reml:
+            g = g - np.einsum("gap,pr,gbr->ab", self.u, self.c, self.u)
+        return np.asarray(g)
+
+
+def factor(theta: Array, patterns: Array) -> Array:
+    """Factor ``L`` of the relative covariance, shape (q, q)."""
+    return np.asarray(np.tensordot(theta, patterns, axes=1))
+
+
+def evaluate(problem: Problem, theta: Array) -> Evaluation:
+    """Deviance at ``theta``, with residual variance and fixed effects profiled out.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rotated data.
+    theta : ndarray of shape (n_theta,)
+        Entries of the relative covariance factor.
+
+    Returns
+    -------
+    Evaluation
+        ``deviance`` is minus twice the (restricted) log-likelihood.
+    """
+    lower = factor(theta, problem.patterns)
+    a = problem.r @ lower
+    w = a @ a.transpose(0, 2, 1)
+    w += np.eye(w.shape[1])
+    logdet = float(np.linalg.slogdet(w)[1].sum())
+    k = problem.r.transpose(0, 2, 1) @ np.linalg.inv(w)
+    winv_x = np.linalg.solve(w, problem.x)
+    xwx = problem.xx + np.einsum("gqp,gqr->pr", problem.x, winv_x)
+    xwy = problem.xy + np.einsum("gqp,gq->p", winv_x, problem.y)
+    c = np.linalg.inv(xwx)
+    beta = c @ xwy
+    e = problem.y - problem.x @ beta
+    rss = problem.yy - 2 * beta @ problem.xy + beta @ problem.xx @ beta
+    resid = (k @ e[..., None])[..., 0]
+    rss += float(np.einsum("gq,gq->", e, np.linalg.solve(w, e[..., None])[..., 0]))
+    dof = problem.dof
+    sigma2 = max(rss, np.finfo(float).tiny) / dof
+    deviance = logdet + dof * (1 + np.log(2 * np.pi * sigma2))
+    if problem.reml:
+        deviance += float(np.linalg.slogdet(xwx)[1])
+    return Evaluation(theta, float(deviance), float(sigma2), beta, c, k @ problem.r, k @ problem.x, resid, lower)
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Derivatives at one point.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n_theta,)
+        Of the deviance with respect to theta.
+    hessian : ndarray of shape (n_theta + 1, n_theta + 1)
+        Of the deviance with respect to theta and sigma (not profiled).
+    d_c : ndarray of shape (n_theta, p, p)
+        Of ``(X' W^-1 X)^-1`` with respect to theta.
+    """
+
+    gradient: Array
+    hessian: Array
+    d_c: Array
+
+    def profiled(self) -> Array:
+        """Hessian with respect to theta alone, sigma at its best value for each theta."""
+        h = self.hessian
+        return np.asarray(h[:-1, :-1] - np.outer(h[:-1, -1], h[-1, :-1]) / h[-1, -1])
+
+
+def derivatives(problem: Problem, at: Evaluation) -> Derivatives:
+    """Gradient and Hessian of the deviance, exact.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rotated data.
+    at : Evaluation
+        Where.
+
+    Returns
+    -------
+    Derivatives
+    """
+    pat = problem.patterns
+    d_sigma = pat @ at.factor.T
+    d_sigma = d_sigma + d_sigma.transpose(0, 2, 1)
+    g = at.gradient_matrix(problem.reml)
+    gradient = np.einsum("ab,kba->k", g, d_sigma)
+    sd = at.s[:, None] @ d_sigma  # (group, theta, q, q)
+    du = d_sigma @ at.u[:, None]  # (group, theta, q, p)
+    a = np.einsum("gqp,gkqr->kpr", at.u, du)
+    trace = np.einsum("gkab,glba->kl", sd, sd)
+    if problem.reml:
+        sdu = at.s[:, None] @ du
+        trace = trace - 2 * np.einsum("gkqp,glqr,rp->kl", du, sdu, at.c)
+        ac = a @ at.c
+        trace = trace + np.einsum("kab,lba->kl", ac, ac)
+    v = (d_sigma @ at.resid[:, None, :, None])[..., 0]  # (group, theta, q)
+    av = np.einsum("gqp,gkq->kp", at.u, v)
+    quad = np.einsum("gka,gab,glb->kl", v, at.s, v) - av @ at.c @ av.T
+    curvature = 2 * np.einsum("ab,kbc,lac->kl", g, pat, pat)
+    sigma = np.sqrt(at.sigma2)
+    n_theta = len(pat)
+    h = np.empty((n_theta + 1, n_theta + 1))
+    h[:-1, :-1] = curvature - trace + 2 * quad / at.sigma2
+    h[:-1, -1] = h[-1, :-1] = 2 * np.einsum("gq,gkq->k", at.resid, v) / sigma**3
+    h[-1, -1] = 4 * problem.dof / at.sigma2
+    return Derivatives(np.asarray(gradient), (h + h.T) / 2, at.c @ a @ at.c)
+
+
+def minimise(problem: Problem, starts: Any) -> tuple[Evaluation, bool]:
+    """Lowest deviance over several starting points, by damped Newton steps.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rotated data.
+    starts : iterable of ndarray of shape (n_theta,)
+        Starting points; zero diagonals are saddle points and no good start.
+
+    Returns
+    -------
+    Evaluation
+        The best point found.
+    bool
+        Whether the search that led there converged.
+    """
+    best: tuple[Evaluation, bool] | None = None
+    for start in starts:
+        found = _newton(problem, np.asarray(start, float))
+        if best is None or found[0].deviance < best[0].deviance - 1e-9:
+            best = found
+    if best is None:
+        raise AssertionError("no starting point was given")
+    return best
+
+
+def _newton(problem: Problem, theta: Array, max_iter: int = 200) -> tuple[Evaluation, bool]:
+    here = evaluate(problem, theta)
+    for _ in range(max_iter):
+        d = derivatives(problem, here)
+        values, vectors = np.linalg.eigh(d.profiled())
+        floor = max(1e-10, 1e-9 * float(np.abs(values).max()))
+        step = -vectors @ ((vectors.T @ d.gradient) / np.maximum(np.abs(values), floor))
+        decrement = float(-d.gradient @ step)
+        if decrement < 1e-14 * (1 + abs(here.deviance)):
+            return here, True
+        # a step far beyond the present scale leaves the region where the quadratic means anything
+        limit = 1 + float(np.linalg.norm(here.theta))
+        step *= min(1.0, limit / max(float(np.linalg.norm(step)), 1e-300))
+        there = _search(problem, here, step, decrement)
+        if there is None:
+            return here, decrement < 1e-5
+        # beyond this the deviance is round-off, and steps only wander in it
+        still = here.deviance - there.deviance < 1e-13 * (1 + abs(here.deviance))
+        here = there
+        if still:
+            return here, True
+    return here, False
+
+
+def _search(problem: Problem, here: Evaluation, step: Array, decrement: float) -> Evaluation | None:
+    scale = 1.0
+    for _ in range(30):
+        there = evaluate(problem, here.theta + scale * step)
+        if there.deviance <= here.deviance - 1e-4 * scale * decrement:
+            return there
+        scale /= 2
+    return None

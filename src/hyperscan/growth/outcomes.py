@@ -1,0 +1,136 @@
+"""Relations between synchrony and what therapy is about: symptoms, alliance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from hyperscan.errors import InputError, TableError, did_you_mean
+from hyperscan.growth.layout import RandomTerm
+from hyperscan.growth.reml import fit_mixed
+from hyperscan.growth.table import Names
+from hyperscan.growth.two_stage import dyad_slopes
+
+Array = NDArray[np.float64]
+
+
+def relate_outcomes(
+    table: pd.DataFrame,
+    names: Names,
+    sessions: pd.DataFrame,
+    cell: Mapping[str, str],
+    outcomes: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Relate each outcome column to synchrony, within and between dyads and over the course.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The user's table, with the outcome columns.
+    names : Names
+        What its columns are called.
+    sessions : DataFrame
+        ``dyad session t value`` of the primary outcome.
+    cell : mapping
+        Its task, to take outcomes of the same task's rows.
+    outcomes : sequence of str
+        Columns; each is an outcome of every session.
+
+    Returns
+    -------
+    list of dict
+        Three rows per outcome: ``within_lagged`` (does a session of more synchrony than usual for the dyad
+        come before a higher outcome, time kept in the model), ``between`` (do dyads of more synchrony have a
+        higher outcome) and ``change`` (does a dyad's growth go with its outcome's slope, Pearson's r).
+        ``p_holm`` is corrected over all rows.
+
+    Raises
+    ------
+    InputError
+        If ``outcomes`` is a single text.
+    TableError
+        If a column is missing.
+    """
+    if isinstance(outcomes, str):
+        raise InputError(f"outcomes = {outcomes!r}: expected a list of columns, such as [{outcomes!r}].")
+    rows: list[dict[str, Any]] = []
+    for name in outcomes:
+        joined = _join(table, names, sessions, cell, name)
+        rows += [*_lagged(joined, name), _change(joined, name)]
+    for row, p in zip(rows, _holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    return rows
+
+
+def _join(
+    table: pd.DataFrame, names: Names, sessions: pd.DataFrame, cell: Mapping[str, str], name: str
+) -> pd.DataFrame:
+    known = [str(column) for column in table.columns]
+    for column in (name, names.session):
+        if column not in known:
+            raise TableError(f"outcomes: the table has no column {column!r}.{did_you_mean(column, known)}")
+    rows = table[table["task"].astype(str) == cell["task"]] if cell["task"] and "task" in table else table
+    values = pd.DataFrame(
+        {
+            "dyad": rows[names.dyad].astype(str),
+            "session": pd.to_numeric(rows[names.session], errors="coerce").astype(float),
+            "outcome": pd.to_numeric(rows[name], errors="coerce"),
+        }
+    )
+    # every outcome row of a session repeats the same number
+    mean = values.groupby(["dyad", "session"], as_index=False)["outcome"].mean()
+    return sessions[["dyad", "session", "t", "value"]].merge(mean, on=["dyad", "session"], how="left")
+
+
+def _lagged(joined: pd.DataFrame, name: str) -> list[dict[str, Any]]:
+    joined = joined.sort_values(["dyad", "t"], kind="stable")
+    between = joined.groupby("dyad")["value"].transform("mean")
+    earlier = (joined["value"] - between).groupby(joined["dyad"]).shift(1)
+    use = joined["outcome"].notna() & earlier.notna()
+    y = joined["outcome"][use].to_numpy(float)
+    x = np.column_stack([np.ones(len(y)), joined["t"][use], earlier[use], between[use]])
+    groups = joined["dyad"][use].to_numpy(str)
+    labels = ("within_lagged", "between")
+    if len(np.unique(groups)) < 4 or len(y) < 8 or np.linalg.matrix_rank(x) < 4 or np.ptp(y) == 0:
+        return [_row(name, label, n=len(y), detail="too few sessions or no variation") for label in labels]
+    fit = fit_mixed(y, x, [RandomTerm(groups, np.ones((len(y), 1)))])
+    return [
+        _row(
+            name, label, n=len(y), slope=float(fit.estimate[k]), se=float(fit.se[k]), df=float(fit.df[k]),
+            t=float(fit.t[k]), p=float(fit.p[k]),
+        )
+        for k, label in zip((2, 3), labels, strict=True)
+    ]  # fmt: skip
+
+
+def _change(joined: pd.DataFrame, name: str) -> dict[str, Any]:
+    labels, codes = np.unique(joined["dyad"].to_numpy(str), return_inverse=True)
+    t = joined["t"].to_numpy(float)
+    growth, change = (dyad_slopes(joined[c].to_numpy(float), t, codes, len(labels)) for c in ("value", "outcome"))
+    use = np.isfinite(growth) & np.isfinite(change)
+    n = int(use.sum())
+    if n < 4 or np.ptp(growth[use]) == 0 or np.ptp(change[use]) == 0:
+        return _row(name, "change", n=n, detail="too few dyads or no variation")
+    r = stats.pearsonr(growth[use], change[use])
+    detail = f"Pearson r = {r.statistic:+.2f} of {n} dyads' slopes"
+    return _row(name, "change", n=n, r=float(r.statistic), df=float(n - 2), p=float(r.pvalue), detail=detail)
+
+
+def _row(name: str, relation: str, *, n: int, detail: str = "", **numbers: float) -> dict[str, Any]:
+    empty: dict[str, Any] = dict.fromkeys(("slope", "se", "df", "t", "p", "r"))
+    return {"name": name, "relation": relation, "n": n, **empty, **numbers, "detail": detail or relation}
+
+
+def _holm(p: Sequence[float | None]) -> list[float | None]:
+    known = sorted((value, i) for i, value in enumerate(p) if value is not None)
+    out: list[float | None] = [None] * len(p)
+    largest = 0.0
+    for rank, (value, i) in enumerate(known):
+        largest = max(largest, min(1.0, value * (len(known) - rank)))
+        out[i] = largest
+    return out

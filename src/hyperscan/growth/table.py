@@ -1,0 +1,322 @@
+"""From a tidy table to the sessions that answer the question: columns checked, one outcome chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hyperscan.config import PRIMARY, Primary
+from hyperscan.errors import InputError, TableError, did_you_mean
+
+#: What tells two outcomes apart.
+CELL = ("modality", "task", "signal", "metric", "band", "roi")
+
+#: Signal used of an fNIRS table when none is named, in order of preference.
+SIGNALS = ("hbo", "hbo_nosc", "hbt", "hbr")
+
+#: Columns beside the value that describe the same outcome.
+COMPANIONS = ("z", "pseudo_mean_z", "excess_z", "n_pseudo", "n_windows", "seconds")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the columns of the table are called."""
+
+    value: str
+    time: str
+    dyad: str
+    therapist: str
+    session: str
+    days: str
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The rows of one outcome, one per dyad and session.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``dyad session t value`` and, where the table has them, ``therapist z pseudo_mean_z
+        excess_z``.
+    cell : mapping
+        The outcome: ``modality task signal metric band roi`` (empty where the table does not say).
+    unit : str
+        What the slope is per: ``session``, ``week`` or the name of the time column.
+    n_dropped : int
+        Rows left out because value or time is missing.
+    n_averaged : int
+        Sessions whose runs were averaged.
+    """
+
+    frame: pd.DataFrame
+    cell: Mapping[str, str]
+    unit: str
+    n_dropped: int
+    n_averaged: int
+
+
+def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
+    """Check a table and bring its columns to standard names.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per dyad, session and outcome.
+    names : Names
+        What its columns are called.
+
+    Returns
+    -------
+    DataFrame
+        With ``dyad t value session`` and the columns of :data:`CELL` (empty text where absent).
+
+    Raises
+    ------
+    TableError
+        If a column is missing or holds what it cannot hold, or rows repeat.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"table is a {type(table).__name__}; expected a pandas DataFrame.")
+    for column in (names.dyad, names.value):
+        _need(table, column)
+    if table.empty:
+        raise TableError("table has no rows; it needs one per dyad and session.")
+    frame = pd.DataFrame({"dyad": _labels(table, names.dyad)})
+    frame["value"] = _numbers(table, names.value)
+    frame["t"] = _time(table, names)
+    frame["session"] = _numbers(table, names.session) if names.session in table else frame["t"]
+    if names.therapist in table:
+        frame["therapist"] = _labels(table, names.therapist)
+    for column in COMPANIONS:
+        if column in table:
+            frame[column] = _numbers(table, column)
+    for column in (*CELL, "run"):
+        frame[column] = _cell_column(table, column)
+    _check_repeats(frame)
+    return frame
+
+
+def _need(table: pd.DataFrame, column: str) -> None:
+    if column not in table.columns:
+        known = [str(name) for name in table.columns]
+        raise TableError(
+            f"table has no column {column!r}; it has: {', '.join(known[:20])}.{did_you_mean(column, known)}\n"
+            "Name your columns by argument: value=, time=, dyad=."
+        )
+
+
+def _labels(table: pd.DataFrame, column: str) -> pd.Series:
+    values = table[column].reset_index(drop=True)
+    if values.isna().any():
+        row = int(np.flatnonzero(values.isna())[0]) + 1
+        raise TableError(f"{column}: row {row} is empty; every row needs its {column}.")
+    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
+        values = values.astype("int64")
+    return values.astype(str)
+
+
+def _numbers(table: pd.DataFrame, column: str) -> pd.Series:
+    raw = table[column].reset_index(drop=True)
+    # the texts by which TSV files say "missing"
+    raw = raw.replace({"n/a": np.nan, "": np.nan, "NA": np.nan}) if raw.dtype != float else raw
+    values = pd.to_numeric(raw, errors="coerce").astype(float)
+    wrong = np.flatnonzero(values.isna() & raw.notna())
+    if len(wrong):
+        raise TableError(f"{column}: row {wrong[0] + 1} holds {raw.iloc[wrong[0]]!r}; expected a number.")
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        raise TableError(
+            f"{column}: row {infinite[0] + 1} is infinite; every number has to be finite.\n"
+            "A synchrony of exactly 1 has no Fisher z: leave it empty."
+        )
+    return values
+
+
+def _time(table: pd.DataFrame, names: Names) -> pd.Series:
+    if names.time == "session":
+        _need(table, names.session)
+        return _numbers(table, names.session) - 1
+    if names.time == "weeks" and "weeks" not in table:
+        _need(table, names.days)
+        return _numbers(table, names.days) / 7
+    _need(table, names.time)
+    return _numbers(table, names.time)
+
+
+def _cell_column(table: pd.DataFrame, column: str) -> pd.Series:
+    if column == "roi" and "roi" not in table and {"roi_therapist", "roi_client"} <= set(table.columns):
+        values = _text(table["roi_therapist"]) + "-" + _text(table["roi_client"])
+    elif column in table:
+        values = _text(table[column])
+    else:
+        values = pd.Series("", index=range(len(table)))
+    return values.reset_index(drop=True)
+
+
+def _text(values: pd.Series) -> pd.Series:
+    whole = pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
+    values = values.astype("Int64") if whole else values
+    return values.astype(object).where(values.notna(), "").map(str).replace("n/a", "")
+
+
+def _check_repeats(frame: pd.DataFrame) -> None:
+    key = ["dyad", "session", "t", *CELL, "run"]
+    repeated = frame[frame.duplicated(key) & frame["t"].notna()]
+    if len(repeated):
+        row = repeated.iloc[0]
+        where = ", ".join(f"{name} {row[name]}" for name in CELL if row[name])
+        raise TableError(
+            f"table: {len(repeated)} rows repeat another; the first is dyad {row['dyad']}, "
+            f"time {row['t']:g} {where}.\n"
+            "Each dyad, session and outcome may stand there once (several runs need a column 'run')."
+        )
+
+
+def choose(
+    frame: pd.DataFrame, primary: Primary | Mapping[str, str] | None, modality: str | None, signal: str | None
+) -> dict[str, str]:
+    """Choose the primary outcome.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From :func:`tidy`.
+    primary : Primary or mapping or None
+        The outcome named in advance; what it leaves open is what the table has one of, else the default.
+    modality, signal : str, optional
+        ``eeg`` or ``fnirs``; ``hbo`` ...
+
+    Returns
+    -------
+    dict
+        A value for each of :data:`CELL`.
+
+    Raises
+    ------
+    TableError
+        If the table does not hold the outcome, or the choice is open.
+    """
+    asked = _asked(primary)
+    cell: dict[str, str] = {}
+    rows = frame
+    rows, cell["modality"] = _pick(rows, "modality", modality or _modality(rows, asked))
+    rows, cell["signal"] = _pick(rows, "signal", signal or _signal(rows))
+    defaults = _defaults(rows, asked, cell["modality"])
+    for column in ("metric", "band", "roi"):
+        rows, cell[column] = _pick(rows, column, asked.get(column) or defaults.get(column, ""))
+    rows, cell["task"] = _pick(rows, "task", asked.get("task", ""))
+    return cell
+
+
+def _asked(primary: Primary | Mapping[str, str] | None) -> dict[str, str]:
+    if primary is None:
+        return {}
+    if isinstance(primary, Primary):
+        return {name: getattr(primary, name) for name in ("metric", "band", "roi", "task")}
+    if not isinstance(primary, Mapping):
+        raise InputError(f"primary = {primary!r}: expected a Primary or a mapping with metric, band, roi and task.")
+    for key in primary:
+        if key not in ("metric", "band", "roi", "task"):
+            allowed = ["metric", "band", "roi", "task"]
+            raise InputError(f"primary has an unknown key {key!r}; allowed: {', '.join(allowed)}.")
+    return {key: str(value) for key, value in primary.items()}
+
+
+def _modality(rows: pd.DataFrame, asked: Mapping[str, str]) -> str:
+    found = sorted(set(rows["modality"]))
+    if len(found) == 1:
+        return str(found[0])
+    holding = [m for m in found if not asked or _holds(rows[rows["modality"] == m], asked)]
+    # EEG first, where a study holds both and nothing was said
+    return str((holding or found)[0])
+
+
+def _holds(rows: pd.DataFrame, asked: Mapping[str, str]) -> bool:
+    return all(not value or value in set(rows[column]) for column, value in asked.items())
+
+
+def _signal(rows: pd.DataFrame) -> str:
+    found = set(rows["signal"])
+    return next((name for name in SIGNALS if name in found), "") if len(found) > 1 else ""
+
+
+def _defaults(rows: pd.DataFrame, asked: Mapping[str, str], modality: str) -> dict[str, str]:
+    known = {column: rows[column].iloc[0] for column in ("metric", "band", "roi") if rows[column].nunique() == 1}
+    if modality in PRIMARY:
+        return {name: getattr(PRIMARY[modality], name) for name in ("metric", "band", "roi")} | known
+    return known
+
+
+def _pick(rows: pd.DataFrame, column: str, wanted: str) -> tuple[pd.DataFrame, str]:
+    found: Sequence[str] = sorted(set(rows[column]))
+    if not wanted or (len(found) == 1 and not found[0]):
+        # a table that does not tell its outcomes apart by this column has one
+        if len(found) == 1:
+            return rows, found[0]
+        argument = f"{column}=" if column in ("modality", "signal") else f"primary={{'{column}': ...}}"
+        raise TableError(
+            f"table holds several values of {column}: {_listed(found)}.\nOne has to be named in advance: {argument}."
+        )
+    if wanted not in found:
+        raise TableError(
+            f"table has no rows with {column} {wanted!r} for the primary outcome; "
+            f"it has: {_listed(found)}.{did_you_mean(wanted, found)}\n"
+            "Name another primary before looking at the data, or add these rows."
+        )
+    return rows[rows[column] == wanted], wanted
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+
+
+def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sessions:
+    """Rows of one outcome, runs of one session averaged.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From :func:`tidy`.
+    cell : mapping
+        From :func:`choose`.
+    unit : str
+        What the slope is per.
+
+    Returns
+    -------
+    Sessions
+        Sorted by dyad and time; a row without value or time is left out and counted.
+
+    Raises
+    ------
+    TableError
+        If a dyad has several therapists.
+    """
+    rows = frame[np.logical_and.reduce([frame[column] == cell[column] for column in CELL])]
+    kept = rows[rows["value"].notna() & rows["t"].notna()]
+    numbers = ["t", "value", *[name for name in COMPANIONS if name in kept]]
+    first = ["therapist"] if "therapist" in kept else []
+    grouped = kept.groupby(["dyad", "session"], sort=True)
+    out = grouped[numbers].mean()
+    for name in first:
+        out[name] = grouped[name].first()
+    n_averaged = int((grouped.size() > 1).sum())
+    out = out.reset_index().sort_values(["dyad", "t"], kind="stable").reset_index(drop=True)
+    _check_therapists(out)
+    return Sessions(out, dict(cell), unit, len(rows) - len(kept), n_averaged)
+
+
+def _check_therapists(out: pd.DataFrame) -> None:
+    if "therapist" not in out:
+        return
+    several = out.groupby("dyad")["therapist"].nunique()
+    if (several > 1).any():
+        dyad = several[several > 1].index[0]
+        raise TableError(
+            f"therapist: dyad {dyad!r} has several; a dyad is one therapist with one client.\n"
+            "Give each pair its own dyad."
+        )

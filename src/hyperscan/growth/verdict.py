@@ -1,0 +1,223 @@
+"""The verdict, and the one sentence that says what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hyperscan.growth.guards import Guard, summarise
+
+#: Every verdict and what it means in words.
+VERDICTS: Mapping[str, str] = {
+    "grows": "an increase that passed every guard",
+    "grows_lag_unresolved": "an increase that a shared artefact without lag could also make",
+    "grows_unchecked": "an increase whose guards could not all be assessed",
+    "declines": "a decrease that passed every guard",
+    "declines_lag_unresolved": "a decrease that a shared artefact without lag could also make",
+    "declines_unchecked": "a decrease whose guards could not all be assessed",
+    "confounded": "a change that a change of the recording explains as well",
+    "no_change": "a slope shown to be smaller than the smallest slope of interest",
+    "no_clear_change": "no change shown, and none ruled out",
+    "cannot_tell": "too few dyads to tell",
+}
+
+#: Fewer dyads with two or more sessions than this give no verdict (with 5, no sign-flip p can reach .05).
+MIN_DYADS = 6
+
+
+def claimed_sign(
+    mixed: Mapping[str, Any] | None,
+    two_stage: Mapping[str, Any],
+    therapists: Mapping[str, Any],
+    alpha: float = 0.05,
+) -> int:
+    """Direction that all needed tests agree on: 1 growth, -1 fall, 0 none.
+
+    Parameters
+    ----------
+    mixed, two_stage, therapists : mapping
+        With ``slope`` and ``p``; therapists with ``needed``.
+    alpha : float
+        Level of every test.
+
+    Returns
+    -------
+    int
+    """
+    if mixed is None:
+        return 0
+    needed = [mixed, two_stage, *([therapists] if therapists["needed"] else [])]
+    if not all(test["p"] < alpha for test in needed):
+        return 0
+    if all(test["slope"] > 0 for test in needed):
+        return 1
+    return -1 if all(test["slope"] < 0 for test in needed) else 0
+
+
+def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Sequence[Guard]) -> str:
+    """Verdict: the first line of the design's list that matches.
+
+    Parameters
+    ----------
+    n_dyads : int
+        Dyads with two or more sessions.
+    claimed : int
+        From :func:`claimed_sign`.
+    equivalent : bool or None
+        Whether the equivalence test holds.
+    guards : sequence of Guard
+        Their answers.
+
+    Returns
+    -------
+    str
+        A key of :data:`VERDICTS`.
+
+    Examples
+    --------
+    >>> decide(n_dyads=8, claimed=1, equivalent=None, guards=[])
+    'grows_unchecked'
+    """
+    if n_dyads < MIN_DYADS:
+        return "cannot_tell"
+    if claimed == 0:
+        return "no_change" if equivalent else "no_clear_change"
+    found = summarise(guards)
+    if set(found["failed"]) - {"lag"}:
+        return "confounded"
+    stem = "grows" if claimed > 0 else "declines"
+    if found["open"] or not guards:
+        return f"{stem}_unchecked"
+    return f"{stem}_lag_unresolved" if found["failed"] else stem
+
+
+def number(value: float) -> str:
+    """Signed number with three digits, for a sentence."""
+    return f"{value:+.3g}"
+
+
+def p_text(p: float | None) -> str:
+    """``p = .012`` or ``p < .001``."""
+    if p is None or p != p:
+        return "p not defined"
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
+
+
+def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
+    """One honest paragraph for a verdict.
+
+    Parameters
+    ----------
+    verdict : str
+        A key of :data:`VERDICTS`.
+    facts : mapping
+        ``primary two_stage sign_flip real_slope pseudo_slope therapist_level guards equivalence one_dyad
+        value unit n_dropped`` of the result.
+
+    Returns
+    -------
+    str
+    """
+    parts = [_opening(verdict, facts), _estimate(facts), _reason(verdict, facts), _limits(verdict, facts)]
+    return " ".join(part for part in parts if part)
+
+
+def subject(value: str) -> str:
+    """Name what is said to change."""
+    if value == "excess_z":
+        return "partner-specific statistical dependence"
+    return f"{value!r} (not compared with chance here)"
+
+
+def _opening(verdict: str, facts: Mapping[str, Any]) -> str:
+    what, cell = subject(facts["value"]), _cell(facts["primary"])
+    if verdict == "cannot_tell":
+        return f"Cannot tell whether {what}{cell} changed over sessions."
+    if verdict == "no_change":
+        bound = facts["equivalence"]["bound"]
+        limit = f"{bound:g} per {facts['unit']} named in advance"
+        return f"No change in {what}{cell}: its slope is smaller than the {limit}."
+    if verdict == "no_clear_change":
+        return f"No clear change in {what}{cell} was shown; that is not evidence of no change."
+    direction = "Increase" if facts["primary"]["slope"] > 0 else "Decrease"
+    if verdict == "confounded":
+        return f"{direction} in {what}{cell}, but the recordings changed too: it is not attributed to coupling."
+    kind = {"unchecked": ", unchecked", "unresolved": ", lag unresolved"}.get(verdict.rsplit("_", 1)[-1], "")
+    return f"{direction} in {what}{cell}{kind}."
+
+
+def _cell(primary: Mapping[str, Any]) -> str:
+    named = [str(primary[name]) for name in ("metric", "band", "roi", "task") if primary[name]]
+    return f" ({', '.join(named)})" if named else ""
+
+
+def _estimate(facts: Mapping[str, Any]) -> str:
+    primary, two_stage = facts["primary"], facts["two_stage"]
+    if primary["slope"] is None or primary["se"] is None:
+        return ""
+    unit = " Fisher z" if facts["value"] in ("excess_z", "z") else ""
+    text = (
+        f"b = {number(primary['slope'])}{unit} per {facts['unit']} (95 % CI {number(primary['ci_low'])} to "
+        f"{number(primary['ci_high'])}; t({primary['df']:.3g}) = {primary['t']:.2f}, {p_text(primary['p'])}; "
+        f"{primary['n_dyads']} dyads, {primary['n_sessions']} sessions); two-stage {p_text(two_stage['p'])}, "
+        f"sign-flip {p_text(facts['sign_flip']['p'])}"
+    )
+    for name in ("real", "pseudo"):
+        slope = facts[f"{name}_slope"]
+        text += f"; {name} slope {number(slope['slope'])}" if slope else f"; {name} slope not in the table"
+    return text + "."
+
+
+def _reason(verdict: str, facts: Mapping[str, Any]) -> str:
+    guards: Sequence[Guard] = facts["guards"]
+    if verdict == "cannot_tell":
+        return _too_few(facts)
+    if verdict == "confounded":
+        return " ".join(guard.detail for guard in guards if guard.passed is False and guard.name != "lag")
+    if verdict.endswith("_unchecked"):
+        return f"Not assessable: {', '.join(summarise(guards)['open']) or 'every guard'}."
+    if verdict.endswith("_lag_unresolved"):
+        return "True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
+    if verdict in ("no_clear_change", "no_change"):
+        return _unshown(facts)
+    return "Every guard was passed. This is statistical dependence; nothing here shows what brought it about."
+
+
+def _too_few(facts: Mapping[str, Any]) -> str:
+    n = facts["sign_flip"]["n"]
+    if facts["one_dyad"] is not None:
+        return str(facts["one_dyad"]["text"])
+    smallest = f"; with {n}, no exact sign-flip p can fall below {facts['sign_flip']['smallest_p']:.3g}" if n else ""
+    return f"{n} dyads have two or more sessions and {MIN_DYADS} are needed{smallest}."
+
+
+def _unshown(facts: Mapping[str, Any]) -> str:
+    primary, two_stage = facts["primary"], facts["two_stage"]
+    text = ""
+    if (primary["p"] < 0.05) != (two_stage["p"] < 0.05):
+        text = "Mixed model and two-stage test disagree, so nothing is claimed."
+    elif primary["p"] < 0.05 and facts["therapist_level"]["needed"]:
+        level = facts["therapist_level"]
+        level_text = f"{level['n_therapists']} therapists, {p_text(level['p'])}"
+        text = f"It does not hold at therapist level ({level_text}), so nothing is claimed."
+    masked = next((g for g in facts["guards"] if g.name == "signal_to_noise"), None)
+    if masked is not None and masked.passed and primary["p"] >= 0.05:
+        text += " It may be masked by falling signal-to-noise: after correction for it a change remains."
+    return text.strip()
+
+
+def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
+    level, text = facts["therapist_level"], []
+    n_therapists = level["n_therapists"]
+    if level["known"] and n_therapists is not None and n_therapists < 5 and verdict != "cannot_tell":
+        who = "therapist" if n_therapists == 1 else "therapists"
+        text.append(f"With {n_therapists} {who} this does not reach beyond them.")
+    if facts["primary"]["singular"]:
+        text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
+    if facts["n_weak_chance"]:
+        text.append(f"In {facts['n_weak_chance']} sessions fewer than four pseudo pairs make the chance level.")
+    if facts["value"] == "z" and facts["one_dyad"] is not None:
+        text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
+    if facts["n_dropped"]:
+        text.append(f"{facts['n_dropped']} sessions without a value were left out.")
+    return " ".join(text)

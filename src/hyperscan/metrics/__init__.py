@@ -1,0 +1,74 @@
+"""Synchrony between two people: arrays in, arrays out.
+
+Every metric is a function of the therapist's signals ``a`` (..., n_a, n_times) and the client's ``b``
+(..., n_b, n_times) that returns (..., n_a, n_b); leading dims (windows) broadcast and are kept, and
+arithmetic is in the precision of the input. The facts about each (range, chance level, what it is blind to,
+where it was defined) stand in one table, :data:`METRICS`.
+
+Missing and flat channels are treated alike everywhere: a NaN sample makes all pairs of its channel NaN in
+that window, a flat channel makes its pairs NaN, and neither touches other pairs. To leave out masked samples,
+cut windows around them; a metric never skips samples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hyperscan.metrics.amplitude import aec, corr, oaec, pec
+from hyperscan.metrics.describe import describe_metrics
+from hyperscan.metrics.information import gcmi, gcte
+from hyperscan.metrics.lagged import dwpli, pli, wpli
+from hyperscan.metrics.phase import accorr, ccorr, ciplv, nmplv, plv, ppc
+from hyperscan.metrics.spec import CrossMoment, MetricSpec
+from hyperscan.metrics.spectral import coh, imcoh, lagcoh
+from hyperscan.metrics.table import METRICS, evaluate_many, get_metric
+from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag
+
+if TYPE_CHECKING:
+    from hyperscan.metrics.wavelet import PhaseFractions, WaveletMap, wtc, wtc_evaluate, wtc_map, wtc_phase
+
+_WAVELET = frozenset({"PhaseFractions", "WaveletMap", "wtc", "wtc_evaluate", "wtc_map", "wtc_phase"})
+
+__all__ = [
+    "METRICS",
+    "CrossMoment",
+    "MetricSpec",
+    "PhaseFractions",
+    "WaveletMap",
+    "accorr",
+    "aec",
+    "ar_corr",
+    "ccorr",
+    "ciplv",
+    "coh",
+    "corr",
+    "describe_metrics",
+    "dwpli",
+    "evaluate_many",
+    "gcmi",
+    "gcte",
+    "get_metric",
+    "imcoh",
+    "lagcoh",
+    "nmplv",
+    "oaec",
+    "pec",
+    "pli",
+    "plv",
+    "ppc",
+    "wpli",
+    "wtc",
+    "wtc_evaluate",
+    "wtc_map",
+    "wtc_phase",
+    "xcorr",
+    "xcorr_lag",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WAVELET:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from hyperscan.metrics import wavelet  # loads scipy.fft, which the others do not need
+
+    return getattr(wavelet, name)

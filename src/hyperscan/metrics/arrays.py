@@ -1,0 +1,128 @@
+"""What every metric asks of its two arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperscan.errors import InputError
+
+
+def analytic_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Check two arrays of analytic signals, and bring them to one complex precision.
+
+    Parameters
+    ----------
+    a, b : complex array, shape (..., n_a, n_times) and (..., n_b, n_times)
+        Analytic signals of therapist and client.
+
+    Returns
+    -------
+    a, b : complex array, shapes as given
+        complex64 if both are, else complex128.
+
+    Raises
+    ------
+    InputError
+        If an array is real, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = analytic_pair(np.ones((2, 5), np.complex64), np.ones((3, 5), np.complex128))
+    >>> a.dtype
+    dtype('complex128')
+    """
+    first, second = np.asarray(a), np.asarray(b)
+    for name, x in (("a", first), ("b", second)):
+        if x.dtype.kind != "c":
+            raise InputError(
+                f"{name} must be complex (analytic signals), got {x.dtype}.\n"
+                "Take hyperscan.transforms.analytic_signal of a recording, exp(1j * theta) of a phase series."
+            )
+    return _one_type(first, second, np.complex64)
+
+
+def real_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Check two arrays of real signals, and bring them to one precision.
+
+    Parameters
+    ----------
+    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
+        Signals of therapist and client.
+
+    Returns
+    -------
+    a, b : array, shapes as given
+        float32 if both are, else float64.
+
+    Raises
+    ------
+    InputError
+        If an array is complex or not numeric, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = real_pair(np.ones((2, 5), np.float32), np.ones((3, 5), np.float32))
+    >>> a.dtype
+    dtype('float32')
+    """
+    first, second = np.asarray(a), np.asarray(b)
+    for name, x in (("a", first), ("b", second)):
+        if x.dtype.kind not in "fiub":
+            raise InputError(f"{name} must be real signals, got {x.dtype}; take the real part or the envelope.")
+    return _one_type(first, second, np.float32)
+
+
+def leading_shape(a: NDArray[Any], b: NDArray[Any]) -> tuple[int, ...]:
+    """Broadcast shape of the leading dims (windows) of a checked pair.
+
+    Parameters
+    ----------
+    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
+        A pair that passed :func:`analytic_pair` or :func:`real_pair`.
+
+    Returns
+    -------
+    tuple of int
+        Shape of everything before channels and samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> leading_shape(np.ones((4, 1, 2, 5)), np.ones((3, 6, 5)))
+    (4, 3)
+    """
+    return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+
+
+def _one_type(
+    a: NDArray[Any], b: NDArray[Any], single: type[np.complex64] | type[np.float32]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    _check_shapes(a, b)
+    double = np.result_type(single, np.float64)
+    dtype = single if a.dtype == b.dtype == single else double
+    return a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+
+
+def _check_shapes(a: NDArray[Any], b: NDArray[Any]) -> None:
+    for name, x in (("a", a), ("b", b)):
+        if x.ndim < 2:
+            raise InputError(f"{name} must have shape (..., n_channels, n_times), got {x.shape}.")
+    if a.shape[-1] != b.shape[-1]:
+        raise InputError(
+            f"a and b must have the same n_times, got {a.shape[-1]} and {b.shape[-1]} samples; "
+            "align the recordings first."
+        )
+    if a.shape[-1] < 2:
+        raise InputError(f"a and b must hold two samples or more, got {a.shape[-1]}.")
+    try:
+        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise InputError(
+            f"Leading dims of a and b must broadcast, got {a.shape[:-2]} and {b.shape[:-2]} "
+            f"(of shapes {a.shape} and {b.shape})."
+        ) from None

@@ -1,0 +1,260 @@
+"""Sums over time of products of two people's channels: what most metrics are made of.
+
+Per window (or per stretch of a long one) the rows of each channel are prepared in a buffer that stays in the
+processor's cache, real parts above imaginary ones, and combined there. For most metrics the combination is
+one real matrix product, whose four blocks hold ``mean(u conj(v))`` and ``mean(u v)`` at once. Nothing the
+size of the recording is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperscan.metrics.arrays import leading_shape
+
+_CHUNK_BYTES = 2**20  # both buffers together; half of a usual level-2 cache (our choice)
+_MIN_CHUNK = 256  # samples: shorter products are dominated by their calls (our choice)
+
+Combine = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], object]
+
+
+class Preparation(Protocol):
+    """How the samples of a channel enter a product.
+
+    ``n_rows`` is the number of rows a channel takes: one (real) or two (real parts, imaginary parts); a
+    preparation for a kernel of its own may take more.
+    """
+
+    @property
+    def n_rows(self) -> int:
+        """Rows per channel."""
+
+    def measure(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Facts of whole channels that their samples are scaled by: (n, n_times) -> (n, n_facts)."""
+
+    def fill(self, x: NDArray[Any], facts: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write prepared samples (n, n_chunk) into rows (n_rows * n, n_chunk), both C-contiguous."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """Time averages of products of prepared channels u (therapist) and v (client).
+
+    Parameters
+    ----------
+    minus : array, shape (..., n_a, n_b)
+        Mean of ``u conj(v)``; real if the prepared channels are.
+    plus : complex array, shape (..., n_a, n_b), or None
+        Mean of ``u v``.
+    a, b : complex array, shape (..., n_a) and (..., n_b), or None
+        Mean of ``u**2`` and of ``v**2``.
+    n_times : int
+        Number of samples averaged.
+    """
+
+    minus: NDArray[Any]
+    plus: NDArray[Any] | None
+    a: NDArray[Any] | None
+    b: NDArray[Any] | None
+    n_times: int
+
+
+def cross_products(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    prepare: Preparation,
+    prepare_b: Preparation | None = None,
+    *,
+    plus: bool = False,
+) -> Products:
+    """Average products of every channel of a with every channel of b.
+
+    Parameters
+    ----------
+    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
+        A checked pair of one precision.
+    prepare : Preparation
+        How samples are prepared.
+    prepare_b : Preparation, optional
+        The same for ``b`` if it differs.
+    plus : bool
+        Whether the mean of ``u v`` and of the squares is wanted too.
+
+    Returns
+    -------
+    Products
+        In the precision of the input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hyperscan.metrics.preparations import PHASE
+    >>> z = np.exp(1j * np.linspace(0, 6, 50))[np.newaxis]
+    >>> cross_products(z, z * 1j, PHASE).minus.round(6)
+    array([[0.-1.j]])
+    """
+    n_a, n_b, n_times = a.shape[-2], b.shape[-2], a.shape[-1]
+    pair = (prepare, prepare_b or prepare)
+    rows = (n_a * pair[0].n_rows, n_b * pair[1].n_rows)
+    real = a.real.dtype
+    dtype = np.result_type(real, np.complex64) if prepare.n_rows == 2 else real
+    lead = leading_shape(a, b)
+    minus = np.empty((*lead, n_a, n_b), dtype=dtype)
+    sums = np.empty_like(minus) if plus else None
+    squares = [np.zeros((*lead, n), dtype=dtype) if plus else None for n in (n_a, n_b)]
+
+    def combine(first: NDArray[Any], second: NDArray[Any], out: NDArray[Any]) -> None:
+        np.matmul(first, second.T, out=out)
+        for total, part in zip(squares, (first, second), strict=True):
+            if total is not None:
+                total[where] += _square_sums(part)
+
+    work = _Workspace(a, b, pair, rows)
+    for where in np.ndindex(*lead):
+        gram = work.reduce(where, combine) / n_times
+        _split(gram, minus[where], sums[where] if sums is not None else None)
+    for total in squares:
+        if total is not None:
+            total /= n_times
+    return Products(minus, sums, squares[0], squares[1], n_times)
+
+
+def pair_sums(
+    a: NDArray[Any], b: NDArray[Any], prepare: Preparation, combine: Combine, n_sums: int, dtype: Any = None
+) -> NDArray[Any]:
+    """Add up a compiled kernel's results over the chunks of every window.
+
+    Parameters
+    ----------
+    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
+        A checked pair of one precision.
+    prepare : Preparation
+        How samples are prepared.
+    combine : callable
+        ``combine(rows_a, rows_b, out)`` writes sums over one chunk's samples to out, shape (n_sums, n_a,
+        n_b).
+    n_sums : int
+        Number of sums per pair of channels.
+    dtype : dtype, optional
+        Of ``out``; the precision of the input by default.
+
+    Returns
+    -------
+    array of float, shape (n_sums, ..., n_a, n_b)
+        Sums over all samples; channels with a NaN are NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hyperscan.metrics.preparations import PHASE
+    >>> def first_sample(rows_a, rows_b, out):
+    ...     out[0] = rows_a[:1, :1]
+    >>> z = np.exp(1j * np.linspace(0, 6, 50))[np.newaxis]
+    >>> pair_sums(z, z, PHASE, first_sample, 1)
+    array([[[1.]]])
+    """
+    n_a, n_b = a.shape[-2], b.shape[-2]
+    lead = leading_shape(a, b)
+    sums = np.empty((n_sums, *lead, n_a, n_b))
+    spoilt: list[NDArray[np.bool_]] = []
+
+    def combine_and_look(rows_a: NDArray[Any], rows_b: NDArray[Any], out: NDArray[Any]) -> None:
+        combine(rows_a, rows_b, out)
+        ones = np.ones(rows_a.shape[1], dtype=rows_a.dtype)
+        for bad, rows in zip(spoilt, (rows_a, rows_b), strict=True):
+            bad |= np.isnan((rows @ ones).reshape(prepare.n_rows, -1).sum(axis=0))
+
+    work = _Workspace(a, b, (prepare, prepare), (n_sums, n_a, n_b), dtype)
+    for where in np.ndindex(*lead):
+        total = sums[(slice(None), *where)]
+        spoilt = [np.zeros(n, dtype=bool) for n in (n_a, n_b)]
+        total[...] = work.reduce(where, combine_and_look)
+        # Comparisons swallow NaN, so a kernel's sums may not show it.
+        total[:, spoilt[0], :] = np.nan
+        total[:, :, spoilt[1]] = np.nan
+    return sums
+
+
+class _Workspace:
+    """Buffers for the prepared rows of one chunk of a window, used again for every window."""
+
+    def __init__(
+        self,
+        a: NDArray[Any],
+        b: NDArray[Any],
+        pair: tuple[Preparation, Preparation],
+        shape: tuple[int, ...],
+        dtype: Any = None,
+    ) -> None:
+        lead = leading_shape(a, b)
+        self.signals = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b)]
+        self.pair = pair
+        self.n_times = a.shape[-1]
+        real = a.real.dtype
+        heights = [x.shape[-2] * p.n_rows for x, p in zip((a, b), pair, strict=True)]
+        longest = max(_MIN_CHUNK, _CHUNK_BYTES // (max(1, sum(heights)) * real.itemsize))
+        self.length = -(-self.n_times // -(-self.n_times // longest))
+        self.heights = heights
+        # Flat, so that a shorter last chunk is contiguous too: the kernels are compiled for that.
+        self.rows = [np.empty(height * self.length, dtype=real) for height in heights]
+        self.copies = [np.empty(x.shape[-2] * self.length, dtype=x.dtype) for x in (a, b)]
+        self.out = np.empty(shape, dtype=dtype or real)
+
+    def reduce(self, where: tuple[int, ...], combine: Combine) -> NDArray[Any]:
+        """Sum of ``combine`` over the chunks of one window; in double precision if there are several."""
+        window = [x[where] for x in self.signals]
+        total: Any = None
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            facts = [p.measure(x) for p, x in zip(self.pair, window, strict=True)]
+            for span in self._spans():
+                combine(*self._filled(window, facts, span), self.out)
+                if self.length < self.n_times:
+                    total = self.out.astype(np.float64) if total is None else total + self.out
+        return self.out if total is None else total
+
+    def _spans(self) -> Iterator[slice]:
+        for start in range(0, self.n_times, self.length):
+            yield slice(start, min(start + self.length, self.n_times))
+
+    def _filled(
+        self, window: list[NDArray[Any]], facts: list[NDArray[Any]], span: slice
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        filled = []
+        length = span.stop - span.start
+        for i, (prepare, x) in enumerate(zip(self.pair, window, strict=True)):
+            chunk = x[:, span]
+            if not chunk.flags.c_contiguous:
+                copy = self.copies[i][: chunk.size].reshape(chunk.shape)
+                np.copyto(copy, chunk)
+                chunk = copy
+            rows = self.rows[i][: self.heights[i] * length].reshape(self.heights[i], length)
+            prepare.fill(chunk, facts[i], rows)
+            filled.append(rows)
+        return filled[0], filled[1]
+
+
+def _square_sums(rows: NDArray[Any]) -> NDArray[Any]:
+    """Sum of squares of complex rows given as real above imaginary parts."""
+    n = rows.shape[0] // 2
+    re, im = rows[:n], rows[n:]
+    difference = np.einsum("ct,ct->c", re, re) - np.einsum("ct,ct->c", im, im)
+    return np.asarray(difference + 2j * np.einsum("ct,ct->c", re, im))
+
+
+def _split(gram: NDArray[Any], minus: NDArray[Any], plus: NDArray[Any] | None) -> None:
+    """Turn the four real blocks into the two complex products."""
+    if minus.dtype.kind != "c":
+        minus[...] = gram
+        return
+    n_a, n_b = minus.shape
+    rr, ri, ir, ii = gram[:n_a, :n_b], gram[:n_a, n_b:], gram[n_a:, :n_b], gram[n_a:, n_b:]
+    np.add(rr, ii, out=minus.real, casting="same_kind")
+    np.subtract(ir, ri, out=minus.imag, casting="same_kind")
+    if plus is not None:
+        np.subtract(rr, ii, out=plus.real, casting="same_kind")
+        np.add(ir, ri, out=plus.imag, casting="same_kind")

@@ -1,0 +1,255 @@
+"""The one table of metrics, and how a name becomes a metric."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from inspect import signature
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperscan.errors import InputError, did_you_mean
+from hyperscan.metrics import amplitude, information, lagged, phase, spectral, temporal
+from hyperscan.metrics.mne_adapter import PREFIX, adapt
+from hyperscan.metrics.products import Preparation, Products, cross_products
+from hyperscan.metrics.spec import MetricSpec, fisher
+
+_CONTEXT = ("sfreq", "band")
+_BIASED = "> 0, falls with window length and bandwidth"
+
+
+def _wtc(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+    from hyperscan.metrics.wavelet import wtc
+
+    return wtc(a, b, sfreq, band)
+
+
+def _wtc_evaluate(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> tuple[NDArray[Any], NDArray[Any]]:
+    from hyperscan.metrics.wavelet import wtc_evaluate
+
+    return wtc_evaluate(a, b, sfreq, band)
+
+
+_SPECS = (
+    MetricSpec(
+        "plv", phase.plv, bounds=(0, 1), link=fisher, chance=_BIASED, moment=phase.PLV,
+        citation="10.1002/(SICI)1097-0193(1999)8:4<194::AID-HBM4>3.0.CO;2-C",
+        summary="phase-locking value",
+    ),
+    MetricSpec(
+        "ciplv", phase.ciplv, bounds=(0, 1), link=fisher, chance=_BIASED, moment=phase.CIPLV,
+        zero_lag_blind=True, citation="10.1088/1741-2552/aacfe4",
+        summary="corrected imaginary phase-locking value",
+    ),
+    MetricSpec(
+        "ppc", phase.ppc, bounds=(-1, 1), chance="about 0", moment=phase.PPC,
+        citation="10.1016/j.neuroimage.2010.01.073", summary="pairwise phase consistency",
+    ),
+    MetricSpec(
+        "ccorr", phase.ccorr, bounds=(-1, 1), link=fisher, chance="0", moment=phase.CCORR,
+        citation="10.3389/fnhum.2013.00881", summary="circular correlation of phases",
+    ),
+    MetricSpec(
+        "accorr", phase.accorr, bounds=(-1, 1), link=fisher, chance=_BIASED, moment=phase.ACCORR,
+        citation="10.1162/imag_a_00350", summary="adjusted circular correlation of phases",
+    ),
+    MetricSpec(
+        "nmplv", phase.nmplv, bounds=(0, 1), link=fisher, symmetric=False, chance=_BIASED,
+        citation="10.1103/PhysRevLett.81.3291", summary="n:m phase-locking value (1:2)",
+    ),
+    MetricSpec(
+        "pli", lagged.pli, bounds=(0, 1), link=fisher, chance=_BIASED, zero_lag_blind=True,
+        citation="10.1002/hbm.20346", summary="phase-lag index",
+    ),
+    MetricSpec(
+        "wpli", lagged.wpli, bounds=(0, 1), link=fisher, chance=_BIASED, zero_lag_blind=True,
+        citation="10.1016/j.neuroimage.2011.01.055", summary="weighted phase-lag index",
+    ),
+    MetricSpec(
+        "dwpli", lagged.dwpli, bounds=(-1, 1), chance="about 0", zero_lag_blind=True,
+        citation="10.1016/j.neuroimage.2011.01.055", summary="debiased squared weighted phase-lag index",
+    ),
+    MetricSpec(
+        "coh", spectral.coh, bounds=(0, 1), link=fisher, chance=_BIASED, moment=spectral.COH,
+        citation="10.1016/S0013-4694(97)00066-7", summary="coherence of the band",
+    ),
+    MetricSpec(
+        "imcoh", spectral.imcoh, bounds=(-1, 1), link=fisher, chance="0", moment=spectral.IMCOH,
+        zero_lag_blind=True, symmetric=False, direction="sign", citation="10.1016/j.clinph.2004.04.029",
+        summary="imaginary part of coherency (signed)",
+    ),
+    MetricSpec(
+        "lagcoh", spectral.lagcoh, bounds=(0, 1), link=fisher, chance=_BIASED, moment=spectral.LAGCOH,
+        zero_lag_blind=True, citation="10.1098/rsta.2011.0081", summary="lagged coherence",
+    ),
+    MetricSpec(
+        "aec", amplitude.aec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.AEC,
+        citation="10.1097/00001756-200005150-00029", summary="amplitude-envelope correlation",
+    ),
+    MetricSpec(
+        "oaec", amplitude.oaec, bounds=(-1, 1), link=fisher, chance="0", zero_lag_blind=True,
+        citation="10.1038/nn.3101", summary="orthogonalised amplitude-envelope correlation",
+    ),
+    MetricSpec(
+        "pec", amplitude.pec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.PEC,
+        citation="10.1097/00001756-200005150-00029", summary="power-envelope correlation",
+    ),
+    MetricSpec(
+        "gcmi", information.gcmi, domain="real", bounds=(0, np.inf), chance=_BIASED,
+        citation="10.1002/hbm.23471", summary="Gaussian-copula mutual information (bits)",
+    ),
+    MetricSpec(
+        "gcte", information.gcte, domain="real", bounds=(0, np.inf), chance=_BIASED, symmetric=False,
+        direction="a_to_b", citation="10.1002/hbm.23471", params=("sfreq",),
+        summary="Gaussian-copula transfer entropy from therapist to client (bits)",
+    ),
+    MetricSpec(
+        "corr", amplitude.corr, domain="real", bounds=(-1, 1), link=fisher, chance="0",
+        moment=amplitude.CORR, citation="10.1098/rspl.1895.0041", summary="Pearson correlation",
+    ),
+    MetricSpec(
+        "xcorr", temporal.xcorr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
+        chance="not 0: the strongest of many lags", citation="10.1037/1082-989X.7.3.338",
+        summary="strongest cross-correlation within 1 s",
+    ),
+    MetricSpec(
+        "xcorr_lag", temporal.xcorr_lag, domain="real", params=("sfreq",), symmetric=False, direction="sign",
+        chance="any lag", citation="10.1037/1082-989X.7.3.338",
+        summary="lag of the strongest cross-correlation (s)",
+    ),
+    MetricSpec(
+        "ar_corr", temporal.ar_corr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
+        chance="0", citation="10.1117/1.JBO.22.5.055002", summary="robust AR-prewhitened correlation",
+    ),
+    MetricSpec(
+        "wtc", _wtc, domain="real", bounds=(0, 1), z_func=_wtc_evaluate, params=("sfreq", "band"),
+        chance="about 0.32", citation="10.5194/npg-11-561-2004", summary="squared wavelet coherence",
+    ),
+)  # fmt: skip
+
+#: Every metric by name.
+METRICS: Mapping[str, MetricSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+
+
+def get_metric(metric: str | Callable[..., Any] | MetricSpec) -> MetricSpec:
+    """Find a metric by name, or make one of a function.
+
+    Parameters
+    ----------
+    metric : str, callable or MetricSpec
+        A name of :data:`METRICS`; ``"mne:<method>"`` for a method of mne-connectivity; a function
+        ``func(a, b) -> (..., n_a, n_b)`` of analytic signals, which may also take ``sfreq`` and ``band``;
+        or a record, which is returned as it is (needed for a function of real signals).
+
+    Returns
+    -------
+    MetricSpec
+        The record.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric.
+
+    Examples
+    --------
+    >>> get_metric("plv").bounds
+    (0, 1)
+    """
+    if isinstance(metric, MetricSpec):
+        return metric
+    if callable(metric):
+        return _of_function(metric)
+    if metric in METRICS:
+        return METRICS[metric]
+    if str(metric).startswith(PREFIX):
+        return adapt(metric)
+    raise InputError(
+        f"metric {metric!r} is unknown.{did_you_mean(str(metric), METRICS)}\nKnown: {', '.join(METRICS)}, mne:<method>."
+    )
+
+
+def evaluate_many(
+    metrics: Iterable[str | Callable[..., Any] | MetricSpec], a: Any, b: Any, **params: Any
+) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """Compute several metrics of the same signals, sharing the work they have in common.
+
+    Metrics with the same preparation (``plv``, ``ciplv``, ``ppc`` and ``accorr``; ``coh``, ``imcoh`` and
+    ``lagcoh``) are read off one matrix product.
+
+    Parameters
+    ----------
+    metrics : iterable of str, callable or MetricSpec
+        Metrics of one domain, as for :func:`get_metric`.
+    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
+        Signals of therapist and client in that domain.
+    **params
+        ``sfreq`` in Hz and ``band`` (low, high) in Hz, for the metrics that take them.
+
+    Returns
+    -------
+    dict of str to (value, z)
+        By name, both of shape (..., n_a, n_b): the metric and its value on the growth scale.
+
+    Raises
+    ------
+    InputError
+        If a metric is unknown, or the signals do not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z = np.exp(1j * np.linspace(0, 50, 1000))[None]
+    >>> results = evaluate_many(["plv", "ciplv"], z, z)
+    >>> {name: float(value.round(3)[0, 0]) for name, (value, z) in results.items()}
+    {'plv': 1.0, 'ciplv': 0.0}
+    """
+    specs = [get_metric(metric) for metric in metrics]
+    shared = _shared_products(specs, a, b)
+    results = {}
+    for spec in specs:
+        if spec.moment is not None and spec.moment.preparation in shared:
+            value = spec.moment.value(shared[spec.moment.preparation])
+            results[spec.name] = (value, spec.link(value))
+        else:
+            results[spec.name] = spec.evaluate(a, b, **params)
+    return results
+
+
+def _shared_products(specs: list[MetricSpec], a: Any, b: Any) -> dict[Preparation, Products]:
+    """Products of the preparations that two or more of the metrics have in common."""
+    users: dict[Preparation, list[MetricSpec]] = {}
+    for spec in specs:
+        if spec.moment is not None and spec.z_func is None:
+            users.setdefault(spec.moment.preparation, []).append(spec)
+    return {
+        preparation: cross_products(
+            *sharing[0].check(a, b),
+            preparation,
+            plus=any(spec.moment.needs_plus for spec in sharing if spec.moment is not None),
+        )
+        for preparation, sharing in users.items()
+        if len(sharing) > 1
+    }
+
+
+def _of_function(func: Callable[..., Any]) -> MetricSpec:
+    """Record of a function, or of one of ours whose options a ``functools.partial`` sets."""
+    inner = func.func if isinstance(func, partial) else func
+    name = getattr(inner, "__name__", "custom")
+    ours = getattr(inner, "__module__", "").startswith(__name__.rpartition(".")[0])
+    if ours and name in METRICS:
+        known = METRICS[name]
+        return known if inner is func else replace(known, func=func, moment=None, z_func=None)
+    try:
+        names = tuple(signature(func).parameters)
+    except (TypeError, ValueError):
+        names = ()
+    taken = tuple(context for context in _CONTEXT if context in names)
+    label = re.sub(r"\W+", "_", name).strip("_") or "custom"
+    return MetricSpec(label, func, summary="user's function", params=taken, symmetric=False)

@@ -1,0 +1,25 @@
+"""What chance looks like: each null says what it tests, what it destroys and when it is invalid."""
+
+from hyperscan.nulls.circular import Foldable, LagNull, autocorrelation_time, lags
+from hyperscan.nulls.inference import ClusterTest, cluster, max_statistic, p_value, pair_adjacency
+from hyperscan.nulls.pairing import PseudoPair, partners, sessions
+from hyperscan.nulls.randomised import phases
+from hyperscan.nulls.shuffling import WindowNull, windows
+
+__all__ = [
+    "ClusterTest",
+    "Foldable",
+    "LagNull",
+    "PseudoPair",
+    "WindowNull",
+    "autocorrelation_time",
+    "cluster",
+    "lags",
+    "max_statistic",
+    "p_value",
+    "pair_adjacency",
+    "partners",
+    "phases",
+    "sessions",
+    "windows",
+]

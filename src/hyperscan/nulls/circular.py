@@ -1,0 +1,334 @@
+"""Chance by shifting one person's whole recording in time against the other's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hyperscan.errors import DataQualityWarning, InputError
+from hyperscan.nulls.folding import lagged_products
+
+FEWEST_LAGS = 19  # (0 + 1) / (19 + 1): the fewest surrogates that can reach p = .05
+FEWEST_SHARED = 0.5  # our choice: a lag that leaves under half of lag 0's jointly valid samples is not comparable
+BLOCK_BYTES = 2**29  # our choice: prepared channels and their cross products held at once
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A statistic that follows from time-averaged cross products."""
+
+    @property
+    def needs_plus(self) -> bool:
+        """Whether the products without conjugation are needed too."""
+
+    def prepare(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Turn signals (n_channels, n_times) into the series to multiply, channel by channel."""
+
+    def finalise(
+        self, minus: NDArray[Any], plus: NDArray[Any] | None, a: NDArray[Any] | None, b: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        """Turn mean products (..., n_a, n_b) into the statistic."""
+
+
+Statistic = Foldable | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class LagNull:
+    """A statistic, and its values with the second person shifted in time.
+
+    Attributes
+    ----------
+    estimate : ndarray, shape (n_a, n_b)
+        The statistic of the whole recording, unshifted.
+    surrogates : ndarray, shape (n_lags, n_a, n_b)
+        The same statistic with ``b`` rolled by each lag.
+    lags : ndarray, shape (n_lags,)
+        In samples, negative for the second half of the circle.
+    """
+
+    estimate: NDArray[Any]
+    surrogates: NDArray[Any]
+    lags: NDArray[np.intp]
+
+
+def lags(
+    a: ArrayLike,
+    b: ArrayLike,
+    statistic: Statistic,
+    *,
+    n_null: int = 1000,
+    min_lag: int,
+    valid_a: ArrayLike | None = None,
+    valid_b: ArrayLike | None = None,
+    rng: np.random.Generator | None = None,
+) -> LagNull:
+    """Shift ``b`` around the circle and compute the whole-session statistic again.
+
+    Tests that the two recordings have no time-locked relation. Destroys the alignment of one person with the
+    other and keeps everything within each person (spectrum, amplitude distribution, drifts). Invalid when
+    both follow a common schedule (task blocks, a shared stimulus, trends over the session): the shifted
+    recordings then lack what the real ones share, and p is far too small. A periodic signal coheres at every
+    lag. Where the ends differ in level, the seam of the circle adds a transient: crop filter edges first.
+    Neighbouring lags are not independent: the recording holds about ``n_times / min_lag`` independent shifts.
+
+    Parameters
+    ----------
+    a : array_like, shape (n_a, n_times)
+        Signals of the therapist as the statistic takes them.
+    b : array_like, shape (n_b, n_times)
+        Signals of the client.
+    statistic : Foldable or callable
+        Either ``statistic(a, b) -> (n_a, n_b)``, called once per lag, or an object with ``prepare``,
+        ``finalise`` and ``needs_plus``, for which all lags come from one pass.
+    n_null : int
+        Number of lags wanted; if fewer are admissible all of them are used, with a warning.
+    min_lag : int
+        Shortest shift in samples, kept on both sides of the circle: at least the autocorrelation time
+        (`autocorrelation_time`), else a shifted recording is still partly aligned.
+    valid_a, valid_b : array_like of bool, shape (n_times,), optional
+        Samples to use. A product counts where both are valid; a callable gets those samples strung together.
+        A folded statistic is prepared on each person's own valid samples.
+    rng : numpy.random.Generator, optional
+        Draws which lags to use where the grid holds more than ``n_null``; None spaces them evenly.
+
+    Returns
+    -------
+    LagNull
+        The estimate, the surrogates and their lags. The last few samples that do not fill the lag grid
+        (fewer than ``n_times / n_null``) enter neither.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or fewer than 19 lags are admissible (p could not reach .05).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def product(a, b):
+    ...     return a @ b.T / a.shape[-1]
+    >>> x = np.random.default_rng(0).standard_normal((2, 500))
+    >>> null = lags(x, x, product, n_null=99, min_lag=20)
+    >>> null.surrogates.shape, bool(null.estimate[0, 0] > null.surrogates[:, 0, 0].max())
+    ((99, 2, 2), True)
+    """
+    first, second = _checked_pair(a, b)
+    n_times = first.shape[-1]
+    masks = (_checked_mask(valid_a, n_times, "valid_a"), _checked_mask(valid_b, n_times, "valid_b"))
+    step, grid = _lag_grid(n_times, n_null, min_lag)
+    used = n_times // step * step
+    first, second = first[:, :used], second[:, :used]
+    shared = _shared_samples(masks, used, step)
+    grid = grid[shared[grid // step] >= max(FEWEST_SHARED * shared[0], 1)]
+    chosen = _choose(grid, n_null, rng)
+    _check_count(len(chosen), n_null, n_times, min_lag)
+    if isinstance(statistic, Foldable):
+        estimate, surrogates = _folded(first, second, statistic, step, chosen, masks, shared)
+    else:
+        values = [_rolled(first, second, statistic, int(lag), masks) for lag in (0, *chosen)]
+        estimate, surrogates = values[0], np.stack(values[1:])
+    return LagNull(estimate, surrogates, np.where(chosen > used // 2, chosen - used, chosen))
+
+
+def autocorrelation_time(x: ArrayLike) -> NDArray[np.float64]:
+    """Count the samples over which a signal resembles itself: the integral of its squared autocorrelation.
+
+    This is the spacing at which samples are as good as independent for a product of two such signals
+    (Bartlett's formula). Magnitude is used for complex input.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n_times)
+        Signals in the band of the analysis.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        In samples, at least 1; NaN for a constant signal.
+
+    Raises
+    ------
+    InputError
+        If fewer than 4 samples are given.
+
+    References
+    ----------
+    Bartlett 1946, https://doi.org/10.2307/2983611
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> white = np.random.default_rng(0).standard_normal(10_000)
+    >>> float(autocorrelation_time(white).round(1))
+    1.0
+    """
+    data = np.asarray(x)
+    n_times = data.shape[-1] if data.ndim else 0
+    if n_times < 4:
+        raise InputError(f"x has {n_times} samples; an autocorrelation needs at least 4")
+    data = data - data.mean(axis=-1, keepdims=True)
+    spectrum = np.fft.fft(data, n=2 * n_times, axis=-1)
+    raw = np.fft.ifft(np.square(np.abs(spectrum)), axis=-1)[..., : n_times // 2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squared = np.square(np.abs(raw / raw[..., :1]))
+    # beyond the first long stretch of noise the sum only collects estimation error
+    noise = squared < 4.0 / n_times
+    first = np.where(noise.any(axis=-1), noise.argmax(axis=-1), n_times // 2)
+    kept = np.arange(n_times // 2) < first[..., None]
+    return np.asarray(np.maximum(2 * np.where(kept, squared, 0).sum(axis=-1) - 1, 1) + 0 * squared[..., 0])
+
+
+def _checked_pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    first, second = np.asarray(a), np.asarray(b)
+    if first.ndim != 2 or second.ndim != 2 or first.shape[-1] != second.shape[-1]:
+        raise InputError(
+            f"a has shape {first.shape} and b {second.shape}; allowed are (n_a, n_times) and (n_b, n_times) "
+            "with the same n_times"
+        )
+    return first, second
+
+
+def _checked_mask(valid: ArrayLike | None, n_times: int, name: str) -> NDArray[np.bool_] | None:
+    if valid is None:
+        return None
+    mask = np.asarray(valid)
+    if mask.dtype != bool or mask.shape != (n_times,):
+        raise InputError(f"{name} must be bool of shape ({n_times},); got {mask.dtype} of shape {mask.shape}")
+    if not mask.any():
+        raise InputError(f"{name} marks no sample as valid; leave this recording out")
+    return mask
+
+
+def _lag_grid(n_times: int, n_null: int, min_lag: int) -> tuple[int, NDArray[np.intp]]:
+    """Spacing of the grid and its admissible lags; the coarsest grid that still holds ``n_null``."""
+    if min_lag < 1 or n_null < 1:
+        raise InputError(f"min_lag={min_lag} and n_null={n_null} must both be at least 1")
+    start = max(1, (n_times - 2 * min_lag + 1) // n_null)
+    # of the spacings just below the widest, the one that leaves fewest samples over
+    order = sorted(range(max(1, int(0.9 * start)), start + 1), key=lambda step: (n_times % step, -step))
+    for step in (*order, *range(max(1, int(0.9 * start)), 0, -1)):
+        used = n_times // step * step
+        grid = np.arange(0, used, step)
+        grid = grid[(grid >= min_lag) & (grid <= used - min_lag)]
+        if len(grid) >= n_null or step == 1:
+            break
+    return step, grid
+
+
+def _choose(grid: NDArray[np.intp], n_null: int, rng: np.random.Generator | None) -> NDArray[np.intp]:
+    if len(grid) <= n_null:
+        return grid
+    if rng is None:
+        return grid[np.linspace(0, len(grid) - 1, n_null).round().astype(np.intp)]
+    return np.sort(rng.choice(grid, size=n_null, replace=False))
+
+
+def _check_count(found: int, n_null: int, n_times: int, min_lag: int) -> None:
+    if found < min(FEWEST_LAGS, n_null):
+        raise InputError(
+            f"{n_times} samples with min_lag={min_lag} leave {found} admissible lags; at least {FEWEST_LAGS} "
+            "are needed to reach p = .05. Use a longer recording or another null"
+        )
+    if found < n_null:
+        warnings.warn(
+            f"only {found} of the {n_null} lags asked for are admissible in {n_times} samples with "
+            f"min_lag={min_lag}; all {found} are used and p cannot fall below {1 / (found + 1):.2g}",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+
+
+def _shared_samples(
+    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None], used: int, step: int
+) -> NDArray[Any]:
+    """Jointly valid samples at each lag of the grid, shape (n_grid,)."""
+    if masks[0] is None and masks[1] is None:
+        return np.full(used // step, float(used))
+    ones = [np.ones(used) if mask is None else mask[:used].astype(float) for mask in masks]
+    counts, _ = lagged_products(ones[0][None], ones[1][None], step)
+    return np.asarray(counts[:, 0, 0].round())
+
+
+def _rolled(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    statistic: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
+    lag: int,
+    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
+) -> NDArray[Any]:
+    shifted = np.roll(b, lag, axis=-1)
+    if masks[0] is None and masks[1] is None:
+        return np.asarray(statistic(a, shifted))
+    n_times = a.shape[-1]
+    both = np.ones(n_times, dtype=bool) if masks[0] is None else masks[0][:n_times].copy()
+    if masks[1] is not None:
+        both &= np.roll(masks[1][:n_times], lag)
+    return np.asarray(statistic(a[:, both], shifted[:, both]))
+
+
+def _prepared(x: NDArray[Any], statistic: Foldable, valid: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Prepare on the valid samples; zeros elsewhere add nothing to a product."""
+    if valid is None:
+        return np.asarray(statistic.prepare(x))
+    mask = valid[: x.shape[-1]]
+    kept = np.asarray(statistic.prepare(x[:, mask]))
+    out = np.zeros(x.shape, dtype=kept.dtype)
+    out[:, mask] = kept
+    return out
+
+
+def _folded(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    statistic: Foldable,
+    step: int,
+    chosen: NDArray[np.intp],
+    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
+    shared: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    second = _prepared(b, statistic, masks[1])
+    wanted = np.concatenate([[0], chosen // step])
+    out = []
+    for rows in _channel_blocks(a.shape, len(b), len(shared), second.itemsize):
+        first = _prepared(a[rows], statistic, masks[0])
+        minus, plus = lagged_products(first, second, step, with_plus=statistic.needs_plus)
+        counts = shared[wanted, None, None].astype(minus.real.dtype)
+        squares = _mean_squares(first, second, step, wanted, masks, shared) if statistic.needs_plus else (None, None)
+        out.append(
+            statistic.finalise(minus[wanted] / counts, None if plus is None else plus[wanted] / counts, *squares)
+        )
+    values = np.concatenate(out, axis=-2)
+    return values[0], values[1:]
+
+
+def _channel_blocks(shape: tuple[int, ...], n_b: int, n_grid: int, itemsize: int) -> Iterator[slice]:
+    n_a, n_times = shape
+    per_channel = itemsize * (n_times + 4 * n_grid * n_b)
+    width = max(1, min(n_a, BLOCK_BYTES // per_channel))
+    for start in range(0, n_a, width):
+        yield slice(start, start + width)
+
+
+def _mean_squares(
+    first: NDArray[Any],
+    second: NDArray[Any],
+    step: int,
+    wanted: NDArray[np.intp],
+    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
+    shared: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Per-channel mean of the squared series over the samples each lag uses."""
+    if masks[0] is None and masks[1] is None:
+        return np.mean(np.square(first), axis=-1), np.mean(np.square(second), axis=-1)
+    n_times = first.shape[-1]
+    ones = [np.ones(n_times) if mask is None else mask[:n_times].astype(float) for mask in masks]
+    over_b, _ = lagged_products(np.square(first), ones[1][None].astype(first.real.dtype), step)
+    over_a, _ = lagged_products(ones[0][None].astype(first.real.dtype), np.square(second).conj(), step)
+    counts = shared[wanted, None]
+    return over_b[wanted, :, 0] / counts, over_a[wanted, 0, :] / counts

@@ -1,0 +1,252 @@
+"""What a session alone cannot know: the study-wide decisions, made once all sessions are prepared."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import hyperscan
+from hyperscan.config import StudyConfig
+from hyperscan.errors import NothingToAnalyseError
+from hyperscan.study import Rejected, Session, SessionKey
+from hyperscan.study.pairing import pseudo_pairs
+from hyperscan.synchrony import Recipe, recipe_of
+
+#: Control channels: the quarter outside the primary ROI with least of the rhythm, at least two (our choice).
+CONTROL_SHARE, MIN_CONTROL = 4, 2
+
+#: Control channels that carry this much of the ROI's signal fraction are no control (found by simulation).
+MAX_CONTROL_RATIO = 0.5
+
+Plan = dict[str, Any]
+Summaries = Mapping[SessionKey, Mapping[str, Any]]
+
+
+def make_plan(
+    sessions: Sequence[Session],
+    rejected: Sequence[Rejected],
+    summaries: Summaries,
+    config: StudyConfig,
+    digests: Mapping[str, str],
+) -> Plan:
+    """Decide what needs all sessions: counts, control channels, partners, and who is left out.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        Usable rows of the table.
+    rejected : sequence of Rejected
+        Rows that the table lost.
+    summaries : mapping of SessionKey to mapping
+        What preparation found.
+    config : StudyConfig
+        The study's choices.
+    digests : mapping of str to str
+        Digest of every prepared unit.
+
+    Returns
+    -------
+    dict
+        Content of ``plan.json``.
+
+    Raises
+    ------
+    NothingToAnalyseError
+        If not one dyad-session can be used.
+    """
+    good = [row for row in sorted(sessions, key=lambda row: row.key) if summaries[row.key]["status"] == "ok"]
+    skipped = [*_table_skips(rejected), *_prepare_skips(sessions, summaries)]
+    if not good:
+        raise NothingToAnalyseError(_nothing(skipped))
+    groups = _grouped(good)
+    plans = [_plan_group(rows, summaries, config) for rows in groups.values()]
+    modality, task = _primary_group(groups, config)
+    primary = dataclasses.asdict(config.primary_of(modality))
+    compatible = {row.key: _comparable(row, summaries[row.key]) for row in good}
+    pairs = pseudo_pairs(
+        good,
+        max_partners=config.max_partners,
+        min_pseudo=config.min_pseudo,
+        seed=config.seed,
+        compatible=compatible,
+    )
+    return {
+        "schema": 1,
+        "version": hyperscan.__version__,
+        "primary": {
+            "modality": modality,
+            **primary,
+            "task": task,
+            "signal": recipe_of(config, modality).signals[0],
+        },
+        "groups": plans,
+        "matched_s2": _matched(good, summaries),
+        "sessions": [list(row.key) for row in good],
+        "skipped": skipped,
+        "pseudo_pairs": [
+            {
+                **pair.key._asdict(),
+                "partner_dyad": pair.partner.dyad,
+                "which": pair.which,
+                "shared_therapist": pair.shared_therapist,
+            }
+            for pair in pairs
+        ],
+        "units": dict(sorted(digests.items())),
+    }
+
+
+def recipe_for(row: Session, plan: Plan, config: StudyConfig) -> Recipe:
+    """Fill in what the plan decided for a row's group.
+
+    Parameters
+    ----------
+    row : Session
+        The row.
+    plan : dict
+        From :func:`make_plan`.
+    config : StudyConfig
+        The study's choices.
+
+    Returns
+    -------
+    Recipe
+    """
+    group = next(g for g in plan["groups"] if (g["modality"], g["task"]) == (row.modality, row.task))
+    matched = {
+        entry["person"]: entry["s2"]
+        for entry in plan["matched_s2"]
+        if (entry["modality"], entry["task"]) == (row.modality, row.task) and entry["s2"] is not None
+    }
+    return dataclasses.replace(
+        recipe_of(config, row.modality),
+        n_windows=group["n_windows"],
+        seconds=group["seconds"],
+        control=tuple(group["control_channels"]),
+        matched_s2=matched,
+    )
+
+
+def _grouped(rows: Sequence[Session]) -> dict[tuple[str, str], list[Session]]:
+    groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
+    for row in rows:
+        groups[row.modality, row.task].append(row)
+    return dict(sorted(groups.items()))
+
+
+def _primary_group(groups: Mapping[tuple[str, str], Sequence[Session]], config: StudyConfig) -> tuple[str, str]:
+    """Choose what the verdict is about: as named, else EEG first and the task with most sessions."""
+    named = config.primary
+    fitting = [
+        (modality, task)
+        for modality, task in groups
+        if named is None or (named.band in config.bands_of(modality) and named.task in ("", task))
+    ]
+    candidates = fitting or list(groups)
+    return max(candidates, key=lambda key: (key[0] == "eeg", len(groups[key]), [-ord(c) for c in key[1]]))
+
+
+def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Plan:
+    modality, task = rows[0].modality, rows[0].task
+    by_windows = min(rows, key=lambda row: summaries[row.key]["n_windows"])
+    by_seconds = min(rows, key=lambda row: summaries[row.key]["seconds"])
+    eeg = modality == "eeg"
+    control, note = _control(rows, summaries, config) if eeg else ([], "fNIRS has no control channels")
+    return {
+        "modality": modality,
+        "task": task,
+        "n_sessions": len(rows),
+        "n_windows": summaries[by_windows.key]["n_windows"] if eeg else None,
+        "seconds": None if eeg else summaries[by_seconds.key]["seconds"],
+        "limited_by": str((by_windows if eeg else by_seconds).key),
+        "control_channels": control,
+        "control_note": note,
+    }
+
+
+def _control(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> tuple[list[str], str]:
+    """Choose channels outside the primary ROI that everyone has and that carry least of the rhythm."""
+    roi = config.primary_of("eeg").rois
+    people = [
+        (person, person["rois"].get(roi[i], []))
+        for row in rows
+        for i, person in enumerate(summaries[row.key]["people"].values())
+    ]
+    common = set.intersection(*(set(person["channels"]) for person, _ in people))
+    outside = sorted(common - {name for _, inside in people for name in inside})
+    if len(outside) < MIN_CONTROL:
+        return (
+            [],
+            f"{len(outside)} channels outside the primary ROI are there in every session; {MIN_CONTROL} are needed",
+        )
+    carried = {name: _mean_fraction(people, [name]) for name in outside}
+    if not all(math.isfinite(value) for value in carried.values()):
+        return [], "the in-band signal fraction cannot be assessed"
+    count = max(MIN_CONTROL, round(len(outside) / CONTROL_SHARE))
+    chosen = sorted(sorted(outside, key=lambda name: (carried[name], name))[:count])
+    inside = float(np.mean([_mean_fraction([entry], entry[1]) for entry in people if entry[1]] or [math.nan]))
+    ratio = _mean_fraction(people, chosen) / inside
+    if not ratio < MAX_CONTROL_RATIO:
+        return (
+            [],
+            f"the quietest channels carry {ratio:.2f} of the ROI's signal fraction; {MAX_CONTROL_RATIO} is too much",
+        )
+    return chosen, f"they carry {ratio:.2f} of the ROI's signal fraction"
+
+
+def _mean_fraction(people: Sequence[tuple[Mapping[str, Any], Any]], names: Sequence[str]) -> float:
+    values = [person["s2"][person["channels"].index(name)] for person, _ in people for name in names]
+    return float(np.mean([math.nan if value is None else value for value in values]))
+
+
+def _matched(rows: Sequence[Session], summaries: Summaries) -> list[Plan]:
+    """Find every person's lowest signal fraction, which noise matching brings all sessions down to."""
+    lowest: dict[tuple[str, str, str], float] = {}
+    for row in rows:
+        for person in summaries[row.key]["people"].values():
+            key, value = (row.modality, row.task, person["person"]), person["s2_roi"]
+            if value is not None and math.isfinite(value):
+                lowest[key] = min(value, lowest.get(key, math.inf))
+    return [
+        {"modality": modality, "task": task, "person": person, "s2": value}
+        for (modality, task, person), value in sorted(lowest.items())
+    ]
+
+
+def _comparable(row: Session, summary: Mapping[str, Any]) -> tuple[Any, ...]:
+    rois = tuple(tuple(sorted(person["rois"])) for person in summary["people"].values())
+    return (round(summary["sfreq"], 6), *rois)
+
+
+def _table_skips(rejected: Sequence[Rejected]) -> list[Plan]:
+    return [
+        {
+            "dyad": entry.dyad,
+            "session": entry.session,
+            "modality": entry.modality,
+            "task": entry.task,
+            "run": entry.run,
+            "reason": f"line {entry.line}: {entry.reason}",
+        }
+        for entry in rejected
+    ]
+
+
+def _prepare_skips(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
+    return [
+        {**row.key._asdict(), "reason": summaries[row.key]["reason"]}
+        for row in sorted(sessions, key=lambda row: row.key)
+        if summaries[row.key]["status"] != "ok"
+    ]
+
+
+def _nothing(skipped: Sequence[Plan]) -> str:
+    reasons = list(dict.fromkeys(str(entry["reason"]) for entry in skipped))
+    more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+    first = reasons[0] if reasons else "the table has no rows"
+    return f"Not one of {len(skipped)} dyad-sessions can be analysed. First reason{more}: {first}"

@@ -1,0 +1,160 @@
+"""First half of a unit: read, align, clean and judge one dyad-session."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import DataQualityWarning, SessionError
+from hyperscan.pipeline.units import Unit, row_label, write_manifest
+from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
+from hyperscan.recording.records import ROLES
+from hyperscan.storage import new_folder
+from hyperscan.study import Session
+from hyperscan.synchrony import Signals, recipe_of, shared_windows, signals_of
+
+Summary = dict[str, Any]
+
+
+def prepare_unit(unit: Unit, config: StudyConfig, wanted: str, folder: Path) -> None:
+    """Prepare every row of a dyad-session and leave its signals and summaries in a folder.
+
+    Parameters
+    ----------
+    unit : Unit
+        The dyad-session.
+    config : StudyConfig
+        The study's choices.
+    wanted : str
+        Digest to record.
+    folder : Path
+        Where the signals go; appears whole.
+    """
+    with new_folder(folder) as temporary:
+        rows = [attempt(row, partial(_prepare_row, row, config, temporary)) for row in unit.rows]
+        write_manifest(temporary, wanted, {"rows": rows})
+
+
+def attempt(row: Session, work: Callable[[], Summary]) -> Summary:
+    """Do a row's work; a row that cannot be used becomes a summary with its reason.
+
+    Parameters
+    ----------
+    row : Session
+        The row.
+    work : callable
+        Returns the summary of a row that went well.
+
+    Returns
+    -------
+    dict
+        With ``key``, ``status`` (``ok``, ``skipped`` or ``failed``), ``reason`` and ``notes``.
+    """
+    common: Summary = {"key": list(row.key), "status": "ok", "reason": "", "notes": []}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            done = work()
+        except SessionError as error:
+            done = {"status": "skipped", "reason": str(error)}
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # a fault of ours in one session must not cost the others
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(where.filename).name}:{where.lineno}"
+            reason = f"internal error ({type(error).__name__} in {place}). Please report it."
+            done = {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
+    notes = [str(item.message) for item in caught if issubclass(item.category, DataQualityWarning)]
+    return {**common, **done, "notes": list(dict.fromkeys(notes))}
+
+
+def _prepare_row(row: Session, config: StudyConfig, folder: Path) -> Summary:
+    summary, people = judge_row(row, config)
+    for role, signals in people.items():
+        signals.save(folder / f"{row_label(row)}_{role}.npz")
+    return summary
+
+
+def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Signals]]:
+    """Read, align, clean and judge one row, in memory.
+
+    Parameters
+    ----------
+    row : Session
+        The row.
+    config : StudyConfig
+        The study's choices.
+
+    Returns
+    -------
+    summary : dict
+        What the plan, the tables and ``check`` need.
+    people : dict of str to Signals
+        By role.
+
+    Raises
+    ------
+    SessionError
+        If the row cannot be used.
+    """
+    aligned = align_pair(load_session(row))
+    pair = preprocess_pair(aligned, config)
+    people = _people(pair, aligned, config)
+    recipe = recipe_of(config, row.modality)
+    windows = shared_windows(people["therapist"], people["client"], recipe)
+    summary = {
+        "sfreq": people["therapist"].sfreq,
+        "n_windows": len(windows.therapist),
+        "seconds": windows.n_window * len(windows.therapist) / people["therapist"].sfreq,
+        "quality": {role: dict(_report(pair).of(role)) for role in ROLES},
+        "dropped": {role: dict(_report(pair).dropped.get(role, {})) for role in ROLES},
+        "clock": _clock(pair),
+        "history": list(pair.history),
+        "people": {
+            role: _describe(signals, recipe.primary.rois[i]) for i, (role, signals) in enumerate(people.items())
+        },
+    }
+    return summary, people
+
+
+def _people(pair: PairedRecording, aligned: PairedRecording, config: StudyConfig) -> dict[str, Signals]:
+    unregressed = None
+    short_r2 = [_report(pair).of(role).get("short_r2", math.nan) for role in ROLES]
+    if pair.session.modality == "fnirs" and config.fnirs_short_regression and any(map(math.isfinite, short_r2)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataQualityWarning)  # said once already
+            unregressed = preprocess_pair(aligned, dataclasses.replace(config, fnirs_short_regression=False))
+    return {role: signals_of(pair, role, config, unregressed=unregressed) for role in ROLES}
+
+
+def _report(pair: PairedRecording) -> Any:
+    assert pair.quality is not None  # preprocess_pair always sets it
+    return pair.quality
+
+
+def _clock(pair: PairedRecording) -> Mapping[str, Any]:
+    assert pair.clock is not None  # align_pair always sets it
+    return {**dataclasses.asdict(pair.clock), "notes": list(pair.clock.notes)}
+
+
+def _describe(signals: Signals, roi: str) -> Summary:
+    """Say what the plan needs to know: channels, ROIs, and how much of the rhythm each one carries."""
+    fractions = np.mean([signals.s2_line, signals.s2_quad], axis=0)
+    inside = list(signals.rois.get(roi, ()))
+    in_roi = float(np.mean(signals.s2_line[inside])) if inside else math.nan
+    return {
+        "person": signals.person,
+        "channels": list(signals.ch_names),
+        "rois": {name: [signals.ch_names[i] for i in where] for name, where in signals.rois.items()},
+        "s2": [float(value) for value in fractions],
+        "s2_roi": in_roi,
+    }

@@ -1,0 +1,290 @@
+"""Synchrony over the sessions of a therapy: every dyad, the group, and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hyperscan.plots.frames import TIME_LABELS, dyad_curves, require
+from hyperscan.plots.style import count, new_axes, palette, panel_grid, plain, spread, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Up to so many dyads each line carries its name at the end (our choice: beyond that the names collide).
+MAX_NAMED = 12
+
+
+@styled
+def growth_curves(
+    table: pd.DataFrame,
+    fit: Mapping[str, Any] | None = None,
+    ax: Axes | None = None,
+    *,
+    value: str = "excess_z",
+    time: str = "session",
+) -> Axes:
+    """Draw every dyad's excess synchrony over time, with the group's slope and its confidence band.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per dyad and session of one outcome: ``dyad``, ``session`` (or ``days``) and ``value``.
+    fit : mapping or None
+        ``slope`` (Fisher z per unit of time), ``ci_low``, ``ci_high``: ``primary`` of ``growth.json``. The
+        line passes through the mean of all points; the band shows the interval of the slope alone.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
+    value : str
+        Column on the y axis, in Fisher z.
+    time : {'session', 'weeks'}
+        Column on the x axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": ["A", "A", "B", "B"], "session": [1, 2, 1, 2]})
+    >>> table["excess_z"] = [0.0, 0.1, 0.1, 0.3]
+    >>> ax = growth_curves(table, {"slope": 0.15, "ci_low": 0.05, "ci_high": 0.25})
+    >>> ax.get_ylabel()
+    'Excess over chance (Fisher z)'
+    """
+    ax = new_axes(ax, 8.4, 4.6)
+    colours = palette()
+    curves = dyad_curves(table, [value], time)
+    named = len(curves) <= MAX_NAMED
+    for dyad, curve in curves.items():
+        ax.plot(
+            curve["time"], curve[value], color=colours.real, alpha=0.75 if named else 0.35, marker="o",
+            lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
+        )  # fmt: skip
+    ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (excess 0)", zorder=1)
+    if fit and curves:
+        _slope_band(ax, curves, fit, value, time)
+    n_points = sum(map(len, curves.values()))
+    ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}")
+    ax.set_xlabel(TIME_LABELS[time])
+    ax.set_ylabel("Excess over chance (Fisher z)" if value == "excess_z" else f"{value} (Fisher z)")
+    _whole_sessions(ax, curves, time)
+    if named:
+        _name_ends(ax, curves, value)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=3)
+    return ax
+
+
+def _slope_band(ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, Any], value: str, time: str) -> None:
+    points = pd.concat(curves.values())
+    centre, level = points["time"].mean(), points[value].mean()
+    ends = np.linspace(points["time"].min(), points["time"].max(), 50)
+    slope, low, high = (_number(fit.get(key)) for key in ("slope", "ci_low", "ci_high"))
+    if not np.isfinite(slope):
+        return
+    colours = palette()
+    if np.isfinite([low, high]).all():
+        edges = level + np.outer([low, high], ends - centre)
+        ax.fill_between(
+            ends, edges.min(axis=0), edges.max(axis=0), color=colours.slope, alpha=0.22, lw=0, zorder=2,
+            label="95 % CI of the slope",
+        )  # fmt: skip
+    ax.plot(
+        ends, level + slope * (ends - centre), color=colours.slope, lw=3, zorder=3,
+        label=f"group slope {slope:+.4f} per {time.removesuffix('s')}",
+    )  # fmt: skip
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+
+
+def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if time == "session":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
+    if curves:
+        times = np.concatenate([curve["time"].to_numpy() for curve in curves.values()])
+        pad = 0.04 * max(np.ptp(times), 1.0)
+        ax.set_xlim(times.min() - pad, times.max() + pad)
+
+
+def _name_ends(ax: Axes, curves: Mapping[str, pd.DataFrame], value: str) -> None:
+    """Write each dyad's name right of its last point, moved apart where they would overlap."""
+    if not curves:
+        return
+    low, high = ax.get_ylim()
+    ends = np.array([curve[value].iloc[-1] for curve in curves.values()])
+    right = ax.get_xlim()[1]
+    for (dyad, curve), end, place in zip(curves.items(), ends, spread(ends, 0.048 * (high - low)), strict=True):
+        last = curve["time"].iloc[-1]
+        colours = palette()
+        ax.annotate(
+            plain(dyad), xy=(last, end), xytext=(right, place), color=colours.muted, fontsize=8.5,
+            va="center",
+            annotation_clip=False, parse_math=False,
+            arrowprops={"arrowstyle": "-", "color": colours.grid, "lw": 0.7, "shrinkA": 1, "shrinkB": 2},
+        )  # fmt: skip
+    ax.set_ylim(low, high)
+
+
+@styled
+def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "session") -> Axes:
+    """Draw one dyad's synchrony over time beside what strangers reach by chance.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of one dyad and one outcome: ``dyad``, ``session`` (or ``days``), ``z``, ``pseudo_mean_z`` and
+        ``pseudo_sd_z``, all in Fisher z.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
+    time : {'session', 'weeks'}
+        Column on the x axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": [1, 2], "z": [0.2, 0.3]})
+    >>> table = table.assign(pseudo_mean_z=0.15, pseudo_sd_z=0.02)
+    >>> len(chance_curves(table).lines)
+    2
+    """
+    ax = new_axes(ax, 6.4, 3.4)
+    columns = ["z", "pseudo_mean_z", "pseudo_sd_z"]
+    curves = dyad_curves(table, columns, time)
+    for curve in curves.values():
+        _chance_band(ax, curve)
+    _whole_sessions(ax, curves, time)
+    ax.set_xlabel(TIME_LABELS[time])
+    ax.set_ylabel("Synchrony (Fisher z)")
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(
+        dict(zip(labels, handles, strict=True)).values(),
+        dict.fromkeys(labels),
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.17),
+        ncols=3,
+    )
+    return ax
+
+
+def _chance_band(ax: Axes, curve: pd.DataFrame) -> None:
+    colours = palette()
+    times, mean, sd = (curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z"))
+    if len(times) == 1:  # a band needs a width to be seen
+        times, mean, sd = times + np.array([-0.3, 0.3]), mean.repeat(2), sd.repeat(2)
+    ax.fill_between(times, mean - sd, mean + sd, color=colours.chance, alpha=0.35, lw=0, label="chance ± 1 SD")
+    ax.plot(times, mean, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)")
+    ax.plot(curve["time"], curve["z"], color=colours.real, marker="o", ms=4, mec="none", lw=1.6, label="real pair")
+
+
+@styled
+def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) -> list[Axes]:
+    """Draw :func:`chance_curves` for every dyad, on common axes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for :func:`chance_curves`, with any number of dyads.
+    time : {'session', 'weeks'}
+        Column on the x axes.
+    columns : int
+        Panels in a row.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One per dyad, in order of name.
+    """
+    require(table, "dyad")
+    curves = dyad_curves(table, ["z", "pseudo_mean_z", "pseudo_sd_z"], time)
+    axes = panel_grid(
+        len(curves),
+        columns=columns,
+        size=(8.6 / min(columns, max(len(curves), 1)), 1.5),
+        sharex=True,
+        sharey=True,
+    )
+    for ax, (dyad, curve) in zip(axes, curves.items(), strict=True):
+        _chance_band(ax, curve)
+        ax.set_title(plain(dyad), fontsize=9.5, parse_math=False)
+    _finish_panels(axes, curves, time, "Synchrony (Fisher z)")
+    return axes
+
+
+@styled
+def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) -> list[Axes]:
+    """Draw every ROI pair's excess over time: all dyads thin, their mean thick.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of one metric, band and signal: ``dyad``, ``session`` (or ``days``), ``roi_therapist``,
+        ``roi_client`` and ``excess_z`` (Fisher z).
+    time : {'session', 'weeks'}
+        Column on the x axes.
+    columns : int
+        Panels in a row.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One per ROI pair, in order of appearance.
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+    """
+    require(table, "dyad", "roi_therapist", "roi_client", "excess_z")
+    pairs = list(dict.fromkeys(zip(table["roi_therapist"], table["roi_client"], strict=True)))
+    axes = panel_grid(len(pairs), columns=columns, size=(2.15, 1.7), sharex=True, sharey=True)
+    curves: dict[str, pd.DataFrame] = {}
+    for ax, (therapist, client) in zip(axes, pairs, strict=True):
+        rows = table[(table["roi_therapist"] == therapist) & (table["roi_client"] == client)]
+        curves = dyad_curves(rows, ["excess_z"], time)
+        _roi_panel(ax, curves)
+        ax.set_title(f"{plain(therapist)}-{plain(client)}", fontsize=9.5, parse_math=False)
+    _finish_panels(axes, curves, time, "Excess over chance (Fisher z)")
+    return axes
+
+
+def _roi_panel(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
+    colours = palette()
+    for curve in curves.values():
+        ax.plot(curve["time"], curve["excess_z"], color=colours.real, alpha=0.3, lw=0.8, label="each dyad")
+    if curves:
+        mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
+        ax.plot(mean.index, mean, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=f"mean of {len(curves)}")
+    ax.axhline(0, color=colours.chance, lw=1.0, ls=(0, (5, 3)), label="chance")
+
+
+def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: str, ylabel: str) -> None:
+    if not axes:
+        return
+    for ax in axes:
+        _whole_sessions(ax, curves, time)
+    figure = axes[0].figure
+    figure.supxlabel(TIME_LABELS[time], fontsize=10)
+    figure.supylabel(ylabel, fontsize=10)
+    handles, labels = axes[0].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=len(unique))

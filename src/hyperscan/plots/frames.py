@@ -1,0 +1,176 @@
+"""What the plots ask of a table, and how its columns are named on an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from hyperscan.errors import InputError, TableError
+
+#: Axis label of each time axis.
+TIME_LABELS: Mapping[str, str] = MappingProxyType(
+    {"session": "Session (number)", "weeks": "Time since first session (weeks)"}
+)
+
+#: Column of ``guards.tsv`` or ``quality.tsv`` to words and unit.
+COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "g1_line": "Coupling, noise-corrected,\nstraight 1/f (a.u.)",
+        "g1_quad": "Coupling, noise-corrected,\ncurved 1/f (a.u.)",
+        "w_line": "Weight, straight 1/f (0-1)",
+        "w_quad": "Weight, curved 1/f (0-1)",
+        "matched_excess_z": "Excess, noise-matched\n(Fisher z)",
+        "control_excess_z": "Excess, control channels\n(Fisher z)",
+        "outband_excess_z": "Excess, outside the band\n(Fisher z)",
+        "lag_robust_excess_z": "Excess, blind to zero lag\n(Fisher z)",
+        "short_r2": "Short-channel r² (0-1)",
+        "band_sd": "In-band SD (µM)",
+        "mayer_fraction": "Mayer fraction (0-1)",
+        "motion_overlap": "Motion in both at once (0-1)",
+        "instrument_noise": "Instrument noise (a.u.)",
+        "sci": "Scalp coupling index (0-1)",
+        "channels_kept": "Channels kept (n)",
+        "clean_seconds": "Clean time (s)",
+        "n_windows": "Clean windows (n)",
+        "s2_line": "Signal fraction s² (0-1)",
+        "s2_quad": "Signal fraction s², curved (0-1)",
+        "highfreq": "High-frequency power (a.u.)",
+        "motion": "Motion (share of time)",
+        "clock_ppm": "Clock drift removed (ppm)",
+        "clock_residual_ms": "Clock residual (ms)",
+        "clock_offset_s": "Clock offset (s)",
+        "excess_z": "Excess over chance (Fisher z)",
+        "z": "Synchrony (Fisher z)",
+        "estimate": "Synchrony (metric's own scale)",
+    }
+)
+
+
+def column_label(column: str) -> str:
+    """Words and unit for a column of a run's tables; an unknown column keeps its name.
+
+    Parameters
+    ----------
+    column : str
+        Column name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> column_label("snr_alpha")
+    'Signal-to-noise, alpha (ratio)'
+    """
+    for prefix, words in (
+        ("snr_", "Signal-to-noise, {} (ratio)"),
+        ("peak_hz_", "Peak frequency, {} (Hz)"),
+        ("peak_width_", "Peak width, {} (Hz)"),
+    ):
+        if column.startswith(prefix):
+            return words.format(column.removeprefix(prefix))
+    return COLUMN_LABELS.get(column, column)
+
+
+def require(table: pd.DataFrame, *columns: str) -> None:
+    """Refuse a table without the columns a plot needs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any table.
+    *columns : str
+        What has to be there.
+
+    Raises
+    ------
+    TableError
+        Naming every missing column, and those found.
+    """
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        found = ", ".join(map(str, table.columns[:12])) or "none"
+        raise TableError(f"the table lacks the columns {', '.join(missing)}; found: {found}.", missing)
+
+
+def time_of(table: pd.DataFrame, time: str) -> pd.Series:
+    """Time axis of a table: session numbers, or weeks since a dyad's first session.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the column ``session``, or ``days`` for weeks.
+    time : {'session', 'weeks'}
+        Which axis.
+
+    Returns
+    -------
+    Series of float
+
+    Raises
+    ------
+    InputError
+        If the name is neither.
+    TableError
+        If the column is missing.
+    """
+    if time not in TIME_LABELS:
+        raise InputError(f"time = {time!r}: expected 'session' or 'weeks'.")
+    column = "session" if time == "session" else "days"
+    require(table, column)
+    values = pd.to_numeric(table[column], errors="coerce").astype(float)
+    return values if time == "session" else values / 7.0
+
+
+def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str, pd.DataFrame]:
+    """Curves over time, one per dyad: runs and tasks of a session are averaged.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per dyad and session (and run), with ``dyad`` and the columns.
+    columns : list of str
+        What to keep.
+    time : {'session', 'weeks'}
+        Time axis.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By dyad, in order of name: ``time`` and the columns, sorted, rows without the first column left out.
+    """
+    require(table, "dyad", *columns)
+    frame = pd.DataFrame({"dyad": table["dyad"].astype(str), "time": time_of(table, time)})
+    for column in columns:
+        frame[column] = pd.to_numeric(table[column], errors="coerce")
+    frame = frame.dropna(subset=["time", columns[0]])
+    means = frame.groupby(["dyad", "time"], sort=True).mean().reset_index()
+    return {str(dyad): part.drop(columns="dyad") for dyad, part in means.groupby("dyad", sort=True)}
+
+
+def mean_and_ci(values: np.ndarray) -> tuple[float, float]:
+    """Mean and half-width of its 95 % confidence interval by Student's t.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        NaNs are left out.
+
+    Returns
+    -------
+    mean, half_width : float
+        The half-width is NaN below two values.
+    """
+    from scipy import stats
+
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return np.nan, np.nan
+    if len(values) == 1:
+        return float(values[0]), np.nan
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(half)

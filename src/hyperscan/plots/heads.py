@@ -1,0 +1,129 @@
+"""Two heads seen from above, with the links between them that are strong enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hyperscan.errors import InputError
+from hyperscan.plots.style import new_axes, palette, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Distance between the heads' centres, in head radii.
+_APART = 3.0
+
+
+@styled
+def two_heads(
+    links: np.ndarray,
+    therapist_xyz: np.ndarray,
+    client_xyz: np.ndarray,
+    threshold: float,
+    ax: Axes | None = None,
+    *,
+    radius: float | None = None,
+    label: str = "synchrony",
+) -> Axes:
+    """Draw both people's sensors and a line for every link at or above a threshold.
+
+    Parameters
+    ----------
+    links : ndarray, shape (n_therapist, n_client)
+        Values; NaN is never drawn.
+    therapist_xyz, client_xyz : ndarray, shape (n_channels, 3) or (n_channels, 2)
+        Positions, x to the right ear and y to the nose: 3-D ones in any unit around the head's centre
+        (projected so that the distance from the vertex is kept), 2-D ones in the unit of ``radius``. EEG
+        electrodes or the middles of fNIRS channels.
+    threshold : float
+        Smallest value that is drawn.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
+    radius : float or None
+        Head radius of 2-D positions; None = 1.
+    label : str
+        What the links are, for the title.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Stronger links are wider and darker.
+
+    Raises
+    ------
+    InputError
+        If positions and links do not fit.
+
+    Examples
+    --------
+    >>> here = np.array([[0.0, 0.5], [0.0, -0.5]])
+    >>> two_heads(np.array([[0.1, 0.9], [0.2, 0.3]]), here, here, 0.5).get_title(loc="left")
+    '1 of 4 links: synchrony ≥ 0.5'
+    """
+    links = np.asarray(links, dtype=float)
+    places = [_flat(xyz, radius) for xyz in (therapist_xyz, client_xyz)]
+    if links.shape != (len(places[0]), len(places[1])):
+        raise InputError(
+            f"links has shape {links.shape}, but there are {len(places[0])} therapist and {len(places[1])}"
+            " client"
+            " positions. Give one position per channel."
+        )
+    ax = new_axes(ax, 7.6, 4.0)
+    colours = palette()
+    places[1] = places[1] + [_APART, 0]
+    people = zip(("Therapist", "Client"), (0.0, _APART), places, (colours.therapist, colours.client), strict=True)
+    for name, centre, xy, colour in people:
+        _head(ax, centre)
+        ax.scatter(xy[:, 0], xy[:, 1], s=16, color=colour, zorder=4, marker="o" if centre == 0 else "s")
+        ax.text(centre, -1.1, f"{name} ({len(xy)})", ha="center", va="top", color=colours.ink)
+    strong = np.argwhere(np.nan_to_num(links, nan=-np.inf) >= threshold)
+    _lines(ax, links, strong, places)
+    ax.set_title(f"{len(strong)} of {links.size} links: {label} ≥ {threshold:g}")
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    ax.set_xlim(-1.35, _APART + 1.35)
+    ax.set_ylim(-1.35, 1.25)
+    return ax
+
+
+def _flat(xyz: np.ndarray, radius: float | None) -> np.ndarray:
+    xyz = np.asarray(xyz, dtype=float)
+    if xyz.ndim != 2 or xyz.shape[1] not in (2, 3):
+        raise InputError(f"positions have shape {xyz.shape}: expected (n_channels, 2) or (n_channels, 3).")
+    if xyz.shape[1] == 2:
+        return xyz / (radius or 1.0)
+    # azimuthal equidistant: a right angle from the vertex lands on the head's outline
+    length = np.linalg.norm(xyz, axis=1)
+    polar = np.arccos(np.clip(xyz[:, 2] / np.where(length > 0, length, 1), -1, 1)) / (np.pi / 2)
+    azimuth = np.arctan2(xyz[:, 1], xyz[:, 0])
+    return np.column_stack([polar * np.cos(azimuth), polar * np.sin(azimuth)])
+
+
+def _head(ax: Axes, centre: float) -> None:
+    from matplotlib.patches import Circle, Polygon
+
+    style = {"fill": False, "ec": palette().muted, "lw": 1.3, "zorder": 1}
+    ax.add_patch(Polygon([(centre - 0.14, 0.985), (centre, 1.16), (centre + 0.14, 0.985)], closed=False, **style))
+    ax.add_patch(Circle((centre, 0), 1.0, **style))
+
+
+def _lines(ax: Axes, links: np.ndarray, strong: np.ndarray, places: list[np.ndarray]) -> None:
+    from matplotlib.collections import LineCollection
+
+    if len(strong) == 0:
+        return
+    values = links[strong[:, 0], strong[:, 1]]
+    rank = (values - values.min()) / (np.ptp(values) or 1.0)
+    order = np.argsort(values, kind="stable")  # the strongest on top
+    ends = np.stack([places[0][strong[:, 0]], places[1][strong[:, 1]]], axis=1)
+    ax.add_collection(
+        LineCollection(
+            list(ends[order]),
+            colors=palette().real,
+            linewidths=0.5 + 2.2 * rank[order],
+            alpha=0.25 + 0.6 * rank[order],
+            zorder=3,
+        )
+    )

@@ -1,0 +1,297 @@
+"""Small multiples of what surrounds the result: clocks, quality, guards, and power of a study to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hyperscan.plots.frames import TIME_LABELS, column_label, dyad_curves, mean_and_ci, require
+from hyperscan.plots.style import count, new_axes, palette, panel_grid, plain, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Panel size in inches.
+_SIZE = (2.8, 2.15)
+
+#: What the guards look at, in the order of the guards.
+GUARD_COLUMNS = (
+    "g1_line",
+    "g1_quad",
+    "matched_excess_z",
+    "control_excess_z",
+    "outband_excess_z",
+    "lag_robust_excess_z",
+)
+
+#: What is drawn of the quality table where it is there.
+QUALITY_COLUMNS = (
+    "channels_kept",
+    "clean_seconds",
+    "s2_line",
+    "highfreq",
+    "motion",
+    "short_r2",
+    "band_sd",
+    "mayer_fraction",
+    "motion_overlap",
+    "instrument_noise",
+    "sci",
+)
+
+
+@styled
+def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
+    """Draw clock drift and residual of every dyad over the sessions.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``dyad``, ``session`` (or ``days``), and any of ``clock_ppm`` and ``clock_residual_ms``.
+    time : {'session', 'weeks'}
+        Column on the x axes.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One per column that holds values.
+
+    Raises
+    ------
+    TableError
+        If there is no clock in the table.
+    """
+    columns = filled(table, ("clock_ppm", "clock_residual_ms"))
+    if not columns:
+        require(table, "clock_ppm", "clock_residual_ms")
+    axes = panel_grid(len(columns), columns=2, size=(4.2, 2.6), sharex=True)
+    colours = palette()
+    for ax, column in zip(axes, columns, strict=True):
+        curves = dyad_curves(table, [column], time)
+        for curve in curves.values():
+            ax.plot(
+                curve["time"],
+                curve[column],
+                color=colours.real,
+                alpha=0.5,
+                lw=1,
+                marker="o",
+                ms=3,
+                mec="none",
+            )
+        ax.set_ylabel(column_label(column))
+        ax.set_title(count(len(curves), "dyad"))
+        _frame_panel(ax, time)
+    return axes
+
+
+@styled
+def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, time: str = "session") -> list[Axes]:
+    """Draw measures of quality over the sessions: mean over dyads with 95 % CI, for each person.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``dyad``, ``session`` (or ``days``), ``person`` and measures.
+    columns : sequence of str or None
+        Measures to draw; None = the usual ones that are there, and the first in-band signal-to-noise.
+    time : {'session', 'weeks'}
+        Column on the x axes.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One per measure.
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+    """
+    if columns is None:
+        ratios = [name for name in ("snr_alpha", *(c for c in table.columns if c.startswith("snr_"))) if name in table]
+        columns = filled(table, (*QUALITY_COLUMNS, *ratios[:1]))
+    require(table, "dyad", "person", *columns)
+    axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
+    colours = palette()
+    for ax, column in zip(axes, columns, strict=True):
+        for person, colour, marker in (
+            ("therapist", colours.therapist, "o"),
+            ("client", colours.client, "s"),
+        ):
+            curves = dyad_curves(table[table["person"] == person], [column], time)
+            # side by side, so that equal values do not hide each other
+            shift = 0.06 if person == "client" else -0.06
+            _mean_curve(ax, curves, column, colour, marker, person, shift)
+        ax.set_title(column_label(column), fontsize=9)
+        _frame_panel(ax, time)
+    _share_legend(axes)
+    return axes
+
+
+@styled
+def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, time: str = "session") -> list[Axes]:
+    """Draw what the guards look at over the sessions: every dyad thin, mean over dyads with 95 % CI thick.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``dyad``, ``session`` (or ``days``) and measures: ``guards.tsv``.
+    columns : sequence of str or None
+        Measures to draw; None = the usual ones that are there.
+    time : {'session', 'weeks'}
+        Column on the x axes.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One per measure.
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+    """
+    columns = list(columns) if columns is not None else filled(table, GUARD_COLUMNS)
+    require(table, "dyad", *columns)
+    axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
+    colours = palette()
+    for ax, column in zip(axes, columns, strict=True):
+        curves = dyad_curves(table, [column], time)
+        for curve in curves.values():
+            ax.plot(curve["time"], curve[column], color=colours.real, alpha=0.25, lw=0.8, label="each dyad")
+        _mean_curve(ax, curves, column, colours.slope, "o", f"mean of {count(len(curves), 'dyad')}, 95 % CI")
+        if column.endswith("_z"):
+            ax.axhline(0, color=colours.chance, lw=1, ls=(0, (5, 3)))
+        ax.set_title(column_label(column), fontsize=9)
+        _frame_panel(ax, time)
+    _share_legend(axes)
+    return axes
+
+
+@styled
+def power_curves(
+    table: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    x: str = "n_dyads",
+    by: str | None = None,
+    value: str = "power",
+    target: float = 0.8,
+) -> Axes:
+    """Draw the power of a planned study against its size.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``x``, ``value`` (0 to 1) and ``by``; ``n_sim``, where there, gives the simulation error.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
+    x : str
+        Column on the x axis.
+    by : str or None
+        One curve per value of this column.
+    value : str
+        Column on the y axis.
+    target : float
+        Power to mark.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"n_dyads": [8, 16, 24], "power": [0.4, 0.7, 0.9]})
+    >>> power_curves(table).get_xlabel()
+    'Dyads (n)'
+    """
+    require(table, x, value, *([by] if by else []))
+    ax = new_axes(ax, 6.8, 4.0)
+    colours = palette()
+    groups = list(table.groupby(by, sort=True)) if by else [("", table)]
+    looks = zip(
+        [colours.real, colours.slope, colours.therapist, colours.client, colours.muted],
+        "os^Dv",
+        ["-", "--", "-.", ":", "-"],
+        strict=True,
+    )  # fmt: skip
+    cycle = list(looks)
+    for i, (name, part) in enumerate(groups):
+        colour, marker, dashes = cycle[i % len(cycle)]
+        part = part.sort_values(x)
+        label = f"{str(by).replace('_', ' ')} {plain(name)}" if by else None
+        ax.plot(part[x], part[value], color=colour, marker=marker, ls=dashes, ms=5.5, label=label)
+        if "n_sim" in part:
+            error = 1.96 * np.sqrt(part[value] * (1 - part[value]) / part["n_sim"])
+            ax.fill_between(part[x], part[value] - error, part[value] + error, color=colour, alpha=0.15, lw=0)
+    ax.axhline(target, color=colours.chance, lw=1.2, ls=(0, (5, 3)))
+    ax.text(
+        0.01,
+        target,
+        f"{target:.0%} ",
+        transform=ax.get_yaxis_transform(),
+        ha="left",
+        va="bottom",
+        color=colours.muted,
+    )
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel({"n_dyads": "Dyads (n)", "n_sessions": "Sessions per dyad (n)"}.get(x, x))
+    ax.set_ylabel("Power (share of simulated studies)")
+    if by:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return ax
+
+
+def filled(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Those of the columns that the table has and that hold at least one number."""
+    return [
+        column
+        for column in dict.fromkeys(columns)
+        if column in table and bool(pd.to_numeric(table[column], errors="coerce").notna().any())
+    ]
+
+
+def _mean_curve(
+    ax: Axes,
+    curves: dict[str, pd.DataFrame],
+    column: str,
+    colour: str,
+    marker: str,
+    label: str,
+    shift: float = 0.0,
+) -> None:
+    if not curves:
+        return
+    points = pd.concat(curves.values())
+    # a mean needs dyads at the same time: weeks are rounded to whole ones
+    rows = [(time, *mean_and_ci(part[column].to_numpy())) for time, part in points.groupby(points["time"].round())]
+    times, means, halves = np.array(rows).T
+    ax.errorbar(
+        times + shift, means, yerr=np.nan_to_num(halves), color=colour, marker=marker, ms=5, lw=1.8,
+        elinewidth=1, ls="--" if marker == "s" else "-", mec="none", label=label,
+    )  # fmt: skip
+
+
+def _frame_panel(ax: Axes, time: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+    # with a shared axis only the lowest panel of a column carries the label
+    if any(label.get_visible() for label in ax.get_xticklabels()):
+        ax.set_xlabel(TIME_LABELS[time])
+
+
+def _share_legend(axes: list[Axes]) -> None:
+    if axes:
+        handles, labels = axes[0].get_legend_handles_labels()
+        unique = dict(zip(labels, handles, strict=True))
+        axes[0].figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=len(unique))

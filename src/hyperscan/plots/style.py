@@ -1,0 +1,340 @@
+"""One look for every figure: colours, sizes, and what stays the same in light, dark and grey.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any common colour
+blindness tell apart; curves that matter differ in line style or marker as well, so grey print is enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from hyperscan.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours by what they mean, as ``#rrggbb``.
+
+    Parameters
+    ----------
+    paper, ink, muted, grid : str
+        Background, text, secondary text and hairlines.
+    real, chance, slope : str
+        Real dyads, the chance level, and what was fitted.
+    therapist, client : str
+        The two people.
+    warn : str
+        What was lost or failed.
+    """
+
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+    real: str
+    chance: str
+    slope: str
+    therapist: str
+    client: str
+    warn: str
+
+
+PALETTES: Mapping[str, Palette] = MappingProxyType(
+    {
+        "light": Palette(
+            paper="#fefefe",
+            ink="#1b1f24",
+            muted="#59626d",
+            grid="#dfe3e8",
+            real="#0072b2",
+            chance="#868d96",
+            slope="#d55e00",
+            therapist="#009e73",
+            client="#b0558a",
+            warn="#c44601",
+        ),
+        "dark": Palette(
+            paper="#16191d",
+            ink="#e9ebee",
+            muted="#aab2bd",
+            grid="#343a42",
+            real="#56b4e9",
+            chance="#8e96a1",
+            slope="#e69f00",
+            therapist="#2dbd92",
+            client="#cc79a7",
+            warn="#ff8a4c",
+        ),
+    }
+)
+
+#: Sequential map that reads the same in grey and with any colour blindness.
+SEQUENTIAL = "cividis"
+
+_CURRENT: ContextVar[Palette | None] = ContextVar("palette", default=None)
+
+
+def palette() -> Palette:
+    """Return the colours in use: those of the innermost :func:`figure_style`, else the light ones.
+
+    Returns
+    -------
+    Palette
+
+    Examples
+    --------
+    >>> palette().real
+    '#0072b2'
+    """
+    return _CURRENT.get() or PALETTES["light"]
+
+
+def _settings(colours: Palette) -> dict[str, Any]:
+    return {
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+        "font.size": 10.0,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 10.0,
+        "xtick.labelsize": 9.0,
+        "ytick.labelsize": 9.0,
+        "legend.fontsize": 9.0,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.linewidth": 0.7,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 4.5,
+        "axes.unicode_minus": True,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "hyperscan",
+        "figure.facecolor": colours.paper,
+        "axes.facecolor": colours.paper,
+        "savefig.facecolor": colours.paper,
+        "text.color": colours.ink,
+        "axes.labelcolor": colours.ink,
+        "axes.titlecolor": colours.ink,
+        "axes.edgecolor": colours.muted,
+        "xtick.color": colours.muted,
+        "ytick.color": colours.muted,
+        "xtick.labelcolor": colours.ink,
+        "ytick.labelcolor": colours.ink,
+        "grid.color": colours.grid,
+    }
+
+
+@contextlib.contextmanager
+def figure_style(variant: str = "light") -> Iterator[Palette]:
+    """Draw and save in the house style, whatever the user's own matplotlib settings are.
+
+    Parameters
+    ----------
+    variant : {'light', 'dark'}
+        Background to draw for.
+
+    Yields
+    ------
+    Palette
+
+    Raises
+    ------
+    InputError
+        If the variant is unknown.
+
+    Examples
+    --------
+    >>> with figure_style("dark") as colours:
+    ...     colours.real
+    '#56b4e9'
+    """
+    import matplotlib.style
+
+    if variant not in PALETTES:
+        raise InputError(f"variant = {variant!r}: expected 'light' or 'dark'.{did_you_mean(variant, PALETTES)}")
+    colours = PALETTES[variant]
+    token = _CURRENT.set(colours)
+    try:
+        with matplotlib.style.context(["default", _settings(colours)]):
+            yield colours
+    finally:
+        _CURRENT.reset(token)
+
+
+def new_figure(width: float = 8.4, height: float = 4.2) -> Figure:
+    """Make a figure that needs no display and that pyplot does not know.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        In a notebook, ``ax.figure`` as the last line of a cell shows it.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def new_axes(ax: Axes | None, width: float = 8.4, height: float = 4.2) -> Axes:
+    """Return the Axes given, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+        Where to draw.
+    width, height : float
+        Size of the new figure in inches.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    if ax is not None:
+        return ax
+    with figure_style(_variant()):
+        return new_figure(width, height).add_subplot()
+
+
+def panel_grid(
+    n: int, *, columns: int, size: tuple[float, float], figure: Figure | None = None, **share: Any
+) -> list[Axes]:
+    """Make small multiples: ``n`` Axes in rows of ``columns``, empty places left out.
+
+    Parameters
+    ----------
+    n : int
+        How many panels.
+    columns : int
+        Most panels in a row.
+    size : tuple of float
+        Width and height of one panel in inches.
+    figure : matplotlib.figure.Figure or None
+        Where to draw; None = a new figure.
+    **share
+        ``sharex`` and ``sharey``.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        ``n`` of them, row by row; no row holds more than ``columns``.
+    """
+    rows = max(1, -(-n // columns))
+    columns = max(1, -(-n // rows))  # 5 panels as 3 + 2, not as 4 + 1
+    with figure_style(_variant()):
+        # never so small that the labels around the panels are cut
+        figure = figure or new_figure(max(size[0] * columns, 6.0), max(size[1] * rows, 2.6))
+        axes = list(figure.subplots(rows, columns, squeeze=False, **share).flat)
+    for i, ax in enumerate(axes[n:], n):
+        # the panel above an empty place is the lowest of its column: it carries the labels
+        axes[i - columns].tick_params(labelbottom=True)
+        ax.remove()
+    return axes[:n]
+
+
+def _variant() -> str:
+    return "dark" if palette() == PALETTES["dark"] else "light"
+
+
+def spread(values: np.ndarray, gap: float) -> np.ndarray:
+    """Move label positions apart until neighbours are at least ``gap`` from each other.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Wanted positions, in data units.
+    gap : float
+        Smallest distance, in the same units.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Positions in the order given.
+
+    Examples
+    --------
+    >>> spread(np.array([1.0, 1.0, 5.0]), 1.0).tolist()
+    [0.5, 1.5, 5.0]
+    """
+    order = np.argsort(values, kind="stable")
+    placed = values[order].astype(float)
+    for _ in range(100):
+        overlap = np.clip(gap - np.diff(placed), 0, None)
+        if not (overlap > 1e-9 * gap).any():
+            break
+        placed[:-1] -= overlap / 2
+        placed[1:] += overlap / 2
+    result = np.empty_like(placed)
+    result[order] = placed
+    return result
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Let a plot function draw in the house style, in the variant that is in use."""
+
+    @functools.wraps(draw)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with figure_style(_variant()):
+            return draw(*args, **kwargs)
+
+    return inside
+
+
+def count(n: int, noun: str) -> str:
+    """Say how many there are: ``1 dyad``, ``8 dyads``.
+
+    Examples
+    --------
+    >>> count(1, "dyad"), count(8, "dyad")
+    ('1 dyad', '8 dyads')
+    """
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def plain(text: object, width: int = 24) -> str:
+    r"""Shorten a label so that it cannot break a figure; control characters become spaces.
+
+    Parameters
+    ----------
+    text : object
+        Any label.
+    width : int
+        Most characters kept.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> plain("client\n7"), plain("abcdef", 4)
+    ('client 7', 'abc…')
+    """
+    line = "".join(c if c.isprintable() else " " for c in str(text))
+    return line if len(line) <= width else line[: width - 1] + "…"

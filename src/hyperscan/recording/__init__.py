@@ -1,0 +1,28 @@
+"""Two people on one clock: read, split, align, clean, judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hyperscan.recording.align import align_pair
+from hyperscan.recording.load import load_session
+from hyperscan.recording.records import ClockReport, PairedRecording, QualityReport, Segment
+
+__all__ = [
+    "ClockReport",
+    "PairedRecording",
+    "QualityReport",
+    "Segment",
+    "align_pair",
+    "load_session",
+    "preprocess_pair",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # preparation is heavier than reading and not needed for it
+    if name == "preprocess_pair":
+        from hyperscan.recording.prepare import preprocess_pair
+
+        return preprocess_pair
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

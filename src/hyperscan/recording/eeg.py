@@ -1,0 +1,234 @@
+"""The EEG chain: from two recordings as read to two sets of clean scalp channels.
+
+Steps in order: channels told apart by type, name and values; missing values bridged and marked; mains notch
+(on request); resampling; band-pass; bad channels; reference; components of eyes and muscles (on request);
+gross artefacts marked. Each step reports what it did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+from numpy.typing import NDArray
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import QualityError
+from hyperscan.recording.artefacts import artefact_spans, merge_spans
+from hyperscan.recording.bad_channels import find_bad_channels
+from hyperscan.recording.eeg_components import remove_components
+from hyperscan.recording.eeg_signals import Signals, read_signals
+from hyperscan.recording.electrodes import clean_name, sort_channels, standard_montage, standard_names
+from hyperscan.recording.fresh import own_annotations
+from hyperscan.recording.windows import break_samples
+
+#: From so many channels on an average reference approximates a neutral one (the study's design; ours).
+MIN_AVERAGE = 16
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class CleanPerson:
+    """One person after preparation.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Kept channels; ``BAD_`` annotations mark what may not be used.
+    dropped : mapping of str to str
+        Channel to reason.
+    n_total : int
+        Channels of the modality that were recorded, bad ones included.
+    notes : tuple of str
+        Steps, for the history.
+    facts : mapping of str to float
+        Numbers for the quality report that need the unprepared signal.
+    """
+
+    raw: BaseRaw
+    dropped: Mapping[str, str]
+    n_total: int
+    notes: tuple[str, ...]
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Cap:
+    """Channels on their way through the steps: data (n_channels, n_times) in V, names, and what was done."""
+
+    data: Floats
+    names: tuple[str, ...]
+    sfreq: float
+    notes: tuple[str, ...] = ()
+    bad: Mapping[str, str] = field(default_factory=dict)
+
+    def keep(self, names: Sequence[str]) -> _Cap:
+        rows = [self.names.index(name) for name in names]
+        data = self.data if len(rows) == len(self.names) else self.data[rows]
+        return dataclasses.replace(self, data=data, names=tuple(names))
+
+    def note(self, *notes: str) -> _Cap:
+        return dataclasses.replace(self, notes=(*self.notes, *notes))
+
+
+def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> CleanPerson:
+    """Prepare the EEG of one person.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        As read and aligned; not changed.
+    config : StudyConfig
+        The ``eeg_`` settings.
+    who : str
+        What to call the recording in errors.
+
+    Returns
+    -------
+    CleanPerson
+
+    Raises
+    ------
+    QualityError
+        If no usable scalp channel is left.
+    """
+    table = sort_channels(raw)
+    if not table.names:
+        raise QualityError(
+            f"{who}: no EEG channel among {len(raw.ch_names)} ({_some(raw.ch_names)}).\n"
+            "Name the channels after the 10-20 system, or set their type to EEG."
+        )
+    references = _reference_channels(raw, config.eeg_reference, who)
+    names = {**{name: clean_name(name) or name for name in references}, **table.names}
+    signals = read_signals(raw, list(names), config)
+    cap = _Cap(signals.data, tuple(names.values()), signals.sfreq, signals.notes)
+    marked = [names[name] for name in raw.info["bads"] if name in names]
+    aside = [name for name in names.values() if name not in table.names.values()]
+    cap = _without_bad(cap, signals, marked, aside, who)
+    cap = _interpolated(cap, list(table.names.values()), config)
+    cap = _referenced(cap, [names[name] for name in references], config, who)
+    cap = cap.keep([name for name in cap.names if name in table.names.values()])
+    clean = _build(raw, cap)
+    clean, component_notes = remove_components(clean, config)
+    lost = _mark(
+        clean,
+        signals,
+        [at for at, name in enumerate(names.values()) if name in cap.names and name not in cap.bad],
+    )
+    dropped = {**table.dropped, **{name: why for name, why in cap.bad.items() if name not in cap.names}}
+    facts = {"line_noise_db": signals.line_db, "lost": lost}
+    notes = (*_alias_note(table.aliases), *cap.notes, *component_notes)
+    return CleanPerson(clean, dropped, len(table.names), notes, facts)
+
+
+def _some(items: Sequence[str], most: int = 4) -> str:
+    return ", ".join(items[:most]) + (", ..." if len(items) > most else "")
+
+
+def _alias_note(aliases: Mapping[str, str]) -> tuple[str, ...]:
+    if not aliases:
+        return ()
+    return ("channels renamed: " + ", ".join(f"{old} -> {new}" for old, new in aliases.items()),)
+
+
+def _reference_channels(raw: BaseRaw, setting: str, who: str) -> list[str]:
+    """Channels named as the reference, as the recording calls them."""
+    if setting in ("auto", "average", "recorded"):
+        return []
+    found = []
+    for wanted in (part.strip() for part in setting.split("+")):
+        standard = clean_name(wanted)
+        same = [
+            name
+            for name in raw.ch_names
+            if wanted.lower() in (name.lower(), name.lower().removeprefix("eeg "))
+            or (standard is not None and clean_name(name) == standard)
+        ]
+        if not same:
+            raise QualityError(
+                f"{who}: reference channel {wanted!r} of eeg_reference is not in the recording "
+                f"({_some(raw.ch_names)}).\nName channels that every recording has, or use 'auto'."
+            )
+        found.append(same[0])
+    return found
+
+
+def _without_bad(cap: _Cap, signals: Signals, marked: Sequence[str], aside: Sequence[str], who: str) -> _Cap:
+    bad = dict.fromkeys(marked, "marked as bad in the recording")
+    bad |= find_bad_channels(cap.data, cap.sfreq, cap.names, signals.missing, signals.held, aside)
+    kept = [name for name in cap.names if name not in bad]
+    if not kept:
+        reasons = _some([f"{name}: {why}" for name, why in bad.items()])
+        raise QualityError(
+            f"{who}: all {len(bad)} EEG channels are bad ({reasons}).\n"
+            "Check the units and the recording, or leave the session out (include = no)."
+        )
+    cap = dataclasses.replace(cap.keep(kept), bad=bad)
+    if not bad:
+        return cap
+    return cap.note("bad channels left out: " + ", ".join(f"{name} ({why})" for name, why in bad.items()))
+
+
+def _interpolated(cap: _Cap, scalp: Sequence[str], config: StudyConfig) -> _Cap:
+    """Bad channels computed from their neighbours, where asked for and where positions are known."""
+    wanted = [name for name in scalp if name in cap.bad and name.lower() in standard_names()]
+    known = [name for name in cap.names if name.lower() in standard_names()]
+    if not config.eeg_interpolate or not wanted or len(known) < 4:
+        return cap
+    info = mne.create_info([*known, *wanted], cap.sfreq, "eeg")
+    data = np.concatenate([cap.keep(known).data, np.zeros((len(wanted), cap.data.shape[-1]))])
+    raw = mne.io.RawArray(data, info, copy=None, verbose="error")
+    raw.set_montage(standard_montage(), verbose="error")
+    raw.info["bads"] = list(wanted)
+    raw.interpolate_bads(verbose="error")
+    added = raw.get_data(picks=wanted)
+    rest = dataclasses.replace(cap, data=np.concatenate([cap.data, added]), names=(*cap.names, *wanted))
+    return rest.note(f"interpolated from their neighbours (spherical splines): {', '.join(wanted)}")
+
+
+def _referenced(cap: _Cap, references: Sequence[str], config: StudyConfig, who: str) -> _Cap:
+    n_channels = len(cap.names)
+    if references:
+        lost = [name for name in references if name not in cap.names]
+        if lost:
+            raise QualityError(
+                f"{who}: reference channel {lost[0]} is bad ({cap.bad[lost[0]]}).\n"
+                "Use another eeg_reference, or leave the session out (include = no)."
+            )
+        np.subtract(cap.data, cap.keep(references).data.mean(0), out=cap.data)
+        left = [name for name in cap.names if len(references) > 1 or name not in references]
+        return cap.keep(left).note(f"re-referenced to {' + '.join(references)}")
+    if config.eeg_reference == "average" or (config.eeg_reference == "auto" and n_channels >= MIN_AVERAGE):
+        np.subtract(cap.data, cap.data.mean(0), out=cap.data)
+        return cap.note(f"average reference over {n_channels} channels (rank {n_channels - 1})")
+    few = "" if config.eeg_reference == "recorded" else f" (fewer than {MIN_AVERAGE} channels)"
+    return cap.note(f"reference as recorded{few}")
+
+
+def _build(raw: BaseRaw, cap: _Cap) -> BaseRaw:
+    info = mne.create_info(list(cap.names), cap.sfreq, "eeg")
+    clean = mne.io.RawArray(cap.data, info, copy=None, verbose="error")
+    clean.set_montage(standard_montage(), match_case=False, on_missing="ignore", verbose="error")
+    clean.set_annotations(own_annotations(raw), verbose="error")
+    return clean
+
+
+def _mark(raw: BaseRaw, signals: Signals, rows: Sequence[int]) -> float:
+    """Annotate what may not be used; share of the recording that was missing or stood still."""
+    end = raw.n_times / raw.info["sfreq"]
+    found = {
+        "BAD_missing": [span for row in rows for span in signals.missing[row]],
+        "BAD_held": [span for row in rows for span in signals.held[row]],
+        "BAD_artefact": artefact_spans(raw.get_data(), raw.info["sfreq"], break_samples(raw)),
+        "BAD_unfiltered": signals.unfiltered,
+    }
+    for label, spans in found.items():
+        for start, stop in merge_spans(spans, end):
+            raw.annotations.append(start, stop - start, label)
+    lost = merge_spans([*found["BAD_missing"], *found["BAD_held"]], end, 0.0)
+    return float(sum(stop - start for start, stop in lost) / end)

@@ -1,0 +1,172 @@
+"""Which channels are scalp EEG: names made standard, everything else told apart."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+
+#: Old 10-20 names and their 10-10 names (ACNS guideline 2, https://doi.org/10.1097/WNP.0000000000000316).
+OLD_NAMES: Mapping[str, str] = MappingProxyType({"t3": "T7", "t4": "T8", "t5": "P7", "t6": "P8"})
+
+#: Electrodes beside the scalp that others are referenced to.
+REFERENCES = frozenset({"a1", "a2", "m1", "m2", "le", "re"})
+
+_REFERENCE_WORDS = REFERENCES | {"ref", "reference", "avg", "average", "car", "linked", "cms", "drl", "gnd"}
+_FILLER_WORDS = frozenset({"eeg", "ch", "channel", "chan", "electrode"})
+#: Words that mark a channel as something other than scalp EEG.
+_OTHER = re.compile(
+    r"(?<![a-z])(ecg|ekg|[hv]?eog|emg|loc|roc|status|stim|sti|trig(ger)?s?|marker|mark|event|resp(iration)?|pulse|ppg|"
+    r"gsr|eda|sc[rl]|acc|gyro|mag|temp(erature)?|spo2|pleth|photic|counter|battery|aux|hr|annotations?|misc|"
+    r"time(stamp)?s?|ref(erence)?|gnd|ground|cms|drl|sync|audio|ttl|imp(edance)?)(?![a-z])",
+    re.IGNORECASE,
+)
+_POSITIONAL = re.compile(r"[A-H]\d{1,2}")
+_KIND = {"eog": "EOG", "ecg": "ECG", "emg": "EMG", "stim": "trigger or status channel"}
+
+
+@dataclass(frozen=True)
+class ElectrodeTable:
+    """What the channels of one person are.
+
+    Parameters
+    ----------
+    names : mapping of str to str
+        Scalp channels: name in the recording to standard name, in the order of the recording.
+    dropped : mapping of str to str
+        All other channels, with the reason.
+    """
+
+    names: Mapping[str, str]
+    dropped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Scalp channels whose name changed."""
+        return {old: new for old, new in self.names.items() if old != new}
+
+
+@functools.cache
+def standard_montage() -> str:
+    """Look up what the installed MNE calls the template of all 10-05 positions."""
+    current = "colin27_1005"
+    return current if current in mne.channels.get_builtin_montages() else "standard_1005"
+
+
+@functools.cache
+def standard_names() -> Mapping[str, str]:
+    """Map lower-case names to names of every position of the 10-05 system that MNE knows.
+
+    References
+    ----------
+    Oostenveld & Praamstra 2001, https://doi.org/10.1016/S1388-2457(00)00527-7
+    """
+    names = mne.channels.make_standard_montage(standard_montage()).ch_names
+    table = {name.lower(): name for name in names}
+    return MappingProxyType({**table, **OLD_NAMES})
+
+
+def clean_name(name: str) -> str | None:
+    """Find the standard name of an electrode.
+
+    Prefixes (``EEG ``, ``1_``), references (``-Ref``, ``-A1``), case and old names are understood.
+
+    Parameters
+    ----------
+    name : str
+        Name in the recording.
+
+    Returns
+    -------
+    str or None
+        None if it is no single position of the 10-05 system.
+
+    Examples
+    --------
+    >>> [clean_name(name) for name in ("EEG FP1-Ref", "1_Fz", "T3", "Fp1-F7", "EEG A2-A1")]
+    ['Fp1', 'Fz', 'T7', None, None]
+    """
+    words = _words(name)
+    scalp = [standard_names()[word] for word in words if word in standard_names() and word not in REFERENCES]
+    known = sum(word in _REFERENCE_WORDS or word.isdigit() for word in words) + len(scalp)
+    return scalp[0] if len(scalp) == 1 and known == len(words) else None
+
+
+def _words(name: str) -> list[str]:
+    words = [word for word in re.split(r"[^A-Za-z0-9']+", name.strip().lower()) if word]
+    return [word for word in words if word not in _FILLER_WORDS]
+
+
+def sort_channels(raw: BaseRaw) -> ElectrodeTable:
+    """Tell scalp EEG from everything else, by type, name and, for unknown names, by the values.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        One person.
+
+    Returns
+    -------
+    ElectrodeTable
+        Names in the table of scalp channels are unique; of two channels at one position the first is kept.
+
+    Notes
+    -----
+    Channel types of many files are guesses: an ECG typed as EEG is told by its name, a trigger channel of
+    unknown name by having no more than 32 different values (our choice).
+    """
+    names: dict[str, str] = {}
+    dropped: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    positional = _is_positional(raw.ch_names)
+    for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True):
+        reason, label = _judge(name, kind, positional=positional)
+        if not reason and label == name and clean_name(name) is None and _looks_like_codes(raw, name):
+            reason = "few distinct values, as in a trigger channel"
+        if not reason and label in taken:
+            reason = f"same position as {taken[label]}"
+        if reason:
+            dropped[name] = reason
+        else:
+            names[name] = label
+            taken[label] = name
+    return ElectrodeTable(MappingProxyType(names), MappingProxyType(dropped))
+
+
+def _is_positional(names: list[str]) -> bool:
+    # BioSemi's A1-A32 are scalp positions; two channels A1 and A2 are the ears
+    return sum(bool(_POSITIONAL.fullmatch(name.split("-")[-1])) for name in names) > 4
+
+
+def _judge(name: str, kind: str, *, positional: bool) -> tuple[str, str]:
+    """Reason to drop a channel (empty = keep), and its standard name."""
+    label = clean_name(name)
+    if kind not in ("eeg", "misc"):
+        return _KIND.get(kind, f"{kind} channel"), name
+    if label is not None:
+        return "", label
+    if kind == "misc":
+        return "not EEG by its type", name
+    if positional and _POSITIONAL.fullmatch(name.split("-")[-1]):
+        return "", name
+    words = _words(name)
+    scalp = [word for word in words if word in standard_names()]
+    if words and all(word in _REFERENCE_WORDS for word in words):
+        return "reference electrode or its derivation", name
+    if len(scalp) > 1:
+        return "derivation between two electrodes", name
+    if _OTHER.search(name.replace("_", " ")):
+        return "not EEG by its name", name
+    return "", name
+
+
+def _looks_like_codes(raw: BaseRaw, name: str) -> bool:
+    values = raw.get_data(picks=[name], stop=min(raw.n_times, round(60 * raw.info["sfreq"])))[0]
+    distinct = np.unique(values[np.isfinite(values)])
+    return 1 < distinct.size <= 32 and values.size > 1000

@@ -1,0 +1,129 @@
+"""Epochs files: only what both people have, paired by when it was recorded."""
+
+from __future__ import annotations
+
+import warnings
+
+import mne
+import numpy as np
+from mne import BaseEpochs
+from mne.io import BaseRaw
+
+from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.recording.fresh import fresh_raw
+from hyperscan.recording.read import Recorded
+from hyperscan.recording.records import PairedRecording, Segment
+from hyperscan.study.session import Session
+
+
+def pair_epochs(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:
+    """Join the epochs that both people have.
+
+    Parameters
+    ----------
+    session : Session
+        Row of ``dyads.tsv``.
+    therapist, client : Recorded
+        Epochs of one person each.
+
+    Returns
+    -------
+    PairedRecording
+        Raws of the common epochs in time order, one segment per epoch.
+
+    Raises
+    ------
+    ReadError
+        If epochs differ in length or rate, or nothing tells which belong together.
+    """
+    a, b = therapist.data, client.data
+    _check_alike(session, a, b)
+    first, second, how = common_epochs(a, b, session.relative(session.client_file))
+    lost = len(a) - len(first), len(b) - len(second)
+    note = (
+        f"{len(first)} epochs common to both people were paired by {how}; {lost[0]} of the therapist's and "
+        f"{lost[1]} of the "
+        "client's have no partner and were left out"
+    )
+    raws = [_joined(epochs, rows) for epochs, rows in ((a, first), (b, second))]
+    length = len(a.times) / a.info["sfreq"]
+    segments = tuple(Segment(k * length, length, session.task) for k in range(len(first)))
+    history = tuple(dict.fromkeys((*therapist.notes, *client.notes, note)))
+    return PairedRecording(raws[0], raws[1], session, segments, history=history, epoched=True)
+
+
+def common_epochs(a: BaseEpochs, b: BaseEpochs, name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Find the epochs that two people have in common.
+
+    Parameters
+    ----------
+    a, b : BaseEpochs
+        Therapist's and client's.
+    name : str
+        File as messages show it.
+
+    Returns
+    -------
+    first, second : ndarray of int, shape (n_common,)
+        Positions in ``a`` and ``b``, in time order.
+    how : str
+        What they were paired by.
+
+    Raises
+    ------
+    ReadError
+        If no key tells which epochs belong together.
+    """
+    for key, how in ((_samples, "event sample"), (_selection, "the number of the original epoch")):
+        keys = key(a), key(b)
+        if keys[0] is None or keys[1] is None:
+            continue
+        shared, first, second = np.intersect1d(keys[0], keys[1], return_indices=True)
+        if shared.size:
+            return first, second, how
+    if len(a) == len(b):
+        warnings.warn(
+            f"{name}: its epochs say neither when they were recorded nor which were left out; as both people "
+            f"have {len(a)}, they "
+            "are taken to belong together. Save epochs with their events to be sure.",
+            DataQualityWarning,
+            stacklevel=2,
+        )
+        return np.arange(len(a)), np.arange(len(b)), "their order, as both have equally many"
+    raise ReadError(
+        f"{name}: no event sample and no epoch number is common to both people ({len(a)} and {len(b)} "
+        "epochs). "
+        "Save both with their events, cut at the same moments."
+    )
+
+
+def _samples(epochs: BaseEpochs) -> np.ndarray | None:
+    # 0, 1, 2 ... is what MNE writes when nobody said when epochs were recorded
+    samples = epochs.events[:, 0]
+    trivial = np.array_equal(samples, np.arange(len(samples))) or len(np.unique(samples)) < len(samples)
+    return None if trivial else samples
+
+
+def _selection(epochs: BaseEpochs) -> np.ndarray | None:
+    trivial = len(epochs.drop_log) == len(epochs.selection)
+    return None if trivial else epochs.selection
+
+
+def _check_alike(session: Session, a: BaseEpochs, b: BaseEpochs) -> None:
+    same = len(a.times) == len(b.times) and np.isclose(a.info["sfreq"], b.info["sfreq"], rtol=1e-6)
+    if not same or not np.isclose(a.tmin, b.tmin, atol=0.5 / a.info["sfreq"]):
+        raise ReadError(
+            f"{session.relative(session.client_file)}: its epochs run from {b.tmin:g} to {b.tmax:g} s at "
+            f"{b.info['sfreq']:g} Hz, the "
+            f"therapist's from {a.tmin:g} to {a.tmax:g} s at {a.info['sfreq']:g} Hz. Cut both alike."
+        )
+
+
+def _joined(epochs: BaseEpochs, rows: np.ndarray) -> BaseRaw:
+    data = epochs[rows].get_data(copy=False)
+    n_epochs, n_channels, n_times = data.shape
+    flat = np.ascontiguousarray(data.transpose(1, 0, 2).reshape(n_channels, n_epochs * n_times))
+    raw = mne.io.RawArray(flat, epochs.info, verbose="WARNING")
+    # filters of mne leave these joints alone
+    joints = np.arange(1, n_epochs) * n_times / epochs.info["sfreq"]
+    return fresh_raw(raw, annotations=mne.Annotations(joints, 0.0, "EDGE boundary", orig_time=None))

@@ -1,0 +1,184 @@
+"""XDF files: one person per stream, with the time stamps as they were recorded."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import mne
+import numpy as np
+import pyxdf
+from mne.io import BaseRaw
+
+from hyperscan.errors import ReadError, did_you_mean
+from hyperscan.recording.stamps import fit_stamps
+
+#: Factors to SI by the unit that a stream names (XDF meta-data for EEG); EEG without a unit is taken for
+#: microvolts.
+_UNITS = {"microvolts": 1e-6, "microvolt": 1e-6, "uv": 1e-6, "µv": 1e-6, "μv": 1e-6, "": 1e-6}
+_UNITS |= {"millivolts": 1e-3, "mv": 1e-3, "volts": 1.0, "volt": 1.0, "v": 1.0, "nanovolts": 1e-9, "nv": 1e-9}
+_TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
+
+
+def read_xdf(path: Path, wanted: str | None, name: str) -> tuple[BaseRaw, np.ndarray, tuple[str, ...]]:
+    """Read one person's EEG stream.
+
+    Stamps are put on the recording computer's clock by the file's own clock offsets; they are not smoothed,
+    because
+    smoothing hides gaps.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    wanted : str or None
+        Name or source id of the stream; None where the file has one EEG stream only.
+    name : str
+        The path as messages show it.
+
+    Returns
+    -------
+    raw : BaseRaw
+        Preloaded, with the markers of all marker streams as annotations.
+    stamps : ndarray, shape (n_times,)
+        Time of each sample, in s.
+    notes : tuple of str
+
+    Raises
+    ------
+    ReadError
+        If the stream is not there, empty, or one of several that fit.
+    """
+    streams, quiet = _load(path)
+    stream = _choose(streams, wanted, name)
+    stamps = np.asarray(stream["time_stamps"], dtype=float)
+    rate = _nominal(stream, stamps, name)
+    data = np.asarray(stream["time_series"], dtype=float).T
+    labels, types, factors = _channels(stream, data.shape[0])
+    data *= factors[:, None]
+    raw = mne.io.RawArray(data, mne.create_info(labels, rate, types), verbose="WARNING")
+    raw.set_annotations(_markers(streams, stamps, rate, name), verbose="WARNING")
+    notes = (f"{name}: the file was cut off; what it holds was used",) if quiet else ()
+    return raw, stamps, notes
+
+
+def _load(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    # pyxdf writes to the log what the stamps tell us better
+    log = logging.getLogger("pyxdf.pyxdf")
+    silenced, log.disabled = log.disabled, True
+    try:
+        streams, _ = pyxdf.load_xdf(str(path), synchronize_clocks=True, dejitter_timestamps=False, verbose=False)
+    finally:
+        log.disabled = silenced
+    cut = any(not stream.get("footer") for stream in streams if len(stream["time_stamps"]))
+    return streams, cut
+
+
+def _tag(stream: dict[str, Any], key: str) -> str:
+    found = stream["info"].get(key) or [""]
+    return str(found[0] or "")
+
+
+def _is_signal(stream: dict[str, Any]) -> bool:
+    return _tag(stream, "channel_format") != "string" and float(_tag(stream, "nominal_srate") or 0) > 0
+
+
+def _listed(streams: list[dict[str, Any]]) -> str:
+    rows = [
+        f"{_tag(s, 'name')[:30]!r} ({_tag(s, 'type')[:12] or '?'}, {len(s['time_stamps'])} samples)" for s in streams
+    ]
+    return "; ".join(rows[:8]) or "none"
+
+
+def _choose(streams: list[dict[str, Any]], wanted: str | None, name: str) -> dict[str, Any]:
+    signals = [stream for stream in streams if _is_signal(stream)]
+    fits = signals if wanted is None else [s for s in signals if wanted in (_tag(s, "name"), _tag(s, "source_id"))]
+    if not fits:
+        known = [_tag(stream, "name") for stream in signals]
+        what = "no stream with a sampling rate" if wanted is None else f"no stream called {wanted!r}"
+        raise ReadError(
+            f"{name}: has {what}.{did_you_mean(wanted or '', known)} Streams: {_listed(streams)}. Correct "
+            "the channel rule."
+        )
+    # one device often sends EEG and its movement sensors under one name
+    eeg = [stream for stream in fits if _tag(stream, "type").lower() == "eeg"]
+    fits = eeg or fits
+    if wanted is None and len(fits) > 1:
+        fits = [stream for stream in fits if len(stream["time_stamps"])] or fits
+    if len(fits) > 1:
+        raise ReadError(
+            f"{name}: {len(fits)} streams fit: {_listed(fits)}. Say which is whose in therapist_channels and "
+            "client_channels: "
+            "stream:NAME or stream:SOURCE_ID."
+        )
+    if len(fits[0]["time_stamps"]) < 2:
+        raise ReadError(
+            f"{name}: the stream {_tag(fits[0], 'name')[:30]!r} is empty. Streams: {_listed(streams)}. Record it again."
+        )
+    return fits[0]
+
+
+def _nominal(stream: dict[str, Any], stamps: np.ndarray, name: str) -> float:
+    rate = float(_tag(stream, "nominal_srate"))
+    if not np.isfinite(rate) or rate <= 0 or not np.isfinite(stamps).all():
+        raise ReadError(
+            f"{name}: its stream gives no usable sampling rate ({rate:g} Hz) or time stamps. Record it again."
+        )
+    return rate
+
+
+def _channels(stream: dict[str, Any], n: int) -> tuple[list[str], list[str], np.ndarray]:
+    listed = _descriptions(stream)
+    if len(listed) != n:
+        listed = [{} for _ in range(n)]
+    labels = [str((each.get("label") or [""])[0] or f"EEG{k + 1:03d}") for k, each in enumerate(listed)]
+    kinds = [str((each.get("type") or [""])[0] or "eeg").lower() for each in listed]
+    types = [_TYPES.get(kind, "misc") for kind in kinds]
+    if "eeg" not in types and _tag(stream, "type").lower() == "eeg":
+        types = ["eeg"] * n
+    units = [str((each.get("unit") or [""])[0] or "").strip().lower() for each in listed]
+    factors = [_UNITS.get(unit, 1.0) if kind != "misc" else 1.0 for unit, kind in zip(units, types, strict=True)]
+    seen: dict[str, int] = {}
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+    labels = [label if seen[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
+    return labels, types, np.array(factors)
+
+
+def _descriptions(stream: dict[str, Any]) -> list[dict[str, Any]]:
+    desc = (stream["info"].get("desc") or [None])[0]
+    channels = (desc.get("channels") or [None])[0] if isinstance(desc, dict) else None
+    found = channels.get("channel") if isinstance(channels, dict) else None
+    return [each for each in found or [] if isinstance(each, dict)]
+
+
+def _markers(streams: list[dict[str, Any]], stamps: np.ndarray, rate: float, name: str) -> mne.Annotations:
+    marks = [s for s in streams if _tag(s, "channel_format") == "string" and len(s["time_stamps"])]
+    _check_twice(marks, name)
+    rows: set[tuple[float, str]] = set()
+    for stream in marks:
+        for time, values in zip(stream["time_stamps"], stream["time_series"], strict=True):
+            rows.add((float(time), str(values[0] if isinstance(values, list | tuple | np.ndarray) else values)))
+    pieces = fit_stamps(stamps, rate).pieces
+    events = mne.Annotations([], [], [], orig_time=None)
+    for time, text in sorted(rows):
+        piece = min(pieces, key=lambda each: max(each.start - time, time - each.stop, 0.0))
+        own = float(piece.to_own(np.array([time]))[0])
+        if 0 <= own <= (len(stamps) - 1) / rate:
+            events.append(own, 0.0, text or "marker")
+    return events
+
+
+def _check_twice(marks: list[dict[str, Any]], name: str) -> None:
+    for k, stream in enumerate(marks):
+        for other in marks[:k]:
+            same_name = (_tag(stream, "name"), _tag(stream, "source_id")) == (
+                _tag(other, "name"),
+                _tag(other, "source_id"),
+            )
+            if same_name and not np.array_equal(stream["time_stamps"], other["time_stamps"]):
+                raise ReadError(
+                    f"{name}: two marker streams have one name but differ: {_listed(marks)}. "
+                    "Leave one of them out when exporting, or record them under two names."
+                )

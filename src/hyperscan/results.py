@@ -1,0 +1,337 @@
+"""Labelled results: of one dyad-session, and of a whole study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperscan.errors import InputError, ReadError, did_you_mean
+from hyperscan.storage import read_table, write_dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+#: What tells one row of a table from all others.
+KEYS = ("dyad", "session", "modality", "task", "run")
+
+#: Columns of ``synchrony.tsv`` before the covariates, in their order.
+SYNCHRONY_COLUMNS = (
+    "dyad",
+    "therapist",
+    "client",
+    "session",
+    "days",
+    "modality",
+    "task",
+    "run",
+    "signal",
+    "metric",
+    "band",
+    "roi_therapist",
+    "roi_client",
+    "estimate",
+    "z",
+    "pseudo_mean_z",
+    "pseudo_sd_z",
+    "n_pseudo",
+    "excess_z",
+    "lag_estimate",
+    "lag_p",
+    "n_windows",
+    "window_s",
+    "seconds",
+    "flags",
+)
+
+
+@dataclass(frozen=True)
+class SynchronyResult:
+    """Synchrony of one dyad-session.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        ``value`` (signal, metric, band, window, therapist, client) is the metric per window and channel
+        pair; ``z`` the mean over windows on the growth scale; ``roi_value`` and ``roi_z`` (signal, metric,
+        band, window, roi_pair) the means over the channel pairs of an ROI pair; ``lag_estimate`` and
+        ``lag_p`` the whole-session statistic and its p-value under the lag null, where that was asked for.
+        Attributes hold the session's labels, the seed and versions.
+    """
+
+    dataset: xr.Dataset
+
+    def __repr__(self) -> str:
+        sizes = self.dataset.sizes
+        session = " ".join(str(self.dataset.attrs[key]) for key in ("dyad", "session", "modality"))
+        return (
+            f"<SynchronyResult | {session} | metrics: {', '.join(self.metrics)} | "
+            f"bands: {', '.join(self.bands)} | "
+            f"{sizes['window']} windows, {sizes['therapist']} x {sizes['client']} channels>"
+        )
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(map(str, self.dataset["metric"].values))
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands."""
+        return tuple(map(str, self.dataset["band"].values))
+
+    def get_data(self, metric: str, band: str, *, signal: str | None = None) -> npt.NDArray[Any]:
+        """Values of one metric and band.
+
+        Parameters
+        ----------
+        metric, band : str
+            Names.
+        signal : str or None
+            ``eeg``, ``hbo`` ...; None = the primary one.
+
+        Returns
+        -------
+        array, shape (n_windows, n_therapist_channels, n_client_channels)
+
+        Raises
+        ------
+        InputError
+            If a name is unknown.
+        """
+        chosen = {"metric": metric, "band": band, "signal": signal or str(self.dataset["signal"].values[0])}
+        for dim, name in chosen.items():
+            known = [str(value) for value in self.dataset[dim].values]
+            if name not in known:
+                raise InputError(
+                    f"{dim} = {name!r} is not in this result; there are: {', '.join(known)}.{did_you_mean(name, known)}"
+                )
+        return np.asarray(self.dataset["value"].sel(chosen).transpose("window", "therapist", "client").values)
+
+    def to_data_frame(self) -> pd.DataFrame:
+        """One row per signal, metric, band and ROI pair, in the columns of ``synchrony.tsv``.
+
+        Returns
+        -------
+        DataFrame
+        """
+        import pandas as pd
+
+        data = self.dataset
+        flat = data[["roi_value", "roi_z"]].mean("window", skipna=True)
+        flat = flat.rename(roi_value="estimate", roi_z="z").assign(
+            {name: data[name] for name in ("lag_estimate", "lag_p") if name in data}
+        )
+        frame = flat.to_dataframe().reset_index().dropna(subset=["estimate", "z"], how="all")
+        rois = frame["roi_pair"].str.split("-", n=1, expand=True)
+        known = frame.assign(roi_therapist=rois[0], roi_client=rois[1], **_labels(data.attrs))
+        ordered = [name for name in SYNCHRONY_COLUMNS if name in known]
+        order = {name: list(map(str, data[name].values)) for name in ("signal", "metric", "band", "roi_pair")}
+        ranks = pd.DataFrame({name: known[name].map(values.index) for name, values in order.items()})
+        return known.loc[ranks.sort_values(list(order)).index, ordered].reset_index(drop=True)
+
+    def averaged(self) -> SynchronyResult:
+        """Return the result without the window axis of the channel matrices, as a run stores it."""
+        return SynchronyResult(self.dataset.assign(value=self.dataset["value"].mean("window")))
+
+    def save(self, path: str | Path) -> Path:
+        """Write as netCDF, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            File name ending in ``.nc``.
+
+        Returns
+        -------
+        Path
+        """
+        path = Path(path)
+        if path.suffix != ".nc":
+            raise InputError(f"path = {path.name!r}: expected a name that ends in .nc.")
+        return write_dataset(path, self.dataset)
+
+    def plot(
+        self,
+        metric: str | None = None,
+        band: str | None = None,
+        *,
+        signal: str | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the therapist x client matrix of one metric and band.
+
+        Parameters
+        ----------
+        metric, band, signal : str or None
+            Names; None = the first.
+        ax : matplotlib Axes or None
+            Where to draw; None = a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from hyperscan.plots import channel_matrix
+
+        metric, band = metric or self.metrics[0], band or self.bands[0]
+        values = np.nanmean(self.get_data(metric, band, signal=signal), axis=0)
+        names = [list(map(str, self.dataset[role].values)) for role in ("therapist", "client")]
+        drawn: Axes = channel_matrix(values, *names, label=f"{metric}, {band}", ax=ax)
+        return drawn
+
+    def to_connectivity(self, metric: str, *, signal: str | None = None) -> Any:
+        """Hand one metric to mne-connectivity, therapist's channels first.
+
+        Parameters
+        ----------
+        metric : str
+            Name.
+        signal : str or None
+            None = the primary one.
+
+        Returns
+        -------
+        mne_connectivity.SpectralConnectivity
+            Inter-brain pairs only; the bands as frequencies, at their middle in Hz.
+        """
+        from mne_connectivity import SpectralConnectivity
+
+        values = np.stack([np.nanmean(self.get_data(metric, band, signal=signal), axis=0) for band in self.bands], -1)
+        n_a, n_b, _ = values.shape
+        names = [f"therapist {name}" for name in self.dataset["therapist"].values]
+        names += [f"client {name}" for name in self.dataset["client"].values]
+        indices = np.repeat(np.arange(n_a), n_b), n_a + np.tile(np.arange(n_b), n_a)
+        return SpectralConnectivity(
+            values.reshape(n_a * n_b, -1),
+            freqs=list(map(float, self.dataset["band_hz"].mean("edge").values)),
+            n_nodes=n_a + n_b,
+            names=names,
+            indices=indices,
+            method=metric,
+            n_epochs_used=int(self.dataset.sizes["window"]),
+        )
+
+
+def read_synchrony(path: str | Path) -> SynchronyResult:
+    """Read what :meth:`SynchronyResult.save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        netCDF file.
+
+    Returns
+    -------
+    SynchronyResult
+
+    Raises
+    ------
+    ReadError
+        If the file is missing or is no such result.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    try:
+        dataset = xr.load_dataset(path, engine="netcdf4")
+    except (OSError, ValueError) as error:
+        raise ReadError(
+            f"{path.name}: cannot be read as netCDF ({type(error).__name__}). Name a file of SynchronyResult.save."
+        ) from error
+    if "roi_z" not in dataset:
+        raise ReadError(f"{path.name}: holds no synchrony (no variable roi_z). Name a file of SynchronyResult.save.")
+    return SynchronyResult(dataset)
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Tables of a whole study.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Synchrony, the columns of ``synchrony.tsv``.
+    pseudo : DataFrame
+        Re-paired dyads.
+    guards : DataFrame
+        What the guards' slopes are taken of.
+    quality : DataFrame
+        One row per dyad-session and person.
+    plan : mapping
+        What a session alone cannot know: ``plan.json``.
+    path : Path or None
+        Folder the tables came from; None if it was temporary.
+    """
+
+    table: pd.DataFrame
+    pseudo: pd.DataFrame
+    guards: pd.DataFrame
+    quality: pd.DataFrame
+    plan: Mapping[str, Any]
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        n_sessions = len(self.table[list(KEYS)].drop_duplicates())
+        n_dyads = self.table["dyad"].nunique()
+        return f"<StudyResult | {n_dyads} dyads, {n_sessions} sessions, {len(self.skipped)} skipped>"
+
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """Dyad-sessions that were left out, each with its reason."""
+        return list(self.plan.get("skipped", []))
+
+    @classmethod
+    def load(cls, path: str | Path) -> StudyResult:
+        """Read the tables of a run's folder.
+
+        Parameters
+        ----------
+        path : path-like
+            Folder that ``hyperscan run`` wrote.
+
+        Returns
+        -------
+        StudyResult
+
+        Raises
+        ------
+        ReadError
+            If the folder holds no run.
+        """
+        import json
+
+        path = Path(path)
+        names = {"table": "synchrony", "pseudo": "pseudo", "guards": "guards", "quality": "quality"}
+        missing = [f"{name}.tsv" for name in names.values() if not (path / f"{name}.tsv").is_file()]
+        if missing or not (path / "plan.json").is_file():
+            raise ReadError(
+                f"{path.name}: is no folder of a run ({', '.join(missing) or 'plan.json'} missing). "
+                "Name the folder given to run -o."
+            )
+        tables = {key: read_table(path / f"{name}.tsv") for key, name in names.items()}
+        plan = json.loads((path / "plan.json").read_text(encoding="utf-8"))
+        return cls(**tables, plan=plan, path=path)
+
+
+def _labels(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = (
+        "dyad",
+        "therapist",
+        "client",
+        "session",
+        "days",
+        "modality",
+        "task",
+        "run",
+        "n_windows",
+        "window_s",
+        "seconds",
+    )
+    return {name: attrs[name] for name in wanted if name in attrs}

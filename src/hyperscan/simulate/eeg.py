@@ -1,0 +1,140 @@
+"""EEG of a therapist and a client with a known shared part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise
+
+Array = npt.NDArray[np.float64]
+
+#: How strongly each site of a 10-20 cap carries the posterior rhythm (our choice; 1 = fully).
+TOPOGRAPHY = {
+    "Fp1": 0.05,
+    "Fp2": 0.05,
+    "F3": 0.08,
+    "F4": 0.08,
+    "Fz": 0.08,
+    "F7": 0.05,
+    "F8": 0.05,
+    "C3": 0.25,
+    "C4": 0.25,
+    "Cz": 0.25,
+    "T7": 0.15,
+    "T8": 0.15,
+    "P3": 0.8,
+    "P4": 0.8,
+    "Pz": 0.9,
+    "P7": 0.6,
+    "P8": 0.6,
+    "O1": 1.0,
+    "O2": 1.0,
+}
+
+#: Standard deviations in V of the 1/f background, and of the rhythm where it is full (our choice).
+BACKGROUND_V = 10e-6
+RHYTHM_V = 12e-6
+
+
+@dataclass(frozen=True)
+class EegTruth:
+    """What one simulated EEG session holds.
+
+    Parameters
+    ----------
+    coupled_fraction : float
+        Shared part of the two rhythms' power, 0 to 1.
+    lag_s : float
+        How much later the client is, in s.
+    rhythm_gain : tuple of float
+        Amplitude of the rhythm of therapist and client, 1 = as usual.
+    bandwidth_hz : float
+        Width of the rhythm around 10 Hz.
+    artefact : str
+        Kind of a common artefact: ``''``, ``broadband``, ``narrowband`` (both on all channels) or
+        ``topography`` (narrowband, with the rhythm's own topography).
+    artefact_gain : float
+        Amplitude of the artefact relative to the background.
+    exponent : float
+        Power law of the background.
+    clock_ppm : float
+        How much faster the client's clock runs, in parts per million.
+    """
+
+    coupled_fraction: float = 0.0
+    lag_s: float = 0.025
+    rhythm_gain: tuple[float, float] = (1.0, 1.0)
+    bandwidth_hz: float = 4.0
+    artefact: str = ""
+    artefact_gain: float = 0.0
+    exponent: float = 1.0
+    clock_ppm: float = 0.0
+
+
+def simulate_eeg(
+    truth: EegTruth, ch_names: tuple[str, ...], sfreq: float, duration_s: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Make one session of two people's EEG.
+
+    Parameters
+    ----------
+    truth : EegTruth
+        What the session holds.
+    ch_names : tuple of str
+        Sites among those of :data:`TOPOGRAPHY`.
+    sfreq : float
+        Sampling rate in Hz.
+    duration_s : float
+        Length in s.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    therapist, client : array, shape (n_channels, n_times)
+        In V.
+
+    Examples
+    --------
+    >>> t, c = simulate_eeg(EegTruth(0.5), ("Cz", "O1"), 128.0, 10.0, np.random.default_rng(0))
+    >>> t.shape
+    (2, 1280)
+    """
+    n_times = round(duration_s * sfreq)
+    gain = np.array([TOPOGRAPHY[name] for name in ch_names])
+    half = truth.bandwidth_hz / 2
+    rhythms = coupled_pair(n_times, sfreq, (10 - half, 10 + half), truth.coupled_fraction, rng, lag_s=truth.lag_s)
+    artefact = _artefact(truth, gain, n_times, sfreq, rng)
+    therapist, client = (
+        BACKGROUND_V * power_law_noise((len(gain), n_times), sfreq, truth.exponent, rng)
+        + RHYTHM_V * person_gain * gain[:, None] * rhythm
+        + artefact
+        for rhythm, person_gain in zip(rhythms, truth.rhythm_gain, strict=True)
+    )
+    return therapist, _run_fast(client, truth.clock_ppm)
+
+
+def _artefact(truth: EegTruth, gain: Array, n_times: int, sfreq: float, rng: np.random.Generator) -> Array:
+    if not truth.artefact:
+        return np.zeros((len(gain), n_times))
+    if truth.artefact == "broadband":
+        common = power_law_noise((n_times,), sfreq, 0.5, rng)
+    else:
+        common = band_noise((n_times,), sfreq, (8.0, 12.0), rng)
+    weight = gain if truth.artefact == "topography" else np.ones_like(gain)
+    return BACKGROUND_V * truth.artefact_gain * weight[:, None] * common
+
+
+def _run_fast(x: Array, ppm: float) -> Array:
+    if not ppm:
+        return x
+    n_times = x.shape[-1]
+    # oversampled in the spectrum first, so that linear interpolation between the points is exact enough
+    factor = 8
+    fine = np.fft.irfft(np.fft.rfft(x), n=factor * n_times) * factor
+    fine_grid = np.arange(factor * n_times) / factor
+    true_time = np.arange(n_times) / (1 + ppm * 1e-6)
+    return np.stack([np.interp(true_time, fine_grid, row) for row in fine])

@@ -1,0 +1,139 @@
+"""Noise and rhythms with known spectra, and pairs of them with a known shared part."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def power_law_noise(
+    shape: tuple[int, ...], sfreq: float, exponent: float, rng: np.random.Generator, *, low_hz: float = 0.5
+) -> Array:
+    """Gaussian noise whose power falls as ``1 / f ** exponent``, with unit variance.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(..., n_times)``.
+    sfreq : float
+        Sampling rate in Hz.
+    exponent : float
+        0 is white, 1 is pink.
+    rng : numpy.random.Generator
+        Source of chance.
+    low_hz : float
+        Below this frequency in Hz the spectrum is flat.
+
+    Returns
+    -------
+    array, shape (..., n_times)
+
+    Examples
+    --------
+    >>> noise = power_law_noise((2, 1000), 100.0, 1.0, np.random.default_rng(0))
+    >>> noise.std(axis=-1).round(6)
+    array([1., 1.])
+    """
+    freqs = np.fft.rfftfreq(shape[-1], 1 / sfreq)
+    return _shaped_noise(shape, np.maximum(freqs, low_hz) ** (-exponent / 2), rng)
+
+
+def band_noise(shape: tuple[int, ...], sfreq: float, band: tuple[float, float], rng: np.random.Generator) -> Array:
+    """Gaussian noise with a flat spectrum inside a band, and unit variance.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(..., n_times)``.
+    sfreq : float
+        Sampling rate in Hz.
+    band : tuple of float
+        Edges in Hz.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    array, shape (..., n_times)
+    """
+    freqs = np.fft.rfftfreq(shape[-1], 1 / sfreq)
+    return _shaped_noise(shape, ((freqs >= band[0]) & (freqs <= band[1])).astype(float), rng)
+
+
+def delay(x: Array, sfreq: float, lag_s: float) -> Array:
+    """Circularly delay a signal by any time, exactly.
+
+    Parameters
+    ----------
+    x : array, shape (..., n_times)
+        Signal.
+    sfreq : float
+        Sampling rate in Hz.
+    lag_s : float
+        Delay in s; positive = later.
+
+    Returns
+    -------
+    array, shape (..., n_times)
+
+    Examples
+    --------
+    >>> delay(np.array([1.0, 0.0, 0.0, 0.0]), 1.0, 1.0).round(12) + 0.0
+    array([0., 1., 0., 0.])
+    """
+    freqs = np.fft.rfftfreq(x.shape[-1], 1 / sfreq)
+    return np.fft.irfft(np.fft.rfft(x) * np.exp(-2j * np.pi * freqs * lag_s), n=x.shape[-1])
+
+
+def coupled_pair(
+    n_times: int,
+    sfreq: float,
+    band: tuple[float, float],
+    fraction: float,
+    rng: np.random.Generator,
+    *,
+    lag_s: float = 0.0,
+) -> tuple[Array, Array]:
+    """Two unit-variance rhythms that share a fraction of their power.
+
+    ``x = sqrt(c) shared(t) + sqrt(1 - c) own``: power stays constant whatever the fraction, and the true
+    correlation of the two people, at the lag, is ``c``.
+
+    Parameters
+    ----------
+    n_times : int
+        Samples.
+    sfreq : float
+        Sampling rate in Hz.
+    band : tuple of float
+        Edges in Hz.
+    fraction : float
+        Shared part of each person's power, 0 to 1.
+    rng : numpy.random.Generator
+        Source of chance.
+    lag_s : float
+        How much later the client is, in s.
+
+    Returns
+    -------
+    therapist, client : array, shape (n_times,)
+
+    Examples
+    --------
+    >>> a, b = coupled_pair(100_000, 128.0, (8, 12), 0.5, np.random.default_rng(0))
+    >>> bool(abs(np.corrcoef(a, b)[0, 1] - 0.5) < 0.05)
+    True
+    """
+    shared, own_therapist, own_client = band_noise((3, n_times), sfreq, band, rng)
+    therapist = np.sqrt(fraction) * shared + np.sqrt(1 - fraction) * own_therapist
+    client = np.sqrt(fraction) * delay(shared, sfreq, lag_s) + np.sqrt(1 - fraction) * own_client
+    return therapist, client
+
+
+def _shaped_noise(shape: tuple[int, ...], amplitude: Array, rng: np.random.Generator) -> Array:
+    spectrum = np.fft.rfft(rng.standard_normal(shape)) * amplitude
+    spectrum[..., 0] = 0
+    noise = np.fft.irfft(spectrum, n=shape[-1])
+    return noise / noise.std(axis=-1, keepdims=True)

@@ -1,0 +1,229 @@
+"""The one way in which the package writes: whole or not at all.
+
+A file is written under a temporary name in its own folder, flushed to the disk, and renamed; a folder
+likewise. So a crash leaves the old content or the new one under a final name, never a mixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperscan.errors import OutputWriteError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: Marks what a run that died may have left; swept at the start of the next one.
+PARTIAL_PREFIX = ".partial-"
+
+#: Ten significant digits: more than any of our numbers carries, and equal across machines (our choice).
+FLOAT_FORMAT = "%.10g"
+
+#: How BIDS writes a missing value in a table.
+MISSING = "n/a"
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write a file so that it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Final name; its folder is made if it is missing.
+    data : bytes
+        Content.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputWriteError
+        If the disk is full or writing is not permitted.
+    """
+    return _write_through(Path(path), lambda temporary: _dump(temporary, data))
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    r"""Write text as UTF-8 with ``\n`` line ends. See :func:`write_bytes`."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
+    """Write a mapping as JSON; what is not finite becomes ``null``. See :func:`write_bytes`."""
+    return write_text(path, to_json(content))
+
+
+def write_table(path: str | Path, frame: pd.DataFrame) -> Path:
+    """Write a frame as TSV with ``n/a`` for what is missing. See :func:`write_bytes`."""
+    text = frame.to_csv(sep="\t", index=False, na_rep=MISSING, float_format=FLOAT_FORMAT, lineterminator="\n")
+    return write_text(path, text)
+
+
+def write_dataset(path: str | Path, dataset: xr.Dataset) -> Path:
+    """Write a labelled dataset as compressed netCDF. See :func:`write_bytes`."""
+    numbers = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "f"]
+    encoding = {name: {"zlib": True, "complevel": 4} for name in numbers}
+    return _write_through(
+        Path(path),
+        lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding),
+    )
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read back what :func:`write_table` wrote; labels stay text.
+
+    Parameters
+    ----------
+    path : path-like
+        TSV file.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``dyad``, ``therapist``, ``client``, ``task`` and ``run`` as text, empty where missing.
+    """
+    import pandas as pd
+
+    labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which")
+    frame = pd.read_csv(path, sep="\t", na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str))
+    present = [name for name in labels if name in frame]
+    return frame.assign(**{name: frame[name].fillna("") for name in present})
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """JSON text of a mapping, keys in their order.
+
+    Examples
+    --------
+    >>> print(to_json({"p": float("nan"), "n": 3}), end="")
+    {
+      "p": null,
+      "n": 3
+    }
+    """
+    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder that appears under its final name only when the block ends well.
+
+    Parameters
+    ----------
+    path : path-like
+        Final name; what stands there is replaced.
+
+    Yields
+    ------
+    Path
+        The folder to fill.
+    """
+    final = Path(path)
+    temporary = _temporary(final)
+    with _disk_errors(final):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
+                _sync(file)
+            _sync(temporary)
+            _swap_folder(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what an interrupted run left half written."""
+    for path in folder.rglob(f"{PARTIAL_PREFIX}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, or of every file of a folder with its name, as a hex digest."""
+    path = Path(path)
+    if path.is_dir():
+        parts = (f"{p.relative_to(path).as_posix()} {sha256(p)}" for p in sorted(path.rglob("*")) if p.is_file())
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return float(FLOAT_FORMAT % value) if math.isfinite(value) else None
+    return value
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:12]}{final.suffix}")
+
+
+def _dump(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _write_through(final: Path, write: Callable[[Path], object]) -> Path:
+    with _disk_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(final)
+        try:
+            write(temporary)
+            _sync(temporary)
+            temporary.replace(final)
+            _sync(final.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return final
+
+
+def _swap_folder(temporary: Path, final: Path) -> None:
+    old = _temporary(final)
+    if final.exists():
+        final.replace(old)
+    temporary.replace(final)
+    _sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            reason, remedy = "the disk is full", "Free some space and run again: finished sessions are kept."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason, remedy = (
+                "writing is not permitted",
+                "Choose another output folder or mend its permissions.",
+            )
+        else:
+            raise
+        raise OutputWriteError(f"{path.name}: {reason} ({error.strerror}). {remedy}") from error

@@ -1,0 +1,30 @@
+"""Who met whom, when, in which files."""
+
+from __future__ import annotations
+
+from hyperscan.study.drafting import Draft, draft_dyads, write_draft
+from hyperscan.study.findings import Finding, find_duplicates, study_findings
+from hyperscan.study.pairing import PseudoSession, pseudo_pairs
+from hyperscan.study.selectors import Selector, disjoint, parse_selector
+from hyperscan.study.session import Session, SessionKey
+from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table
+
+__all__ = [
+    "Draft",
+    "Finding",
+    "PseudoSession",
+    "Rejected",
+    "Selector",
+    "Session",
+    "SessionKey",
+    "StudyTable",
+    "disjoint",
+    "draft_dyads",
+    "find_duplicates",
+    "parse_selector",
+    "pseudo_pairs",
+    "read_sessions",
+    "read_table",
+    "study_findings",
+    "write_draft",
+]

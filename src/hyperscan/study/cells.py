@@ -1,0 +1,131 @@
+"""One cell of ``dyads.tsv`` -> one value, or a sentence that says what is wrong and what to write instead."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+
+from hyperscan.config import MODALITIES
+from hyperscan.errors import InputError, did_you_mean
+
+#: Ways to say "no value": BIDS writes n/a, R writes NA, pandas writes nan.
+MISSING = frozenset({"", "n/a", "na", "nan"})
+
+CLOCKS = ("same_amplifier", "triggers", "timestamps", "offset", "assumed", "none")
+
+#: Beyond any real study (our choice); keeps typing errors out of file names and time axes.
+MAX_SESSION = 9999
+MAX_DAYS = 36_525
+MAX_SECONDS = 1e7
+MAX_LABEL = 64
+
+_LABEL = re.compile(r"[A-Za-z0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
+_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that there is no value."""
+    return text.casefold() in MISSING
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Value as a message may show it: quoted, on one line, cut to ``limit`` characters."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def label(text: str) -> str:
+    """Read an id such as ``D01``.
+
+    Raises
+    ------
+    InputError
+        Unless it is made of 1-64 letters and digits.
+    """
+    if _LABEL.fullmatch(text) and len(text) <= MAX_LABEL:
+        return text
+    plain = re.sub(r"[^A-Za-z0-9]", "", text)[:20]
+    raise InputError(
+        f"only letters A-Z a-z and digits are allowed, at most {MAX_LABEL}."
+        + (f" Write for example {plain!r}." if plain else " Give it a plain code.")
+    )
+
+
+def session_number(text: str) -> int:
+    """Read a session number from 1 on; ``01`` and ``1.0`` are 1."""
+    value = float(text) if is_number(text) else math.nan
+    if not value.is_integer() or not 1 <= value <= MAX_SESSION:
+        digits = re.sub(r"[^0-9]", "", text).lstrip("0")[:4]
+        hint = f" Write {digits}?" if digits and "." not in text and not text.startswith("-") else ""
+        raise InputError(f"expected a whole number from 1 to {MAX_SESSION}.{hint}")
+    return int(value)
+
+
+def modality(text: str) -> str:
+    """Read ``eeg`` or ``fnirs``, in any case."""
+    if text.casefold() in MODALITIES:
+        return text.casefold()
+    hint = " Did you mean 'fnirs'?" if text.casefold() == "nirs" else did_you_mean(text.casefold(), MODALITIES)
+    raise InputError(f"allowed: {', '.join(MODALITIES)}.{hint}")
+
+
+def clock(text: str) -> str:
+    """Read how the two recordings share a clock; ``none`` is refused."""
+    if text not in CLOCKS:
+        raise InputError(f"allowed: {', '.join(CLOCKS[:-1])}.{did_you_mean(text, CLOCKS)}")
+    if text == "none":
+        raise InputError(
+            "two recordings without a common clock cannot be compared. Name what they share "
+            f"({', '.join(CLOCKS[:4])}), or write 'assumed' if they were started together."
+        )
+    return text
+
+
+def number(text: str, low: float = -MAX_SECONDS, high: float = MAX_SECONDS) -> float:
+    """Read a finite number with a decimal point, within ``low`` and ``high``."""
+    if DECIMAL_COMMA.fullmatch(text):
+        raise InputError(f"has a decimal comma. Write {text.replace(',', '.')[:20]}.")
+    value = float(text) if is_number(text) else math.nan
+    if not low <= value <= high:
+        raise InputError(f"expected a number from {low:g} to {high:g}, with a decimal point.")
+    return value
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a finite number."""
+    return _NUMBER.fullmatch(text) is not None and len(text) <= MAX_LABEL and math.isfinite(float(text))
+
+
+def seconds(text: str) -> float:
+    """Read a time in s from 0 on."""
+    return number(text, 0.0)
+
+
+def days(text: str) -> float:
+    """Read days since the dyad's first session, from 0 on."""
+    return number(text, 0.0, MAX_DAYS)
+
+
+def iso_date(text: str) -> datetime:
+    """Read a date such as ``2026-03-31``; it is only ever used to count days."""
+    try:
+        return datetime.fromisoformat(text if _ISO.fullmatch(text) else "")
+    except ValueError:
+        raise InputError("expected a date such as 2026-03-31 (year-month-day).") from None
+
+
+def yes_no(text: str) -> bool:
+    """Read ``yes``/``no``, ``true``/``false``, ``1``/``0``."""
+    if text.casefold() not in _YES_NO:
+        raise InputError(f"allowed: {', '.join(_YES_NO)}.{did_you_mean(text.casefold(), _YES_NO)}")
+    return _YES_NO[text.casefold()]
+
+
+def event_name(text: str) -> str:
+    """Read the name of an annotation or trigger: one printable line."""
+    if not text.isprintable() or len(text) > 200:
+        raise InputError("expected one printable line of at most 200 characters, as the recording names the event.")
+    return text

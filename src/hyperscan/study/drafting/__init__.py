@@ -1,0 +1,7 @@
+"""A first ``dyads.tsv`` from what a folder holds: drafted, never decided."""
+
+from __future__ import annotations
+
+from hyperscan.study.drafting.draft import Draft, draft_dyads, write_draft
+
+__all__ = ["Draft", "draft_dyads", "write_draft"]

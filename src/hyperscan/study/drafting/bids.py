@@ -1,0 +1,213 @@
+"""BIDS layouts: partners share ``acq-dyadNNN``, a ``ses-`` label or one file; else they are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyperscan.errors import TableError
+from hyperscan.study.drafting.meetings import (
+    Layout,
+    Meeting,
+    Person,
+    last_number,
+    listed,
+    pair_roles,
+    plain_label,
+    role_of,
+)
+from hyperscan.study.drafting.recordings import Recording
+from hyperscan.study.grid import read_grid
+
+_DYAD = re.compile(r"(?:dyadic|dyad|pair|couple)[-_]?(?P<dyad>[A-Za-z0-9]+)", re.IGNORECASE)
+_NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
+_DYAD_COLUMNS = ("dyad", "dyad_id", "pair", "pair_id", "couple", "group_id")
+_MAX_HEADER = 100_000
+_ROLE_COLUMNS = ("role", "person_role", "participant_role")
+
+
+@dataclass(frozen=True)
+class BidsFile:
+    """A recording with its BIDS entities; absent ones are empty."""
+
+    recording: Recording
+    subject: str
+    session: str
+    task: str
+    run: str
+    acquisition: str
+
+    @property
+    def path(self) -> str:
+        """Path relative to the study folder."""
+        return self.recording.path.as_posix()
+
+
+def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:
+    """Pick the recordings that are named as BIDS wants.
+
+    Parameters
+    ----------
+    recordings : iterable of Recording
+        What the folder holds.
+
+    Returns
+    -------
+    list of BidsFile
+    """
+    named = [recording for recording in recordings if _NAME.fullmatch(recording.stem)]
+    if not named:
+        return []
+    from mne_bids import get_entities_from_fname
+
+    files = []
+    for recording in named:
+        entities = get_entities_from_fname(recording.path.name, on_error="ignore")
+        names = ("subject", "session", "task", "run", "acquisition")
+        files.append(BidsFile(recording, *(entities.get(name) or "" for name in names)))
+    return files
+
+
+def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str], bool]) -> Layout:
+    """Pair the people of a BIDS dataset.
+
+    Parameters
+    ----------
+    files : sequence of BidsFile
+        Its recordings.
+    root : Path
+        Dataset folder, for ``participants.tsv``.
+    holds_two : callable
+        Path of a recording -> whether two people are in it; asked of the first one only, where no label
+        names the dyads.
+
+    Returns
+    -------
+    Layout
+    """
+    participants, notes = _participants(root)
+    dyad_of = _column(participants, _DYAD_COLUMNS)
+    roles = {subject: role_of(word) for subject, word in _column(participants, _ROLE_COLUMNS).items()}
+    if any(_DYAD.search(file.acquisition) for file in files):
+        layout = _by_label(files, roles, "acquisition")
+    elif any(_DYAD.search(file.session) for file in files):
+        layout = _by_label(files, roles, "session")
+    elif dyad_of:
+        layout = _by_participants(files, dyad_of, roles)
+    elif all(_DYAD.fullmatch(file.subject) for file in files) or holds_two(files[0].path):
+        layout = _one_file_per_dyad(files)
+    else:
+        layout = _by_number(files)
+    return Layout(layout.rule, layout.meetings, layout.questions, (*notes, *layout.notes))
+
+
+def _by_label(files: Sequence[BidsFile], roles: Mapping[str, str], entity: str) -> Layout:
+    groups: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
+    alone: list[BidsFile] = []
+    for file in files:
+        match = _DYAD.search(getattr(file, entity))
+        if match is None:
+            alone.append(file)
+        else:
+            key = (match["dyad"], "" if entity == "session" else file.session, file.task, file.run)
+            groups[*key, file.recording.modality].append(file)
+    meetings = [
+        Meeting(key[0], _session(key[1]), key[4], _people(group, roles), key[2], key[3])
+        for key, group in sorted(groups.items())
+    ]
+    notes = [f"without a dyad label, so left out: {listed([file.path for file in alone])}."] if alone else []
+    if entity == "session":
+        rule = "BIDS, the ses- label names the dyad: people with the same ses- label are partners (layout L1)."
+        notes.append("the ses- label names the dyad, so every dyad has one session, number 1.")
+    else:
+        rule = "BIDS, people with the same acq-dyad and ses- labels are partners (layout L2, longitudinal)."
+    return Layout(rule, tuple(meetings), notes=tuple(notes))
+
+
+def _by_participants(files: Sequence[BidsFile], dyad_of: Mapping[str, str], roles: Mapping[str, str]) -> Layout:
+    groups: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
+    for file in files:
+        dyad = plain_label(dyad_of.get(file.subject, ""))
+        groups[dyad, file.session, file.task, file.run, file.recording.modality].append(file)
+    meetings = []
+    for key, group in sorted(groups.items()):
+        parts = [group] if key[0] else [[file] for file in group]
+        meetings += [Meeting(key[0], _session(key[1]), key[4], _people(part, roles), key[2], key[3]) for part in parts]
+    rule = "BIDS, participants.tsv names each person's dyad (layout L4)."
+    return Layout(rule, tuple(meetings))
+
+
+def _one_file_per_dyad(files: Sequence[BidsFile]) -> Layout:
+    meetings = [
+        Meeting(
+            plain_label(_dyad_name(file.subject)),
+            _session(file.session),
+            file.recording.modality,
+            (Person(file.path),),
+            file.task,
+            file.run,
+        )
+        for file in sorted(files, key=lambda file: file.path)
+    ]
+    return Layout("BIDS, sub- is the dyad: both people are in one file (layout L3).", tuple(meetings))
+
+
+def _dyad_name(subject: str) -> str:
+    match = _DYAD.fullmatch(subject)
+    return match["dyad"] if match else subject
+
+
+def _by_number(files: Sequence[BidsFile]) -> Layout:
+    """Propose neighbours (1, 2), (3, 4) ... by number, so that a missing person shifts nobody else."""
+    groups: dict[tuple[object, ...], list[BidsFile]] = defaultdict(list)
+    for file in files:
+        number = last_number(file.subject)
+        pair: object = file.subject if number is None else (number + 1) // 2
+        groups[str(pair), file.session, file.task, file.run, file.recording.modality].append(file)
+    meetings = []
+    for key, group in sorted(groups.items(), key=lambda item: item[1][0].path):
+        _, session, task, run, modality = map(str, key)
+        meetings.append(Meeting("", _session(session), modality, _people(group, {}), task, run))
+    question = (
+        "dyad: nothing says who is whose partner. Rows propose neighbours (01 with 02, 03 with 04); "
+        "fill in dyad where that is right, correct the files where it is not."
+    )
+    rule = "BIDS, one person per sub- and no dyad label (layout L4): neighbouring numbers are proposed."
+    return Layout(rule, tuple(meetings), (question,))
+
+
+def _people(files: Sequence[BidsFile], roles: Mapping[str, str]) -> tuple[Person, ...]:
+    ordered = sorted(files, key=lambda file: file.path)
+    found = tuple(roles.get(file.subject, "") for file in ordered)
+    if sorted(found) != ["client", "therapist"]:
+        found = pair_roles([file.subject for file in ordered])
+    return tuple(Person(file.path, plain_label(file.subject), role) for file, role in zip(ordered, found, strict=True))
+
+
+def _session(label: str) -> int | None:
+    return last_number(label) if label else 1
+
+
+def _participants(root: Path) -> tuple[list[Mapping[str, str]], list[str]]:
+    path = root / "participants.tsv"
+    if not path.is_file() or path.is_symlink():
+        return [], []
+    with path.open("rb") as stream:
+        if b"\t" not in stream.readline(_MAX_HEADER):
+            return [], []
+    try:
+        return [row.cells for row in read_grid(path).rows if not row.fault], []
+    except TableError as error:
+        return [], [f"{error} Roles and dyads were not taken from it."]
+
+
+def _column(rows: Iterable[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for row in rows:
+        values = [row[name] for name in names if row.get(name) and row[name].casefold() != "n/a"]
+        if values and row.get("participant_id"):
+            found[row["participant_id"].removeprefix("sub-")] = values[0]
+    return found

@@ -1,0 +1,285 @@
+"""``hyperscan init``: a folder -> a drafted ``dyads.tsv``, with questions where the folder does not tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+
+from hyperscan.errors import InputError, OutputError, OutputWriteError
+from hyperscan.study.columns import REQUIRED
+from hyperscan.study.drafting.bids import bids_files, bids_layout
+from hyperscan.study.drafting.folders import folder_layout
+from hyperscan.study.drafting.inside import Inside, Peek, look_inside
+from hyperscan.study.drafting.meetings import Layout, Meeting, listed
+from hyperscan.study.drafting.recordings import UNREADABLE, Recording, find_recordings
+
+_COLUMNS = (*REQUIRED, "task", "run", "therapist_channels", "client_channels", "condition")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A proposal for ``dyads.tsv``.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The table, all text; an empty cell has to be filled in, and keeps its row from being analysed.
+    rule : str
+        Which rule paired the recordings.
+    questions : tuple of str
+        What has to be filled in or confirmed; each begins with the column.
+    notes : tuple of str
+        What was assumed or passed over.
+    """
+
+    rows: pd.DataFrame
+    rule: str
+    questions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
+    """Draft the table of a study from its folders and names; nothing is written.
+
+    Parameters
+    ----------
+    folder : path-like
+        Study folder: BIDS or not.
+    peek : callable, optional
+        Path -> channel names, used where one file may hold two people.
+
+    Returns
+    -------
+    Draft
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or holds no recording.
+
+    Examples
+    --------
+    >>> draft = draft_dyads("study")  # doctest: +SKIP
+    >>> draft.questions  # doctest: +SKIP
+    ('therapist: the folder does not tell the therapists. Fill in one id per person; ...',)
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder.name} is not a folder. Name the folder that holds the recordings.")
+    root = folder.resolve()
+    recordings, passed = find_recordings(root)
+    if not recordings:
+        raise InputError(
+            f"{folder.name} holds no recording (EDF, BDF, BrainVision, SNIRF, XDF ...). Name another folder."
+        )
+    layout = _look_inside(_layout(recordings, root, peek), root, peek)
+    rows = [_row(meeting) for meeting in layout.meetings]
+    asks_dyad = any(question.startswith("dyad:") for question in layout.questions)
+    questions = (*layout.questions, *_questions(layout.meetings, rows, asks_dyad=asks_dyad))
+    notes = (*passed, *layout.notes, *_notes(layout.meetings, recordings))
+    return Draft(_frame(rows), layout.rule, questions, notes)
+
+
+def write_draft(draft: Draft, path: str | Path) -> Path:
+    """Write a draft; an existing table is never replaced.
+
+    Parameters
+    ----------
+    draft : Draft
+        From :func:`draft_dyads`.
+    path : path-like
+        Study folder, or the ``.tsv`` file to make.
+
+    Returns
+    -------
+    Path
+        The new table.
+
+    Raises
+    ------
+    OutputError
+        If the table exists.
+    OutputWriteError
+        If it cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    path = path / "dyads.tsv" if path.is_dir() else path
+    text = draft.rows.to_csv(sep="\t", index=False, lineterminator="\n")
+    try:
+        with path.open("x", encoding="utf-8", newline="") as stream:
+            _write_or_remove(stream, text, path)
+    except FileExistsError:
+        raise OutputError(f"{path.name} exists and is not replaced. Rename it, or draft into another file.") from None
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "")
+        raise OutputWriteError(f"{path.name} cannot be written ({error.strerror or code}). Check the disk.") from None
+    return path
+
+
+def _write_or_remove(stream: TextIO, text: str, path: Path) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    except OSError:
+        path.unlink()
+        raise
+
+
+def _layout(recordings: Sequence[Recording], root: Path, peek: Peek | None) -> Layout:
+    files = bids_files(recordings)
+    if not files:
+        return folder_layout(recordings)
+    layout = bids_layout(files, root, lambda file: bool(look_inside(root / file, peek).channels))
+    used = {file.recording for file in files}
+    others = [recording.path.as_posix() for recording in recordings if recording not in used]
+    if not others:
+        return layout
+    note = f"not named as BIDS wants, so left out: {listed(others)}."
+    return dataclasses.replace(layout, notes=(*layout.notes, note))
+
+
+def _look_inside(layout: Layout, root: Path, peek: Peek | None) -> Layout:
+    """Look for two people in the files that stand alone."""
+    lone = [meeting for meeting in layout.meetings if len(meeting.people) == 1]
+    # where most sessions have two files, a single one lacks its partner
+    if not lone or 2 * len(lone) < len(layout.meetings):
+        return layout
+    seen = {meeting.people[0].file: look_inside(root / meeting.people[0].file, peek) for meeting in lone}
+    meetings = tuple(_meeting_inside(m, seen) if len(m.people) == 1 else m for m in layout.meetings)
+    rules = sorted({found.rule for found in seen.values() if found.rule})
+    rule = "; ".join([layout.rule.rstrip("."), *rules]) + "."
+    return Layout(rule, meetings, (*layout.questions, *_ask_inside(seen)), layout.notes)
+
+
+def _ask_inside(seen: Mapping[str, Inside]) -> Iterator[str]:
+    files: dict[str, list[str]] = defaultdict(list)
+    for file, found in seen.items():
+        files[found.question].append(file)
+    for question, asked in files.items():
+        if question:
+            yield (
+                "therapist_channels, client_channels: one file per session, and "
+                f"{question}: {listed(asked, 3)}. "
+                "Fill in each person's part if both are in it, else the partner's file."
+            )
+
+
+def _meeting_inside(meeting: Meeting, seen: Mapping[str, Inside]) -> Meeting:
+    file = meeting.people[0].file
+    found = seen[file]
+    if not found.channels:
+        return dataclasses.replace(meeting, modality=meeting.modality or found.modality)
+    return dataclasses.replace(meeting, people=found.people(file), modality=meeting.modality or found.modality)
+
+
+def _row(meeting: Meeting) -> dict[str, str]:
+    row = dict.fromkeys(_COLUMNS, "")
+    row |= {
+        "dyad": meeting.dyad,
+        "session": "" if meeting.session is None else str(meeting.session),
+        "modality": meeting.modality,
+        "task": meeting.task,
+        "run": meeting.run,
+        "condition": meeting.condition,
+    }
+    if len(meeting.people) > 2:
+        return row
+    known = sorted(person.role for person in meeting.people) == ["client", "therapist"]
+    for place, person in zip(("therapist", "client"), meeting.people, strict=False):
+        role = person.role or place
+        row[f"{role}_file"] = _harmless(person.file)
+        row[f"{role}_channels"] = person.channels
+        row[role] = person.label if known else ""
+    if known and not row["client"] and meeting.dyad:
+        row["client"] = f"C{meeting.dyad}"
+    return row
+
+
+def _harmless(path: str) -> str:
+    """Path that a spreadsheet does not take for a formula."""
+    return f"./{path}" if path.startswith(("=", "+", "-", "@")) else path
+
+
+def _frame(rows: Sequence[dict[str, str]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
+    used = [name for name in _COLUMNS if name in REQUIRED or (frame[name] != "").any()]
+    frame = frame[used]
+    number = pd.to_numeric(frame["session"], errors="coerce")
+    order = frame.assign(_number=number).sort_values(["dyad", "_number", "therapist_file", "client_file"])
+    ordered = frame.loc[order.index].reset_index(drop=True)
+    # a table says n/a where there is no value; an empty cell is a question
+    optional = [name for name in used if name not in REQUIRED and not name.endswith("_channels")]
+    return ordered.assign(**{name: ordered[name].replace("", "n/a") for name in optional})
+
+
+def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]], *, asks_dyad: bool) -> Iterator[str]:
+    pairs = [(m, row) for m, row in zip(meetings, rows, strict=True) if len(m.people) == 2]
+    yield from _ask_roles(pairs)
+    yield from _ask_files(meetings, has_pairs=bool(pairs))
+    if any(meeting.session is None for meeting in meetings):
+        yield "session: labels without a number. Fill in 1, 2, 3 ... in the order in which they took place."
+    if any(not meeting.modality for meeting in meetings):
+        yield "modality: file names do not tell. Fill in eeg or fnirs."
+    if any(not meeting.dyad for meeting in meetings) and not asks_dyad:
+        yield "dyad: nothing names the pairs. Fill in one id (letters and digits) per pair of people."
+
+
+def _ask_roles(pairs: Sequence[tuple[Meeting, dict[str, str]]]) -> Iterator[str]:
+    if any(not person.role for meeting, _ in pairs for person in meeting.people):
+        yield (
+            "therapist, client: nothing tells who is the therapist. Fill in both ids, and exchange the two "
+            f"files (and channels) where the client's stands first.{_often_met(pairs)}"
+        )
+    elif any(not row["therapist"] for _, row in pairs):
+        yield (
+            "therapist: nothing tells the therapists apart. Fill in one id per person; a therapist of "
+            "several dyads has the same id in all."
+        )
+
+
+def _ask_files(meetings: Sequence[Meeting], *, has_pairs: bool) -> Iterator[str]:
+    lone = [meeting.people[0].file for meeting in meetings if len(meeting.people) == 1]
+    if lone and has_pairs:
+        yield (
+            f"therapist_file, client_file: the partner is missing for {listed(lone, 3)}. Fill in the "
+            "empty cells, or delete the rows."
+        )
+    crowd = [person.file for meeting in meetings if len(meeting.people) > 2 for person in meeting.people]
+    if crowd:
+        yield (
+            f"therapist_file, client_file: more than two people in one dyad-session: {listed(crowd, 6)}. "
+            "Fill in who met whom."
+        )
+
+
+def _often_met(pairs: Sequence[tuple[Meeting, dict[str, str]]]) -> str:
+    dyads: dict[str, set[str]] = {}
+    for meeting, _ in pairs:
+        for person in meeting.people:
+            if person.label and meeting.dyad:
+                dyads.setdefault(person.label, set()).add(meeting.dyad)
+    several = sorted(label for label, names in dyads.items() if len(names) > 1)
+    return f" In several dyads, as therapists may be: {listed(several)}." if several else ""
+
+
+def _notes(meetings: Sequence[Meeting], recordings: Sequence[Recording]) -> list[str]:
+    notes = []
+    two_files = [m for m in meetings if len(m.people) == 2 and len({p.file for p in m.people}) == 2]
+    if two_files:
+        notes.append(
+            "the two people are in two files: add the column clock (same_amplifier, triggers, timestamps, "
+            "offset) if nothing in the files aligns them; without it equal clocks are assumed, with warning."
+        )
+    closed = sorted({r.suffix for r in recordings if r.suffix in UNREADABLE})
+    if closed:
+        notes.append(f"{', '.join(closed)} cannot be read: export these recordings to EDF or CSV.")
+    return notes

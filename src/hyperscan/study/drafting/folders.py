@@ -1,0 +1,253 @@
+r"""Folders and names that are not BIDS: named patterns find dyad, session, run and role.
+
+======== ============================================ =================================
+pattern  form                                         examples
+======== ============================================ =================================
+dyad     a word for dyad, then a label                ``dyad-01``, ``pair_A3``, ``D01``
+session  a word for session, then a number            ``ses-02``, ``session_3``, ``week 4``
+run      ``run``, then a number                       ``run-1``
+role     a word for therapist or client               ``therapist.edf``, ``P_rest.mat``
+======== ============================================ =================================
+
+Without a word for dyad, the folder before the session or the last folder with a number is the dyad. ``S02``
+is a session beside a word for a role; alone it may be a subject. Without a word for the role, two names that
+differ in one part are the two people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from hyperscan.study.drafting.meetings import (
+    Layout,
+    Meeting,
+    Person,
+    listed,
+    pair_roles,
+    plain_label,
+    role_of,
+)
+from hyperscan.study.drafting.recordings import Recording
+
+_END = r"(?![A-Za-z0-9])"
+_START = r"(?<![A-Za-z0-9])"
+
+#: Named patterns; each is searched in the folders first, then in the file's name.
+PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "dyad": re.compile(
+            rf"{_START}(?:(?:dyadic|dyad|pair|couple|family)[-_ ]?(?=\w*[0-9])|D(?=[0-9]))"
+            rf"(?P<value>[A-Za-z0-9]+){_END}",
+            re.IGNORECASE,
+        ),
+        "session": re.compile(
+            rf"{_START}(?:sessions?|sess|ses|visit|week|sitzung)[-_ ]?0*(?P<value>[0-9]{{1,4}}){_END}",
+            re.IGNORECASE,
+        ),
+        "session beside a role": re.compile(rf"{_START}S0*(?P<value>[0-9]{{1,4}}){_END}", re.IGNORECASE),
+        "run": re.compile(rf"{_START}run[-_ ]?(?P<value>[0-9]+){_END}", re.IGNORECASE),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the path of a recording says."""
+
+    recording: Recording
+    dyad: str
+    condition: str
+    session: int | None
+    run: str
+    words: tuple[str, ...]
+
+
+#: What is left of the names -> recordings with the word that was taken out.
+Groups = dict[tuple[str, ...], list[tuple[Place, str]]]
+
+
+def folder_layout(recordings: Sequence[Recording]) -> Layout:
+    """Pair recordings by folders and names.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        What the folder holds.
+
+    Returns
+    -------
+    Layout
+    """
+    places = _drop_constant_words([_place(recording) for recording in recordings])
+    groups: dict[tuple[object, ...], list[Place]] = defaultdict(list)
+    for place in places:
+        key = (place.condition, place.dyad, place.session or 0, place.run, place.recording.modality)
+        groups[key].append(place)
+    meetings = [meeting for _, group in sorted(groups.items(), key=str) for meeting in _meetings(group)]
+    named = _drop_constant_tasks(meetings)
+    final, questions, notes = _conditions(named)
+    if not any(place.session is not None for place in places):
+        notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
+    return Layout(_rule(places), tuple(final), tuple(questions), tuple(notes))
+
+
+def _place(recording: Recording) -> Place:
+    folders = recording.path.parts[:-1]
+    stem = recording.stem if "." in recording.path.name else recording.path.name
+    parts = [*folders, stem]
+    # S02 may be a subject, unless a word beside it says who this is
+    has_role = any(role_of(word) for word in _words(parts))
+    names = [name for name in PATTERNS if has_role or name != "session beside a role"]
+    sessions = [_search(name, parts) for name in names if name.startswith("session")]
+    session = next((text for text in sessions if text), "")
+    position, dyad = _dyad(folders)
+    rest = [*folders[position + 1 :], stem]
+    for name in names:
+        rest = [PATTERNS[name].sub(" ", part) for part in rest]
+    return Place(
+        recording,
+        dyad=plain_label(dyad or _search("dyad", [stem])),
+        condition=plain_label("".join(folders[: max(position, 0)])),
+        session=int(session) if session else None,
+        run=_search("run", parts),
+        words=tuple(_words(rest)),
+    )
+
+
+def _words(parts: Sequence[str]) -> list[str]:
+    return [word for part in parts for word in re.split(r"[\s_.\-]+", part) if word]
+
+
+def _role_word(place: Place) -> str:
+    return next((word for word in place.words if role_of(word)), "")
+
+
+def _search(name: str, parts: Sequence[str]) -> str:
+    found = (PATTERNS[name].search(part) for part in parts)
+    return next((match["value"] for match in found if match), "")
+
+
+def _dyad(folders: Sequence[str]) -> tuple[int, str]:
+    """Position and label of the folder that is the dyad; (-1, '') if there is none."""
+    for position, name in enumerate(folders):
+        match = PATTERNS["dyad"].search(name)
+        if match:
+            return position, match["value"]
+    with_session = [i for i, name in enumerate(folders) if PATTERNS["session"].search(name)]
+    if with_session and with_session[0] > 0:
+        return with_session[0] - 1, folders[with_session[0] - 1]
+    numbered = [
+        i
+        for i, name in enumerate(folders)
+        if re.search(r"[0-9]", name) and not PATTERNS["session"].search(name) and not role_of(name)
+    ]
+    return (numbered[-1], folders[numbered[-1]]) if numbered else (-1, "")
+
+
+def _drop_constant_words(places: Sequence[Place]) -> list[Place]:
+    """Words that every name has (EEG, raw) tell nothing; neither does the dyad's own label."""
+    shared = set.intersection(*(set(place.words) for place in places)) if len(places) > 1 else set()
+    made = []
+    for place in places:
+        words = tuple(w for w in place.words if w not in shared and plain_label(w) != place.dyad)
+        made.append(Place(place.recording, place.dyad, place.condition, place.session, place.run, words))
+    return made
+
+
+def _meetings(places: Sequence[Place]) -> list[Meeting]:
+    """Split the recordings of one dyad-session into pairs, one per task."""
+    if len(places) == 1:
+        return [_meeting(places, ("",))]
+    by_role = _by_rest(places, [_role_word(place) for place in places])
+    if _are_pairs(by_role) and all(any(pair_roles([word for _, word in pair])) for pair in by_role.values()):
+        return _pairs(by_role)
+    words = tuple(_role_word(place) for place in places)
+    if len(places) == 2 and any(pair_roles(words)):
+        return [_meeting(places, words)]
+    return _differing_in_one_word(places)
+
+
+def _differing_in_one_word(places: Sequence[Place]) -> list[Meeting]:
+    lengths = {len(place.words) for place in places}
+    for position in range(min(lengths)) if len(lengths) == 1 else ():
+        by_word = _by_rest(places, [place.words[position] for place in places])
+        people = {tuple(sorted(word for _, word in pair)) for pair in by_word.values()}
+        if len(people) == 1 and _are_pairs(by_word):
+            return _pairs(by_word)
+    if len(places) == 2 or places[0].dyad:
+        return [_meeting(places, ("",) * len(places))]
+    return [_meeting([place], ("",)) for place in places]
+
+
+def _by_rest(places: Sequence[Place], words: Sequence[str]) -> Groups:
+    """Group recordings whose names are the same but for one word, which may name the person."""
+    groups: Groups = defaultdict(list)
+    for place, word in zip(places, words, strict=True):
+        rest = list(place.words)
+        if word:
+            rest.remove(word)
+        groups[tuple(rest)].append((place, word))
+    return groups
+
+
+def _are_pairs(groups: Groups) -> bool:
+    return all(len(pair) == 2 and pair[0][1] != pair[1][1] for pair in groups.values())
+
+
+def _pairs(groups: Groups) -> list[Meeting]:
+    return [
+        _meeting([place for place, _ in pair], tuple(word for _, word in pair), rest) for rest, pair in groups.items()
+    ]
+
+
+def _meeting(places: Sequence[Place], words: tuple[str, ...], rest: tuple[str, ...] = ()) -> Meeting:
+    first = places[0]
+    roles = pair_roles(words) if len(words) == 2 else tuple(role_of(word) for word in words)
+    people = tuple(
+        Person(place.recording.path.as_posix(), role=role) for place, role in zip(places, roles, strict=True)
+    )
+    task = "".join(plain_label(word) for word in rest)
+    session = 1 if first.session is None else first.session
+    return Meeting(first.dyad, session or None, first.recording.modality, people, task, first.run, first.condition)
+
+
+def _drop_constant_tasks(meetings: Sequence[Meeting]) -> list[Meeting]:
+    """Keep what is left of the names as the task only where it tells two meetings apart."""
+    keys = [(m.condition, m.dyad, m.session, m.run, m.modality) for m in meetings]
+    if len(set(keys)) == len(keys):
+        return [_with(meeting, task="") for meeting in meetings]
+    return list(meetings)
+
+
+def _with(meeting: Meeting, **changes: str) -> Meeting:
+    return Meeting(**{**vars(meeting), **changes})
+
+
+def _conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str], list[str]]:
+    """Decide what the folders above the dyad mean: another task, another arm, or nothing."""
+    conditions = {meeting.condition for meeting in meetings}
+    if len(conditions) < 2:
+        return [_with(meeting, condition="") for meeting in meetings], [], []
+    of_dyad: dict[str, set[str]] = defaultdict(set)
+    for meeting in meetings:
+        of_dyad[meeting.dyad].add(meeting.condition)
+    if all(len(found) == 1 for found in of_dyad.values()):
+        note = f"the folders above the dyads ({listed(sorted(conditions))}) became the covariate 'condition'."
+        return list(meetings), [], [note]
+    question = (
+        f"dyad: one dyad name stands under several folders ({listed(sorted(conditions))}). If these are the "
+        "same people, fill in dyad and use condition as task; if not, give each its own dyad id."
+    )
+    return [_with(meeting, dyad="") for meeting in meetings], [question], []
+
+
+def _rule(places: Sequence[Place]) -> str:
+    names = ["dyad"] if any(place.dyad for place in places) else []
+    names += ["session"] if any(place.session for place in places) else []
+    names += ["role"] if any(role_of(word) for place in places for word in place.words) else []
+    used = ", ".join(names) if names else "none"
+    return f"folders and names (layouts L5-L7, L11); patterns that matched: {used}."

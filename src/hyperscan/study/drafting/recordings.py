@@ -1,0 +1,170 @@
+"""Recordings below a folder, told by their names; links are not followed and nothing is read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from hyperscan.errors import InputError
+
+_EEG = frozenset([".edf", ".bdf", ".gdf", ".vhdr", ".set", ".fif", ".cnt", ".egi", ".mff", ".raw", ".obci"])
+_FNIRS = frozenset({".snirf", ".nirs"})
+#: Tables of numbers: recordings only where a folder holds no other ones.
+_PLAIN = frozenset([".mat", ".csv", ".txt", ".tsv", ".xlsx"])
+#: Formats that nobody reads for us.
+UNREADABLE = frozenset({".xlsx", ".obci"})
+#: Folders of BIDS and of version control that hold no recordings to analyse.
+_SKIPPED = frozenset({"derivatives", "sourcedata", "code", "stimuli", "__pycache__", "node_modules"})
+#: Tables that describe a study, not a recording.
+_TABLES = re.compile(
+    r"(participants|dyads|.*_(events|channels|electrodes|scans|sessions|coordsystem|optodes)|readme.*|changes)\.\w+",
+    re.IGNORECASE,
+)
+_CONTINUATION = re.compile(r"(?P<first>.+)-[1-9][0-9]?\.fif|.+_split-(?!0*1_)[0-9]+_.+\.fif")
+#: A folder with more entries is a disk, not a study (our choice).
+_MAX_ENTRIES = 500_000
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file or folder that looks like a recording.
+
+    Parameters
+    ----------
+    path : PurePosixPath
+        Relative to the study folder.
+    modality : {'eeg', 'fnirs', ''}
+        Empty where the name does not tell.
+    """
+
+    path: PurePosixPath
+    modality: str
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the name, in lower case."""
+        return self.path.suffix.lower()
+
+    @property
+    def stem(self) -> str:
+        """Name without its ending."""
+        return self.path.stem
+
+
+def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
+    """List what looks like a recording.
+
+    Parameters
+    ----------
+    folder : Path
+        Study folder, resolved.
+
+    Returns
+    -------
+    recordings : list of Recording
+        Sorted by path.
+    notes : list of str
+        What was passed over, and why.
+
+    Raises
+    ------
+    InputError
+        If the folder holds too many entries to be a study.
+    """
+    found: list[Recording] = []
+    notes: list[str] = []
+    for path in _walk(folder, notes):
+        relative = PurePosixPath(path.relative_to(folder).as_posix())
+        modality = _modality(path)
+        if modality is not None:
+            found.append(Recording(relative, modality))
+    names = {recording.path for recording in found}
+    found = [recording for recording in found if not _continues(recording.path, names)]
+    if any(recording.suffix not in _PLAIN for recording in found):
+        found = [recording for recording in found if recording.suffix not in _PLAIN]
+    return sorted(found, key=lambda recording: recording.path), notes
+
+
+def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:
+    """Yield files and recordings that are folders; what is passed over for a reason is noted."""
+    count = 0
+    for here, folders, files in os.walk(folder, followlinks=False):
+        parent = Path(here)
+        usable = [name for name in sorted(folders) if _is_usable_folder(parent / name, folder, notes)]
+        whole = [name for name in usable if _is_recording_folder(parent / name)]
+        yield from (parent / name for name in whole)
+        folders[:] = [name for name in usable if name not in whole]
+        count += len(folders) + len(files)
+        if count > _MAX_ENTRIES:
+            raise InputError(f"{folder.name} holds more than {_MAX_ENTRIES:,} entries. Name the study's own folder.")
+        yield from (parent / name for name in sorted(files) if _is_usable(parent / name, folder, notes))
+
+
+def _is_usable_folder(path: Path, folder: Path, notes: list[str]) -> bool:
+    if path.is_symlink():
+        notes.append(f"{_shown(path, folder)} is a link to a folder and is not followed.")
+        return False
+    return path.name not in _SKIPPED and _has_plain_name(path, folder, notes)
+
+
+def _is_usable(path: Path, folder: Path, notes: list[str]) -> bool:
+    if path.is_symlink() and not _leads_inside(path, folder):
+        notes.append(f"{_shown(path, folder)} is a link out of the study folder and is not used.")
+        return False
+    return _has_plain_name(path, folder, notes)
+
+
+def _has_plain_name(path: Path, folder: Path, notes: list[str]) -> bool:
+    """Tell whether a table can hold the name: no control signs, and UTF-8 (else it is not printable)."""
+    if path.name.startswith("."):
+        return False
+    if not path.name.isprintable():
+        notes.append(f"{_shown(path, folder)} has signs that no table can hold. Rename it to use it.")
+    return path.name.isprintable()
+
+
+def _leads_inside(path: Path, folder: Path) -> bool:
+    # data that was not downloaded (git-annex) is a link to nothing, yet inside
+    try:
+        return path.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _shown(path: Path, folder: Path) -> str:
+    text = path.relative_to(folder).as_posix()
+    return repr(text.encode("utf-8", "replace").decode())
+
+
+def _is_recording_folder(path: Path) -> bool:
+    """Tell a recording that is a folder: EGI's .mff, NIRx."""
+    try:
+        names = [entry.suffix.lower() for entry in path.iterdir()]
+    except OSError:
+        return False
+    return path.suffix.lower() == ".mff" or (".wl1" in names and ".hdr" in names)
+
+
+def _modality(path: Path) -> str | None:
+    """Kind of recording by its name; None if it is none."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return "eeg" if suffix == ".mff" else "fnirs"
+    if _TABLES.fullmatch(path.name):
+        return None
+    if suffix in _EEG:
+        return "eeg"
+    if suffix in _FNIRS:
+        return "fnirs"
+    return "" if suffix == ".xdf" or suffix in _PLAIN else None
+
+
+def _continues(path: PurePosixPath, names: set[PurePosixPath]) -> bool:
+    """Whether a FIF file is the second part of another one."""
+    match = _CONTINUATION.fullmatch(path.name)
+    if match is None:
+        return False
+    return match["first"] is None or path.with_name(f"{match['first']}.fif") in names

@@ -1,0 +1,278 @@
+"""What a table tells about its study: gaps, odd designs, one recording under two names."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hyperscan.study.session import Session, SessionKey
+
+#: Growth is not judged with fewer dyads that have two or more sessions.
+MIN_DYADS = 6
+#: Sessions count as unequally spaced when the longest interval is more than so many times the shortest
+#: (our choice: a fortnight between weekly sessions is a holiday, not another rhythm, but worth a look).
+_UNEQUAL = 1.5
+_BLOCK = 65_536
+#: The file that holds the samples, where the recording is named by its header.
+_SAMPLES = {".vhdr": (".eeg", ".dat"), ".set": (".fdt",)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the study that a reader should know.
+
+    Parameters
+    ----------
+    kind : str
+        ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``,
+        ``days_missing``, ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice`` or
+        ``same_content``.
+    severity : {'info', 'warning', 'error'}
+        ``info`` is normal, ``warning`` weakens the result, ``error`` means that these sessions must not be
+        analysed.
+    message : str
+        What was found and what to do.
+    keys : tuple of SessionKey
+        Sessions concerned.
+    """
+
+    kind: str
+    severity: Literal["info", "warning", "error"]
+    message: str
+    keys: tuple[SessionKey, ...] = ()
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def study_findings(sessions: Iterable[Session]) -> list[Finding]:
+    """Look at the design: which sessions are missing, how they are spaced, who works with whom.
+
+    Parameters
+    ----------
+    sessions : iterable of Session
+        As the table gives them.
+
+    Returns
+    -------
+    list of Finding
+        In a fixed order: by dyad, then by person, then the study.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> file = Path("x.edf")
+    >>> two = [Session("D1", "T1", "C1", number, "eeg", file, file, Path()) for number in (1, 3)]
+    >>> print(study_findings(two)[0])
+    D1: session 2 is missing. The numbers are kept as they are; add the session if it exists.
+    """
+    ordered = sorted(sessions, key=lambda session: session.key)
+    of_dyad: dict[str, list[Session]] = defaultdict(list)
+    for session in ordered:
+        of_dyad[session.dyad].append(session)
+    found = [finding for group in of_dyad.values() for finding in _about_dyad(group)]
+    return [*found, *_about_people(ordered), *_about_study(of_dyad)]
+
+
+def find_duplicates(sessions: Iterable[Session]) -> list[Finding]:
+    """Find recordings that are byte for byte the same under two names.
+
+    Only files of equal size whose first, middle and last 64 KiB agree are hashed (SHA-256) as a whole, so
+    that a sound study costs a few reads per file.
+
+    Parameters
+    ----------
+    sessions : iterable of Session
+        As the table gives them; the recordings must be readable.
+
+    Returns
+    -------
+    list of Finding
+        One per group of equal recordings; their sessions must not be analysed.
+    """
+    uses: dict[Path, list[tuple[Session, str]]] = defaultdict(list)
+    for session in sorted(sessions, key=lambda session: session.key):
+        uses[session.therapist_file].append((session, "therapist"))
+        uses[session.client_file].append((session, "client"))
+    groups: list[list[Path]] = [_distinct(uses)]
+    for fingerprint in (_size, _sample, _digest):
+        groups = [part for group in groups for part in _split(group, fingerprint)]
+    return [_same_content(group, uses) for group in groups]
+
+
+def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:
+    dyad = sessions[0].dyad
+    numbers = sorted({session.session for session in sessions})
+    keys = tuple(session.key for session in sessions)
+    missing = sorted(set(range(1, numbers[-1] + 1)) - set(numbers))
+    if missing:
+        listed = ", ".join(map(str, missing[:10])) + (" ..." if len(missing) > 10 else "")
+        verb = "sessions {} are" if len(missing) > 1 else "session {} is"
+        yield Finding(
+            "missing_session",
+            "warning",
+            f"{dyad}: {verb.format(listed)} missing. The numbers are kept as they are; add the session if it exists.",
+            keys,
+        )
+    if len(numbers) == 1:
+        yield Finding(
+            "one_session",
+            "warning",
+            f"{dyad}: one session only. Synchrony is computed; growth cannot be estimated.",
+            keys,
+        )
+    if len(numbers) == 2:
+        yield Finding(
+            "two_sessions",
+            "warning",
+            f"{dyad}: two sessions only. Its own slope has no confidence interval.",
+            keys,
+        )
+    yield from _about_spacing(dyad, sessions, keys)
+
+
+def _about_spacing(dyad: str, sessions: Sequence[Session], keys: tuple[SessionKey, ...]) -> Iterator[Finding]:
+    days = {session.session: session.days for session in sessions if session.days is not None}
+    unknown = sorted({session.session for session in sessions} - set(days))
+    if days and unknown:
+        yield Finding(
+            "days_missing",
+            "warning",
+            f"{dyad}: days are given, but not for session {', '.join(map(str, unknown[:10]))}. "
+            "Fill them in to use time in weeks.",
+            keys,
+        )
+    points = sorted(days.items())
+    paces = [(late - early) / (b - a) for (a, early), (b, late) in itertools.pairwise(points)]
+    if len(paces) > 1 and max(paces) > _UNEQUAL * min(paces):
+        yield Finding(
+            "unequal_spacing",
+            "info",
+            f"{dyad}: {min(paces):g} to {max(paces):g} days lie between sessions (median "
+            f'{statistics.median(paces):g}). Consider time = "weeks" in study.toml.',
+            keys,
+        )
+
+
+def _about_people(sessions: Sequence[Session]) -> Iterator[Finding]:
+    dyads: dict[tuple[str, str], list[str]] = defaultdict(list)
+    pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for session in sessions:
+        for group, name in (
+            (dyads, ("therapist", session.therapist)),
+            (dyads, ("client", session.client)),
+            (pairs, (session.therapist, session.client)),
+        ):
+            if session.dyad not in group[name]:
+                group[name].append(session.dyad)
+    for (therapist, client), names in sorted(pairs.items()):
+        if len(names) > 1:
+            yield Finding(
+                "pair_twice",
+                "warning",
+                f"therapist {therapist} and client {client} are {' and '.join(names)}: one pair "
+                "counts twice. Use one dyad id, unless these are two therapies.",
+            )
+    yield from _about_roles(dyads)
+
+
+def _about_roles(dyads: dict[tuple[str, str], list[str]]) -> Iterator[Finding]:
+    for (role, person), names in sorted(dyads.items(), reverse=True):
+        if len(names) > 1 and role == "therapist":
+            yield Finding(
+                "shared_therapist",
+                "info",
+                f"therapist {person} has {len(names)} clients ({', '.join(names)}); growth is then also "
+                "tested over therapists.",
+            )
+        elif len(names) > 1:
+            yield Finding(
+                "shared_client",
+                "warning",
+                f"client {person} is in {len(names)} dyads ({', '.join(names)}). Check the id; dyads are "
+                "taken as independent.",
+            )
+        if role == "client" and ("therapist", person) in dyads:
+            yield Finding(
+                "two_roles",
+                "warning",
+                f"{person} is a client in one dyad and a therapist in another. "
+                "If these are two people, give them two ids.",
+            )
+
+
+def _about_study(of_dyad: dict[str, list[Session]]) -> Iterator[Finding]:
+    several = sum(len({session.session for session in group}) > 1 for group in of_dyad.values())
+    if several < MIN_DYADS:
+        yield Finding(
+            "few_dyads",
+            "warning",
+            f"{several} dyads have two or more sessions; growth of a group is judged from {MIN_DYADS} on. "
+            "Each dyad is described by itself.",
+        )
+
+
+def _distinct(paths: Iterable[Path]) -> list[Path]:
+    """List each file once; a file that the table names twice on purpose is no duplicate."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        status = path.stat()
+        seen.setdefault((status.st_dev, status.st_ino), path)
+    return list(seen.values())
+
+
+def _split(paths: Iterable[Path], fingerprint: Callable[[Path], Hashable]) -> list[list[Path]]:
+    """Group paths of one fingerprint, two or more; empty recordings are left to the reader."""
+    groups: dict[Hashable, list[Path]] = defaultdict(list)
+    for path in paths:
+        groups[fingerprint(path)].append(path)
+    return [group for mark, group in groups.items() if len(group) > 1 and mark != 0]
+
+
+def _files(path: Path) -> list[Path]:
+    """List the files that hold the samples of a recording."""
+    if path.is_dir():
+        return sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.is_symlink())
+    beside = [path.with_suffix(suffix) for suffix in _SAMPLES.get(path.suffix.lower(), ())]
+    return [entry for entry in beside if entry.is_file()][:1] or [path]
+
+
+def _size(path: Path) -> int:
+    return sum(entry.stat().st_size for entry in _files(path))
+
+
+def _sample(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    for entry in _files(path):
+        size = entry.stat().st_size
+        with entry.open("rb") as stream:
+            for offset in (0, size // 2, max(0, size - _BLOCK)):
+                stream.seek(offset)
+                digest.update(stream.read(_BLOCK))
+    return digest.digest()
+
+
+def _digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    for entry in _files(path):
+        with entry.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.digest()
+
+
+def _same_content(paths: Sequence[Path], uses: dict[Path, list[tuple[Session, str]]]) -> Finding:
+    named = [(session, role, path) for path in paths for session, role in uses[path]]
+    listed = ", ".join(f"{session.key} {role} ({session.relative(path)})" for session, role, path in named[:4])
+    return Finding(
+        "same_content",
+        "error",
+        f"{listed}: the same bytes under {len(paths)} names. Correct the table, or replace the wrong copy.",
+        tuple(dict.fromkeys(session.key for session, _, _ in named)),
+    )

@@ -1,0 +1,248 @@
+"""Which part of a file is one person: ``1-32``, ``prefix:T_``, ``sources:1-8``, ``stream:NAME`` ...
+
+A channel can be chosen before any processing, so two people in one file never meet in a common reference
+or a common bad-channel vote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyperscan.errors import InputError, did_you_mean
+
+#: Kinds of selector with the form that each is written in.
+FORMS = {
+    "positions": "1-32 or 1-16,33-48",
+    "prefix": "prefix:T_",
+    "suffix": "suffix:-0",
+    "sources": "sources:1-8",
+    "stream": "stream:NAME",
+    "group": "/nirs1",
+}
+
+_ALLOWED = "allowed: " + ", ".join(FORMS.values())
+_RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+_GROUP = re.compile(r"/nirs[0-9]{0,4}")
+# the names MNE gives fNIRS channels: S3_D5 760, S3_D5 hbo
+_SOURCE = re.compile(r"S([0-9]+)[_-]D[0-9]+")
+#: More positions than any amplifier has channels (our choice); keeps "1-999999" from filling memory.
+_MAX_NUMBER = 65_536
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which part of a file is one person.
+
+    Parameters
+    ----------
+    kind : {'positions', 'prefix', 'suffix', 'sources', 'stream', 'group'}
+        How the part is named.
+    numbers : tuple of int
+        Channel positions or source numbers, from 1 on, ascending; empty for other kinds.
+    text : str
+        Prefix, suffix, stream name or SNIRF group; empty for other kinds.
+
+    Examples
+    --------
+    >>> parse_selector("1-2,4").pick(["Fz", "Cz", "Pz", "Oz"])
+    ['Fz', 'Cz', 'Oz']
+    """
+
+    kind: str
+    numbers: tuple[int, ...] = ()
+    text: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "positions":
+            return _ranges(self.numbers)
+        if self.kind == "sources":
+            return f"sources:{_ranges(self.numbers)}"
+        return self.text if self.kind == "group" else f"{self.kind}:{self.text}"
+
+    @property
+    def picks_channels(self) -> bool:
+        """Whether it chooses channels; a stream or a group is chosen while reading."""
+        return self.kind not in ("stream", "group")
+
+    def pick(self, ch_names: Sequence[str]) -> list[str]:
+        """Channels of this person, in the order of the file.
+
+        Parameters
+        ----------
+        ch_names : sequence of str, length n_channels
+            Every channel of the file, stimulus channels too: positions count all of them.
+
+        Returns
+        -------
+        list of str
+            Never empty.
+
+        Raises
+        ------
+        InputError
+            If no channel fits, a position lies beyond the last channel, or the selector names a stream or
+            a group.
+
+        Examples
+        --------
+        >>> parse_selector("sources:2").pick(["S1_D1 760", "S2_D1 760"])
+        ['S2_D1 760']
+        """
+        if not self.picks_channels:
+            raise InputError(f"{str(self)!r} names a {self.kind}, not channels. Select it while reading the file.")
+        if self.kind == "positions":
+            return self._pick_positions(ch_names)
+        chosen = [name for name in ch_names if self._fits(name)]
+        if not chosen:
+            raise InputError(
+                f"{str(self)!r} fits none of the {len(ch_names)} channels. "
+                f"Compare it with the channel names of the file; {_ALLOWED}."
+            )
+        return chosen
+
+    def strip(self, name: str) -> str:
+        """Channel name without this person's prefix or suffix: ``T_Fz`` -> ``Fz``.
+
+        Parameters
+        ----------
+        name : str
+            A channel name.
+
+        Returns
+        -------
+        str
+            The name as it is for other kinds of selector, or where nothing would be left.
+        """
+        bare = name
+        if self.kind == "prefix":
+            bare = name.removeprefix(self.text)
+        elif self.kind == "suffix":
+            bare = name.removesuffix(self.text)
+        return bare.strip() or name
+
+    def _fits(self, name: str) -> bool:
+        if self.kind == "prefix":
+            return name.startswith(self.text)
+        if self.kind == "suffix":
+            return name.endswith(self.text)
+        match = _SOURCE.match(name)
+        return match is not None and int(match[1]) in self.numbers
+
+    def _pick_positions(self, ch_names: Sequence[str]) -> list[str]:
+        if self.numbers[-1] > len(ch_names):
+            raise InputError(
+                f"{str(self)!r} asks for position {self.numbers[-1]}, but the file has {len(ch_names)} "
+                f"channels. Positions count from 1 to {len(ch_names)}."
+            )
+        return [ch_names[number - 1] for number in self.numbers]
+
+
+def parse_selector(text: str) -> Selector:
+    """Read a selector as ``dyads.tsv`` writes it.
+
+    Parameters
+    ----------
+    text : str
+        ``1-32``, ``1-16,33-48``, ``prefix:T_``, ``suffix:-0``, ``sources:1-8``, ``stream:NAME``
+        or ``/nirs1``.
+
+    Returns
+    -------
+    Selector
+
+    Raises
+    ------
+    InputError
+        If the text has none of these forms.
+
+    Examples
+    --------
+    >>> parse_selector("prefix:T_")
+    Selector(kind='prefix', numbers=(), text='T_')
+    """
+    text = text.strip()
+    if text.startswith("/"):
+        return _group(text)
+    kind, colon, value = text.partition(":")
+    if not colon:
+        return Selector("positions", _numbers(text, text))
+    if kind == "sources":
+        return Selector("sources", _numbers(value, text))
+    if kind not in ("prefix", "suffix", "stream"):
+        raise InputError(f"{text[:60]!r} is not a channel rule; {_ALLOWED}.{did_you_mean(kind, FORMS)}")
+    if not value or not value.isprintable():
+        raise InputError(f"{text[:60]!r} has no printable text after the colon; {_ALLOWED}.")
+    return Selector(kind, text=value)
+
+
+def disjoint(a: Selector, b: Selector, names: Sequence[str] | None = None) -> bool:
+    """Whether two selectors can never choose the same part of one file.
+
+    Parameters
+    ----------
+    a, b : Selector
+        Rules of the two people.
+    names : sequence of str, optional
+        Channel names of the file. With them the chosen channels are compared; without them two rules of
+        different kinds count as overlapping, because nobody can tell.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        If names are given and a rule fits none of them.
+
+    Examples
+    --------
+    >>> disjoint(parse_selector("1-32"), parse_selector("33-64"))
+    True
+    >>> disjoint(parse_selector("prefix:T"), parse_selector("prefix:T_"))
+    False
+    """
+    if names is not None and a.picks_channels and b.picks_channels:
+        return not set(a.pick(names)) & set(b.pick(names))
+    if a.kind != b.kind:
+        return False
+    if a.kind in ("positions", "sources"):
+        return not set(a.numbers) & set(b.numbers)
+    if a.kind == "prefix":
+        return not (a.text.startswith(b.text) or b.text.startswith(a.text))
+    if a.kind == "suffix":
+        return not (a.text.endswith(b.text) or b.text.endswith(a.text))
+    return a.text != b.text
+
+
+def _group(text: str) -> Selector:
+    if not _GROUP.fullmatch(text):
+        raise InputError(f"{text[:60]!r} is not a SNIRF group. Write /nirs, /nirs1, /nirs2 ...")
+    return Selector("group", text=text)
+
+
+def _numbers(listing: str, text: str) -> tuple[int, ...]:
+    chosen: set[int] = set()
+    for part in listing.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        first = int(match[1]) if match else 0
+        last = int(match[2] or first) if match else 0
+        if not 1 <= first <= last <= _MAX_NUMBER:
+            raise InputError(
+                f"{text[:60]!r} is not a channel rule: {part.strip()[:20]!r} is no range of whole "
+                f"numbers from 1 on; {_ALLOWED}."
+            )
+        chosen.update(range(first, last + 1))
+    return tuple(sorted(chosen))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

@@ -1,0 +1,96 @@
+"""One row of ``dyads.tsv``: who met whom, when, and in which files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class SessionKey(NamedTuple):
+    """What tells one dyad-session from all others."""
+
+    dyad: str
+    session: int
+    modality: str
+    task: str
+    run: str
+
+    def __str__(self) -> str:
+        parts = [self.dyad, f"ses-{self.session:02d}", self.modality]
+        parts += [f"task-{self.task}"] * bool(self.task) + [f"run-{self.run}"] * bool(self.run)
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One dyad-session. Holds no data.
+
+    Parameters
+    ----------
+    dyad, therapist, client : str
+        Labels, ``[A-Za-z0-9]+``.
+    session : int
+        Session number, from 1 on.
+    modality : {'eeg', 'fnirs'}
+        Kind of recording.
+    therapist_file, client_file : Path
+        Paths that lead to a place inside the study folder; equal where both people are in one file. Links
+        keep the name that the table gives them, by which the parts of a recording find each other.
+    root : Path
+        Study folder, which messages name files relative to.
+    days : float or None
+        Days since the first session of the dyad.
+    task, run : str
+        BIDS labels; empty when there is one only.
+    start_s, stop_s : float or None
+        Part of the recording to use, in s from its beginning.
+    segment_event : str or None
+        Annotation whose spans are the segments to use.
+    therapist_channels, client_channels : str or None
+        Which part of the file is this person: ``1-32``, ``prefix:T_``, ``suffix:-0``, ``sources:1-8``,
+        ``stream:NAME`` or a SNIRF group ``/nirs1``.
+    clock : str or None
+        ``same_amplifier``, ``triggers``, ``timestamps``, ``offset``, ``assumed``, ``none``; None: not given.
+    therapist_offset_s, client_offset_s : float or None
+        Time of each recording's first sample on a common clock, in s.
+    sync_event : str or None
+        Annotation or trigger that both recordings share.
+    covariates : mapping
+        Further columns of the table: symptoms, alliance ...
+    line : int
+        Line of ``dyads.tsv``, for messages.
+    """
+
+    dyad: str
+    therapist: str
+    client: str
+    session: int
+    modality: str
+    therapist_file: Path
+    client_file: Path
+    root: Path
+    days: float | None = None
+    task: str = ""
+    run: str = ""
+    start_s: float | None = None
+    stop_s: float | None = None
+    segment_event: str | None = None
+    therapist_channels: str | None = None
+    client_channels: str | None = None
+    clock: str | None = None
+    therapist_offset_s: float | None = None
+    client_offset_s: float | None = None
+    sync_event: str | None = None
+    covariates: Mapping[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+    @property
+    def key(self) -> SessionKey:
+        """Dyad, session, modality, task and run."""
+        return SessionKey(self.dyad, self.session, self.modality, self.task, self.run)
+
+    def relative(self, path: Path) -> str:
+        """Path as messages may show it: relative to the study folder, in POSIX form."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name

@@ -1,0 +1,248 @@
+"""Reading ``dyads.tsv``: the table is judged whole before any recording is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperscan.errors import DataQualityWarning, TableError
+from hyperscan.study.columns import OPTIONAL, REQUIRED, check_columns
+from hyperscan.study.consistency import compare_rows
+from hyperscan.study.covariates import read_covariates
+from hyperscan.study.grid import find_table, read_grid
+from hyperscan.study.rows import Entry, read_row
+from hyperscan.study.session import Session
+
+_SELECTORS = ("therapist_channels", "client_channels")
+#: Columns that a Session takes as they were read.
+_PLAIN = (*REQUIRED, *(name for name in OPTIONAL if name not in ("date", "include", *_SELECTORS)))
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row of the table that is not analysed.
+
+    Parameters
+    ----------
+    line : int
+        Line of the table.
+    dyad : str
+        Label; empty where the cell cannot be read.
+    session : int or None
+        Session number; None where the cell cannot be read.
+    reason : str
+        Every fault of the row, each with its remedy.
+    modality, task, run : str
+        The rest of the key, as far as it can be read.
+    """
+
+    line: int
+    dyad: str
+    session: int | None
+    reason: str
+    modality: str = ""
+    task: str = ""
+    run: str = ""
+
+    def __str__(self) -> str:
+        number = "" if self.session is None else f" ses-{self.session:02d}"
+        name = f" ({self.dyad or 'dyad ?'}{number})"
+        return f"line {self.line}{name}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table that was read.
+
+    Parameters
+    ----------
+    sessions : tuple of Session
+        Usable rows, in the order of the table.
+    rejected : tuple of Rejected
+        Rows that cannot be used.
+    root : Path
+        Study folder, resolved.
+    path : Path
+        The table.
+    excluded : tuple of Rejected
+        Rows that the column ``include`` leaves out on purpose.
+    notes : tuple of str
+        What was left out or changed on reading, which warnings repeat.
+    """
+
+    sessions: tuple[Session, ...]
+    rejected: tuple[Rejected, ...]
+    root: Path
+    path: Path
+    excluded: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_table(path: str | Path) -> StudyTable:
+    """Read ``dyads.tsv`` with every fault of every row, and open no recording.
+
+    Parameters
+    ----------
+    path : path-like
+        Study folder, or the table itself (``.tsv`` or ``.csv``).
+
+    Returns
+    -------
+    StudyTable
+
+    Raises
+    ------
+    TableError
+        If the structure is broken: no table, wrong separator or encoding, missing or doubled columns.
+        ``problems`` lists every fault.
+
+    Examples
+    --------
+    >>> table = read_table("study")  # doctest: +SKIP
+    >>> [str(row) for row in table.rejected]  # doctest: +SKIP
+    []
+    """
+    found = find_table(path)
+    grid = read_grid(found)
+    covariates = read_covariates(grid)
+    _refuse([*check_columns(grid.columns), *(c.problem for c in covariates if c.problem)], found.name)
+    root = found.parent.resolve()
+    entries = _with_days([read_row(row, root) for row in grid.rows])
+    asked = [entry for entry in entries if entry.included]
+    compared = compare_rows(asked)
+    judged = [dataclasses.replace(e, faults=(*e.faults, *compared.get(e.line, ()))) for e in asked]
+    further = {e.line: {c.name: c.values[e.line] for c in covariates if c.values} for e in judged}
+    return StudyTable(
+        sessions=tuple(_session(entry, root, further[entry.line]) for entry in judged if not entry.faults),
+        rejected=tuple(_rejected(entry) for entry in judged if entry.faults),
+        root=root,
+        path=found,
+        excluded=tuple(_rejected(entry) for entry in entries if not entry.included),
+        notes=tuple(f"{found.name} {c.note}" for c in covariates if c.note),
+    )
+
+
+def read_sessions(path: str | Path) -> list[Session]:
+    """Read the sessions of a study; no recording is opened yet.
+
+    Parameters
+    ----------
+    path : path-like
+        Study folder, or its table (``.tsv`` or ``.csv``).
+
+    Returns
+    -------
+    list of Session
+        In the order of the table. Rows that cannot be used are left out with a warning that names each;
+        :func:`read_table` returns them instead.
+
+    Raises
+    ------
+    TableError
+        If the structure of the table is broken, or no row can be used.
+
+    Warns
+    -----
+    DataQualityWarning
+        If rows or columns were left out.
+
+    Examples
+    --------
+    >>> sessions = read_sessions("study/dyads.tsv")  # doctest: +SKIP
+    """
+    table = read_table(path)
+    name = table.path.name
+    if not table.sessions:
+        reasons = [f"{name} {row}" for row in (*table.rejected, *table.excluded)]
+        raise TableError(f"{name}: not one row can be used.\n" + "\n".join(reasons), reasons)
+    for note in table.notes:
+        warnings.warn(note, DataQualityWarning, stacklevel=2)
+    if table.rejected:
+        total = len(table.sessions) + len(table.rejected)
+        listed = "\n".join(str(row) for row in table.rejected)
+        warnings.warn(
+            f"{name}: {len(table.rejected)} of {total} rows cannot be used.\n{listed}",
+            DataQualityWarning,
+            stacklevel=2,
+        )
+    return list(table.sessions)
+
+
+def _refuse(problems: Sequence[str], name: str) -> None:
+    if problems:
+        full = [f"{name} {text}" if text.startswith("line ") else f"{name}: {text}" for text in problems]
+        raise TableError("\n".join(full), full)
+
+
+def _session(entry: Entry, root: Path, covariates: Mapping[str, Any]) -> Session:
+    values = {name: entry.values[name] for name in _PLAIN if name in entry.values}
+    for name in _SELECTORS:
+        values[name] = str(entry.values[name]) if name in entry.values else None
+    return Session(**values, root=root, covariates=covariates, line=entry.line)
+
+
+def _rejected(entry: Entry) -> Rejected:
+    values = entry.values
+    return Rejected(
+        line=entry.line,
+        dyad=values.get("dyad", ""),
+        session=values.get("session"),
+        reason=" ".join(entry.faults) if entry.included else "include says no.",
+        modality=values.get("modality", ""),
+        task=values.get("task", ""),
+        run=values.get("run", ""),
+    )
+
+
+def _with_days(entries: Sequence[Entry]) -> list[Entry]:
+    """Turn each dyad's dates into days since its first one; the dates go no further."""
+    firsts: dict[str, Any] = {}
+    for entry in entries:
+        if {"date", "dyad"} <= set(entry.values):
+            day = entry.values["date"].date()
+            firsts[entry.values["dyad"]] = min(day, firsts.get(entry.values["dyad"], day))
+    counted = [_count_days(entry, firsts) for entry in entries]
+    return _compare_days(counted)
+
+
+def _count_days(entry: Entry, firsts: Mapping[str, Any]) -> Entry:
+    values = dict(entry.values)
+    date = values.pop("date", None)
+    if date is None or "dyad" not in values:
+        return dataclasses.replace(entry, values=values)
+    counted = float((date.date() - firsts[values["dyad"]]).days)
+    return dataclasses.replace(entry, values={**values, "_counted": counted})
+
+
+def _compare_days(entries: Sequence[Entry]) -> list[Entry]:
+    """Refuse a dyad whose days and dates tell two stories."""
+    shifts: dict[str, set[float]] = defaultdict(set)
+    mixed: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        values, dyad = entry.values, entry.values.get("dyad", "")
+        given = {name for name in ("days", "_counted") if name in values}
+        mixed[dyad] |= {"+".join(sorted(given))} if given else set()
+        if len(given) == 2:
+            shifts[dyad].add(values["days"] - values["_counted"])
+    return [_settle_days(entry, shifts, mixed) for entry in entries]
+
+
+def _settle_days(entry: Entry, shifts: Mapping[str, set[float]], mixed: Mapping[str, set[str]]) -> Entry:
+    values = dict(entry.values)
+    counted = values.pop("_counted", None)
+    dyad = values.get("dyad", "")
+    shift = shifts.get(dyad, set())
+    fault = ""
+    if shift and max(shift) - min(shift) > 1:
+        fault = "days and date disagree in this dyad. Correct them, or keep one of the two columns."
+    elif len(mixed.get(dyad, set())) > 1 and dyad:
+        fault = "this dyad has days in some rows and date in others. Fill one of the two columns throughout."
+    if counted is not None:
+        values.setdefault("days", counted)
+    faults = (*entry.faults, fault) if fault and entry.included else entry.faults
+    return dataclasses.replace(entry, values=values, faults=faults)

@@ -1,0 +1,110 @@
+"""Prepared recordings in, labelled synchrony out: the only translator between raws and metrics.
+
+One path serves real pairs and pseudo-pairs alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import InputError
+from hyperscan.recording import PairedRecording
+from hyperscan.results import SynchronyResult
+from hyperscan.synchrony.guards import GUARD_COLUMNS, GuardValues, guard_row, guard_values
+from hyperscan.synchrony.lag import LagTest, lag_tests
+from hyperscan.synchrony.pairs import shared_windows
+from hyperscan.synchrony.recipe import Recipe, recipe_of
+from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
+from hyperscan.synchrony.signals import Signals, signals_of
+
+__all__ = [
+    "GUARD_COLUMNS",
+    "GuardValues",
+    "LagTest",
+    "Recipe",
+    "Signals",
+    "compute_synchrony",
+    "guard_row",
+    "guard_values",
+    "lag_tests",
+    "recipe_of",
+    "roi_table",
+    "session_attrs",
+    "session_result",
+    "shared_windows",
+    "signals_of",
+    "with_lag_tests",
+]
+
+
+def compute_synchrony(
+    pair: PairedRecording,
+    metrics: Sequence[str] | None = None,
+    bands: Mapping[str, tuple[float, float]] | None = None,
+    *,
+    config: StudyConfig | None = None,
+    null: str | None = None,
+    n_null: int | None = None,
+    seed: int | None = None,
+) -> SynchronyResult:
+    """Compute the synchrony of one prepared dyad-session.
+
+    Parameters
+    ----------
+    pair : PairedRecording
+        From :func:`hyperscan.preprocess_pair`.
+    metrics : sequence of str or None
+        Names, or functions ``f(a, b) -> (..., n_a, n_b)``; None = those of the configuration.
+    bands : mapping of str to tuple of float, or None
+        Edges in Hz; None = those of the configuration.
+    config : StudyConfig or None
+        Windows, ROIs and everything else; None = the defaults.
+    null : {None, 'lags'}
+        ``lags`` adds the whole-session statistic and its p-value under circular shifts.
+    n_null : int or None
+        Circular shifts; None = as configured.
+    seed : int or None
+        Seed of the null; None = as configured.
+
+    Returns
+    -------
+    SynchronyResult
+
+    Raises
+    ------
+    InputError
+        If the pair is not prepared or a name is unknown.
+    QualityError
+        If too few windows are clean in both people.
+    """
+    config = config or StudyConfig()
+    if null not in (None, "lags"):
+        raise InputError(f"null = {null!r}: expected None or 'lags'. Pseudo-dyads need a study: run_study.")
+    modality = pair.session.modality
+    if bands is not None:
+        config = dataclasses.replace(config, bands=dict(bands), primary=_first_band(config, bands, modality))
+    recipe = recipe_of(config, modality)
+    if metrics is not None:
+        from hyperscan.metrics import get_metric
+
+        recipe = dataclasses.replace(recipe, metrics=tuple(get_metric(metric) for metric in metrics))
+    a, b = (signals_of(pair, role, config) for role in ("therapist", "client"))
+    windows = shared_windows(a, b, recipe)
+    seed = config.seed if seed is None else seed
+    result = session_result(a, b, recipe, windows, session_attrs(pair.session, a, windows, seed))
+    if null is None:
+        return result
+    rng = np.random.default_rng(seed)
+    tests = lag_tests(a, b, recipe, windows, n_null=n_null or config.n_null, rng=rng)
+    return with_lag_tests(result, tests)
+
+
+def _first_band(config: StudyConfig, bands: Mapping[str, Any], modality: str) -> Any:
+    """Keep the primary outcome if its band is there; else its band is the first one given."""
+    primary = config.primary_of(modality)
+    return primary if primary.band in bands else dataclasses.replace(primary, band=next(iter(bands), ""))

@@ -1,0 +1,148 @@
+"""The lag null of one dyad-session: its whole-session statistic under circular shifts.
+
+Weaker than re-paired people (it cannot see what a session's structure does to everyone), but it needs no
+other dyad. ``lag_p`` tests ``lag_estimate``, the statistic that was shifted, and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperscan import nulls
+from hyperscan.errors import InputError
+from hyperscan.metrics import MetricSpec
+from hyperscan.synchrony.pairs import WindowPair, metric_inputs, person_bands, roi_means, whole_windows
+from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.signals import Signals
+from hyperscan.transforms import wavelet_transform
+
+Array = npt.NDArray[Any]
+CellKey = tuple[str, str, str]
+
+#: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough beside pseudo-dyads (our choice).
+N_WAVELET_LAGS = 99
+
+#: Shortest lag of haemoglobin in longest periods; one is about its autocorrelation time (our choice).
+MIN_PERIODS = 2.0
+
+
+class LagTest(NamedTuple):
+    """The lag null of one signal, metric and band.
+
+    Parameters
+    ----------
+    estimate, p, chance : array, shape (n_roi_pairs,)
+        Whole-session statistic on the growth scale, its one-sided p-value, and the mean over the shifts.
+    """
+
+    estimate: Array
+    p: Array
+    chance: Array
+
+
+def lag_tests(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, *, n_null: int, rng: np.random.Generator
+) -> dict[CellKey, LagTest]:
+    """Test every metric that a shift leaves cheap to compute.
+
+    Parameters
+    ----------
+    a, b : Signals
+        Therapist and client of one dyad-session.
+    recipe : Recipe
+        What to compute.
+    windows : WindowPair
+        Windows that both share; lags are at least two of them.
+    n_null : int
+        Shifts.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    dict
+        (signal, metric, band) to the test; what is missing has no folded form, or too short a recording.
+    """
+    if recipe.modality == "fnirs":
+        return _whole_tests(a, b, recipe, windows, n_null, rng)
+    foldable = [spec for spec in recipe.metrics if spec.moment is not None and spec.domain == "analytic"]
+    valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
+    tests = {}
+    streams = zip(person_bands(a, "eeg", recipe), person_bands(b, "eeg", recipe), strict=True)
+    for (band, x), (_, y) in streams:
+        for spec in foldable:
+            found = _shifted(x, y, spec.moment, n_null, 2 * windows.n_window, rng, valid)
+            if found is not None:
+                tests["eeg", spec.name, band] = _judge(found, spec.link, a, b, recipe)
+    return tests
+
+
+def _shifted(
+    x: Array,
+    y: Array,
+    statistic: Any,
+    n_null: int,
+    min_lag: int,
+    rng: np.random.Generator,
+    valid: list[Array] | None = None,
+) -> nulls.LagNull | None:
+    masks = {} if valid is None else {"valid_a": valid[0], "valid_b": valid[1]}
+    try:
+        return nulls.lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
+    except InputError:  # too short for a single admissible lag: there is no such null, and the row says so
+        return None
+
+
+def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    observed = roi_means(link(null.estimate), a, b, pairs)
+    surrogates = roi_means(link(null.surrogates), a, b, pairs)
+    exceeding = (surrogates >= observed).sum(axis=0)
+    return LagTest(observed, (exceeding + 1) / (len(surrogates) + 1), surrogates.mean(axis=0))
+
+
+def _valid(person: Signals, n_window: int) -> Array:
+    mask = np.zeros(next(iter(person.data.values())).shape[-1], dtype=bool)
+    for (segment, offset), clean in zip(person.windows, person.clean, strict=True):
+        start = person.spans[segment, 0] + offset
+        mask[start : start + n_window] |= clean
+    return mask
+
+
+def _whole_tests(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, n_null: int, rng: np.random.Generator
+) -> dict[CellKey, LagTest]:
+    """Test the primary haemoglobin signal, whose one window is the whole session."""
+    signal = recipe.signals[0]
+    if signal not in a.data or signal not in b.data:
+        return {}
+    x, y = whole_windows(a, b, signal, windows)
+    tests = {}
+    for band, edges in recipe.bands.items():
+        min_lag = int(MIN_PERIODS / edges[0] * a.sfreq)
+        for spec in recipe.metrics:
+            if spec.name == "wtc":
+                link: Callable[[Array], Array] = np.asarray  # the statistic is on the growth scale already
+                found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng)
+            elif spec.moment is not None:
+                link = spec.link
+                found = _shifted(*metric_inputs(spec, x, y, a.sfreq, edges), spec.moment, n_null, min_lag, rng)
+            else:
+                continue
+            if found is not None:
+                tests[signal, spec.name, band] = _judge(found, link, a, b, recipe)
+    return tests
+
+
+def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> Callable[[Array, Array], Array]:
+    """Coherence on the growth scale as a function of the shifted client; the therapist is transformed once."""
+    therapist = wavelet_transform(x, sfreq, band)
+
+    def statistic(_: Array, shifted: Array) -> Array:
+        return np.asarray(spec.evaluate(therapist, wavelet_transform(shifted, sfreq, band), sfreq=sfreq, band=band)[1])
+
+    return statistic

@@ -1,0 +1,131 @@
+"""What is computed alike for every pair of a study: metrics, bands, ROI pairs, window count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hyperscan.config import Primary, StudyConfig
+from hyperscan.errors import ConfigError, did_you_mean
+from hyperscan.metrics import MetricSpec, get_metric
+from hyperscan.synchrony.signals import SIGNALS
+
+#: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
+OUT_BAND = (26.0, 34.0)
+
+#: Parts of the primary band whose imaginary coherency makes up a dyad's lag pattern.
+N_SUB_BANDS = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a pair of people needs to be compared, whoever they are.
+
+    Parameters
+    ----------
+    modality : {'eeg', 'fnirs'}
+        Kind of recording.
+    metrics : tuple of MetricSpec
+        What to compute.
+    bands : mapping of str to tuple of float
+        Edges in Hz.
+    primary : Primary
+        The outcome named in advance.
+    roi_pairs : str or tuple of str
+        ``'matching'``, ``'all'`` or a list of pairs.
+    window_s : float
+        Window length in s (EEG).
+    n_windows : int or None
+        Windows per session; None = all that are clean.
+    seconds : float or None
+        Common length in s (fNIRS); None = all there is.
+    min_windows : int
+        A pair with fewer common clean windows gives no value.
+    control : tuple of str
+        Channels that carry little of the rhythm.
+    matched_s2 : mapping of str to float
+        Person to the in-band signal fraction that the noise-matched check brings every session down to.
+    """
+
+    modality: str
+    metrics: tuple[MetricSpec, ...]
+    bands: Mapping[str, tuple[float, float]]
+    primary: Primary
+    roi_pairs: str | tuple[str, ...] = "matching"
+    window_s: float = 20.0
+    n_windows: int | None = None
+    seconds: float | None = None
+    min_windows: int = 3
+    control: tuple[str, ...] = ()
+    matched_s2: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Signal names, the primary one first."""
+        return SIGNALS[self.modality]
+
+    @property
+    def primary_band(self) -> tuple[float, float]:
+        """Edges of the primary band in Hz."""
+        return self.bands[self.primary.band]
+
+    @property
+    def sub_bands(self) -> list[tuple[float, float]]:
+        """Equal parts of the primary band in Hz."""
+        low, high = self.primary_band
+        step = (high - low) / N_SUB_BANDS
+        return [(low + i * step, low + (i + 1) * step) for i in range(N_SUB_BANDS)]
+
+    def pairs_of(self, rois_a: Mapping[str, object], rois_b: Mapping[str, object]) -> list[tuple[str, str]]:
+        """ROI pairs that both people can form, therapist first."""
+        if self.roi_pairs == "matching":
+            return [(name, name) for name in rois_a if name in rois_b]
+        if self.roi_pairs == "all":
+            return [(a, b) for a in rois_a for b in rois_b]
+        asked = [self.primary.rois, ("all", "all"), *(_split(pair) for pair in self.roi_pairs)]
+        return [(a, b) for a, b in dict.fromkeys(asked) if a in rois_a and b in rois_b]
+
+
+def recipe_of(config: StudyConfig, modality: str) -> Recipe:
+    """Take from the configuration what one modality needs.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study's choices.
+    modality : {'eeg', 'fnirs'}
+        Kind of recording.
+
+    Returns
+    -------
+    Recipe
+        With everything that only the whole study can tell left open.
+
+    Raises
+    ------
+    ConfigError
+        If the primary metric or band is not computed.
+    """
+    primary, bands = config.primary_of(modality), config.bands_of(modality)
+    if primary.band not in bands:
+        raise ConfigError(
+            f"primary.band = {primary.band!r} is no band of {modality}; known: {', '.join(bands) or 'none'}. "
+            f"Add it to bands or name another primary.{did_you_mean(primary.band, bands)}"
+        )
+    names = config.metrics[modality]
+    if primary.metric not in names:
+        names = (primary.metric, *names)
+    return Recipe(
+        modality=modality,
+        metrics=tuple(get_metric(name) for name in names),
+        bands=bands,
+        primary=primary,
+        roi_pairs=config.roi_pairs,
+        window_s=config.window_s,
+        min_windows=config.min_windows,
+    )
+
+
+def _split(pair: str) -> tuple[str, str]:
+    therapist, _, client = pair.partition("-")
+    return therapist, client or therapist

@@ -1,0 +1,188 @@
+"""Real and re-paired people alike: from two prepared persons to labelled synchrony."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import hyperscan
+from hyperscan.results import SynchronyResult
+from hyperscan.study import Session
+from hyperscan.synchrony.lag import LagTest
+from hyperscan.synchrony.pairs import Cell, WindowPair, cells, roi_means, shared_windows
+from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.signals import Signals
+
+Array = npt.NDArray[Any]
+
+
+def roi_table(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair | None = None
+) -> dict[tuple[str, str, str], Array]:
+    """Mean z per ROI pair of any two people.
+
+    Parameters
+    ----------
+    a, b : Signals
+        Therapist and client; of one dyad or re-paired.
+    recipe : Recipe
+        What to compute.
+    windows : WindowPair or None
+        None = those that both share.
+
+    Returns
+    -------
+    dict
+        (signal, metric, band) to an array of shape (n_roi_pairs,).
+    """
+    windows = windows or shared_windows(a, b, recipe)
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    return {
+        (cell.signal, cell.metric, cell.band): roi_means(cell.z, a, b, pairs).mean(axis=0)
+        for cell in cells(a, b, recipe, windows)
+    }
+
+
+def session_result(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, attrs: Mapping[str, Any]
+) -> SynchronyResult:
+    """Compute one dyad-session and label it.
+
+    Parameters
+    ----------
+    a, b : Signals
+        Therapist and client.
+    recipe : Recipe
+        What to compute.
+    windows : WindowPair
+        Windows that both share.
+    attrs : mapping
+        Labels of the session.
+
+    Returns
+    -------
+    SynchronyResult
+    """
+    import xarray as xr
+
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    computed = list(cells(a, b, recipe, windows))
+    axes = {
+        "signal": _ordered(cell.signal for cell in computed),
+        "metric": _ordered(cell.metric for cell in computed),
+        "band": _ordered(cell.band for cell in computed),
+    }
+    grid = _Grid(axes, computed)
+    dims = tuple(axes)
+    dataset = xr.Dataset(
+        {
+            "value": ((*dims, "window", "therapist", "client"), grid.stack(lambda cell: cell.value)),
+            "z": ((*dims, "therapist", "client"), grid.stack(lambda cell: cell.z.mean(axis=0))),
+            "roi_value": (
+                (*dims, "window", "roi_pair"),
+                grid.stack(lambda cell: roi_means(cell.value, a, b, pairs)),
+            ),
+            "roi_z": ((*dims, "window", "roi_pair"), grid.stack(lambda cell: roi_means(cell.z, a, b, pairs))),
+            "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in axes["band"]])),
+            "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
+        },
+        coords={
+            **axes,
+            "therapist": list(a.ch_names),
+            "client": list(b.ch_names),
+            "roi_pair": ["-".join(pair) for pair in pairs],
+            "edge": ["low", "high"],
+        },
+        attrs=dict(attrs),
+    )
+    return SynchronyResult(dataset)
+
+
+def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) -> dict[str, Any]:
+    """Labels that a result carries: who, when, how much, and by what.
+
+    Parameters
+    ----------
+    session : Session
+        The row.
+    a : Signals
+        Therapist, for the sampling rate.
+    windows : WindowPair
+        Windows that were used.
+    seed : int
+        Seed of the nulls.
+
+    Returns
+    -------
+    dict
+    """
+    window_s = windows.n_window / a.sfreq
+    return {
+        "dyad": session.dyad,
+        "therapist": session.therapist,
+        "client": session.client,
+        "session": session.session,
+        "days": float("nan") if session.days is None else session.days,
+        "modality": session.modality,
+        "task": session.task,
+        "run": session.run,
+        "n_windows": len(windows.therapist),
+        "window_s": window_s,
+        "seconds": len(windows.therapist) * window_s,
+        "sfreq": a.sfreq,
+        "seed": seed,
+        "hyperscan_version": hyperscan.__version__,
+    }
+
+
+def with_lag_tests(result: SynchronyResult, tests: Mapping[tuple[str, str, str], LagTest]) -> SynchronyResult:
+    """Add the lag null to a result.
+
+    Parameters
+    ----------
+    result : SynchronyResult
+        Of the same session.
+    tests : mapping
+        From :func:`hyperscan.synchrony.lag_tests`.
+
+    Returns
+    -------
+    SynchronyResult
+        With ``lag_estimate`` and ``lag_p``; NaN where a metric has no such null.
+    """
+    data = result.dataset
+    dims = ("signal", "metric", "band", "roi_pair")
+    axes = {dim: [str(name) for name in data[dim].values] for dim in dims[:3]}
+    empty = np.full([data.sizes[dim] for dim in dims], np.nan)
+    added = {"lag_estimate": empty, "lag_p": empty.copy()}
+    for (signal, metric, band), test in tests.items():
+        where = axes["signal"].index(signal), axes["metric"].index(metric), axes["band"].index(band)
+        added["lag_estimate"][where], added["lag_p"][where] = test.estimate, test.p
+    return SynchronyResult(data.assign({name: (dims, values) for name, values in added.items()}))
+
+
+class _Grid:
+    """Cells laid out by signal, metric and band; what was not computed is NaN."""
+
+    def __init__(self, axes: Mapping[str, Sequence[str]], computed: Sequence[Cell]) -> None:
+        self.axes = axes
+        self.cells = {(cell.signal, cell.metric, cell.band): cell for cell in computed}
+
+    def stack(self, take: Any) -> Array:
+        """Stack one array per cell along three leading axes."""
+        first = np.asarray(take(next(iter(self.cells.values()))))
+        shape = tuple(len(names) for names in self.axes.values())
+        out = np.full((*shape, *first.shape), np.nan, dtype=first.dtype)
+        for (signal, metric, band), cell in self.cells.items():
+            where = tuple(
+                names.index(name) for names, name in zip(self.axes.values(), (signal, metric, band), strict=True)
+            )
+            out[where] = take(cell)
+        return out
+
+
+def _ordered(names: Any) -> list[str]:
+    return list(dict.fromkeys(names))

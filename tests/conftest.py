@@ -1,0 +1,37 @@
+"""What several tests need: the folder of real recordings, and one small study that was run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real recordings and reference values; they are no part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared with real recordings and reference values is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six dyads, three sessions of growing coupling."""
+    from hyperscan.simulate import simulate_study
+
+    return simulate_study(tmp_path_factory.mktemp("study") / "growth", "growth", seed=5, n_dyads=6, n_sessions=3)
+
+
+@pytest.fixture(scope="session")
+def small_run(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Output folder of that study."""
+    from hyperscan.pipeline import load_study, run_study
+
+    table, config = load_study(small_study)
+    out = tmp_path_factory.mktemp("run") / "out"
+    run_study(table.sessions, config, out=out)
+    return out

@@ -1,0 +1,310 @@
+"""Guards: every one passes, fails and abstains where it should, and the verdict follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hyperscan.errors import InputError, TableError
+from hyperscan.growth import fit_growth
+from hyperscan.growth.guards import IMCOH, Guard, Slopes, pattern_projection
+from hyperscan.growth.verdict import claimed_sign, decide
+
+N, S = 10, 6
+NOISE = 0.02
+
+
+def table(slope: float = 0.05, modality: str = "eeg", seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = [(f"D{d}", s, slope * s + rng.normal(0, NOISE)) for d in range(N) for s in range(1, S + 1)]
+    out = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
+    out["pseudo_mean_z"] = 0.2 + rng.normal(0, NOISE, len(out))
+    return out.assign(modality=modality, task="", run="")
+
+
+def trend(slope: float, level: float = 0.5, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.tile(level + slope * np.arange(1, S + 1), N) + rng.normal(0, NOISE, N * S)
+
+
+def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
+    """Everything as true growth would make it; ``changes`` are slopes, None empties a column."""
+    slopes = {
+        "g1_line": 0.05 * sign, "g1_quad": 0.05 * sign, "control_excess_z": 0.0, "outband_excess_z": 0.0,
+        "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
+        "imcoh_3": 0.0, "imcoh_4": 0.0,
+    } | changes  # fmt: skip
+    out = table().drop(columns=["excess_z", "pseudo_mean_z", "modality"])
+    for k, (name, slope) in enumerate(slopes.items()):
+        out[name] = np.nan if slope is None else trend(slope, 0.5 if sign > 0 else 1, seed=80 + k)
+    return out.assign(w_line=0.5, w_quad=0.4)
+
+
+def quality_table(**columns) -> pd.DataFrame:
+    base = table()[["dyad", "session", "task", "run"]]
+    people = [
+        base.assign(person=p, clock_source="triggers", clock_ppm=0.0, clock_residual_ms=0.0)
+        for p in ("therapist", "client")
+    ]
+    return pd.concat([p.assign(**columns) for p in people], ignore_index=True)
+
+
+def fnirs_quality(**slopes: float) -> pd.DataFrame:
+    names = [
+        "short_r2",
+        "band_sd",
+        "mayer_fraction",
+        "motion_overlap",
+        "instrument_noise",
+        "sci",
+        "clean_seconds",
+    ]
+    return quality_table(**{n: trend(slopes.get(n, 0.0), seed=30 + k) for k, n in enumerate(names)})
+
+
+def answers(result) -> dict[str, bool | None]:
+    return {guard.name: guard.passed for guard in result.guards}
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "grows"), (-1, "declines")])
+def test_all_guards_pass(sign: int, verdict: str) -> None:
+    result = fit_growth(table(0.05 * sign), guards=guard_table(sign), quality=quality_table())
+    assert result.verdict == verdict
+    assert answers(result) == dict.fromkeys(("signal_to_noise", "space", "band", "lag", "clock"), True)
+    assert "statistical dependence" in result.sentence
+    assert "caused" not in result.sentence
+
+
+FAILURES = {
+    "signal_to_noise, one fit": ({"g1_line": 0.0}, "signal_to_noise", "confounded"),
+    "signal_to_noise, other fit": ({"g1_quad": -0.05}, "signal_to_noise", "confounded"),
+    "space": ({"control_excess_z": 0.06}, "space", "confounded"),
+    "band": ({"outband_excess_z": 0.03}, "band", "confounded"),
+    "lag": (
+        {"lag_robust_excess_z": 0.0, "imcoh_1": 0.0, "imcoh_2": 0.0}, "lag", "grows_lag_unresolved",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAILURES)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_each_guard_can_fail(case: str, sign: int) -> None:
+    changes, name, verdict = FAILURES[case]
+    changed = {key: sign * slope for key, slope in changes.items()}
+    result = fit_growth(table(0.05 * sign), guards=guard_table(sign, **changed), quality=quality_table())
+    assert [key for key, passed in answers(result).items() if passed is False] == [name]
+    assert result.verdict == (verdict if sign > 0 else verdict.replace("grows", "declines"))
+
+
+OPEN = {
+    "signal_to_noise": {"g1_line": None}, "space": {"control_excess_z": None},
+    "band": {"outband_excess_z": None},
+    "lag": {"lag_robust_excess_z": None, "imcoh_1": None},
+    "lag, half": {"lag_robust_excess_z": None, "imcoh_1": 0.0, "imcoh_2": 0.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_an_empty_column_is_not_assessable(case: str) -> None:
+    result = fit_growth(table(), guards=guard_table(**OPEN[case]), quality=quality_table())
+    assert answers(result)[case.split(",")[0]] is None
+    assert result.verdict == "grows_unchecked"
+    assert case.split(",")[0] in result.sentence
+
+
+def test_either_lag_measure_is_enough() -> None:
+    for changes in ({"lag_robust_excess_z": 0.0}, {"imcoh_1": 0.0, "imcoh_2": 0.0}, {"imcoh_3": None}):
+        result = fit_growth(table(), guards=guard_table(**changes), quality=quality_table())
+        assert answers(result)["lag"] is True
+
+
+def test_a_failed_guard_comes_before_an_open_one() -> None:
+    guards = guard_table(outband_excess_z=0.05, control_excess_z=None)
+    assert fit_growth(table(), guards=guards, quality=quality_table()).verdict == "confounded"
+
+
+def test_a_bare_table_has_no_guard() -> None:
+    result = fit_growth(table()[["dyad", "session", "excess_z"]])
+    assert result.verdict == "grows_unchecked"
+    assert set(answers(result).values()) == {None}
+
+
+def test_weights_count_in_the_signal_to_noise_guard() -> None:
+    guards = guard_table()
+    # sessions that would undo the growth weigh nothing
+    late = guards["session"] == S
+    guards.loc[late, ["g1_line", "g1_quad"]] = -5.0
+    assert answers(fit_growth(table(), guards=guards))["signal_to_noise"] is False
+    guards.loc[late, ["w_line", "w_quad"]] = 1e-9
+    assert answers(fit_growth(table(), guards=guards))["signal_to_noise"] is True
+
+
+def test_few_dyads_with_a_measure_are_not_assessable() -> None:
+    guards = guard_table()
+    guards.loc[guards["dyad"].isin([f"D{d}" for d in range(5, N)]), "outband_excess_z"] = np.nan
+    assert answers(fit_growth(table(), guards=guards))["band"] is None
+
+
+def test_guards_of_other_tasks_and_sessions_do_not_enter() -> None:
+    sync, guards = table().assign(task="talk"), guard_table().assign(task="talk")
+    other = guard_table(outband_excess_z=0.2).assign(task="rest")
+    later = guard_table(outband_excess_z=0.2).assign(task="talk", session=guards["session"] + 100)
+    both = pd.concat([guards, other, later], ignore_index=True)
+    assert answers(fit_growth(sync, guards=both))["band"] is True
+
+
+def test_pattern_is_that_of_the_other_dyads() -> None:
+    sessions = table()
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(len(sessions), 4))
+    vectors[3, 2] = np.nan
+    frame = sessions[["dyad", "session"]].assign(**dict(zip(IMCOH, vectors.T, strict=True)))
+    slopes = Slopes.of(frame, sessions.assign(t=sessions["session"] - 1.0), task="", what="guards")
+    ours = pattern_projection(slopes)
+    for i, dyad in enumerate(sessions["dyad"]):
+        others = vectors[(sessions["dyad"] != dyad).to_numpy()]
+        mean = others[np.isfinite(others).all(1)].mean(0)
+        expected = vectors[i] @ mean / np.linalg.norm(mean)
+        assert ours[i] == pytest.approx(expected, nan_ok=True)
+
+
+def test_growth_masked_by_falling_signal_to_noise_is_said() -> None:
+    result = fit_growth(table(0.0), guards=guard_table())
+    assert result.verdict == "no_clear_change"
+    assert "masked" in result.sentence
+
+
+# --- the clock ---
+
+
+@pytest.mark.parametrize(
+    ("columns", "passed"),
+    [
+        ({"clock_ppm": 20 + trend(0.0)}, True),
+        ({"clock_ppm": 20 - trend(0.5)}, False),
+        ({"clock_ppm": -20 + trend(0.5)}, False),
+        ({"clock_ppm": 20 + trend(0.5)}, True),
+        ({"clock_residual_ms": 5 - trend(0.5)}, False),
+        ({"clock_source": "assumed"}, None),
+        ({"clock_ppm": np.nan}, None),
+        ({"clock_source": "same_amplifier", "clock_ppm": np.nan, "clock_residual_ms": np.nan}, True),
+        ({"clock_source": "same_amplifier"}, True),
+    ],
+    ids=["still", "drift falls", "negative drift nears zero", "drift rises", "residual falls", "assumed",
+         "unknown",
+         "same amplifier, empty", "same amplifier"],
+)  # fmt: skip
+def test_clock(columns: dict, passed: bool | None) -> None:
+    result = fit_growth(table(), guards=guard_table(), quality=quality_table(**columns))
+    assert answers(result)["clock"] is passed
+    assert result.verdict == {True: "grows", False: "confounded", None: "grows_unchecked"}[passed]
+
+
+def test_a_rising_drift_fails_a_fall() -> None:
+    quality = quality_table(clock_ppm=20 + trend(0.5))
+    assert fit_growth(table(-0.05), guards=guard_table(-1), quality=quality).verdict == "confounded"
+
+
+def test_one_assumed_session_leaves_the_clock_open() -> None:
+    quality = quality_table()
+    quality.loc[0, "clock_source"] = "assumed"
+    assert answers(fit_growth(table(), guards=guard_table(), quality=quality))["clock"] is None
+
+
+# --- fNIRS ---
+
+
+def test_fnirs_grows_when_nothing_else_changes() -> None:
+    result = fit_growth(table(modality="fnirs"), quality=fnirs_quality())
+    names = {"short_channels", "in_band_sd", "mayer", "motion", "instrument", "length", "chance", "clock"}
+    assert answers(result) == dict.fromkeys(names, True)
+    assert result.verdict == "grows"
+
+
+@pytest.mark.parametrize(
+    ("column", "slope", "name"),
+    [
+        ("short_r2", -0.03, "short_channels"), ("band_sd", -0.03, "in_band_sd"),
+        ("band_sd", 0.03, "in_band_sd"),
+        ("mayer_fraction", -0.03, "mayer"), ("motion_overlap", 0.03, "motion"), ("sci", 0.03, "instrument"),
+        ("instrument_noise", -0.03, "instrument"), ("clean_seconds", 0.03, "length"),
+    ],
+)  # fmt: skip
+def test_fnirs_guards_fail_in_their_direction(column: str, slope: float, name: str) -> None:
+    result = fit_growth(table(modality="fnirs"), quality=fnirs_quality(**{column: slope}))
+    assert [key for key, passed in answers(result).items() if passed is False] == [name]
+    assert result.verdict == "confounded"
+    if column != "band_sd":
+        other = fit_growth(table(modality="fnirs"), quality=fnirs_quality(**{column: -slope}))
+        assert other.verdict == "grows"
+        fall = fit_growth(table(-0.05, "fnirs"), quality=fnirs_quality(**{column: -slope}))
+        assert answers(fall)[name] is False
+
+
+def test_fnirs_without_short_channels_is_at_most_unchecked() -> None:
+    quality = fnirs_quality().assign(short_r2=np.nan)
+    result = fit_growth(table(modality="fnirs"), quality=quality)
+    assert result.verdict == "grows_unchecked"
+    assert answers(result)["short_channels"] is None
+    assert "short_channels" in result.sentence
+
+
+def test_a_falling_chance_level_is_no_growth() -> None:
+    sync = table(modality="fnirs")
+    sync["pseudo_mean_z"] -= 0.05 * sync["session"]
+    assert answers(fit_growth(sync, quality=fnirs_quality()))["chance"] is False
+
+
+# --- the order of the verdict ---
+
+
+def guards_of(**passed: bool | None) -> list[Guard]:
+    return [Guard(name, value, None, "") for name, value in passed.items()]
+
+
+@pytest.mark.parametrize(
+    ("n", "claimed", "equivalent", "guards", "verdict"),
+    [
+        (5, 1, None, {"space": True}, "cannot_tell"),
+        (6, 0, None, {"space": False}, "no_clear_change"),
+        (6, 0, True, {"space": True}, "no_change"),
+        (6, 0, False, {}, "no_clear_change"),
+        (6, 1, True, {"space": True, "lag": True}, "grows"),
+        (6, 1, None, {"space": False, "lag": None}, "confounded"),
+        (6, 1, None, {"space": None, "lag": False}, "grows_unchecked"),
+        (6, 1, None, {"space": True, "lag": False}, "grows_lag_unresolved"),
+        (6, -1, None, {"space": True, "lag": False}, "declines_lag_unresolved"),
+        (6, -1, None, {"space": None}, "declines_unchecked"),
+        (6, -1, None, {"space": True}, "declines"),
+        (6, -1, None, {"space": False}, "confounded"),
+        (6, 1, None, {}, "grows_unchecked"),
+    ],
+)
+def test_verdict_is_the_first_line_that_matches(n, claimed, equivalent, guards, verdict) -> None:
+    assert decide(n_dyads=n, claimed=claimed, equivalent=equivalent, guards=guards_of(**guards)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("mixed", "two_stage", "level", "sign"),
+    [
+        ((0.1, 0.01), (0.1, 0.01), None, 1), ((0.1, 0.06), (0.1, 0.01), None, 0),
+        ((0.1, 0.01), (0.1, 0.06), None, 0),
+        ((-0.1, 0.01), (-0.1, 0.01), None, -1), ((0.1, 0.01), (-0.1, 0.01), None, 0),
+        ((0.1, 0.01), (0.1, 0.01), (0.1, 0.2), 0), ((0.1, 0.01), (0.1, 0.01), (0.1, 0.04), 1),
+        ((0.1, np.nan), (0.1, 0.01), None, 0),
+    ],
+)  # fmt: skip
+def test_a_claim_needs_every_level(mixed, two_stage, level, sign) -> None:
+    def test(pair):
+        return {"slope": pair[0], "p": pair[1], "needed": True}
+
+    therapists = {"needed": False} if level is None else test(level)
+    assert claimed_sign(test(mixed), test(two_stage), therapists) == sign
+
+
+def test_guard_tables_are_checked() -> None:
+    with pytest.raises(TableError, match="guards has no column 'session'"):
+        fit_growth(table(), guards=guard_table().drop(columns="session"))
+    with pytest.raises(InputError, match="quality is a list"):
+        fit_growth(table(modality="fnirs"), quality=[])

@@ -1,0 +1,88 @@
+"""Imports only go down the list of rooms; rooms on one line do not know each other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "hyperscan"
+
+# top to bottom, as the design has it
+LINES = [
+    {"cli"},
+    {"pipeline"},
+    {"report"},
+    {"synchrony", "growth"},
+    {"simulate"},
+    {"results"},
+    {"recording"},
+    {"study", "plots"},
+    {"metrics", "nulls"},
+    {"transforms"},
+    {"config"},
+    {"storage"},
+    {"errors"},
+]
+LEVEL = {room: len(LINES) - i for i, rooms in enumerate(LINES) for room in rooms}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
+
+# what a room may import from outside, where the design restricts it
+ALLOWED = {
+    "transforms": {"numpy", "scipy"},
+    "metrics": {"numpy", "scipy", "numba", "mne_connectivity"},
+    "nulls": {"numpy", "scipy"},
+    "growth": {"numpy", "scipy", "pandas", "matplotlib"},
+}
+STDLIB_ROOMS = ("transforms", "metrics", "nulls", "growth")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_names(path: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def violations(path: Path, names: list[str]) -> list[str]:
+    room = room_of(path)
+    found = []
+    for name in names:
+        parts = name.split(".")
+        if parts[0] != "hyperscan" or len(parts) < 2 or parts[1] in ("__version__", room):
+            continue
+        if parts[1] not in LEVEL or LEVEL[parts[1]] >= LEVEL[room]:
+            found.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path: Path) -> None:
+    assert room_of(path) in LEVEL, f"{room_of(path)} is no room of the design"
+    assert violations(path, imported_names(path)) == []
+
+
+def test_an_upward_import_would_be_found() -> None:
+    assert violations(PACKAGE / "metrics" / "x.py", ["hyperscan.growth.fit"]) == [
+        "metrics/x.py imports hyperscan.growth.fit"
+    ]
+    assert violations(PACKAGE / "metrics" / "x.py", ["hyperscan.nulls.lags"]) != []
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if room_of(p) in ALLOWED], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_numerical_rooms_need_little(path: Path) -> None:
+    import sys
+
+    outside = {name.split(".")[0] for name in imported_names(path)} - {"hyperscan", "__future__"}
+    assert outside - set(sys.stdlib_module_names) <= ALLOWED[room_of(path)]

@@ -1,0 +1,289 @@
+"""Values: against plain definitions, mne-connectivity, reference values of other software and theory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import hyp2f1, ndtri
+from scipy.stats import rankdata
+
+import hyperscan.metrics as metrics
+from hyperscan.metrics import METRICS
+
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+
+
+# --- plain definitions of one pair of series, in complex128 -----------------------------------------------
+
+
+def plain_plv(x, y):
+    return abs(np.mean(np.exp(1j * (np.angle(x) - np.angle(y)))))
+
+
+def plain_ciplv(x, y):
+    mean = np.mean(np.exp(1j * (np.angle(x) - np.angle(y))))
+    return abs(mean.imag) / np.sqrt(1 - mean.real**2)
+
+
+def plain_ppc(x, y):
+    difference = np.angle(x) - np.angle(y)
+    cosines = np.cos(difference[:, None] - difference)
+    n = len(x)
+    return (cosines.sum() - n) / (n * (n - 1))
+
+
+def plain_ccorr(x, y):
+    p, q = np.angle(x), np.angle(y)
+    s = np.sin(p - np.angle(np.mean(np.exp(1j * p))))
+    t = np.sin(q - np.angle(np.mean(np.exp(1j * q))))
+    return np.sum(s * t) / np.sqrt(np.sum(s**2) * np.sum(t**2))
+
+
+def plain_accorr(x, y):
+    p, q = np.angle(x), np.angle(y)
+    minus, plus = np.sum(np.exp(1j * (p - q))), np.sum(np.exp(1j * (p + q)))
+    n = (np.angle(plus) - np.angle(minus)) / 2
+    m = np.angle(minus) + n
+    return (abs(minus) - abs(plus)) / (2 * np.sqrt(np.sum(np.sin(p - m) ** 2) * np.sum(np.sin(q - n) ** 2)))
+
+
+def plain_nmplv(x, y):
+    return abs(np.mean(np.exp(1j * (np.angle(x) - 2 * np.angle(y)))))
+
+
+def coherency(x, y):
+    return np.mean(x * y.conj()) / np.sqrt(np.mean(abs(x) ** 2) * np.mean(abs(y) ** 2))
+
+
+def plain_lagcoh(x, y):
+    c = coherency(x, y)
+    return np.sqrt(c.imag**2 / (1 - c.real**2))
+
+
+def imaginary(x, y):
+    return (x * y.conj()).imag
+
+
+def plain_dwpli(x, y):
+    products = np.outer(imaginary(x, y), imaginary(x, y))
+    np.fill_diagonal(products, 0)
+    return products.sum() / abs(products).sum()
+
+
+def plain_oaec(x, y):
+    both = [np.corrcoef(abs((other * own.conj() / abs(own)).imag), abs(own))[0, 1] for own, other in ((x, y), (y, x))]
+    return np.mean(both)
+
+
+def scores(x):
+    return ndtri(rankdata(x) / (len(x) + 1))
+
+
+def plain_gcmi(x, y):
+    return -0.5 * np.log2(1 - np.corrcoef(scores(x), scores(y))[0, 1] ** 2)
+
+
+def plain_gcte(x, y):
+    lag = 5
+    now, own, other = scores(y[lag:]), scores(y[:-lag]), scores(x[:-lag])
+    c = np.cov([now, own, other])
+
+    def det(*rows):
+        return np.linalg.det(c[np.ix_(rows, rows)])
+
+    return 0.5 * np.log2(det(0, 1) * det(1, 2) / (c[1, 1] * det(0, 1, 2)))
+
+
+def lagged(x, y):
+    x, y = ((z - z.mean()) / z.std() for z in (x, y))
+    n = len(x)
+    return {k: np.sum(x[max(0, -k) : n - max(0, k)] * y[max(0, k) : n + min(0, k)]) / n for k in range(-50, 51)}
+
+
+def plain_xcorr(x, y):
+    return max(lagged(x, y).values(), key=abs)
+
+
+def plain_xcorr_lag(x, y):
+    curve = lagged(x, y)
+    return max(curve, key=lambda k: abs(curve[k])) / 50
+
+
+PLAIN = {
+    "plv": plain_plv,
+    "ciplv": plain_ciplv,
+    "ppc": plain_ppc,
+    "ccorr": plain_ccorr,
+    "accorr": plain_accorr,
+    "nmplv": plain_nmplv,
+    "pli": lambda x, y: abs(np.mean(np.sign(imaginary(x, y)))),
+    "wpli": lambda x, y: abs(np.sum(imaginary(x, y))) / np.sum(abs(imaginary(x, y))),
+    "dwpli": plain_dwpli,
+    "coh": lambda x, y: abs(coherency(x, y)),
+    "imcoh": lambda x, y: coherency(x, y).imag,
+    "lagcoh": plain_lagcoh,
+    "aec": lambda x, y: np.corrcoef(abs(x), abs(y))[0, 1],
+    "oaec": plain_oaec,
+    "pec": lambda x, y: np.corrcoef(abs(x) ** 2, abs(y) ** 2)[0, 1],
+    "gcmi": plain_gcmi,
+    "gcte": plain_gcte,
+    "corr": lambda x, y: np.corrcoef(x, y)[0, 1],
+    "xcorr": plain_xcorr,
+    "xcorr_lag": plain_xcorr_lag,
+}
+
+
+def test_every_metric_has_a_plain_definition():
+    assert set(METRICS) - set(PLAIN) == {"ar_corr", "wtc"}  # ar_corr below, wtc with the wavelets
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.complex128, 1e-10), (np.complex64, 3e-6)])
+def test_agrees_with_the_plain_definition(name, dtype, tolerance):
+    rng = np.random.default_rng(3)
+    n = 500
+    a = rng.standard_normal((3, n)) + 1j * rng.standard_normal((3, n)) + 0.3
+    b = rng.standard_normal((4, n)) + 1j * rng.standard_normal((4, n))
+    b[:3] += 0.8 * np.exp(0.9j) * np.roll(a, 2, axis=-1) * abs(a) + 0.2j
+    b[3] = a[0] * np.exp(1j * 0.3 * rng.standard_normal(n))
+    a, b = a.astype(dtype), b.astype(dtype)
+    spec = METRICS[name]
+    if spec.domain == "real":
+        a, b = a.real, b.real
+    value = spec.evaluate(a, b, sfreq=50.0)[0]
+    wide = np.complex128 if spec.domain == "analytic" else np.float64
+    expected = [[PLAIN[name](x, y) for y in b.astype(wide)] for x in a.astype(wide)]
+    np.testing.assert_allclose(value, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["plv", "coh", "accorr", "ccorr", "aec", "wpli"])
+def test_whole_session_in_single_precision_loses_no_digits(name):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 2, 200_000)) + 1j * rng.standard_normal((2, 2, 200_000))
+    b += 0.05j * a
+    exact = METRICS[name].func(a, b)
+    single = METRICS[name].func(a.astype(np.complex64), b.astype(np.complex64))
+    np.testing.assert_allclose(single, exact, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("ours", "method"),
+    [
+        ("plv", "plv"), ("ciplv", "ciplv"), ("ppc", "ppc"), ("pli", "pli"), ("wpli", "wpli"),
+        ("dwpli", "wpli2_debiased"), ("coh", "coh"), ("imcoh", "imcoh"),
+    ],
+)  # fmt: skip
+def test_agrees_with_mne_connectivity(ours, method):
+    # Both average over something: theirs over epochs at one frequency. Their Fourier coefficients are our samples.
+    mne_connectivity = pytest.importorskip("mne_connectivity")
+    rng = np.random.default_rng(1)
+    sfreq, n_epochs, n_times, n_a, n_b = 100.0, 40, 200, 3, 4
+    data = rng.standard_normal((n_epochs, n_a + n_b, n_times))
+    data[:, n_a:] += 0.5 * np.roll(data[:, :1], 3, axis=-1)
+    indices = tuple(index.ravel() for index in np.indices((n_a, n_b)))
+    con = mne_connectivity.spectral_connectivity_epochs(
+        data, method=method, mode="fourier", sfreq=sfreq, fmin=5, fmax=20,
+        indices=(indices[0], indices[1] + n_a), verbose="ERROR",
+    )  # fmt: skip
+    window = np.hanning(n_times)
+    spectrum = np.fft.rfft((data - data.mean(-1, keepdims=True)) * window, axis=-1)
+    freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
+    samples = np.moveaxis(spectrum[..., np.isin(freqs.round(6), np.round(con.freqs, 6))], (0, 2), (2, 0))
+    value = METRICS[ours].func(samples[:, :n_a], samples[:, n_a:])
+    theirs = np.moveaxis(con.get_data().reshape(n_a, n_b, -1), -1, 0)
+    np.testing.assert_allclose(value, theirs, rtol=0, atol=1e-7)
+
+
+def test_oaec_agrees_with_mne_connectivity():
+    mne_connectivity = pytest.importorskip("mne_connectivity")
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal((3, 400)) + 1j * rng.standard_normal((3, 400))
+    z[1] += 0.8j * z[0]
+    theirs = mne_connectivity.envelope_correlation(z[np.newaxis], orthogonalize="pairwise", absolute=False)
+    full = theirs.get_data(output="dense")[0, :, :, 0]
+    np.testing.assert_allclose(metrics.oaec(z[:1], z[1:])[0], full[1:, 0], rtol=0, atol=1e-10)
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the folder of reference values is not there")
+@pytest.mark.parametrize("name", ["plv", "ppc", "ccorr", "accorr"])
+def test_agrees_with_reference_values(name):
+    inputs = np.load(REFERENCE / "phase_inputs.npz")
+    cases = json.loads((REFERENCE / "phase_truth.json").read_text())
+    assert len(cases) >= 7
+    for case in cases:
+        a, b = (np.exp(1j * inputs[f"{person}{case['i']}"])[np.newaxis] for person in "ab")
+        assert METRICS[name].func(a, b)[0, 0] == pytest.approx(case[name], rel=0, abs=1e-9), case["name"]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.2, 0.5, 0.8, 0.95])
+def test_plv_and_power_correlation_of_gaussian_pairs_follow_theory(rho):
+    rng = np.random.default_rng(round(rho * 100))
+    n = 400_000
+    x, y = rng.standard_normal((2, 1, n)) + 1j * rng.standard_normal((2, 1, n))
+    y = rho * np.exp(0.7j) * x + np.sqrt(1 - rho**2) * y
+    expected = np.pi / 4 * rho * hyp2f1(0.5, 0.5, 2, rho**2)
+    assert metrics.plv(x, y)[0, 0] == pytest.approx(expected, abs=4e-3)
+    assert metrics.coh(x, y)[0, 0] == pytest.approx(rho, abs=4e-3)
+    assert metrics.pec(x, y)[0, 0] == pytest.approx(rho**2, abs=1e-2)
+
+
+@pytest.mark.parametrize("name", ["imcoh", "xcorr_lag"])
+def test_positive_means_the_therapist_leads(name):
+    t = np.arange(400) / 50
+    therapist, client = np.exp(2j * np.pi * 5 * t)[None], np.exp(2j * np.pi * 5 * (t - 0.02))[None]
+    spec = METRICS[name]
+    if spec.domain == "real":
+        therapist, client = therapist.real * np.hanning(400), client.real * np.hanning(400)
+    assert spec.evaluate(therapist, client, sfreq=50.0)[0] > 0.01
+
+
+def test_transfer_entropy_goes_from_therapist_to_client():
+    rng = np.random.default_rng(0)
+    therapist = rng.standard_normal((1, 3000))
+    client = 0.6 * np.roll(therapist, 5, axis=-1) + rng.standard_normal((1, 3000))
+    assert metrics.gcte(therapist, client, 50.0)[0, 0] == pytest.approx(0.5 * np.log2(1.36), abs=0.03)
+    assert metrics.gcte(client, therapist, 50.0)[0, 0] < 0.002
+
+
+def test_ties_in_ranks_are_no_information():
+    rng = np.random.default_rng(0)
+    steps = rng.integers(0, 2, (2, 4000)).astype(float)
+    assert metrics.gcmi(steps[:1], steps[1:])[0, 0] < 0.002
+
+
+class TestArCorr:
+    def test_finds_correlated_news_of_slow_signals(self):
+        rng = np.random.default_rng(5)
+        news = rng.standard_normal((2, 4000))
+        news[1] = 0.5 * news[0] + np.sqrt(0.75) * news[1]
+        x = np.cumsum(news, axis=-1)
+        assert metrics.ar_corr(x[:1], x[1:], 10.0)[0, 0] == pytest.approx(0.5, abs=0.04)
+
+    def test_unrelated_slow_signals_are_far_less_correlated_than_by_pearson(self):
+        rng = np.random.default_rng(6)
+        x = np.cumsum(rng.standard_normal((2, 20, 1500)), axis=-1)
+        whitened, plain = metrics.ar_corr(x[0], x[1], 10.0), metrics.corr(x[0], x[1])
+        assert np.std(whitened) == pytest.approx(1 / np.sqrt(1500), rel=0.25)
+        assert np.std(plain) > 10 * np.std(whitened)
+
+    def test_one_shared_artefact_does_not_make_a_correlation(self):
+        rng = np.random.default_rng(7)
+        x = rng.standard_normal((2, 1, 2000))
+        x[..., 1000] += 60
+        assert abs(metrics.corr(x[0], x[1])[0, 0]) > 0.5
+        assert abs(metrics.ar_corr(x[0], x[1], 10.0)[0, 0]) < 0.08
+
+    def test_innovations_are_those_of_a_least_squares_fit(self):
+        from hyperscan.metrics.whitening import innovations
+
+        rng = np.random.default_rng(8)
+        x = np.zeros(5000)
+        for t in range(2, 5000):
+            x[t] = 1.2 * x[t - 1] - 0.6 * x[t - 2] + rng.standard_normal()
+        past = np.stack([x[1:-1], x[:-2]])
+        residual = x[2:] - np.linalg.lstsq(past.T, x[2:], rcond=None)[0] @ past
+        ours = innovations(x[np.newaxis], 2)[0]
+        assert np.corrcoef(ours, residual)[0, 1] > 0.9999

@@ -1,0 +1,222 @@
+"""The quality report: its columns, that they follow what was put in, its grades, and real files."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import QualityError
+from hyperscan.recording.prepare import preprocess_pair
+from hyperscan.recording.quality import signal_fractions
+from hyperscan.recording.records import Segment
+from hyperscan.recording.windows import clean_mask, window_grid
+from prepare_fixtures import CAP, brain, clean_pair, eeg_raw, fnirs_pair, one_over_f, pair_of, rhythm
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHORT = StudyConfig(window_s=5.0)
+
+EEG_COLUMNS = {
+    "channels_kept", "channels_total", "clean_seconds", "n_windows", "snr_theta", "snr_alpha", "snr_beta",
+    "snr_gamma", "peak_hz_alpha", "peak_width_alpha", "s2_line", "s2_quad", "highfreq", "motion",
+    "clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms", "grade", "reason",
+}  # fmt: skip
+FNIRS_COLUMNS = {
+    "channels_kept", "channels_total", "clean_seconds", "n_windows", "motion", "clock_source",
+    "clock_offset_s", "clock_ppm", "clock_residual_ms", "short_r2", "band_sd", "mayer_fraction",
+    "motion_overlap", "instrument_noise", "sci", "grade", "reason",
+}  # fmt: skip
+
+
+def test_columns():
+    eeg = preprocess_pair(clean_pair(0), SHORT).quality
+    assert set(eeg.therapist) >= EEG_COLUMNS
+    assert set(eeg.client) == set(eeg.therapist)
+    fnirs = preprocess_pair(fnirs_pair(0)[0]).quality
+    assert set(fnirs.client) >= FNIRS_COLUMNS
+    for values in (eeg.therapist, fnirs.therapist):
+        assert all(isinstance(value, int | float | str) for value in values.values())
+    assert eeg.of("client")["clock_source"] == "triggers"
+
+
+def test_signal_fraction_follows_the_simulated_rhythm_over_20_db():
+    names = [name for name in CAP if name[0] in "PO"]
+    gains = 10 ** (np.linspace(-10, 10, 9) / 20)
+    found = []
+    for k, gain in enumerate(gains):
+        rng = np.random.default_rng(100 + k)
+        pair = pair_of(*(eeg_raw(brain(rng, names=names, alpha=0.6 * gain), names=names) for _ in range(2)))
+        found.append(preprocess_pair(pair, SHORT).quality.therapist)
+    ranks = np.arange(len(gains))
+    for column in ("s2_line", "s2_quad", "snr_alpha"):
+        order = np.argsort(np.argsort([values[column] for values in found]))
+        assert np.corrcoef(order, ranks)[0, 1] >= 0.95, column
+    assert found[-1]["peak_db_alpha"] > found[3]["peak_db_alpha"] + 6
+
+
+@pytest.mark.parametrize("centre", [8.7, 10.0, 11.2])
+def test_peak_frequency_is_found(centre):
+    rng = np.random.default_rng(7)
+    pair = pair_of(*(eeg_raw(brain(rng, 90.0, centre=centre)) for _ in range(2)))
+    quality = preprocess_pair(pair, SHORT).quality
+    for role in ("therapist", "client"):
+        assert abs(quality.of(role)["peak_hz_alpha"] - centre) < 0.25
+
+
+def test_fractions_per_channel():
+    prepared = preprocess_pair(clean_pair(1), SHORT)
+    fractions = signal_fractions(prepared.therapist, (8.0, 12.0), degree=2)
+    assert list(fractions) == CAP
+    assert fractions["Oz"] > 0.6 > fractions["Fz"]
+    rng = np.random.default_rng(0)
+    n = 40_000
+    x = np.stack([one_over_f((n,), 250.0, rng), one_over_f((n,), 250.0, rng) + 2 * rhythm(n, 250.0, rng)])
+    dirty = eeg_raw(x, names=["Cz", "Oz"])
+    dirty.set_annotations(mne.Annotations([0.0], [158.0], ["BAD_all"]))
+    assert all(np.isnan(value) for value in signal_fractions(dirty, (8.0, 12.0)).values())
+    assert signal_fractions(dirty, (8.0, 12.0), clean=np.ones(n, bool))["Oz"] > 0.8
+
+
+def test_line_noise_high_frequencies_and_drift_follow():
+    plain = preprocess_pair(clean_pair(2), SHORT).quality.therapist
+    pair = clean_pair(2)
+    t = np.arange(pair.therapist.n_times) / 250.0
+    rng = np.random.default_rng(0)
+    pair.therapist._data += 1e-5 * np.sin(2 * np.pi * 50 * t)
+    high = mne.filter.filter_data(rng.standard_normal(pair.therapist.get_data().shape), 250.0, 30, 40, verbose="error")
+    pair.therapist._data += 4e-6 * high / high.std()
+    noisy = preprocess_pair(pair, SHORT).quality.therapist
+    assert noisy["line_noise_db"] > plain["line_noise_db"] + 10
+    assert noisy["highfreq"] > 2 * plain["highfreq"]
+    slow_pair = clean_pair(2)
+    slow_pair.therapist._data += rng.uniform(-2e-5, 2e-5, (len(CAP), 1)) * np.sin(2 * np.pi * 1.5 * t)
+    assert preprocess_pair(slow_pair, SHORT).quality.therapist["motion"] > plain["motion"] + 0.1
+
+
+def test_mayer_share_and_band_power_follow():
+    pair, _ = fnirs_pair(3)
+    raws = []
+    for role in ("therapist", "client"):
+        raw = preprocess_pair(pair).raw(role).copy()
+        t = np.arange(raw.n_times) / 2.0
+        raw._data += 1e-6 * np.sin(2 * np.pi * 0.1 * t)
+        raws.append(raw)
+    quiet = preprocess_pair(pair).quality.therapist
+    with pytest.warns(UserWarning, match="no short"):
+        loud = preprocess_pair(pair_of(*raws, "fnirs")).quality.therapist
+    assert loud["mayer_fraction"] > quiet["mayer_fraction"] + 0.2
+    assert loud["band_sd"] > quiet["band_sd"]
+
+
+def test_grades():
+    assert preprocess_pair(clean_pair(4), SHORT).quality.therapist["grade"] == "good"
+    for lost, grade in ((0.35, "fair"), (0.7, "poor")):
+        pair = clean_pair(4)
+        pair.client.set_annotations(mne.Annotations([0.0], [60.0 * lost], ["BAD_talk"]))
+        quality = preprocess_pair(pair, SHORT).quality
+        assert quality.client["grade"] == grade
+        assert f"{1 - lost:.0%} of the time clean" in quality.client["reason"]
+        assert quality.client["clean_seconds"] == pytest.approx(60 * (1 - lost), abs=0.1)
+        assert quality.therapist["grade"] == "good"
+
+
+def test_window_grid_stays_inside_segments():
+    pair = clean_pair(5).replace(segments=(Segment(2.0, 23.0), Segment(30.0, 29.9), Segment(59.95, 3.0)))
+    grid = window_grid(pair, 10.0)
+    assert (grid.starts / 250).tolist() == [2.0, 12.0, 30.0, 40.0]
+    assert grid.segment.tolist() == [0, 0, 1, 1]
+    assert grid.offset_s.tolist() == [0.0, 10.0, 0.0, 10.0]
+    assert grid.n_window == 2500
+    assert grid.clean.all()
+    with pytest.raises(QualityError, match=r"the longest of 3 lasts 29.9 s.\nSet window_s to 29.9 or less"):
+        window_grid(pair, 40.0)
+
+
+def test_bad_spans_follow_the_first_sample_of_a_crop():
+    raw = clean_pair(6).therapist
+    raw.set_annotations(mne.Annotations([10.0], [2.0], ["bad one"]))
+    cropped = raw.copy().crop(tmin=9.0)
+    assert np.flatnonzero(~clean_mask(cropped))[[0, -1]].tolist() == [250, 749]
+
+
+def test_history_reads_as_sentences_without_repeats():
+    history = preprocess_pair(clean_pair(7).replace(history=("read",)), SHORT).history
+    assert history[0] == "read"
+    assert len(set(history)) == len(history)
+    assert any("1-40 Hz" in line for line in history)
+
+
+def _real(name):
+    if not (DATA / name).exists():
+        pytest.skip("the recordings in ../shared/data are not here")
+    return DATA / name
+
+
+@pytest.mark.parametrize("person", range(6))
+def test_real_eeg_passes_and_keeps_its_windows(person):
+    folder = _real("eeg_backgrounds_eegmat")
+    raws = [mne.io.read_raw_edf(folder / f"Subject0{person}_{block}.edf", verbose="error") for block in (1, 2)]
+    stop = min(raw.times[-1] for raw in raws)
+    raws = [raw.crop(tmax=stop) for raw in raws]
+    prepared = preprocess_pair(pair_of(*raws), SHORT)
+    for role in ("therapist", "client"):
+        values = prepared.quality.of(role)
+        assert values["channels_total"] == 19
+        assert values["channels_kept"] >= 17
+        assert values["n_windows"] >= 9  # of 12: an artefact or two are there
+        assert {"ECG ECG", "EEG A2-A1"} <= set(prepared.quality.dropped[role])
+        assert 0.05 <= values["s2_quad"] <= 1
+
+
+def test_real_eeg_study_passes():
+    folder = _real("eeg_study_growth")
+    files = sorted(folder.rglob("*.edf"))[:4]
+    pair = pair_of(*(mne.io.read_raw_edf(path, verbose="error") for path in files[:2]))
+    assert preprocess_pair(pair, SHORT).quality.therapist["channels_kept"] >= 17
+
+
+def test_real_epochs_pass():
+    folder = _real("eeg_dyad_hypyp_epochs")
+    raws = []
+    for person in ("preproc_S1.fif", "preproc_S2.fif"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            epochs = mne.read_epochs(folder / person, verbose="error")[:25]
+        x = epochs.get_data(copy=False)
+        raw = mne.io.RawArray(x.transpose(1, 0, 2).reshape(x.shape[1], -1), epochs.info, verbose="error")
+        seconds = x.shape[2] / raw.info["sfreq"]
+        raws.append(raw.set_annotations(mne.Annotations(np.arange(1, 25) * seconds, 0.0, "EDGE boundary")))
+    pair = pair_of(*raws).replace(segments=tuple(Segment(k * seconds, seconds) for k in range(25)))
+    prepared = preprocess_pair(pair, StudyConfig(window_s=1.0))
+    assert prepared.quality.therapist["n_windows"] >= 20
+    assert len(prepared.client.ch_names) >= 28
+
+
+FNIRS = {
+    "fnirs_dyad_FCS01_nirx": ("parent", "child", mne.io.read_raw_nirx),
+    "fnirs_dyads_burns_snirf": ("DYAD132_1_convo.snirf", "DYAD132_2_convo.snirf", mne.io.read_raw_snirf),
+}
+
+
+@pytest.mark.parametrize("name", FNIRS)
+def test_real_fnirs_passes(name):
+    therapist, client, read = FNIRS[name]
+    folder = _real(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        raws = [read(folder / part, verbose="error") for part in (therapist, client)]
+    stop = min(raw.times[-1] for raw in raws)
+    raws = [raw.crop(tmax=stop) for raw in raws]
+    config = StudyConfig(min_seconds=30)
+    with pytest.warns(UserWarning, match="no short channels"):
+        prepared = preprocess_pair(pair_of(*raws, "fnirs"), config)
+    for role in ("therapist", "client"):
+        values = prepared.quality.of(role)
+        assert values["channels_kept"] >= 5
+        assert np.isfinite(prepared.raw(role).get_data()).all()
+        assert 1e-8 < values["band_sd"] < 1e-4
+        assert np.isnan(values["short_r2"])

@@ -1,0 +1,90 @@
+"""Writing: whole or not at all, and the same bytes every time."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hyperscan import storage
+from hyperscan.errors import OutputWriteError
+
+FRAME = pd.DataFrame({"dyad": ["D01", "02"], "task": ["", "talk"], "z": [0.1 + 0.2, np.nan], "n": [1, 2]})
+
+
+def test_table_comes_back(tmp_path: Path) -> None:
+    path = storage.write_table(tmp_path / "t.tsv", FRAME)
+    assert path.read_text() == "dyad\ttask\tz\tn\nD01\t\t0.3\t1\n02\ttalk\tn/a\t2\n"
+    back = storage.read_table(path)
+    pd.testing.assert_frame_equal(back, FRAME.assign(z=[0.3, np.nan]))
+
+
+def test_json_has_no_nan_and_ten_digits() -> None:
+    text = storage.to_json({"a": np.float64(1 / 3), "b": [np.inf, np.int64(3)], "c": np.bool_(True)})
+    assert text == '{\n  "a": 0.3333333333,\n  "b": [\n    null,\n    3\n  ],\n  "c": true\n}\n'
+
+
+def test_dataset_is_written_with_the_same_bytes(tmp_path: Path) -> None:
+    data = xr.Dataset({"x": ("time", np.arange(100.0))}, coords={"name": ("time", ["a"] * 100)}, attrs={"k": "v"})
+    first, second = (storage.write_dataset(tmp_path / f"{i}.nc", data) for i in (1, 2))
+    assert first.read_bytes() == second.read_bytes()
+    xr.testing.assert_identical(xr.load_dataset(first), data)
+
+
+@pytest.mark.parametrize("fail_at", ["fsync", "replace"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_failing_disk_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: str, number: int
+) -> None:
+    path = storage.write_text(tmp_path / "a.txt", "old")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(*((os, "fsync") if fail_at == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(OutputWriteError, match=r"a\.txt: ") as caught:
+        storage.write_text(path, "new")
+    assert caught.value.exit_code == 6
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    final = tmp_path / "unit"
+    with storage.new_folder(final) as folder:
+        (folder / "a").write_text("1")
+        assert not final.exists()
+    assert [p.name for p in final.iterdir()] == ["a"]
+    with pytest.raises(FileNotFoundError):  # noqa: PT012, SIM117
+        with storage.new_folder(final) as folder:
+            (folder / "b").write_text("2")
+            (folder / "missing").read_text()
+    assert [p.name for p in final.iterdir()] == ["a"]
+    with storage.new_folder(final) as folder:
+        (folder / "c").write_text("3")
+    assert [p.name for p in final.iterdir()] == ["c"]
+    assert [p.name for p in tmp_path.iterdir()] == ["unit"]
+
+
+def test_sweep_removes_partials_only(tmp_path: Path) -> None:
+    (tmp_path / "keep.tsv").write_text("x")
+    (tmp_path / f"{storage.PARTIAL_PREFIX}1.tsv").write_text("x")
+    (tmp_path / "deep" / f"{storage.PARTIAL_PREFIX}2").mkdir(parents=True)
+    (tmp_path / "deep" / f"{storage.PARTIAL_PREFIX}2" / "y").write_text("x")
+    storage.sweep(tmp_path)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["deep", "keep.tsv"]
+
+
+def test_folder_hash_sees_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    before = storage.sha256(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    renamed = storage.sha256(tmp_path)
+    (tmp_path / "b").write_text("2")
+    assert len({before, renamed, storage.sha256(tmp_path)}) == 3

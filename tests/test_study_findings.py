@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from hyperscan.study import Session, find_duplicates, read_sessions, study_findings
+from study_fixtures import a_row, rows_of, touch, write_table
+
+PATH = Path("x.edf")
+
+
+def a_dyad(name: str, numbers: list[int], days: list[float | None] | None = None, **changes: str) -> list[Session]:
+    made = [
+        Session(name, "T" + name, "C" + name, n, "eeg", PATH, PATH, Path(), days=day)
+        for n, day in zip(numbers, days or [None] * len(numbers), strict=True)
+    ]
+    return [dataclasses.replace(session, **changes) for session in made]
+
+
+def enough() -> list[Session]:
+    return [session for i in range(6) for session in a_dyad(f"Z{i}", [1, 2, 3])]
+
+
+def kinds(sessions: list[Session]) -> dict[str, str]:
+    return {finding.kind: str(finding) for finding in study_findings([*enough(), *sessions])}
+
+
+def test_a_complete_design_has_no_finding():
+    assert study_findings(enough()) == []
+
+
+@pytest.mark.parametrize(
+    ("sessions", "kind", "facts"),
+    [
+        (a_dyad("A", [1, 2, 5]), "missing_session", "A: sessions 3, 4 are missing"),
+        (a_dyad("A", [2, 3, 4]), "missing_session", "A: session 1 is missing"),
+        (a_dyad("A", [1]), "one_session", "A: one session only"),
+        (a_dyad("A", [1, 2]), "two_sessions", "no confidence interval"),
+        (a_dyad("A", [1, 2, 3], [0, 7, 35]), "unequal_spacing", "7 to 28 days"),
+        (a_dyad("A", [1, 2, 3], [0, 7, None]), "days_missing", "not for session 3"),
+        (a_dyad("A", [1, 2, 3], therapist="TZ0"), "shared_therapist", "therapist TZ0 has 2 clients (A, Z0)"),
+        (a_dyad("A", [1, 2, 3], client="CZ0"), "shared_client", "client CZ0 is in 2 dyads"),
+        (a_dyad("A", [1, 2, 3], client="TZ0"), "two_roles", "TZ0 is a client in one dyad"),
+        (a_dyad("A", [1, 2, 3], therapist="TZ0", client="CZ0"), "pair_twice", "are A and Z0"),
+    ],
+)
+def test_each_finding(sessions, kind, facts):
+    found = kinds(sessions)
+    assert facts in found[kind]
+    assert len(found[kind].splitlines()) == 1
+
+
+@pytest.mark.parametrize("days", [[0, 7, 14], [0, 7, 17], [0, 6, 14], [0, 14, 28]])
+def test_regular_sessions_are_not_unequally_spaced(days):
+    assert "unequal_spacing" not in kinds(a_dyad("A", [1, 2, 3], days))
+
+
+def test_a_missing_session_does_not_look_like_unequal_spacing():
+    found = kinds(a_dyad("A", [1, 2, 4], [0, 7, 21]))
+    assert "missing_session" in found
+    assert "unequal_spacing" not in found
+
+
+def test_several_tasks_are_not_several_sessions():
+    two_tasks = a_dyad("A", [1], task="talk") + a_dyad("A", [1], task="rest")
+    assert "one_session" in kinds(two_tasks)
+
+
+def test_a_shared_therapist_is_normal():
+    found = study_findings([*enough(), *a_dyad("A", [1, 2, 3], therapist="TZ0")])
+    assert [finding.severity for finding in found] == ["info"]
+
+
+def test_too_few_dyads_for_a_verdict():
+    (finding,) = study_findings([s for i in range(5) for s in a_dyad(f"Z{i}", [1, 2, 3])])
+    assert finding.kind == "few_dyads"
+    assert finding.message.startswith("5 dyads")
+
+
+# -- one recording under two names
+
+
+def test_copies_are_found_by_content(tmp_path):
+    write_table(tmp_path, rows_of(3, 2))
+    copied = (tmp_path / "dyad-01/ses-01/therapist.edf").read_bytes()
+    (tmp_path / "dyad-02/ses-02/client.edf").write_bytes(copied)
+    (finding,) = find_duplicates(read_sessions(tmp_path))
+    assert finding.severity == "error"
+    assert [(key.dyad, key.session) for key in finding.keys] == [("D01", 1), ("D02", 2)]
+    assert "dyad-01/ses-01/therapist.edf" in finding.message
+    assert "dyad-02/ses-02/client.edf" in finding.message
+
+
+def test_a_difference_that_the_sample_misses_is_no_copy(tmp_path):
+    write_table(tmp_path, rows_of(1, 2))
+    data = bytearray(1_000_000)
+    (tmp_path / "dyad-01/ses-01/client.edf").write_bytes(data)
+    data[200_000] = 1
+    (tmp_path / "dyad-01/ses-02/client.edf").write_bytes(data)
+    assert find_duplicates(read_sessions(tmp_path)) == []
+
+
+def test_equal_sizes_are_not_read_whole(tmp_path, monkeypatch):
+    write_table(tmp_path, rows_of(4, 4))
+    monkeypatch.setattr("hyperscan.study.findings._digest", lambda path: pytest.fail("hashed a whole file"))
+    assert find_duplicates(read_sessions(tmp_path)) == []
+
+
+def test_brainvision_copies_are_found_although_the_headers_differ(tmp_path):
+    names = {"a.vhdr": "DataFile=a.eeg", "b.vhdr": "DataFile=b.eeg", "a.eeg": "samples", "b.eeg": "samples"}
+    for name, text in names.items():
+        (tmp_path / name).write_text(text)
+    write_table(tmp_path, [a_row(therapist_file="a.vhdr", client_file="b.vhdr")])
+    (finding,) = find_duplicates(read_sessions(tmp_path))
+    assert "a.vhdr" in finding.message
+
+
+def test_folders_are_recordings_too(tmp_path):
+    for folder in ("a", "b", "c"):
+        touch(tmp_path, f"{folder}/x.wl1")
+        (tmp_path / folder / "x.wl1").write_text("same" if folder != "c" else "else")
+    write_table(tmp_path, [a_row(1, therapist_file="a", client_file="b"), a_row(2, therapist_file="c")])
+    (finding,) = find_duplicates(read_sessions(tmp_path))
+    assert "(a)" in finding.message
+    assert "(b)" in finding.message
+
+
+def test_one_file_for_two_people_or_two_phases_is_no_copy(tmp_path):
+    both = {
+        "therapist_file": "both.edf",
+        "client_file": "both.edf",
+        "therapist_channels": "1-2",
+        "client_channels": "3-4",
+    }
+    write_table(tmp_path, [a_row(1, 1, stop_s="60", **both), a_row(1, 2, start_s="60", **both)])
+    assert find_duplicates(read_sessions(tmp_path)) == []

@@ -252,8 +252,9 @@ def report(rows: list[dict], out: Path, *, small: bool) -> None:
         "`grows_unchecked`. All columns are shares of replications that claim an *increase* at two-sided",
         "p < .05 (nominal .025 in a null), except `falls` and `singular`. Target: `grows` at most .05 within",
         "Monte Carlo error in every null; power at least 90 % of the two-stage test's (together with the",
-        "therapists' test where they see several dyads). The verdict asks for mixed model and two-stage test both;",
-        "`mixed p < .10` shows what asking the mixed model for its sign and p < .10 only would give: it is not used.",
+        "therapists' test where they see several dyads). The verdict asks for mixed model and two-stage",
+        "test both; `mixed p < .10` is what asking the mixed model for its sign and p < .10 only would",
+        "give: it is not used.",
         "",
     ]
     for null, title in ((True, "Nulls: false claims of growth"), (False, "Growth: power")):

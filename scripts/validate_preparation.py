@@ -1,10 +1,12 @@
 """Measure what preparation does to recordings with known faults; writes docs/validation/preparation.md.
 
-Run from the project's root: ``python scripts/validate_preparation.py``.
+Run from the project's root: ``python scripts/validate_preparation.py``; ``--small`` prints a table from two
+pairs per row, fails if preparation makes a faulty recording worse, and writes nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 import warnings
@@ -117,9 +119,9 @@ def similarity(raw: mne.io.BaseRaw, truth: np.ndarray, *, clean: bool) -> float:
     return float(np.corrcoef(raw.get_data()[:, mask].ravel(), truth[rows][:, mask].ravel())[0, 1])
 
 
-def eeg_row(spoil: Spoil, config: StudyConfig) -> list[float]:
+def eeg_row(spoil: Spoil, config: StudyConfig, *, n_seeds: int) -> list[float]:
     rows = []
-    for seed in range(N_SEEDS):
+    for seed in range(n_seeds):
         pair = fixtures.clean_pair(seed, SECONDS)
         truth = only_filtered(pair).therapist.get_data()
         spoil(pair, np.random.default_rng(100 + seed))
@@ -164,10 +166,10 @@ FNIRS_FAULTS: dict[str, tuple[float, float, Spoil, dict[str, object]]] = {
 }
 
 
-def fnirs_row(common: float, scalp_m: float, spoil: Spoil, settings: dict[str, object]) -> list[float]:
+def fnirs_row(common: float, scalp_m: float, spoil: Spoil, settings: dict[str, object], *, n_seeds: int) -> list[float]:
     rows = []
     plain = StudyConfig(fnirs_short_regression=False, fnirs_tddr=False, fnirs_min_sci=0.0)
-    for seed in range(N_SEEDS):
+    for seed in range(n_seeds):
         pair, truth = fixtures.fnirs_pair(seed, 600.0, common=common, scalp_m=scalp_m)
         spoil(pair, np.random.default_rng(100 + seed))
         row = []
@@ -226,9 +228,18 @@ def as_row(name: str, values: list[float]) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", help="two pairs per row, for continuous integration")
+    small = parser.parse_args().small
     warnings.simplefilter("ignore")
-    eeg = [as_row(name, eeg_row(*case)) for name, case in EEG_FAULTS.items()]
-    fnirs = [as_row(name, fnirs_row(*case)) for name, case in FNIRS_FAULTS.items()]
+    n_seeds = 2 if small else N_SEEDS
+    found = [(name, eeg_row(*case, n_seeds=n_seeds)) for name, case in EEG_FAULTS.items()]
+    found_fnirs = [(name, fnirs_row(*case, n_seeds=n_seeds)) for name, case in FNIRS_FAULTS.items()]
+    eeg, fnirs = ([as_row(*row) for row in rows] for rows in (found, found_fnirs))
+    if small:
+        print("\n".join([*eeg, *fnirs]))
+        worse = [name for name, (before, after, *_) in [*found, *found_fnirs] if after < before - 0.05]
+        sys.exit(f"preparation made worse: {', '.join(worse)}" if worse else 0)
     path = ROOT / "docs" / "validation" / "preparation.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = TEXT.format(n_seeds=N_SEEDS, seconds=SECONDS, eeg="\n".join(eeg), fnirs="\n".join(fnirs))

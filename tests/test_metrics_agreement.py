@@ -287,3 +287,17 @@ class TestArCorr:
         residual = x[2:] - np.linalg.lstsq(past.T, x[2:], rcond=None)[0] @ past
         ours = innovations(x[np.newaxis], 2)[0]
         assert np.corrcoef(ours, residual)[0, 1] > 0.9999
+
+    def test_white_noise_is_left_as_it_is(self):
+        from hyperscan.metrics.whitening import innovations
+
+        x = np.random.default_rng(9).standard_normal((20, 2000))
+        kept = [np.corrcoef(e, y[30:])[0, 1] for e, y in zip(innovations(x, 30), x, strict=True)]
+        assert np.min(kept) > 1 - 1e-12  # order 0 for every channel: a larger one would fit the noise
+
+
+@pytest.mark.parametrize("name", ["plv", "ccorr", "accorr", "pli"])
+def test_samples_below_single_precision_are_nan_not_a_number(name):
+    rng = np.random.default_rng(0)
+    z = (1e-21 * (rng.standard_normal((2, 1, 500)) + 1j * rng.standard_normal((2, 1, 500)))).astype(np.complex64)
+    assert np.isnan(METRICS[name].func(z[0], z[1])).all()

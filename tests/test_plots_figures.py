@@ -135,7 +135,7 @@ def test_dyad_panels_share_axes_and_name_each_dyad(primary: pd.DataFrame) -> Non
 def test_roi_panels_mean_is_the_mean_over_dyads(table: pd.DataFrame) -> None:
     alpha = table[table["band"] == "alpha"]
     axes = plots.roi_panels(alpha)
-    assert [ax.get_title(loc="left") for ax in axes] == ["all-all", "posterior-posterior", "frontal-frontal"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["all", "posterior", "frontal"]
     drawn = next(line for line in axes[1].lines if str(line.get_label()).startswith("mean of 5"))
     rows = alpha[alpha["roi_therapist"] == "posterior"]
     assert drawn.get_ydata() == pytest.approx(rows.groupby("session")["excess_z"].mean().to_numpy())
@@ -223,7 +223,7 @@ def test_clock_and_quality_panels_show_what_holds_values(quality: pd.DataFrame) 
         "Clock residual (ms)",
     ]
     titles = [ax.get_title(loc="left") for ax in plots.quality_panel(quality)]
-    assert titles == ["Clean time (s)", "Signal-to-noise, alpha (ratio)"]  # highfreq is all missing
+    assert titles == ["Clean time (s)", "Signal fraction, alpha (0-1)"]  # highfreq is all missing
 
 
 def test_guards_panel_draws_every_dyad_and_the_mean(quality: pd.DataFrame) -> None:

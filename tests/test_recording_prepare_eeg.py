@@ -336,7 +336,8 @@ def test_epochs_stay_as_they_are():
     for raw in (pair.therapist, pair.client):
         raw.set_annotations(joints)
     pair = pair.replace(segments=tuple(Segment(float(k), 1.0) for k in range(40)))
-    prepared = preprocess_pair(pair, StudyConfig(window_s=1.0))
+    with pytest.warns(DataQualityWarning, match="short windows"):
+        prepared = preprocess_pair(pair, StudyConfig(window_s=1.0))
     expected = pair.therapist.get_data() - pair.therapist.get_data().mean(0)
     np.testing.assert_allclose(prepared.therapist.get_data(), expected)
     assert any("not filtered" in line for line in prepared.history)
@@ -418,6 +419,10 @@ def test_online_filter_that_cuts_the_primary_band_is_refused():
         pair.client.info["highpass"] = 0.5
     history = preprocess_pair(pair, SHORT).history
     assert any("different online filters: 0-125 Hz (therapist) and 0.5-125 Hz (client)" in s for s in history)
+    with pair.therapist.info._unlock():
+        pair.therapist.info["highpass"] = 0.1
+    with pytest.warns(DataQualityWarning, match=r"D01 ses-01 eeg: recorded with different online filters.* check"):
+        preprocess_pair(pair, SHORT)
     with pair.client.info._unlock():
         pair.client.info["highpass"] = 10.0
     with pytest.raises(QualityError, match=r"client: recorded or exported with 10-125 Hz, which cuts into alpha"):

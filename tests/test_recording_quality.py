@@ -191,7 +191,8 @@ def test_real_epochs_pass():
         seconds = x.shape[2] / raw.info["sfreq"]
         raws.append(raw.set_annotations(mne.Annotations(np.arange(1, 25) * seconds, 0.0, "EDGE boundary")))
     pair = pair_of(*raws).replace(segments=tuple(Segment(k * seconds, seconds) for k in range(25)))
-    prepared = preprocess_pair(pair, StudyConfig(window_s=1.0))
+    with pytest.warns(UserWarning, match="short windows"):
+        prepared = preprocess_pair(pair, StudyConfig(window_s=1.0))
     assert prepared.quality.therapist["n_windows"] >= 20
     assert len(prepared.client.ch_names) >= 28
 

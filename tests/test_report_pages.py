@@ -282,7 +282,7 @@ def test_every_figure_has_a_text_and_every_table_a_caption_and_scopes(html: str)
     page = Page(html)
     assert len(page.all("img")) == 9
     assert all(len(img["alt"]) > 40 for img in page.all("img"))
-    assert html.count("<table>") == html.count("<caption>") > 5
+    assert html.count("<table") == html.count("<caption>") > 5
     assert all("scope" in th for th in page.all("th"))
     assert page.all("html")[0]["lang"] == "en"
     assert page.all("a")[0] == {"class": "skip", "href": "#content"}

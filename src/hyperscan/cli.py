@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import hyperscan
-from hyperscan.errors import HyperscanError, OutputWriteError, did_you_mean
+from hyperscan.errors import HyperscanError, NothingToAnalyseError, OutputWriteError, did_you_mean
 
 logger = logging.getLogger("hyperscan")
 
@@ -91,6 +91,9 @@ def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     except HyperscanError as error:
         _say(f"hyperscan: {error}")
         return error.exit_code
+    except MemoryError:
+        _say("hyperscan: memory ran out. Use fewer --jobs, or a machine with more memory.")
+        return BUG
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
@@ -110,6 +113,8 @@ class _Stopped(BaseException):
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):  # once is enough: a second one must not cut the tidying short
+        signal.signal(each, signal.SIG_IGN)
     raise _Stopped(number)
 
 
@@ -122,7 +127,7 @@ def _show(text: str) -> None:
 
 
 def _start_log(arguments: argparse.Namespace) -> None:
-    level = logging.WARNING - 10 * (1 + arguments.verbose - 2 * arguments.quiet)
+    level = logging.WARNING if arguments.quiet else logging.INFO - 10 * min(arguments.verbose, 1)
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
     warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
@@ -142,38 +147,48 @@ def _init(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from hyperscan.pipeline import check_study
 
-    report = check_study(arguments.study, config=arguments.config)
+    report = check_study(arguments.study, config=arguments.config, privacy=getattr(arguments, "privacy", False))
     _show(str(report))
+    if not report.usable:
+        return NothingToAnalyseError.exit_code
     return SOME_SKIPPED if report.skipped else OK
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from hyperscan.pipeline import load_study, prepare_study, run_study
 
+    if arguments.private:
+        os.umask(0o077)
     table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
     if arguments.dry_run:
         return _check(arguments)
+    for note in table.notes:
+        logger.warning("note: %s", note)
+    common = {"out": arguments.output, "n_jobs": arguments.jobs, "progress": not arguments.quiet}
     if arguments.dyad_label:
         labels = {label.removeprefix("dyad-") for label in arguments.dyad_label}
         chosen = [row.key for row in table.sessions if row.dyad in labels]
-        prepare_study(table.sessions, config, out=arguments.output, only=chosen, progress=not arguments.quiet)
-        return OK
+        return _told(prepare_study(table.sessions, config, only=chosen, **common), table.sessions)
     started = time.monotonic()
-    result = run_study(
-        table.sessions,
-        config,
-        out=arguments.output,
-        n_jobs=arguments.jobs,
-        rejected=table.rejected,
-        progress=not arguments.quiet,
-    )
-    for entry in result.skipped:
-        session = f"ses-{entry['session']:02d}" if isinstance(entry["session"], int) else ""
-        _say(f"skipped {entry['dyad']} {session}: {entry['reason']}")
+    result = run_study(table.sessions, config, cluster=arguments.cluster, rejected=table.rejected, **common)
+    code = _told(result.skipped, table.sessions)
     _show(_verdict(arguments.output))
     _show(f"report: {arguments.output / 'report.html'}")
     logger.info("took %.0f s", time.monotonic() - started)
-    return SOME_SKIPPED if result.skipped else OK
+    return code
+
+
+def _told(skipped: Sequence[Any], sessions: Sequence[Any]) -> int:
+    """Say what was skipped, with the names of files that the records leave out; return the exit code."""
+    from hyperscan.pipeline import revealed
+
+    rows = {(row.dyad, row.session, row.modality, row.task, row.run): row for row in sessions}
+    for entry in skipped:
+        row = rows.get((entry["dyad"], entry["session"], entry["modality"], entry["task"], entry["run"]))
+        reason = entry["reason"] if row is None else revealed(entry["reason"], row)
+        session = f" ses-{entry['session']:02d}" if isinstance(entry["session"], int) else ""
+        _say(f"skipped {entry['dyad']}{session}: {reason}")
+    return SOME_SKIPPED if skipped else OK
 
 
 def _growth(arguments: argparse.Namespace) -> int:
@@ -277,6 +292,11 @@ def _study(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _fill_check(parser: argparse.ArgumentParser) -> None:
+    _study(parser)
+    parser.add_argument("--privacy", action="store_true", help="list what the inputs hold about people, and where")
+
+
 def _fill_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with recordings, BIDS or not")
 
@@ -286,6 +306,8 @@ def _fill_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
     parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="worker processes (default 1)")
     parser.add_argument("--seed", type=_seed, help="seed of every random draw (default: as configured, 0)")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs")
+    parser.add_argument("--private", action="store_true", help="results readable by their owner only (umask 077)")
     parser.add_argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop")
     parser.add_argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing")
 
@@ -351,7 +373,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]]
         _check,
         "say what would run and what not, without analysis",
         "hyperscan check my_study",
-        _study,
+        _fill_check,
     ),
     "run": (_run, "analyse a study", "hyperscan run my_study -o results --jobs 2", _fill_run),
     "growth": (
@@ -407,8 +429,9 @@ def _bids(arguments: argparse.Namespace) -> int:
             for row in table.sessions
             if (not people or people & {row.therapist, row.client}) and (not numbers or str(row.session) in numbers)
         ]
-        prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
-        return OK
+        skipped = prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
+        return _told(skipped, table.sessions)
     result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
+    code = _told(result.skipped, table.sessions)
     _show(_verdict(arguments.output))
-    return SOME_SKIPPED if result.skipped else OK
+    return code

@@ -218,7 +218,7 @@ class StudyConfig:
         except OSError as error:
             raise ConfigError(f"{path.name}: cannot be read ({error.strerror}). Name an existing TOML file.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ConfigError(f"{path.name}: not valid TOML ({error}).") from None
+            raise ConfigError(f"{path.name}: not valid TOML ({error}). Correct that place.") from None
         return cls.from_mapping(values, source=path.name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -325,7 +325,8 @@ def _primary(value: Any) -> Primary | None:
     missing = [key for key in known[:3] if key not in value]
     if missing:
         raise ConfigError(f"primary lacks {', '.join(missing)}; it needs metric, band and roi.")
-    return Primary(**value)
+    roi = value["roi"] if "-" in value["roi"] else f"{value['roi']}-{value['roi']}"
+    return Primary(**{**value, "roi": roi})
 
 
 def _names(key: str, value: Any) -> tuple[str, ...]:

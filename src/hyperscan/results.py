@@ -99,6 +99,7 @@ class SynchronyResult:
         Returns
         -------
         array, shape (n_windows, n_therapist_channels, n_client_channels)
+            One window where a run stored the mean over them.
 
         Raises
         ------
@@ -112,7 +113,10 @@ class SynchronyResult:
                 raise InputError(
                     f"{dim} = {name!r} is not in this result; there are: {', '.join(known)}.{did_you_mean(name, known)}"
                 )
-        return np.asarray(self.dataset["value"].sel(chosen).transpose("window", "therapist", "client").values)
+        value = self.dataset["value"].sel(chosen)
+        if "window" not in value.dims:
+            value = value.expand_dims("window")
+        return np.asarray(value.transpose("window", "therapist", "client").values)
 
     def to_data_frame(self) -> pd.DataFrame:
         """One row per signal, metric, band and ROI pair, in the columns of ``synchrony.tsv``.
@@ -128,7 +132,7 @@ class SynchronyResult:
         flat = flat.rename(roi_value="estimate", roi_z="z").assign(
             {name: data[name] for name in ("lag_estimate", "lag_p") if name in data}
         )
-        frame = flat.to_dataframe().reset_index().dropna(subset=["estimate", "z"], how="all")
+        frame = flat.to_dataframe().reset_index()
         rois = frame["roi_pair"].str.split("-", n=1, expand=True)
         known = frame.assign(roi_therapist=rois[0], roi_client=rois[1], **_labels(data.attrs))
         ordered = [name for name in SYNCHRONY_COLUMNS if name in known]

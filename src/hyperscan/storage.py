@@ -76,19 +76,16 @@ def write_dataset(path: str | Path, dataset: xr.Dataset) -> Path:
     """Write a labelled dataset as compressed netCDF. See :func:`write_bytes`."""
     numbers = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "f"]
     encoding = {name: {"zlib": True, "complevel": 4} for name in numbers}
-    return _write_through(
-        Path(path),
-        lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding),
-    )
+    return _write_through(Path(path), lambda temporary: _dump_dataset(temporary, dataset, encoding))
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read back what :func:`write_table` wrote; labels stay text.
+    """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.
 
     Parameters
     ----------
     path : path-like
-        TSV file.
+        TSV file, or CSV by its suffix.
 
     Returns
     -------
@@ -98,7 +95,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which")
-    frame = pd.read_csv(path, sep="\t", na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str))
+    separator = "," if Path(path).suffix.lower() == ".csv" else "\t"
+    frame = pd.read_csv(
+        path, sep=separator, na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str)
+    )
     present = [name for name in labels if name in frame]
     return frame.assign(**{name: frame[name].fillna("") for name in present})
 
@@ -181,8 +181,21 @@ def _dump(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def _dump_dataset(path: Path, dataset: xr.Dataset, encoding: Mapping[Any, Any]) -> None:
+    try:
+        dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:
+        # the netCDF library says "HDF error" for every disk fault; a copy of the bytes tells which one it is
+        probe = _temporary(path)
+        try:
+            _dump(probe, bytes(dataset.nbytes + 65_536))
+        finally:
+            probe.unlink(missing_ok=True)
+        raise OSError(errno.EIO, "netCDF cannot be written") from error
+
+
 def _write_through(final: Path, write: Callable[[Path], object]) -> Path:
-    with _disk_errors(final):
+    with _disk_errors(final, every=True):
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(final)
         try:
@@ -199,7 +212,12 @@ def _swap_folder(temporary: Path, final: Path) -> None:
     old = _temporary(final)
     if final.exists():
         final.replace(old)
-    temporary.replace(final)
+    try:
+        temporary.replace(final)
+    except OSError:
+        if old.exists():
+            old.replace(final)
+        raise
     _sync(final.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -213,7 +231,7 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def _disk_errors(path: Path, *, every: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -224,6 +242,8 @@ def _disk_errors(path: Path) -> Iterator[None]:
                 "writing is not permitted",
                 "Choose another output folder or mend its permissions.",
             )
+        elif every:
+            reason, remedy = "cannot be written", "Check the disk and run again: finished sessions are kept."
         else:
             raise
         raise OutputWriteError(f"{path.name}: {reason} ({error.strerror}). {remedy}") from error

@@ -43,13 +43,14 @@ def phase_rows(x: NDArray[Any], least: Any, out: NDArray[Any]) -> None:
     """Write unit phasors (n, t) as cosines above sines (2n, t)."""
     n, n_times = x.shape
     most = 1 / least
+    one = out.dtype.type(1)
     for c in range(n):
         for t in range(n_times):
             re = x[c, t].real
             im = x[c, t].imag
-            size = _size(re, im, least, most)
-            out[c, t] = re / size
-            out[n + c, t] = im / size
+            factor = one / _size(re, im, least, most)
+            out[c, t] = re * factor
+            out[n + c, t] = im * factor
 
 
 @_compiled
@@ -170,6 +171,113 @@ def envelope_sums(x: NDArray[Any], squared: bool, unit: NDArray[Any], out: NDArr
 
 
 @_compiled
+def envelope_scores(x: NDArray[Any], squared: bool, flat: float, out: NDArray[Any]) -> None:
+    """Write standard scores of amplitude or power in one go, NaN where a channel is flat: (n, t) -> (n, t)."""
+    n, n_times = x.shape
+    kind = out.dtype.type
+    for c in range(n):
+        row = out[c]
+        energy = 0.0
+        for t in range(n_times):
+            re = np.float64(x[c, t].real)
+            im = np.float64(x[c, t].imag)
+            energy += re * re + im * im
+        one = kind(1 / np.sqrt(energy / n_times))
+        first = x[c, 0].real * one * (x[c, 0].real * one) + x[c, 0].imag * one * (x[c, 0].imag * one)
+        first = first if squared else np.sqrt(first)
+        total = 0.0
+        total_squares = 0.0
+        for t in range(n_times):
+            re = x[c, t].real * one
+            im = x[c, t].imag * one
+            value = re * re + im * im
+            if not squared:
+                value = np.sqrt(value)
+            row[t] = value
+        for t in range(n_times):
+            deviation = row[t] - first
+            total += deviation
+            total_squares += deviation * deviation
+        shift = total / n_times
+        variance = total_squares / n_times - shift * shift
+        mean = np.float64(first) + shift
+        centre = kind(mean)
+        scale = kind(1 / np.sqrt(variance)) if variance > (flat * mean) ** 2 else kind(np.nan)
+        for t in range(n_times):
+            row[t] = (row[t] - centre) * scale
+
+
+@_compiled
+def sine_scores(x: NDArray[Any], least: Any, direction: float, flat: float, out: NDArray[Any]) -> bool:
+    """Write sines of the deviation from the circular mean over their root mean square in one go: (n, t) -> (n, t).
+
+    False, with ``out`` half written, if a channel's mean direction cannot be told this way.
+    """
+    n, n_times = x.shape
+    most = 1 / least
+    kind = out.dtype.type
+    sines = np.empty(n_times, dtype=out.dtype)
+    for c in range(n):
+        row = out[c]
+        for t in range(n_times):
+            re = x[c, t].real
+            im = x[c, t].imag
+            factor = kind(1) / _size(re, im, least, most)
+            row[t] = re * factor
+            sines[t] = im * factor
+        total_re = 0.0
+        total_im = 0.0
+        for t in range(n_times):
+            total_re += row[t]
+            total_im += sines[t]
+        length = np.sqrt(total_re * total_re + total_im * total_im)
+        if not length > direction * n_times:
+            return False
+        turn_re = kind(total_re / length)
+        turn_im = kind(total_im / length)
+        squares = 0.0
+        for t in range(n_times):
+            value = sines[t] * turn_re - row[t] * turn_im
+            row[t] = value
+            squares += value * value
+        squares /= n_times
+        scale = kind(1 / np.sqrt(squares)) if squares > flat * flat else kind(np.nan)
+        for t in range(n_times):
+            row[t] *= scale
+    return True
+
+
+@_compiled
+def series_sums(x: NDArray[Any], out: NDArray[np.float64]) -> None:
+    """Add up deviations from the first sample and their squares: real (n, t) -> (n, 2)."""
+    for c in range(x.shape[0]):
+        row = x[c]
+        first = np.float64(row[0])
+        total = 0.0
+        total_squares = 0.0
+        for t in range(x.shape[1]):
+            deviation = np.float64(row[t]) - first
+            total += deviation
+            total_squares += deviation * deviation
+        out[c, 0] = total
+        out[c, 1] = total_squares
+
+
+@_compiled
+def square_sums(rows: NDArray[Any], out: NDArray[np.complex128]) -> None:
+    """Add up squares of complex rows given as real above imaginary parts: (2n, t) -> (n,)."""
+    n = rows.shape[0] // 2
+    for c in range(n):
+        re, im = rows[c], rows[n + c]
+        difference = 0.0
+        product = 0.0
+        for t in range(rows.shape[1]):
+            difference += np.float64(re[t] * re[t] - im[t] * im[t])
+            product += np.float64(re[t] * im[t])
+        out[c] = complex(difference, 2 * product)
+
+
+@_compiled
 def lag_signs(a: NDArray[Any], b: NDArray[Any], zero: Any, out: NDArray[np.int32]) -> None:
     """Count samples where a leads less those where b leads: phasor rows (2n, t), (2m, t) -> (n, m)."""
     n = a.shape[0] // 2
@@ -198,7 +306,7 @@ def lag_sums(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
     """Add up ``im`` and ``|im|`` of cross products: rows (2n, t), (2m, t) -> (2, n, m)."""
     n = a.shape[0] // 2
     m = b.shape[0] // 2
-    zero = a[0, 0] * 0
+    zero = a.dtype.type(0)  # of the samples' precision
     for i in range(0, n, 2):
         i1 = min(i + 1, n - 1)
         p, q, r, s = a[i], a[n + i], a[i1], a[n + i1]
@@ -228,7 +336,7 @@ def lag_squares(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
     """Add up ``im``, ``|im|`` and ``im**2`` of cross products: rows (2n, t), (2m, t) -> (3, n, m)."""
     n = a.shape[0] // 2
     m = b.shape[0] // 2
-    zero = a[0, 0] * 0
+    zero = a.dtype.type(0)  # of the samples' precision
     for i in range(n):
         p, q = a[i], a[n + i]
         for j in range(0, m, 2):
@@ -258,7 +366,7 @@ def orthogonal_sums(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None
     """
     n = a.shape[0] // 3
     m = b.shape[0] // 3
-    zero = a[0, 0] * 0
+    zero = a.dtype.type(0)  # of the samples' precision
     for i in range(n):
         cos_a, sin_a, size_a = a[i], a[n + i], a[2 * n + i]
         for j in range(m):
@@ -284,7 +392,7 @@ def robust_correlation(a: NDArray[Any], b: NDArray[Any], cutoff: Any, out: NDArr
     Weights fall with the distance from the centre in the metric of the correlation itself, found by iteration, so
     that elliptical clouds are not made rounder.
     """
-    zero = a[0, 0] * 0
+    zero = a.dtype.type(0)  # of the samples' precision
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
             r = zero

@@ -22,8 +22,24 @@ _NO_DIRECTION = 1e-8
 _SMALL = 2**14  # samples per channel up to which a non-contiguous window is copied rather than read by rows
 
 
+class _InTwoSteps:
+    """A preparation whose whole channels are measured and then filled."""
+
+    def measure(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Facts of whole channels."""
+        raise NotImplementedError
+
+    def fill(self, x: NDArray[Any], facts: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write prepared samples."""
+        raise NotImplementedError
+
+    def whole(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write whole channels."""
+        self.fill(x, self.measure(x), out)
+
+
 @dataclass(frozen=True)
-class PhasePreparation:
+class PhasePreparation(_InTwoSteps):
     """Unit phasors, raised to a power for n:m locking: cosines above sines.
 
     Parameters
@@ -47,7 +63,7 @@ class PhasePreparation:
 
 
 @dataclass(frozen=True)
-class PowerPreparation:
+class PowerPreparation(_InTwoSteps):
     """Analytic samples over their root mean square: real above imaginary parts."""
 
     n_rows: int = 2
@@ -64,7 +80,7 @@ class PowerPreparation:
 
 
 @dataclass(frozen=True)
-class OrthogonalPreparation:
+class OrthogonalPreparation(_InTwoSteps):
     """Phases and amplitudes apart: cosines, sines, and amplitudes over their root mean square."""
 
     n_rows: int = 3
@@ -84,7 +100,7 @@ class OrthogonalPreparation:
 
 
 @dataclass(frozen=True)
-class SinePreparation:
+class SinePreparation(_InTwoSteps):
     """Sines of the deviation from the circular mean, over their root mean square."""
 
     n_rows: int = 1
@@ -120,9 +136,18 @@ class SinePreparation:
 
         sine_rows(x, _least(x), _factor(facts, 0, out), _factor(facts, 1, out), out)
 
+    def whole(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write scaled sines in one go, where the mean direction is clear."""
+        from hyperscan.metrics.kernels import sine_scores
+
+        flat = float(_FLAT_ROUNDINGS * np.finfo(out.dtype).eps)
+        # In single precision a short resultant is rounding sooner than for the sums of `measure`.
+        if not sine_scores(x, _least(x), max(_NO_DIRECTION, float(np.sqrt(np.finfo(out.dtype).eps))), flat, out):
+            super().whole(x, out)
+
 
 @dataclass(frozen=True)
-class EnvelopePreparation:
+class EnvelopePreparation(_InTwoSteps):
     """Standard scores of amplitude, or of power.
 
     Parameters
@@ -157,20 +182,32 @@ class EnvelopePreparation:
         unit, mean, scale = (_factor(facts, column, out) for column in range(3))
         envelope_rows(x, self.squared, unit, mean, scale, out)
 
+    def whole(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write standard scores in one go."""
+        from hyperscan.metrics.kernels import envelope_scores
+
+        envelope_scores(x, self.squared, float(_FLAT_ROUNDINGS * np.finfo(out.dtype).eps), out)
+
 
 @dataclass(frozen=True)
-class SeriesPreparation:
+class SeriesPreparation(_InTwoSteps):
     """Standard scores of real signals."""
 
     n_rows: int = 1
 
     def measure(self, x: NDArray[Any]) -> NDArray[Any]:
         """Mean and inverse standard deviation."""
-        mean = _mean(x)
-        rows = zip(x, mean, strict=True)
-        return _standard(
-            mean, np.array([_mean(np.square(row - centre)[np.newaxis])[0] for row, centre in rows]), x.dtype
-        )
+        from hyperscan.metrics.kernels import series_sums
+
+        sums = np.empty((x.shape[0], 2))
+        for rows, block in _rows_of(x):
+            series_sums(block, sums[rows])
+        sums /= x.shape[1]
+        mean, variance = x[:, 0] + sums[:, 0], sums[:, 1] - np.square(sums[:, 0])
+        for row in np.flatnonzero(np.isnan(mean)):
+            good = x[row][~np.isnan(x[row])].astype(np.float64)
+            mean[row], variance[row] = (good.mean(), good.var()) if good.size else (np.nan, np.nan)
+        return _standard(mean, variance, x.dtype)
 
     def fill(self, x: NDArray[Any], facts: NDArray[Any], out: NDArray[Any]) -> None:
         """Write standard scores."""

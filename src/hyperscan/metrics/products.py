@@ -40,6 +40,9 @@ class Preparation(Protocol):
     def fill(self, x: NDArray[Any], facts: NDArray[Any], out: NDArray[Any]) -> None:
         """Write prepared samples (n, n_chunk) into rows (n_rows * n, n_chunk), both C-contiguous."""
 
+    def whole(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write whole channels (n, n_times) at once into rows (n_rows * n, n_times), both C-contiguous."""
+
 
 @dataclass(frozen=True)
 class Products:
@@ -106,7 +109,7 @@ def cross_products(
     lead = leading_shape(a, b)
     minus = np.empty((*lead, n_a, n_b), dtype=dtype)
     sums = np.empty_like(minus) if plus else None
-    squares = [np.zeros((*lead, n), dtype=dtype) if plus else None for n in (n_a, n_b)]
+    squares = [np.zeros((*lead, n), dtype=np.complex128) if plus else None for n in (n_a, n_b)]
 
     def combine(first: NDArray[Any], second: NDArray[Any], out: NDArray[Any]) -> None:
         np.matmul(first, second.T, out=out)
@@ -210,10 +213,11 @@ class _Workspace:
         window = [x[where] for x in self.signals]
         total: Any = None
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            facts = [p.measure(x) for p, x in zip(self.pair, window, strict=True)]
+            single = self.length == self.n_times
+            facts = None if single else [p.measure(x) for p, x in zip(self.pair, window, strict=True)]
             for span in self._spans():
                 combine(*self._filled(window, facts, span), self.out)
-                if self.length < self.n_times:
+                if not single:
                     total = self.out.astype(np.float64) if total is None else total + self.out
         return self.out if total is None else total
 
@@ -222,7 +226,7 @@ class _Workspace:
             yield slice(start, min(start + self.length, self.n_times))
 
     def _filled(
-        self, window: list[NDArray[Any]], facts: list[NDArray[Any]], span: slice
+        self, window: list[NDArray[Any]], facts: list[NDArray[Any]] | None, span: slice
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         filled = []
         length = span.stop - span.start
@@ -233,17 +237,21 @@ class _Workspace:
                 np.copyto(copy, chunk)
                 chunk = copy
             rows = self.rows[i][: self.heights[i] * length].reshape(self.heights[i], length)
-            prepare.fill(chunk, facts[i], rows)
+            if facts is None:
+                prepare.whole(chunk, rows)
+            else:
+                prepare.fill(chunk, facts[i], rows)
             filled.append(rows)
         return filled[0], filled[1]
 
 
 def _square_sums(rows: NDArray[Any]) -> NDArray[Any]:
     """Sum of squares of complex rows given as real above imaginary parts."""
-    n = rows.shape[0] // 2
-    re, im = rows[:n], rows[n:]
-    difference = np.einsum("ct,ct->c", re, re) - np.einsum("ct,ct->c", im, im)
-    return np.asarray(difference + 2j * np.einsum("ct,ct->c", re, im))
+    from hyperscan.metrics.kernels import square_sums
+
+    out = np.empty(rows.shape[0] // 2, dtype=np.complex128)
+    square_sums(rows, out)
+    return out
 
 
 def _split(gram: NDArray[Any], minus: NDArray[Any], plus: NDArray[Any] | None) -> None:

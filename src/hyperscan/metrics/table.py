@@ -242,7 +242,7 @@ def _of_function(func: Callable[..., Any]) -> MetricSpec:
     """Record of a function, or of one of ours whose options a ``functools.partial`` sets."""
     inner = func.func if isinstance(func, partial) else func
     name = getattr(inner, "__name__", "custom")
-    ours = getattr(inner, "__module__", "").startswith(__name__.rpartition(".")[0])
+    ours = (getattr(inner, "__module__", "") or "").startswith(__name__.rpartition(".")[0])
     if ours and name in METRICS:
         known = METRICS[name]
         return known if inner is func else replace(known, func=func, moment=None, z_func=None)

@@ -1,6 +1,27 @@
 """A study in, results out: discovery, check, the plan, units of work, resume."""
 
-from hyperscan.pipeline.doors import CheckReport, check_study, load_study
-from hyperscan.pipeline.run import growth_of, prepare_study, run_study
+from __future__ import annotations
 
-__all__ = ["CheckReport", "check_study", "growth_of", "load_study", "prepare_study", "run_study"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hyperscan.pipeline.doors import CheckReport, check_study, load_study
+    from hyperscan.pipeline.public import revealed
+    from hyperscan.pipeline.run import growth_of, prepare_study, run_study
+
+__all__ = ["CheckReport", "check_study", "growth_of", "load_study", "prepare_study", "revealed", "run_study"]
+
+_HOMES = {
+    "doors": ("CheckReport", "check_study", "load_study"),
+    "public": ("revealed",),
+    "run": ("growth_of", "prepare_study", "run_study"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # a worker needs what its unit needs, and no more
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"hyperscan.pipeline.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
 from hyperscan.pipeline.plan import Plan, recipe_for
 from hyperscan.pipeline.prepare import attempt
+from hyperscan.pipeline.public import scrubbed
 from hyperscan.pipeline.units import Unit, row_label, write_manifest
 from hyperscan.results import SYNCHRONY_COLUMNS
 from hyperscan.storage import new_folder, write_dataset, write_table
@@ -110,6 +111,7 @@ def compute_unit(
         rows = []
         for row in unit.rows:
             done = attempt(row, partial(_compute_row, row, plan, config, signals, temporary))
+            done["reason"] = scrubbed(done["reason"], row, {})
             for name, frame in done.pop("tables", {}).items():
                 tables[name].append(frame)
             rows.append(done)
@@ -227,15 +229,17 @@ def _chance_of(
     mean = float(values.mean()) if len(values) else np.nan
     flags = []
     excess = row.z - mean
-    if len(values) == 0 and cell in lag:
+    which = list(pairs).index(pair)
+    if len(values) == 0 and cell in lag and np.isfinite(lag[cell].chance[which]):
         # without other dyads the lag null is all there is: a whole-session statistic against its own shifts
-        which = list(pairs).index(pair)
         excess = float(lag[cell].estimate[which] - lag[cell].chance[which])
         flags.append("chance_from_lags")
     elif len(values) < config.min_pseudo:
         flags.append("weak_chance" if len(values) else "no_chance")
     if chance.shared:
         flags.append("shared_therapist")
+    if not np.isfinite(row.z):
+        flags.append("no_value")
     return {
         "pseudo_mean_z": mean,
         "pseudo_sd_z": float(values.std(ddof=1)) if len(values) > 1 else np.nan,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
+from hyperscan.pipeline.plan import duplicates_of
 from hyperscan.pipeline.prepare import attempt, judge_row
-from hyperscan.study import Rejected, Session, StudyTable, read_table
+from hyperscan.pipeline.privacy import leaks_of
+from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
+from hyperscan.pipeline.units import units_of
+from hyperscan.study import Rejected, Session, SessionKey, StudyTable, find_swaps, read_table, study_findings
 
 
 def load_study(
@@ -51,26 +58,38 @@ class CheckReport:
         Rows that the table lost.
     notes : tuple of str
         Findings about the study as a whole.
+    leaks : tuple of str
+        What the inputs hold about people, where that was asked for.
+    needs : str
+        Time, memory and disk that a run is estimated to take.
     """
 
     rows: tuple[dict[str, Any], ...]
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
+    needs: str = ""
 
     @property
     def skipped(self) -> int:
         """Rows that a run would skip."""
         return len(self.rejected) + len([row for row in self.rows if row["status"] != "ok"])
 
+    @property
+    def usable(self) -> int:
+        """Rows that a run would analyse."""
+        return len(self.rows) + len(self.rejected) - self.skipped
+
     def __str__(self) -> str:
         lines = [_line(row) for row in self.rows]
         lines += [f"skip  {entry}" for entry in self.rejected]
         lines += [f"note  {note}" for note in self.notes]
-        usable = len(self.rows) + len(self.rejected) - self.skipped
-        return "\n".join([*lines, "", f"{usable} dyad-sessions would be analysed, {self.skipped} skipped."])
+        lines += [f"leak  {leak}" for leak in self.leaks]
+        lines += ["", f"{self.usable} dyad-sessions would be analysed, {self.skipped} skipped."]
+        return "\n".join([*lines, *([self.needs] if self.needs else [])])
 
 
-def check_study(study: str | Path, *, config: str | Path | None = None) -> CheckReport:
+def check_study(study: str | Path, *, config: str | Path | None = None, privacy: bool = False) -> CheckReport:
     """Read, align and judge every session of a study; analyse and write nothing.
 
     Parameters
@@ -79,14 +98,67 @@ def check_study(study: str | Path, *, config: str | Path | None = None) -> Check
         Folder with ``dyads.tsv``, or the table.
     config : path-like or None
         TOML file; None = ``study.toml`` beside the table where it exists.
+    privacy : bool
+        Also list what the inputs hold about people: which field of which file, never what it says.
 
     Returns
     -------
     CheckReport
     """
     table, settings = load_study(study, config=config)
+    started = time.monotonic()
+    twice = duplicates_of(table.sessions)
     rows = [attempt(row, partial(_judge, row, settings)) for row in table.sessions]
-    return CheckReport(tuple(rows), table.rejected, table.notes)
+    rows = [_refused(row, twice.get(SessionKey(*row["key"]), "")) for row in rows]
+    people = {SessionKey(*row["key"]): row["quality"] for row in rows if row["status"] == "ok"}
+    findings = [*study_findings(table.sessions), *find_swaps(people)]
+    notes = (*table.notes, *map(str, findings), *_limits(rows, table.sessions))
+    leaks = tuple(leaks_of(table)) if privacy else ()
+    needs = _needs(table.sessions, rows, settings, time.monotonic() - started)
+    return CheckReport(tuple(rows), table.rejected, notes, leaks, needs)
+
+
+def _refused(row: dict[str, Any], reason: str) -> dict[str, Any]:
+    return {**row, "status": "skipped", "reason": reason} if reason else row
+
+
+def _limits(rows: Sequence[dict[str, Any]], sessions: Sequence[Session]) -> list[str]:
+    """Name the sessions that decide how much of every other one is used."""
+    notes = []
+    for modality, task in sorted({(row.modality, row.task) for row in sessions}):
+        group = [row for row in rows if row["status"] == "ok" and (row["key"][2], row["key"][3]) == (modality, task)]
+        if len(group) > 1:
+            least = min(group, key=lambda row: row["n_windows"] if modality == "eeg" else row["seconds"])
+            amount = f"{least['n_windows']} windows" if modality == "eeg" else f"{least['seconds']:.0f} s"
+            name = " ".join(filter(None, [modality, task]))
+            notes.append(f"{name}: every session enters with {amount}, limited by {SessionKey(*least['key'])}.")
+    return notes
+
+
+def _needs(sessions: Sequence[Session], rows: Sequence[dict[str, Any]], config: StudyConfig, seconds: float) -> str:
+    """Estimate a run from what checking took, and from the size of the recordings."""
+    units, good = units_of(sessions), len([row for row in rows if row["status"] == "ok"])
+    if not good:
+        return ""
+    pairs = 1 + 2 * min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
+    compute = sum(pair_seconds(row, config) for row in rows if row["status"] == "ok")
+    total = seconds + pairs * compute + START_S
+    return (
+        f"A run would take about {_duration(total)} with one worker (an estimate: preparation as just measured, "
+        f"then {pairs} pairs per session), {max(map(unit_bytes, units)) / 1e9:.1f} GB of memory per worker, and "
+        f"{work_bytes(units) / 1e9:.2f} GB of disk while it lasts. Workers that would fit here: "
+        f"{fitting_jobs(units, os.cpu_count() or 1)}."
+    )
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _judge(row: Session, config: StudyConfig) -> dict[str, Any]:

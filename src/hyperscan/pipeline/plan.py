@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import hyperscan
-from hyperscan.config import StudyConfig
-from hyperscan.errors import NothingToAnalyseError
-from hyperscan.study import Rejected, Session, SessionKey
+from hyperscan.config import Primary, StudyConfig
+from hyperscan.errors import ConfigError, NothingToAnalyseError, did_you_mean
+from hyperscan.pipeline.public import public_rejected
+from hyperscan.study import Rejected, Session, SessionKey, find_duplicates, study_findings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, recipe_of
 
@@ -60,13 +63,14 @@ def make_plan(
         If not one dyad-session can be used.
     """
     good = [row for row in sorted(sessions, key=lambda row: row.key) if summaries[row.key]["status"] == "ok"]
-    skipped = [*_table_skips(rejected), *_prepare_skips(sessions, summaries)]
+    skipped = [*map(public_rejected, rejected), *skips_of(sessions, summaries)]
     if not good:
-        raise NothingToAnalyseError(_nothing(skipped))
+        raise NothingToAnalyseError(nothing(skipped))
     groups = _grouped(good)
     plans = [_plan_group(rows, summaries, config) for rows in groups.values()]
     modality, task = _primary_group(groups, config)
     primary = dataclasses.asdict(config.primary_of(modality))
+    _check_primary_rois(config.primary_of(modality), groups[modality, task], summaries)
     compatible = {row.key: _comparable(row, summaries[row.key]) for row in good}
     pairs = pseudo_pairs(
         good,
@@ -147,8 +151,26 @@ def _primary_group(groups: Mapping[tuple[str, str], Sequence[Session]], config: 
         for modality, task in groups
         if named is None or (named.band in config.bands_of(modality) and named.task in ("", task))
     ]
-    candidates = fitting or list(groups)
-    return max(candidates, key=lambda key: (key[0] == "eeg", len(groups[key]), [-ord(c) for c in key[1]]))
+    if not fitting:
+        assert named is not None  # without a named primary everything fits
+        present = ", ".join(sorted({f"{modality} {task!r}" for modality, task in groups}))
+        raise ConfigError(
+            f"primary = {named.metric}, {named.band}, task {named.task!r}: no session that can be used has it; "
+            f"there are: {present}. Name another primary before looking at the data."
+        )
+    return max(fitting, key=lambda key: (key[0] == "eeg", len(groups[key]), [-ord(c) for c in key[1]]))
+
+
+def _check_primary_rois(primary: Primary, rows: Sequence[Session], summaries: Summaries) -> None:
+    """Refuse a primary ROI pair that no session has, before anything is computed."""
+    for which, roi in enumerate(primary.rois):
+        there = {name for row in rows for name in list(summaries[row.key]["people"].values())[which]["rois"]}
+        if roi not in there:
+            raise ConfigError(
+                f"primary.roi = {primary.roi!r}: no session has channels of {roi!r}; "
+                f"there are: {', '.join(sorted(there))}."
+                f"{did_you_mean(roi, there)} Name one of them, or define it under [rois]."
+            )
 
 
 def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Plan:
@@ -223,21 +245,8 @@ def _comparable(row: Session, summary: Mapping[str, Any]) -> tuple[Any, ...]:
     return (round(summary["sfreq"], 6), *rois)
 
 
-def _table_skips(rejected: Sequence[Rejected]) -> list[Plan]:
-    return [
-        {
-            "dyad": entry.dyad,
-            "session": entry.session,
-            "modality": entry.modality,
-            "task": entry.task,
-            "run": entry.run,
-            "reason": f"line {entry.line}: {entry.reason}",
-        }
-        for entry in rejected
-    ]
-
-
-def _prepare_skips(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
+def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
+    """List the rows that preparation could not use, with their reasons."""
     return [
         {**row.key._asdict(), "reason": summaries[row.key]["reason"]}
         for row in sorted(sessions, key=lambda row: row.key)
@@ -245,7 +254,54 @@ def _prepare_skips(sessions: Sequence[Session], summaries: Summaries) -> list[Pl
     ]
 
 
-def _nothing(skipped: Sequence[Plan]) -> str:
+def findings_of(sessions: Sequence[Session]) -> list[Plan]:
+    """Return what the table tells about the design, for the record.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        Usable rows of the table.
+
+    Returns
+    -------
+    list of dict
+        ``kind``, ``severity`` and ``message``.
+    """
+    found = study_findings(sessions)
+    return [{"kind": item.kind, "severity": item.severity, "message": item.message} for item in found]
+
+
+def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:
+    """Find sessions whose recordings are there twice under two names.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        Usable rows of the table; files that cannot be read are left to the reader.
+
+    Returns
+    -------
+    dict
+        Key to the reason why it must not be analysed, without file names.
+    """
+    there = [row for row in sessions if all(_readable(p) for p in (row.therapist_file, row.client_file))]
+    reasons: dict[SessionKey, str] = {}
+    for finding in find_duplicates(there):
+        names = ", ".join(str(key) for key in finding.keys)
+        for key in finding.keys:
+            reasons[key] = (
+                f"one recording is there under two names, used in {names}. "
+                "Correct the table, or replace the wrong copy."
+            )
+    return reasons
+
+
+def _readable(path: Path) -> bool:
+    return path.exists() and os.access(path, os.R_OK)
+
+
+def nothing(skipped: Sequence[Plan]) -> str:
+    """Say why not one dyad-session is left."""
     reasons = list(dict.fromkeys(str(entry["reason"]) for entry in skipped))
     more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
     first = reasons[0] if reasons else "the table has no rows"

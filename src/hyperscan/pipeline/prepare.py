@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning, SessionError
-from hyperscan.pipeline.units import Unit, row_label, write_manifest
+from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
+from hyperscan.pipeline.public import public_channel, public_reason, scrubbed
+from hyperscan.pipeline.units import Unit, input_hashes, row_label, write_manifest
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.records import ROLES
 from hyperscan.storage import new_folder
@@ -25,7 +26,7 @@ from hyperscan.synchrony import Signals, recipe_of, shared_windows, signals_of
 Summary = dict[str, Any]
 
 
-def prepare_unit(unit: Unit, config: StudyConfig, wanted: str, folder: Path) -> None:
+def prepare_unit(unit: Unit, config: StudyConfig, hashes: Mapping[str, str], wanted: str, folder: Path) -> None:
     """Prepare every row of a dyad-session and leave its signals and summaries in a folder.
 
     Parameters
@@ -34,13 +35,18 @@ def prepare_unit(unit: Unit, config: StudyConfig, wanted: str, folder: Path) -> 
         The dyad-session.
     config : StudyConfig
         The study's choices.
+    hashes : mapping of str to str
+        Hashes of its inputs when the run began.
     wanted : str
         Digest to record.
     folder : Path
         Where the signals go; appears whole.
     """
     with new_folder(folder) as temporary:
-        rows = [attempt(row, partial(_prepare_row, row, config, temporary)) for row in unit.rows]
+        rows = []
+        for row in unit.rows:
+            done = attempt(row, partial(_prepare_row, row, config, hashes, temporary))
+            rows.append(_public(done, row, config))
         write_manifest(temporary, wanted, {"rows": rows})
 
 
@@ -57,7 +63,8 @@ def attempt(row: Session, work: Callable[[], Summary]) -> Summary:
     Returns
     -------
     dict
-        With ``key``, ``status`` (``ok``, ``skipped`` or ``failed``), ``reason`` and ``notes``.
+        With ``key``, ``status`` (``ok``, ``skipped`` or ``failed``), ``reason`` and ``notes``. A ``failed`` row
+        is tried again by the next run.
     """
     common: Summary = {"key": list(row.key), "status": "ok", "reason": "", "notes": []}
     with warnings.catch_warnings(record=True) as caught:
@@ -66,22 +73,45 @@ def attempt(row: Session, work: Callable[[], Summary]) -> Summary:
             done = work()
         except SessionError as error:
             done = {"status": "skipped", "reason": str(error)}
-        except (MemoryError, OSError):
+        except MemoryError:
+            reason = "did not fit into memory. Use fewer --jobs, a machine with more memory, or shorter files."
+            done = {"status": "failed", "reason": reason}
+        except OutputError:  # the output's state concerns every row: the run ends with its message
             raise
+        except OSError as error:  # what is written raises OutputError, so this is an input
+            reason = f"cannot be read ({error.strerror or type(error).__name__}). Check its disk and permissions."
+            done = {"status": "failed", "reason": reason}
         except Exception as error:  # a fault of ours in one session must not cost the others
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(where.filename).name}:{where.lineno}"
-            reason = f"internal error ({type(error).__name__} in {place}). Please report it."
-            done = {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
+            frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+            reason = f"internal error ({type(error).__name__} in {frames[-1]}). Please report it."
+            done = {"status": "failed", "reason": reason, "traceback": frames}
     notes = [str(item.message) for item in caught if issubclass(item.category, DataQualityWarning)]
     return {**common, **done, "notes": list(dict.fromkeys(notes))}
 
 
-def _prepare_row(row: Session, config: StudyConfig, folder: Path) -> Summary:
+def _prepare_row(row: Session, config: StudyConfig, hashes: Mapping[str, str], folder: Path) -> Summary:
     summary, people = judge_row(row, config)
+    if not input_hashes([row]).items() <= hashes.items():
+        raise ReadError(
+            f"{row.key}: the recording changed while it was read. Wait until copying has ended and run again."
+        )
     for role, signals in people.items():
         signals.save(folder / f"{row_label(row)}_{role}.npz")
     return summary
+
+
+def _public(summary: Summary, row: Session, config: StudyConfig) -> Summary:
+    """Take the names of files and odd channels out of every text."""
+    names = summary.pop("ch_names", ())
+    stand_ins = {name: public_channel(name, _named(config)) for name in names}
+    odd = {name: stand_in for name, stand_in in stand_ins.items() if name != stand_in}
+    texts = ("reason", "notes", "history", "dropped", "quality")
+    done = {**summary, **{name: scrubbed(summary[name], row, odd) for name in texts if name in summary}}
+    return {**done, "reason": public_reason(done["reason"])}
+
+
+def _named(config: StudyConfig) -> set[str]:
+    return {name for channels in config.rois.values() for name in channels}
 
 
 def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Signals]]:
@@ -108,7 +138,7 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
     """
     aligned = align_pair(load_session(row))
     pair = preprocess_pair(aligned, config)
-    people = _people(pair, aligned, config)
+    people = {role: _with_public_names(who, config) for role, who in _people(pair, aligned, config).items()}
     recipe = recipe_of(config, row.modality)
     windows = shared_windows(people["therapist"], people["client"], recipe)
     summary = {
@@ -119,11 +149,17 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
         "dropped": {role: dict(_report(pair).dropped.get(role, {})) for role in ROLES},
         "clock": _clock(pair),
         "history": list(pair.history),
+        "ch_names": sorted({name for role in ROLES for name in aligned.raw(role).ch_names}),
         "people": {
             role: _describe(signals, recipe.primary.rois[i]) for i, (role, signals) in enumerate(people.items())
         },
     }
     return summary, people
+
+
+def _with_public_names(signals: Signals, config: StudyConfig) -> Signals:
+    names = tuple(public_channel(name, _named(config)) for name in signals.ch_names)
+    return dataclasses.replace(signals, ch_names=names)
 
 
 def _people(pair: PairedRecording, aligned: PairedRecording, config: StudyConfig) -> dict[str, Signals]:

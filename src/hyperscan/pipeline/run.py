@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,12 +15,16 @@ from typing import Any
 
 import hyperscan
 from hyperscan.config import StudyConfig
-from hyperscan.errors import NothingToAnalyseError, OutputError
+from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.compute import compute_unit
-from hyperscan.pipeline.lock import LOCK_NAME, output_lock
-from hyperscan.pipeline.plan import Plan, make_plan
+from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
+from hyperscan.pipeline.logs import LOGS, RunLog
+from hyperscan.pipeline.output import DATASET_DESCRIPTION, check_output
+from hyperscan.pipeline.plan import Plan, duplicates_of, findings_of, make_plan, nothing, skips_of
 from hyperscan.pipeline.prepare import prepare_unit
+from hyperscan.pipeline.public import public_rejected
+from hyperscan.pipeline.resources import fitting_jobs
 from hyperscan.pipeline.tables import failed_rows, write_tables
 from hyperscan.pipeline.units import (
     Unit,
@@ -29,19 +35,30 @@ from hyperscan.pipeline.units import (
     read_manifest,
     units_of,
 )
-from hyperscan.pipeline.workers import run_tasks
+from hyperscan.pipeline.workers import Place, Task, run_tasks
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
-from hyperscan.storage import sha256, sweep, to_json, write_json, write_text
+from hyperscan.storage import sha256, sweep, write_json, write_text
 from hyperscan.study import Rejected, Session, SessionKey
 
 logger = logging.getLogger(__name__)
+
+#: Warnings shown at the terminal; all of them are in the log.
+MAX_NOTES = 10
+
+#: The command in the log, without its paths, which may name people.
+COMMAND = " ".join("PATH" if os.sep in word or Path(word).exists() else word for word in sys.argv)
+
+LOST = (
+    "its worker process died twice during {stage}, most often because memory ran out. "
+    "Run again with fewer --jobs or on a machine with more memory."
+)
 
 #: Prepared signals live here while a run lasts.
 WORK = "work"
 
 #: What may differ between two equal runs, and so is in no record.
-UNRECORDED = (LOCK_NAME, WORK, "logs", "run.json")
+UNRECORDED = (LOCK_NAME, WORK, LOGS, "run.json")
 
 VERSIONED = ("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity")
 
@@ -52,6 +69,7 @@ def run_study(
     *,
     out: str | Path | None = None,
     n_jobs: int = 1,
+    cluster: str | None = None,
     rejected: Sequence[Rejected] = (),
     progress: bool = False,
 ) -> StudyResult:
@@ -66,7 +84,10 @@ def run_study(
     out : path-like or None
         Output folder; what is there and still valid is used again. None = nothing is kept but the tables.
     n_jobs : int
-        Worker processes. Results do not depend on it.
+        Worker processes; fewer are used if their memory would not fit. Results do not depend on it.
+    cluster : str or None
+        Address of a Dask scheduler that does the units instead; it must see the study and the output under the
+        same paths.
     rejected : sequence of Rejected
         Rows that the table lost, to be reported.
     progress : bool
@@ -84,6 +105,8 @@ def run_study(
         If the output folder is not one of ours, is locked, or cannot be written.
     """
     config = config or StudyConfig()
+    if not sessions:
+        raise NothingToAnalyseError(nothing(list(map(public_rejected, rejected))))
     if out is None:
         with tempfile.TemporaryDirectory(prefix="hyperscan-") as folder:
             result = run_study(
@@ -91,15 +114,18 @@ def run_study(
                 config,
                 out=Path(folder) / "out",
                 n_jobs=n_jobs,
+                cluster=cluster,
                 rejected=rejected,
                 progress=progress,
             )
         return StudyResult(result.table, result.pseudo, result.guards, result.quality, result.plan)
-    out = Path(out)
-    _check_output(out, sessions)
+    out = Path(out).resolve()  # workers of a cluster have another current folder
+    check_output(out, sessions)
     with output_lock(out):
         sweep(out)
-        _Run(sessions, rejected, config, out, n_jobs, progress).go()
+        sweep_locks(out)
+        write_json(out / "dataset_description.json", DATASET_DESCRIPTION)  # first: it makes the folder ours
+        _Run(sessions, rejected, config, out, Place(n_jobs, cluster), progress).go()
     return StudyResult.load(out)
 
 
@@ -109,8 +135,9 @@ def prepare_study(
     *,
     out: str | Path,
     only: Collection[SessionKey],
+    n_jobs: int = 1,
     progress: bool = False,
-) -> None:
+) -> list[dict[str, Any]]:
     """Prepare some sessions and stop, so that cluster jobs stay independent; ``run_study`` finishes.
 
     Parameters
@@ -123,15 +150,33 @@ def prepare_study(
         Output folder, shared by all jobs.
     only : collection of SessionKey
         Sessions to prepare.
+    n_jobs : int
+        Worker processes.
     progress : bool
         Show progress bars on standard error.
+
+    Returns
+    -------
+    list of dict
+        Rows among them that cannot be used, with their reasons.
+
+    Raises
+    ------
+    NothingToAnalyseError
+        If ``only`` names no session of the study.
+    OutputError
+        If the output folder is not one of ours, is held by a run that finishes, or cannot be written.
     """
-    out = Path(out)
-    _check_output(out, sessions)
-    write_json(out / "dataset_description.json", DATASET_DESCRIPTION)
+    out = Path(out).resolve()
+    check_output(out, sessions)
+    check_unlocked(out)
     wanted = {(key.dyad, key.session) for key in only}
     chosen = [row for row in sessions if (row.dyad, row.session) in wanted]
-    _Run(chosen, (), config, out, 1, progress).prepare()
+    if not chosen:
+        raise NothingToAnalyseError("None of the sessions asked for is in the table. Check the labels.")
+    write_json(out / "dataset_description.json", DATASET_DESCRIPTION)
+    summaries = _Run(chosen, (), config, out, Place(n_jobs), progress).prepare()
+    return skips_of(chosen, summaries)
 
 
 class _Run:
@@ -143,14 +188,18 @@ class _Run:
         rejected: Sequence[Rejected],
         config: StudyConfig,
         out: Path,
-        n_jobs: int,
+        place: Place,
         progress: bool,
     ) -> None:
         self.sessions, self.rejected, self.config, self.out = sessions, rejected, config, out
-        self.n_jobs, self.progress = n_jobs, progress
+        self.progress = progress
         self.units = units_of(sessions)
+        self.place = self._fitting(place)
         self.hashes = {unit.name: input_hashes(unit.rows) for unit in self.units}
         self.digests = {unit.name: prepare_digest(unit, self.hashes[unit.name], config) for unit in self.units}
+        self.lost: dict[str, str] = {}
+        facts = {"command": COMMAND, "workers": self.place.n_jobs, "cluster": self.place.cluster, "seed": config.seed}
+        self.log = RunLog(out, facts)
 
     @property
     def work(self) -> Path:
@@ -159,24 +208,35 @@ class _Run:
     def go(self) -> None:
         """Do all stages; the record is written last and makes the run complete."""
         (self.out / "run.json").unlink(missing_ok=True)
-        write_json(self.out / "dataset_description.json", DATASET_DESCRIPTION)
         write_text(self.out / "config.toml", self.config.to_toml())
+        self._forget_failures()
         summaries = self.prepare()
         plan = make_plan(self.sessions, self.rejected, summaries, self.config, self.digests)
+        plan["findings"] = findings_of(self.sessions)
         analysed = self.compute(plan, summaries)
-        plan["skipped"] += failed_rows(self.out, analysed)
+        plan["skipped"] += [*failed_rows(self.out, analysed), *self._lost_rows(plan)]
         write_json(self.out / "plan.json", plan)
         write_tables(self.out, analysed, summaries)
+        self.log.say("growth")
         growth_of(self.out, self.config).save(self.out)
+        self.log.say("report")
         build_report(self.out)
         shutil.rmtree(self.work, ignore_errors=True)
         self.record()
+        self.log.say("complete")
 
     def prepare(self) -> dict[SessionKey, Mapping[str, Any]]:
         """Prepare what is not prepared yet, and say of every row how it went."""
-        self._prepare([unit for unit in self.units if self._known(unit) is None])
-        rows = [row for unit in self.units for row in self._known(unit) or []]
-        return {SessionKey(*row["key"]): row for row in rows}
+        twice = duplicates_of(self.sessions)
+        open_units = [unit for unit in self.units if self._known(unit) is None]
+        self._prepare(open_units)
+        rows = [row for unit in self.units for row in self._known(unit) or self._lost_summaries(unit)]
+        summaries: dict[SessionKey, Mapping[str, Any]] = {SessionKey(*row["key"]): row for row in rows}
+        for key, reason in twice.items():
+            summaries[key] = {**summaries[key], "status": "skipped", "reason": reason}
+        self.log.summaries(summaries)
+        _warn_of(summaries)
+        return summaries
 
     def compute(self, plan: Plan, summaries: Mapping[SessionKey, Mapping[str, Any]]) -> list[Unit]:
         """Compute what the plan asks for and is not there yet; remove what it does not ask for."""
@@ -199,9 +259,10 @@ class _Run:
                 }
             }
             arguments = (unit, plan, self.config, self.work, wanted[unit.name], self.out / unit.name, carried)
-            tasks.append((compute_unit, arguments))
-        run_tasks(tasks, self.n_jobs, "synchrony", progress=self.progress)
-        return units
+            tasks.append(Task(unit.name, compute_unit, arguments))
+        self._do(tasks, "synchrony")
+        self._remove_others([unit for unit in units if unit.name not in self.lost])
+        return [unit for unit in units if unit.name not in self.lost]
 
     def record(self) -> None:
         """Write ``run.json``: what went in, what came out, and with what."""
@@ -229,8 +290,49 @@ class _Run:
         )
 
     def _prepare(self, units: Sequence[Unit]) -> None:
-        tasks = [(prepare_unit, (unit, self.config, self.digests[unit.name], self.work / unit.name)) for unit in units]
-        run_tasks(tasks, self.n_jobs, "preparation", progress=self.progress)
+        self._do(
+            [
+                Task(
+                    unit.name,
+                    prepare_unit,
+                    (unit, self.config, self.hashes[unit.name], self.digests[unit.name], self.work / unit.name),
+                )
+                for unit in units
+            ],
+            "preparation",
+        )
+
+    def _do(self, tasks: Sequence[Task], label: str) -> None:
+        self.log.say(f"{label}: {len(tasks)} dyad-sessions")
+        for name in run_tasks(tasks, self.place, label, progress=self.progress, tell=self.log.say):
+            self.lost[name] = LOST.format(stage=label)
+
+    def _fitting(self, place: Place) -> Place:
+        if place.cluster is not None or place.n_jobs == 1:
+            return place
+        n_jobs = fitting_jobs(self.units, place.n_jobs)
+        if n_jobs < place.n_jobs:
+            logger.warning("%d workers of %d: more would not fit into memory", n_jobs, place.n_jobs)
+        return Place(n_jobs)
+
+    def _forget_failures(self) -> None:
+        """Failures of a machine or of ours are tried again; what is wrong with a recording stays known."""
+        for unit in self.units:
+            for folder in (self.work / unit.name, self.out / unit.name):
+                manifest = read_manifest(folder) or {}
+                rows = [*manifest.get("rows", []), *manifest.get("prepared", {}).get("rows", [])]
+                if any(row.get("status") == "failed" for row in rows):
+                    shutil.rmtree(folder)
+
+    def _lost_summaries(self, unit: Unit) -> list[dict[str, Any]]:
+        reason = self.lost[unit.name]
+        return [{"key": list(row.key), "status": "failed", "reason": reason, "notes": []} for row in unit.rows]
+
+    def _lost_rows(self, plan: Plan) -> list[dict[str, Any]]:
+        """Rows that were prepared and whose worker died later."""
+        good = [SessionKey(*key) for key in plan["sessions"]]
+        names = {key: f"dyad-{key.dyad}/ses-{key.session:02d}" for key in good}
+        return [{**key._asdict(), "reason": self.lost[names[key]]} for key in good if names[key] in self.lost]
 
     def _prepared(self, unit: Unit) -> bool:
         return is_current(self.work / unit.name, self.digests[unit.name])
@@ -250,14 +352,18 @@ class _Run:
         for folder in self.out.glob("dyad-*/ses-*"):
             if folder.relative_to(self.out).as_posix() not in kept:
                 shutil.rmtree(folder)
+        dyads = {name.partition("/")[0] for name in kept}
+        for folder in self.out.glob("dyad-*"):
+            if folder.name not in dyads:
+                shutil.rmtree(folder)
 
 
-DATASET_DESCRIPTION = {
-    "Name": "Inter-brain synchrony and its growth over sessions",
-    "BIDSVersion": "1.10.0",
-    "DatasetType": "derivative",
-    "GeneratedBy": [{"Name": "hyperscan-mne", "Version": hyperscan.__version__}],
-}
+def _warn_of(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
+    notes = [note for row in summaries.values() for note in row.get("notes", ()) if row["status"] == "ok"]
+    for note in notes[:MAX_NOTES]:
+        logger.warning("warning: %s", note)
+    if len(notes) > MAX_NOTES:
+        logger.warning("warning: %d more are in %s/", len(notes) - MAX_NOTES, LOGS)
 
 
 def growth_of(out: Path, config: StudyConfig) -> GrowthResult:
@@ -293,23 +399,3 @@ def growth_of(out: Path, config: StudyConfig) -> GrowthResult:
 
 def _of_modality(frame: Any, modality: str) -> Any:
     return frame[frame["modality"] == modality]
-
-
-def _check_output(out: Path, sessions: Sequence[Session]) -> None:
-    here = out.resolve()
-    for root in {row.root.resolve() for row in sessions}:
-        inside = here.is_relative_to(root) and here.relative_to(root).parts[:1] != ("derivatives",)
-        if inside or root.is_relative_to(here):
-            raise OutputError(
-                f"{out.name}: the output would lie in the study itself. "
-                "Choose a folder outside it, or under its derivatives/."
-            )
-    if here.is_dir() and any(here.iterdir()) and not _is_ours(here):
-        raise OutputError(f"{out.name}: is not empty and no folder of a run. Choose a new or empty folder.")
-
-
-def _is_ours(folder: Path) -> bool:
-    description = folder / "dataset_description.json"
-    return (folder / LOCK_NAME).exists() or (
-        description.is_file() and description.read_text("utf-8") == to_json(DATASET_DESCRIPTION)
-    )

@@ -117,5 +117,5 @@ COLUMN_DESCRIPTIONS = {
     "n_windows": {"Description": "windows analysed, the same number in every session"},
     "window_s": {"Description": "window length", "Units": "s"},
     "seconds": {"Description": "time analysed", "Units": "s"},
-    "flags": {"Description": "no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;"},
+    "flags": {"Description": "no_value, no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;"},
 }

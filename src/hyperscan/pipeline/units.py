@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +73,9 @@ def digest(content: Mapping[str, Any]) -> str:
 
 
 def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
-    """SHA-256 of every input of some rows, by path relative to the study.
+    """SHA-256 of every input of some rows, by dyad-session and role.
 
+    Files are named by whose they are, because their own names may hold what must not leave the study.
     Sidecars count: a BrainVision header names its data file, an EEGLAB set may have one, a NIRx folder is
     hashed whole.
 
@@ -85,22 +88,55 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
     -------
     dict of str to str
     """
-    hashes: dict[str, str] = {}
+    seen: dict[Path, str] = {}
+    hashes = {}
     for row in rows:
-        for path in (row.therapist_file, row.client_file):
-            for file in _with_sidecars(path):
-                name = row.relative(file)
-                if name not in hashes:
-                    hashes[name] = sha256(file) if file.exists() else "missing"
+        for role in ("therapist", "client"):
+            for i, file in enumerate(files_of(getattr(row, f"{role}_file"))):
+                if file not in seen:
+                    seen[file] = _hash(file)
+                number = f".{i}" if i else ""
+                name = f"dyad-{row.dyad}/ses-{row.session:02d}/{row_label(row)}_{role}{number}{file.suffix}"
+                hashes[name] = seen[file]
     return dict(sorted(hashes.items()))
 
 
-def _with_sidecars(path: Path) -> list[Path]:
+def _hash(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:  # the reader will say the same, and that row is left out
+        return f"unreadable: {error.strerror}"
+
+
+def files_of(path: Path) -> list[Path]:
+    """List a recording's own file and the files beside it that belong to it."""
     if path.is_dir() or not path.exists():
         return [path]
     suffixes = (".eeg", ".vmrk", ".dat", ".fdt", ".json", ".tsv", "_sidecar.json")
     beside = [path.with_name(path.stem + suffix) for suffix in suffixes]
-    return [path, *(file for file in beside if file.is_file() and file != path)]
+    if path.suffix.lower() == ".fif":  # parts of a split recording
+        escaped = glob.escape(path.stem)
+        beside += sorted([*path.parent.glob(f"{escaped}-[0-9]*.fif"), *path.parent.glob(_split_pattern(path))])
+    if path.suffix.lower() == ".vhdr":
+        beside += [path.with_name(name) for name in _named_in(path)]
+    return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
+
+
+def _named_in(header: Path) -> list[str]:
+    """List the files that a BrainVision header names, as far as they lie beside it."""
+    try:
+        text = header.read_bytes()[:100_000].decode("latin-1")
+    except OSError:
+        return []
+    names = re.findall(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", text, re.MULTILINE)
+    return [name.replace("$b", header.stem) for name in names if not {"/", "\0"} & set(name)]
+
+
+def _split_pattern(path: Path) -> str:
+    """BIDS puts ``split-01`` into the name of every part."""
+    head, found, tail = path.stem.partition("_split-")
+    rest = tail.partition("_")[2]
+    return f"{glob.escape(head)}_split-*_{glob.escape(rest)}.fif" if found and rest else glob.escape(path.name)
 
 
 def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -> str:

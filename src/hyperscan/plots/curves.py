@@ -262,9 +262,14 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
         rows = table[(table["roi_therapist"] == therapist) & (table["roi_client"] == client)]
         curves = dyad_curves(rows, ["excess_z"], time)
         _roi_panel(ax, curves)
-        ax.set_title(f"{plain(therapist)}-{plain(client)}", fontsize=9.5, parse_math=False)
+        ax.set_title(_pair_name(therapist, client), fontsize=9.5, parse_math=False)
     _finish_panels(axes, curves, time, "Excess over chance (Fisher z)")
     return axes
+
+
+def _pair_name(therapist: str, client: str) -> str:
+    """Name an ROI pair; once where both people's ROI is the same, which keeps titles apart."""
+    return plain(therapist) if therapist == client else f"{plain(therapist)}-{plain(client)}"
 
 
 def _roi_panel(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:

@@ -64,10 +64,10 @@ def column_label(column: str) -> str:
     Examples
     --------
     >>> column_label("snr_alpha")
-    'Signal-to-noise, alpha (ratio)'
+    'Signal fraction, alpha (0-1)'
     """
     for prefix, words in (
-        ("snr_", "Signal-to-noise, {} (ratio)"),
+        ("snr_", "Signal fraction, {} (0-1)"),
         ("peak_hz_", "Peak frequency, {} (Hz)"),
         ("peak_width_", "Peak width, {} (Hz)"),
     ):

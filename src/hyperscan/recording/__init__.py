@@ -6,6 +6,7 @@ from typing import Any
 
 from hyperscan.recording.align import align_pair
 from hyperscan.recording.load import load_session
+from hyperscan.recording.read import channel_names
 from hyperscan.recording.records import ClockReport, PairedRecording, QualityReport, Segment
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "QualityReport",
     "Segment",
     "align_pair",
+    "channel_names",
     "load_session",
     "preprocess_pair",
 ]

@@ -10,11 +10,11 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.recording.copies import check_copies
 from hyperscan.recording.records import PairedRecording
+from hyperscan.recording.wavelengths import wavelengths
 from hyperscan.study.session import Session
 
-#: Two channels that correlate more than this at lag 0 hold the same samples (BAD_INPUT practice; our choice).
-SAME_R = 0.999
 #: Two people's amplitudes differ by less than this unless a unit is wrong (our choice; people differ up to
 #: ten-fold).
 MAX_RATIO = 100.0
@@ -26,6 +26,7 @@ EEG_RANGE = (5e-8, 5e-3)
 HB_RANGE = (1e-10, 1e-2)
 _BLOCK_S = {"EEG": 1.0, "haemoglobin": 20.0}
 
+#: What is looked at in the middle of a recording, in s.
 _LOOK_S = 60.0
 
 
@@ -107,18 +108,18 @@ def compare_people(
     ------
     ReadError
         If both people share channels of one file, the signals are of different kinds, the units differ, or
-        the
-        samples are the same.
+        the samples are the same, be it with a shift in time.
 
     Warns
     -----
     DataQualityWarning
-        If some, but not most, channels are the same in both.
+        If some, but not most, channels are the same in both, or the wavelengths of two people differ.
     """
     _check_overlap(pair, therapist_channels, client_channels)
     _check_kinds(pair)
     _check_units(pair)
-    _check_copies(pair)
+    _compare_light(pair)
+    check_copies(pair, KINDS)
     return pair
 
 
@@ -141,13 +142,13 @@ def _check_overlap(pair: PairedRecording, a: tuple[str, ...], b: tuple[str, ...]
 
 def _kind(raw: BaseRaw) -> str:
     types = set(raw.get_channel_types())
-    for kind, members in _KINDS.items():
+    for kind, members in KINDS.items():
         if types & members:
             return kind
     return "none"
 
 
-_KINDS = {
+KINDS = {
     "haemoglobin": {"hbo", "hbr"},
     "optical density": {"fnirs_od"},
     "raw intensity": {"fnirs_cw_amplitude", "fnirs_fd_ac_amplitude"},
@@ -163,6 +164,19 @@ def _check_kinds(pair: PairedRecording) -> None:
             f"{session.relative(session.client_file)}: holds {b}, the therapist's file holds {a}. "
             "Export both people in the same form (best: raw intensity)."
         )
+
+
+def _compare_light(pair: PairedRecording) -> None:
+    found = {role: wavelengths(pair.raw(role)) for role in ("therapist", "client")}
+    if found["therapist"] == found["client"]:
+        return
+    said = " and ".join(f"{', '.join(map(str, waves)) or 'no'} nm ({role})" for role, waves in found.items())
+    warnings.warn(
+        f"{pair.session.relative(pair.session.client_file)}: the two people were recorded with different wavelengths, "
+        f"{said}. Check that both headers are right: each person's haemoglobin is computed with their own.",
+        DataQualityWarning,
+        stacklevel=4,
+    )
 
 
 def _look(raw: BaseRaw, kinds: set[str]) -> np.ndarray:
@@ -183,7 +197,7 @@ def _check_units(pair: PairedRecording) -> None:
     size = {}
     for role in ("therapist", "client"):
         raw = pair.raw(role)
-        size[role] = _deviation(_look(raw, _KINDS[kind]), round(_BLOCK_S[kind] * raw.info["sfreq"]))
+        size[role] = _deviation(_look(raw, KINDS[kind]), round(_BLOCK_S[kind] * raw.info["sfreq"]))
     for role, rms in size.items():
         if rms and not low <= rms <= high:
             raise ReadError(
@@ -213,60 +227,3 @@ def _deviation(data: np.ndarray, n_block: int) -> float:
     deviation = np.where(np.isfinite(blocks).all(axis=2), blocks.std(axis=2), 0.0)
     alive = deviation[deviation > 0]
     return float(np.median(alive)) if alive.size else 0.0
-
-
-def _check_copies(pair: PairedRecording) -> None:
-    kinds = set().union(*_KINDS.values())
-    a, b = _aligned_looks(pair, kinds)
-    if a.shape[1] < 10:
-        return
-    r = np.abs(_correlation(a, b)) > SAME_R
-    same = int(min(r.any(axis=1).sum(), r.any(axis=0).sum()))
-    if not same:
-        return
-    session = pair.session
-    names = f"{session.relative(session.therapist_file)} and {session.relative(session.client_file)}"
-    # parts of one file that its writer told apart (groups, streams) are named on purpose
-    declared = one_file(session) and (session.therapist_channels or "").startswith(("/", "stream:"))
-    if same >= max(1, min(r.shape) / 2) and not declared:
-        raise ReadError(
-            f"{names}: {same} channels hold the same samples (|r| > {SAME_R} at lag 0): one person's data "
-            "stand there twice. "
-            "Correct the files or the channel rules in dyads.tsv."
-        )
-    warnings.warn(
-        f"{names}: {same} channels are the same in both people (|r| > {SAME_R} at lag 0). "
-        "Leave out channels that record one signal for both.",
-        DataQualityWarning,
-        stacklevel=2,
-    )
-
-
-def _aligned_looks(pair: PairedRecording, kinds: set[str]) -> tuple[np.ndarray, np.ndarray]:
-    rates = [pair.raw(role).info["sfreq"] for role in ("therapist", "client")]
-    n_s = min(
-        _LOOK_S,
-        *(pair.raw(role).n_times / rate for role, rate in zip(("therapist", "client"), rates, strict=True)),
-    )
-    low = min(rates)
-    grid = np.arange(int(n_s * low)) / low
-    looks = []
-    for role, rate in zip(("therapist", "client"), rates, strict=True):
-        raw = pair.raw(role)
-        picks = [k for k, kind in enumerate(raw.get_channel_types()) if kind in kinds]
-        data = raw.get_data(picks=picks, start=0, stop=min(raw.n_times, int(n_s * rate) + 1))
-        if rate != low:
-            data = np.array([np.interp(grid, np.arange(data.shape[1]) / rate, row) for row in data])
-        looks.append(data[:, : len(grid)])
-    n = min(look.shape[1] for look in looks)
-    return looks[0][:, :n], looks[1][:, :n]
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    scaled = []
-    for x in (a, b):
-        x = np.where(np.isfinite(x), x, 0.0)
-        x = x - x.mean(axis=1, keepdims=True)
-        norm = np.linalg.norm(x, axis=1, keepdims=True)
-        scaled.append(np.divide(x, norm, out=np.zeros_like(x), where=norm > 0))
-    return scaled[0] @ scaled[1].T

@@ -123,28 +123,35 @@ def clean_fnirs(raw: BaseRaw, config: StudyConfig, events: Events, n_grid: int, 
         *filter_notes,
         *event_notes,
     )
-    n_total = sum(kind == "long" for kind in lengths.values())
+    n_total = sum(kind in ("long", "nowhere") for kind in lengths.values())
     return CleanOptodes(clean, probe.dropped, n_total, notes, facts, probe.moving)
 
 
 def _with_places(raw: BaseRaw, who: str) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Distances in m for every channel, assumed where the file has none."""
+    """Distances in m, assumed where the whole file has none."""
     distance = source_detector_mm(raw)
     stored = np.array([np.linalg.norm(ch["loc"][6:9] - ch["loc"][3:6]) for ch in raw.info["chs"]])
     in_mm = np.nanmedian(stored) > 1 if np.isfinite(stored).any() else False
     missing = np.isnan(distance)
-    if not in_mm and not missing.any():
-        return raw, ()
-    raw = raw.copy()
-    for ch, absent in zip(raw.info["chs"], missing, strict=True):
-        if absent:
-            ch["loc"][3:9] = [0, 0, 0, NOMINAL_MM / 1000, 0, 0]
-        else:
+    notes: tuple[str, ...] = ()
+    if in_mm or missing.all():
+        raw = raw.copy()
+        for ch in raw.info["chs"]:
             ch["loc"][:9] /= 1000 if in_mm else 1
-    if not missing.any():
-        return raw, ("optode positions were stored in mm and taken as such",)
-    _warn(f"{who}: {missing.sum()} channels have no optode positions; {NOMINAL_MM:g} mm are assumed.")
-    return raw, (f"{missing.sum()} channels without optode positions: {NOMINAL_MM:g} mm assumed",)
+            if missing.all():
+                ch["loc"][3:9] = [0, 0, 0, NOMINAL_MM / 1000, 0, 0]
+    if in_mm:
+        notes += ("optode positions were stored in mm and taken as such",)
+    if missing.all():
+        _warn(
+            f"{who}: {missing.sum()} channels have no optode positions; {NOMINAL_MM:g} mm are assumed, and short "
+            "channels cannot be told. Export the probe's positions."
+        )
+        notes += (f"{missing.sum()} channels without optode positions: {NOMINAL_MM:g} mm assumed",)
+    elif missing.any():
+        # among optodes with places, one without may be short, so nothing can be assumed of it
+        _warn(f"{who}: {missing.sum()} channels without a source-detector distance are left out. Correct the probe.")
+    return raw, notes
 
 
 def _warn(message: str) -> None:
@@ -152,13 +159,13 @@ def _warn(message: str) -> None:
 
 
 def _lengths(raw: BaseRaw, config: StudyConfig) -> dict[str, str]:
-    """Map base names to ``short``, ``mixed``, ``long`` or ``far``."""
+    """Map base names to ``short``, ``mixed``, ``long``, ``far`` or ``nowhere``."""
     lengths = {}
     for name, mm in zip(raw.ch_names, source_detector_mm(raw), strict=True):
         # distances are rounded in files: 10.0 mm is short
         limits = (config.fnirs_short_mm + 0.5, MIXED_UP_TO * config.fnirs_short_mm, MAX_MM)
         kind = ("short", "mixed", "long", "far")[int(np.searchsorted(limits, mm))]
-        lengths[base_name(name)] = kind
+        lengths[base_name(name)] = "nowhere" if np.isnan(mm) else kind
     return lengths
 
 
@@ -209,6 +216,7 @@ def _split(probe: _Probe, lengths: Mapping[str, str], who: str) -> tuple[_Probe,
     odd = {
         "mixed": "source-detector distance between short and long",
         "far": f"source-detector distance over {MAX_MM:g} mm",
+        "nowhere": "no source-detector distance",
     }
     left = {base_name(name) for name in probe.raw.ch_names} - set(probe.dropped)
     dropped = {**probe.dropped, **{base: odd[lengths[base]] for base in sorted(left) if lengths[base] in odd}}

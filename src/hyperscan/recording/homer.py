@@ -12,8 +12,8 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
 from hyperscan.recording.boundary import check_memory
+from hyperscan.recording.containers import check_matlab
 from hyperscan.recording.gaps import open_gaps
-from hyperscan.recording.intact import check_matlab
 from hyperscan.recording.stamps import find_breaks
 
 _MM = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}

@@ -290,38 +290,6 @@ def check_fdt(data: Path, n_values: int, name: str) -> None:
         )
 
 
-def check_matlab(path: Path, name: str) -> None:
-    """Check that every variable of a level-5 MAT-file is there to its last byte.
-
-    A reader that is asked for one variable does not notice when a later one is cut off.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-
-    Raises
-    ------
-    ReadError
-        If the last variable was cut off.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(128)
-        if not head.startswith(b"MATLAB 5.0"):
-            return
-        order = "<" if head[126:128] == b"IM" else ">"
-        at = 128
-        while at + 8 <= size:
-            file.seek(at)
-            _, n_bytes = struct.unpack(f"{order}II", file.read(8))
-            at += 8 + n_bytes
-    if at != size:
-        raise ReadError(f"{name}: is cut off: its last variable is incomplete. Copy it again, or export it anew.")
-
-
 def fif_blocks(path: Path) -> set[int]:
     """List what a FIF file holds, from the tags alone.
 

@@ -23,6 +23,9 @@ from hyperscan.recording.windows import whole_segments, window_grid
 #: one of them is in another unit (our choice).
 PLAUSIBLE_V, MAX_RATIO = (1e-7, 1e-2), 100.0
 
+#: Windows of fewer cycles of the primary band get a warning: chance phase locking is then above 0.2 (our choice).
+FEW_CYCLES = 20.0
+
 
 def preprocess_pair(
     pair: PairedRecording, config: StudyConfig | None = None, *, enforce: bool = True
@@ -70,6 +73,7 @@ def preprocess_pair(
     config = config or StudyConfig()
     _check_aligned(pair)
     _check_online_filters(pair, config)
+    _compare_online_filters(pair)
     clean = _prepare_eeg if pair.session.modality == "eeg" else _prepare_fnirs
     people = clean(pair, config)
     prepared = pair.replace(
@@ -110,6 +114,20 @@ def _check_online_filters(pair: PairedRecording, config: StudyConfig) -> None:
             )
 
 
+def _compare_online_filters(pair: PairedRecording) -> None:
+    """Warn where two amplifiers say that they filtered differently.
+
+    An upper edge at half the rate is what files say of none, and a file that states no filter proves nothing.
+    """
+    stated = []
+    for role in ROLES:
+        info = pair.raw(role).info
+        low, high = info["highpass"] or 0.0, info["lowpass"] or np.inf
+        stated.append((low, high if high < 0.95 * info["sfreq"] / 2 else np.inf) if low < high else (0.0, np.inf))
+    if stated[0] != stated[1] and (0.0, np.inf) not in stated and pair.session.modality == "eeg":
+        _warn(f"{pair.session.key}: {_online_note(pair)[0]}; check that both were exported alike.")
+
+
 def _online_note(pair: PairedRecording) -> list[str]:
     edges = [(raw.info["highpass"], raw.info["lowpass"]) for raw in (pair.therapist, pair.client)]
     if edges[0] == edges[1]:
@@ -120,6 +138,7 @@ def _online_note(pair: PairedRecording) -> list[str]:
 
 def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> dict[str, CleanPerson]:
     _check_cycles(pair, config)
+    _warn_of_short_windows(pair, config)
     people = {role: clean_eeg(pair.raw(role), config, f"{pair.session.key}, {role}") for role in ROLES}
     rates = {person.raw.info["sfreq"] for person in people.values()}
     if len(rates) > 1:
@@ -143,6 +162,16 @@ def _check_cycles(pair: PairedRecording, config: StudyConfig) -> None:
             )
 
 
+def _warn_of_short_windows(pair: PairedRecording, config: StudyConfig) -> None:
+    name = config.primary_of("eeg").band
+    low, _ = config.bands_of("eeg").get(name, config.passband("eeg"))
+    if config.window_s * low < FEW_CYCLES:
+        _warn(
+            f"{pair.session.key}: short windows (window_s = {config.window_s:g} s, {config.window_s * low:g} cycles of "
+            f"{name}) inflate synchrony by chance and cost power. Use longer ones if the segments allow it."
+        )
+
+
 def _check_units(pair: PairedRecording, people: Mapping[str, CleanPerson]) -> None:
     level = {role: float(np.median(person.raw.get_data().std(-1))) for role, person in people.items()}
     ratio = max(level.values()) / max(min(level.values()), 1e-300)
@@ -158,7 +187,7 @@ def _check_units(pair: PairedRecording, people: Mapping[str, CleanPerson]) -> No
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, DataQualityWarning, stacklevel=5)
+    warnings.warn(message, DataQualityWarning, stacklevel=4)
 
 
 def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> dict[str, CleanPerson]:

@@ -13,7 +13,7 @@ from mne.io import BaseRaw
 from mne.io.constants import FIFF
 
 from hyperscan.errors import InputError, ReadError
-from hyperscan.recording import homer, intact, nirx, snirf, tables, xdf
+from hyperscan.recording import containers, homer, intact, nirx, snirf, tables, xdf
 from hyperscan.recording.boundary import check_memory, library
 from hyperscan.recording.formats import recognise
 from hyperscan.recording.fresh import fresh_raw, own_annotations
@@ -79,6 +79,8 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
     selector = _selector(rule, kind, name)
     with library(name, kind) as heard, mne.use_log_level("WARNING"):
         found = _read(path, kind, selector, name)
+        # a damaged type shows only when it is asked for
+        found.data.get_channel_types()
     heard.warn(name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, kind)
@@ -88,6 +90,28 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
         data, further = whole_pairs(data, name)
         notes += further
     return Recorded(_renamed(data, selector, modality), found.stamps, tuple(channels), notes)
+
+
+def channel_names(path: Path) -> list[str]:
+    """Look at the channel names of a recording, as the file has them.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read.
+    """
+    kind = recognise(path, path.name)
+    with library(path.name, kind), mne.use_log_level("WARNING"):
+        return list(_read(path, kind, None, path.name).data.ch_names)
 
 
 def _selector(rule: str | None, kind: str, name: str) -> Selector | None:
@@ -133,7 +157,7 @@ def _fif(path: Path, selector: Selector | None, name: str) -> Recorded:
 
 def _eeglab(path: Path, selector: Selector | None, name: str) -> Recorded:
     del selector
-    intact.check_matlab(path, name)
+    containers.check_matlab(path, name)
     try:
         raw = mne.io.read_raw_eeglab(path, preload=False, verbose="WARNING")
     except FileNotFoundError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -14,7 +13,7 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError
-from hyperscan.recording.boundary import check_memory
+from hyperscan.recording.containers import check_hdf5, check_heaps
 from hyperscan.recording.fresh import fresh_raw, own_annotations
 from hyperscan.recording.gaps import open_gaps
 from hyperscan.recording.stamps import find_breaks
@@ -54,9 +53,10 @@ def read_snirf(path: Path, group: str | None, name: str) -> tuple[BaseRaw, tuple
         If the group is not there or not named although there are several, a data block is missing or doubled,
         or the file refers to other files.
     """
+    check_heaps(path, name)
     with h5py.File(path, "r") as file:
         chosen = _choose(sorted(key for key in file if _NIRS.fullmatch(key)), group, name)
-        _refuse_links(file, name)
+        check_hdf5(file, name, f"/{chosen}")
         scale = _time_unit(file[chosen])
         times = scale * _check_block(file[chosen], name)
         events = _events(file[chosen], scale, times[0])
@@ -144,23 +144,6 @@ def _choose(groups: list[str], group: str | None, name: str) -> str:
     return chosen
 
 
-def _refuse_links(file: h5py.File, name: str) -> None:
-    for where, link in _links(file):
-        if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
-            raise ReadError(
-                f"{name}: {where} is a link to another place (HDF5 link), which is not followed. "
-                "Write the file again with its own data."
-            )
-
-
-def _links(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key in group:
-        link = group.get(key, getlink=True)
-        yield f"{prefix}/{key}"[:60], link
-        if isinstance(link, h5py.HardLink) and group.get(key, getclass=True) is h5py.Group:
-            yield from _links(group[key], f"{prefix}/{key}")
-
-
 def _check_block(group: h5py.Group, name: str) -> np.ndarray:
     blocks = [key for key in group if _DATA.fullmatch(key)]
     if len(blocks) != 1:
@@ -175,15 +158,10 @@ def _check_block(group: h5py.Group, name: str) -> np.ndarray:
             f"{name}: {block.name} lacks {' and '.join(missing)}: the file holds no recording. Export it again."
         )
     series, time = block["dataTimeSeries"], block["time"]
-    if getattr(series, "external", None) or series.is_virtual:
-        raise ReadError(
-            f"{name}: {series.name} keeps its data in another file. Write the file again with its own data."
-        )
     if series.ndim != 2 or 0 in series.shape:
         raise ReadError(
             f"{name}: {series.name} has the shape {series.shape}; expected (times, channels). Export it again."
         )
-    check_memory(int(series.shape[0]) * int(series.shape[1]), name)
     return _times(np.asarray(time, dtype=float).ravel(), series.shape[0], name)
 
 

@@ -245,19 +245,21 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
 
 
 def _check_dates(pair: PairedRecording) -> None:
-    """Refuse recordings whose dates, where believable, say that they never overlapped."""
+    """Refuse recordings whose dates, where believable, say that they never overlapped or are whole hours apart."""
     dates = [_date(pair.raw(role)) for role in ("therapist", "client")]
     if dates[0] is None or dates[1] is None:
         return
     apart = (dates[1] - dates[0]).total_seconds()
     lengths = [pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ("therapist", "client")]
-    if -lengths[1] < apart < lengths[0]:
+    shifted = hour_hint(apart)
+    overlap = -lengths[1] < apart < lengths[0]
+    if overlap and not shifted:
         return
+    fault = "though nothing else aligns them." if overlap else "so they never overlapped."
     raise ClockError(
-        f"{_files(pair)}: by their recording dates the client started {apart:.0f} s after the therapist, so "
-        "they never "
-        f"overlapped.{hour_hint(apart)} Correct the files, or declare the clock (offset, triggers; assumed "
-        "if both started together)."
+        f"{_files(pair)}: by their recording dates the client started {apart:.0f} s after the therapist, "
+        f"{fault}{shifted}\n"
+        "Correct the files, or declare the clock (offset, triggers; assumed if both started together)."
     )
 
 

@@ -14,7 +14,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
 from hyperscan.recording.boundary import check_memory
-from hyperscan.recording.intact import check_matlab
+from hyperscan.recording.containers import check_matlab
 
 #: Units that a sidecar may name, with channel type and factor to SI.
 _UNITS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}

@@ -10,6 +10,13 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError
 
+#: Light that passes through tissue and tells oxy- from deoxyhaemoglobin, in nm (the range of commercial devices; ours).
+LIGHT_NM = (650.0, 1000.0)
+#: Closer wavelengths see almost the same mixture (our choice).
+MIN_APART_NM = 20.0
+#: Names may say the nominal wavelength, headers the measured one (our choice; Hitachi: 695 and 704 nm).
+MAX_OFF_NM = 15.0
+
 
 def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     """Leave out channels whose other wavelength is missing.
@@ -30,7 +37,8 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     Raises
     ------
     ReadError
-        If no pair has both wavelengths, or a distance between optodes shows a wrong unit.
+        If no pair has both wavelengths, wavelengths are those of no fNIRS device or stand at the wrong channels, or
+        a distance between optodes shows a wrong unit.
 
     Warns
     -----
@@ -42,6 +50,7 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     if not light or "fnirs_fd_phase" in types.values():
         return raw, _blood(types, name)
     _check_distances(raw, light, name)
+    _check_light(raw, light, name)
     waves: dict[str, list[str]] = {}
     for each in light:
         pair, _, wave = each.partition(" ")
@@ -65,6 +74,42 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
 def _blood(types: dict[str, str], name: str) -> tuple[str, ...]:
     kinds = set(types.values()) & {"hbo", "hbr"}
     return (f"{name}: holds {kinds.pop()} only",) if len(kinds) == 1 else ()
+
+
+def wavelengths(raw: BaseRaw) -> tuple[int, ...]:
+    """List the wavelengths of the light that a recording holds.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        A recording.
+
+    Returns
+    -------
+    tuple of int
+        In nm, ascending, to whole numbers; empty for haemoglobin.
+    """
+    rows = zip(raw.info["chs"], raw.get_channel_types(), strict=True)
+    values = {float(ch["loc"][9]) for ch, kind in rows if kind in ("fnirs_cw_amplitude", "fnirs_od")}
+    return tuple(sorted({round(value) for value in values if np.isfinite(value)}))
+
+
+def _check_light(raw: BaseRaw, light: list[str], name: str) -> None:
+    """Refuse wavelengths that the Beer-Lambert law would turn into wrong haemoglobin."""
+    found = wavelengths(raw)
+    for each in light:
+        said, value = each.rpartition(" ")[2], float(raw.info["chs"][raw.ch_names.index(each)]["loc"][9])
+        if said.isdigit() and abs(float(said) - value) > MAX_OFF_NM:
+            raise ReadError(
+                f"{name}: the channel called {said} nm is said to hold {value:.0f} nm: they are swapped or wrong. "
+                "Correct them, or export the recording anew."
+            )
+    low, high = LIGHT_NM
+    if found and (found[0] < low or found[-1] > high or 0 < found[-1] - found[0] < MIN_APART_NM):
+        raise ReadError(
+            f"{name}: its wavelengths are {', '.join(map(str, found))} nm; two at least {MIN_APART_NM:g} nm apart "
+            f"within {low:g}-{high:g} nm are needed. Correct the wavelengths of the probe, or export it anew."
+        )
 
 
 def _check_distances(raw: BaseRaw, light: list[str], name: str) -> None:

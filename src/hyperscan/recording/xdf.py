@@ -12,6 +12,7 @@ import pyxdf
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError, did_you_mean
+from hyperscan.recording.chunks import check_chunks
 from hyperscan.recording.stamps import fit_stamps
 
 #: Factors to SI by the unit that a stream names (XDF meta-data for EEG); EEG without a unit is taken for
@@ -48,8 +49,9 @@ def read_xdf(path: Path, wanted: str | None, name: str) -> tuple[BaseRaw, np.nda
     Raises
     ------
     ReadError
-        If the stream is not there, empty, or one of several that fit.
+        If the file is damaged, or the stream is not there, empty, or one of several that fit.
     """
+    cut = check_chunks(path, name)
     streams, quiet = _load(path)
     stream = _choose(streams, wanted, name)
     stamps = np.asarray(stream["time_stamps"], dtype=float)
@@ -59,7 +61,7 @@ def read_xdf(path: Path, wanted: str | None, name: str) -> tuple[BaseRaw, np.nda
     data *= factors[:, None]
     raw = mne.io.RawArray(data, mne.create_info(labels, rate, types), verbose="WARNING")
     raw.set_annotations(_markers(streams, stamps, rate, name), verbose="WARNING")
-    notes = (f"{name}: the file was cut off; what it holds was used",) if quiet else ()
+    notes = (f"{name}: the file was cut off; what it holds was used",) if quiet or cut else ()
     return raw, stamps, notes
 
 

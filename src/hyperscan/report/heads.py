@@ -72,7 +72,7 @@ def quality_words(keys: list[str]) -> dict[str, str]:
     """Return :data:`WORDS` with the columns of each band added."""
     words = dict(WORDS)
     for key in keys:
-        for prefix, text in (("snr_", "Signal-to-noise, "), ("peak_hz_", "Peak (Hz), ")):
+        for prefix, text in (("snr_", "Signal fraction, "), ("peak_hz_", "Peak (Hz), ")):
             if key.startswith(prefix):
                 words[key] = text + key.removeprefix(prefix)
     return words

@@ -83,6 +83,12 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "On the interpretation of synchronization in EEG hyperscanning studies: a cautionary note",
             "Frontiers in Human Neuroscience", "2013", "7", "881", "10.3389/fnhum.2013.00881",
         ),
+        "zimmermann2024": Reference(
+            "Zimmermann, Marius and Schultz-Nielsen, Kathrine and Dumas, Guillaume and Konvalinka, Ivana",
+            "Arbitrary methodological decisions skew inter-brain synchronization estimates in"
+            " hyperscanning-{EEG} studies",
+            "Imaging Neuroscience", "2024", "2", "1--19", "10.1162/imag_a_00350",
+        ),
         "hipp2012": Reference(
             "Hipp, Joerg F. and Hawellek, David J. and Corbetta, Maurizio and Siegel, Markus and Engel,"
             " Andreas K.",
@@ -120,7 +126,7 @@ METRIC_REFERENCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "wpli": ("vinck2011",),
         "dwpli": ("vinck2011",),
         "ccorr": ("burgess2013",),
-        "accorr": ("burgess2013",),
+        "accorr": ("zimmermann2024",),
         "oaec": ("hipp2012",),
         "wtc": ("grinsted2004",),
     }

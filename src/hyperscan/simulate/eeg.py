@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise
+from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise, rarely
 
 Array = npt.NDArray[np.float64]
 
@@ -62,6 +62,14 @@ class EegTruth:
         Power law of the background.
     clock_ppm : float
         How much faster the client's clock runs, in parts per million.
+    background_gain : tuple of float
+        Amplitude of the background of therapist and client, 1 = as usual.
+    curvature : float
+        Log-power background falls by ``curvature * log(f / 10 Hz) ** 2`` beside the power law: concave if positive.
+    task_gain : float
+        Amplitude, relative to the rhythm, of a response of both people to the timing of a task.
+    task_seed : int
+        Seed of that response: sessions of one seed share it, whoever takes part.
     """
 
     coupled_fraction: float = 0.0
@@ -72,6 +80,10 @@ class EegTruth:
     artefact_gain: float = 0.0
     exponent: float = 1.0
     clock_ppm: float = 0.0
+    background_gain: tuple[float, float] = rarely((1.0, 1.0))
+    curvature: float = rarely(0.0)
+    task_gain: float = rarely(0.0)
+    task_seed: int = rarely(0)
 
 
 def simulate_eeg(
@@ -105,14 +117,16 @@ def simulate_eeg(
     """
     n_times = round(duration_s * sfreq)
     gain = np.array([TOPOGRAPHY[name] for name in ch_names])
+    shape = (len(gain), n_times)
     half = truth.bandwidth_hz / 2
     rhythms = coupled_pair(n_times, sfreq, (10 - half, 10 + half), truth.coupled_fraction, rng, lag_s=truth.lag_s)
     artefact = _artefact(truth, gain, n_times, sfreq, rng)
+    response = _response(truth, n_times, sfreq)
     therapist, client = (
-        BACKGROUND_V * power_law_noise((len(gain), n_times), sfreq, truth.exponent, rng)
-        + RHYTHM_V * person_gain * gain[:, None] * rhythm
+        BACKGROUND_V * level * power_law_noise(shape, sfreq, truth.exponent, rng, curvature=truth.curvature)
+        + RHYTHM_V * person_gain * gain[:, None] * (rhythm + response)
         + artefact
-        for rhythm, person_gain in zip(rhythms, truth.rhythm_gain, strict=True)
+        for rhythm, person_gain, level in zip(rhythms, truth.rhythm_gain, truth.background_gain, strict=True)
     )
     return therapist, _run_fast(client, truth.clock_ppm)
 
@@ -126,6 +140,13 @@ def _artefact(truth: EegTruth, gain: Array, n_times: int, sfreq: float, rng: np.
         common = band_noise((n_times,), sfreq, (8.0, 12.0), rng)
     weight = gain if truth.artefact == "topography" else np.ones_like(gain)
     return BACKGROUND_V * truth.artefact_gain * weight[:, None] * common
+
+
+def _response(truth: EegTruth, n_times: int, sfreq: float) -> Array:
+    """Make what a task of fixed timing evokes in anyone who does it."""
+    if not truth.task_gain:
+        return np.zeros(n_times)
+    return truth.task_gain * band_noise((n_times,), sfreq, (8.0, 12.0), np.random.default_rng(truth.task_seed))
 
 
 def _run_fast(x: Array, ppm: float) -> Array:

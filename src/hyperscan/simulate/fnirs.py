@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise
+from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise, rarely
 
 Array = npt.NDArray[np.float64]
 
@@ -27,6 +27,9 @@ LONG_MM, SHORT_MM = 30.0, 8.0
 #: Micromolar amplitudes (standard deviations) of what a channel sees (our choice).
 NEURAL_UM, SYSTEMIC_UM, CARDIAC_UM, NOISE_OD = 0.35, 0.5, 0.35, 1e-4
 
+#: Spread of a movement's spike in optical density (our choice).
+MOTION_OD = 0.3
+
 
 @dataclass(frozen=True)
 class FnirsTruth:
@@ -42,12 +45,24 @@ class FnirsTruth:
         Amplitude of each person's own superficial waves, 1 = as usual.
     common_systemic : float
         Fraction of the superficial waves' power that both people share.
+    noise_gain : float
+        Amplitude of the instrument's noise, 1 = as usual.
+    motion_per_min : float
+        Movements per minute that both people make together: spikes in light of all channels.
+    task_gain : float
+        Amplitude, relative to the neural signal, of a response of both people to the timing of a task.
+    task_seed : int
+        Seed of that response: sessions of one seed share it, whoever takes part.
     """
 
     coupled_fraction: float = 0.0
     lag_s: float = 2.0
     systemic_gain: float = 1.0
     common_systemic: float = 0.0
+    noise_gain: float = rarely(1.0)
+    motion_per_min: float = rarely(0.0)
+    task_gain: float = rarely(0.0)
+    task_seed: int = rarely(0)
 
 
 @dataclass(frozen=True)
@@ -114,14 +129,35 @@ def simulate_fnirs(
     n_times = round(duration_s * sfreq)
     neural = coupled_pair(n_times, sfreq, (0.02, 0.10), truth.coupled_fraction, rng, lag_s=truth.lag_s)
     common = _systemic(n_times, sfreq, rng)
+    response = _response(truth, n_times, sfreq)
     people = []
     for own_neural in neural:
         own = _systemic(n_times, sfreq, rng)
         systemic = np.sqrt(truth.common_systemic) * common + np.sqrt(1 - truth.common_systemic) * own
         people.append(
-            _intensity(own_neural, truth.systemic_gain * systemic, optodes, sfreq, rng),
+            _intensity(
+                own_neural + response, truth.systemic_gain * systemic, optodes, sfreq, rng, noise=truth.noise_gain
+            ),
         )
+    if truth.motion_per_min:
+        _move(people, truth.motion_per_min, sfreq, rng)
     return people[0], people[1]
+
+
+def _response(truth: FnirsTruth, n_times: int, sfreq: float) -> Array:
+    """Make what a task of fixed timing evokes in anyone who does it."""
+    if not truth.task_gain:
+        return np.zeros(n_times)
+    return truth.task_gain * band_noise((n_times,), sfreq, (0.02, 0.10), np.random.default_rng(truth.task_seed))
+
+
+def _move(people: list[Array], per_min: float, sfreq: float, rng: np.random.Generator) -> None:
+    """Add spikes of half a second to both people's light at the same times."""
+    n_times = people[0].shape[-1]
+    width = max(round(0.5 * sfreq), 1)
+    for start in rng.integers(0, n_times - width, rng.poisson(per_min * n_times / sfreq / 60)):
+        for person in people:
+            person[:, start : start + width] *= np.exp(rng.normal(0, MOTION_OD, (len(person), 1)))
 
 
 def write_snirf(path: Path, intensity: Array, optodes: Optodes, sfreq: float, *, subject: str = "anonymous") -> None:
@@ -189,7 +225,9 @@ def _systemic(n_times: int, sfreq: float, rng: np.random.Generator) -> Array:
     return (mayer + 0.5 * respiration + drift) / np.sqrt(2.25)
 
 
-def _intensity(neural: Array, systemic: Array, optodes: Optodes, sfreq: float, rng: np.random.Generator) -> Array:
+def _intensity(
+    neural: Array, systemic: Array, optodes: Optodes, sfreq: float, rng: np.random.Generator, *, noise: float
+) -> Array:
     n_times = len(neural)
     beat = band_noise((n_times,), sfreq, (1.0, 1.3), rng) if sfreq > 2.6 else np.zeros(n_times)
     rows = []
@@ -200,6 +238,6 @@ def _intensity(neural: Array, systemic: Array, optodes: Optodes, sfreq: float, r
         hbo = (brain + local + scalp) * 1e-6
         hbr = (-0.3 * (brain + local) + 0.1 * scalp) * 1e-6
         density = distance * PPF * EXTINCTION @ np.stack([hbo, hbr])
-        density += NOISE_OD * rng.standard_normal(density.shape)
+        density += noise * NOISE_OD * rng.standard_normal(density.shape)
         rows.append(np.exp(-density))
     return np.concatenate(rows)

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
 
+def rarely(default: Any) -> Any:
+    """Give a field of a truth its default, at which :func:`record` leaves it out."""
+    return dataclasses.field(default=default, metadata={"rare": True})
+
+
+def record(truth: Any) -> dict[str, Any]:
+    """Plain values of a truth, without what is rarely turned on and is not.
+
+    Parameters
+    ----------
+    truth : dataclass instance
+        What a session holds.
+
+    Returns
+    -------
+    dict
+    """
+    fields = [f for f in dataclasses.fields(truth) if not f.metadata.get("rare") or getattr(truth, f.name) != f.default]
+    return {f.name: getattr(truth, f.name) for f in fields}
+
+
 def power_law_noise(
-    shape: tuple[int, ...], sfreq: float, exponent: float, rng: np.random.Generator, *, low_hz: float = 0.5
+    shape: tuple[int, ...],
+    sfreq: float,
+    exponent: float,
+    rng: np.random.Generator,
+    *,
+    low_hz: float = 0.5,
+    curvature: float = 0.0,
 ) -> Array:
     """Gaussian noise whose power falls as ``1 / f ** exponent``, with unit variance.
 
@@ -25,6 +55,8 @@ def power_law_noise(
         Source of chance.
     low_hz : float
         Below this frequency in Hz the spectrum is flat.
+    curvature : float
+        Log power falls by ``curvature * log(f / 10 Hz) ** 2`` beside the power law.
 
     Returns
     -------
@@ -37,7 +69,10 @@ def power_law_noise(
     array([1., 1.])
     """
     freqs = np.fft.rfftfreq(shape[-1], 1 / sfreq)
-    return _shaped_noise(shape, np.maximum(freqs, low_hz) ** (-exponent / 2), rng)
+    amplitude = np.maximum(freqs, low_hz) ** (-exponent / 2)
+    if curvature:
+        amplitude = amplitude * np.exp(-curvature / 2 * np.log(np.maximum(freqs, low_hz) / 10) ** 2)
+    return _shaped_noise(shape, amplitude, rng)
 
 
 def band_noise(shape: tuple[int, ...], sfreq: float, band: tuple[float, float], rng: np.random.Generator) -> Array:

@@ -16,6 +16,7 @@ from hyperscan.config import MODALITIES, StudyConfig
 from hyperscan.errors import InputError, OutputError, did_you_mean
 from hyperscan.simulate.eeg import EegTruth, simulate_eeg
 from hyperscan.simulate.fnirs import FnirsTruth, Optodes, simulate_fnirs, write_snirf
+from hyperscan.simulate.signals import record
 from hyperscan.storage import new_folder, write_json, write_table, write_text
 
 Array = npt.NDArray[np.float64]
@@ -23,7 +24,8 @@ Array = npt.NDArray[np.float64]
 #: Five frontal and temporal sites that carry little of the posterior rhythm, and three that carry it.
 CH_NAMES = ("Fz", "F3", "F4", "T7", "T8", "Pz", "O1", "O2")
 
-#: From 0 in the first session to 1 in the last.
+#: From 0 in the first session to 1 in the last: fields of the truth, and three of the study: ``lag_s`` as a range
+#: (each dyad draws its own), ``duration_gain``, and ``missing`` (share of the sessions that did not take place).
 Course = Callable[[float], Mapping[str, Any]]
 
 #: What changes over the sessions, by scenario; the argument runs from 0 (first session) to 1 (last).
@@ -39,6 +41,13 @@ EEG_SCENARIOS: dict[str, Course] = {
     "artefact_narrowband": lambda u: {"artefact": "narrowband", "artefact_gain": u},
     "artefact_topography": lambda u: {"artefact": "topography", "artefact_gain": u},
     "clock_drift": lambda u: {"coupled_fraction": 0.7, "clock_ppm": 100.0 * (1 - u)},
+    "growth_random_lag": lambda u: {"coupled_fraction": 0.05 + 0.75 * u, "lag_s": (0.0, 0.1)},
+    "snr_concave": lambda u: {"coupled_fraction": 0.5, "rhythm_gain": (0.5 + u,) * 2, "curvature": 0.3},
+    "snr_one_person": lambda u: {"coupled_fraction": 0.5, "rhythm_gain": (0.5 + u, 1.0)},
+    "snr_background": lambda u: {"coupled_fraction": 0.5, "background_gain": (2.0 - u, 2.0 - u)},
+    "longer": lambda u: {"coupled_fraction": 0.5, "duration_gain": 1.0 + u},
+    "shared_task": lambda u: {"task_gain": u},
+    "missing": lambda u: {"coupled_fraction": 0.05 + 0.75 * u, "missing": 0.25},
 }
 
 FNIRS_SCENARIOS: dict[str, Course] = {
@@ -47,7 +56,15 @@ FNIRS_SCENARIOS: dict[str, Course] = {
     "growth": lambda u: {"coupled_fraction": 0.05 + 0.85 * u},
     "systemic_falls": lambda u: {"coupled_fraction": 0.5, "systemic_gain": 1.6 - 1.2 * u},
     "common_systemic": lambda u: {"common_systemic": 0.9 * u},
+    "noise_falls": lambda u: {"coupled_fraction": 0.5, "noise_gain": 100.0 - 90.0 * u},
+    "joint_motion": lambda u: {"motion_per_min": 4.0 * u},
+    "shared_task": lambda u: {"task_gain": u},
+    "longer": lambda u: {"coupled_fraction": 0.5, "duration_gain": 1.0 + u},
+    "missing": lambda u: {"coupled_fraction": 0.05 + 0.85 * u, "missing": 0.25},
 }
+
+#: Smallest number of sessions that a dyad keeps where sessions are missing.
+MIN_SESSIONS = 2
 
 
 @dataclass(frozen=True)
@@ -141,9 +158,8 @@ def simulate_study(
     rows, truths = [], []
     with new_folder(dest) as folder:
         for dyad in range(1, design.n_dyads + 1):
-            for session in range(1, design.n_sessions + 1):
-                u = (session - 1) / max(design.n_sessions - 1, 1)
-                row, truth = _write_session(folder, design, dyad, session, course(u), seed)
+            for session, now in _sessions(design, course, dyad, seed):
+                row, truth = _write_session(folder, design, dyad, session, now, seed)
                 rows.append(row)
                 truths.append(truth)
         write_table(folder / "dyads.tsv", pd.DataFrame(rows))
@@ -164,6 +180,23 @@ def _design(scenario: str, modality: str, changes: Mapping[str, Any]) -> tuple[S
     return dataclasses.replace(DESIGNS[modality], **changes), scenarios[scenario]
 
 
+def _sessions(design: StudyDesign, course: Course, dyad: int, seed: int) -> list[tuple[int, dict[str, Any]]]:
+    """Sessions of one dyad that took place, and what they hold."""
+    rng = np.random.default_rng([seed, dyad])
+    times = [(session, (session - 1) / max(design.n_sessions - 1, 1)) for session in range(1, design.n_sessions + 1)]
+    courses = [(session, dict(course(u))) for session, u in times]
+    draws, share = rng.random(len(courses)), rng.random()
+    for session, now in courses:
+        if isinstance(now.get("lag_s"), tuple):
+            low, high = now["lag_s"]
+            now["lag_s"] = float(low + share * (high - low))
+        if now.get("task_gain"):
+            now["task_seed"] = 1000 * (seed + 1) + session
+    # those with the highest draws stay, so that enough are left whatever the share
+    kept = np.argsort(draws)[::-1][: max(MIN_SESSIONS, int(np.sum(draws >= courses[0][1].get("missing", 0.0))))]
+    return [entry for i, entry in enumerate(courses) if i in kept]
+
+
 def _study_toml(design: StudyDesign) -> str:
     lines = [f"{key} = {value}" for key, value in design.config.items()]
     StudyConfig.from_mapping(design.config)
@@ -174,6 +207,10 @@ def _write_session(
     folder: Path, design: StudyDesign, dyad: int, session: int, course: Mapping[str, Any], seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     rng = np.random.default_rng([seed, dyad, session])
+    course = {name: value for name, value in course.items() if name != "missing"}
+    gain = course.pop("duration_gain", 1.0)
+    if gain != 1:  # EDF holds whole seconds
+        design = dataclasses.replace(design, duration_s=float(round(design.duration_s * gain)))
     place = f"dyad-{dyad:02d}/ses-{session:02d}"
     (folder / place).mkdir(parents=True)
     write = _write_eeg if design.modality == "eeg" else _write_fnirs
@@ -189,7 +226,7 @@ def _write_session(
         "client_file": f"{place}/client{suffix}",
         "clock": "same_amplifier",
     }
-    return row, {"dyad": row["dyad"], "session": session, **dataclasses.asdict(truth)}
+    return row, {"dyad": row["dyad"], "session": session, **record(truth)}
 
 
 def _write_eeg(

@@ -7,6 +7,7 @@ from hyperscan.study.findings import Finding, find_duplicates, study_findings
 from hyperscan.study.pairing import PseudoSession, pseudo_pairs
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
 from hyperscan.study.session import Session, SessionKey
+from hyperscan.study.swaps import find_swaps
 from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "disjoint",
     "draft_dyads",
     "find_duplicates",
+    "find_swaps",
     "parse_selector",
     "pseudo_pairs",
     "read_sessions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import statistics
@@ -31,8 +32,8 @@ class Finding:
     ----------
     kind : str
         ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``,
-        ``days_missing``, ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice`` or
-        ``same_content``.
+        ``days_missing``, ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice``,
+        ``swapped`` or ``same_content``.
     severity : {'info', 'warning', 'error'}
         ``info`` is normal, ``warning`` weakens the result, ``error`` means that these sessions must not be
         analysed.
@@ -102,7 +103,7 @@ def find_duplicates(sessions: Iterable[Session]) -> list[Finding]:
         uses[session.client_file].append((session, "client"))
     groups: list[list[Path]] = [_distinct(uses)]
     for fingerprint in (_size, _sample, _digest):
-        groups = [part for group in groups for part in _split(group, fingerprint)]
+        groups = [part for group in groups for part in _split(group, _or_nothing(fingerprint))]
     return [_same_content(group, uses) for group in groups]
 
 
@@ -222,9 +223,22 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
     """List each file once; a file that the table names twice on purpose is no duplicate."""
     seen: dict[tuple[int, int], Path] = {}
     for path in paths:
-        status = path.stat()
-        seen.setdefault((status.st_dev, status.st_ino), path)
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            seen.setdefault((status.st_dev, status.st_ino), path)
     return list(seen.values())
+
+
+def _or_nothing(fingerprint: Callable[[Path], Hashable]) -> Callable[[Path], Hashable]:
+    """Leave recordings that cannot be opened to the reader, whose message says why."""
+
+    def attempt(path: Path) -> Hashable:
+        try:
+            return fingerprint(path)
+        except OSError:
+            return 0
+
+    return attempt
 
 
 def _split(paths: Iterable[Path], fingerprint: Callable[[Path], Hashable]) -> list[list[Path]]:

@@ -126,14 +126,21 @@ def guard_row(
     """
     row = dict.fromkeys(GUARD_COLUMNS, float("nan"))
     if pseudo:
-        floor = float(np.mean([np.nanmean(values.plv_squared) for values in pseudo]))
+        floor = _finite_mean([_finite_mean(values.plv_squared) for values in pseudo])
         for fit in ("line", "quad"):
             row[f"g1_{fit}"], row[f"w_{fit}"] = _attenuation_free(a, b, recipe, real.plv_squared, floor, fit)
         for name in ("matched", "control", "outband", "lag_robust"):
-            chance = np.mean([getattr(values, f"{name}_z") for values in pseudo])
+            chance = _finite_mean([getattr(values, f"{name}_z") for values in pseudo])
             row[f"{name}_excess_z"] = float(getattr(real, f"{name}_z") - chance)
     row |= {f"imcoh_{i}": value for i, value in enumerate(_imaginary(a, b, recipe, windows), start=1)}
     return row
+
+
+def _finite_mean(values: npt.ArrayLike) -> float:
+    """Mean without what could not be computed: one partner's gap must not cost the chance level."""
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _sides(a: Signals, b: Signals, windows: WindowPair) -> list[tuple[Signals, Array]]:
@@ -170,7 +177,8 @@ def _mean_z(metric: str, cut: list[Array], a: Signals, b: Signals, recipe: Recip
 
 
 def _outband(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:
-    if 2 * OUT_BAND[1] >= a.sfreq:
+    # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz
+    if 2 * OUT_BAND[1] >= a.sfreq or not all(np.isfinite(person.s2_line).any() for person in (a, b)):
         return float("nan")
     cut = [band_windows(p, "eeg", OUT_BAND, w, windows.n_window) for p, w in _sides(a, b, windows)]
     _, z = _metric(recipe.primary.metric, cut, recipe, band=OUT_BAND, sfreq=a.sfreq)

@@ -6,6 +6,7 @@ other dyad. ``lag_p`` tests ``lag_estimate``, the statistic that was shifted, an
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan import nulls
-from hyperscan.errors import InputError
+from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import MetricSpec
 from hyperscan.synchrony.pairs import WindowPair, metric_inputs, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.recipe import Recipe
@@ -65,7 +66,8 @@ def lag_tests(
     Returns
     -------
     dict
-        (signal, metric, band) to the test; what is missing has no folded form, or too short a recording.
+        (signal, metric, band) to the test; what is missing has no folded form. Where the recording is too
+        short for lags, p and chance are NaN, with a warning.
     """
     if recipe.modality == "fnirs":
         return _whole_tests(a, b, recipe, windows, n_null, rng)
@@ -76,8 +78,8 @@ def lag_tests(
     for (band, x), (_, y) in streams:
         for spec in foldable:
             found = _shifted(x, y, spec.moment, n_null, 2 * windows.n_window, rng, valid)
-            if found is not None:
-                tests["eeg", spec.name, band] = _judge(found, spec.link, a, b, recipe)
+            _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, 2 * windows.n_window / a.sfreq)
+            tests["eeg", spec.name, band] = _judge(found, spec.link, a, b, recipe)
     return tests
 
 
@@ -89,17 +91,33 @@ def _shifted(
     min_lag: int,
     rng: np.random.Generator,
     valid: list[Array] | None = None,
-) -> nulls.LagNull | None:
+) -> nulls.LagNull:
     masks = {} if valid is None else {"valid_a": valid[0], "valid_b": valid[1]}
     try:
         return nulls.lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
-    except InputError:  # too short for a single admissible lag: there is no such null, and the row says so
-        return None
+    except InputError:
+        joint = np.ones(x.shape[-1], dtype=bool) if valid is None else valid[0] & valid[1]
+        direct = statistic.compute if hasattr(statistic, "compute") else statistic
+        estimate = np.asarray(direct(x[..., joint], y[..., joint]))
+        return nulls.LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
+
+
+def _warn_if_short(null: nulls.LagNull, key: object, seconds: float, min_lag_s: float) -> None:
+    if not len(null.lags):
+        warnings.warn(
+            f"{key}: no lag null, so lag_p is missing: {seconds:g} s hold too few lags of at least {min_lag_s:g} s. "
+            "Shorten window_s or record longer.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
 
 
 def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
     pairs = recipe.pairs_of(a.rois, b.rois)
     observed = roi_means(link(null.estimate), a, b, pairs)
+    if not len(null.lags):
+        nothing = np.full(len(pairs), np.nan)
+        return LagTest(observed, nothing, nothing)
     surrogates = roi_means(link(null.surrogates), a, b, pairs)
     exceeding = (surrogates >= observed).sum(axis=0)
     return LagTest(observed, (exceeding + 1) / (len(surrogates) + 1), surrogates.mean(axis=0))
@@ -133,8 +151,8 @@ def _whole_tests(
                 found = _shifted(*metric_inputs(spec, x, y, a.sfreq, edges), spec.moment, n_null, min_lag, rng)
             else:
                 continue
-            if found is not None:
-                tests[signal, spec.name, band] = _judge(found, link, a, b, recipe)
+            _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, min_lag / a.sfreq)
+            tests[signal, spec.name, band] = _judge(found, link, a, b, recipe)
     return tests
 
 

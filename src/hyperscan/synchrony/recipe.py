@@ -79,11 +79,12 @@ class Recipe:
     def pairs_of(self, rois_a: Mapping[str, object], rois_b: Mapping[str, object]) -> list[tuple[str, str]]:
         """ROI pairs that both people can form, therapist first."""
         if self.roi_pairs == "matching":
-            return [(name, name) for name in rois_a if name in rois_b]
-        if self.roi_pairs == "all":
-            return [(a, b) for a in rois_a for b in rois_b]
-        asked = [self.primary.rois, ("all", "all"), *(_split(pair) for pair in self.roi_pairs)]
-        return [(a, b) for a, b in dict.fromkeys(asked) if a in rois_a and b in rois_b]
+            asked = [(name, name) for name in rois_a]
+        elif self.roi_pairs == "all":
+            asked = [(a, b) for a in rois_a for b in rois_b]
+        else:
+            asked = [("all", "all"), *(_split(pair) for pair in self.roi_pairs)]
+        return [(a, b) for a, b in dict.fromkeys([*asked, self.primary.rois]) if a in rois_a and b in rois_b]
 
 
 def recipe_of(config: StudyConfig, modality: str) -> Recipe:

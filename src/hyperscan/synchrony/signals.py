@@ -26,6 +26,10 @@ Array = npt.NDArray[Any]
 #: Signals of a modality; the first is the primary one. ``hbo_nosc`` is HbO without short-channel regression.
 SIGNALS = {"eeg": ("eeg",), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc")}
 
+#: The fit of the 1/f background was validated by simulation for bands within the first range, with the spectrum
+#: of the second range left in the recording (Hz).
+FITTED_BANDS, FITTED_SPAN = (6.0, 14.0), (2.0, 40.0)
+
 
 @dataclass(frozen=True)
 class Signals:
@@ -145,8 +149,7 @@ def signals_of(
     }
     sfreq = float(raw.info["sfreq"])
     windows, clean = _windows(pair, role, config.window_s, sfreq)
-    band = config.bands_of(modality)[config.primary_of(modality).band]
-    s2 = [_fractions(raw, ch_names, band, degree) for degree in (1, 2)]
+    s2 = [_fractions(raw, ch_names, config, degree) for degree in (1, 2)]
     spans = [(s.onset_s, s.onset_s + s.duration_s) for s in whole_segments(pair)]
     return Signals(
         person=pair.session.therapist if role == "therapist" else pair.session.client,
@@ -182,8 +185,16 @@ def _haemoglobin(raw: Any, unregressed: Any | None) -> tuple[tuple[str, ...], di
     return names, data
 
 
-def _fractions(raw: Any, ch_names: tuple[str, ...], band: tuple[float, float], degree: int) -> Array:
+def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, degree: int) -> Array:
+    """In-band signal fractions, where the background fit was shown to hold; NaN elsewhere."""
+    nothing = np.full(len(ch_names), np.nan)
     if tuple(raw.ch_names) != ch_names:  # haemoglobin: there is no such fit
-        return np.full(len(ch_names), np.nan)
+        return nothing
+    band = config.bands_of("eeg")[config.primary_of("eeg").band]
+    low, high = config.eeg_filter_hz
+    if not (
+        FITTED_BANDS[0] <= band[0] and band[1] <= FITTED_BANDS[1] and low <= FITTED_SPAN[0] and high >= FITTED_SPAN[1]
+    ):
+        return nothing
     fractions = signal_fractions(raw, band, degree=degree)
     return np.array([fractions[name] for name in ch_names])

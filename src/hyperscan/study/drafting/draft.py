@@ -45,6 +45,12 @@ class Draft:
     questions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        lines = [f"{len(self.rows)} rows, paired by: {self.rule}"]
+        lines += [f"to fill in  {question}" for question in self.questions]
+        lines += [f"note        {note}" for note in self.notes]
+        return "\n".join(lines)
+
 
 def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
     """Draft the table of a study from its folders and names; nothing is written.

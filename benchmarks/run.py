@@ -1,0 +1,232 @@
+"""Run the table of cases and write RESULTS.md.
+
+python run.py                 everything, full size
+python run.py --small         small arrays, under two minutes: shows that it works, not how fast we are
+python run.py --resume      go on where a stopped run ended
+python run.py --only plv wtc  cases whose topic or name holds one of the words; prints, writes nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import cases_bands
+import cases_epochs
+import cases_fourier
+import cases_lags
+import cases_session
+import cases_wavelet
+import limits
+from timing import Case, Result, measure
+
+HERE = Path(__file__).resolve().parent
+KEPT = HERE / ".venv" / "measured.txt"  # not under version control
+SESSION = HERE / ".venv" / "session.json"
+CASES: tuple[Case, ...] = (
+    *cases_lags.CASES,
+    *cases_bands.CASES,
+    *cases_wavelet.CASES,
+    *cases_fourier.CASES,
+    *cases_epochs.CASES,
+)
+PACKAGES = ("hyperscan-mne", "numpy", "scipy", "numba", "mne", "mne-connectivity", "hypyp", "pycwt")
+SMALL = {  # one or two of each kind
+    "plv, complex64", "coh, complex128", "accorr, complex64", "wpli, complex64", "pli, complex64",
+    "float64, exact mode", "float32, every 5th sample", "plv, 64 + 64 ch, 10 min at 500 Hz", "PLV, 64 + "
+    "64 ch, 10 min at 500 Hz",
+    "wtc, float64", "plv, complex128", "ccorr, complex64", "aec, complex64",
+}  # fmt: skip
+
+
+def main() -> int:
+    """Measure, print as it goes, write the report; 1 if a value disagrees."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--resume", action="store_true", help="keep what an earlier, stopped run has measured")
+    parser.add_argument("--repeats", type=int, default=None, help="timed pairs per case; by default it depends")
+    parser.add_argument("--out", type=Path, default=None, help="report file; RESULTS.md unless --small or --only")
+    args = parser.parse_args()
+    chosen = [case for case in CASES if _wanted(case, args.small, args.only)]
+    rows = _read_rows() if args.resume and not args.small else {}
+    session = json.loads(SESSION.read_text()) if args.resume and SESSION.exists() else None
+    out = args.out or (None if args.only and not args.resume else HERE / f"RESULTS{'.small' * args.small}.md")
+    start, wrong = time.perf_counter(), []
+    steps = [*chosen, None] if not args.only or "session" in args.only else chosen
+    for case in steps:
+        if case is None and session is None:
+            session = cases_session.run_child(args.small)
+            print(f"session: {session}", flush=True)
+            if not args.small:
+                SESSION.write_text(json.dumps(session))
+        elif case is not None and _key(case) not in rows:
+            result = measure(case, args.small, args.repeats)
+            rows[_key(case)] = _cells(result)
+            wrong += [case.name] if result.agrees is False else []
+            print(" | ".join(rows[_key(case)]), flush=True)
+            if not args.small:
+                with KEPT.open("a") as file:
+                    file.write(" | ".join(rows[_key(case)]) + "\n")
+        if out:  # after every case, so that a run that is stopped leaves what it has measured
+            out.write_text(_report(rows, session, args.small, time.perf_counter() - start))
+    if wrong:
+        print(f"values disagree: {', '.join(wrong)}", file=sys.stderr)
+    return bool(wrong)
+
+
+def _key(case: Case) -> tuple[str, str]:
+    return case.name, case.peer
+
+
+def _read_rows() -> dict[tuple[str, str], list[str]]:
+    """Rows of an earlier run."""
+    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
+    cells = [line.split(" | ") for line in lines if line.strip()]
+    return {(row[0], row[1]): row for row in cells}
+
+
+def _wanted(case: Case, small: bool, only: list[str]) -> bool:
+    if only:
+        return any(word in f"{case.topic} {case.name} {case.peer}" for word in only)
+    return not small or case.name in SMALL
+
+
+def _cells(result: Result) -> list[str]:
+    case = result.case
+    spread = f"{_short(result.ratio)} [{_short(min(result.ratios))}-{_short(max(result.ratios))}]"
+    sign = ">=" if case.sense == "faster" else "<="
+    target = "-" if case.target is None else f"{sign} {case.target:g}"
+    met = {None: "-", True: "yes", False: "**no**"}[result.met]
+    if result.agrees is None:
+        agree = "not comparable"
+    else:
+        agree = f"{result.difference:.1e} (<= {result.tolerance:.0e})" + ("" if result.agrees else " **NO**")
+    memory = " / ".join(
+        "-" if size is None else f"{size / 2**20:.0f}" for size in (result.ours_bytes, result.peer_bytes)
+    )
+    limit = "-" if result.limit_ratio is None else f"{result.limit_ratio:.1f}"
+    seconds = f"{_short(result.ours)} / {_short(result.peer)}"
+    return [case.name, case.peer, spread, target, met, agree, seconds, memory, limit, result.note]
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+HEADER = (
+    "| case | peer | ratio, median [range] | target | met | largest difference | CPU s, ours / peer "
+    "| peak MB, ours / peer | ours / limit | notes |\n|" + "---|" * 10
+)
+
+
+def _report(
+    rows: dict[tuple[str, str], list[str]], session: dict[str, float] | None, small: bool, seconds: float
+) -> str:
+    parts = [_preamble(small, seconds)]
+    wanted = [case for case in CASES if not small or _key(case) in rows]
+    for topic in dict.fromkeys(case.topic for case in wanted):
+        cells = [rows.get(_key(case)) or _unmeasured(case) for case in wanted if case.topic == topic]
+        parts.append("\n".join([f"## {topic}\n", HEADER, *(f"| {' | '.join(row)} |" for row in cells)]))
+    parts.append(_session_text(session, small))
+    parts.append(_limits_text(rows))
+    notes = HERE / "NOTES.md"
+    if notes.exists():
+        parts.append(notes.read_text().strip())
+    return "\n\n".join(parts) + "\n"
+
+
+def _unmeasured(case: Case) -> list[str]:
+    target = "-" if case.target is None else f"{'>=' if case.sense == 'faster' else '<='} {case.target:g}"
+    reason = case.skip or "the run was stopped before this case"
+    return [case.name, case.peer, "not measured", target, "-", "-", "-", "-", "-", reason]
+
+
+def _preamble(small: bool, seconds: float) -> str:
+    resumed = "--resume" in sys.argv
+    cpu = _cpu_model()
+    pieces = f" in {seconds / 60:.0f} minutes" if not resumed else " in pieces (--resume)"
+    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    size = "\n\n**Small arrays: shows that the benchmark works, not how fast anything is.**" if small else ""
+    return (
+        "# Speed, side by side\n\n"
+        f"Written by `bash scripts/bench.sh` on {datetime.date.today()}{pieces}. {cpu}, "
+        f"{os.cpu_count()} cores, one thread used; Python {platform.python_version()}; {versions}.{size}\n\n"
+        "Ratios are medians of pairs of runs that alternate in one process on the same arrays, in CPU time: peer / "
+        "ours, and for targets with `<=` ours / peer. Differences are the largest between the values of "
+        "that very run. Peak "
+        "memory is what numpy and Python allocated beyond the inputs (buffers inside compiled FFT code are not seen). "
+        "The last number is ours over the time that the measured limit of this machine (below) allows for the same "
+        "arithmetic."
+    )
+
+
+def _session_text(session: dict[str, float] | None, small: bool) -> str:
+    if session is None:
+        return "## Memory of a session\n\nNot measured: the run was stopped before this case."
+    n = int(session["channels"])
+    arrays = session["peak"] - session["imported"]
+    met = "-" if small else ("yes" if arrays <= cases_session.LIMIT_GB else "**no**")
+    what = f"{n} + {n} channels, {'5' if small else '45'} min at 250 Hz, {int(session['bands'])} bands, "
+    return (
+        "## Memory of a session\n\n| what | peak | target | met |\n|---|---|---|---|\n"
+        f"| {what}{len(cases_session.METRICS_USED)} metrics ({', '.join(cases_session.METRICS_USED)}), "
+        f"1000 lags each, from "
+        f"arrays in memory | {arrays:.2f} GB beyond imports ({session['input']:.2f} GB of it input; whole process "
+        f"{session['peak']:.2f} GB); {session['seconds']:.0f} CPU s | <= {cases_session.LIMIT_GB:g} GB | {met} |\n"
+        "| the same, the whole run from file | not measured: needs a recording of that size on disk and minutes of "
+        "preparation | <= 6 GB | - |"
+    )
+
+
+def _limits_text(rows: dict[tuple[str, str], list[str]]) -> str:
+    rates = [f"| {name} | {value} |" for name, value in limits.table()]
+    text = ["## Limits of this machine, one thread\n", "| what | rate |\n|---|---|", *rates]
+    summaries = []
+    for label, target, cases in (
+        ("GEMM metrics, complex64", 2.0, [c for c in cases_epochs.CASES if "complex64" in c.name]),
+        ("GEMM metrics, complex128", 2.0, [c for c in cases_epochs.CASES if "complex128" in c.name]),
+        ("band extraction", 1.2, cases_bands.CASES),
+    ):
+        shown = [rows[_key(case)][8] for case in cases if _key(case) in rows]
+        values = [float(value) for value in shown if value != "-"]
+        if values:
+            met = "yes" if max(values) <= target else "**no**"
+            spread = f"{min(values):.1f}-{max(values):.1f} (median {median(values):.1f})"
+            summaries.append(f"| {label} | {spread} | <= {target:g} | {met} |")
+    if summaries:
+        text += ["\n| ours over the limit | range over cases | target | met |\n|---|---|---|---|", *summaries]
+    return "\n".join(text)
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    if names:
+        flags = next((line for line in lines if line.startswith("flags")), "")
+        return names[0] + (" with AVX-512" if "avx512f" in flags else "")
+    if sys.platform == "darwin":
+        done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+        return done.stdout.strip() or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

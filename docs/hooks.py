@@ -1,0 +1,86 @@
+"""What the site takes from the program itself while it is built, so that it cannot go stale.
+
+A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command, ``<!-- table: metrics -->`` and
+``<!-- table: synchrony -->`` become tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of
+the pages in that folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+_MARK = re.compile(r"^<!-- (output|table): (.+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill in the marked lines of a page."""
+    return _MARK.sub(lambda mark: _filled(mark[1], mark[2]), markdown)
+
+
+def _filled(kind: str, what: str) -> str:
+    return f"```text\n{command_output(what).rstrip()}\n```" if kind == "output" else TABLES[what]()
+
+
+def command_output(line: str) -> str:
+    """Run one of the package's commands and return what it prints."""
+    from hyperscan import cli
+
+    program, *arguments = shlex.split(line)
+    main = {"hyperscan": cli.main, "hyperscan-bids": cli.bids_main}[program]
+    os.environ["COLUMNS"] = "100"
+    shown = io.StringIO()
+    # --help ends the program
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        main(arguments)
+    return shown.getvalue()
+
+
+def metrics_table() -> str:
+    """Every metric with its facts and the paper that defines it."""
+    from hyperscan.metrics import METRICS
+
+    rows = ["| metric | what it is | range | without coupling | sees lag 0 | direction | paper |", "|---" * 7 + "|"]
+    for name, spec in METRICS.items():
+        low, high = spec.bounds
+        direction = {"none": "-", "sign": "+ = therapist leads", "a_to_b": "therapist to client"}[spec.direction]
+        # a DOI may hold < and >
+        link = f"[doi](<https://doi.org/{spec.citation.replace('<', '%3C').replace('>', '%3E')}>)"
+        sees = "no" if spec.zero_lag_blind else "yes"
+        facts = (f"`{name}`", spec.summary, f"{low:g} to {high:g}", spec.chance, sees, direction, link)
+        rows.append("| " + " | ".join(facts) + " |")
+    return "\n".join(rows)
+
+
+def column_table() -> str:
+    """Columns of ``synchrony.tsv`` as its sidecar describes them."""
+    from hyperscan.pipeline.tables import COLUMN_DESCRIPTIONS
+
+    rows = ["| column | meaning | unit |", "|---|---|---|"]
+    for name, facts in json.loads(json.dumps(COLUMN_DESCRIPTIONS)).items():
+        rows.append(f"| `{name}` | {facts['Description']} | {facts.get('Units', '')} |")
+    return "\n".join(rows)
+
+
+def page_list(folder: str) -> str:
+    """Links to the generated pages of a folder, by their titles."""
+    pages = sorted((HERE / folder).glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for page in pages]
+    links = [f"- [{title}]({folder}/{page.name})" for title, page in zip(titles, pages, strict=True)]
+    return "\n".join(links) or "These pages are not generated yet."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "metrics": metrics_table,
+    "synchrony": column_table,
+    "validation": lambda: page_list("validation"),
+    "reliability": lambda: page_list("reliability"),
+}

@@ -1,0 +1,190 @@
+"""What the inputs hold about people: which field of which file is filled, never what it says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hyperscan.pipeline.public import public_channel
+from hyperscan.pipeline.units import files_of
+from hyperscan.study import Session, StudyTable
+
+#: Fields of MNE's Info that say who, when or where.
+_INFO = ("subject_info", "experimenter", "description", "proj_name", "meas_date", "device_info", "helium_info")
+
+#: Parts of keys and columns that hold personal data in sidecars and tables.
+_PERSONAL = re.compile(
+    r"name|birth|dob|phone|mail|address|patient|subject_?id|operator|physician|institution|serial|date|time$|comment",
+    re.IGNORECASE,
+)
+
+#: EDF and BDF: patient, recording and date fields, by their bytes.
+_EDF_FIELDS = {"patient": (8, 88), "recording": (88, 168), "start date": (168, 184)}
+
+#: Formats whose header is read here; what MNE makes of an empty field says less.
+_BY_BYTES = (".edf", ".bdf", ".snirf")
+
+#: A field that was made empty on purpose.
+_BLANK = re.compile(r"[X\s.0:_-]*(Startdate)?[X\s.0:_-]*|01\.01\.(85|70|00)[\d.]*")
+
+#: Markers that are codes: ``S  1``, ``Stimulus/S 11``, ``BAD_``, ``5``.
+_CODE = re.compile(
+    r"((Stimulus|Response|Comment|New Segment|Trigger)/?)*\s*[A-Z]{0,2}\s*\d*|BAD.*|EDGE.*|boundary", re.IGNORECASE
+)
+
+#: Words that file names are made of besides the ids of the table.
+_WORDS = re.compile(
+    r"sub|ses|task|run|acq|dyad|eeg|ieeg|meg|nirs|fnirs|raw|epo|rec|split|session|visit|therapist|client|patient|baseline|"
+    r"rest|talk|data|derivatives|sourcedata|pair|part|room|left|right|[a-z]{0,3}\d*",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"(19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d")
+
+
+def leaks_of(table: StudyTable) -> Iterator[str]:
+    """List what must be removed before the inputs are shared.
+
+    Parameters
+    ----------
+    table : StudyTable
+        The study.
+
+    Yields
+    ------
+    str
+        File, and what kind of thing it holds where.
+    """
+    seen: set[Path] = set()
+    for row in table.sessions:
+        for path in (row.therapist_file, row.client_file):
+            if path not in seen:
+                seen.add(path)
+                yield from (f"{row.relative(path)}: {leak}" for leak in _of_recording(path, row))
+                for file in files_of(path)[1:]:
+                    yield from (f"{row.relative(file)}: {leak}" for leak in _of_sidecar(file))
+    for file in sorted(p for p in table.root.rglob("*") if p.suffix in (".json", ".tsv") and p != table.path):
+        if not any(file in files_of(path) for path in seen if path.is_file()):
+            yield from (f"{file.relative_to(table.root).as_posix()}: {leak}" for leak in _of_sidecar(file))
+
+
+def _of_recording(path: Path, row: Session) -> Iterator[str]:
+    yield from _of_name(row.relative(path), row)
+    special: dict[str, Callable[[Path], Iterator[str]]] = {".edf": _edf, ".bdf": _edf, ".snirf": _snirf, ".vhdr": _vhdr}
+    if path.suffix.lower() in special:
+        yield from special[path.suffix.lower()](path)
+    yield from _of_reader(path)
+
+
+def _of_name(name: str, row: Session) -> Iterator[str]:
+    if _DATE.search(name):
+        yield "its name or folder holds a date"
+    ids = {label.casefold() for label in (row.dyad, row.therapist, row.client, row.task, row.run)}
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", Path(name).with_suffix("").as_posix()) if word]
+    odd = [word for word in words if word.casefold() not in ids and not _WORDS.fullmatch(word)]
+    if odd:
+        yield f"its name or folder holds {len(odd)} words that are no ids of the table"
+
+
+def _of_reader(path: Path) -> Iterator[str]:
+    """Look at what the reader sees, whatever the format: subject fields, annotations, channel names."""
+    import mne
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            raw = mne.io.read_raw(path, preload=False, verbose="error")
+    except Exception:  # any reader may fail in its own way; then the fields above are all that can be said
+        yield "could not be opened by a reader, so annotations and channel names were not looked at"
+        return
+    for field in () if path.suffix.lower() in _BY_BYTES else _INFO:
+        value = raw.info.get(field)
+        filled = [key for key, item in value.items() if item not in (None, "", 0)] if isinstance(value, dict) else []
+        if filled:
+            yield f"header field {field} is filled ({', '.join(sorted(filled))})"
+        elif value is not None and not isinstance(value, dict):
+            yield f"header field {field} is filled"
+    free = [text for text in set(raw.annotations.description) if not _CODE.fullmatch(str(text))]
+    if free:
+        yield f"{len(free)} annotation texts are no codes"
+    odd = [name for name in raw.ch_names if public_channel(name) != name]
+    if odd:
+        where = [str(raw.ch_names.index(name) + 1) for name in odd[:8]]
+        yield f"{len(odd)} channel names are no codes (channels {', '.join(where)})"
+
+
+def _edf(path: Path) -> Iterator[str]:
+    with path.open("rb") as stream:
+        header = stream.read(184).decode("latin-1")
+    for field, (start, stop) in _EDF_FIELDS.items():
+        if not _BLANK.fullmatch(header[start:stop].strip()):
+            yield f"header field {field} is filled"
+
+
+def _vhdr(path: Path) -> Iterator[str]:
+    text = path.read_bytes()[:200_000].decode("latin-1")
+    comment = text.partition("[Comment]")[2].strip()
+    if comment:
+        yield f"header section [Comment] holds {len(comment.splitlines())} lines"
+
+
+def _snirf(path: Path) -> Iterator[str]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as stored:
+            for group in sorted(name for name in stored if name.startswith("nirs")):
+                tags = stored[group].get("metaDataTags", {})
+                filled = sorted(tag for tag in tags if not tag.endswith("Unit"))
+                if filled:
+                    yield f"{group}/metaDataTags holds {', '.join(map(_known_tag, filled))}"
+    except OSError:
+        yield "cannot be opened as HDF5"
+
+
+def _known_tag(tag: str) -> str:
+    return tag if re.fullmatch(r"[A-Za-z_]{1,40}", tag) else "a tag with an odd name"
+
+
+def _of_sidecar(path: Path) -> Iterator[str]:
+    readers: dict[str, Callable[[Path], list[str]]] = {".json": _json_keys, ".tsv": _tsv_columns}
+    if path.suffix not in readers:
+        return
+    try:
+        names = readers[path.suffix](path)
+    except (OSError, ValueError, csv.Error):
+        yield "cannot be read"
+        return
+    personal = [name for name in names if _PERSONAL.search(name) and name.isidentifier()]
+    if personal:
+        yield f"{'keys' if path.suffix == '.json' else 'columns'} that may be personal: {', '.join(personal[:8])}"
+
+
+def _json_keys(path: Path) -> list[str]:
+    return list(_filled(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def _filled(content: Any) -> Iterator[str]:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if isinstance(value, dict | list):
+                yield from _filled(value)
+            elif value not in (None, "", "n/a"):
+                yield str(key)
+    elif isinstance(content, list):
+        for item in content:
+            yield from _filled(item)
+
+
+def _tsv_columns(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream, delimiter="\t"))
+    if not rows:
+        return []
+    return [
+        name for i, name in enumerate(rows[0]) if any(i < len(row) and row[i] not in ("", "n/a") for row in rows[1:])
+    ]

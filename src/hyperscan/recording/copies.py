@@ -1,0 +1,163 @@
+"""One person's data under two names: the same samples at once, or shifted in time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+from mne.io import BaseRaw
+from scipy.fft import irfft, next_fast_len, rfft
+
+from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.recording.records import PairedRecording
+
+#: Two channels that correlate more than this hold the same samples (BAD_INPUT practice; our choice).
+SAME_R = 0.999
+_LOOK_S = 60.0
+#: Time that two shifted copies must share to be recognised, in s (our choice).
+_SHARED_S = 10.0
+#: A peak of the whitened cross-correlation this many standard deviations high is looked at; it is the samples that
+#: decide then (our choice: of a million lags of unrelated noise the highest reaches five).
+_PEAK_SD = 6.0
+
+Picks = dict[str, list[int]]
+
+
+def check_copies(pair: PairedRecording, kinds: Mapping[str, set[str]]) -> None:
+    """Refuse one person's data in both places.
+
+    Parameters
+    ----------
+    pair : PairedRecording
+        As loaded.
+    kinds : mapping of str to set of str
+        Channel types of every kind of signal.
+
+    Raises
+    ------
+    ReadError
+        If at least half of the channels hold the same samples.
+
+    Warns
+    -----
+    DataQualityWarning
+        If some, but not most, channels are the same in both.
+    """
+    types = set().union(*kinds.values())
+    picks = {
+        role: [k for k, kind in enumerate(pair.raw(role).get_channel_types()) if kind in types]
+        for role in ("therapist", "client")
+    }
+    a, b = _aligned_looks(pair, picks)
+    if a.shape[1] < 10:
+        return
+    same = _n_same(a, b)
+    if not same:
+        _check_shifted(pair, picks)
+        return
+    # parts of one file that its writer told apart (groups, streams) are named on purpose
+    declared = len(_names(pair)) == 1 and (pair.session.therapist_channels or "").startswith(("/", "stream:"))
+    if same >= max(1, min(len(a), len(b)) / 2) and not declared:
+        raise ReadError(_twice(pair, same, "at lag 0"))
+    warnings.warn(
+        f"{' and '.join(_names(pair))}: {same} channels are the same in both people (|r| > {SAME_R} at lag 0). "
+        "Leave out channels that record one signal for both.",
+        DataQualityWarning,
+        stacklevel=3,
+    )
+
+
+def _names(pair: PairedRecording) -> list[str]:
+    files = (pair.session.therapist_file, pair.session.client_file)
+    return list(dict.fromkeys(pair.session.relative(path) for path in files))
+
+
+def _twice(pair: PairedRecording, same: int, when: str) -> str:
+    return (
+        f"{' and '.join(_names(pair))}: {same} channels hold the same samples (|r| > {SAME_R} {when}): one person's "
+        "data stand there twice. Correct the files or the channel rules in dyads.tsv."
+    )
+
+
+def _n_same(a: np.ndarray, b: np.ndarray) -> int:
+    r = np.abs(_correlation(a, b)) > SAME_R
+    return int(min(r.any(axis=1).sum(), r.any(axis=0).sum()))
+
+
+def _aligned_looks(pair: PairedRecording, picks: Picks) -> tuple[np.ndarray, np.ndarray]:
+    rates = {role: pair.raw(role).info["sfreq"] for role in picks}
+    n_s = min(_LOOK_S, *(pair.raw(role).n_times / rate for role, rate in rates.items()))
+    low = min(rates.values())
+    grid = np.arange(int(n_s * low)) / low
+    looks = []
+    for role, rate in rates.items():
+        raw = pair.raw(role)
+        data = raw.get_data(picks=picks[role], start=0, stop=min(raw.n_times, int(n_s * rate) + 1))
+        if rate != low:
+            data = np.array([np.interp(grid, np.arange(data.shape[1]) / rate, row) for row in data])
+        looks.append(data[:, : len(grid)])
+    n = min(look.shape[1] for look in looks)
+    return looks[0][:, :n], looks[1][:, :n]
+
+
+def _check_shifted(pair: PairedRecording, picks: Picks) -> None:
+    """Look for a copy that starts at another moment: an export of another stretch of the same recording."""
+    a, b = pair.therapist, pair.client
+    sfreq = a.info["sfreq"]
+    if sfreq != b.info["sfreq"] or min(a.n_times, b.n_times) < 2 * _SHARED_S * sfreq or pair.epoched:
+        return
+    lag = _best_lag(_one_channel(a, b, picks["therapist"]), _one_channel(b, a, picks["client"]))
+    if lag is None:
+        return
+    first, second = max(lag, 0), max(-lag, 0)
+    n = min(a.n_times - first, b.n_times - second)
+    if n < _SHARED_S * sfreq:
+        return
+    skip, n = (0, n) if n <= _LOOK_S * sfreq else (int((n - _LOOK_S * sfreq) // 2), int(_LOOK_S * sfreq))
+    looks = [
+        raw.get_data(picks=chosen, start=start + skip, stop=start + skip + n)
+        for raw, chosen, start in ((a, picks["therapist"], first), (b, picks["client"], second))
+    ]
+    same = _n_same(*looks)
+    if same >= max(1, min(len(look) for look in looks) / 2):
+        raise ReadError(_twice(pair, same, f"{abs(lag) / sfreq:.1f} s apart"))
+
+
+def _one_channel(raw: BaseRaw, other: BaseRaw, picks: list[int]) -> np.ndarray:
+    """Take a living channel that both recordings name alike, else the first living one; empty if all are flat."""
+    named = [k for k in picks if raw.ch_names[k] in other.ch_names]
+    for k in [*sorted(named, key=lambda k: raw.ch_names[k]), *picks][:8]:
+        data = np.nan_to_num(raw.get_data(picks=[k])[0], posinf=0.0, neginf=0.0)
+        if np.ptp(data) > 0:
+            # steps, or the slow drift from one end to the other would leak into every frequency
+            return np.diff(data)
+    return np.zeros(0)
+
+
+def _best_lag(x: np.ndarray, y: np.ndarray) -> int | None:
+    """Find the shift at which y would repeat x, in samples; None if no shift stands out.
+
+    Every frequency counts alike, so that neither drifts nor mains, which two recordings do share, decide.
+    """
+    if not x.size or not y.size:
+        return None
+    n = next_fast_len(len(x) + len(y), real=True)
+    spectrum = rfft(x, n) * np.conj(rfft(y, n))
+    size = np.abs(spectrum)
+    spectrum = np.divide(spectrum, size, out=np.zeros_like(spectrum), where=size > 1e-12 * size.max())
+    peaks = irfft(spectrum, n)
+    at = int(np.argmax(peaks))
+    if peaks[at] < _PEAK_SD * peaks.std():
+        return None
+    return at if at < len(x) else at - n
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    scaled = []
+    for x in (a, b):
+        x = np.where(np.isfinite(x), x, 0.0)
+        x = x - x.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(x, axis=1, keepdims=True)
+        scaled.append(np.divide(x, norm, out=np.zeros_like(x), where=norm > 0))
+    return scaled[0] @ scaled[1].T

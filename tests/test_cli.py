@@ -1,0 +1,169 @@
+"""The command line: exit codes, what goes where, no traceback for a user's fault."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hyperscan import cli
+from hyperscan.errors import NothingToAnalyseError, OutputLockedError, OutputWriteError
+from pipeline_fixtures import edit_table, tiny_study
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Put the signal handlers and the mask back that a command sets for its process."""
+    import logging
+    import os
+    import warnings
+
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    mask, show, level = os.umask(0o022), warnings.showwarning, logging.getLogger("hyperscan").level
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+    os.umask(mask)
+    logging.captureWarnings(False)
+    logging.getLogger("hyperscan").setLevel(level)
+    warnings.showwarning = show
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return tiny_study(tmp_path / "study", n_sessions=1)
+
+
+def call(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_check_says_what_would_run(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("check", study) == 0
+    assert "2 dyad-sessions would be analysed, 0 skipped." in capsys.readouterr().out
+    edit_table(study, "D02\t", "D 02\t")
+    assert call("run", study, "-o", study.parent / "out", "--dry-run") == 3
+    assert not (study.parent / "out").exists()
+    edit_table(study, "eeg", "meg")
+    assert call("check", study) == 4
+
+
+def test_run_shows_the_verdict_and_names_the_file(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    therapist = next(study.glob("dyad-02/ses-01/therapist*"))
+    therapist.write_bytes(therapist.read_bytes()[:50])
+    out = study.parent / "out"
+    assert call("run", study, "-o", out, "--private", "--seed", 3, "-q") == 3
+    said = capsys.readouterr()
+    assert said.out.startswith("verdict: cannot_tell\n")
+    assert f"skipped D02 ses-01: {therapist.relative_to(study)}" in said.err
+    assert "Traceback" not in said.err
+    assert stat.S_IMODE((out / "synchrony.tsv").stat().st_mode) == 0o600
+    assert stat.S_IMODE((out / "dyad-D01").stat().st_mode) == 0o700
+
+
+def test_a_part_of_the_study_is_prepared_and_its_faults_are_said(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = study.parent / "out"
+    assert call("run", study, "-o", out, "--dyad-label", "dyad-D01", "-q") == 0
+    assert [path.name for path in (out / "work").iterdir()] == ["dyad-D01"]
+    assert call("run", study, "-o", out, "--dyad-label", "D77", "-q") == NothingToAnalyseError.exit_code
+    assert "Check the labels" in capsys.readouterr().err
+
+
+def test_bids_levels(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    out = study.parent / "out"
+    for person in ("sub-T01", "C02"):
+        assert cli.bids_main([str(study), str(out), "participant", "--participant-label", person]) == 0
+    assert not (out / "run.json").exists()
+    assert cli.bids_main([str(study), str(out), "group"]) == 0
+    assert (out / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OutputLockedError("x: locked"), 5, "locked"),
+        (OutputWriteError("x: full"), 6, "full"),
+        (NothingToAnalyseError("x: nothing"), 4, "nothing"),
+        (PermissionError(13, "Permission denied", "/home/jane/x.tsv"), 6, "x.tsv: Permission denied"),
+        (MemoryError(), 1, "memory ran out"),
+    ],
+)
+def test_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, words: str
+) -> None:
+    def fail(_: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setitem(cli._COMMANDS, "metrics", (fail, *cli._COMMANDS["metrics"][1:]))
+    assert call("metrics") == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "/home/jane" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
+    def interrupt(_: argparse.Namespace) -> int:
+        signal.raise_signal(number)
+        return 0
+
+    monkeypatch.setitem(cli._COMMANDS, "metrics", (interrupt, *cli._COMMANDS["metrics"][1:]))
+    assert call("metrics") == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("chek", "x"), "Did you mean 'check'?"),
+        (("run", "x", "-o", "y", "--job", "2", "--sed", "1"), "--se"),
+        (("run", "x", "-o", "y", "--jobs", "0"), "whole number"),
+        (("run", "x", "-o", "y", "--seed", "-1"), "--seed"),
+        ((), "required"),
+    ],
+)
+def test_usage_faults_end_with_2(arguments: tuple[str, ...], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        call(*arguments)
+    assert caught.value.code == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_a_missing_study_and_a_broken_config_end_with_2(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("check", tmp_path / "nowhere") == 2
+    (study / "study.toml").write_text("windows_s = 3\n")
+    assert call("check", study) == 2
+    assert "Did you mean 'window_s'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(cli._COMMANDS))
+def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        call(name, "--help")
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    assert f"hyperscan {name}" in said
+    assert "5 output locked" in said
+
+
+def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("config", "--defaults") == 0
+    assert "window_s" in capsys.readouterr().out
+    assert call("metrics") == 0
+    assert "ciplv" in capsys.readouterr().out
+    assert call("simulate", tmp_path / "demo", "--dyads", 1, "--sessions", 1, "--scenario", "none") == 0
+    (tmp_path / "demo/dyads.tsv").unlink()
+    assert call("init", tmp_path / "demo") == 0
+    assert (tmp_path / "demo/dyads.tsv").exists()

@@ -1,0 +1,180 @@
+"""The documentation: links lead somewhere, commands exist, generated pages agree with the program, the site builds."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import hyperscan
+from hyperscan import cli
+from hyperscan.metrics import METRICS
+from hyperscan.study import read_table
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+BY_HAND = [page for page in PAGES if page.parent == DOCS]
+READ = [*BY_HAND, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)<>\s]+)\)")
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ident(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def commands(text: str) -> list[str]:
+    """Lines of blocks without a language, which hold what is typed."""
+    found, language = [], None
+    for line in text.splitlines():
+        if line.startswith("```"):
+            language = line[3:] if language is None else None
+        elif language == "" and line.split("#")[0].strip():
+            found.append(line.split("#")[0].strip())
+    return found
+
+
+@pytest.mark.parametrize("page", [*READ, *(page for page in PAGES if page not in BY_HAND)], ids=ident)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        if link.startswith(("https://", "http://", "#")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name
+        assert target.is_file(), link
+        assert not anchor or anchor.startswith("hyperscan.") or anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = set(re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert listed == {page.name for page in BY_HAND}
+
+
+@pytest.mark.parametrize("page", READ, ids=ident)
+def test_commands_parse(page: Path) -> None:
+    for line in commands(page.read_text(encoding="utf-8")):
+        program, *arguments = line.split("|")[0].split()
+        if program in ("hyperscan", "hyperscan-bids"):
+            parser = cli._parser() if program == "hyperscan" else cli._bids_parser()
+            # '> study.toml' is the shell's
+            parser.parse_args(arguments[: arguments.index(">")] if ">" in arguments else arguments)
+        elif program in ("bash", "python"):
+            assert (ROOT / arguments[0]).is_file(), line
+
+
+def test_scripts_page_names_every_example_and_its_usage() -> None:
+    for line in re.findall(r"^\| `(scripts/[^`]+)`", (DOCS / "scripts.md").read_text(), re.MULTILINE):
+        assert (ROOT / line.split()[0]).is_file(), line
+
+
+def test_layout_tables_are_read(tmp_path: Path) -> None:
+    text = (DOCS / "layouts.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (L\d+): .*?\n(.*?)(?=^## )", text, re.DOTALL | re.MULTILINE)
+    assert [name for name, _ in sections] == [f"L{n}" for n in range(1, 12)]
+    for name, body in sections:
+        rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in body.splitlines() if line[:1] == "|"]
+        head, values = rows[0], rows[2:]
+        folder = tmp_path / name
+        for row in values:
+            for column in ("therapist_file", "client_file"):
+                path = folder / row[head.index(column)]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{name} {path.name} {row}")
+        (folder / "dyads.tsv").write_text("\n".join("\t".join(row) for row in [head, *values]) + "\n")
+        table = read_table(folder)
+        assert len(table.sessions) == len(values), name
+        assert not table.rejected, name
+
+
+def test_settings_page_is_what_the_command_prints(hooks: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    page = hooks.on_page_markdown((DOCS / "settings.md").read_text(encoding="utf-8"))
+    assert cli.main(["config", "--defaults"]) == 0
+    assert f"```text\n{capsys.readouterr().out.rstrip()}\n```" in page
+
+
+def test_metrics_page_lists_every_metric_with_its_paper(hooks: ModuleType) -> None:
+    page = hooks.on_page_markdown((DOCS / "metrics.md").read_text(encoding="utf-8"))
+    for name, spec in METRICS.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert spec.summary in row
+        assert "https://doi.org/10." in row
+
+
+def test_command_page_has_the_help_of_every_command(hooks: ModuleType) -> None:
+    text = (DOCS / "command_line.md").read_text(encoding="utf-8")
+    page = hooks.on_page_markdown(text)
+    (commands,) = [a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    for name in commands.choices:
+        assert f"usage: hyperscan {name} " in page, f"docs/command_line.md lacks hyperscan {name}"
+
+
+def test_outputs_page_names_every_column(small_run: Path) -> None:
+    page = (DOCS / "outputs.md").read_text(encoding="utf-8") + str(
+        sorted((small_run / "synchrony.json").read_text().split('"'))
+    )
+    page = page.replace("<band>", "alpha")
+    for table in ("synchrony", "guards", "quality"):
+        columns = (small_run / f"{table}.tsv").read_text().splitlines()[0].split("\t")
+        missing = [name for name in columns if name not in page and not name.endswith(("theta", "beta", "gamma"))]
+        assert not [name for name in missing if not re.fullmatch(r"imcoh_\d", name)], table
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    told = (DOCS / "api.md").read_text()
+    for name in set(hyperscan.__all__) - {"metrics", "nulls", "__version__"}:
+        assert re.search(rf"^::: hyperscan\.(\w+\.)*{name}$", told, re.MULTILINE), name
+    for room in ("metrics", "nulls"):
+        told = (DOCS / f"api_{room}.md").read_text()
+        missing = [n for n in getattr(hyperscan, room).__all__ if not re.search(rf"^::: .*\.{n}$", told, re.MULTILINE)]
+        assert not missing
+
+
+class _Loads(HTMLParser):
+    """What a page makes a browser fetch: not what it links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "src" or (tag == "link" and name == "href"):
+                self.found.append(value or "")
+
+
+def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    if importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("mkdocstrings") is None:
+        pytest.skip("mkdocs and mkdocstrings are not installed (the docs extra)")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) >= len(PAGES)
+    for page in pages:
+        loads = _Loads()
+        loads.feed(page.read_text(encoding="utf-8"))
+        assert not [url for url in loads.found if re.match(r"(https?:)?//", url)], page.name
+    for sheet in (tmp_path / "site").rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet.name

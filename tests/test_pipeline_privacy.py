@@ -1,0 +1,144 @@
+"""No name leaves the study: canaries in headers, annotations, channels and file names; inert payloads."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+
+from hyperscan.pipeline import check_study, load_study
+from hyperscan.pipeline.public import public_channel, public_reason, revealed, scrubbed
+from hyperscan.simulate import simulate_study
+from pipeline_fixtures import run, tiny_study
+
+CANARIES = tuple(
+    f"Canary{name}Bird"
+    for name in ("First", "Last", "His", "Exp", "Desc", "Proj", "Note", "Chan", "Eog", "File", "Side", "Site")
+)
+FIRST, LAST, HIS, EXP, DESC, PROJ, NOTE, CHAN, EOG, FILE, SIDE, SITE = CANARIES
+PAYLOADS = ("<script>alert(1)</script>", "x');alert(7);('", "=HYPERLINK(1)", 'a" onx="b')
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a study whose first therapist's file holds a name in every place there is."""
+    root = tiny_study(tmp_path_factory.mktemp("canary") / "study")
+    path = next(root.glob("dyad-01/ses-01/therapist*"))
+    raw = mne.io.read_raw(path, preload=True, verbose="error")
+    raw.rename_channels({raw.ch_names[0]: CHAN, raw.ch_names[1]: PAYLOADS[1][:15]})
+    extra = mne.create_info([EOG], raw.info["sfreq"], "eog")
+    noise = 1e-5 * np.random.default_rng(0).standard_normal((1, raw.n_times))
+    raw.add_channels(
+        [mne.io.RawArray(noise, extra, first_samp=raw.first_samp, verbose="error")], force_update_info=True
+    )
+    with raw.info._unlock():
+        raw.info["subject_info"] = {"his_id": HIS, "first_name": FIRST, "last_name": LAST}
+        raw.info["experimenter"], raw.info["description"], raw.info["proj_name"] = EXP, DESC, PROJ
+        raw.info["device_info"] = {"site": SITE, "type": "x", "model": "x", "serial": "x"}
+    texts = [NOTE, PAYLOADS[0], PAYLOADS[2]]
+    onset = raw.first_time if raw.info["meas_date"] else 0.0
+    raw.set_annotations(mne.Annotations([onset + 1.0, onset + 2, onset + 3], 0.1, texts, raw.info["meas_date"]))
+    named = path.with_name(f"{FILE}_raw.fif")
+    raw.save(named, verbose="error")
+    path.unlink()
+    named.with_suffix(".json").write_text(f'{{"PatientName": "{SIDE}", "Empty": ""}}')
+    table = (root / "dyads.tsv").read_text()
+    (root / "dyads.tsv").write_text(table.replace(str(path.relative_to(root)), str(named.relative_to(root)), 1))
+    shutil.copytree(root, root.parent / "broken")
+    broken = next((root.parent / "broken").glob(f"dyad-01/ses-01/{FILE}_raw.fif"))
+    broken.write_bytes(broken.read_bytes()[:5000])
+    return root
+
+
+def texts_of(out: Path) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_no_canary_leaves(study: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    result = run(study, out, report=True)
+    assert result.skipped == []
+    leaks = [(name, word) for name, data in texts_of(out).items() for word in CANARIES if word.encode() in data]
+    assert leaks == []
+    said = "".join(capfd.readouterr())
+    assert [word for word in CANARIES if word in said] == []
+    for name, data in texts_of(out).items():
+        assert b"alert(" not in data, name
+        assert b"HYPERLINK" not in data, name
+        assert str(study).encode() not in data, name
+        assert not re.search(rb"(19|20)\d\d-[01]\d-[0-3]\d", data) or name.startswith("logs/"), name
+
+
+def test_no_canary_leaves_with_a_reason(study: Path, tmp_path: Path) -> None:
+    broken, out = study.parent / "broken", tmp_path / "out"
+    result = run(broken, out, report=True)
+    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D01", 1)]
+    reason = result.skipped[0]["reason"]
+    assert "[therapist_file]" in reason
+    table, _ = load_study(broken)
+    row = next(row for row in table.sessions if row.key[:2] == ("D01", 1))
+    assert f"dyad-01/ses-01/{FILE}_raw.fif" in revealed(reason, row)
+    leaks = [(name, word) for name, data in texts_of(out).items() for word in CANARIES if word.encode() in data]
+    assert leaks == []
+
+
+def test_rejected_cells_stay_out_of_the_record(study: Path, tmp_path: Path) -> None:
+    mine = Path(shutil.copytree(study, tmp_path / "study"))
+    table = mine / "dyads.tsv"
+    head, first, *rest = table.read_text().splitlines()
+    cells = first.split("\t")
+    cells[head.split("\t").index("client")] = "Canary Client/../Bird"
+    table.write_text("\n".join([head, "\t".join(cells), *rest]) + "\n")
+    run(mine, tmp_path / "out")
+    assert [name for name, data in texts_of(tmp_path / "out").items() if b"Canary" in data] == []
+
+
+def test_check_names_what_is_filled_and_where(study: Path) -> None:
+    leaks = "\n".join(check_study(study, privacy=True).leaks)
+    for expected in (
+        "header field subject_info is filled (first_name, his_id, last_name)",
+        "header field experimenter is filled",
+        "header field description is filled",
+        "header field device_info is filled",
+        "annotation texts are no codes",
+        "channel names are no codes (channels 1, ",
+        "words that are no ids of the table",
+        "keys that may be personal: PatientName",
+    ):
+        assert expected in leaks
+    shown = leaks.replace(f"{FILE}_raw", "")  # files are named; what they hold is not
+    assert [word for word in (*CANARIES, "alert") if word in shown] == []
+    clean = [line for line in leaks.splitlines() if line.startswith("dyad-02")]
+    assert clean == []
+
+
+def test_a_clean_study_leaks_nothing(tmp_path: Path) -> None:
+    for modality in ("eeg", "fnirs"):
+        study = simulate_study(tmp_path / modality, "none", modality=modality, n_dyads=1, n_sessions=1)
+        found = [leak for leak in check_study(study, privacy=True).leaks if "metaDataTags" not in leak]
+        assert [leak for leak in found if "meas_date" not in leak] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("Fz", True), ("FPz", True), ("E128", True), ("AF7h", True), ("S1_D2", True), ("Jane", False)]
+)
+def test_channel_codes(name: str, code: bool) -> None:
+    assert (public_channel(name) == name) is code
+    assert public_channel(name, [name]) == name
+    assert re.fullmatch(r"[\w+ -]{1,32}", public_channel(name))
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_odd_channel_names_become_inert(payload: str) -> None:
+    assert re.fullmatch(r"ch-[0-9a-f]{6}", public_channel(payload))
+
+
+def test_reasons_are_scrubbed_of_paths_and_quotes(study: Path) -> None:
+    assert public_reason("x = 'Jane': no (a b/Jane.edf) /home/Jane/x.edf \"Jane\"") == "x = '…': no '…' '…' '…'"
+    row = load_study(study)[0].sessions[0]
+    text = f"{row.relative(row.therapist_file)}: broken; see {row.therapist_file.stem}.vmrk and Jane EOG"
+    assert scrubbed(text, row, {"Jane EOG": "ch-1"}) == "[therapist_file]: broken; see [therapist_file] and ch-1"

@@ -1,0 +1,189 @@
+"""Numbers of the guards, against plain definitions on simulated pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+
+from hyperscan.config import StudyConfig
+from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
+from hyperscan.simulate import EegTruth, simulate_eeg
+from hyperscan.study import Session
+from hyperscan.synchrony import (
+    GUARD_COLUMNS,
+    Recipe,
+    Signals,
+    guard_row,
+    guard_values,
+    recipe_of,
+    roi_table,
+    shared_windows,
+    signals_of,
+)
+from hyperscan.transforms import analytic_signal
+
+CH_NAMES = ("Fz", "F3", "F4", "Pz", "O1", "O2")
+SFREQ, SECONDS = 128.0, 61.0
+CONFIG = StudyConfig(
+    metrics={"eeg": ["plv", "ciplv"]}, bands={"alpha": (8, 12)}, roi_pairs=["posterior-posterior"], window_s=10.0
+)
+CONTROL = ("F3", "F4")
+
+
+def people(seed: int, **truth: object) -> tuple[Signals, Signals]:
+    data = simulate_eeg(EegTruth(**truth), CH_NAMES, SFREQ, SECONDS, np.random.default_rng(seed))
+    raws = [mne.io.RawArray(x, mne.create_info(list(CH_NAMES), SFREQ, "eeg"), verbose="error") for x in data]
+    here = Path("study")
+    row = Session(f"D{seed}", f"T{seed}", f"C{seed}", 1, "eeg", here, here, here, clock="same_amplifier")
+    pair = preprocess_pair(align_pair(PairedRecording(*raws, row)), CONFIG)
+    return signals_of(pair, "therapist", CONFIG), signals_of(pair, "client", CONFIG)
+
+
+@pytest.fixture(scope="module")
+def study() -> list[tuple[Signals, Signals]]:
+    truth = {"coupled_fraction": 0.7, "lag_s": 0.025, "rhythm_gain": (0.5, 0.4)}
+    return [people(seed, **truth) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def recipe(study: list[tuple[Signals, Signals]]) -> Recipe:
+    matched = {p.person: float(np.mean(p.s2_line[[3, 4, 5]])) / 2 for both in study for p in both}
+    return dataclasses.replace(recipe_of(CONFIG, "eeg"), control=CONTROL, n_windows=5, matched_s2=matched)
+
+
+def plain_plv(a: Signals, b: Signals, names: tuple[str, ...], band: tuple[float, float], recipe: Recipe) -> np.ndarray:
+    """Per window and channel pair, from the definition, in double precision."""
+    windows = shared_windows(a, b, recipe)
+    x, y = (analytic_signal(p.data["eeg"][p.indices(names)].astype(float), p.sfreq, band) for p in (a, b))
+    out = []
+    for i, j in zip(windows.therapist, windows.client, strict=True):
+        u, v = (z[:, k : k + windows.n_window] for z, k in ((x, i), (y, j)))
+        out.append(np.abs(np.exp(1j * (np.angle(u)[:, None] - np.angle(v)[None])).mean(-1)))
+    return np.array(out)
+
+
+POSTERIOR = ("Pz", "O1", "O2")
+
+
+def row_of(study: list[tuple[Signals, Signals]], recipe: Recipe) -> tuple[dict[str, float], list[tuple]]:
+    a, b = study[0]
+    partners = [(a, other) for _, other in study[1:]] + [(other, b) for other, _ in study[1:]]
+    pseudo = [guard_values(x, y, recipe, shared_windows(x, y, recipe)) for x, y in partners]
+    windows = shared_windows(a, b, recipe)
+    real = guard_values(a, b, recipe, windows)
+    return guard_row(a, b, recipe, windows, real, pseudo), partners
+
+
+def test_attenuation_free_coupling_is_its_definition(study, recipe) -> None:
+    row, partners = row_of(study, recipe)
+    a, b = study[0]
+    squared = (plain_plv(a, b, POSTERIOR, (8, 12), recipe) ** 2).mean(0)
+    floor = np.mean([plain_plv(x, y, POSTERIOR, (8, 12), recipe) ** 2 for x, y in partners])
+    for fit in ("line", "quad"):
+        s2 = [getattr(p, f"s2_{fit}")[p.indices(POSTERIOR)] for p in (a, b)]
+        weight = s2[0][:, None] * s2[1][None]
+        assert row[f"g1_{fit}"] == pytest.approx(np.mean((squared - floor) / (1 - floor) / weight), rel=2e-4)
+        assert row[f"w_{fit}"] == pytest.approx(weight.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("column", "names", "band"),
+    [("control_excess_z", CONTROL, (8.0, 12.0)), ("outband_excess_z", POSTERIOR, (26.0, 34.0))],
+)
+def test_controls_are_fisher_z_above_the_partners(study, recipe, column, names, band) -> None:
+    row, partners = row_of(study, recipe)
+    real, *chance = [np.arctanh(plain_plv(x, y, names, band, recipe)).mean() for x, y in [study[0], *partners]]
+    assert row[column] == pytest.approx(real - np.mean(chance), abs=2e-5)
+
+
+def test_lag_robust_measure_is_the_corrected_imaginary_plv(study, recipe) -> None:
+    row, partners = row_of(study, recipe)
+
+    def z(a: Signals, b: Signals) -> float:
+        windows = shared_windows(a, b, recipe)
+        x, y = (analytic_signal(p.data["eeg"][p.indices(POSTERIOR)].astype(float), p.sfreq, (8, 12)) for p in (a, b))
+        values = []
+        for i, j in zip(windows.therapist, windows.client, strict=True):
+            phase = np.angle(x[:, None, i : i + windows.n_window]) - np.angle(y[None, :, j : j + windows.n_window])
+            mean = np.exp(1j * phase).mean(-1)
+            values.append(np.abs(mean.imag) / np.sqrt(1 - mean.real**2))
+        return float(np.arctanh(values).mean())
+
+    real, *chance = [z(x, y) for x, y in [study[0], *partners]]
+    assert row["lag_robust_excess_z"] == pytest.approx(real - np.mean(chance), abs=2e-5)
+
+
+def test_lag_pattern_has_the_sign_of_the_lead(recipe) -> None:
+    truth = {"coupled_fraction": 0.9, "rhythm_gain": (1.0, 1.0)}
+    rows = []
+    for lag in (0.025, 0.0, -0.025):
+        a, b = people(9, **truth, lag_s=lag)
+        windows = shared_windows(a, b, recipe)
+        values = guard_values(a, b, recipe, windows)
+        rows.append([guard_row(a, b, recipe, windows, values, [values])[f"imcoh_{i}"] for i in range(1, 5)])
+    lead, none, follow = np.array(rows)
+    # a quarter of a cycle at 10 Hz, so nearly all of the coherency of .9 x the signal fractions is imaginary
+    assert (lead > 0.5).all()
+    assert (follow < -0.5).all()
+    assert np.abs(none).max() < 0.25
+
+
+def test_matched_noise_brings_synchrony_down(study, recipe) -> None:
+    row, _ = row_of(study, recipe)
+    a, b = study[0]
+    untouched = np.arctanh(plain_plv(a, b, POSTERIOR, (8, 12), recipe)).mean()
+    windows = shared_windows(a, b, recipe)
+    # with both signal fractions halved the correlation, the root of their product times coupling, is halved
+    assert guard_values(a, b, recipe, windows).matched_z == pytest.approx(untouched / 2, rel=0.25)
+    same = dataclasses.replace(recipe, matched_s2=dict.fromkeys((a.person, b.person), 1.0))
+    assert guard_values(a, b, same, windows).matched_z == pytest.approx(untouched, abs=1e-5)
+    assert np.isfinite(row["matched_excess_z"])
+
+
+def test_real_and_repaired_people_share_one_path(study, recipe) -> None:
+    """A client declared to be another dyad's gives the very numbers of the pair it is in."""
+    (a, b), (_, other) = study[:2]
+    swapped = dataclasses.replace(other, data=b.data, windows=b.windows, clean=b.clean)
+    windows = shared_windows(a, b, recipe)
+    for key, z in roi_table(a, b, recipe, windows).items():
+        np.testing.assert_array_equal(roi_table(a, swapped, recipe)[key], z)
+    real, pseudo = guard_values(a, b, recipe, windows), guard_values(a, swapped, recipe, windows)
+    np.testing.assert_array_equal(real.plv_squared, pseudo.plv_squared)
+    assert (real.control_z, real.outband_z, real.lag_robust_z) == (
+        pseudo.control_z, pseudo.outband_z, pseudo.lag_robust_z,
+    )  # fmt: skip
+
+
+def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
+    a, b = study[0]
+    windows = shared_windows(a, b, recipe)
+    bare = dataclasses.replace(recipe, control=(), matched_s2={})
+    unfitted = dataclasses.replace(a, s2_line=np.full(6, np.nan), s2_quad=np.full(6, np.nan))
+    row = guard_row(unfitted, b, bare, windows, guard_values(unfitted, b, bare, windows),
+                    [guard_values(*study[1], bare, shared_windows(*study[1], bare))])  # fmt: skip
+    unknown = {name for name, value in row.items() if np.isnan(value)}
+    assert set(row) == set(GUARD_COLUMNS)
+    assert unknown == {
+        "g1_line", "g1_quad", "w_line", "w_quad", "matched_excess_z", "control_excess_z", "outband_excess_z",
+    }  # fmt: skip
+    lonely = guard_row(a, b, recipe, windows, guard_values(a, b, recipe, windows), [])
+    assert {name for name, value in lonely.items() if np.isfinite(value)} == {f"imcoh_{i}" for i in range(1, 5)}
+
+
+def test_one_unfitted_partner_does_not_cost_the_chance_level(study, recipe) -> None:
+    a, b = study[0]
+    windows = shared_windows(a, b, recipe)
+    good = guard_values(*study[1], recipe, shared_windows(*study[1], recipe))
+    gap = dataclasses.replace(good, outband_z=float("nan"), plv_squared=np.full((3, 3), np.nan))
+    real = guard_values(a, b, recipe, windows)
+    assert guard_row(a, b, recipe, windows, real, [good, gap]) == guard_row(a, b, recipe, windows, real, [good])
+
+
+def test_slower_sampling_leaves_the_band_open(study, recipe) -> None:
+    a, b = (dataclasses.replace(p, sfreq=60.0) for p in study[0])
+    windows = shared_windows(a, b, dataclasses.replace(recipe, window_s=10.0))
+    assert np.isnan(guard_values(a, b, recipe, windows).outband_z)

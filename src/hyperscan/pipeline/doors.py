@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.plan import duplicates_of
+from hyperscan.pipeline.plan import duplicates_of, findings_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
 from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
 from hyperscan.pipeline.units import units_of
-from hyperscan.study import Rejected, Session, SessionKey, StudyTable, find_swaps, read_table, study_findings
+from hyperscan.study import Rejected, Session, SessionKey, StudyTable, read_table
 
 
 def load_study(
@@ -110,8 +110,7 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     twice = duplicates_of(table.sessions)
     rows = [attempt(row, partial(_judge, row, settings)) for row in table.sessions]
     rows = [_refused(row, twice.get(SessionKey(*row["key"]), "")) for row in rows]
-    people = {SessionKey(*row["key"]): row["quality"] for row in rows if row["status"] == "ok"}
-    findings = [*study_findings(table.sessions), *find_swaps(people)]
+    findings = findings_of(table.sessions, {SessionKey(*row["key"]): row for row in rows})
     notes = (*table.notes, *map(str, findings), *_limits(rows, table.sessions))
     leaks = tuple(leaks_of(table)) if privacy else ()
     needs = _needs(table.sessions, rows, settings, time.monotonic() - started)

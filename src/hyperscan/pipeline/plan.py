@@ -16,7 +16,7 @@ import hyperscan
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, NothingToAnalyseError, did_you_mean
 from hyperscan.pipeline.public import public_rejected
-from hyperscan.study import Rejected, Session, SessionKey, find_duplicates, study_findings
+from hyperscan.study import Finding, Rejected, Session, SessionKey, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, recipe_of
 
@@ -254,21 +254,27 @@ def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
     ]
 
 
-def findings_of(sessions: Sequence[Session]) -> list[Plan]:
-    """Return what the table tells about the design, for the record.
+def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Finding]:
+    """Find what the table tells about the design, and sessions whose people seem to be exchanged.
 
     Parameters
     ----------
     sessions : sequence of Session
         Usable rows of the table.
+    summaries : mapping of SessionKey to mapping
+        What preparation found.
 
     Returns
     -------
-    list of dict
-        ``kind``, ``severity`` and ``message``.
+    list of Finding
     """
-    found = study_findings(sessions)
-    return [{"kind": item.kind, "severity": item.severity, "message": item.message} for item in found]
+    people = {key: summary["quality"] for key, summary in summaries.items() if summary["status"] == "ok"}
+    return [*study_findings(sessions), *find_swaps(people)]
+
+
+def recorded(findings: Sequence[Finding]) -> list[Plan]:
+    """Return findings as ``plan.json`` holds them: ``kind``, ``severity`` and ``message``."""
+    return [{"kind": item.kind, "severity": item.severity, "message": item.message} for item in findings]
 
 
 def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:

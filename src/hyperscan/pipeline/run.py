@@ -21,7 +21,7 @@ from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.logs import LOGS, RunLog
 from hyperscan.pipeline.output import DATASET_DESCRIPTION, check_output
-from hyperscan.pipeline.plan import Plan, duplicates_of, findings_of, make_plan, nothing, skips_of
+from hyperscan.pipeline.plan import Plan, duplicates_of, findings_of, make_plan, nothing, recorded, skips_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.public import public_rejected
 from hyperscan.pipeline.resources import fitting_jobs
@@ -212,7 +212,7 @@ class _Run:
         self._forget_failures()
         summaries = self.prepare()
         plan = make_plan(self.sessions, self.rejected, summaries, self.config, self.digests)
-        plan["findings"] = findings_of(self.sessions)
+        plan["findings"] = recorded(findings_of(self.sessions, summaries))
         analysed = self.compute(plan, summaries)
         plan["skipped"] += [*failed_rows(self.out, analysed), *self._lost_rows(plan)]
         write_json(self.out / "plan.json", plan)

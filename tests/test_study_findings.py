@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperscan.study import Session, find_duplicates, read_sessions, study_findings
+from hyperscan.study import Session, SessionKey, find_duplicates, find_swaps, read_sessions, study_findings
 from study_fixtures import a_row, rows_of, touch, write_table
 
 PATH = Path("x.edf")
@@ -136,3 +136,9 @@ def test_one_file_for_two_people_or_two_phases_is_no_copy(tmp_path):
     }
     write_table(tmp_path, [a_row(1, 1, stop_s="60", **both), a_row(1, 2, start_s="60", **both)])
     assert find_duplicates(read_sessions(tmp_path)) == []
+
+
+def test_what_is_not_known_of_a_person_is_no_swap() -> None:
+    key = SessionKey("D1", 1, "eeg", "", "")
+    facts = {"therapist": {"peak_hz_alpha": None}, "client": {"peak_hz_alpha": 10.0}}
+    assert find_swaps({key: facts, key._replace(session=2): facts, key._replace(session=3): facts}) == []

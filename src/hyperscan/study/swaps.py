@@ -67,7 +67,8 @@ def find_swaps(people: Mapping[SessionKey, Facts]) -> list[Finding]:
 
 
 def _vectors(facts: Facts, names: list[str]) -> Floats:
-    return np.array([[float(facts[role].get(name, np.nan)) for name in names] for role in ("therapist", "client")])
+    values = [[facts[role].get(name) for name in names] for role in ("therapist", "client")]
+    return np.array(values, dtype=float)  # None, as JSON has what is not known, becomes NaN
 
 
 def _within(groups: list[list[SessionKey]], vectors: Mapping[SessionKey, Floats]) -> Floats:

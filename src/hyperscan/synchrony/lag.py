@@ -119,8 +119,7 @@ def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: S
         nothing = np.full(len(pairs), np.nan)
         return LagTest(observed, nothing, nothing)
     surrogates = roi_means(link(null.surrogates), a, b, pairs)
-    exceeding = (surrogates >= observed).sum(axis=0)
-    return LagTest(observed, (exceeding + 1) / (len(surrogates) + 1), surrogates.mean(axis=0))
+    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates.mean(axis=0))
 
 
 def _valid(person: Signals, n_window: int) -> Array:

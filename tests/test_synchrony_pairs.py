@@ -206,3 +206,18 @@ def test_fnirs_lengths_are_cut_to_the_common_one(fnirs: tuple[PairedRecording, S
     short = dataclasses.replace(b, spans=np.array([[10, 110]]))
     windows = shared_windows(a, short, recipe)
     assert (windows.n_window, windows.therapist[0], windows.client[0]) == (100, 0, 10)
+
+
+def test_a_value_that_is_missing_has_no_lag_p(coupled: PairedRecording) -> None:
+    a, b = eeg(coupled)
+    roi, (channel,) = next((name, where) for name, where in a.rois.items() if len(where) == 1)
+    flat = a.data["eeg"].copy()
+    flat[channel] = 0
+    dead = dataclasses.replace(a, data={"eeg": flat})
+    recipe = recipe_of(CONFIG, "eeg")
+    tests = lag_tests(dead, b, recipe, shared_windows(dead, b, recipe), n_null=50, rng=np.random.default_rng(0))
+    rois = [pair[0] for pair in recipe.pairs_of(a.rois, b.rois)]
+    test = tests["eeg", "plv", "alpha"]
+    assert np.isnan(test.estimate[rois.index(roi)])
+    assert np.isnan(test.p[rois.index(roi)])
+    assert np.isfinite(test.p[rois.index("all")])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.plan import duplicates_of, findings_of
+from hyperscan.pipeline.plan import duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
 from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
@@ -127,7 +127,7 @@ def _limits(rows: Sequence[dict[str, Any]], sessions: Sequence[Session]) -> list
     for modality, task in sorted({(row.modality, row.task) for row in sessions}):
         group = [row for row in rows if row["status"] == "ok" and (row["key"][2], row["key"][3]) == (modality, task)]
         if len(group) > 1:
-            least = min(group, key=lambda row: row["n_windows"] if modality == "eeg" else row["seconds"])
+            least = shortest_of(group)
             amount = f"{least['n_windows']} windows" if modality == "eeg" else f"{least['seconds']:.0f} s"
             name = " ".join(filter(None, [modality, task]))
             notes.append(f"{name}: every session enters with {amount}, limited by {SessionKey(*least['key'])}.")

@@ -173,19 +173,23 @@ def _check_primary_rois(primary: Primary, rows: Sequence[Session], summaries: Su
             )
 
 
+def shortest_of(summaries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the session that limits how much of every other one is used: fewest windows, or seconds (fNIRS)."""
+    return min(summaries, key=lambda summary: summary["n_windows" if summary["key"][2] == "eeg" else "seconds"])
+
+
 def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Plan:
     modality, task = rows[0].modality, rows[0].task
-    by_windows = min(rows, key=lambda row: summaries[row.key]["n_windows"])
-    by_seconds = min(rows, key=lambda row: summaries[row.key]["seconds"])
+    shortest = shortest_of([summaries[row.key] for row in rows])
     eeg = modality == "eeg"
     control, note = _control(rows, summaries, config) if eeg else ([], "fNIRS has no control channels")
     return {
         "modality": modality,
         "task": task,
         "n_sessions": len(rows),
-        "n_windows": summaries[by_windows.key]["n_windows"] if eeg else None,
-        "seconds": None if eeg else summaries[by_seconds.key]["seconds"],
-        "limited_by": str((by_windows if eeg else by_seconds).key),
+        "n_windows": shortest["n_windows"] if eeg else None,
+        "seconds": None if eeg else shortest["seconds"],
+        "limited_by": str(SessionKey(*shortest["key"])),
         "control_channels": control,
         "control_note": note,
     }

@@ -51,8 +51,9 @@ from hyperscan.simulate.study import CH_NAMES, write_edf
 from hyperscan.study import Session
 from hyperscan.synchrony import GuardValues, Recipe, Signals, guard_row, roi_table, shared_windows
 from hyperscan.synchrony.guards import CONTROL
-from hyperscan.synchrony.pairs import WindowPair, band_windows
+from hyperscan.synchrony.pairs import WindowPair
 from hyperscan.synchrony.recipe import OUT_BAND
+from hyperscan.transforms import analytic_signal, cut_windows
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -349,7 +350,7 @@ def _judged(row: Session, pair: PairedRecording, config: StudyConfig, people: di
         people[row.key] = both
         return summary
 
-    summary = prepare.attempt(row, work)
+    summary = prepare.attempt(row.key, work)
     if summary["status"] == "failed":
         raise RuntimeError(summary["traceback"])
     return summary
@@ -411,10 +412,8 @@ class _Blocks:
             self.control = self._split(get_metric("plv").evaluate(*cut, **given)[1], *sides, CONTROL, CONTROL)
 
     def _cut(self, people: Sequence[Signals], roi: str, band: tuple[float, float]) -> np.ndarray:
-        joined = dataclasses.replace(
-            people[0], data={"eeg": np.concatenate([p.data["eeg"][list(p.rois[roi])] for p in people])}
-        )
-        return band_windows(joined, "eeg", band, self.starts, self.n_window)
+        joined = np.concatenate([p.data["eeg"][list(p.rois[roi])] for p in people])
+        return cut_windows(analytic_signal(joined, people[0].sfreq, band), self.starts, self.n_window)
 
     @staticmethod
     def _split(z: np.ndarray, therapists: Any, clients: Any, roi_a: str, roi_b: str) -> np.ndarray:

@@ -55,8 +55,8 @@ def test_a_finished_run_is_not_computed_again(study: Path, out: Path, monkeypatc
     def refuse(*_: Any) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("hyperscan.pipeline.run.prepare_unit", refuse)
-    monkeypatch.setattr("hyperscan.pipeline.run.compute_unit", refuse)
+    monkeypatch.setattr("hyperscan.pipeline.stages.prepare_unit", refuse)
+    monkeypatch.setattr("hyperscan.pipeline.stages.compute_unit", refuse)
     before = tree(out)
     run(study, out)
     assert tree(out) == before

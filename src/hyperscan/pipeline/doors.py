@@ -108,7 +108,7 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     table, settings = load_study(study, config=config)
     started = time.monotonic()
     twice = duplicates_of(table.sessions)
-    rows = [attempt(row, partial(_judge, row, settings)) for row in table.sessions]
+    rows = [attempt(row.key, partial(_judge, row, settings)) for row in table.sessions]
     rows = [_refused(row, twice.get(SessionKey(*row["key"]), "")) for row in rows]
     findings = findings_of(table.sessions, {SessionKey(*row["key"]): row for row in rows})
     notes = (*table.notes, *map(str, findings), *_limits(rows, table.sessions))

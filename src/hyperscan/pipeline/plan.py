@@ -105,13 +105,13 @@ def make_plan(
     }
 
 
-def recipe_for(row: Session, plan: Plan, config: StudyConfig) -> Recipe:
+def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Recipe:
     """Fill in what the plan decided for a row's group.
 
     Parameters
     ----------
-    row : Session
-        The row.
+    row : Session or SessionKey
+        The row, or its key.
     plan : dict
         From :func:`make_plan`.
     config : StudyConfig

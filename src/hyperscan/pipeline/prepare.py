@@ -16,11 +16,11 @@ import numpy as np
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
 from hyperscan.pipeline.public import public_channel, public_reason, scrubbed
-from hyperscan.pipeline.units import Unit, input_hashes, row_label, write_manifest
+from hyperscan.pipeline.units import Unit, input_hashes, signals_path, write_manifest
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.records import ROLES
 from hyperscan.storage import new_folder
-from hyperscan.study import Session
+from hyperscan.study import Session, SessionKey
 from hyperscan.synchrony import Signals, recipe_of, shared_windows, signals_of
 
 Summary = dict[str, Any]
@@ -45,18 +45,18 @@ def prepare_unit(unit: Unit, config: StudyConfig, hashes: Mapping[str, str], wan
     with new_folder(folder) as temporary:
         rows = []
         for row in unit.rows:
-            done = attempt(row, partial(_prepare_row, row, config, hashes, temporary))
+            done = attempt(row.key, partial(_prepare_row, row, config, hashes, temporary))
             rows.append(_public(done, row, config))
         write_manifest(temporary, wanted, {"rows": rows})
 
 
-def attempt(row: Session, work: Callable[[], Summary]) -> Summary:
+def attempt(key: SessionKey, work: Callable[[], Summary]) -> Summary:
     """Do a row's work; a row that cannot be used becomes a summary with its reason.
 
     Parameters
     ----------
-    row : Session
-        The row.
+    key : SessionKey
+        Of the row.
     work : callable
         Returns the summary of a row that went well.
 
@@ -66,7 +66,7 @@ def attempt(row: Session, work: Callable[[], Summary]) -> Summary:
         With ``key``, ``status`` (``ok``, ``skipped`` or ``failed``), ``reason`` and ``notes``. A ``failed`` row
         is tried again by the next run.
     """
-    common: Summary = {"key": list(row.key), "status": "ok", "reason": "", "notes": []}
+    common: Summary = {"key": list(key), "status": "ok", "reason": "", "notes": []}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -96,7 +96,7 @@ def _prepare_row(row: Session, config: StudyConfig, hashes: Mapping[str, str], f
             f"{row.key}: the recording changed while it was read. Wait until copying has ended and run again."
         )
     for role, signals in people.items():
-        signals.save(folder / f"{row_label(row)}_{role}.npz")
+        signals.save(folder / signals_path(Path(), row.key, role).name)
     return summary
 
 

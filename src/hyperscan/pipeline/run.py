@@ -17,25 +17,14 @@ import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
-from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.logs import LOGS, RunLog
 from hyperscan.pipeline.output import DATASET_DESCRIPTION, check_output
-from hyperscan.pipeline.plan import Plan, duplicates_of, findings_of, make_plan, nothing, recorded, skips_of
-from hyperscan.pipeline.prepare import prepare_unit
+from hyperscan.pipeline.plan import findings_of, make_plan, nothing, recorded, skips_of
 from hyperscan.pipeline.public import public_rejected
-from hyperscan.pipeline.resources import fitting_jobs
+from hyperscan.pipeline.stages import WORK, Stages, fitting
 from hyperscan.pipeline.tables import failed_rows, write_tables
-from hyperscan.pipeline.units import (
-    Unit,
-    digest,
-    input_hashes,
-    is_current,
-    prepare_digest,
-    read_manifest,
-    units_of,
-)
-from hyperscan.pipeline.workers import Place, Task, run_tasks
+from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
 from hyperscan.storage import sha256, sweep, write_json, write_text
@@ -43,19 +32,8 @@ from hyperscan.study import Rejected, Session, SessionKey
 
 logger = logging.getLogger(__name__)
 
-#: Warnings shown at the terminal; all of them are in the log.
-MAX_NOTES = 10
-
 #: The command in the log, without its paths, which may name people.
 COMMAND = " ".join("PATH" if os.sep in word or Path(word).exists() else word for word in sys.argv)
-
-LOST = (
-    "its worker process died twice during {stage}, most often because memory ran out. "
-    "Run again with fewer --jobs or on a machine with more memory."
-)
-
-#: Prepared signals live here while a run lasts.
-WORK = "work"
 
 #: What may differ between two equal runs, and so is in no record.
 UNRECORDED = (LOCK_NAME, WORK, LOGS, "run.json")
@@ -125,7 +103,8 @@ def run_study(
         sweep(out)
         sweep_locks(out)
         write_json(out / "dataset_description.json", DATASET_DESCRIPTION)  # first: it makes the folder ours
-        _Run(sessions, rejected, config, out, Place(n_jobs, cluster), progress).go()
+        stages = _stages(sessions, config, out, Place(n_jobs, cluster), progress)
+        _go(stages, rejected)
     return StudyResult.load(out)
 
 
@@ -175,195 +154,55 @@ def prepare_study(
     if not chosen:
         raise NothingToAnalyseError("None of the sessions asked for is in the table. Check the labels.")
     write_json(out / "dataset_description.json", DATASET_DESCRIPTION)
-    summaries = _Run(chosen, (), config, out, Place(n_jobs), progress).prepare()
-    return skips_of(chosen, summaries)
+    return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs), progress).prepare())
 
 
-class _Run:
-    """One run's fixed facts, and its stages in their order."""
-
-    def __init__(
-        self,
-        sessions: Sequence[Session],
-        rejected: Sequence[Rejected],
-        config: StudyConfig,
-        out: Path,
-        place: Place,
-        progress: bool,
-    ) -> None:
-        self.sessions, self.rejected, self.config, self.out = sessions, rejected, config, out
-        self.progress = progress
-        self.units = units_of(sessions)
-        self.place = self._fitting(place)
-        self.hashes = {unit.name: input_hashes(unit.rows) for unit in self.units}
-        self.digests = {unit.name: prepare_digest(unit, self.hashes[unit.name], config) for unit in self.units}
-        self.lost: dict[str, str] = {}
-        facts = {"command": COMMAND, "workers": self.place.n_jobs, "cluster": self.place.cluster, "seed": config.seed}
-        self.log = RunLog(out, facts)
-
-    @property
-    def work(self) -> Path:
-        return self.out / WORK
-
-    def go(self) -> None:
-        """Do all stages; the record is written last and makes the run complete."""
-        (self.out / "run.json").unlink(missing_ok=True)
-        write_text(self.out / "config.toml", self.config.to_toml())
-        self._forget_failures()
-        summaries = self.prepare()
-        plan = make_plan(self.sessions, self.rejected, summaries, self.config, self.digests)
-        plan["findings"] = recorded(findings_of(self.sessions, summaries))
-        analysed = self.compute(plan, summaries)
-        plan["skipped"] += [*failed_rows(self.out, analysed), *self._lost_rows(plan)]
-        write_json(self.out / "plan.json", plan)
-        write_tables(self.out, analysed, summaries)
-        self.log.say("growth")
-        growth_of(self.out, self.config).save(self.out)
-        self.log.say("report")
-        build_report(self.out)
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.record()
-        self.log.say("complete")
-
-    def prepare(self) -> dict[SessionKey, Mapping[str, Any]]:
-        """Prepare what is not prepared yet, and say of every row how it went."""
-        twice = duplicates_of(self.sessions)
-        open_units = [unit for unit in self.units if self._known(unit) is None]
-        self._prepare(open_units)
-        rows = [row for unit in self.units for row in self._known(unit) or self._lost_summaries(unit)]
-        summaries: dict[SessionKey, Mapping[str, Any]] = {SessionKey(*row["key"]): row for row in rows}
-        for key, reason in twice.items():
-            summaries[key] = {**summaries[key], "status": "skipped", "reason": reason}
-        self.log.summaries(summaries)
-        _warn_of(summaries)
-        return summaries
-
-    def compute(self, plan: Plan, summaries: Mapping[SessionKey, Mapping[str, Any]]) -> list[Unit]:
-        """Compute what the plan asks for and is not there yet; remove what it does not ask for."""
-        good = {SessionKey(*key) for key in plan["sessions"]}
-        units = units_of([row for row in self.sessions if row.key in good])
-        wanted = {
-            unit.name: digest({"plan": plan, "config": self.config.to_dict(), "unit": unit.name}) for unit in units
-        }
-        stale = [unit for unit in units if not is_current(self.out / unit.name, wanted[unit.name])]
-        if stale:
-            needed = {unit.name for unit in units}
-            self._prepare([unit for unit in self.units if unit.name in needed and not self._prepared(unit)])
-        self._remove_others(units)
-        tasks = []
-        for unit in stale:
-            carried = {
-                "prepared": {
-                    "digest": self.digests[unit.name],
-                    "rows": [summaries[row.key] for row in self._rows(unit)],
-                }
-            }
-            arguments = (unit, plan, self.config, self.work, wanted[unit.name], self.out / unit.name, carried)
-            tasks.append(Task(unit.name, compute_unit, arguments))
-        self._do(tasks, "synchrony")
-        self._remove_others([unit for unit in units if unit.name not in self.lost])
-        return [unit for unit in units if unit.name not in self.lost]
-
-    def record(self) -> None:
-        """Write ``run.json``: what went in, what came out, and with what."""
-        outputs = {
-            path.relative_to(self.out).as_posix(): sha256(path)
-            for path in sorted(self.out.rglob("*"))
-            if path.is_file() and path.relative_to(self.out).parts[0] not in UNRECORDED
-        }
-        inputs = dict(
-            sorted({name: value for hashes in self.hashes.values() for name, value in hashes.items()}.items())
-        )
-        write_json(
-            self.out / "run.json",
-            {
-                "version": hyperscan.__version__,
-                "config": self.config.to_dict(),
-                "seed": self.config.seed,
-                "versions": {
-                    "python": platform.python_version(),
-                    **{name: importlib.metadata.version(name) for name in VERSIONED},
-                },
-                "inputs": inputs,
-                "outputs": outputs,
-            },
-        )
-
-    def _prepare(self, units: Sequence[Unit]) -> None:
-        self._do(
-            [
-                Task(
-                    unit.name,
-                    prepare_unit,
-                    (unit, self.config, self.hashes[unit.name], self.digests[unit.name], self.work / unit.name),
-                )
-                for unit in units
-            ],
-            "preparation",
-        )
-
-    def _do(self, tasks: Sequence[Task], label: str) -> None:
-        self.log.say(f"{label}: {len(tasks)} dyad-sessions")
-        for name in run_tasks(tasks, self.place, label, progress=self.progress, tell=self.log.say):
-            self.lost[name] = LOST.format(stage=label)
-
-    def _fitting(self, place: Place) -> Place:
-        if place.cluster is not None or place.n_jobs == 1:
-            return place
-        n_jobs = fitting_jobs(self.units, place.n_jobs)
-        if n_jobs < place.n_jobs:
-            logger.warning("%d workers of %d: more would not fit into memory", n_jobs, place.n_jobs)
-        return Place(n_jobs)
-
-    def _forget_failures(self) -> None:
-        """Failures of a machine or of ours are tried again; what is wrong with a recording stays known."""
-        for unit in self.units:
-            for folder in (self.work / unit.name, self.out / unit.name):
-                manifest = read_manifest(folder) or {}
-                rows = [*manifest.get("rows", []), *manifest.get("prepared", {}).get("rows", [])]
-                if any(row.get("status") == "failed" for row in rows):
-                    shutil.rmtree(folder)
-
-    def _lost_summaries(self, unit: Unit) -> list[dict[str, Any]]:
-        reason = self.lost[unit.name]
-        return [{"key": list(row.key), "status": "failed", "reason": reason, "notes": []} for row in unit.rows]
-
-    def _lost_rows(self, plan: Plan) -> list[dict[str, Any]]:
-        """Rows that were prepared and whose worker died later."""
-        good = [SessionKey(*key) for key in plan["sessions"]]
-        names = {key: f"dyad-{key.dyad}/ses-{key.session:02d}" for key in good}
-        return [{**key._asdict(), "reason": self.lost[names[key]]} for key in good if names[key] in self.lost]
-
-    def _prepared(self, unit: Unit) -> bool:
-        return is_current(self.work / unit.name, self.digests[unit.name])
-
-    def _known(self, unit: Unit) -> list[dict[str, Any]] | None:
-        """Rows' summaries, from prepared signals or from results that were made of the same content."""
-        if self._prepared(unit):
-            return list((read_manifest(self.work / unit.name) or {})["rows"])
-        carried = (read_manifest(self.out / unit.name) or {}).get("prepared", {})
-        return carried["rows"] if carried.get("digest") == self.digests[unit.name] else None
-
-    def _rows(self, unit: Unit) -> tuple[Session, ...]:
-        return next(every.rows for every in self.units if every.name == unit.name)
-
-    def _remove_others(self, units: Sequence[Unit]) -> None:
-        kept = {unit.name for unit in units}
-        for folder in self.out.glob("dyad-*/ses-*"):
-            if folder.relative_to(self.out).as_posix() not in kept:
-                shutil.rmtree(folder)
-        dyads = {name.partition("/")[0] for name in kept}
-        for folder in self.out.glob("dyad-*"):
-            if folder.name not in dyads:
-                shutil.rmtree(folder)
+def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:
+    place = fitting(place, sessions)
+    facts = {"command": COMMAND, "workers": place.n_jobs, "cluster": place.cluster, "seed": config.seed}
+    return Stages(sessions, config, out, place, RunLog(out, facts), progress=progress)
 
 
-def _warn_of(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
-    notes = [note for row in summaries.values() for note in row.get("notes", ()) if row["status"] == "ok"]
-    for note in notes[:MAX_NOTES]:
-        logger.warning("warning: %s", note)
-    if len(notes) > MAX_NOTES:
-        logger.warning("warning: %d more are in %s/", len(notes) - MAX_NOTES, LOGS)
+def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
+    """Do all stages; the record is written last and makes the run complete."""
+    out, config, sessions = stages.out, stages.config, stages.sessions
+    (out / "run.json").unlink(missing_ok=True)
+    write_text(out / "config.toml", config.to_toml())
+    stages.forget_failures()
+    summaries = stages.prepare()
+    plan = make_plan(sessions, rejected, summaries, config, stages.digests)
+    plan["findings"] = recorded(findings_of(sessions, summaries))
+    analysed = stages.compute(plan, summaries)
+    plan["skipped"] += [*failed_rows(out, analysed), *stages.lost_rows(plan)]
+    write_json(out / "plan.json", plan)
+    write_tables(out, analysed, summaries)
+    stages.log.say("growth")
+    growth_of(out, config).save(out)
+    stages.log.say("report")
+    build_report(out)
+    shutil.rmtree(stages.work, ignore_errors=True)
+    _record(out, config, stages.hashes)
+    stages.log.say("complete")
+
+
+def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, str]]) -> None:
+    """Write ``run.json``: what went in, what came out, and with what."""
+    outputs = {
+        path.relative_to(out).as_posix(): sha256(path)
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.relative_to(out).parts[0] not in UNRECORDED
+    }
+    inputs = dict(sorted({name: value for unit in hashes.values() for name, value in unit.items()}.items()))
+    versions = {name: importlib.metadata.version(name) for name in VERSIONED}
+    content = {
+        "version": hyperscan.__version__,
+        "config": config.to_dict(),
+        "seed": config.seed,
+        "versions": {"python": platform.python_version(), **versions},
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+    write_json(out / "run.json", content)
 
 
 def growth_of(out: Path, config: StudyConfig) -> GrowthResult:

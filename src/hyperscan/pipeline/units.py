@@ -14,7 +14,7 @@ from typing import Any
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.storage import sha256, to_json, write_json
-from hyperscan.study import Session
+from hyperscan.study import Session, SessionKey
 
 MANIFEST = "unit.json"
 
@@ -40,7 +40,7 @@ class Unit:
     @property
     def name(self) -> str:
         """Folder inside the output, ``dyad-D01/ses-01``."""
-        return f"dyad-{self.dyad}/ses-{self.session:02d}"
+        return unit_name(self.dyad, self.session)
 
 
 def units_of(sessions: Iterable[Session]) -> list[Unit]:
@@ -61,10 +61,20 @@ def units_of(sessions: Iterable[Session]) -> list[Unit]:
     return [Unit(dyad, session, tuple(rows)) for (dyad, session), rows in groups.items()]
 
 
-def row_label(row: Session) -> str:
+def row_label(row: Session | SessionKey) -> str:
     """File name stem of a row, ``eeg_task-rest_run-1``."""
     parts = [row.modality] + [f"task-{row.task}"] * bool(row.task) + [f"run-{row.run}"] * bool(row.run)
     return "_".join(parts)
+
+
+def unit_name(dyad: str, session: int) -> str:
+    """Folder of a dyad-session inside the output, ``dyad-D01/ses-01``."""
+    return f"dyad-{dyad}/ses-{session:02d}"
+
+
+def signals_path(prepared: Path, key: SessionKey, role: str) -> Path:
+    """Where preparation leaves one person of one row."""
+    return prepared / unit_name(key.dyad, key.session) / f"{row_label(key)}_{role}.npz"
 
 
 def digest(content: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.recording import PairedRecording
 from hyperscan.results import SynchronyResult
+from hyperscan.synchrony.chance import BYTES_FILTERING, BYTES_PER_SAMPLE, PairValues, chance_values
 from hyperscan.synchrony.guards import GUARD_COLUMNS, GuardValues, guard_row, guard_values
 from hyperscan.synchrony.lag import LagTest, lag_tests
 from hyperscan.synchrony.pairs import shared_windows
@@ -23,11 +24,15 @@ from hyperscan.synchrony.session import roi_table, session_attrs, session_result
 from hyperscan.synchrony.signals import Signals, signals_of
 
 __all__ = [
+    "BYTES_FILTERING",
+    "BYTES_PER_SAMPLE",
     "GUARD_COLUMNS",
     "GuardValues",
     "LagTest",
+    "PairValues",
     "Recipe",
     "Signals",
+    "chance_values",
     "compute_synchrony",
     "guard_row",
     "guard_values",

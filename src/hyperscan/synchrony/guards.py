@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hyperscan.metrics import get_metric
-from hyperscan.synchrony.pairs import WindowPair, band_windows, roi_means
+from hyperscan.synchrony.pairs import BandWindows, WindowPair, person_windows
 from hyperscan.synchrony.recipe import OUT_BAND, Recipe
 from hyperscan.synchrony.signals import Signals
 from hyperscan.transforms import analytic_signal
 
 Array = npt.NDArray[Any]
 
-#: Name under which the control channels enter as one more ROI.
-CONTROL = "_control"
+#: The two sets of channels that the guards compare.
+PRIMARY, CONTROL = "primary", "control"
 
 GUARD_COLUMNS = (
     "g1_line",
@@ -62,6 +62,93 @@ class GuardValues:
     lag_robust_z: float
 
 
+@dataclass(frozen=True)
+class GuardView:
+    """One person's part in the guards, computed once however many partners the person meets.
+
+    Parameters
+    ----------
+    person : str
+        Label of the person.
+    seed : int
+        Of the noise that the noise-matched check adds.
+    sfreq : float
+        Sampling rate in Hz.
+    fraction : float
+        Mean in-band signal fraction of the primary ROI.
+    rois : mapping of str to tuple of int
+        Positions of the primary ROI and of the control channels (if all are there) among those of ``in_band``.
+    in_band : BandWindows
+        The primary band.
+    out_band : BandWindows or None
+        Outside of it, channels of the primary ROI; None where that cannot be assessed.
+    """
+
+    person: str
+    seed: int
+    sfreq: float
+    fraction: float
+    rois: Mapping[str, tuple[int, ...]]
+    in_band: BandWindows
+    out_band: BandWindows | None
+    _noise: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
+
+    def noise(self, n_windows: int, band: tuple[float, float]) -> Array:
+        """In-band noise of the person's own, shape (n_windows, n_channels, n_window); kept for the next partner."""
+        if n_windows not in self._noise:
+            n_channels, n_window = len(self.rois[PRIMARY]), self.in_band.values.shape[-1]
+            rng = np.random.default_rng(self.seed)
+            white = rng.standard_normal((n_channels, n_windows * n_window), dtype=np.float32)
+            filtered = analytic_signal(white, self.sfreq, band).reshape(n_channels, n_windows, n_window)
+            self._noise.clear()
+            self._noise[n_windows] = np.ascontiguousarray(filtered.swapaxes(0, 1))
+        return self._noise[n_windows]
+
+
+def guard_view(signals: Signals, recipe: Recipe, roi: str) -> GuardView | None:
+    """Filter what the guards need of one person.
+
+    Parameters
+    ----------
+    signals : Signals
+        The person (EEG).
+    recipe : Recipe
+        With control channels from the plan.
+    roi : str
+        The person's side of the primary ROI pair.
+
+    Returns
+    -------
+    GuardView or None
+        None for fNIRS and where the person has no channel of the primary ROI.
+    """
+    if recipe.modality != "eeg" or roi not in signals.rois:
+        return None
+    inside, control = list(signals.rois[roi]), signals.indices(recipe.control).tolist()
+    control = control if len(control) == len(recipe.control) else []
+    used = [*inside, *control]
+    rois = {PRIMARY: tuple(range(len(inside)))} | ({CONTROL: tuple(range(len(inside), len(used)))} if control else {})
+    in_band = _windows_of(signals, used, recipe.primary_band, recipe)
+    # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz
+    assessable = 2 * OUT_BAND[1] < signals.sfreq and bool(np.isfinite(signals.s2_line).any())
+    out_band = _windows_of(signals, inside, OUT_BAND, recipe) if assessable else None
+    return GuardView(
+        person=signals.person,
+        seed=zlib.crc32(f"{signals.person} {signals.key}".encode()),
+        sfreq=signals.sfreq,
+        fraction=float(np.mean(signals.s2_line[inside])),
+        rois=rois,
+        in_band=in_band,
+        out_band=out_band,
+    )
+
+
+def _windows_of(signals: Signals, channels: list[int], band: tuple[float, float], recipe: Recipe) -> BandWindows:
+    some = dataclasses.replace(signals, data={"eeg": signals.data["eeg"][channels]})
+    ((_, windows),) = person_windows(some, "eeg", {"band": band}, round(recipe.window_s * signals.sfreq))
+    return windows
+
+
 def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> GuardValues | None:
     """Compute a pair's contribution to the guards.
 
@@ -79,20 +166,47 @@ def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) ->
     GuardValues or None
         None for fNIRS and where a person has no channel of the primary ROI.
     """
-    roi_a, roi_b = recipe.primary.rois
-    if recipe.modality != "eeg" or roi_a not in a.rois or roi_b not in b.rois:
+    views = [guard_view(person, recipe, roi) for person, roi in zip((a, b), recipe.primary.rois, strict=True)]
+    return guard_values_of(views[0], views[1], recipe, windows)
+
+
+def guard_values_of(
+    a: GuardView | None, b: GuardView | None, recipe: Recipe, windows: WindowPair
+) -> GuardValues | None:
+    """Compute a pair's contribution to the guards from what was filtered already.
+
+    Parameters
+    ----------
+    a, b : GuardView or None
+        Therapist and client, from :func:`guard_view`.
+    recipe : Recipe
+        With matched signal fractions from the plan.
+    windows : WindowPair
+        Windows that both share.
+
+    Returns
+    -------
+    GuardValues or None
+    """
+    if a is None or b is None:
         return None
-    ours, theirs = _with_control(a, recipe), _with_control(b, recipe)
-    in_band = [
-        band_windows(p, "eeg", recipe.primary_band, w, windows.n_window) for p, w in _sides(ours, theirs, windows)
-    ]
-    primary, control = recipe.primary.metric, (CONTROL, CONTROL)
+    sides = ((a, windows.therapist), (b, windows.client))
+    in_band = [view.in_band.at(starts) for view, starts in sides]
+    inside = [cut[:, list(view.rois[PRIMARY])] for cut, view in zip(in_band, (a, b), strict=True)]
+    metric, nothing = recipe.primary.metric, float("nan")
+    control = outband = nothing
+    if CONTROL in a.rois and CONTROL in b.rois:
+        outside = [cut[:, list(view.rois[CONTROL])] for cut, view in zip(in_band, (a, b), strict=True)]
+        control = _mean_z(metric, outside, recipe, a.sfreq)
+    if a.out_band is not None and b.out_band is not None:
+        cut = [a.out_band.at(windows.therapist), b.out_band.at(windows.client)]
+        outband = _mean_z(metric, cut, recipe, a.sfreq, band=OUT_BAND)
     return GuardValues(
-        plv_squared=_roi_block(_metric("plv", in_band, recipe)[0] ** 2, ours, theirs, recipe).mean(axis=0),
-        matched_z=_matched(ours, theirs, recipe, windows),
-        control_z=_mean_z(primary, in_band, ours, theirs, recipe, control),
-        outband_z=_outband(ours, theirs, recipe, windows),
-        lag_robust_z=_mean_z("ciplv", in_band, ours, theirs, recipe, recipe.primary.rois),
+        plv_squared=(get_metric("plv").evaluate(*inside)[0] ** 2).mean(axis=0),
+        matched_z=_matched((a, b), inside, recipe),
+        control_z=control,
+        outband_z=outband,
+        lag_robust_z=_mean_z("ciplv", inside, recipe, a.sfreq),
     )
 
 
@@ -147,67 +261,35 @@ def _sides(a: Signals, b: Signals, windows: WindowPair) -> list[tuple[Signals, A
     return [(a, windows.therapist), (b, windows.client)]
 
 
-def _with_control(signals: Signals, recipe: Recipe) -> Signals:
-    control = signals.indices(recipe.control)
-    complete = len(control) == len(recipe.control) > 0
-    return dataclasses.replace(signals, rois={**signals.rois, CONTROL: tuple(control)} if complete else signals.rois)
-
-
-def _metric(
-    name: str,
-    cut: list[Array],
-    recipe: Recipe,
-    *,
-    band: tuple[float, float] | None = None,
-    sfreq: float = 0.0,
-) -> tuple[Array, Array]:
-    return get_metric(name).evaluate(cut[0], cut[1], sfreq=sfreq, band=band or recipe.primary_band)
-
-
-def _roi_block(values: Array, a: Signals, b: Signals, recipe: Recipe) -> Array:
-    roi_a, roi_b = recipe.primary.rois
-    return values[:, list(a.rois[roi_a])][..., list(b.rois[roi_b])]
-
-
-def _mean_z(metric: str, cut: list[Array], a: Signals, b: Signals, recipe: Recipe, rois: tuple[str, str]) -> float:
-    if rois[0] not in a.rois or rois[1] not in b.rois:
+def _mean_z(
+    metric: str, cut: Sequence[Array], recipe: Recipe, sfreq: float, band: tuple[float, float] | None = None
+) -> float:
+    _, z = get_metric(metric).evaluate(*cut, sfreq=sfreq, band=band or recipe.primary_band)
+    if np.isnan(z).all():
         return float("nan")
-    _, z = _metric(metric, cut, recipe, sfreq=a.sfreq)
-    return float(np.mean(roi_means(z, a, b, [rois])))
+    return float(np.mean(np.nanmean(z, axis=(-2, -1))))
 
 
-def _outband(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:
-    # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz
-    if 2 * OUT_BAND[1] >= a.sfreq or not all(np.isfinite(person.s2_line).any() for person in (a, b)):
+def _matched(views: Sequence[GuardView], inside: Sequence[Array], recipe: Recipe) -> float:
+    if not all(view.person in recipe.matched_s2 for view in views):
         return float("nan")
-    cut = [band_windows(p, "eeg", OUT_BAND, w, windows.n_window) for p, w in _sides(a, b, windows)]
-    _, z = _metric(recipe.primary.metric, cut, recipe, band=OUT_BAND, sfreq=a.sfreq)
-    return float(np.mean(roi_means(z, a, b, [recipe.primary.rois])))
-
-
-def _matched(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:
-    if a.person not in recipe.matched_s2 or b.person not in recipe.matched_s2:
-        return float("nan")
-    cut = [
-        _noisier(p, roi, w, recipe, windows.n_window)
-        for (p, w), roi in zip(_sides(a, b, windows), recipe.primary.rois, strict=True)
-    ]
-    _, z = _metric(recipe.primary.metric, cut, recipe, sfreq=a.sfreq)
+    cut = [_noisier(view, own, recipe) for view, own in zip(views, inside, strict=True)]
+    _, z = get_metric(recipe.primary.metric).evaluate(*cut, sfreq=views[0].sfreq, band=recipe.primary_band)
     return float(np.mean(z))
 
 
-def _noisier(signals: Signals, roi: str, windows: Array, recipe: Recipe, n_window: int) -> Array:
+def _noisier(view: GuardView, cut: Array, recipe: Recipe) -> Array:
     """Add in-band noise until the ROI's signal fraction is that of the person's noisiest session."""
-    channels = list(signals.rois[roi])
-    cut = band_windows(signals, "eeg", recipe.primary_band, windows, n_window)[:, channels]
-    excess = max(float(np.mean(signals.s2_line[channels])) / recipe.matched_s2[signals.person] - 1, 0.0)
-    rng = np.random.default_rng(zlib.crc32(f"{signals.person} {signals.key}".encode()))
-    noise = analytic_signal(
-        rng.standard_normal((len(channels), cut.shape[0] * n_window)), signals.sfreq, recipe.primary_band
-    )
-    noise = noise.reshape(len(channels), cut.shape[0], n_window).swapaxes(0, 1)
-    power = np.mean(np.abs(cut) ** 2, axis=(0, 2)) / np.mean(np.abs(noise) ** 2, axis=(0, 2))
-    return cut + noise * np.sqrt(excess * power)[None, :, None]
+    excess = max(view.fraction / recipe.matched_s2[view.person] - 1, 0.0)
+    if excess == 0:
+        return cut
+    noise = view.noise(len(cut), recipe.primary_band)
+    scale = np.sqrt(excess * _power(cut) / _power(noise)).astype(cut.real.dtype)
+    return cut + noise * scale[:, None]
+
+
+def _power(cut: Array) -> Array:
+    return np.mean([np.einsum("ct,ct->c", window, window.conj()).real for window in cut], axis=0) / cut.shape[-1]
 
 
 def _attenuation_free(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hyperscan import nulls
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import MetricSpec
-from hyperscan.synchrony.pairs import WindowPair, metric_inputs, person_bands, roi_means, whole_windows
+from hyperscan.synchrony.pairs import WindowPair, metric_input, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.synchrony.signals import Signals
 from hyperscan.transforms import wavelet_transform
@@ -74,7 +74,7 @@ def lag_tests(
     foldable = [spec for spec in recipe.metrics if spec.moment is not None and spec.domain == "analytic"]
     valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
     tests = {}
-    streams = zip(person_bands(a, "eeg", recipe), person_bands(b, "eeg", recipe), strict=True)
+    streams = zip(person_bands(a, "eeg", recipe.bands), person_bands(b, "eeg", recipe.bands), strict=True)
     for (band, x), (_, y) in streams:
         for spec in foldable:
             found = _shifted(x, y, spec.moment, n_null, 2 * windows.n_window, rng, valid)
@@ -147,7 +147,8 @@ def _whole_tests(
                 found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng)
             elif spec.moment is not None:
                 link = spec.link
-                found = _shifted(*metric_inputs(spec, x, y, a.sfreq, edges), spec.moment, n_null, min_lag, rng)
+                ours, theirs = (metric_input(spec, each, a.sfreq, edges) for each in (x, y))
+                found = _shifted(ours, theirs, spec.moment, n_null, min_lag, rng)
             else:
                 continue
             _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, min_lag / a.sfreq)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from hyperscan.errors import QualityError
 from hyperscan.metrics import MetricSpec, evaluate_many
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.synchrony.signals import Signals
-from hyperscan.transforms import analytic_bands, analytic_signal, cut_windows, wavelet_transform
+from hyperscan.transforms import analytic_bands, analytic_signal, wavelet_transform
 
 Array = npt.NDArray[Any]
 
@@ -34,6 +34,27 @@ class WindowPair:
     therapist: Array
     client: Array
     n_window: int
+
+
+@dataclass(frozen=True)
+class BandWindows:
+    """A person's clean windows in one band: filtered and cut once, however many partners the person meets.
+
+    Parameters
+    ----------
+    starts : array of int, shape (n_clean,)
+        First sample of every window, ascending.
+    values : complex array, shape (n_clean, n_channels, n_window)
+        Analytic signal.
+    """
+
+    starts: Array
+    values: Array
+
+    def at(self, starts: Array) -> Array:
+        """Windows that begin at the given samples; all of them without a copy."""
+        which = np.searchsorted(self.starts, starts)
+        return self.values if len(which) == len(self.starts) else self.values[which]
 
 
 @dataclass(frozen=True)
@@ -113,9 +134,32 @@ def cells(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterat
         yield from prepare(a, b, signal, recipe, windows)
 
 
-def band_windows(signals: Signals, signal: str, band: tuple[float, float], windows: Array, n_window: int) -> Array:
-    """Cut windows of the analytic signal of one band, shape (n_windows, n_channels, n_window)."""
-    return cut_windows(_analytic(signals, signal, band), windows, n_window)
+def person_windows(
+    signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]], n_window: int
+) -> Iterator[tuple[str, BandWindows]]:
+    """Stream a person's clean windows band by band, so that one band is in memory at a time.
+
+    Parameters
+    ----------
+    signals : Signals
+        The person.
+    signal : str
+        Which signal.
+    bands : mapping of str to tuple of float
+        Edges in Hz.
+    n_window : int
+        Samples per window.
+
+    Yields
+    ------
+    name : str
+        Of the band.
+    windows : BandWindows
+    """
+    starts = _first_samples(signals, np.flatnonzero(signals.clean))
+    stream = person_bands(signals, signal, bands)
+    for name in bands:  # no name for what is yielded: a waiting generator would keep it
+        yield name, BandWindows(starts, _cut(next(stream)[1], starts, n_window))
 
 
 def roi_means(values: Array, a: Signals, b: Signals, pairs: list[tuple[str, str]]) -> Array:
@@ -168,15 +212,25 @@ def _analytic(signals: Signals, signal: str, band: tuple[float, float]) -> Array
     return out
 
 
-def person_bands(signals: Signals, signal: str, recipe: Recipe) -> Iterator[tuple[str, Array]]:
+def person_bands(
+    signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]]
+) -> Iterator[tuple[str, Array]]:
     """Stream the bands, so that one of them is in memory at a time."""
     if len(signals.spans) == 1:
         (span, part) = next(_by_span(signals, signal))
-        for name, analytic in analytic_bands(part, signals.sfreq, recipe.bands):
-            yield name, _embed(analytic, span, signals.data[signal].shape[-1])
+        stream = analytic_bands(part, signals.sfreq, bands)
+        for name in bands:
+            yield name, _embed(next(stream)[1], span, signals.data[signal].shape[-1])
         return
-    for name, band in recipe.bands.items():
+    for name, band in bands.items():
         yield name, _analytic(signals, signal, band)
+
+
+def _cut(analytic: Array, starts: Array, n_window: int) -> Array:
+    cut = np.empty((len(starts), len(analytic), n_window), dtype=analytic.dtype)
+    for window, start in zip(cut, starts, strict=True):
+        window[...] = analytic[:, start : start + n_window]
+    return cut
 
 
 def _embed(part: Array, span: slice, n_times: int) -> Array:
@@ -188,16 +242,38 @@ def _embed(part: Array, span: slice, n_times: int) -> Array:
 
 
 def _phase_cells(a: Signals, b: Signals, signal: str, recipe: Recipe, windows: WindowPair) -> Iterator[Cell]:
-    streams = zip(person_bands(a, signal, recipe), person_bands(b, signal, recipe), strict=True)
-    for (band, analytic_a), (_, analytic_b) in streams:
-        cut_a = cut_windows(analytic_a, windows.therapist, windows.n_window)
-        cut_b = cut_windows(analytic_b, windows.client, windows.n_window)
-        del analytic_a, analytic_b
-        for domain, specs in _by_domain(recipe.metrics).items():
-            inputs = (cut_a, cut_b) if domain == "analytic" else (cut_a.real, cut_b.real)
-            computed = evaluate_many(specs, *inputs, sfreq=a.sfreq, band=recipe.bands[band])
-            for metric, (value, z) in computed.items():
-                yield Cell(signal, metric, band, value, z)
+    streams = (person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b))
+    for (band, ours), (_, theirs) in zip(*streams, strict=True):
+        yield from band_cells(ours, theirs, signal, band, a.sfreq, recipe, windows)
+
+
+def band_cells(
+    a: BandWindows, b: BandWindows, signal: str, band: str, sfreq: float, recipe: Recipe, windows: WindowPair
+) -> Iterator[Cell]:
+    """Compute every metric of a pair in one band.
+
+    Parameters
+    ----------
+    a, b : BandWindows
+        Therapist and client.
+    signal, band : str
+        Names.
+    sfreq : float
+        Sampling rate in Hz.
+    recipe : Recipe
+        What to compute.
+    windows : WindowPair
+        Windows that both share.
+
+    Yields
+    ------
+    Cell
+    """
+    x, y = a.at(windows.therapist), b.at(windows.client)
+    for domain, specs in _by_domain(recipe.metrics).items():
+        inputs = (x, y) if domain == "analytic" else (x.real, y.real)
+        for metric, (value, z) in evaluate_many(specs, *inputs, sfreq=sfreq, band=recipe.bands[band]).items():
+            yield Cell(signal, metric, band, value, z)
 
 
 def _by_domain(specs: tuple[MetricSpec, ...]) -> dict[str, list[MetricSpec]]:
@@ -211,9 +287,14 @@ def _whole_cells(a: Signals, b: Signals, signal: str, recipe: Recipe, windows: W
     x, y = whole_windows(a, b, signal, windows)
     for band, edges in recipe.bands.items():
         for spec in recipe.metrics:
-            inputs = metric_inputs(spec, x, y, a.sfreq, edges)
-            value, z = spec.evaluate(*inputs, sfreq=a.sfreq, band=edges)
-            yield Cell(signal, spec.name, band, value[None], z[None])
+            ours, theirs = (metric_input(spec, each, a.sfreq, edges) for each in (x, y))
+            yield whole_cell(spec, ours, theirs, signal, band, a.sfreq, recipe)
+
+
+def whole_cell(spec: MetricSpec, x: Any, y: Any, signal: str, band: str, sfreq: float, recipe: Recipe) -> Cell:
+    """Compute one metric of two people's :func:`metric_input`."""
+    value, z = spec.evaluate(x, y, sfreq=sfreq, band=recipe.bands[band])
+    return Cell(signal, spec.name, band, value[None], z[None])
 
 
 def whole_windows(a: Signals, b: Signals, signal: str, windows: WindowPair) -> tuple[Array, Array]:
@@ -223,9 +304,9 @@ def whole_windows(a: Signals, b: Signals, signal: str, windows: WindowPair) -> t
     return x, y
 
 
-def metric_inputs(spec: MetricSpec, x: Array, y: Array, sfreq: float, band: tuple[float, float]) -> tuple[Any, Any]:
-    """Bring two people's signals into the domain of a metric: wavelets, analytic or real signals of the band."""
+def metric_input(spec: MetricSpec, x: Array, sfreq: float, band: tuple[float, float]) -> Any:
+    """Bring a person's signals into the domain of a metric: wavelets, analytic or real signals of the band."""
     if spec.name == "wtc":
-        return wavelet_transform(x, sfreq, band), wavelet_transform(y, sfreq, band)
-    analytic = analytic_signal(x, sfreq, band), analytic_signal(y, sfreq, band)
-    return analytic if spec.domain == "analytic" else (analytic[0].real, analytic[1].real)
+        return wavelet_transform(x, sfreq, band)
+    analytic = analytic_signal(x, sfreq, band)
+    return analytic if spec.domain == "analytic" else analytic.real

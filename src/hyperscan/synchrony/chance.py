@@ -1,0 +1,147 @@
+"""Many re-paired people of one session number: everyone is filtered once, and then meets all partners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+from hyperscan.errors import QualityError
+from hyperscan.synchrony.guards import GuardValues, guard_values_of, guard_view
+from hyperscan.synchrony.pairs import (
+    Cell,
+    WindowPair,
+    band_cells,
+    metric_input,
+    person_windows,
+    roi_means,
+    shared_windows,
+    whole_cell,
+)
+from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.signals import Signals
+
+Array = npt.NDArray[Any]
+
+#: Bytes that a person takes per sample and channel while it meets partners: the signal and its spectrum in single
+#: precision, and the windows of one band as complex numbers; and what filtering a band takes on top, once.
+BYTES_PER_SAMPLE, BYTES_FILTERING = 16, 16
+
+Names = tuple[str, str]
+
+
+@dataclass
+class PairValues:
+    """What a pair of people who did not meet contributes to chance.
+
+    Parameters
+    ----------
+    roi_pairs : list of tuple of str
+        ROI pairs, therapist first.
+    table : dict
+        (signal, metric, band) to mean z per ROI pair, shape (n_roi_pairs,).
+    guards : GuardValues or None
+        Its part in the guards (EEG).
+    """
+
+    roi_pairs: list[tuple[str, str]]
+    table: dict[tuple[str, str, str], Array] = field(default_factory=dict)
+    guards: GuardValues | None = None
+
+
+def chance_values(
+    therapists: Mapping[str, Signals], clients: Mapping[str, Signals], pairs: Sequence[Names], recipe: Recipe
+) -> dict[Names, PairValues]:
+    """Compute many pairs of people who did not meet.
+
+    Parameters
+    ----------
+    therapists, clients : mapping of str to Signals
+        By the dyads they come from; of one session number, sampling rate and set of ROIs.
+    pairs : sequence of (str, str)
+        Dyads that lend the therapist and the client.
+    recipe : Recipe
+        What to compute.
+
+    Returns
+    -------
+    dict
+        Pair to its values, which do not depend on the other pairs; a pair with too few windows clean in both
+        people is not there.
+    """
+    shared, done = {}, {}
+    for t, c in pairs:
+        try:
+            shared[t, c] = shared_windows(therapists[t], clients[c], recipe)
+        except QualityError:  # n_pseudo counts what is left
+            continue
+        done[t, c] = PairValues(recipe.pairs_of(therapists[t].rois, clients[c].rois))
+    used = [
+        {name: side[name] for name in sorted({pair[i] for pair in shared})}
+        for i, side in enumerate((therapists, clients))
+    ]
+    if recipe.modality == "eeg":
+        _add_guards(done, used, shared, recipe)
+    cells = _whole_cells if recipe.modality == "fnirs" else _band_cells
+    for signal in recipe.signals:
+        for (t, c), cell in cells(used, signal, shared, recipe):
+            means = roi_means(cell.z, therapists[t], clients[c], done[t, c].roi_pairs).mean(axis=0)
+            done[t, c].table[cell.signal, cell.metric, cell.band] = means
+    return done
+
+
+def _add_guards(
+    done: Mapping[Names, PairValues],
+    people: Sequence[Mapping[str, Signals]],
+    shared: Mapping[Names, WindowPair],
+    recipe: Recipe,
+) -> None:
+    ours, theirs = (
+        {name: guard_view(person, recipe, roi) for name, person in side.items()}
+        for side, roi in zip(people, recipe.primary.rois, strict=True)
+    )
+    for (t, c), windows in shared.items():
+        done[t, c].guards = guard_values_of(ours[t], theirs[c], recipe, windows)
+
+
+def _band_cells(
+    people: Sequence[Mapping[str, Signals]], signal: str, shared: Mapping[Names, WindowPair], recipe: Recipe
+) -> Iterator[tuple[Names, Cell]]:
+    streams = [
+        {
+            name: person_windows(person, signal, recipe.bands, round(recipe.window_s * person.sfreq))
+            for name, person in side.items()
+        }
+        for side in people
+    ]
+    for band in recipe.bands:
+        ours, theirs = ({name: next(stream)[1] for name, stream in side.items()} for side in streams)
+        for (t, c), windows in shared.items():
+            sfreq = people[0][t].sfreq
+            for cell in band_cells(ours[t], theirs[c], signal, band, sfreq, recipe, windows):
+                yield (t, c), cell
+        del ours, theirs  # before the next band is filtered
+
+
+def _whole_cells(
+    people: Sequence[Mapping[str, Signals]], signal: str, shared: Mapping[Names, WindowPair], recipe: Recipe
+) -> Iterator[tuple[Names, Cell]]:
+    there = {
+        (t, c): windows
+        for (t, c), windows in shared.items()
+        if signal in people[0][t].data and signal in people[1][c].data
+    }
+    for band in recipe.bands:
+        for spec in recipe.metrics:
+            inputs: dict[tuple[int, str, int], Any] = {}
+            for (t, c), windows in there.items():
+                for role, name, (start,) in ((0, t, windows.therapist), (1, c, windows.client)):
+                    if (role, name, windows.n_window) not in inputs:
+                        person = people[role][name]
+                        window = person.data[signal][:, start : start + windows.n_window]
+                        made = metric_input(spec, window, person.sfreq, recipe.bands[band])
+                        inputs[role, name, windows.n_window] = made
+                x, y = inputs[0, t, windows.n_window], inputs[1, c, windows.n_window]
+                yield (t, c), whole_cell(spec, x, y, signal, band, people[0][t].sfreq, recipe)

@@ -65,7 +65,7 @@ def load_session(session: Session) -> PairedRecording:
         pair = _load_epochs(session, therapist, client)
     else:
         pair = _load_raws(session, therapist, client)
-    return compare_people(pair, therapist.channels, client.channels)
+    return compare_people(pair, therapist, client)
 
 
 def _read(session: Session, path: Path, rule: str | None) -> Recorded:

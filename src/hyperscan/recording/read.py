@@ -43,12 +43,15 @@ class Recorded:
         Names that the channels have in the file, to compare with the other person's.
     notes : tuple of str
         What was noticed, in words fit for a methods section.
+    light : tuple of float
+        Wavelengths in nm, in the order in which the file's probe lists them; empty where it lists none.
     """
 
     data: BaseRaw | BaseEpochs
     stamps: np.ndarray | None = None
     channels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    light: tuple[float, ...] = ()
 
 
 def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Recorded:
@@ -89,7 +92,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
     if modality == "fnirs" and isinstance(data, BaseRaw):
         data, further = whole_pairs(data, name)
         notes += further
-    return Recorded(_renamed(data, selector, modality), found.stamps, tuple(channels), notes)
+    return Recorded(_renamed(data, selector, modality), found.stamps, tuple(channels), notes, found.light)
 
 
 def channel_names(path: Path) -> list[str]:
@@ -206,8 +209,14 @@ def _discontinuous(raw: BaseRaw, onsets: np.ndarray, notes: tuple[str, ...], nam
 
 
 def _snirf(path: Path, selector: Selector | None, name: str) -> Recorded:
-    raw, notes = snirf.read_snirf(path, selector.text if selector and selector.kind == "group" else None, name)
-    return Recorded(raw, notes=notes)
+    group = selector.text if selector and selector.kind == "group" else None
+    raw, notes = snirf.read_snirf(path, group, name)
+    return Recorded(raw, notes=notes, light=snirf.listed_light(path, group))
+
+
+def _homer(path: Path, selector: Selector | None, name: str) -> Recorded:
+    del selector
+    return Recorded(homer.read_homer(path, name), light=homer.listed_light(path))
 
 
 def _xdf(path: Path, selector: Selector | None, name: str) -> Recorded:
@@ -248,7 +257,7 @@ _OWN: dict[str, Callable[[Path, Selector | None, str], Recorded]] = {
     "SNIRF": _snirf,
     "XDF": _xdf,
     "NIRx": _plain(nirx.read_nirx),
-    "Homer": _plain(homer.read_homer),
+    "Homer": _homer,
     "MATLAB": _plain(tables.read_matlab),
     "table": _plain(tables.read_table),
 }

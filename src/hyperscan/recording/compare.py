@@ -10,6 +10,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
 from hyperscan.recording.copies import check_copies
+from hyperscan.recording.gaps import recorded
 from hyperscan.recording.read import Recorded
 from hyperscan.recording.records import PairedRecording
 from hyperscan.recording.wavelengths import check_same_light
@@ -166,11 +167,14 @@ def _check_kinds(pair: PairedRecording) -> None:
 
 
 def _look(raw: BaseRaw, kinds: set[str]) -> np.ndarray:
-    """Take the middle minute of the channels of some types, shape (n_channels, n_times)."""
+    """Take the middle minute that was recorded of the channels of some types, shape (n_channels, n_times)."""
     picks = [k for k, kind in enumerate(raw.get_channel_types()) if kind in kinds]
-    n = min(raw.n_times, round(_LOOK_S * raw.info["sfreq"]))
-    first = (raw.n_times - n) // 2
-    return raw.get_data(picks=picks, start=first, stop=first + n)
+    rows = np.flatnonzero(recorded(raw))
+    n = min(rows.size, round(_LOOK_S * raw.info["sfreq"]))
+    rows = rows[(rows.size - n) // 2 :][:n]
+    if not rows.size:
+        return np.zeros((len(picks), 0))
+    return raw.get_data(picks=picks, start=int(rows[0]), stop=int(rows[-1]) + 1)[:, rows - rows[0]]
 
 
 def _check_units(pair: PairedRecording) -> None:

@@ -137,7 +137,9 @@ TABLE = """
 47 | R | wavelengths missing, swapped, different
     test_bad_input::test_wavelengths_that_cannot_be
     test_bad_input::test_swapped_wavelengths_are_refused
-    test_bad_input::test_people_of_different_light_are_noted
+    test_bad_input::test_people_of_different_light_are_refused
+    test_bad_input::test_wavelengths_in_another_order_are_refused
+    test_bad_input::test_one_wavelength_for_one_person_is_refused
     test_recording_read::test_snirf_orphan_wavelength_goes_with_a_warning
     test_recording_prepare_fnirs::test_one_wavelength_missing
 48 | S | intensity zero or negative

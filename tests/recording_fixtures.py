@@ -73,9 +73,11 @@ def write_edf(
     names: Sequence[str] = CHANNELS,
     annotations: Iterable[tuple[float, str]] = (),
     scale: float = 1e-5,
+    data: np.ndarray | None = None,
+    record_s: float | None = None,
 ) -> Path:
     """Write an EDF (16 bit) or, for ``.bdf``, a BDF (24 bit) file in microvolts."""
-    data = 1e6 * noise(seed, len(names), round(seconds * sfreq), scale)
+    data = 1e6 * noise(seed, len(names), round(seconds * sfreq), scale) if data is None else data
     kind = edfio.BdfSignal if path.suffix == ".bdf" else edfio.EdfSignal
     signals = [kind(row, sfreq, label=name, physical_dimension="uV") for row, name in zip(data, names, strict=True)]
     marks = [edfio.EdfAnnotation(onset, None, text) for onset, text in annotations]
@@ -83,7 +85,7 @@ def write_edf(
         edfio.Bdf(signals, annotations=marks or None).write(path)
     else:
         patient = edfio.Patient(name=CANARY)
-        edfio.Edf(signals, patient=patient, annotations=marks or None).write(path)
+        edfio.Edf(signals, patient=patient, annotations=marks or None, data_record_duration=record_s).write(path)
     return path
 
 
@@ -95,9 +97,10 @@ def write_brainvision(
     seconds: float = 20.0,
     names: Sequence[str] = CHANNELS,
     markers: Sequence[tuple[str, str, int]] = (("Stimulus", "S  1", 500),),
+    data: np.ndarray | None = None,
 ) -> Path:
     """Write the three files of a BrainVision recording; markers are (type, description, sample from 1 on)."""
-    data = 1e6 * noise(seed, len(names), round(seconds * sfreq))
+    data = 1e6 * noise(seed, len(names), round(seconds * sfreq)) if data is None else data
     path.with_suffix(".eeg").write_bytes(data.T.astype("<f4").tobytes())
     lines = [
         "Brain Vision Data Exchange Header File Version 1.0",
@@ -143,19 +146,24 @@ def write_set(
     names: Sequence[str] = CHANNELS,
     fdt: bool = False,
     trials: int = 1,
+    data: np.ndarray | None = None,
+    events: Sequence[tuple[str, float, float]] = (),
 ) -> Path:
-    """Write an EEGLAB file, with its data inside or in an ``.fdt`` file."""
-    data = (1e6 * noise(seed, len(names), round(seconds * sfreq))).astype(np.float32)
+    """Write an EEGLAB file, its data inside or in an ``.fdt`` file; events are (type, latency, duration in samples)."""
+    data = 1e6 * noise(seed, len(names), round(seconds * sfreq)) if data is None else data
+    data = data.astype(np.float32)
     n = data.shape[1] // trials
     shaped = data if trials == 1 else data[:, : n * trials].reshape(len(names), trials, n).transpose(0, 2, 1)
     if fdt:
         path.with_suffix(".fdt").write_bytes(data.T.tobytes())
     locations = np.array([(name,) for name in names], dtype=[("labels", object)])
     latency = np.arange(trials) * n + 1.0
-    events = np.array(
+    listed = np.array(
         [("1", at, k + 1.0) for k, at in enumerate(latency)],
         dtype=[("type", object), ("latency", float), ("epoch", float)],
     )
+    if events:
+        listed = np.array(list(events), dtype=[("type", object), ("latency", float), ("duration", float)])
     epochs = np.array(
         [(k + 1.0, "1", 0.0) for k in range(trials)],
         dtype=[("event", object), ("eventtype", object), ("eventlatency", object)],
@@ -171,7 +179,7 @@ def write_set(
         "times": np.arange(n) / sfreq * 1e3,
         "data": f"{path.stem}.fdt" if fdt else shaped,
         "chanlocs": locations,
-        "event": events,
+        "event": listed,
         "epoch": epochs if trials > 1 else np.array([]),
         "icawinv": np.array([]),
         "icasphere": np.array([]),

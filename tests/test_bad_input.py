@@ -281,12 +281,32 @@ def test_swapped_wavelengths_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, "t-raw.fif", "c-raw.fif", "t-raw.fif", "swapped", "Correct", modality="fnirs")
 
 
-def test_people_of_different_light_are_noted(good: Path) -> None:
+@pytest.mark.parametrize("waves", [(785.0, 830.0), (690.0, 850.0)])
+def test_people_of_different_light_are_refused(good: Path, waves: tuple[float, float]) -> None:
     make.write_snirf(good / "t.snirf", 1)
-    rewrite(good / "t.snirf", "nirs/probe/wavelengths", np.array([785.0, 830.0]))
-    with pytest.warns(DataQualityWarning, match="different wavelengths") as heard:
-        load(good, "t.snirf", "c.snirf", "fnirs")
-    good_message(str(heard[0].message), good, "c.snirf", "785, 830 nm (therapist)", "760, 850 nm (client)")
+    rewrite(good / "t.snirf", "nirs/probe/wavelengths", np.array(waves))
+    shown = f"{waves[0]:.0f}, {waves[1]:.0f} nm (therapist) and 760, 850 nm (client)"
+    refused(good, "t.snirf", "c.snirf", "c.snirf", "different wavelengths", shown, "Correct", modality="fnirs")
+
+
+def test_lasers_of_one_nominal_wavelength_are_one_light(good: Path) -> None:
+    make.write_snirf(good / "t.snirf", 1)
+    rewrite(good / "t.snirf", "nirs/probe/wavelengths", np.array([758.0, 853.0]))
+    assert len(load(good, "t.snirf", "c.snirf", "fnirs").therapist.ch_names) == 6
+
+
+def test_wavelengths_in_another_order_are_refused(good: Path) -> None:
+    make.write_snirf(good / "t.snirf", 1)
+    rewrite(good / "t.snirf", "nirs/probe/wavelengths", np.array([850.0, 760.0]))
+    words = ("c.snirf", "two orders", "850, 760 nm (therapist) and 760, 850 nm (client)", "Correct")
+    refused(good, "t.snirf", "c.snirf", *words, modality="fnirs")
+    make.write_nirs(good / "h.nirs", 3)
+    refused(good, "t.snirf", "h.nirs", "h.nirs", "two orders", modality="fnirs")
+
+
+def test_one_wavelength_for_one_person_is_refused(good: Path) -> None:
+    make.write_snirf(good / "t.snirf", 1, n_sources=1, only=1)
+    refused(good, "t.snirf", "c.snirf", "t.snirf", "two wavelengths", "Export all wavelengths", modality="fnirs")
 
 
 def test_a_channel_without_length_is_left_out() -> None:

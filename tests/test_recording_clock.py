@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from pathlib import Path
 
 import mne
@@ -381,3 +382,241 @@ def test_derived_two_person_xdf_against_its_truth(shared: Path) -> None:
         for name, onset in truth["markers"].items():
             assert found[name] == pytest.approx(onset, abs=1e-3)
     assert aligned.client.n_times == truth["n_B"]
+
+
+# ---- pauses: time that was not recorded must not move what follows
+
+
+def paused(names: tuple[str, ...], own: np.ndarray) -> np.ndarray:
+    """Return the rhythm at true times, in microvolts."""
+    noise = 4e-7 * np.random.default_rng(7).standard_normal((len(names), len(own)))
+    return 1e6 * (rhythm(own)[None] + noise)
+
+
+def placed(pair: PairedRecording, first: float, stop: float) -> float:
+    """Return the difference of the two people's rhythms from a time to another, as a share of the rhythm."""
+    x, y = (raw.get_data(tmin=first, tmax=stop)[0] for raw in (pair.therapist, pair.client))
+    return float(np.std(x - y) / np.std(x))
+
+
+def whole_partner(root: Path, seconds: float = 60.0) -> None:
+    raw = device(1, np.arange(round(seconds * 250)) / 250.0, 250.0)
+    raw.save(root / "t-raw.fif", overwrite=True, verbose="ERROR")
+
+
+def own_times(lost: float) -> np.ndarray:
+    """60 s at 250 Hz of which some after 20 s were not recorded."""
+    true = np.arange(15_000) / 250.0
+    return true[(true < 20.0) | (true >= 20.0 + lost)]
+
+
+def write_paused_vhdr(root: Path, lost: float, second: str) -> None:
+    own = own_times(lost)
+    make.write_brainvision(root / "c.vhdr", sfreq=250.0, names=("Pz", "Oz"), data=paused(("Pz", "Oz"), own))
+    marks = (root / "c.vmrk").read_text(encoding="utf-8").split("Mk2=")[0]
+    marks = marks.replace("20240101120000000000", "20240101100000000000")
+    marks += f"Mk2=New Segment,,5001,1,0{second}\r\nMk3=Stimulus,S  1,5251,1,0\r\n"
+    (root / "c.vmrk").write_text(marks, encoding="utf-8")
+
+
+def write_paused_set(root: Path, lost: float, duration: float) -> None:
+    events = [("boundary", 5000.5, duration), ("S 1", 5251.0, 1.0)]
+    data = paused(("Pz", "Oz"), own_times(lost))
+    make.write_set(root / "c.set", sfreq=250.0, names=("Pz", "Oz"), data=data, events=events)
+
+
+def write_paused_edf(root: Path, lost: float, digits: int) -> None:
+    data = paused(("Pz", "Oz"), own_times(lost))
+    data = data[:, : data.shape[1] // 250 * 250]
+    # a long text makes room for decimals in the times of the records
+    marks = [(3.0, "quite a long text"), (25.0, "S 1")]
+    make.write_edf(root / "c.edf", sfreq=250.0, names=("Pz", "Oz"), data=data, annotations=marks, record_s=1.0)
+    content = (root / "c.edf").read_bytes().replace(b"EDF+C", b"EDF+D", 1)
+    for k in reversed(range(20, 60)):
+        old, new = f"+{k}\x14\x14".encode(), f"+{k + lost:.{digits}f}\x14\x14".encode()
+        # an annotation may stand behind the time of the record
+        pattern = re.escape(old) + rb"((?:\x00\+[^\x00]+)?)" + re.escape(bytes(len(new) - len(old)))
+        content = re.sub(pattern, lambda found, new=new: new + found[1], content)
+    (root / "c.edf").write_bytes(content)
+
+
+@pytest.mark.parametrize("lost", [4.0, 7.5])
+@pytest.mark.parametrize("kind", ["vhdr", "set", "edf"])
+def test_a_pause_of_known_length_is_put_back(tmp_path: Path, kind: str, lost: float) -> None:
+    whole_partner(tmp_path)
+    if kind == "vhdr":
+        stamp = f"202401011000{20 + lost:09.6f}".replace(".", "")
+        write_paused_vhdr(tmp_path, lost, f",{stamp}")
+    elif kind == "set":
+        write_paused_set(tmp_path, lost, lost * 250)
+    else:
+        write_paused_edf(tmp_path, lost, 3)
+    row = make.session(tmp_path, "t-raw.fif", f"c.{kind}", clock="offset", client_offset_s=0.0)
+    loaded = load_session(row)
+    assert any("marked as bad" in note for note in loaded.history), loaded.history
+    pair = align_pair(loaded)
+    assert pair.client.n_times == pytest.approx(15_000, abs=250)
+    marks = pair.client.annotations
+    (at,) = np.flatnonzero(marks.description == "BAD_gap")
+    assert (marks.onset[at], marks.duration[at]) == (pytest.approx(20.0, abs=0.005), pytest.approx(lost, abs=0.005))
+    (event,) = [onset for onset, name in zip(marks.onset, marks.description, strict=True) if "S" in name]
+    # EDF+ tells when it was, the others at which sample
+    assert event == pytest.approx(25.0 if kind == "edf" else 21.0 + lost, abs=0.005)
+    assert placed(pair, 1.0, 19.0) < 0.1
+    assert placed(pair, 21.0 + lost, 58.0) < 0.1
+    assert not [name for name in marks.description if name in ("BAD_boundary", "BAD_unplaced")]
+
+
+def test_a_pause_longer_than_the_rest_of_the_file_is_put_back(tmp_path: Path) -> None:
+    whole_partner(tmp_path, 300.0)
+    write_paused_set(tmp_path, 4.0, 200.0 * 250)
+    row = make.session(tmp_path, "t-raw.fif", "c.set", clock="offset", client_offset_s=0.0)
+    assert load_session(row).client.n_times == 14_000 + 50_000
+
+
+def test_what_was_cut_at_the_beginning_is_put_back(tmp_path: Path) -> None:
+    whole_partner(tmp_path)
+    own = np.arange(1250, 15_000) / 250.0
+    events = [("boundary", 0.5, 1250.0)]
+    make.write_set(tmp_path / "c.set", sfreq=250.0, names=("Pz", "Oz"), data=paused(("Pz", "Oz"), own), events=events)
+    pair = align_pair(load_session(make.session(tmp_path, "t-raw.fif", "c.set", clock="offset", client_offset_s=0.0)))
+    assert pair.client.annotations.duration[0] == pytest.approx(5.0)
+    assert placed(pair, 6.0, 58.0) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["vhdr", "set"])
+def test_a_pause_of_unknown_length_is_never_guessed(tmp_path: Path, kind: str) -> None:
+    whole_partner(tmp_path)
+    if kind == "vhdr":
+        write_paused_vhdr(tmp_path, 4.0, "")
+    else:
+        write_paused_set(tmp_path, 4.0, float("nan"))
+    changes = {"clock": "offset", "client_offset_s": 0.0}
+    with pytest.warns(DataQualityWarning, match="cannot be placed") as heard:
+        pair = align_pair(load_session(make.session(tmp_path, "t-raw.fif", f"c.{kind}", **changes)))
+    make.check_message(heard[0].message, tmp_path, f"c.{kind}", "paused at 20.0 s", "36.0 s that follow", "stop_s")
+    marks = pair.client.annotations
+    (at,) = np.flatnonzero(marks.description == "BAD_unplaced")
+    assert marks.onset[at] == pytest.approx(20.0, abs=0.01)
+    assert marks.onset[at] + marks.duration[at] == pytest.approx(pair.client.n_times / 250.0, abs=0.01)
+    assert "BAD_boundary" in marks.description
+    assert any("cannot be placed" in note for note in pair.history)
+    # the part before the pause is not touched by it: no warning
+    before = align_pair(load_session(make.session(tmp_path, "t-raw.fif", f"c.{kind}", stop_s=18.0, **changes)))
+    assert "BAD_unplaced" not in before.client.annotations.description
+
+
+def test_events_place_what_follows_a_pause_of_unknown_length() -> None:
+    true = np.arange(250_000) / 250.0
+    rng = np.random.default_rng(0)
+    pulses = np.sort(rng.uniform(5, 980, 80))
+    own = true[(true < 500) | (true >= 504)]
+    seen = np.array([p if p < 500 else p - 4 for p in pulses if not 499 < p < 505])
+    mark = mne.Annotations(500.0 - 1 / 250, 2 / 250, "BAD_boundary")
+
+    def aligned(events: np.ndarray) -> PairedRecording:
+        b = device(2, own, 250.0, events)
+        b.set_annotations(b.annotations + mark)
+        return align_pair(pair_of(device(1, true, 250.0, pulses), b, clock="triggers"))
+
+    pair = aligned(seen)
+    assert "BAD_unplaced" not in pair.client.annotations.description
+    assert placed(pair, 520.0, 900.0) < 0.1
+    with pytest.warns(DataQualityWarning, match="cannot be placed"):
+        pair = aligned(seen[seen < 500.0])
+    assert "BAD_unplaced" in pair.client.annotations.description
+
+
+def test_one_cut_in_both_people_moves_nothing() -> None:
+    a, b = (device(k, np.arange(10_000) / 250.0, 250.0) for k in (1, 2))
+    for raw in (a, b):
+        raw.set_annotations(mne.Annotations(20.0 - 1 / 250, 2 / 250, "BAD_boundary"))
+    pair = align_pair(pair_of(a, b, clock="same_amplifier"))
+    assert "BAD_unplaced" not in pair.client.annotations.description
+
+
+# ---- triggers that could be guessed wrongly
+
+
+def reset_devices(seed: int, reset_s: float) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """As above, but the client's clock is set back in the middle."""
+    rng = np.random.default_rng([1, seed])
+    true = np.sort(rng.uniform(0, SESSION_S, 100))
+    offset, ppm = rng.uniform(-10, 10), rng.uniform(-100, 100)
+    own = (true - offset) * (1 + 1e-6 * ppm) - reset_s * (true > SESSION_S / 2)
+
+    def seen(times: np.ndarray) -> np.ndarray:
+        kept = times[rng.random(100) > 0.2]
+        return np.sort(np.concatenate([kept + rng.normal(0, 1e-3, len(kept)), rng.uniform(0, SESSION_S, 10)]))
+
+    return seen(true), seen(own), offset, ppm
+
+
+@pytest.mark.parametrize("reset_s", [7.5, 0.3, 0.06])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_reset_in_the_middle_is_followed(seed: int, reset_s: float) -> None:
+    a, b, offset, ppm = reset_devices(seed, reset_s)
+    fit = match_events(a, b)
+    assert len(fit.pieces) == 2
+    for piece, grid, shift in (
+        (fit.pieces[0], np.arange(0.0, 1290.0), 0.0),
+        (fit.pieces[1], np.arange(1410.0, SESSION_S), reset_s),
+    ):
+        error = piece.to_own(grid) - ((grid - offset) * (1 + 1e-6 * ppm) - shift)
+        assert np.sqrt(np.mean(error**2)) < 1e-3
+
+
+@pytest.mark.parametrize("period", [10.0, 27.0])
+def test_regular_triggers_with_missing_ones_are_refused(period: float) -> None:
+    rng = np.random.default_rng(0)
+    times = 3.0 + period * np.arange(60)
+    a, b = times[rng.random(60) > 0.2], times[rng.random(60) > 0.2] - 2.0
+    with pytest.raises(NoFitError, match="repeat regularly"):
+        match_events(a, b)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_two_of_five_are_no_match(seed: int) -> None:
+    """With the drift to move in, two of five unrelated events often fit by chance: never a wrong offset."""
+    rng = np.random.default_rng(seed)
+    true = np.sort(rng.uniform(0, SESSION_S, 5))
+    a = np.sort(np.concatenate([true[:2], rng.uniform(0, SESSION_S, 3)]))
+    b = np.sort(np.concatenate([true[:2] - 4.0, rng.uniform(0, SESSION_S, 3)]))
+    with pytest.raises(NoFitError):
+        match_events(a, b)
+    fit = match_events(true, true - 4.0 + rng.normal(0, 1e-3, 5))
+    assert fit.offset_s == pytest.approx(4.0, abs=0.01)
+    assert len(fit.matched) == 5
+
+
+def test_a_stretch_without_partners_is_left_out() -> None:
+    rng = np.random.default_rng(5)
+    a = np.sort(rng.uniform(0, SESSION_S, 100))
+    b = np.sort(np.where(a > 1500, a - 3.0 + rng.uniform(-5, 5, 100), a - 3.0))
+    fit = match_events(a, b)
+    assert fit.pieces[-1].stop < 1500
+    assert any("no event of either device has a partner" in note for note in fit.notes)
+
+
+# ---- XDF beside a recording without time stamps
+
+
+def test_gaps_of_an_xdf_are_opened_beside_another_format(tmp_path: Path) -> None:
+    whole_partner(tmp_path)
+    own = own_times(4.0)
+    stamps = 500.0 + own
+    stream = make.xdf_person(3, "A", stamps, rate=250.0, data=paused(("Pz", "Oz"), own), labels=("Pz", "Oz"))
+    mark = {"name": "M", "type": "Markers", "format": "string", "data": ["x"], "stamps": [525.0]}
+    make.write_xdf(tmp_path / "c.xdf", [stream, mark])
+    row = make.session(tmp_path, "t-raw.fif", "c.xdf", clock="offset", client_offset_s=0.0)
+    pair = align_pair(load_session(row))
+    marks = {name: (onset, length) for onset, length, name in zip(*annotated(pair.client), strict=True)}
+    assert marks["BAD_gap"] == (pytest.approx(20.0, abs=0.01), pytest.approx(4.0, abs=0.02))
+    assert marks["x"][0] == pytest.approx(25.0, abs=0.005)
+    assert placed(pair, 1.0, 19.0) < 0.1
+    assert placed(pair, 25.0, 58.0) < 0.1
+
+
+def annotated(raw: mne.io.BaseRaw) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    kept = raw.annotations
+    return kept.onset, kept.duration, list(kept.description)

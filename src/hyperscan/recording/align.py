@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import pairwise
 
-import mne
 import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import ClockError, did_you_mean
 from hyperscan.recording.clock import Piece
-from hyperscan.recording.fresh import fresh_raw, own_annotations
+from hyperscan.recording.compare import one_file
+from hyperscan.recording.fresh import fresh_raw
+from hyperscan.recording.gaps import paused_at
 from hyperscan.recording.parts import shifted
-from hyperscan.recording.records import ClockReport, PairedRecording, Segment
-from hyperscan.recording.resample import SAME_RATE, interpolate, lower_rate
+from hyperscan.recording.pauses import mark_unplaced
+from hyperscan.recording.placing import moved_annotations, on_common, on_grid, sample_times
+from hyperscan.recording.records import ROLES, ClockReport, PairedRecording, Segment
+from hyperscan.recording.resample import SAME_RATE
 from hyperscan.recording.sources import Clocks, find_clocks, hour_hint
 
-#: Times that are closer to a sample than this, in s, are that sample (our choice; 0.05 ms is a fiftieth of a
-#: cycle at 400 Hz).
-_SAME_TIME = 5e-5
 CLOCKS = ("same_amplifier", "triggers", "timestamps", "offset", "assumed", "none")
 
 
@@ -88,8 +88,9 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
             "recorded. "
             "Correct start_s, stop_s or segment_event in dyads.tsv."
         )
+    raws, unplaced = _with_unplaced(pair, clocks, raws, start)
     report = _with_losses(pair, clocks.report, start, stop)
-    history = (*pair.history, _sentence(report))
+    history = (*pair.history, _sentence(report), *unplaced)
     return pair.replace(
         therapist=raws[0], client=raws[1], segments=segments, clock=report, history=history, stamps=None
     )
@@ -138,15 +139,8 @@ def _placed(pair: PairedRecording, clocks: Clocks, start: float, stop: float) ->
     wanted = rates if pair.session.modality == "fnirs" else [common, common]
     raws = []
     for raw, track, rate in zip((pair.therapist, pair.client), (clocks.therapist, clocks.client), wanted, strict=True):
-        raws.append(_on_grid(raw, track, _grid(start, stop, rate), rate))
+        raws.append(on_grid(raw, track, sample_times(start, stop, rate), rate))
     return raws, min(raw.n_times / raw.info["sfreq"] for raw in raws)
-
-
-def _grid(start: float, stop: float, rate: float) -> np.ndarray:
-    # the therapist's own samples, so that they need no interpolation
-    first = np.ceil(start * rate - _SAME_TIME * rate)
-    n = int(np.floor((stop + _SAME_TIME) * rate - first)) + 1
-    return (first + np.arange(n)) / rate
 
 
 def _cropped(raw: BaseRaw, piece: Piece, start: float, stop: float) -> BaseRaw:
@@ -157,88 +151,41 @@ def _cropped(raw: BaseRaw, piece: Piece, start: float, stop: float) -> BaseRaw:
     zero, end = (float(x) for x in piece.to_common(np.array([first, last]) / sfreq))
     rate = (last - first) / (end - zero) if last > first else sfreq
     rate = sfreq if abs(rate / sfreq - 1) < 1e-9 else rate
-    annotations = _moved(raw, (piece,), zero, end - zero + 1 / rate)
+    annotations = moved_annotations(raw, (piece,), zero, end - zero + 1 / rate)
     return fresh_raw(
         raw, raw.get_data(start=first, stop=last + 1), sfreq=rate, annotations=annotations, keep_date=False
     )
 
 
-def _on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float) -> BaseRaw:
-    sfreq = raw.info["sfreq"]
-    last = (raw.n_times - 1) / sfreq
-    gaps = []
-    out: np.ndarray | None = None
-    filled = np.zeros(len(grid), bool)
-    for piece in track:
-        own = piece.to_own(grid)
-        rows = np.flatnonzero((grid >= piece.start - _SAME_TIME) & (grid <= piece.stop + _SAME_TIME))
-        rows = rows[(own[rows] >= -_SAME_TIME) & (own[rows] <= last + _SAME_TIME) & ~filled[rows]]
-        if not rows.size:
-            continue
-        values = _values(raw, own[rows[0] : rows[-1] + 1], rate)
-        if len(track) == 1 and rows.size == len(grid):
-            out = values
-        else:
-            out = np.zeros((len(raw.ch_names), len(grid))) if out is None else out
-            out[:, rows[0] : rows[-1] + 1] = values
-        filled[rows[0] : rows[-1] + 1] = True
-    if out is None:
-        raise ClockError("no sample lies on the common time. Correct the offset or the time stamps.")
-    if not filled.all():
-        gaps = _runs(~filled)
-        _bridge(out, gaps)
-    annotations = _moved(raw, track, float(grid[0]), len(grid) / rate)
-    for first, after in gaps:
-        annotations.append(first / rate, (after - first) / rate, "BAD_gap")
-    return fresh_raw(raw, out, sfreq=rate, annotations=annotations, keep_date=False)
+def _with_unplaced(
+    pair: PairedRecording, clocks: Clocks, raws: list[BaseRaw], start: float
+) -> tuple[list[BaseRaw], tuple[str, ...]]:
+    """Mark what follows a pause of unknown length, unless events of both people say when it was."""
+    session = pair.session
+    if one_file(session) or clocks.report.source == "timestamps":
+        return raws, ()
+    tracks = {"therapist": clocks.therapist, "client": clocks.client}
+    lost = {role: [on_common(tracks[role], float(t)) for t in paused_at(pair.raw(role))] for role in ROLES}
+    tolerance = 1.5 / min(pair.raw(role).info["sfreq"] for role in ROLES)
+    needed = max((part.onset_s + part.duration_s for part in pair.segments), default=np.inf)
+    marked: list[BaseRaw] = []
+    notes: list[str] = []
+    for raw, role, other in zip(raws, ROLES, ROLES[::-1], strict=True):
+        # where both were cut at one moment, nothing moved against the other
+        alone = [t for t in lost[role] if all(abs(t - each) > tolerance for each in lost[other])]
+        spans = [(a, b) for a, b in _stretches(alone, clocks.anchors) if a < needed]
+        name = session.relative(getattr(session, f"{role}_file"))
+        whole, note = mark_unplaced(raw, [a - start for a, _ in spans], [b - start for _, b in spans], name)
+        marked.append(whole)
+        notes += note
+    return marked, tuple(notes)
 
 
-def _values(raw: BaseRaw, own: np.ndarray, rate: float) -> np.ndarray:
-    """Take samples at times of the recording, in s."""
-    sfreq = raw.info["sfreq"]
-    index = own * sfreq
-    nearest = np.rint(index)
-    if np.abs(index - nearest).max() < _SAME_TIME * sfreq and np.all(np.diff(nearest) == 1):
-        return raw.get_data(start=int(nearest[0]), stop=int(nearest[-1]) + 1)
-    # only samples of this piece may be looked at: beyond a jump lies another time
-    first, stop = max(int(np.floor(index[0])), 0), min(int(np.ceil(index[-1])) + 1, raw.n_times)
-    data, reached = lower_rate(raw.get_data(start=first, stop=stop), sfreq, rate)
-    positions = np.clip((own - first / sfreq) * reached, 0, data.shape[1] - 1)
-    return interpolate(data, positions)
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _bridge(data: np.ndarray, gaps: list[tuple[int, int]]) -> None:
-    # a line between the edges keeps filters from ringing; the stretch is annotated as bad
-    for first, after in gaps:
-        left = data[:, [first - 1]] if first > 0 else data[:, [after]]
-        right = data[:, [after]] if after < data.shape[1] else left
-        share = (np.arange(first, after) - first + 1) / (after - first + 1)
-        data[:, first:after] = left + (right - left) * share
-
-
-def _moved(raw: BaseRaw, track: Sequence[Piece], zero: float, duration: float) -> mne.Annotations:
-    """Annotations on the new axis, cut to it."""
-    kept = own_annotations(raw)
-    moved = mne.Annotations([], [], [], orig_time=None)
-    for onset, length, name in zip(kept.onset, kept.duration, kept.description, strict=True):
-        first = _on_common(track, onset) - zero
-        last = _on_common(track, onset + length) - zero
-        if last < 0 or first >= duration:
-            continue
-        first, last = max(first, 0.0), min(max(last, first), duration)
-        moved.append(first, last - first, name)
-    return moved
-
-
-def _on_common(track: Sequence[Piece], own: float) -> float:
-    times = [float(piece.to_common(np.array([own]))[0]) for piece in track]
-    outside = [max(piece.start - time, time - piece.stop, 0.0) for piece, time in zip(track, times, strict=True)]
-    return times[int(np.argmin(outside))]
+def _stretches(lost: list[float], anchors: np.ndarray) -> list[tuple[float, float]]:
+    """Stretches after lost time that no shared event places; without events nothing places what follows."""
+    if not lost or not anchors.size:
+        return [(time, np.inf) for time in lost[:1]]
+    return [(a, b) for a, b in pairwise([*lost, np.inf]) if not ((anchors > a) & (anchors < b)).any()]
 
 
 def _with_losses(pair: PairedRecording, report: ClockReport, start: float, stop: float) -> ClockReport:

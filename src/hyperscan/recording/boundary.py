@@ -21,6 +21,7 @@ _KNOWN: tuple[tuple[str, bool, str], ...] = (
     ("boundary", False, "holds discontinuities, kept as annotations"),
     ("[Nn]umber of records", True, "its header announces another number of records than it holds"),
     ("jitter", True, "its sampling intervals are uneven"),
+    ("Limited .*annotation", False, "annotations that reach beyond the data were cut"),
     ("annotation.*(outside|expanding)", True, "annotations lie outside the data and were cut"),
     ("not unique|duplicate", True, "channel names stood there twice and got running numbers"),
     ("physical range|Physical range|scaling", True, "the physical range of a channel is not defined"),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from pathlib import Path
 
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.errors import ReadError
 from hyperscan.recording.copies import check_copies
+from hyperscan.recording.gaps import recorded
+from hyperscan.recording.read import Recorded
 from hyperscan.recording.records import PairedRecording
-from hyperscan.recording.wavelengths import wavelengths
+from hyperscan.recording.wavelengths import check_same_light
 from hyperscan.study.session import Session
 
 #: Two people's amplitudes differ by less than this unless a unit is wrong (our choice; people differ up to
@@ -87,17 +88,15 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def compare_people(
-    pair: PairedRecording, therapist_channels: tuple[str, ...], client_channels: tuple[str, ...]
-) -> PairedRecording:
+def compare_people(pair: PairedRecording, therapist: Recorded, client: Recorded) -> PairedRecording:
     """Refuse pairs that are not two people measured alike.
 
     Parameters
     ----------
     pair : PairedRecording
         As loaded.
-    therapist_channels, client_channels : tuple of str
-        Names in the files.
+    therapist, client : Recorded
+        What their files say of them.
 
     Returns
     -------
@@ -107,18 +106,19 @@ def compare_people(
     Raises
     ------
     ReadError
-        If both people share channels of one file, the signals are of different kinds, the units differ, or
-        the samples are the same, be it with a shift in time.
+        If both people share channels of one file, the signals are of different kinds, the units or wavelengths
+        differ, or the samples are the same, be it with a shift in time.
 
     Warns
     -----
     DataQualityWarning
-        If some, but not most, channels are the same in both, or the wavelengths of two people differ.
+        If some, but not most, channels are the same in both.
     """
-    _check_overlap(pair, therapist_channels, client_channels)
+    _check_overlap(pair, therapist.channels, client.channels)
     _check_kinds(pair)
     _check_units(pair)
-    _compare_light(pair)
+    people = {role: pair.raw(role) for role in ("therapist", "client")}
+    check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
     check_copies(pair, KINDS)
     return pair
 
@@ -166,25 +166,15 @@ def _check_kinds(pair: PairedRecording) -> None:
         )
 
 
-def _compare_light(pair: PairedRecording) -> None:
-    found = {role: wavelengths(pair.raw(role)) for role in ("therapist", "client")}
-    if found["therapist"] == found["client"]:
-        return
-    said = " and ".join(f"{', '.join(map(str, waves)) or 'no'} nm ({role})" for role, waves in found.items())
-    warnings.warn(
-        f"{pair.session.relative(pair.session.client_file)}: the two people were recorded with different wavelengths, "
-        f"{said}. Check that both headers are right: each person's haemoglobin is computed with their own.",
-        DataQualityWarning,
-        stacklevel=4,
-    )
-
-
 def _look(raw: BaseRaw, kinds: set[str]) -> np.ndarray:
-    """Take the middle minute of the channels of some types, shape (n_channels, n_times)."""
+    """Take the middle minute that was recorded of the channels of some types, shape (n_channels, n_times)."""
     picks = [k for k, kind in enumerate(raw.get_channel_types()) if kind in kinds]
-    n = min(raw.n_times, round(_LOOK_S * raw.info["sfreq"]))
-    first = (raw.n_times - n) // 2
-    return raw.get_data(picks=picks, start=first, stop=first + n)
+    rows = np.flatnonzero(recorded(raw))
+    n = min(rows.size, round(_LOOK_S * raw.info["sfreq"]))
+    rows = rows[(rows.size - n) // 2 :][:n]
+    if not rows.size:
+        return np.zeros((len(picks), 0))
+    return raw.get_data(picks=picks, start=int(rows[0]), stop=int(rows[-1]) + 1)[:, rows - rows[0]]
 
 
 def _check_units(pair: PairedRecording) -> None:

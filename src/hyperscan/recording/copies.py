@@ -10,6 +10,7 @@ from mne.io import BaseRaw
 from scipy.fft import irfft, next_fast_len, rfft
 
 from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.recording.gaps import recorded
 from hyperscan.recording.records import PairedRecording
 
 #: Two channels that correlate more than this hold the same samples (BAD_INPUT practice; our choice).
@@ -87,13 +88,16 @@ def _n_same(a: np.ndarray, b: np.ndarray) -> int:
 
 def _aligned_looks(pair: PairedRecording, picks: Picks) -> tuple[np.ndarray, np.ndarray]:
     rates = {role: pair.raw(role).info["sfreq"] for role in picks}
-    n_s = min(_LOOK_S, *(pair.raw(role).n_times / rate for role, rate in rates.items()))
+    # from where both recorded: the bridges over two gaps are two straight lines
+    first_s = max(float(np.argmax(recorded(pair.raw(role)))) / rate for role, rate in rates.items())
+    n_s = min(_LOOK_S, *(pair.raw(role).n_times / rate - first_s for role, rate in rates.items()))
     low = min(rates.values())
     grid = np.arange(int(n_s * low)) / low
     looks = []
     for role, rate in rates.items():
         raw = pair.raw(role)
-        data = raw.get_data(picks=picks[role], start=0, stop=min(raw.n_times, int(n_s * rate) + 1))
+        first = round(first_s * rate)
+        data = raw.get_data(picks=picks[role], start=first, stop=min(raw.n_times, first + int(n_s * rate) + 1))
         if rate != low:
             data = np.array([np.interp(grid, np.arange(data.shape[1]) / rate, row) for row in data])
         looks.append(data[:, : len(grid)])

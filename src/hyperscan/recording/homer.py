@@ -65,6 +65,22 @@ def read_homer(path: Path, name: str) -> BaseRaw:
     return _with_stimuli(raw, times, held.get("s"))
 
 
+def listed_light(path: Path) -> tuple[float, ...]:
+    """List the wavelengths of a file that was read, in nm, in the order of its probe.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+
+    Returns
+    -------
+    tuple of float
+    """
+    probe = scipy.io.loadmat(path, variable_names=["SD"], squeeze_me=False, struct_as_record=False)["SD"][0, 0]
+    return tuple(float(value) for value in np.asarray(probe.Lambda).ravel())
+
+
 def _field(probe: Any, key: str, name: str) -> Any:
     found = getattr(probe, key, None)
     if found is None:

@@ -165,8 +165,12 @@ def record_onsets(path: Path, name: str) -> np.ndarray | None:
         If a record does not say when it began.
     """
     header = read_edf_header(path, name)
-    if not header.discontinuous or not header.annotations:
+    if not header.discontinuous:
         return None
+    if not header.annotations:
+        raise ReadError(
+            f"{name}: is discontinuous (EDF+D), but no annotation signal says when its records began. Export it anew."
+        )
     held = (path.stat().st_size - header.header_bytes) // header.record_bytes
     records = np.memmap(path, np.uint8, "r", header.header_bytes, (held, header.record_bytes))
     first, n = header.annotations[0]
@@ -232,6 +236,23 @@ def check_brainvision(path: Path, name: str) -> tuple[str, ...]:
     if announced is not None and held < announced:
         return (f"{name}: {announced - held} samples announced by its header are missing at the end",)
     return ()
+
+
+def marker_text(path: Path) -> str:
+    """Read the marker file of a BrainVision recording that was checked.
+
+    Parameters
+    ----------
+    path : Path
+        Header (``.vhdr``).
+
+    Returns
+    -------
+    str
+        Empty where the header names none.
+    """
+    named = dict(_KEYS.findall(_text(path))).get("MarkerFile")
+    return _text(_partner(path, named, "marker", path.name)) if named else ""
 
 
 def _text(path: Path) -> str:

@@ -8,12 +8,13 @@ from mne import BaseEpochs
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
-from hyperscan.recording.compare import check_same_file, compare_people
+from hyperscan.recording.compare import check_same_file, compare_people, one_file
 from hyperscan.recording.epoched import pair_epochs
 from hyperscan.recording.events import with_events
 from hyperscan.recording.fresh import fresh_raw
 from hyperscan.recording.gaps import mark_boundaries
 from hyperscan.recording.parts import find_segments
+from hyperscan.recording.placing import on_own_stamps
 from hyperscan.recording.read import Recorded, read_person
 from hyperscan.recording.records import PairedRecording
 from hyperscan.study.session import Session
@@ -65,7 +66,7 @@ def load_session(session: Session) -> PairedRecording:
         pair = _load_epochs(session, therapist, client)
     else:
         pair = _load_raws(session, therapist, client)
-    return compare_people(pair, therapist.channels, client.channels)
+    return compare_people(pair, therapist, client)
 
 
 def _read(session: Session, path: Path, rule: str | None) -> Recorded:
@@ -75,8 +76,12 @@ def _read(session: Session, path: Path, rule: str | None) -> Recorded:
 def _load_raws(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:
     raws: list[BaseRaw] = []
     notes: list[str] = []
+    shared = _share_stamps(session, therapist, client)
     for person, path in ((therapist, session.therapist_file), (client, session.client_file)):
         raw, n_marked = mark_boundaries(with_events(fresh_raw(person.data)))
+        if person.stamps is not None and not shared:
+            raw, fit = on_own_stamps(raw, person.stamps)
+            notes += [f"{session.relative(path)}: {note}" for note in fit.notes]
         raws.append(raw)
         notes += person.notes
         if n_marked:
@@ -84,10 +89,17 @@ def _load_raws(session: Session, therapist: Recorded, client: Recorded) -> Paire
                 f"{session.relative(path)}: {n_marked} places where recording was cut or paused were marked as bad"
             )
     pair = PairedRecording(raws[0], raws[1], session, history=tuple(dict.fromkeys(notes)))
-    if therapist.stamps is not None and client.stamps is not None:
+    if shared and therapist.stamps is not None and client.stamps is not None:
         pair = pair.replace(stamps=(therapist.stamps, client.stamps))
     segments, note = find_segments(pair)
     return pair.replace(segments=segments, history=(*pair.history, *note))
+
+
+def _share_stamps(session: Session, therapist: Recorded, client: Recorded) -> bool:
+    """Whether time stamps of the two people are on one clock; else each recording's own put its samples in place."""
+    if therapist.stamps is None or client.stamps is None:
+        return False
+    return session.clock == "timestamps" or (one_file(session) and session.clock in (None, "same_amplifier"))
 
 
 def _load_epochs(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:

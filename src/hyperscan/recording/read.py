@@ -17,7 +17,8 @@ from hyperscan.recording import containers, homer, intact, nirx, snirf, tables, 
 from hyperscan.recording.boundary import check_memory, library
 from hyperscan.recording.formats import recognise
 from hyperscan.recording.fresh import fresh_raw, own_annotations
-from hyperscan.recording.gaps import open_gaps
+from hyperscan.recording.gaps import GAP, open_gaps
+from hyperscan.recording.pauses import Pause, cut_out, new_segments, restore_time
 from hyperscan.recording.wavelengths import whole_pairs
 from hyperscan.study.selectors import Selector, parse_selector
 
@@ -43,12 +44,18 @@ class Recorded:
         Names that the channels have in the file, to compare with the other person's.
     notes : tuple of str
         What was noticed, in words fit for a methods section.
+    light : tuple of float
+        Wavelengths in nm, in the order in which the file's probe lists them; empty where it lists none.
+    pauses : tuple of Pause
+        Interruptions of known length that ``data`` does not hold yet.
     """
 
     data: BaseRaw | BaseEpochs
     stamps: np.ndarray | None = None
     channels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    light: tuple[float, ...] = ()
+    pauses: tuple[Pause, ...] = ()
 
 
 def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Recorded:
@@ -86,10 +93,13 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
     data = _loaded(found.data, channels, name, kind)
     _check_modality(data, modality, name)
     notes = (*found.notes, *(f"{name}: {note}" for note in heard.notes))
+    if isinstance(data, BaseRaw):
+        data, restored = restore_time(data, found.pauses, name)
+        notes += restored
     if modality == "fnirs" and isinstance(data, BaseRaw):
         data, further = whole_pairs(data, name)
         notes += further
-    return Recorded(_renamed(data, selector, modality), found.stamps, tuple(channels), notes)
+    return Recorded(_renamed(data, selector, modality), found.stamps, tuple(channels), notes, found.light)
 
 
 def channel_names(path: Path) -> list[str]:
@@ -133,9 +143,6 @@ def _selector(rule: str | None, kind: str, name: str) -> Selector | None:
 def _read(path: Path, kind: str, selector: Selector | None, name: str) -> Recorded:
     if kind in _OWN:
         return _OWN[kind](path, selector, name)
-    if kind in _CHECKS:
-        notes = _CHECKS[kind](path, name)
-        return Recorded(_READERS[kind](path), notes=notes)
     return Recorded(_READERS[kind](path))
 
 
@@ -172,6 +179,22 @@ def _eeglab(path: Path, selector: Selector | None, name: str) -> Recorded:
     data = Path(raw.filenames[0])
     if data.suffix == ".fdt":
         intact.check_fdt(data, raw.n_times * len(raw.ch_names), name)
+    return Recorded(raw, pauses=cut_out(mne.read_annotations(path), raw.info["sfreq"]))
+
+
+def _brainvision(path: Path, selector: Selector | None, name: str) -> Recorded:
+    del selector
+    notes = intact.check_brainvision(path, name)
+    raw = mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING")
+    return Recorded(raw, notes=notes, pauses=new_segments(intact.marker_text(path), raw.info["sfreq"]))
+
+
+def _gdf(path: Path, selector: Selector | None, name: str) -> Recorded:
+    del selector, name
+    raw = mne.io.read_raw_gdf(path, preload=False, verbose="WARNING")
+    # a new segment by the event table of GDF 2.0: when it began is not told
+    known = {"32766": "New Segment"}
+    raw.annotations.rename({old: new for old, new in known.items() if old in raw.annotations.description})
     return Recorded(raw)
 
 
@@ -188,26 +211,35 @@ def _discontinuous(raw: BaseRaw, onsets: np.ndarray, notes: tuple[str, ...], nam
     """Open the gaps of an EDF+D file, which MNE reads as if there were none."""
     sfreq = raw.info["sfreq"]
     per_record = raw.n_times / len(onsets)
-    lost = np.rint((np.diff(onsets)) * sfreq - per_record).astype(int)
-    if (lost < 0).any():
+    # true time ahead of recorded time, in samples; what is written is rounded to a millisecond or so
+    ahead = (onsets - onsets[0]) * sfreq - per_record * np.arange(len(onsets))
+    rounding = max(0.75, 2e-3 * sfreq)
+    if (np.diff(ahead) < -rounding).any():
         raise ReadError(f"{name}: its records overlap in time. The file is damaged: export it anew.")
-    rows = np.flatnonzero(lost)
+    rows = np.flatnonzero(np.diff(ahead) > rounding)
+    missing = np.diff(np.rint([0.0, *ahead[rows + 1]])).astype(int)
     if not rows.size:
         return Recorded(raw, notes=notes)
-    check_memory((raw.n_times + int(lost.sum())) * len(raw.ch_names), name)
+    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name)
     # events of EDF+ are given in true time, which the opened recording has again
     events = own_annotations(raw)
-    opened = open_gaps(fresh_raw(raw), np.rint((rows + 1) * per_record).astype(int), lost[rows])
+    opened = open_gaps(fresh_raw(raw), np.rint((rows + 1) * per_record).astype(int), missing)
     gaps = own_annotations(opened)
-    gaps.delete(np.flatnonzero(gaps.description != "BAD_gap"))
+    gaps.delete(np.flatnonzero(gaps.description != GAP))
     events.onset -= onsets[0]
-    note = f"{name}: {rows.size} gaps ({lost.sum() / sfreq:.1f} s) were opened and marked as bad"
+    note = f"{name}: {rows.size} gaps ({missing.sum() / sfreq:.1f} s) were opened and marked as bad"
     return Recorded(fresh_raw(opened, annotations=gaps + events), notes=(*notes, note))
 
 
 def _snirf(path: Path, selector: Selector | None, name: str) -> Recorded:
-    raw, notes = snirf.read_snirf(path, selector.text if selector and selector.kind == "group" else None, name)
-    return Recorded(raw, notes=notes)
+    group = selector.text if selector and selector.kind == "group" else None
+    raw, notes = snirf.read_snirf(path, group, name)
+    return Recorded(raw, notes=notes, light=snirf.listed_light(path, group))
+
+
+def _homer(path: Path, selector: Selector | None, name: str) -> Recorded:
+    del selector
+    return Recorded(homer.read_homer(path, name), light=homer.listed_light(path))
 
 
 def _xdf(path: Path, selector: Selector | None, name: str) -> Recorded:
@@ -220,8 +252,6 @@ def _plain(read: Callable[[Path, str], BaseRaw]) -> Callable[[Path, Selector | N
 
 
 _READERS: dict[str, Callable[[Path], BaseRaw]] = {
-    "GDF": lambda path: mne.io.read_raw_gdf(path, preload=False, verbose="WARNING"),
-    "BrainVision": lambda path: mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING"),
     "CNT": lambda path: mne.io.read_raw_cnt(path, preload=False, verbose="WARNING"),
     "ANT CNT": lambda path: mne.io.read_raw_ant(path, preload=False, verbose="WARNING"),
     "EGI": lambda path: mne.io.read_raw_egi(path, preload=False, verbose="WARNING"),
@@ -234,21 +264,18 @@ _READERS: dict[str, Callable[[Path], BaseRaw]] = {
     "Nicolet": lambda path: mne.io.read_raw_nicolet(path, "eeg", preload=False, verbose="WARNING"),
 }
 
-#: What is compared with the header before a reader sees the file.
-_CHECKS: dict[str, Callable[[Path, str], tuple[str, ...]]] = {
-    "BrainVision": intact.check_brainvision,
-}
-
 #: Formats that need more than one call.
 _OWN: dict[str, Callable[[Path, Selector | None, str], Recorded]] = {
     "FIF": _fif,
     "EDF": _edf,
     "BDF": _edf,
+    "GDF": _gdf,
+    "BrainVision": _brainvision,
     "EEGLAB": _eeglab,
     "SNIRF": _snirf,
     "XDF": _xdf,
     "NIRx": _plain(nirx.read_nirx),
-    "Homer": _plain(homer.read_homer),
+    "Homer": _homer,
     "MATLAB": _plain(tables.read_matlab),
     "table": _plain(tables.read_table),
 }

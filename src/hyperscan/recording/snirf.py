@@ -74,6 +74,27 @@ def read_snirf(path: Path, group: str | None, name: str) -> tuple[BaseRaw, tuple
     return _with_gaps(fresh_raw(raw), times, events, name, notes)
 
 
+def listed_light(path: Path, group: str | None) -> tuple[float, ...]:
+    """List the wavelengths of a file that was read, in nm, in the order of its probe.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    group : str or None
+        ``/nirs``, ``/nirs1`` ...; None where the file has one group only.
+
+    Returns
+    -------
+    tuple of float
+        Empty where the probe lists none.
+    """
+    with h5py.File(path, "r") as file:
+        chosen = group or next(key for key in file if _NIRS.fullmatch(key))
+        held = file.get(f"{chosen}/probe/wavelengths")
+        return () if held is None else tuple(float(value) for value in np.asarray(held).ravel())
+
+
 def _time_unit(group: h5py.Group) -> float:
     tag = group["metaDataTags/TimeUnit"][()] if "metaDataTags/TimeUnit" in group else b"s"
     tag = np.asarray(tag).ravel()[0]

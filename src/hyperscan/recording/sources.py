@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from mne.io import BaseRaw
@@ -46,11 +46,14 @@ class Clocks:
     therapist, client : tuple of Piece
         From s of each recording to s of the therapist's clock, which is 0 at the therapist's first sample.
     report : ClockReport
+    anchors : ndarray, shape (n_matched,)
+        Moments that both recorded, in s on the therapist's clock; empty where no events were matched.
     """
 
     therapist: tuple[Piece, ...]
     client: tuple[Piece, ...]
     report: ClockReport
+    anchors: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 def find_clocks(pair: PairedRecording) -> Clocks:
@@ -241,7 +244,7 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
             stacklevel=2,
         )
     report = ClockReport("triggers", fit.offset_s, fit.ppm, fit.residual_ms, len(fit.matched), fit.notes)
-    return Clocks((straight(0.0),), fit.pieces, report)
+    return Clocks((straight(0.0),), fit.pieces, report, fit.anchors)
 
 
 def _check_dates(pair: PairedRecording) -> None:

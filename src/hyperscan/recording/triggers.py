@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import comb
 
 import numpy as np
 
@@ -21,6 +22,15 @@ _RIVAL = 0.8
 _MAX_PAIRS = 40_000
 #: Peaks of the search that are followed up: regular triggers give one per period.
 _MAX_PEAKS = 40
+#: Events that a piece of its own rests on, at least (our choice).
+_FEWEST = 5
+#: Twice the logarithm of the odds that is strong evidence (Kass & Raftery 1995).
+_STRONG = 10.0
+#: False matches that unrelated events may give, on average (our choice).
+_CHANCE = 1e-3
+#: Events in a row without a partner in both lists that show that a fit does not hold there (our choice: with a
+#: fifth of the events missing and a tenth extra, one run in ten thousand recordings).
+_ASTRAY = 10
 #: How far from a noted offset the search looks, in s (our choice: a watch).
 _NEAR_S = 5.0
 
@@ -41,6 +51,8 @@ class ClockFit:
         Root mean square distance of the matched events from the fit, in ms; NaN for fewer than three.
     matched : ndarray of int, shape (n_matched, 2)
         Positions of the events in the therapist's and in the client's list.
+    anchors : ndarray, shape (n_matched,)
+        When those were, in s on the therapist's clock.
     notes : tuple of str
     """
 
@@ -49,6 +61,7 @@ class ClockFit:
     ppm: float
     residual_ms: float
     matched: np.ndarray
+    anchors: np.ndarray
     notes: tuple[str, ...] = ()
 
 
@@ -106,10 +119,10 @@ def match_events(
     if not len(a) or not len(b):
         raise NoFitError("one of the recordings has no events")
     if len(a) == 1 and len(b) == 1:
-        return _single(a[0] - b[0], np.array([[first[0], second[0]]]))
+        return _single(a, b, np.array([[first[0], second[0]]]))
     codes = None if names is None else ([names[0][k] for k in first], [names[1][k] for k in second])
     best = _best_match(a, b, tolerance_s, codes, expected_s)
-    fits = [best, *_further(a, b, best, tolerance_s)]
+    fits = [part for fit in _further(a, b, best, tolerance_s) for part in _steps(a, b, fit)]
     return _joined(a, b, fits, (first, second), tolerance_s)
 
 
@@ -121,9 +134,10 @@ def _debounced(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(times, float)[kept], np.array(kept, int)
 
 
-def _single(offset_s: float, matched: np.ndarray) -> ClockFit:
+def _single(a: np.ndarray, b: np.ndarray, matched: np.ndarray) -> ClockFit:
     note = "one event is shared: the drift cannot be known"
-    return ClockFit((straight(offset_s),), float(offset_s), np.nan, np.nan, matched, (note,))
+    offset_s = float(a[0] - b[0])
+    return ClockFit((straight(offset_s),), offset_s, np.nan, np.nan, matched, a, (note,))
 
 
 def _candidates(
@@ -180,7 +194,7 @@ class _Match:
 
 def _refined(a: np.ndarray, b: np.ndarray, offset: float, ppm: float, tolerance_s: float) -> _Match:
     match = _Match(np.zeros((0, 2), int), 1 / (1 + 1e-6 * ppm), b.mean() + offset, b.mean())
-    limit = 6 * tolerance_s
+    widest = limit = 6 * tolerance_s
     for _ in range(12):
         rows = _mutual(a, match.predict(b), limit)
         if len(rows) < 2:
@@ -188,7 +202,8 @@ def _refined(a: np.ndarray, b: np.ndarray, offset: float, ppm: float, tolerance_
         previous = match
         match = _fitted(a, b, rows, match.rate)
         residual = a[rows[:, 0]] - match.predict(b[rows[:, 1]])
-        limit = max(tolerance_s, 4 * 1.4826 * float(np.median(np.abs(residual))))
+        # never wider than at first: a line across a reset would gather both sides
+        limit = min(max(tolerance_s, 4 * 1.4826 * float(np.median(np.abs(residual)))), widest)
         if np.array_equal(rows, previous.rows):
             break
     return match
@@ -238,6 +253,10 @@ def _best_match(
     needed = max(2, int(np.ceil(0.3 * min(len(a), len(b)))))
     if n_best < needed:
         raise NoFitError(f"only {n_best} of {min(len(a), len(b))} events fit one offset and drift; needed: {needed}")
+    if _by_chance(a, b, n_best, tolerance_s, expected_s) > _CHANCE:
+        raise NoFitError(
+            f"only {n_best} of {len(a)} and {len(b)} events fit one offset and drift, as unrelated ones would"
+        )
     rivals = [matches[0]]
     for match in matches[1:]:
         rival = len(match.rows) >= max(2, _RIVAL * n_best) and _conflicts(match, matches[0])
@@ -248,6 +267,15 @@ def _best_match(
     if expected_s is not None:
         return min(rivals, key=lambda match: abs(float(match.predict(np.zeros(1))[0]) - expected_s))
     return _told_by_names(rivals, codes)
+
+
+def _by_chance(a: np.ndarray, b: np.ndarray, n: int, tolerance_s: float, expected_s: float | None) -> float:
+    """Count matches of n events that unrelated lists hold: the first is free, the second has the drift to move in."""
+    span = max(float(np.ptp(a)), float(np.ptp(b)), 1.0)
+    ways = comb(len(a), n) * comb(len(b), n)
+    near = 1.0 if expected_s is None else min(2 * _NEAR_S / span, 1.0)
+    second = max(2e-6 * MAX_PPM, 4 * tolerance_s / span)
+    return float(ways * near * second * min(4 * tolerance_s / span, 1.0) ** (n - 2))
 
 
 def _conflicts(match: _Match, other: _Match) -> bool:
@@ -280,28 +308,73 @@ def _purity(rows: np.ndarray, codes: tuple[Sequence[str], Sequence[str]]) -> flo
 
 
 def _further(a: np.ndarray, b: np.ndarray, best: _Match, tolerance_s: float) -> list[_Match]:
-    """Match what is left, as a clock that was set anew leaves it."""
+    """Match what is left, as a clock that was set anew leaves it; the best match comes first, without strays."""
     fits = [best]
     for _ in range(5):
         rest_a = np.setdiff1d(np.arange(len(a)), np.concatenate([fit.rows[:, 0] for fit in fits]))
         rest_b = np.setdiff1d(np.arange(len(b)), np.concatenate([fit.rows[:, 1] for fit in fits]))
-        if min(len(rest_a), len(rest_b)) < 5:
+        if min(len(rest_a), len(rest_b)) < _FEWEST:
             break
         _, offset, ppm = _candidates(a[rest_a], b[rest_b], tolerance_s)[0]
         match = _refined(a[rest_a], b[rest_b], offset, ppm, tolerance_s)
         rows = np.column_stack([rest_a[match.rows[:, 0]], rest_b[match.rows[:, 1]]])
-        if len(rows) < max(5, 0.1 * len(best.rows)) or _interleaved(rows, fits):
+        apart = _apart(replace(match, rows=rows), fits)
+        if apart is None or len(apart[-1].rows) < max(_FEWEST, 0.1 * len(best.rows)):
             break
-        fits.append(replace(match, rows=rows))
-    return fits[1:]
+        fits = apart
+    return fits
 
 
-def _interleaved(rows: np.ndarray, fits: list[_Match]) -> bool:
+def _apart(match: _Match, fits: list[_Match]) -> list[_Match] | None:
+    """Part a further match from the others in time; None if they interleave by more than stray events."""
+    parted = []
     for fit in fits:
-        for column in (0, 1):
-            if rows[:, column].min() < fit.rows[:, column].max() and fit.rows[:, column].min() < rows[:, column].max():
-                return True
-    return False
+        kept, match = _parted(fit, match)
+        lost = len(fit.rows) - len(kept.rows)
+        if lost > 0.15 * len(fit.rows):
+            return None
+        parted.append(kept)
+    return [*parted, match]
+
+
+def _parted(one: _Match, other: _Match) -> tuple[_Match, _Match]:
+    """Cut two matches where fewest of their events are on the wrong side, and leave those out."""
+    both = sorted([(int(i), False) for i in one.rows[:, 0]] + [(int(i), True) for i in other.rows[:, 0]])
+    is_other = np.array([each for _, each in both])
+    # wrong if all before the cut were the one's, and all after it the other's
+    wrong = np.concatenate([[0], np.cumsum(is_other)]) + (~is_other).sum() - np.concatenate([[0], np.cumsum(~is_other)])
+    first_is_one = wrong.min() <= len(both) - wrong.max()
+    at = int(np.argmin(wrong) if first_is_one else np.argmax(wrong))
+    edge = both[at][0] if at < len(both) else both[-1][0] + 1
+    sides = []
+    for match, early in ((one, first_is_one), (other, not first_is_one)):
+        before = match.rows[:, 0] < edge
+        sides.append(replace(match, rows=match.rows[before if early else ~before]))
+    return sides[0], sides[1]
+
+
+def _steps(a: np.ndarray, b: np.ndarray, match: _Match) -> list[_Match]:
+    """Part a match where its residual steps: a clock that was set anew by less than the search tells apart."""
+    rows = match.rows[np.argsort(b[match.rows[:, 1]])]
+    x, n = b[rows[:, 1]], len(rows)
+    residual = a[rows[:, 0]] - match.predict(x)
+    if n < 4 * _FEWEST:
+        return [match]
+    splits = range(_FEWEST, n - _FEWEST + 1)
+    losses = np.array([_loss(x[:k], residual[:k], 1) + _loss(x[k:], residual[k:], 1) for k in splits])
+    # against a bend that is smooth; strong evidence as in _bend, and half of what the bend leaves must go
+    smooth, stepped = _loss(x, residual, 3), max(float(losses.min()), 1e-12 * n)
+    if stepped > 0.5 * smooth or n * np.log(smooth / stepped) - np.log(n) < _STRONG:
+        return [match]
+    k = splits[int(np.argmin(losses))]
+    parts = [_fitted(a, b, part, match.rate) for part in (rows[:k], rows[k:])]
+    return [piece for part in parts for piece in _steps(a, b, part)]
+
+
+def _loss(x: np.ndarray, y: np.ndarray, degree: int) -> float:
+    centred = (x - x.mean()) / max(float(np.ptp(x)), 1e-9)
+    left = y - np.polynomial.polynomial.polyval(centred, np.polynomial.polynomial.polyfit(centred, y, degree))
+    return float(left @ left)
 
 
 def _joined(
@@ -313,18 +386,22 @@ def _joined(
 ) -> ClockFit:
     fits = sorted(fits, key=lambda fit: a[fit.rows[:, 0]].min())
     notes: list[str] = []
-    pieces, squares, ppms = [], [], []
+    pieces: list[Piece] = []
+    squares, ppms = [], []
+    rows = np.concatenate([fit.rows for fit in fits])
+    astray = _astray(a, b, rows)
     for k, fit in enumerate(fits):
         piece, ppm, residual, note = _piece(a, b, fit, tolerance_s)
         start = -np.inf if k == 0 else float(a[fit.rows[:, 0]].min())
         stop = np.inf if k == len(fits) - 1 else float(a[fit.rows[:, 0]].max())
-        pieces.append(replace(piece, start=start, stop=stop))
+        pieces += _without(replace(piece, start=start, stop=stop), astray)
         squares.append(residual**2)
         ppms.append(ppm)
         notes += note
-    rows = np.concatenate([fit.rows for fit in fits])
     if len(fits) > 1:
         notes.append(f"a clock was set anew: {len(fits)} pieces were fitted separately")
+    if astray:
+        notes.append(f"{len(astray)} stretches in which no event of either device has a partner were left out")
     missing = len(a) - len(rows), len(b) - len(rows)
     if any(missing):
         notes.append(f"{missing[0]} of the therapist's and {missing[1]} of the client's events have no partner")
@@ -332,7 +409,40 @@ def _joined(
     worst = max(ppms, key=lambda each: 0.0 if np.isnan(each) else abs(each))
     matched = np.column_stack([numbers[0][rows[:, 0]], numbers[1][rows[:, 1]]])
     offset = float(pieces[0].to_common(np.zeros(1))[0])
-    return ClockFit(tuple(pieces), offset, worst, rms, matched, tuple(notes))
+    return ClockFit(tuple(pieces), offset, worst, rms, matched, np.sort(a[rows[:, 0]]), tuple(notes))
+
+
+def _astray(a: np.ndarray, b: np.ndarray, rows: np.ndarray) -> list[tuple[float, float]]:
+    """List stretches between matched events, in s of the therapist's clock, that hold many of both devices' events."""
+    rows = rows[np.argsort(rows[:, 0])]
+    edges_a = [-1, *rows[:, 0].tolist(), len(a)]
+    edges_b = [-1, *rows[:, 1].tolist(), len(b)]
+    times = [-np.inf, *a[rows[:, 0]].tolist(), np.inf]
+    found = []
+    for k in range(len(times) - 1):
+        alone_a, alone_b = a[edges_a[k] + 1 : edges_a[k + 1]], b[edges_b[k] + 1 : edges_b[k + 1]]
+        if min(len(alone_a), len(alone_b)) < _ASTRAY:
+            continue
+        # before the first and after the last match, only while both devices ran
+        if k == 0:
+            alone_a = alone_a[alone_a >= alone_b[0] + times[1] - b[rows[0, 1]]]
+        if k == len(rows):
+            alone_a = alone_a[alone_a <= alone_b[-1] + times[k] - b[rows[-1, 1]]]
+        if len(alone_a) >= _ASTRAY:
+            found.append((times[k], times[k + 1]))
+    return found
+
+
+def _without(piece: Piece, spans: list[tuple[float, float]]) -> list[Piece]:
+    """Take stretches out of a piece."""
+    left = [piece]
+    for first, last in spans:
+        cut = []
+        for each in left:
+            cut.append(replace(each, stop=min(each.stop, first)))
+            cut.append(replace(each, start=max(each.start, last)))
+        left = [each for each in cut if each.stop > each.start]
+    return left
 
 
 #: A drift whose standard error is above this is not removed: over an hour it would add more than it takes
@@ -368,9 +478,8 @@ def _bend(x: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, bool]:
     centred = (x - x.mean()) / scale
     coefficients = np.polynomial.polynomial.polyfit(centred, residual, 3)
     left = residual - np.polynomial.polynomial.polyval(centred, coefficients)
-    # Schwarz's criterion for two further parameters, with a margin of 10 (strong evidence, Kass & Raftery
-    # 1995)
+    # Schwarz's criterion for two further parameters, with a margin
     gain = len(x) * np.log(float(residual @ residual) / max(float(left @ left), 1e-30)) - 2 * np.log(len(x))
-    if gain < 10:
+    if gain < _STRONG:
         return np.zeros(1), False
     return coefficients / scale ** np.arange(4), True

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.study.session import Session
 
 #: Light that passes through tissue and tells oxy- from deoxyhaemoglobin, in nm (the range of commercial devices; ours).
 LIGHT_NM = (650.0, 1000.0)
 #: Closer wavelengths see almost the same mixture (our choice).
 MIN_APART_NM = 20.0
+#: Lasers and diodes of one nominal wavelength differ by this much from device to device (our choice).
+SAME_LIGHT_NM = 5.0
 #: Names may say the nominal wavelength, headers the measured one (our choice; Hitachi: 695 and 704 nm).
 MAX_OFF_NM = 15.0
 
@@ -92,6 +96,47 @@ def wavelengths(raw: BaseRaw) -> tuple[int, ...]:
     rows = zip(raw.info["chs"], raw.get_channel_types(), strict=True)
     values = {float(ch["loc"][9]) for ch, kind in rows if kind in ("fnirs_cw_amplitude", "fnirs_od")}
     return tuple(sorted({round(value) for value in values if np.isfinite(value)}))
+
+
+def check_same_light(session: Session, people: Mapping[str, BaseRaw], listed: Mapping[str, tuple[float, ...]]) -> None:
+    """Refuse two people whose light differs: the haemoglobin of one is wrong, or means another depth and mixture.
+
+    Parameters
+    ----------
+    session : Session
+        Row of ``dyads.tsv``.
+    people : mapping of str to BaseRaw
+        ``therapist`` and ``client``, as loaded.
+    listed : mapping of str to tuple of float
+        The same to the wavelengths in nm in the order of their files' probes; empty = not known.
+
+    Raises
+    ------
+    ReadError
+        If the wavelengths differ in number or by more than 5 nm, or one probe lists them the other way round.
+    """
+    found = {role: wavelengths(raw) for role, raw in people.items()}
+    a, b = found["therapist"], found["client"]
+    same = _alike(a, b) and _alike(b, a)
+    # one device writes one order: read the wrong way round, oxygenation and its opposite change places
+    turned = same and all(listed.values()) and len({_is_ascending(order) for order in listed.values()}) > 1
+    if same and not turned:
+        return
+    shown = {role: [f"{wave:g}" for wave in listed[role]] for role in found} if turned else found
+    said = " and ".join(f"{', '.join(map(str, waves)) or 'unknown'} nm ({role})" for role, waves in shown.items())
+    fault = "list their wavelengths in two orders" if turned else "were recorded with different wavelengths"
+    raise ReadError(
+        f"{session.relative(session.client_file)}: the two people {fault}, {said}; one header may be wrong, and "
+        "haemoglobin would be. Correct the wavelengths of the probe, or export both people alike."
+    )
+
+
+def _is_ascending(values: tuple[float, ...]) -> bool:
+    return list(values) == sorted(values)
+
+
+def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return all(any(abs(x - y) <= SAME_LIGHT_NM for y in b) for x in a)
 
 
 def _check_light(raw: BaseRaw, light: list[str], name: str) -> None:

@@ -1,0 +1,194 @@
+"""Pauses of a recording: put back where the file says how long they were, followed up where it does not."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+
+from hyperscan.errors import DataQualityWarning
+from hyperscan.recording.boundary import check_memory
+from hyperscan.recording.fresh import fresh_raw, own_annotations
+from hyperscan.recording.gaps import UNPLACED, is_boundary, open_gaps
+from hyperscan.recording.triggers import MAX_PPM
+
+_SEGMENT = re.compile(r"^Mk[0-9]+=New Segment,[^,\r\n]*,([0-9]+),[^,\r\n]*,[^,\r\n]*(?:,([0-9]{20}))?", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A place where a recording was interrupted.
+
+    Parameters
+    ----------
+    after : int
+        First sample after the pause.
+    seconds : float
+        How long it lasted.
+    """
+
+    after: int
+    seconds: float
+
+
+def cut_out(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
+    """List the boundary events of an EEGLAB recording that say how much was cut out.
+
+    Parameters
+    ----------
+    events : mne.Annotations
+        Of the file: ``boundary`` lasts as long as what was cut out (EEGLAB ``event.duration``). Those of the raw
+        would be cut at its end.
+    sfreq : float
+        In Hz.
+
+    Returns
+    -------
+    tuple of Pause
+        Ascending. Boundaries without a duration are no part of it.
+    """
+    # latencies lie between two samples, such as 1000.5
+    found = [
+        Pause(max(int(np.ceil(onset * sfreq - 1e-3)), 0), float(length))
+        for onset, length, name in zip(events.onset, events.duration, events.description, strict=True)
+        if name == "boundary" and length * sfreq >= 0.5
+    ]
+    return tuple(sorted(found, key=lambda pause: pause.after))
+
+
+def new_segments(markers: str, sfreq: float) -> tuple[Pause, ...]:
+    r"""List the pauses of a BrainVision recording, by the dates of its ``New Segment`` markers.
+
+    Parameters
+    ----------
+    markers : str
+        Content of the marker file (``.vmrk``).
+    sfreq : float
+        In Hz.
+
+    Returns
+    -------
+    tuple of Pause
+        Empty unless every segment has a believable date.
+
+    Examples
+    --------
+    >>> first = "Mk1=New Segment,,1,1,0,20240301100000000000"
+    >>> second = "Mk2=New Segment,,2501,1,0,20240301100014000000"
+    >>> new_segments(f"{first}\n{second}", 250.0)
+    (Pause(after=2500, seconds=4.0),)
+    """
+    rows = [(int(at) - 1, _date(date)) for at, date in _SEGMENT.findall(markers)]
+    found = []
+    for (start, began), (after, resumed) in pairwise(rows):
+        if began is None or resumed is None:
+            return ()
+        recorded = (after - start) / sfreq
+        lost = (resumed - began).total_seconds() - recorded
+        # the computer's clock, which wrote the dates, runs a little faster or slower than the amplifier's
+        if lost < -(2.0 / sfreq + 1e-3 + 1e-6 * MAX_PPM * recorded):
+            return ()
+        found.append(Pause(after, max(lost, 0.0)))
+    return tuple(found)
+
+
+def _date(text: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.strptime(text, "%Y%m%d%H%M%S%f").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+
+
+def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[BaseRaw, tuple[str, ...]]:
+    """Give a recording the time back that it did not record.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        Samples one after the other.
+    pauses : sequence of Pause
+        Ascending.
+    name : str
+        File as messages show it.
+
+    Returns
+    -------
+    raw : BaseRaw
+        With a stretch annotated ``BAD_gap`` for every pause, in place of its boundary.
+    notes : tuple of str
+
+    Raises
+    ------
+    ReadError
+        If memory does not hold the pauses.
+    """
+    sfreq = raw.info["sfreq"]
+    pauses = [pause for pause in pauses if pause.after < raw.n_times]
+    after = np.array([pause.after for pause in pauses], dtype=int)
+    # rounded in sum, so that errors do not add up
+    missing = np.diff(np.rint(np.cumsum([0.0, *(pause.seconds for pause in pauses)]) * sfreq)).astype(int)
+    opened = missing > 0
+    if not opened.any():
+        return raw, ()
+    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name)
+    kept = own_annotations(raw)
+    known = [
+        is_boundary(text) and bool(np.any(np.abs(onset * sfreq - after[opened]) <= 1.0))
+        for onset, text in zip(kept.onset, kept.description, strict=True)
+    ]
+    kept.delete(np.flatnonzero(known))
+    whole = open_gaps(fresh_raw(raw, annotations=kept), after[opened], missing[opened])
+    note = f"{opened.sum()} pauses ({missing.sum() / sfreq:.1f} s) were put back and marked as bad"
+    return whole, (f"{name}: {note}",)
+
+
+def mark_unplaced(
+    raw: BaseRaw, lost_at: Sequence[float], placed_again: Sequence[float], name: str
+) -> tuple[BaseRaw, tuple[str, ...]]:
+    """Mark what follows a pause of unknown length, as nothing says when it was.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        One person, aligned.
+    lost_at, placed_again : sequence of float
+        Where stretches of unknown time begin and end, in s from the first sample.
+    name : str
+        File as messages show it.
+
+    Returns
+    -------
+    raw : BaseRaw
+        With annotations ``BAD_unplaced``.
+    notes : tuple of str
+
+    Warns
+    -----
+    DataQualityWarning
+        If there is such a stretch.
+    """
+    end = raw.n_times / raw.info["sfreq"]
+    spans = [(max(a, 0.0), min(b, end)) for a, b in zip(lost_at, placed_again, strict=True)]
+    spans = [(a, b) for a, b in spans if b - a > 1.0 / raw.info["sfreq"]]
+    if not spans:
+        return raw, ()
+    total = sum(b - a for a, b in spans)
+    note = (
+        f"{name}: recording was paused at {spans[0][0]:.1f} s for a time that the file does not tell; "
+        f"{total:.1f} s that follow cannot be placed and are left out"
+    )
+    warnings.warn(
+        f"{note}. Declare clock triggers with shared events, or name the part before the pause in stop_s.",
+        DataQualityWarning,
+        stacklevel=3,
+    )
+    starts, lengths = [a for a, _ in spans], [b - a for a, b in spans]
+    marks = mne.Annotations(starts, lengths, UNPLACED, orig_time=None)
+    return fresh_raw(raw, annotations=own_annotations(raw) + marks), (note,)

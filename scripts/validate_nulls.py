@@ -30,17 +30,21 @@ from hyperscan.transforms import analytic_signal, cut_windows
 ROOT = Path(__file__).resolve().parent.parent
 FRESH_SEED = 48_151_623  # not used for any choice of the package
 
-SFREQ, BAND, WTC_BAND = 64.0, (8.0, 12.0), (0.5, 4.0)
+SFREQ, BAND = 64.0, (8.0, 12.0)  # of analytic signals
+SLOW_SFREQ, WTC_BAND = 16.0, (0.5, 2.0)  # of real signals: every fourth sample, near the rate of fNIRS
+DOMAIN_SFREQ = {"analytic": SFREQ, "real": SLOW_SFREQ}
+AR = 0.9  # coefficient at the higher rate; .66 from one sample to the next at the lower one
 EDGE = 2 * int(SFREQ)  # cut off at both ends after filtering: half the filter is 1.7 s
-N_TIMES = 2560 + 2 * EDGE  # 40 s are left
-N_CHANNELS = 3  # per person: 9 pairs of independent signals per run
-N_NULL = 99
-MIN_LAG = int(SFREQ)  # 1 s; the band's autocorrelation time is about .2 s
-N_WINDOW = 2 * int(SFREQ)
+SECONDS = 16
+N_TIMES = int(SECONDS * SFREQ) + 2 * EDGE
+N_CHANNELS = 2  # per person: 4 pairs of independent signals per run
+N_NULL = 19  # the fewest that reach .05, exactly: (0 + 1) / (19 + 1)
+MIN_LAG_S = 1.0  # the band's autocorrelation time is about .2 s
+WINDOW_S = 2.0
 N_DYADS, N_SESSIONS = 12, 11  # 22 pseudo-dyads, 20 other sessions
 ALPHA = 0.05
 
-Values = dict[str, NDArray[Any]]
+Forms = dict[str, NDArray[Any]]
 
 #: Combinations that the package refuses or that its docstrings call invalid.
 INVALID = {("wtc", "windows"): "windows are short against its wavelets"}
@@ -49,13 +53,14 @@ INVALID = {("wtc", "windows"): "windows are short against its wavelets"}
 def _broadband(rng: np.random.Generator, n_channels: int = N_CHANNELS) -> NDArray[Any]:
     """Independent AR(1) signals, the colour of background EEG."""
     white = rng.standard_normal((n_channels, N_TIMES + 200))
-    return lfilter([1.0], [1.0, -0.7], white, axis=-1)[:, 200:]
+    return lfilter([1.0], [1.0, -AR], white, axis=-1)[:, 200:]
 
 
-def _forms(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _forms(x: NDArray[Any]) -> Forms:
     """What metrics of either domain take, filter edges cut off."""
     inner = slice(EDGE, -EDGE)
-    return {"real": x[:, inner].copy(), "analytic": analytic_signal(x, SFREQ, BAND)[:, inner].copy()}
+    slow = x[..., inner][..., :: int(SFREQ / SLOW_SFREQ)]
+    return {"real": slow.copy(), "analytic": analytic_signal(x, SFREQ, BAND)[..., inner].copy()}
 
 
 def _size(spec: MetricSpec, value: NDArray[Any]) -> NDArray[Any]:
@@ -64,42 +69,43 @@ def _size(spec: MetricSpec, value: NDArray[Any]) -> NDArray[Any]:
 
 
 def _evaluate(spec: MetricSpec, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    facts = {"sfreq": SFREQ, "band": WTC_BAND}
+    facts = {"sfreq": DOMAIN_SFREQ[spec.domain], "band": WTC_BAND}
     return _size(spec, spec.func(a, b, **{name: facts[name] for name in spec.params}))
-
-
-def _all_metrics(specs: list[MetricSpec], a: dict[str, NDArray[Any]], b: dict[str, NDArray[Any]]) -> Values:
-    return {spec.name: _evaluate(spec, a[spec.domain], b[spec.domain]) for spec in specs}
 
 
 def _by_lags(rng: np.random.Generator, specs: list[MetricSpec]) -> Iterator[tuple[str, NDArray[Any]]]:
     a, b = _forms(_broadband(rng)), _forms(_broadband(rng))
     for spec in specs:
         statistic: Any = spec.moment or (lambda u, v, spec=spec: _evaluate(spec, u, v))
-        null = lags(a[spec.domain], b[spec.domain], statistic, n_null=N_NULL, min_lag=MIN_LAG, rng=rng)
+        min_lag = int(MIN_LAG_S * DOMAIN_SFREQ[spec.domain])
+        null = lags(a[spec.domain], b[spec.domain], statistic, n_null=N_NULL, min_lag=min_lag, rng=rng)
         yield spec.name, p_value(_size(spec, null.estimate), _size(spec, null.surrogates))
 
 
+def _ranked(spec: MetricSpec, a: Forms, b: Forms) -> NDArray[Any]:
+    """Rank the first of many pairs of recordings, given as leading dim, among the others."""
+    values = _evaluate(spec, a[spec.domain], b[spec.domain])
+    return p_value(values[0], values[1:])
+
+
 def _by_phases(
-    rng: np.random.Generator, specs: list[MetricSpec], method: Any = "fourier"
+    rng: np.random.Generator, specs: list[MetricSpec], method: Any = "fourier", n_clients: int = N_CHANNELS
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    a, raw = _forms(_broadband(rng)), _broadband(rng)
-    observed = _all_metrics(specs, a, _forms(raw))
-    drawn = phases(raw, rng, n_null=N_NULL, method=method, common=False)
-    null = [_all_metrics(specs, a, _forms(surrogate)) for surrogate in drawn]
-    for spec in specs:
-        yield spec.name, p_value(observed[spec.name], np.stack([values[spec.name] for values in null]))
+    a, raw = _forms(_broadband(rng)), _broadband(rng, n_clients)
+    b = _forms(np.stack([raw, *phases(raw, rng, n_null=N_NULL, method=method, common=False)]))
+    return ((spec.name, _ranked(spec, a, b)) for spec in specs)
 
 
 def _by_iaaft(rng: np.random.Generator, specs: list[MetricSpec]) -> Iterator[tuple[str, NDArray[Any]]]:
-    return _by_phases(rng, specs, "iaaft")
+    return _by_phases(rng, specs, "iaaft", 1)
 
 
 def _by_windows(rng: np.random.Generator, specs: list[MetricSpec]) -> Iterator[tuple[str, NDArray[Any]]]:
     a, b = _forms(_broadband(rng)), _forms(_broadband(rng))
     for spec in specs:
-        starts = np.arange(0, a["real"].shape[-1] - N_WINDOW + 1, N_WINDOW)
-        cut = [cut_windows(x[spec.domain], starts, N_WINDOW) for x in (a, b)]
+        length = int(WINDOW_S * DOMAIN_SFREQ[spec.domain])
+        starts = np.arange(0, a[spec.domain].shape[-1] - length + 1, length)
+        cut = [cut_windows(x[spec.domain], starts, length) for x in (a, b)]
         null = windows(*cut, lambda u, v, spec=spec: _evaluate(spec, u, v), n_null=N_NULL, min_gap=1, rng=rng)
         yield spec.name, p_value(null.estimate, null.surrogates)
 
@@ -109,10 +115,12 @@ def _crossed(
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Therapist i with client j: the pair (0, 0) against the given others."""
     people = [[_forms(_broadband(rng, 1)) for _ in range(count)] for _ in range(2)]
-    for spec in specs:
-        therapists, clients = (np.stack([forms[spec.domain] for forms in side]) for side in people)
-        observed, *null = (_evaluate(spec, therapists[i], clients[j]) for i, j in [(0, 0), *pairs])
-        yield spec.name, p_value(observed, np.stack(null))
+    chosen = zip(*[(0, 0), *pairs], strict=True)
+    a, b = (
+        {domain: np.stack([side[i][domain] for i in index]) for domain in DOMAIN_SFREQ}
+        for side, index in zip(people, chosen, strict=True)
+    )
+    return ((spec.name, _ranked(spec, a, b)) for spec in specs)
 
 
 def _by_partners(rng: np.random.Generator, specs: list[MetricSpec]) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -155,6 +163,8 @@ def simulate(
     start = time.monotonic()
     found: dict[tuple[str, str], list[NDArray[Any]]] = defaultdict(list)
     for run in range(runs):
+        if run and run % 50 == 0:
+            print(f"{run} runs, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         for number, null in enumerate(nulls):
             specs = [METRICS[name] for name in names if (name, null) not in INVALID]
             rng = np.random.default_rng((seed, run, number))
@@ -192,13 +202,14 @@ def report(found: dict[tuple[str, str], list[NDArray[Any]]], seed: int) -> str:
     lines = [
         "# p values of every metric and null on independent signals\n",
         f"Written by `scripts/validate_nulls.py` on {datetime.date.today()} (seed {seed}, not used for any choice).\n",
-        f"Two people's independent AR(1) signals (coefficient .7), {N_CHANNELS} channels each, 40 s at {SFREQ:g} Hz; "
-        f"analytic metrics in {BAND[0]:g}-{BAND[1]:g} Hz, `wtc` in {WTC_BAND[0]:g}-{WTC_BAND[1]:g} Hz; lags of at "
-        f"least 1 s; windows of 2 s; {N_DYADS} dyads and {N_SESSIONS} sessions with one channel per person. Signed "
-        "metrics are tested by magnitude. Each cell is the share of p <= .05 and its Monte Carlo "
-        "error (standard error over runs; "
-        "pairs of a run share signals). `partners` and `sessions` rank one dyad among few others, so the share "
-        "they can give at most is below .05: see the second row.\n",
+        f"Two people's independent AR(1) signals (coefficient {AR:g}), {N_CHANNELS} channels each (the client one with "
+        f"IAAFT), {SECONDS} s at {SFREQ:g} Hz; analytic metrics in {BAND[0]:g}-{BAND[1]:g} Hz; metrics of real signals "
+        f"take every {SFREQ / SLOW_SFREQ:g}th sample, `wtc` in {WTC_BAND[0]:g}-{WTC_BAND[1]:g} Hz; lags of at least "
+        f"{MIN_LAG_S:g} s; windows of {WINDOW_S:g} s; {N_NULL} surrogates, so that p = .05 can be reached exactly; "
+        f"{N_DYADS} dyads and {N_SESSIONS} sessions with one channel per person. Signed metrics are tested by "
+        "magnitude. Each cell is the share of p <= .05 and its Monte Carlo error (standard error over runs; pairs of a "
+        "run share signals). `partners` and `sessions` rank one dyad among few others, so the share they can give at "
+        "most is below .05: see the second row.\n",
         "| | " + " | ".join(nulls) + " |",
         "|---|" + "---|" * len(nulls),
         "| nominal | " + " | ".join(f"{nominal(NULLS[null][1]):.3f}" for null in nulls) + " |",
@@ -238,16 +249,16 @@ def _summary(found: dict[tuple[str, str], list[NDArray[Any]]], nulls: list[str])
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--runs", type=int, default=None)
+    parser.add_argument("--minutes", type=float, default=None, help="10 unless --runs is given")
     parser.add_argument("--seed", type=int, default=FRESH_SEED)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "validation" / "nulls.md")
     args = parser.parse_args(arguments)
     warnings.simplefilter("ignore", DataQualityWarning)
     names = list(SMALL_METRICS if args.small else METRICS)
     kinds = [null for null in NULLS if not (args.small and null == "phases, IAAFT")]
-    seconds = 20.0 if args.small else 60 * args.minutes
-    found = simulate(args.seed, names, kinds, args.runs, seconds)
+    minutes = args.minutes or (np.inf if args.runs else 10.0)
+    found = simulate(args.seed, names, kinds, args.runs or 100_000, 20.0 if args.small else 60 * minutes)
     wrong = clearly_wrong(found, margin=0.03 if args.small else 0.01)
     runs = max(len(p) for p in found.values())
     print(f"{len(found)} combinations, up to {runs} runs each, {len(wrong)} clearly wrong")

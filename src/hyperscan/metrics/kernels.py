@@ -1,7 +1,8 @@
 """Compiled inner loops. Import this module inside functions only: it loads numba.
 
 All arrays are C-contiguous and of one precision (float32 with complex64, float64 with complex128). Reductions
-may be reordered so that they use vector registers, but products are never contracted: a difference of two
+may be reordered so that they use vector registers, in blocks short enough for that precision. Products are
+contracted (fused with an addition) only where a threshold decides what is zero; elsewhere a difference of two
 equal products must be exactly zero. Compiled code is kept on disk where that is possible.
 """
 
@@ -18,16 +19,22 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _ROBUST_ROUNDS = 50  # these three: our choice; a handful of rounds is enough but for near-copies
 _ROBUST_CLOSE = 1e-9
 _ROBUST_LARGEST = 1 - 1e-9
+_BLOCK = 1024  # samples added up in the precision of the input, before double precision takes over (our choice)
 _REORDER = frozenset({"reassoc", "nsz"})
+_CONTRACT = _REORDER | {"contract"}
 
 
-def _compiled(func: _Function) -> _Function:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(_REORDER)}
+def _compiled(func: _Function, fastmath: frozenset[str] = _REORDER) -> _Function:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
     try:
         compiled: _Function = njit(cache=True, **options)(func)
     except RuntimeError:  # numba finds no folder that it may write compiled code to
         compiled = njit(**options)(func)
     return compiled
+
+
+def _contracted(func: _Function) -> _Function:
+    return _compiled(func, _CONTRACT)
 
 
 @_compiled
@@ -62,6 +69,33 @@ def scaled_rows(x: NDArray[Any], scale: NDArray[Any], out: NDArray[Any]) -> None
         for t in range(n_times):
             out[c, t] = x[c, t].real * factor
             out[n + c, t] = x[c, t].imag * factor
+
+
+@_compiled
+def power_scores(x: NDArray[Any], least: Any, out: NDArray[Any]) -> bool:
+    """Write samples over their root mean square in one go, real above imaginary parts: (n, t) -> (2n, t).
+
+    False, with ``out`` half written, if a channel's power is NaN or out of the range of full precision.
+    """
+    n, n_times = x.shape
+    kind = out.dtype.type
+    most = 1 / least
+    for c in range(n):
+        energy = 0.0
+        for start in range(0, n_times, _BLOCK):
+            z = x[c, start : start + _BLOCK]
+            part = kind(0)
+            for t in range(z.size):
+                part += z[t].real * z[t].real + z[t].imag * z[t].imag
+            energy += part
+        energy /= n_times
+        if not (least <= energy <= most):
+            return False
+        factor = kind(1 / np.sqrt(energy))
+        for t in range(n_times):
+            out[c, t] = x[c, t].real * factor
+            out[n + c, t] = x[c, t].imag * factor
+    return True
 
 
 @_compiled
@@ -171,40 +205,52 @@ def envelope_sums(x: NDArray[Any], squared: bool, unit: NDArray[Any], out: NDArr
 
 
 @_compiled
-def envelope_scores(x: NDArray[Any], squared: bool, flat: float, out: NDArray[Any]) -> None:
-    """Write standard scores of amplitude or power in one go, NaN where a channel is flat: (n, t) -> (n, t)."""
+def envelope_scores(x: NDArray[Any], squared: bool, flat: float, least: Any, out: NDArray[Any]) -> bool:
+    """Write standard scores of amplitude or power in one go, NaN where a channel is flat: (n, t) -> (n, t).
+
+    False, with ``out`` half written, if a channel's power is NaN or out of the range of full precision.
+    """
     n, n_times = x.shape
     kind = out.dtype.type
+    most = 1 / least
     for c in range(n):
-        row = out[c]
         energy = 0.0
-        for t in range(n_times):
-            re = np.float64(x[c, t].real)
-            im = np.float64(x[c, t].imag)
-            energy += re * re + im * im
-        one = kind(1 / np.sqrt(energy / n_times))
-        first = x[c, 0].real * one * (x[c, 0].real * one) + x[c, 0].imag * one * (x[c, 0].imag * one)
-        first = first if squared else np.sqrt(first)
         total = 0.0
-        total_squares = 0.0
-        for t in range(n_times):
-            re = x[c, t].real * one
-            im = x[c, t].imag * one
-            value = re * re + im * im
-            if not squared:
-                value = np.sqrt(value)
-            row[t] = value
-        for t in range(n_times):
-            deviation = row[t] - first
-            total += deviation
-            total_squares += deviation * deviation
-        shift = total / n_times
-        variance = total_squares / n_times - shift * shift
-        mean = np.float64(first) + shift
-        centre = kind(mean)
-        scale = kind(1 / np.sqrt(variance)) if variance > (flat * mean) ** 2 else kind(np.nan)
+        for start in range(0, n_times, _BLOCK):
+            z, row = x[c, start : start + _BLOCK], out[c, start : start + _BLOCK]
+            part = part_energy = kind(0)
+            for t in range(z.size):
+                value = z[t].real * z[t].real + z[t].imag * z[t].imag
+                part_energy += value
+                if not squared:
+                    value = np.sqrt(value)
+                part += value
+                row[t] = value
+            energy += part_energy
+            total += part
+        if not (least <= energy / n_times <= most):
+            return False
+        per_mean = kind(n_times / total)
+        shift = 0.0
+        variance = 0.0
+        for start in range(0, n_times, _BLOCK):
+            row = out[c, start : start + _BLOCK]
+            part = part_squares = kind(0)
+            for t in range(row.size):
+                deviation = row[t] * per_mean - kind(1)
+                part += deviation
+                part_squares += deviation * deviation
+                row[t] = deviation
+            shift += part
+            variance += part_squares
+        shift /= n_times
+        variance = variance / n_times - shift * shift
+        centre = kind(shift)
+        scale = kind(1 / np.sqrt(variance)) if variance > flat * flat else kind(np.nan)
+        row = out[c]
         for t in range(n_times):
             row[t] = (row[t] - centre) * scale
+    return True
 
 
 @_compiled
@@ -216,32 +262,44 @@ def sine_scores(x: NDArray[Any], least: Any, direction: float, flat: float, out:
     n, n_times = x.shape
     most = 1 / least
     kind = out.dtype.type
-    sines = np.empty(n_times, dtype=out.dtype)
+    all_sines = np.empty(n_times, dtype=out.dtype)
     for c in range(n):
-        row = out[c]
-        for t in range(n_times):
-            re = x[c, t].real
-            im = x[c, t].imag
-            factor = kind(1) / _size(re, im, least, most)
-            row[t] = re * factor
-            sines[t] = im * factor
         total_re = 0.0
         total_im = 0.0
-        for t in range(n_times):
-            total_re += row[t]
-            total_im += sines[t]
+        for start in range(0, n_times, _BLOCK):
+            z, row, sines = (
+                x[c, start : start + _BLOCK],
+                out[c, start : start + _BLOCK],
+                all_sines[start : start + _BLOCK],
+            )
+            part_re = part_im = kind(0)
+            for t in range(z.size):
+                factor = kind(1) / _size(z[t].real, z[t].imag, least, most)
+                re = z[t].real * factor
+                im = z[t].imag * factor
+                row[t] = re
+                sines[t] = im
+                part_re += re
+                part_im += im
+            total_re += part_re
+            total_im += part_im
         length = np.sqrt(total_re * total_re + total_im * total_im)
         if not length > direction * n_times:
             return False
         turn_re = kind(total_re / length)
         turn_im = kind(total_im / length)
         squares = 0.0
-        for t in range(n_times):
-            value = sines[t] * turn_re - row[t] * turn_im
-            row[t] = value
-            squares += value * value
+        for start in range(0, n_times, _BLOCK):
+            row, sines = out[c, start : start + _BLOCK], all_sines[start : start + _BLOCK]
+            part = kind(0)
+            for t in range(row.size):
+                value = sines[t] * turn_re - row[t] * turn_im
+                row[t] = value
+                part += value * value
+            squares += part
         squares /= n_times
         scale = kind(1 / np.sqrt(squares)) if squares > flat * flat else kind(np.nan)
+        row = out[c]
         for t in range(n_times):
             row[t] *= scale
     return True
@@ -266,20 +324,64 @@ def series_sums(x: NDArray[Any], out: NDArray[np.float64]) -> None:
 @_compiled
 def square_sums(rows: NDArray[Any], out: NDArray[np.complex128]) -> None:
     """Add up squares of complex rows given as real above imaginary parts: (2n, t) -> (n,)."""
-    n = rows.shape[0] // 2
+    n, n_times = rows.shape[0] // 2, rows.shape[1]
+    zero = rows.dtype.type(0)
     for c in range(n):
         re, im = rows[c], rows[n + c]
         difference = 0.0
         product = 0.0
-        for t in range(rows.shape[1]):
-            difference += np.float64(re[t] * re[t] - im[t] * im[t])
-            product += np.float64(re[t] * im[t])
+        for start in range(0, n_times, _BLOCK):
+            x, y = re[start : start + _BLOCK], im[start : start + _BLOCK]
+            part = part_product = zero
+            for t in range(x.size):
+                part += x[t] * x[t] - y[t] * y[t]
+                part_product += x[t] * y[t]
+            difference += part
+            product += part_product
         out[c] = complex(difference, 2 * product)
 
 
 @_compiled
-def lag_signs(a: NDArray[Any], b: NDArray[Any], zero: Any, out: NDArray[np.int32]) -> None:
-    """Count samples where a leads less those where b leads: phasor rows (2n, t), (2m, t) -> (n, m)."""
+def adjusted_correlations(
+    minus: NDArray[Any], plus: NDArray[Any], a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]
+) -> None:
+    """Turn mean products (k, n, m) and squares (k, n), (k, m) into adjusted circular correlations (k, n, m).
+
+    The two directions it adjusts to are half the sum and half the difference of the products' angles, and the mean
+    square of a sine of the deviation from a direction d is ``1 - Re(exp(-2i d) mean(u**2))``, halved.
+    """
+    zero = out.dtype.type(0)
+    one = out.dtype.type(1)
+    for k in range(minus.shape[0]):
+        for i in range(minus.shape[1]):
+            a_re = a[k, i].real
+            a_im = a[k, i].imag
+            for j in range(minus.shape[2]):
+                m_re = minus[k, i, j].real
+                m_im = minus[k, i, j].imag
+                p_re = plus[k, i, j].real
+                p_im = plus[k, i, j].imag
+                size_m = np.sqrt(m_re * m_re + m_im * m_im)
+                size_p = np.sqrt(p_re * p_re + p_im * p_im)
+                m_re = m_re / size_m if size_m > zero else one
+                m_im = m_im / size_m if size_m > zero else zero
+                p_re = p_re / size_p if size_p > zero else one
+                p_im = p_im / size_p if size_p > zero else zero
+                # the products of the two directions: sum and difference of their angles
+                rr, ii, ri, ir = p_re * m_re, p_im * m_im, p_re * m_im, p_im * m_re
+                spread_a = one - ((rr - ii) * a_re + (ri + ir) * a_im)
+                spread_b = one - ((rr + ii) * b[k, j].real + (ir - ri) * b[k, j].imag)
+                value = (size_m - size_p) / np.sqrt(spread_a * spread_b)
+                out[k, i, j] = min(max(value, -one), one) if value == value else value
+
+
+@_contracted
+def lag_signs(a: NDArray[Any], b: NDArray[Any], zero: Any, out: NDArray[np.integer[Any]]) -> None:
+    """Count samples where a leads less those where b leads: phasor rows (2n, t), (2m, t) -> (n, m).
+
+    Sines up to ``zero`` count as neither. ``out`` holds integers as wide as a sample: the counts then share its
+    vector registers, which makes the loop three times faster. NaN counts as neither; see :func:`spread_nan`.
+    """
     n = a.shape[0] // 2
     m = b.shape[0] // 2
     for i in range(0, n, 2):
@@ -302,6 +404,26 @@ def lag_signs(a: NDArray[Any], b: NDArray[Any], zero: Any, out: NDArray[np.int32
 
 
 @_compiled
+def _total(row: NDArray[Any]) -> Any:
+    total = row.dtype.type(0)
+    for t in range(row.size):
+        total += row[t]
+    return total
+
+
+@_compiled
+def spread_nan(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write NaN for channels whose rows hold one: rows (2n, t), (2m, t), values (n, m)."""
+    n, m = out.shape
+    for i in range(n):
+        if np.isnan(_total(a[i])):
+            out[i] = np.nan
+    for j in range(m):
+        if np.isnan(_total(b[j])):
+            out[:, j] = np.nan
+
+
+@_contracted
 def lag_sums(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
     """Add up ``im`` and ``|im|`` of cross products: rows (2n, t), (2m, t) -> (2, n, m)."""
     n = a.shape[0] // 2
@@ -331,7 +453,7 @@ def lag_sums(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
             out[1, i, j], out[1, i, j1], out[1, i1, j], out[1, i1, j1] = d00, d01, d10, d11
 
 
-@_compiled
+@_contracted
 def lag_squares(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
     """Add up ``im``, ``|im|`` and ``im**2`` of cross products: rows (2n, t), (2m, t) -> (3, n, m)."""
     n = a.shape[0] // 2
@@ -357,7 +479,7 @@ def lag_squares(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
             out[2, i, j], out[2, i, j1] = q0, q1
 
 
-@_compiled
+@_contracted
 def orthogonal_sums(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
     """Add up what the correlation of envelopes after orthogonalisation needs.
 

@@ -48,16 +48,19 @@ def pli(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> pli(z, z), pli(z, z * np.exp(0.1j))
     (array([[0.]]), array([[1.]]))
     """
-    from hyperscan.metrics.kernels import lag_signs
+    from hyperscan.metrics.kernels import lag_signs, spread_nan
 
     first, second = analytic_pair(a, b)
     real = first.real.dtype
     zero = real.type(_ZERO_ROUNDINGS * np.finfo(real).eps)
+    counts = np.empty((first.shape[-2], second.shape[-2]), dtype=np.int32 if real == np.float32 else np.int64)
 
     def combine(rows_a: NDArray[Any], rows_b: NDArray[Any], out: NDArray[Any]) -> None:
-        lag_signs(rows_a, rows_b, zero, out[0])
+        lag_signs(rows_a, rows_b, zero, counts)
+        out[0] = counts
+        spread_nan(rows_a, rows_b, out[0])
 
-    (surplus,) = pair_sums(first, second, PHASE, combine, 1, np.int32)
+    (surplus,) = pair_sums(first, second, PHASE, combine, 1)
     return np.asarray(np.abs(surplus) / first.shape[-1]).astype(real)
 
 

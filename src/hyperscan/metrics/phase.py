@@ -234,8 +234,26 @@ def nmplv(a: NDArray[Any], b: NDArray[Any], n: int = 1, m: int = 2) -> NDArray[A
     return PLV.value(products)
 
 
-def _plv(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
-    return np.asarray(np.minimum(np.abs(minus), 1))
+def magnitude(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
+    """Magnitude of locking or coherency.
+
+    Parameters
+    ----------
+    minus : complex array, any shape
+        Values within the unit circle, so that squares cannot overflow.
+
+    Returns
+    -------
+    array, same shape
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> magnitude(np.array([0.6 - 0.8j])).round(3)
+    array([1.])
+    """
+    return np.asarray(np.minimum(np.sqrt(np.square(minus.real) + np.square(minus.imag)), 1))
 
 
 def lagged_part(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
@@ -275,20 +293,22 @@ def _clipped(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
 def _accorr(
     minus: NDArray[Any], plus: NDArray[Any] | None, a: NDArray[Any] | None, b: NDArray[Any] | None, _: Any
 ) -> NDArray[Any]:
-    # With S- and S+ the sums over phase difference and sum, the two directions are half the sum and half the
-    # difference of their angles; the sum of squared sines is (n - Re(exp(-2i direction) sum(u**2))) / 2.
+    from hyperscan.metrics.kernels import adjusted_correlations
+
     if plus is None or a is None or b is None:
         raise InputError("accorr needs the products plus, a and b; compute them with needs_plus.")
-    size_minus, size_plus = np.abs(minus), np.abs(plus)
-    turn_minus = np.where(size_minus > 0, minus / size_minus, 1)
-    turn_plus = np.where(size_plus > 0, plus / size_plus, 1)
-    spread_a = 1 - (np.conj(turn_plus * turn_minus) * a[..., :, np.newaxis]).real
-    spread_b = 1 - (np.conj(turn_plus) * turn_minus * b[..., np.newaxis, :]).real
-    value = (size_minus - size_plus) / np.sqrt(spread_a * spread_b)
-    return np.asarray(np.clip(np.where(np.isnan(minus), np.nan, value), -1, 1))
+    kind = minus.dtype
+    flat = [np.ascontiguousarray(x).reshape(-1, *minus.shape[-2:]) for x in (minus, plus.astype(kind, copy=False))]
+    # a circular shift leaves the squares as they are, so they may lack the leading dims
+    first, second = (
+        np.broadcast_to(x, (*minus.shape[:-2], x.shape[-1])).astype(kind).reshape(-1, x.shape[-1]) for x in (a, b)
+    )
+    value = np.empty(flat[0].shape, dtype=minus.real.dtype)
+    adjusted_correlations(flat[0], flat[1], first, second, value)
+    return value.reshape(minus.shape)
 
 
-PLV = CrossMoment(PHASE, _plv)
+PLV = CrossMoment(PHASE, magnitude)
 CIPLV = CrossMoment(PHASE, lagged_part)
 PPC = CrossMoment(PHASE, _ppc)
 CCORR = CrossMoment(SINE, _clipped)

@@ -78,6 +78,13 @@ class PowerPreparation(_InTwoSteps):
 
         scaled_rows(x, _factor(facts, 0, out), out)
 
+    def whole(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write real above imaginary parts in one go, where the unit allows it."""
+        from hyperscan.metrics.kernels import power_scores
+
+        if not power_scores(x, _least(x), out):
+            super().whole(x, out)
+
 
 @dataclass(frozen=True)
 class OrthogonalPreparation(_InTwoSteps):
@@ -183,10 +190,12 @@ class EnvelopePreparation(_InTwoSteps):
         envelope_rows(x, self.squared, unit, mean, scale, out)
 
     def whole(self, x: NDArray[Any], out: NDArray[Any]) -> None:
-        """Write standard scores in one go."""
+        """Write standard scores in one go, where the unit allows it."""
         from hyperscan.metrics.kernels import envelope_scores
 
-        envelope_scores(x, self.squared, float(_FLAT_ROUNDINGS * np.finfo(out.dtype).eps), out)
+        flat = float(_FLAT_ROUNDINGS * np.finfo(out.dtype).eps)
+        if not envelope_scores(x, self.squared, flat, _least(x), out):
+            super().whole(x, out)
 
 
 @dataclass(frozen=True)

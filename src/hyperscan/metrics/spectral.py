@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.metrics.arrays import analytic_pair
-from hyperscan.metrics.phase import lagged_part
+from hyperscan.metrics.phase import lagged_part, magnitude
 from hyperscan.metrics.preparations import POWER
 from hyperscan.metrics.spec import CrossMoment
 
@@ -114,14 +114,10 @@ def lagcoh(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return LAGCOH.compute(*analytic_pair(a, b))
 
 
-def _coh(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
-    return np.asarray(np.minimum(np.abs(minus), 1))
-
-
 def _imcoh(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
     return np.asarray(np.clip(minus.imag, -1, 1))
 
 
-COH = CrossMoment(POWER, _coh)
+COH = CrossMoment(POWER, magnitude)
 IMCOH = CrossMoment(POWER, _imcoh)
 LAGCOH = CrossMoment(POWER, lagged_part)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-import warnings
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,34 +11,36 @@ import pytest
 from hyperscan.pipeline.plan import make_plan, recipe_for
 from hyperscan.synchrony import guard_row, guard_values, roi_table, shared_windows
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "validate_verdict.py"
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import validate_verdict as script
+import verdict_conditions as conditions
+import verdict_studies as studies
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("validate_verdict", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["validate_verdict"] = module
-    spec.loader.exec_module(module)
-    return module
+def condition(title: str) -> conditions.Condition:
+    return next(c for c in conditions.EEG_CONDITIONS if c.title == title)
 
 
-def condition(script: ModuleType, title: str) -> object:
-    return next(c for c in script.EEG_CONDITIONS if c.title == title)
-
-
-def test_all_pairs_at_once_equal_one_by_one(script: ModuleType) -> None:
-    design, growth = script.Design(4, 2, 80.0), condition(script, "growth, 25 ms")
-    table, guards, quality = script.study_tables(growth, design, [3])
+@pytest.mark.parametrize(
+    "title", ["growth, 25 ms", "constant, strong SNR rise, concave 1/f", "growing artefact, broadband"]
+)
+def test_all_at_once_equals_one_by_one(title: str) -> None:
+    design, case = conditions.Design(4, 2, 60.0), condition(title)
+    table, guards, quality = studies.study_tables(case, design, [3])
     people: dict = {}
     rows, summaries = {}, {}
-    for row, _, data, ppm in script.simulate(growth, design, [3]):
-        summaries[row.key] = script._judged(row, script.recording(row, data, ppm), script.EEG, people)
+    for row, _, data, ppm in conditions.simulate(case, design, [3]):
+        summaries[row.key] = studies._judged(row, studies.recording(row, data, ppm), studies.EEG, people)
         rows[row.key] = row
-    plan = make_plan(list(rows.values()), [], summaries, script.EEG, {})
+    plan = make_plan(list(rows.values()), [], summaries, studies.EEG, {})
     assert len(quality) == 2 * len(table) == 16
+    for (_, mine), (_, chain) in zip(quality.iterrows(), studies.quality_table(summaries).iterrows(), strict=True):
+        for name in ("dyad", "session", "person", "clean_seconds", "n_windows", "clock_source"):
+            assert mine[name] == chain[name]
+        assert mine["s2_line"] == pytest.approx(chain["s2_line"], abs=1e-4)
     for key in list(rows)[::3]:
-        recipe = recipe_for(rows[key], plan, script.EEG)
+        recipe = recipe_for(rows[key], plan, studies.EEG)
         a, b = people[key]["therapist"], people[key]["client"]
         pairs = [(a, b)]
         for entry in plan["pseudo_pairs"]:
@@ -61,11 +60,36 @@ def test_all_pairs_at_once_equal_one_by_one(script: ModuleType) -> None:
                 assert row[name] == pytest.approx(value, abs=2e-5), name
 
 
-def test_conditions_are_what_they_say(script: ModuleType) -> None:
-    design = script.Design(12, 3, 1.0)
+def test_what_screening_may_object_to_goes_through_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    case, design = condition("constant coupling"), conditions.Design(4, 2, 60.0)
+    loud = {("D01", 1): 6, ("D02", 2): 0}
+
+    def one_loud_channel(*given: object) -> object:
+        for row, truth, (therapist, client), ppm in conditions.simulate(*given):
+            if (row.dyad, row.session) in loud:
+                client[loud[row.dyad, row.session]] *= 40
+            yield row, truth, (therapist, client), ppm
+
+    monkeypatch.setattr(studies, "simulate", one_loud_channel)
+    seen: list = []
+    judged = studies._judged
+    monkeypatch.setattr(studies, "_judged", lambda row, *rest: seen.append(row.key) or judged(row, *rest))
+    studies.study_tables(case, design, [1])
+    assert {(key.dyad, key.session) for key in seen} == {("D00", 1), *loud}
+
+
+def test_a_shortcut_that_differs_from_the_chain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    wider = studies._band_passed
+    monkeypatch.setattr(studies, "_band_passed", lambda data, config: 1.01 * wider(data, config))
+    with pytest.raises(RuntimeError, match="does not prepare it"):
+        studies.study_tables(condition("constant coupling"), conditions.Design(3, 2, 60.0), [1])
+
+
+def test_conditions_are_what_they_say() -> None:
+    design = conditions.Design(12, 3, 1.0)
 
     def truths(title: str) -> list:
-        return list(script.simulate(condition(script, title), design, [1]))
+        return list(conditions.simulate(condition(title), design, [1]))
 
     growth = [(row.session, truth) for row, truth, _, _ in truths("growth, 10 ms")]
     means = [np.mean([t.coupled_fraction for s, t in growth if s == k]) for k in (1, 3)]
@@ -83,18 +107,26 @@ def test_conditions_are_what_they_say(script: ModuleType) -> None:
 
 
 def test_it_runs_resumes_and_reports(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    few = {"8x6:constant_coupling": (condition(script, "constant coupling"), script.Design(6, 2, 60.0))}
+    few = {"8x6:constant_coupling": (condition("constant coupling"), conditions.Design(6, 2, 60.0))}
     monkeypatch.setattr(script, "cells", lambda: few)
     given = ["--reps", "2", "--work", str(tmp_path), "--out", str(tmp_path / "out.md")]
-    with warnings.catch_warnings():
-        assert script.main(given) == 0
-        state = next(tmp_path.glob("*.jsonl"))
-        first = state.read_text()
-        assert len(first.splitlines()) == 2
-        assert script.main(given) == 0
-    assert state.read_text() == first
+    assert script.main(given) == 0
+    kept = sorted(tmp_path.glob("verdict_seed*/*.gz"))
+    first = [(path.name, path.stat().st_mtime_ns) for path in kept]
+    assert [name for name, _ in first] == ["8x6-constant_coupling-000.json.gz", "8x6-constant_coupling-001.json.gz"]
+    assert script.main(given) == 0
+    assert [(path.name, path.stat().st_mtime_ns) for path in kept] == first
     text = (tmp_path / "out.md").read_text()
     assert "| constant coupling | 2 |" in text
     assert "2 replications" in capsys.readouterr().out
+    tables = script.kept(kept[0])
+    fresh = script.simulated("8x6:constant_coupling", 0, script.FRESH_SEED)
+    for mine, again in zip(tables, fresh, strict=True):
+        assert list(mine) == list(again)
+        numbers = list(mine.select_dtypes("number"))
+        np.testing.assert_allclose(mine[numbers], again[numbers].astype(float), rtol=1e-8, atol=1e-14)
+    pair = [script.judged("8x6:constant_coupling", 0, each) for each in (fresh, tables)]
+    assert pair[0]["verdict"] == pair[1]["verdict"]
+    assert pair[0]["slope"] == pytest.approx(pair[1]["slope"], rel=1e-8)

@@ -15,7 +15,7 @@ from mne.io.constants import FIFF
 from hyperscan.errors import InputError, ReadError
 from hyperscan.recording import containers, homer, intact, nirx, snirf, tables, xdf
 from hyperscan.recording.boundary import check_memory, library
-from hyperscan.recording.formats import recognise
+from hyperscan.recording.formats import first_bytes, recognise
 from hyperscan.recording.fresh import fresh_raw, own_annotations
 from hyperscan.recording.gaps import GAP, open_gaps
 from hyperscan.recording.pauses import Pause, cut_out, new_segments, restore_time
@@ -189,6 +189,17 @@ def _brainvision(path: Path, selector: Selector | None, name: str) -> Recorded:
     return Recorded(raw, notes=notes, pauses=new_segments(intact.marker_text(path), raw.info["sfreq"]))
 
 
+def _egi(path: Path, selector: Selector | None, name: str) -> Recorded:
+    del selector
+    # odd versions of simple binary are cut into segments, without the time between them
+    if first_bytes(path, name, 4)[3] % 2:
+        raise ReadError(
+            f"{name}: is a segmented EGI file, which does not tell the time between its segments. "
+            "Export the continuous recording (MFF, or simple binary that is not segmented)."
+        )
+    return Recorded(mne.io.read_raw_egi(path, preload=False, verbose="WARNING"))
+
+
 def _gdf(path: Path, selector: Selector | None, name: str) -> Recorded:
     del selector, name
     raw = mne.io.read_raw_gdf(path, preload=False, verbose="WARNING")
@@ -254,7 +265,6 @@ def _plain(read: Callable[[Path, str], BaseRaw]) -> Callable[[Path, Selector | N
 _READERS: dict[str, Callable[[Path], BaseRaw]] = {
     "CNT": lambda path: mne.io.read_raw_cnt(path, preload=False, verbose="WARNING"),
     "ANT CNT": lambda path: mne.io.read_raw_ant(path, preload=False, verbose="WARNING"),
-    "EGI": lambda path: mne.io.read_raw_egi(path, preload=False, verbose="WARNING"),
     "EGI MFF": lambda path: mne.io.read_raw_egi(path, preload=False, verbose="WARNING"),
     "Hitachi": lambda path: mne.io.read_raw_hitachi(path, preload=False, verbose="WARNING"),
     "BOXY": lambda path: mne.io.read_raw_boxy(path, preload=False, verbose="WARNING"),
@@ -269,6 +279,7 @@ _OWN: dict[str, Callable[[Path, Selector | None, str], Recorded]] = {
     "FIF": _fif,
     "EDF": _edf,
     "BDF": _edf,
+    "EGI": _egi,
     "GDF": _gdf,
     "BrainVision": _brainvision,
     "EEGLAB": _eeglab,

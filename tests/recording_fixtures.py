@@ -203,6 +203,7 @@ def snirf_group(
     only: int | None = None,
     stimuli: Sequence[float] = (),
     unit: str = "m",
+    heart: float = 0.0,
 ) -> None:
     """Fill a ``/nirs`` group: one detector 3 cm from each source, two wavelengths."""
     rng = np.random.default_rng(seed)
@@ -210,6 +211,7 @@ def snirf_group(
     listed = [(s, w) for s in range(1, n_sources + 1) for w in (1, 2) if only is None or s != only or w == 1]
     level = 1e-6 if blood else 1.0
     data = level * (0.02 * rng.standard_normal((len(times), len(listed))) + (0.0 if blood else 1.0))
+    data += heart * np.sin(2 * np.pi * (1.1 + 0.01 * seed) * times)[:, None]
     group["metaDataTags/SubjectID"] = CANARY
     for key, value in (
         ("MeasurementDate", "2024-03-01"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +131,7 @@ def _selector(rule: str | None, kind: str, name: str) -> Selector | None:
     try:
         selector = parse_selector(rule)
     except InputError as error:
-        raise ReadError(f"{name}: the channel rule {error}") from None
+        raise ReadError(f"{name}: the channel rule {error} Correct it in dyads.tsv.") from None
     needs = {"stream": "XDF", "group": "SNIRF"}.get(selector.kind)
     if needs is not None and kind != needs:
         raise ReadError(
@@ -159,7 +160,16 @@ def _fif(path: Path, selector: Selector | None, name: str) -> Recorded:
         )
     if not continuous:
         raise ReadError(f"{name}: is a FIF file without a recording. Name the -raw.fif or -epo.fif file instead.")
-    return Recorded(mne.io.read_raw_fif(path, preload=False, on_split_missing="raise", verbose="WARNING"))
+    try:
+        return Recorded(mne.io.read_raw_fif(path, preload=False, on_split_missing="raise", verbose="WARNING"))
+    except ValueError as error:
+        lacking = re.search(r"next file (.+) does not exist", str(error))
+        if lacking is None:
+            raise
+        raise ReadError(
+            f"{name}: is one of several parts, and the next one ({Path(lacking[1]).name}) is not there. "
+            "Copy all parts into one folder, under the names they were saved with."
+        ) from error
 
 
 def _eeglab(path: Path, selector: Selector | None, name: str) -> Recorded:

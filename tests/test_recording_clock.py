@@ -205,6 +205,7 @@ def test_different_rates_go_to_the_lower() -> None:
     a, b = device(1, np.arange(51_200) / 512.0, 512.0), device(2, np.arange(25_000) / 250.0, 250.0)
     aligned = align_pair(pair_of(a, b, clock="same_amplifier"))
     assert aligned.therapist.info["sfreq"] == aligned.client.info["sfreq"] == 250.0
+    assert "t.edf: the therapist was resampled from 512 to 250 Hz" in " ".join(aligned.history)
     x, y = aligned.therapist.get_data()[0], aligned.client.get_data()[0]
     assert np.std((x - y)[50:-50]) < 0.03 * np.std(x)
 

@@ -258,8 +258,10 @@ def test_missing_part_of_a_split_fif(good: Path) -> None:
     raw.save(good / "t-raw.fif", split_size="3MB", overwrite=True, verbose="ERROR")
     parts = sorted(good.glob("t-raw-*.fif"))
     assert parts
+    whole = load(good, "t-raw.fif", "c-raw.fif").therapist
+    assert whole.n_times == 400_000
     parts[0].unlink()
-    refused(good, "t-raw.fif", "c-raw.fif", "FIF")
+    refused(good, "t-raw.fif", "c-raw.fif", "one of several parts", "(t-raw-1.fif)", "Copy all parts")
 
 
 def test_evoked_is_refused(good: Path) -> None:

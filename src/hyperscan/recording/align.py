@@ -90,7 +90,7 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
         )
     raws, unplaced = _with_unplaced(pair, clocks, raws, start)
     report = _with_losses(pair, clocks.report, start, stop)
-    history = (*pair.history, _sentence(report), *unplaced)
+    history = (*pair.history, _sentence(report), *_changed_rates(pair), *unplaced)
     return pair.replace(
         therapist=raws[0], client=raws[1], segments=segments, clock=report, history=history, stamps=None
     )
@@ -190,13 +190,24 @@ def _stretches(lost: list[float], anchors: np.ndarray) -> list[tuple[float, floa
 
 def _with_losses(pair: PairedRecording, report: ClockReport, start: float, stop: float) -> ClockReport:
     lost = [raw.n_times / raw.info["sfreq"] - (stop - start) for raw in (pair.therapist, pair.client)]
-    notes = list(report.notes)
+    notes = [*report.notes, *_changed_rates(pair)]
     if max(lost) > 1.0:
         notes.append(
             f"cropped to common time: {max(lost[0], 0):.0f} s of the therapist's and {max(lost[1], 0):.0f} s "
             "of the client's left out"
         )
     return ClockReport(report.source, report.offset_s, report.ppm, report.residual_ms, report.n_matched, tuple(notes))
+
+
+def _changed_rates(pair: PairedRecording) -> list[str]:
+    """Say who was resampled to the other's lower rate; fNIRS keeps its own."""
+    rates = {role: pair.raw(role).info["sfreq"] for role in ROLES}
+    low, high = sorted(rates.values())
+    if pair.session.modality == "fnirs" or high / low - 1 < SAME_RATE:
+        return []
+    faster = max(rates, key=lambda role: rates[role])
+    name = pair.session.relative(getattr(pair.session, f"{faster}_file"))
+    return [f"{name}: the {faster} was resampled from {high:g} to {low:g} Hz, the rate of the other person"]
 
 
 def _sentence(report: ClockReport) -> str:

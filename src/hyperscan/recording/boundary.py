@@ -16,7 +16,7 @@ from hyperscan.errors import DataQualityWarning, HyperscanError, ReadError
 #: = of no
 #: concern). The first that fits counts.
 _KNOWN: tuple[tuple[str, bool, str], ...] = (
-    ("naming conventions|single dat file|was expected in the specified path", False, ""),
+    ("naming conventions|categories.xml|single dat file|was expected in the specified path", False, ""),
     ("only contains 2D location", False, "optode positions are two-dimensional"),
     ("boundary", False, "holds discontinuities, kept as annotations"),
     ("[Nn]umber of records", True, "its header announces another number of records than it holds"),
@@ -31,7 +31,7 @@ _KNOWN: tuple[tuple[str, bool, str], ...] = (
         "online filters differ between channels or are not stated",
     ),
     ("[Ii]mpedance", False, "impedances could not be read"),
-    ("[Cc]oordinate|position|[Mm]ontage|digitiz|landmark|fiducial", False, "sensor positions are incomplete"),
+    ("[Cc]oordinate|position|[Mm]ontage|digitiz|landmark|[Ff]iducial", False, "sensor positions are incomplete"),
     ("meas_date|[Mm]easurement date|date", False, "its recording date cannot be used"),
     ("subject|birth|sex|hand", False, ""),
     ("stim channel|trigger|event", False, "its trigger channel holds unusual codes"),
@@ -101,16 +101,21 @@ def library(name: str, what: str, remedy: str = "Copy it again, or export it ane
                 f"{name}: does not fit into memory. Use a machine with more, or export it in parts."
             ) from error
         except ImportError as error:
-            raise ReadError(
-                f"{name}: reading {what} needs the Python package {error.name or '?'!r}. Install it, or "
-                "export the file as FIF."
-            ) from error
+            raise ReadError(_needs_package(name, what, error.name or "?")) from error
         except Exception as error:
+            # MNE's way of saying that a package of its own is missing
+            lacking = re.search(r"the module (\w+)\S* is needed", str(error))
+            if lacking:
+                raise ReadError(_needs_package(name, what, lacking[1])) from error
             raise ReadError(
                 f"{name}: cannot be read as {what} ({type(error).__name__}): it is damaged or incomplete. {remedy}"
             ) from error
     for item in caught:
         _sort(item, heard)
+
+
+def _needs_package(name: str, what: str, package: str) -> str:
+    return f"{name}: reading {what} needs the Python package {package!r}. Install it, or export the file as FIF."
 
 
 def _sort(item: warnings.WarningMessage, heard: Heard) -> None:

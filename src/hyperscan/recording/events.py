@@ -76,9 +76,32 @@ def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list
     rows = sorted(
         (float(onset), str(name))
         for onset, name in zip(kept.onset, kept.description, strict=True)
-        if not str(name).lower().startswith(_NO_EVENT) and (only is None or name == only)
+        if not str(name).lower().startswith(_NO_EVENT) and (only is None or is_called(str(name), only))
     )
     return np.array([row[0] for row in rows]), [row[1] for row in rows]
+
+
+def is_called(name: str, wanted: str) -> bool:
+    """Whether an event is the one that a table names.
+
+    Parameters
+    ----------
+    name : str
+        As the recording has it, such as ``Stimulus/S  1`` (BrainVision: type, then a padded code).
+    wanted : str
+        As the table has it: blanks count once, and the type may be left out.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_called("Stimulus/S  1", "S 1"), is_called("Stimulus/S  1", "S 11")
+    (True, False)
+    """
+    held, sought = " ".join(name.split()), " ".join(wanted.split())
+    return sought in (held, held.partition("/")[2])
 
 
 def listed_events(raw: BaseRaw) -> str:

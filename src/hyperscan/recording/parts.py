@@ -6,7 +6,7 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
-from hyperscan.recording.events import event_times, listed_events
+from hyperscan.recording.events import event_times, is_called, listed_events
 from hyperscan.recording.fresh import own_annotations
 from hyperscan.recording.records import PairedRecording, Segment
 
@@ -88,11 +88,11 @@ def _spans(raw: BaseRaw, event: str) -> list[tuple[float, float]]:
     others, names = event_times(raw)
     spans = []
     for onset, length, name in zip(kept.onset, kept.duration, kept.description, strict=True):
-        if name != event:
+        if not is_called(str(name), event):
             continue
         if length <= 1.0 / raw.info["sfreq"]:
             # a marker without length lasts until the next event of another name
-            later = [t for t, each in zip(others, names, strict=True) if t > onset and each != event]
+            later = [t for t, each in zip(others, names, strict=True) if t > onset and not is_called(each, event)]
             length = min([*later, end]) - onset
         spans.append((float(onset), float(onset + length)))
     return _merged(spans)

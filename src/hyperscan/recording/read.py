@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from mne.io.constants import FIFF
 from hyperscan.errors import InputError, ReadError
 from hyperscan.recording import containers, homer, intact, nirx, snirf, tables, xdf
 from hyperscan.recording.boundary import check_memory, library
-from hyperscan.recording.formats import recognise
+from hyperscan.recording.formats import first_bytes, recognise
 from hyperscan.recording.fresh import fresh_raw, own_annotations
 from hyperscan.recording.gaps import GAP, open_gaps
 from hyperscan.recording.pauses import Pause, cut_out, new_segments, restore_time
@@ -130,7 +131,7 @@ def _selector(rule: str | None, kind: str, name: str) -> Selector | None:
     try:
         selector = parse_selector(rule)
     except InputError as error:
-        raise ReadError(f"{name}: the channel rule {error}") from None
+        raise ReadError(f"{name}: the channel rule {error} Correct it in dyads.tsv.") from None
     needs = {"stream": "XDF", "group": "SNIRF"}.get(selector.kind)
     if needs is not None and kind != needs:
         raise ReadError(
@@ -159,7 +160,16 @@ def _fif(path: Path, selector: Selector | None, name: str) -> Recorded:
         )
     if not continuous:
         raise ReadError(f"{name}: is a FIF file without a recording. Name the -raw.fif or -epo.fif file instead.")
-    return Recorded(mne.io.read_raw_fif(path, preload=False, on_split_missing="raise", verbose="WARNING"))
+    try:
+        return Recorded(mne.io.read_raw_fif(path, preload=False, on_split_missing="raise", verbose="WARNING"))
+    except ValueError as error:
+        lacking = re.search(r"next file (.+) does not exist", str(error))
+        if lacking is None:
+            raise
+        raise ReadError(
+            f"{name}: is one of several parts, and the next one ({Path(lacking[1]).name}) is not there. "
+            "Copy all parts into one folder, under the names they were saved with."
+        ) from error
 
 
 def _eeglab(path: Path, selector: Selector | None, name: str) -> Recorded:
@@ -187,6 +197,17 @@ def _brainvision(path: Path, selector: Selector | None, name: str) -> Recorded:
     notes = intact.check_brainvision(path, name)
     raw = mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING")
     return Recorded(raw, notes=notes, pauses=new_segments(intact.marker_text(path), raw.info["sfreq"]))
+
+
+def _egi(path: Path, selector: Selector | None, name: str) -> Recorded:
+    del selector
+    # odd versions of simple binary are cut into segments, without the time between them
+    if first_bytes(path, name, 4)[3] % 2:
+        raise ReadError(
+            f"{name}: is a segmented EGI file, which does not tell the time between its segments. "
+            "Export the continuous recording (MFF, or simple binary that is not segmented)."
+        )
+    return Recorded(mne.io.read_raw_egi(path, preload=False, verbose="WARNING"))
 
 
 def _gdf(path: Path, selector: Selector | None, name: str) -> Recorded:
@@ -254,7 +275,6 @@ def _plain(read: Callable[[Path, str], BaseRaw]) -> Callable[[Path, Selector | N
 _READERS: dict[str, Callable[[Path], BaseRaw]] = {
     "CNT": lambda path: mne.io.read_raw_cnt(path, preload=False, verbose="WARNING"),
     "ANT CNT": lambda path: mne.io.read_raw_ant(path, preload=False, verbose="WARNING"),
-    "EGI": lambda path: mne.io.read_raw_egi(path, preload=False, verbose="WARNING"),
     "EGI MFF": lambda path: mne.io.read_raw_egi(path, preload=False, verbose="WARNING"),
     "Hitachi": lambda path: mne.io.read_raw_hitachi(path, preload=False, verbose="WARNING"),
     "BOXY": lambda path: mne.io.read_raw_boxy(path, preload=False, verbose="WARNING"),
@@ -269,6 +289,7 @@ _OWN: dict[str, Callable[[Path, Selector | None, str], Recorded]] = {
     "FIF": _fif,
     "EDF": _edf,
     "BDF": _edf,
+    "EGI": _egi,
     "GDF": _gdf,
     "BrainVision": _brainvision,
     "EEGLAB": _eeglab,

@@ -13,6 +13,7 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from hyperscan.recording.events import is_called
 from hyperscan.recording.fresh import own_annotations
 
 #: Annotations that describe the recording, not the session.
@@ -48,7 +49,8 @@ def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> E
         seconds = raw.n_times / raw.info["sfreq"]
         own = own_annotations(raw)
         for onset, duration, label in zip(own.onset, own.duration, own.description, strict=True):
-            if label in ignore or str(label).lower().startswith(_TECHNICAL) or duration > _MAX_COVER * seconds:
+            named = any(is_called(str(label), name) for name in ignore)
+            if named or str(label).lower().startswith(_TECHNICAL) or duration > _MAX_COVER * seconds:
                 continue
             known = events.setdefault(str(label), [])
             if all(abs(onset - other) > _SAME_S for other, _ in known):

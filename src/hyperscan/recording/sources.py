@@ -205,10 +205,11 @@ def _fit_events(pair: PairedRecording) -> ClockFit:
     lists = []
     for role in ("therapist", "client"):
         times, names = event_times(pair.raw(role), only)
-        if only is not None and not len(times):
+        known = only is not None and len(times) > 0
+        if only is not None and not known:
             # devices name one pulse differently, so the name may be known to one of them only
             times, names = event_times(pair.raw(role))
-        lists.append((times, names, only is not None and only in names))
+        lists.append((times, names, known))
     if only is not None and not (lists[0][2] or lists[1][2]):
         raise NoFitError(f"no event of either recording is called {only!r}")
     slower = min(pair.raw(role).info["sfreq"] for role in ("therapist", "client"))

@@ -59,7 +59,8 @@ def session_number(text: str) -> int:
     value = float(text) if is_number(text) else math.nan
     if not value.is_integer() or not 1 <= value <= MAX_SESSION:
         digits = re.sub(r"[^0-9]", "", text).lstrip("0")[:4]
-        hint = f" Write {digits}?" if digits and "." not in text and not text.startswith("-") else ""
+        usable = digits and "." not in text and not text.startswith("-")
+        hint = f" Write {digits}?" if usable else " Write 1 for the first session."
         raise InputError(f"expected a whole number from 1 to {MAX_SESSION}.{hint}")
     return int(value)
 
@@ -69,13 +70,13 @@ def modality(text: str) -> str:
     if text.casefold() in MODALITIES:
         return text.casefold()
     hint = " Did you mean 'fnirs'?" if text.casefold() == "nirs" else did_you_mean(text.casefold(), MODALITIES)
-    raise InputError(f"allowed: {', '.join(MODALITIES)}.{hint}")
+    raise InputError(f"allowed: {', '.join(MODALITIES)}. Write one of them.{hint}")
 
 
 def clock(text: str) -> str:
     """Read how the two recordings share a clock; ``none`` is refused."""
     if text not in CLOCKS:
-        raise InputError(f"allowed: {', '.join(CLOCKS[:-1])}.{did_you_mean(text, CLOCKS)}")
+        raise InputError(f"allowed: {', '.join(CLOCKS[:-1])}. Write one of them.{did_you_mean(text, CLOCKS)}")
     if text == "none":
         raise InputError(
             "two recordings without a common clock cannot be compared. Name what they share "
@@ -90,7 +91,7 @@ def number(text: str, low: float = -MAX_SECONDS, high: float = MAX_SECONDS) -> f
         raise InputError(f"has a decimal comma. Write {text.replace(',', '.')[:20]}.")
     value = float(text) if is_number(text) else math.nan
     if not low <= value <= high:
-        raise InputError(f"expected a number from {low:g} to {high:g}, with a decimal point.")
+        raise InputError(f"expected a number from {low:g} to {high:g}, with a decimal point. Correct it.")
     return value
 
 
@@ -114,18 +115,18 @@ def iso_date(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text if _ISO.fullmatch(text) else "")
     except ValueError:
-        raise InputError("expected a date such as 2026-03-31 (year-month-day).") from None
+        raise InputError("expected a date. Write it like 2026-03-31 (year-month-day).") from None
 
 
 def yes_no(text: str) -> bool:
     """Read ``yes``/``no``, ``true``/``false``, ``1``/``0``."""
     if text.casefold() not in _YES_NO:
-        raise InputError(f"allowed: {', '.join(_YES_NO)}.{did_you_mean(text.casefold(), _YES_NO)}")
+        raise InputError(f"allowed: {', '.join(_YES_NO)}. Write one of them.{did_you_mean(text.casefold(), _YES_NO)}")
     return _YES_NO[text.casefold()]
 
 
 def event_name(text: str) -> str:
     """Read the name of an annotation or trigger: one printable line."""
     if not text.isprintable() or len(text) > 200:
-        raise InputError("expected one printable line of at most 200 characters, as the recording names the event.")
+        raise InputError("expected one line of at most 200 characters. Copy the event's name from the recording.")
     return text

@@ -11,11 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hyperscan.study.cells import shown
 from hyperscan.study.rows import Entry
 from hyperscan.study.selectors import disjoint
 
 Faults = dict[int, list[str]]
 
+_ROLES = ("therapist", "client")
 _LABELS = ("dyad", "therapist", "client", "task", "run")
 
 
@@ -177,7 +179,7 @@ def _recordings_used_twice(entries: Sequence[Entry]) -> Faults:
     """Hold each recording of a person to one dyad at a time."""
     uses: dict[tuple[int, int], list[tuple[Entry, str]]] = defaultdict(list)
     for entry in entries:
-        for role in ("therapist", "client"):
+        for role in _ROLES:
             status = entry.values[f"{role}_file"].stat()
             uses[status.st_dev, status.st_ino].append((entry, role))
     others: dict[tuple[int, str], list[int]] = defaultdict(list)
@@ -187,10 +189,12 @@ def _recordings_used_twice(entries: Sequence[Entry]) -> Faults:
                 others[one.line, role].append(two.line)
                 others[two.line, other_role].append(one.line)
     faults: Faults = defaultdict(list)
+    files = {(entry.line, role): entry.values[f"{role}_file"].name for entry in entries for role in _ROLES}
     for (line, role), lines in others.items():
         faults[line].append(
-            f"{role}_file is used for the same time in line {_others(lines, line)} too. Correct the file, or "
-            "give start_s and stop_s (or segment_event) that do not overlap."
+            f"{role}_file is used for the same time in line {_others(lines, line)} too "
+            f"({shown(files[line, role])}). Correct the file, or give start_s and stop_s (or segment_event) that do "
+            "not overlap."
         )
     return faults
 

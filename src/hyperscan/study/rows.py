@@ -128,8 +128,9 @@ def _check_one_file(values: Mapping[str, Any]) -> list[str]:
     therapist: Selector | None = values.get("therapist_channels")
     client: Selector | None = values.get("client_channels")
     remedy = "Name each person's part in therapist_channels and client_channels, for example 1-32 and 33-64"
+    file = cells.shown(values["therapist_file"].name)
     if therapist is None or client is None:
-        return [f"both people are in one file, but nothing says who is where. {remedy}."]
+        return [f"both people are in one file ({file}), but nothing says who is where. {remedy}."]
     if not disjoint(therapist, client):
-        return [f"both people are in one file, and '{therapist}' and '{client}' may overlap. {remedy}."]
+        return [f"both people are in one file ({file}), and '{therapist}' and '{client}' may overlap. {remedy}."]
     return []

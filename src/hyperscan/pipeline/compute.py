@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import pandas as pd
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
+from hyperscan.pipeline.comparable import used_rois
 from hyperscan.pipeline.plan import Plan, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.public import scrubbed
@@ -66,15 +68,21 @@ class Prepared:
     ----------
     folder : Path
         Where preparation left them.
+    plan : dict
+        Says which channels of each person's regions all sessions have.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
 
     def load(self, key: SessionKey, role: str) -> Signals:
         """Read one person of one dyad-session."""
         parts = [key.modality] + [f"task-{key.task}"] * bool(key.task) + [f"run-{key.run}"] * bool(key.run)
-        return Signals.load(self.folder / f"dyad-{key.dyad}/ses-{key.session:02d}" / f"{'_'.join(parts)}_{role}.npz")
+        stored = self.folder / f"dyad-{key.dyad}/ses-{key.session:02d}" / f"{'_'.join(parts)}_{role}.npz"
+        signals = Signals.load(stored)
+        whose = (key.modality, key.task, signals.person)
+        rois = used_rois(signals.rois, signals.ch_names, self.plan["roi_channels"], whose)
+        return dataclasses.replace(signals, rois=rois)
 
 
 def compute_unit(
@@ -105,7 +113,7 @@ def compute_unit(
     carried : mapping
         What preparation recorded of this unit, kept beside the results.
     """
-    signals = Prepared(prepared)
+    signals = Prepared(prepared, plan)
     with new_folder(folder) as temporary:
         tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
         rows = []

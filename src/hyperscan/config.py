@@ -40,6 +40,9 @@ METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 #: Kinds of components that ICA can be asked to remove from EEG.
 ICA_CHOICES = ("none", "ocular", "muscle", "ocular+muscle")
 
+#: Value of ``fnirs_ppf``: one factor per person and wavelength, by age.
+BY_AGE = "age"
+
 _LABEL = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -142,7 +145,10 @@ class StudyConfig:
     )
     fnirs_short_regression: bool = _setting(True, "regress each person's own short channels out")
     fnirs_regress_events: bool = _setting(True, "regress annotated events out before synchrony")
-    fnirs_ppf: float = _setting(6.0, "partial pathlength factor of the Beer-Lambert law")
+    fnirs_ppf: float | str = _setting(
+        6.0,
+        "pathlength factor of the Beer-Lambert law, or 'age': by the columns therapist_age, client_age of dyads.tsv",
+    )
     # chance
     max_partners: int = _setting(20, "at most so many other dyads are re-paired with a dyad's session")
     min_pseudo: int = _setting(4, "fewer pseudo pairs than this are flagged as a weak chance level")
@@ -397,7 +403,9 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 def _check(config: StudyConfig) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in _RANGES:
+        if field.name == "fnirs_ppf" and isinstance(value, str) and value != BY_AGE:
+            raise ConfigError(f"fnirs_ppf = {value!r}: expected a number from 0.01 to 100, or 'age'.")
+        if field.name in _RANGES and value != BY_AGE:
             _check_number(field.name, value, whole=isinstance(field.default, int))
         elif isinstance(field.default, bool) and not isinstance(value, bool):
             raise ConfigError(f"{field.name} = {value!r}: expected true or false.")

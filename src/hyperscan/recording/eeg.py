@@ -128,7 +128,8 @@ def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> Clea
         [at for at, name in enumerate(names.values()) if name in cap.names and name not in cap.bad],
     )
     dropped = {**table.dropped, **{name: why for name, why in cap.bad.items() if name not in cap.names}}
-    facts = {"line_noise_db": signals.line_db, "lost": lost}
+    scalp = [at for at, name in enumerate(names.values()) if name in table.names.values()]
+    facts = {"line_noise_db": signals.line_db, "lost": lost, "saturation": _at_one_value(signals, scalp)}
     notes = (*_name_notes(table), *cap.notes, *component_notes)
     return CleanPerson(clean, dropped, len(table.names), notes, facts)
 
@@ -228,6 +229,12 @@ def _build(raw: BaseRaw, cap: _Cap) -> BaseRaw:
         clean.set_montage(standard_montage(), match_case=False, on_missing="ignore", verbose="error")
     clean.set_annotations(own_annotations(raw), verbose="error")
     return clean
+
+
+def _at_one_value(signals: Signals, rows: Sequence[int]) -> float:
+    """Share of the samples of all channels, bad ones included, at a rail or another value that does not move."""
+    seconds = signals.data.shape[-1] / signals.sfreq
+    return float(np.mean([sum(stop - start for start, stop in signals.held[row]) / seconds for row in rows]))
 
 
 def _mark(raw: BaseRaw, signals: Signals, rows: Sequence[int]) -> float:

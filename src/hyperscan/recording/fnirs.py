@@ -196,6 +196,7 @@ def _from_light(raw: BaseRaw, config: StudyConfig, who: str) -> _Probe:
     facts = {
         "sci": float(np.mean(list(light.sci.values()))) if light.sci else np.nan,
         "instrument_noise": noise_floor(density, sfreq),
+        "saturation": light.saturation,
     }
     moving = motion_seconds(density, sfreq)
     corrected, notes = light.raw, light.notes
@@ -219,7 +220,7 @@ def _from_haemoglobin(raw: BaseRaw) -> _Probe:
     notes = ["haemoglobin as recorded: optical density, scalp coupling, motion correction and Beer-Lambert skipped"]
     if kinds and "hbr" not in kinds:
         notes.append("the recording holds HbO only")
-    facts = dict.fromkeys(("sci", "instrument_noise", "motion"), np.nan)
+    facts = dict.fromkeys(("sci", "instrument_noise", "motion", "saturation"), np.nan)
     return _Probe(own.pick(kept) if kept else own, dropped, tuple(notes), missing, facts)
 
 

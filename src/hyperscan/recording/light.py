@@ -55,6 +55,8 @@ class Light:
         Steps, for the history.
     missing : list of (float, float)
         Spans in s that were bridged.
+    saturation : float
+        Share of the samples of all channels, bad ones included, at the channel's highest value or at rest.
     """
 
     raw: BaseRaw
@@ -62,6 +64,7 @@ class Light:
     sci: dict[str, float]
     notes: tuple[str, ...]
     missing: Spans
+    saturation: float = float("nan")
 
 
 def level_of(raw: BaseRaw, who: str) -> str:
@@ -111,6 +114,7 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
     dropped = {base_name(name): "marked as bad in the recording" for name in own.info["bads"]}
     dropped |= _unpaired(own)
     dropped |= {base: why for base, why in _unusable(own, level).items() if base not in dropped}
+    saturation = _at_the_top(own.get_data())
     own = _without(own, dropped, who)
     notes: tuple[str, ...] = ()
     if level == "intensity":
@@ -124,7 +128,7 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
         notes += (f"channels with a scalp coupling index under {min_sci:g} left out, both wavelengths together",)
     else:
         notes += ("scalp coupling not judged: the sampling rate does not hold the heart beat",)
-    return Light(_without(own, weak, who), dropped | weak, sci, notes, missing)
+    return Light(_without(own, weak, who), dropped | weak, sci, notes, missing, saturation)
 
 
 def _check_wavelengths(raw: BaseRaw, who: str) -> None:
@@ -203,6 +207,13 @@ def _unusable(raw: BaseRaw, level: str) -> dict[str, str]:
             continue
         bad.setdefault(base_name(name), reason)
     return bad
+
+
+def _at_the_top(data: Floats) -> float:
+    """Share of samples at the highest value of their channel, its one highest sample left out."""
+    return float(np.mean([max(0, np.count_nonzero(row == np.nanmax(row, initial=-np.inf)) - 1) for row in data])) / max(
+        1, data.shape[-1] - 1
+    )
 
 
 def _without(raw: BaseRaw, dropped: dict[str, str], who: str) -> BaseRaw:

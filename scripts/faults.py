@@ -21,7 +21,6 @@ from typing import Any
 
 import fault_inputs
 import fault_runs
-
 import hyperscan
 from hyperscan.storage import write_json, write_text
 

@@ -118,6 +118,7 @@ TABLE = """
     test_recording_prepare_eeg::test_missing_samples_are_marked_for_that_person_only
 40 | S | clipped
     test_recording_prepare_eeg::test_saturation_and_dropouts_are_marked
+    test_recording_quality::test_saturation_is_the_share_at_the_rail
 41 | R | all channels bad
     test_recording_prepare_eeg::test_all_bad_and_no_eeg_are_refused
 42 | R | everything marked as bad
@@ -157,8 +158,10 @@ TABLE = """
     test_recording_prepare_eeg::test_names_aliases_and_order_are_reported
     test_recording_rois::test_typed_channels_and_duplicates
     test_bad_input::test_names_twice_in_a_file
+    test_recording_rois::test_connectors_are_no_electrodes
 53 | C/S | other channels
     test_recording_prepare_eeg::test_different_channel_sets_are_never_intersected
+    test_pipeline_comparable::test_a_channel_that_one_session_lacks_is_used_in_none
 54 | C | other order of channels
     test_recording_prepare_eeg::test_names_aliases_and_order_are_reported
 55 | C | no montage, prefixed names

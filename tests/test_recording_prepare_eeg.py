@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import mne
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from scipy.signal import hilbert
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, DataQualityWarning, InputError, QualityError
 from hyperscan.recording.artefacts import artefact_spans
+from hyperscan.recording.eeg import clean_eeg
 from hyperscan.recording.prepare import preprocess_pair
 from hyperscan.recording.records import Segment
 from hyperscan.recording.windows import annotated_spans, clean_mask, window_grid
@@ -21,6 +24,7 @@ from prepare_fixtures import (
     eeg_raw,
     fingerprint,
     pair_of,
+    positions,
     session_of,
 )
 
@@ -316,8 +320,44 @@ def test_components_of_blinks_are_removed_on_request():
     assert r[1] > r[0] + 0.2
     assert r[1] > 0.8
     assert any("removed 1 ocular" in line or "removed 2 ocular" in line for line in cleaned.history)
+    assert any("found by mne-icalabel" in line or "mne-icalabel is not installed" in line for line in cleaned.history)
     with pytest.raises(ConfigError, match="Did you mean 'ocular'"):
         StudyConfig(eeg_ica="occular")
+
+
+def _blinks_and_muscle(raw, rng):
+    """Blinks at the front and bursts of muscle at the left temple, in place."""
+    places = positions()
+    near = {name: np.linalg.norm(places - places[CAP.index(name)], axis=1) for name in ("Fp1", "Fp2", "T7")}
+    front = np.exp(-((np.minimum(near["Fp1"], near["Fp2"]) / 0.04) ** 2))
+    for start in rng.integers(500, raw.n_times - 500, 20):
+        raw._data[:, start : start + 75] += 2.5e-4 * np.outer(front, np.hanning(75))
+    burst = mne.filter.filter_data(rng.standard_normal(raw.n_times), SFREQ, 20.0, None, verbose="error")
+    on = np.sin(0.8 * np.arange(raw.n_times) / SFREQ) > 0
+    raw._data += np.outer(np.exp(-((near["T7"] / 0.03) ** 2)), 2e-5 * burst * on)
+
+
+def test_components_by_icalabel_where_it_is_installed():
+    pytest.importorskip("mne_icalabel", reason="mne-icalabel is optional")
+    raw = clean_pair(16, 60.0).therapist
+    truth = _passband(raw.get_data())
+    _blinks_and_muscle(raw, np.random.default_rng(1))
+    cleaned = clean_eeg(raw, StudyConfig(window_s=5.0, eeg_ica="ocular+muscle"))
+    (note,) = [note for note in cleaned.notes if "ICA" in note]
+    assert re.search(r"found by mne-icalabel [\d.]+: removed [1-3] ocular, [1-3] muscle", note)
+    plain = clean_eeg(raw, SHORT)
+    for name, gain in (("Fp1", 0.3), ("T7", 0.05), ("Oz", -0.05)):
+        row = CAP.index(name)
+        r = [np.corrcoef(person.raw.get_data()[row], truth[row])[0, 1] for person in (plain, cleaned)]
+        assert r[1] > r[0] + gain, name
+
+
+def test_icalabel_without_positions_gives_way_and_says_so(monkeypatch):
+    monkeypatch.setattr("hyperscan.recording.eeg_components.importlib.util.find_spec", lambda name: object())
+    names = [f"A{k}" for k in range(1, 11)]
+    raw = eeg_raw(brain(np.random.default_rng(0), 20.0, names=CAP[:10]), names=names)
+    (note,) = [note for note in clean_eeg(raw, StudyConfig(eeg_ica="muscle")).notes if "ICA" in note]
+    assert "found by MNE's detectors (mne-icalabel needs positions of all channels)" in note
 
 
 def test_interruptions_are_not_filtered_across():

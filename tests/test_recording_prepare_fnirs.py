@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ClockError, DataQualityWarning, QualityError
+from hyperscan.errors import ClockError, ConfigError, DataQualityWarning, QualityError
 from hyperscan.recording.light import motion_seconds, noise_floor
+from hyperscan.recording.pathlength import differential_pathlength
 from hyperscan.recording.prepare import preprocess_pair
 from hyperscan.recording.session_events import event_regressors, haemodynamic_response
 from hyperscan.recording.short_channels import regress_out, scalp_part, source_detector_mm
@@ -25,6 +26,7 @@ from prepare_fixtures import (
     one_over_f,
     optical,
     pair_of,
+    session_of,
     slow,
 )
 
@@ -270,6 +272,35 @@ def test_haemoglobin_input_skips_and_says_so():
     assert np.isnan(blood.quality.client["sci"])
     assert set(only.therapist.get_channel_types()) == {"hbo"}
     assert any("HbO only" in line for line in only.history)
+
+
+def test_pathlength_by_age():
+    # adult heads: 5.9 at 807 nm, Duncan et al. 1996, https://doi.org/10.1203/00006450-199605000-00025
+    assert differential_pathlength(807.0, 26.0) == pytest.approx(4.99 + 0.067 * 26**0.814, abs=0.1)
+    pair, _ = fnirs_pair(17)
+    by_age = dataclasses.replace(CONFIG, fnirs_ppf="age")
+    with pytest.raises(QualityError, match=r"client's age in years .column client_age of dyads.tsv.*found None"):
+        preprocess_pair(pair.replace(session=session_of("fnirs", covariates={"therapist_age": 50})), by_age)
+    with pytest.raises(QualityError, match="found 1984"):
+        preprocess_pair(
+            pair.replace(session=session_of("fnirs", covariates={"therapist_age": 50, "client_age": 1984})), by_age
+        )
+    ages = {"therapist_age": 50.0, "client_age": 7}
+    found = preprocess_pair(pair.replace(session=session_of("fnirs", covariates=ages)), by_age)
+    plain = preprocess_pair(pair, CONFIG)
+    for role in ("therapist", "client"):
+        factors = differential_pathlength([760.0, 850.0], ages[f"{role}_age"])
+        # density = extinction times concentration times path, so concentrations of one factor become those of two
+        blood = [plain.raw(role).get_data(picks=[f"S1_D1 {kind}"])[0] for kind in ("hbo", "hbr")]
+        density = EXTINCTION @ blood * PPF
+        expected = np.linalg.solve(EXTINCTION * factors[:, None], density)
+        np.testing.assert_allclose(
+            found.raw(role).get_data(picks=["S1_D1 hbo"])[0], expected[0], atol=2e-3 * expected.std()
+        )
+    assert any("client: haemoglobin" in line and "by age" in line for line in found.history)
+    with pytest.raises(ConfigError, match=r"expected a number from 0\.01 to 100, or 'age'"):
+        StudyConfig(fnirs_ppf="ages")
+    assert StudyConfig.from_mapping(by_age.to_dict()) == by_age
 
 
 def test_mixed_levels_are_refused():

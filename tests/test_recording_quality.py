@@ -23,12 +23,13 @@ SHORT = StudyConfig(window_s=5.0)
 EEG_COLUMNS = {
     "channels_kept", "channels_total", "clean_seconds", "n_windows", "snr_theta", "snr_alpha", "snr_beta",
     "snr_gamma", "peak_hz_alpha", "peak_width_alpha", "s2_line", "s2_quad", "highfreq", "motion",
-    "clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms", "grade", "reason",
+    "clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms", "grade", "reason", "saturation", "lost",
+    "line_noise_db", "amplitude",
 }  # fmt: skip
 FNIRS_COLUMNS = {
     "channels_kept", "channels_total", "clean_seconds", "n_windows", "motion", "clock_source",
     "clock_offset_s", "clock_ppm", "clock_residual_ms", "short_r2", "band_sd", "mayer_fraction",
-    "motion_overlap", "instrument_noise", "sci", "grade", "reason",
+    "motion_overlap", "instrument_noise", "sci", "grade", "reason", "saturation",
 }  # fmt: skip
 
 
@@ -110,6 +111,75 @@ def test_mayer_share_and_band_power_follow():
         loud = preprocess_pair(pair_of(*raws, "fnirs")).quality.therapist
     assert loud["mayer_fraction"] > quiet["mayer_fraction"] + 0.2
     assert loud["band_sd"] > quiet["band_sd"]
+
+
+def test_shares_and_levels_of_white_noise_are_those_of_theory():
+    rng = np.random.default_rng(0)
+    names = ["Fz", "Cz", "Pz", "O1", "O2", "P3"]
+    noise = 1e-5 * rng.standard_normal((6, 30_000))
+    mains = 3e-6 * np.sin(2 * np.pi * 50 * np.arange(30_000) / 250.0)
+    pair = pair_of(eeg_raw(noise + mains, names=names), eeg_raw(noise[:, ::-1].copy(), names=names))
+    therapist, client = (preprocess_pair(pair, SHORT).quality.of(role) for role in ("therapist", "client"))
+    assert client["amplitude"] == pytest.approx(1e-5 * np.sqrt(39 / 125), rel=0.03)
+    assert client["highfreq"] == pytest.approx(10 / 39, abs=0.02)
+    assert client["motion"] == pytest.approx(1 / 39, abs=0.01)
+    assert client["line_noise_db"] == pytest.approx(0, abs=0.5)
+    density = 2 * 1e-10 / 250
+    assert therapist["line_noise_db"] == pytest.approx(10 * np.log10(1 + 4.5e-12 / 1.25 / density), abs=0.5)
+
+
+@pytest.mark.parametrize("gain", [0.3, 0.6, 2.0])
+@pytest.mark.parametrize("width", [1.0, 2.0])
+def test_signal_fraction_and_peak_are_those_put_in(gain, width):
+    rng = np.random.default_rng(5)
+    background = 1e-5 * one_over_f((4, 30_000), 250.0, rng)
+    wave = 1e-5 * gain * rhythm(30_000, 250.0, rng, 10.0, width)
+    in_band = [mne.filter.filter_data(x, 250.0, 8.0, 12.0, verbose="error").var(-1).mean() for x in (wave, background)]
+    raw = eeg_raw(background + wave, names=["Pz", "O1", "O2", "P3"])
+    values = preprocess_pair(pair_of(raw, raw.copy()), SHORT).quality.client
+    for column in ("s2_line", "s2_quad", "snr_alpha"):
+        assert values[column] == pytest.approx(in_band[0] / sum(in_band), abs=0.03)
+    assert values["peak_hz_alpha"] == pytest.approx(10.0, abs=0.25)
+    assert values["peak_width_alpha"] == pytest.approx(width, abs=0.6)
+
+
+@pytest.mark.parametrize("scalp_m", [0.0, 5e-7, 2e-6])
+def test_fnirs_measures_are_those_put_in(scalp_m):
+    pair, _ = fnirs_pair(3, 600.0, scalp_m=scalp_m)
+    values = preprocess_pair(pair, StudyConfig(fnirs_tddr=False)).quality.therapist
+    # brain HbO has an SD of 0.5 uM within 0.02-0.10 Hz, the scalp's adds to it
+    assert values["short_r2"] == pytest.approx(scalp_m**2 / (scalp_m**2 + 2.5e-13), abs=0.05)
+    assert values["band_sd"] == pytest.approx(5e-7, rel=0.05)
+    assert values["mayer_fraction"] == pytest.approx(0.03 / 0.08, abs=0.1)
+    assert values["instrument_noise"] == pytest.approx(2e-4 * np.sqrt(2 / 8.0), rel=0.05)
+    assert values["sci"] > 0.99
+    assert values["saturation"] == 0
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_overlap_of_motion_needs_both_people_at_once(together):
+    pair, _ = fnirs_pair(4, 300.0)
+    for role, shift in (("therapist", 0), ("client", 0 if together else 80)):
+        for at in range(400 + shift, 2400, 400):
+            pair.raw(role)._data[:, at : at + 8] *= np.exp(0.3)
+    quality = preprocess_pair(pair, StudyConfig(fnirs_min_sci=0.0)).quality
+    # five movements, each with a step up and one down in neighbouring seconds
+    assert quality.therapist["motion"] == pytest.approx(10 / 300, abs=0.02)
+    assert quality.client["motion_overlap"] == pytest.approx(10 / 300 if together else 0.0, abs=0.01)
+
+
+def test_saturation_is_the_share_at_the_rail():
+    pair = clean_pair(8)
+    pair.client._data[3, 1000:4000] = 2e-4
+    quality = preprocess_pair(pair, SHORT).quality
+    assert quality.client["saturation"] == pytest.approx(3000 / 15_000 / len(CAP), rel=0.01)
+    assert quality.therapist["saturation"] == 0
+    light, _ = fnirs_pair(5)
+    row = light.client._data[2]
+    light.client._data[2] = np.minimum(row, np.quantile(row, 0.7))
+    quality = preprocess_pair(light).quality
+    assert quality.client["saturation"] == pytest.approx(0.3 / 12, rel=0.01)
+    assert "saturated in 30%" in quality.dropped["client"]["S2_D2"]
 
 
 def test_grades():

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from hyperscan.config import StudyConfig
+from hyperscan.recording.eeg import clean_eeg
 from hyperscan.recording.electrodes import clean_name, sort_channels
 from hyperscan.recording.rois import FNIRS_CENTRES_MM, roi_channels
-from prepare_fixtures import CAP, Probe, eeg_raw, fnirs_raw
+from prepare_fixtures import CAP, Probe, brain, eeg_raw, fnirs_raw
 
 
 def _raw(names, types="eeg", data=None):
@@ -67,6 +68,47 @@ def test_biosemi_positions_are_no_ears():
     names = [f"A{k}" for k in range(1, 17)]
     assert len(sort_channels(_raw(names)).names) == 16
     assert sort_channels(_raw(["A1", "A2", "Cz"])).names == {"Cz": "Cz"}
+    assert set(sort_channels(_raw([*CAP, "A1", "A2"])).dropped) == {"A1", "A2"}
+    assert len(sort_channels(_raw([f"1-{name}" for name in names])).names) == 16
+
+
+@pytest.mark.parametrize("suffix", ["", "-1"])
+def test_connectors_are_no_electrodes(suffix):
+    """The second person on a BioSemi: C3 is the third plug of the third block, not the motor cortex."""
+    names = [f"{block}{k}{suffix}" for block in "CD" for k in range(1, 33)]
+    table = sort_channels(_raw([*names, "EXG1", "Status"]))
+    assert list(table.names.values()) == names
+    assert table.dropped["EXG1"] == "external electrode beside the cap"
+    raw = _raw(names)
+    assert set(roi_channels(raw)) == {"all"}
+    mine = StudyConfig(rois={"mine": (f"C3{suffix}", f"D7{suffix}")})
+    assert roi_channels(raw, mine)["mine"] == (f"C3{suffix}", f"D7{suffix}")
+
+
+def test_a_cap_of_connectors_has_no_positions():
+    names = [f"A{k}" for k in range(1, 33)]
+    rng = np.random.default_rng(0)
+    raw = eeg_raw(brain(rng, 30.0), names=names)
+    raw._data[4] = 0
+    clean = clean_eeg(raw, StudyConfig(eeg_interpolate=True))
+    assert clean.raw.get_montage() is None
+    assert list(clean.dropped) == ["A5"]
+    assert any("connectors" in note for note in clean.notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["EMGright", "LHEOG", "HEO", "VEOU", "VEOL", "EXG3", "Erg1", "Ergo-Left", "Plet", "GSR1", "Temp", "Resp", "x_dir",
+     "ACC_X", "GYROX", "MARKER_HARDWARE", "INTERPOLATED", "COUNTER", "CQ_AF3", "BATTERY_PERCENT", "POL DC01",
+     "SaO2 X9", "AUX_RIGHT", "Right AUX", "IO1", "Packet Counter", "POL $A1", "Timestamp"],
+)  # fmt: skip
+def test_what_amplifiers_record_beside_the_cap_goes(name):
+    assert name in sort_channels(_raw([*CAP, name])).dropped
+
+
+def test_external_inputs_are_the_cap_where_nothing_else_is():
+    names = [f"EXG{k}" for k in range(1, 9)]
+    assert list(sort_channels(_raw(names)).names) == names
 
 
 def test_trigger_channel_of_unknown_name_is_told_by_its_values():

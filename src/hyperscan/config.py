@@ -40,6 +40,9 @@ METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 #: Kinds of components that ICA can be asked to remove from EEG.
 ICA_CHOICES = ("none", "ocular", "muscle", "ocular+muscle")
 
+#: Value of ``fnirs_ppf``: one factor per person and wavelength, by age.
+BY_AGE = "age"
+
 _LABEL = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -117,32 +120,59 @@ class StudyConfig:
         "matching", "'matching' (same ROI in both people), 'all', or a list such as ['frontal-posterior']"
     )
     # windows and floors
-    window_s: float = _setting(20.0, "EEG window length in s, non-overlapping; short windows inflate chance")
-    min_windows: int = _setting(3, "an EEG session with fewer clean windows is skipped")
-    min_seconds: float = _setting(120.0, "an fNIRS session with less common time (s) is skipped")
+    window_s: float = _setting(
+        20.0, "EEG window length in s, non-overlapping; short windows inflate chance (our choice)"
+    )
+    min_windows: int = _setting(3, "an EEG session with fewer clean windows is skipped (our choice)")
+    min_seconds: float = _setting(120.0, "an fNIRS session with less common time (s) is skipped (our choice)")
     # EEG preparation
-    eeg_filter_hz: tuple[float, float] = _setting((1.0, 40.0), "EEG passband in Hz, flat to both edges")
-    eeg_line_hz: float = _setting(0.0, "mains frequency to notch in Hz; 0 = none (the passband ends below it)")
+    eeg_filter_hz: tuple[float, float] = _setting(
+        (1.0, 40.0), "EEG passband in Hz, flat to both edges (ours: the guards fit spectra from 2 to 40 Hz)"
+    )
+    eeg_line_hz: float = _setting(0.0, "mains frequency to notch in Hz; 0 = none (ours: the passband ends below it)")
     eeg_reference: str = _setting(
         "auto",
-        "'auto' = average from 16 channels on, else as recorded; 'average', 'recorded', or channel names joined by +",
+        "'auto' = average from 16 channels on (ours), else as recorded; 'average', 'recorded', or names joined by +",
     )
-    eeg_max_sfreq: float = _setting(256.0, "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep")
+    eeg_max_sfreq: float = _setting(
+        256.0, "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep (our choice)"
+    )
     eeg_interpolate: bool = _setting(
-        False, "bad EEG channels are interpolated where positions are known, instead of left out"
+        False,
+        "bad EEG channels are interpolated where positions are known (Perrin et al. 1989, "
+        "doi:10.1016/0013-4694(89)90180-6), instead of left out (our choice)",
     )
-    eeg_ica: str = _setting("none", "components removed by ICA: 'none', 'ocular', 'muscle' or 'ocular+muscle'")
+    eeg_ica: str = _setting(
+        "none", "components removed by ICA: 'none' (our choice), 'ocular', 'muscle' or 'ocular+muscle'"
+    )
     # fNIRS preparation
-    fnirs_filter_hz: tuple[float, float] = _setting((0.01, 0.5), "fNIRS passband in Hz")
-    fnirs_sfreq: float = _setting(2.0, "common grid of the two fNIRS recordings in Hz")
-    fnirs_min_sci: float = _setting(0.75, "channels with a lower scalp coupling index are left out")
-    fnirs_tddr: bool = _setting(True, "motion correction by TDDR on optical density")
-    fnirs_short_mm: float = _setting(
-        10.0, "channels with a source-detector distance up to this (mm) are short; up to 1.5 times it, unused"
+    fnirs_filter_hz: tuple[float, float] = _setting(
+        (0.01, 0.5), "fNIRS passband in Hz (our choice: it holds the slow band and leaves the heart beat out)"
     )
-    fnirs_short_regression: bool = _setting(True, "regress each person's own short channels out")
-    fnirs_regress_events: bool = _setting(True, "regress annotated events out before synchrony")
-    fnirs_ppf: float = _setting(6.0, "partial pathlength factor of the Beer-Lambert law")
+    fnirs_sfreq: float = _setting(2.0, "common grid of the two fNIRS recordings in Hz (our choice)")
+    fnirs_min_sci: float = _setting(
+        0.75,
+        "channels with a lower scalp coupling are left out (Pollonini et al. 2014, doi:10.1016/j.heares.2013.11.007)",
+    )
+    fnirs_tddr: bool = _setting(
+        True,
+        "motion correction by TDDR on optical density (Fishburn et al. 2019, doi:10.1016/j.neuroimage.2018.09.025)",
+    )
+    fnirs_short_mm: float = _setting(
+        10.0,
+        "channels with a source-detector distance up to this (mm) are short (MNE's limit); up to 1.5 times it, unused",
+    )
+    fnirs_short_regression: bool = _setting(
+        True, "regress each person's own short channels out (Scholkmann et al. 2014, doi:10.1088/0967-3334/35/4/717)"
+    )
+    fnirs_regress_events: bool = _setting(
+        True, "regress annotated events out before synchrony (ours: shared events look like growth in our simulations)"
+    )
+    fnirs_ppf: float | str = _setting(
+        6.0,
+        "pathlength factor of the Beer-Lambert law (MNE's default), or 'age': by the columns therapist_age, client_age "
+        "of dyads.tsv (Scholkmann & Wolf 2013, doi:10.1117/1.JBO.18.10.105004)",
+    )
     # chance
     max_partners: int = _setting(20, "at most so many other dyads are re-paired with a dyad's session")
     min_pseudo: int = _setting(4, "fewer pseudo pairs than this are flagged as a weak chance level")
@@ -397,7 +427,9 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 def _check(config: StudyConfig) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in _RANGES:
+        if field.name == "fnirs_ppf" and isinstance(value, str) and value != BY_AGE:
+            raise ConfigError(f"fnirs_ppf = {value!r}: expected a number from 0.01 to 100, or 'age'.")
+        if field.name in _RANGES and value != BY_AGE:
             _check_number(field.name, value, whole=isinstance(field.default, int))
         elif isinstance(field.default, bool) and not isinstance(value, bool):
             raise ConfigError(f"{field.name} = {value!r}: expected true or false.")

@@ -14,18 +14,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from hyperscan.config import StudyConfig
+from hyperscan.pipeline.comparable import planned_signals
 from hyperscan.pipeline.pairs import Batch, read_chance
 from hyperscan.pipeline.plan import Plan, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.public import scrubbed
-from hyperscan.pipeline.units import Unit, row_label, signals_path, write_manifest
+from hyperscan.pipeline.units import Unit, row_label, write_manifest
+from hyperscan.recording.records import ROLES
 from hyperscan.results import KEYS, SYNCHRONY_COLUMNS
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session, SessionKey
 from hyperscan.synchrony import (
     GUARD_COLUMNS,
     LagTest,
-    Signals,
     guard_row,
     guard_values,
     lag_tests,
@@ -110,7 +111,7 @@ def _compute_row(
     if chance.fault is not None:
         return dict(chance.fault)
     recipe = recipe_for(row, plan, config)
-    a, b = (Signals.load(signals_path(prepared, row.key, role)) for role in ("therapist", "client"))
+    a, b = (planned_signals(prepared, row.key, role, plan) for role in ROLES)
     windows = shared_windows(a, b, recipe)
     result = session_result(a, b, recipe, windows, session_attrs(row, a, windows, config.seed))
     rng = np.random.default_rng([config.seed, zlib.crc32(str(row.key).encode())])

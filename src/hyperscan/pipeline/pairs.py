@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.config import StudyConfig
+from hyperscan.pipeline.comparable import planned_signals
 from hyperscan.pipeline.plan import Plan, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.units import read_manifest, signals_path, write_manifest
@@ -148,7 +149,7 @@ def _compute(batch: Batch, plan: Plan, config: StudyConfig, prepared: Path, fold
     sides: list[dict[str, Signals]] = [{}, {}]
     for i, role in enumerate(ROLES):
         for name in {pair[i] for pair in batch.pairs}:
-            sides[i][name] = Signals.load(signals_path(prepared, batch.key._replace(dyad=name), role))
+            sides[i][name] = planned_signals(prepared, batch.key._replace(dyad=name), role, plan)
     values = chance_values(sides[0], sides[1], batch.pairs, recipe_for(batch.key, plan, config))
     _save(folder, values)
     return {}

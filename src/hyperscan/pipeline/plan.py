@@ -15,6 +15,7 @@ import numpy as np
 import hyperscan
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, NothingToAnalyseError, did_you_mean
+from hyperscan.pipeline.comparable import comparable_rois, roi_findings
 from hyperscan.pipeline.public import public_rejected
 from hyperscan.study import Finding, Rejected, Session, SessionKey, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
@@ -89,6 +90,7 @@ def make_plan(
             "signal": recipe_of(config, modality).signals[0],
         },
         "groups": plans,
+        "roi_channels": comparable_rois(good, summaries),
         "matched_s2": _matched(good, summaries),
         "sessions": [list(row.key) for row in good],
         "skipped": skipped,
@@ -259,7 +261,7 @@ def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
 
 
 def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Finding]:
-    """Find what the table tells about the design, and sessions whose people seem to be exchanged.
+    """Find what the table tells about the design, exchanged people, and channels that not every session has.
 
     Parameters
     ----------
@@ -273,7 +275,8 @@ def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Findi
     list of Finding
     """
     people = {key: summary["quality"] for key, summary in summaries.items() if summary["status"] == "ok"}
-    return [*study_findings(sessions), *find_swaps(people)]
+    good = [row for row in sorted(sessions, key=lambda row: row.key) if row.key in people]
+    return [*study_findings(sessions), *find_swaps(people), *roi_findings(comparable_rois(good, summaries))]
 
 
 def recorded(findings: Sequence[Finding]) -> list[Plan]:

@@ -42,7 +42,7 @@ LOST = (
 )
 
 #: What a unit needs of a plan, beside its own pseudo pairs: a large study's plan is long, and has many units.
-SHARED = ("groups", "matched_s2")
+SHARED = ("groups", "matched_s2", "roi_channels")
 
 
 class Stages:

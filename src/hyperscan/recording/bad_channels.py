@@ -21,6 +21,8 @@ MAX_LOST = 0.2
 FLAT_RATIO = 0.02
 #: Amplitude over this many times the median channel's, and this many robust SD away, is noise.
 NOISY_RATIO, NOISY_Z = 5.0, 5.0
+#: Amplitude in V that no scalp EEG has (some twice that of deep sleep): there, this many times the median are enough.
+LOUD_V, LOUD_RATIO = 2e-4, 3.0
 #: Channels whose best correlation with another stays below this, while the cap's median is above the second.
 UNCORRELATED_R, CAP_R = 0.25, 0.6
 #: From so many channels on, correlation between neighbours means something.
@@ -96,8 +98,10 @@ def _wrong_amplitude(data: Floats, sfreq: float, names: Sequence[str], bad: dict
     for index in np.flatnonzero(good).tolist():
         if amplitude[index] <= FLAT_RATIO * middle:
             found[names[index]] = "flat"
-        elif loud[index]:
-            found[names[index]] = f"noisy: {amplitude[index] / middle:.0f} times the median amplitude"
+        elif loud[index] or amplitude[index] > max(LOUD_V, LOUD_RATIO * middle):
+            found[names[index]] = (
+                f"noisy: {amplitude[index] / middle:.0f} times the median amplitude ({amplitude[index] * 1e6:.0f} µV)"
+            )
         elif fast[index]:
             found[names[index]] = "noisy: high frequencies"
     return found

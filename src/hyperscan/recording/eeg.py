@@ -22,7 +22,14 @@ from hyperscan.recording.artefacts import artefact_spans, merge_spans
 from hyperscan.recording.bad_channels import find_bad_channels
 from hyperscan.recording.eeg_components import remove_components
 from hyperscan.recording.eeg_signals import Signals, read_signals
-from hyperscan.recording.electrodes import clean_name, sort_channels, standard_montage, standard_names
+from hyperscan.recording.electrodes import (
+    ElectrodeTable,
+    clean_name,
+    is_positional,
+    sort_channels,
+    standard_montage,
+    standard_names,
+)
 from hyperscan.recording.fresh import own_annotations
 from hyperscan.recording.windows import break_samples
 
@@ -121,8 +128,9 @@ def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> Clea
         [at for at, name in enumerate(names.values()) if name in cap.names and name not in cap.bad],
     )
     dropped = {**table.dropped, **{name: why for name, why in cap.bad.items() if name not in cap.names}}
-    facts = {"line_noise_db": signals.line_db, "lost": lost}
-    notes = (*_alias_note(table.aliases), *cap.notes, *component_notes)
+    scalp = [at for at, name in enumerate(names.values()) if name in table.names.values()]
+    facts = {"line_noise_db": signals.line_db, "lost": lost, "saturation": _at_one_value(signals, scalp)}
+    notes = (*_name_notes(table), *cap.notes, *component_notes)
     return CleanPerson(clean, dropped, len(table.names), notes, facts)
 
 
@@ -130,10 +138,12 @@ def _some(items: Sequence[str], most: int = 4) -> str:
     return ", ".join(items[:most]) + (", ..." if len(items) > most else "")
 
 
-def _alias_note(aliases: Mapping[str, str]) -> tuple[str, ...]:
-    if not aliases:
+def _name_notes(table: ElectrodeTable) -> tuple[str, ...]:
+    if is_positional(table.names):
+        return ("channels are called after connectors (A1, ...): no positions are known, regions are those of [rois]",)
+    if not table.aliases:
         return ()
-    return ("channels renamed: " + ", ".join(f"{old} -> {new}" for old, new in aliases.items()),)
+    return ("channels renamed: " + ", ".join(f"{old} -> {new}" for old, new in table.aliases.items()),)
 
 
 def _reference_channels(raw: BaseRaw, setting: str, who: str) -> list[str]:
@@ -176,6 +186,8 @@ def _without_bad(cap: _Cap, signals: Signals, marked: Sequence[str], aside: Sequ
 
 def _interpolated(cap: _Cap, scalp: Sequence[str], config: StudyConfig) -> _Cap:
     """Bad channels computed from their neighbours, where asked for and where positions are known."""
+    if is_positional(scalp):
+        return cap
     wanted = [name for name in scalp if name in cap.bad and name.lower() in standard_names()]
     known = [name for name in cap.names if name.lower() in standard_names()]
     if not config.eeg_interpolate or not wanted or len(known) < 4:
@@ -213,9 +225,16 @@ def _referenced(cap: _Cap, references: Sequence[str], config: StudyConfig, who: 
 def _build(raw: BaseRaw, cap: _Cap) -> BaseRaw:
     info = mne.create_info(list(cap.names), cap.sfreq, "eeg")
     clean = mne.io.RawArray(cap.data, info, copy=None, verbose="error")
-    clean.set_montage(standard_montage(), match_case=False, on_missing="ignore", verbose="error")
+    if not is_positional(cap.names):
+        clean.set_montage(standard_montage(), match_case=False, on_missing="ignore", verbose="error")
     clean.set_annotations(own_annotations(raw), verbose="error")
     return clean
+
+
+def _at_one_value(signals: Signals, rows: Sequence[int]) -> float:
+    """Share of the samples of all channels, bad ones included, at a rail or another value that does not move."""
+    seconds = signals.data.shape[-1] / signals.sfreq
+    return float(np.mean([sum(stop - start for start, stop in signals.held[row]) / seconds for row in rows]))
 
 
 def _mark(raw: BaseRaw, signals: Signals, rows: Sequence[int]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import warnings
+from importlib.metadata import version
 
 import mne
 import numpy as np
@@ -45,9 +46,11 @@ def remove_components(raw: BaseRaw, config: StudyConfig) -> tuple[BaseRaw, tuple
 
     Notes
     -----
-    Extended Infomax. Classes by mne-icalabel where it is installed, else by MNE's detectors: correlation with
-    the channels next to the eyes, and the spectrum and topography of muscle (Dharmaprani et al. 2016,
-    https://doi.org/10.1109/EMBC.2016.7590834).
+    Extended Infomax. Classes by mne-icalabel (Pion-Tonachini et al. 2019,
+    https://doi.org/10.1016/j.neuroimage.2019.05.026) where it is installed and channels have positions, else by
+    MNE's detectors: correlation with the channels next to the eyes, and the spectrum and topography of muscle
+    (Dharmaprani et al. 2016, https://doi.org/10.1109/EMBC.2016.7590834). The note says which; keep to one
+    within a study.
     """
     if config.eeg_ica == "none":
         return raw, ()
@@ -60,12 +63,29 @@ def remove_components(raw: BaseRaw, config: StudyConfig) -> tuple[BaseRaw, tuple
         return raw, (f"no ICA: fewer than {MIN_CHANNELS} channels",)
     kinds = config.eeg_ica.split("+")
     ica = _fit(raw, config.seed)
-    found = _by_icalabel(raw, ica, kinds) if importlib.util.find_spec("mne_icalabel") else {}
-    found = found or {kind: _by_mne(raw, ica, kind) for kind in kinds}
+    detector, found = _detected(raw, ica, kinds)
     ica.exclude = sorted({component for components in found.values() for component in components})
     ica.apply(raw, verbose="error")
     removed = ", ".join(f"{len(components)} {kind}" for kind, components in found.items())
-    return raw, (f"ICA (extended Infomax, {ica.n_components_} components): removed {removed}",)
+    return raw, (f"ICA (extended Infomax, {ica.n_components_} components), found by {detector}: removed {removed}",)
+
+
+def _detected(raw: BaseRaw, ica: mne.preprocessing.ICA, kinds: list[str]) -> tuple[str, dict[str, list[int]]]:
+    """Name the detector, as two installations may differ in it, and list the components of each kind."""
+    if importlib.util.find_spec("mne_icalabel") is None:
+        why = "mne-icalabel is not installed"
+    elif not _all_placed(raw):
+        why = "mne-icalabel needs positions of all channels"
+    else:
+        try:
+            return f"mne-icalabel {version('mne-icalabel')}", _by_icalabel(raw, ica, kinds)
+        except ImportError:
+            why = "mne-icalabel needs onnxruntime or torch"
+    return f"MNE's detectors ({why})", {kind: _by_mne(raw, ica, kind) for kind in kinds}
+
+
+def _all_placed(raw: BaseRaw) -> bool:
+    return all(np.isfinite(ch["loc"][:3]).all() and ch["loc"][:3].any() for ch in raw.info["chs"])
 
 
 def _fit(raw: BaseRaw, seed: int) -> mne.preprocessing.ICA:
@@ -92,8 +112,13 @@ def _fit(raw: BaseRaw, seed: int) -> mne.preprocessing.ICA:
 
 
 def _by_icalabel(raw: BaseRaw, ica: mne.preprocessing.ICA, kinds: list[str]) -> dict[str, list[int]]:
-    # an optional extra of mne; imported by name as it may be absent
-    result = importlib.import_module("mne_icalabel").label_components(raw, ica, method="iclabel")
+    # an optional package, imported by name as it may be absent
+    label_components = importlib.import_module("mne_icalabel").label_components
+    # it takes the average of all channels for granted; components do not change by it
+    referenced = raw.copy().set_eeg_reference("average", projection=False, verbose="error")
+    # trained on 1-100 Hz, it warns: preparation has ended the passband below mains
+    with mne.use_log_level("ERROR"):
+        result = label_components(referenced, ica, method="iclabel")
     names = {"ocular": "eye blink", "muscle": "muscle artifact"}
     pairs = list(zip(result["labels"], result["y_pred_proba"], strict=True))
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -19,15 +19,19 @@ OLD_NAMES: Mapping[str, str] = MappingProxyType({"t3": "T7", "t4": "T8", "t5": "
 REFERENCES = frozenset({"a1", "a2", "m1", "m2", "le", "re"})
 
 _REFERENCE_WORDS = REFERENCES | {"ref", "reference", "avg", "average", "car", "linked", "cms", "drl", "gnd"}
-_FILLER_WORDS = frozenset({"eeg", "ch", "channel", "chan", "electrode"})
-#: Words that mark a channel as something other than scalp EEG.
+_FILLER_WORDS = frozenset({"eeg", "ch", "channel", "chan", "electrode", "pol"})
+#: Words that mark a channel as something other than scalp EEG, also with a side or an axis behind them.
 _OTHER = re.compile(
-    r"(?<![a-z])(ecg|ekg|[hv]?eog|emg|loc|roc|status|stim|sti|trig(ger)?s?|marker|mark|event|resp(iration)?|pulse|ppg|"
-    r"gsr|eda|sc[rl]|acc|gyro|mag|temp(erature)?|spo2|pleth|photic|counter|battery|aux|hr|annotations?|misc|"
-    r"time(stamp)?s?|ref(erence)?|gnd|ground|cms|drl|sync|audio|ttl|imp(edance)?)(?![a-z])",
+    r"(?<![a-z])(ecg|ekg|[lr]?[hv]?eog|[hv]eo[gudlr]?|emg|loc|roc|io|status|stim|sti|trig(ger)?s?|marker|mark|event|"
+    r"resp(iration)?|pulse|ppg|gsr|eda|sc[rl]|acc(el)?|gyro|mag|temp(erature)?|s[pa]o2|pleth?|photic|counter|battery|"
+    r"aux|hr|annotations?|misc|time(stamp)?s?|ref(erence)?|gnd|ground|cms|drl|sync|audio|ttl|imp(edance)?|dc(?=\d)|"
+    r"erg(o|(?=\d))|interpolated|c?cq|packet|dir)([lrud]|[xyz]|left|right|hardware|percent|index)?(?![a-z])",
     re.IGNORECASE,
 )
-_POSITIONAL = re.compile(r"[A-H]\d{1,2}")
+#: BioSemi's inputs beside the cap: eyes, ears, neck.
+_EXTERNAL = re.compile(r"exg ?\d", re.IGNORECASE)
+#: Connector positions of amplifiers, BioSemi's A1 to H32.
+_CONNECTOR = re.compile(r"[A-H]\d{1,2}")
 _KIND = {"eog": "EOG", "ecg": "ECG", "emg": "EMG", "stim": "trigger or status channel"}
 
 
@@ -124,9 +128,12 @@ def sort_channels(raw: BaseRaw) -> ElectrodeTable:
     names: dict[str, str] = {}
     dropped: dict[str, str] = {}
     taken: dict[str, str] = {}
-    positional = _is_positional(raw.ch_names)
+    positional = is_positional(raw.ch_names)
+    named = positional or any(clean_name(name) for name in raw.ch_names)
     for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True):
         reason, label = _judge(name, kind, positional=positional)
+        if not reason and named and _EXTERNAL.fullmatch(name):
+            reason = "external electrode beside the cap"
         if not reason and label == name and clean_name(name) is None and _looks_like_codes(raw, name):
             reason = "few distinct values, as in a trigger channel"
         if not reason and label in taken:
@@ -139,22 +146,47 @@ def sort_channels(raw: BaseRaw) -> ElectrodeTable:
     return ElectrodeTable(MappingProxyType(names), MappingProxyType(dropped))
 
 
-def _is_positional(names: list[str]) -> bool:
-    # BioSemi's A1-A32 are scalp positions; two channels A1 and A2 are the ears
-    return sum(bool(_POSITIONAL.fullmatch(name.split("-")[-1])) for name in names) > 4
+def is_positional(names: Iterable[str]) -> bool:
+    """Whether channels are called after the amplifier's connectors (A1 to H32) and not after the 10-20 system.
+
+    Then C3 is a plug, not the electrode over the motor cortex, and A1 is no ear.
+
+    Parameters
+    ----------
+    names : iterable of str
+        All channels of one person.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_positional([f"C{k}" for k in range(1, 33)]), is_positional(["C3", "C4", "F3", "F4", "F7", "F8", "A1"])
+    (True, False)
+    """
+    plugs = {name for name in map(_plug, names) if name}
+    # the 10-20 system has neither C7 nor B3; five of them are no accident
+    return sum(plug.lower() not in standard_names() and plug.lower() not in REFERENCES for plug in plugs) > 4
+
+
+def _plug(name: str) -> str:
+    """Connector position in a name such as ``A1``, ``1-A1`` or ``A1-0``; empty if there is none."""
+    parts = [part for part in re.split(r"[-_ ]", name) if part and not part.isdigit()]
+    return parts[0] if len(parts) == 1 and _CONNECTOR.fullmatch(parts[0]) else ""
 
 
 def _judge(name: str, kind: str, *, positional: bool) -> tuple[str, str]:
     """Reason to drop a channel (empty = keep), and its standard name."""
-    label = clean_name(name)
     if kind not in ("eeg", "misc"):
         return _KIND.get(kind, f"{kind} channel"), name
+    if positional and _plug(name):
+        return ("not EEG by its type" if kind == "misc" else ""), name
+    label = clean_name(name)
     if label is not None:
         return "", label
     if kind == "misc":
         return "not EEG by its type", name
-    if positional and _POSITIONAL.fullmatch(name.split("-")[-1]):
-        return "", name
     words = _words(name)
     scalp = [word for word in words if word in standard_names()]
     if words and all(word in _REFERENCE_WORDS for word in words):

@@ -24,6 +24,7 @@ from hyperscan.errors import DataQualityWarning, QualityError
 from hyperscan.recording.eeg import CleanPerson
 from hyperscan.recording.fresh import own_annotations
 from hyperscan.recording.light import bridge_missing, level_of, motion_seconds, noise_floor, read_light
+from hyperscan.recording.pathlength import pathlength_factors
 from hyperscan.recording.rois import base_name
 from hyperscan.recording.session_events import Events, event_regressors
 from hyperscan.recording.short_channels import MIXED_UP_TO, regress_out, scalp_part, source_detector_mm
@@ -64,7 +65,15 @@ class _Probe:
     moving: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def clean_fnirs(raw: BaseRaw, config: StudyConfig, events: Events, n_grid: int, who: str = "recording") -> CleanOptodes:
+def clean_fnirs(
+    raw: BaseRaw,
+    config: StudyConfig,
+    events: Events,
+    n_grid: int,
+    who: str = "recording",
+    *,
+    age_years: float = float("nan"),
+) -> CleanOptodes:
     """Prepare the fNIRS of one person.
 
     Parameters
@@ -79,6 +88,8 @@ def clean_fnirs(raw: BaseRaw, config: StudyConfig, events: Events, n_grid: int, 
         Samples of the common grid, which starts with the recording.
     who : str
         What to call the recording in messages.
+    age_years : float
+        Needed with ``fnirs_ppf = 'age'`` only.
 
     Returns
     -------
@@ -103,7 +114,8 @@ def clean_fnirs(raw: BaseRaw, config: StudyConfig, events: Events, n_grid: int, 
     probe, n_short = _split(probe, lengths, who)
     scalp = scalp_part(probe.raw.get_data(), _kinds(probe.raw), _are(probe.raw, lengths, "short"))
     long = [name for name in probe.raw.ch_names if lengths[base_name(name)] == "long"]
-    whole, part = (_haemoglobin(probe.raw, data, long, config) for data in (probe.raw.get_data(), scalp))
+    ppf, ppf_note = pathlength_factors(probe.raw, config, age_years) if is_light else (1.0, "")
+    whole, part = (_haemoglobin(probe.raw, data, long, ppf) for data in (probe.raw.get_data(), scalp))
     full, filter_notes = _on_grid(whole, config, n_grid)
     explained = _on_grid(part, config, n_grid)[0] if n_short else np.zeros_like(full)
     kinds = _kinds(whole)
@@ -114,7 +126,7 @@ def clean_fnirs(raw: BaseRaw, config: StudyConfig, events: Events, n_grid: int, 
     event_notes = _without_events(clean, events, config)
     for start, stop in probe.missing:
         clean.annotations.append(start, stop - start, "BAD_missing")
-    light_notes = (f"haemoglobin by the modified Beer-Lambert law, partial pathlength factor {config.fnirs_ppf:g}",)
+    light_notes = (f"haemoglobin by the modified Beer-Lambert law, {ppf_note}",)
     notes = (
         *place_notes,
         *probe.notes,
@@ -184,6 +196,7 @@ def _from_light(raw: BaseRaw, config: StudyConfig, who: str) -> _Probe:
     facts = {
         "sci": float(np.mean(list(light.sci.values()))) if light.sci else np.nan,
         "instrument_noise": noise_floor(density, sfreq),
+        "saturation": light.saturation,
     }
     moving = motion_seconds(density, sfreq)
     corrected, notes = light.raw, light.notes
@@ -207,7 +220,7 @@ def _from_haemoglobin(raw: BaseRaw) -> _Probe:
     notes = ["haemoglobin as recorded: optical density, scalp coupling, motion correction and Beer-Lambert skipped"]
     if kinds and "hbr" not in kinds:
         notes.append("the recording holds HbO only")
-    facts = dict.fromkeys(("sci", "instrument_noise", "motion"), np.nan)
+    facts = dict.fromkeys(("sci", "instrument_noise", "motion", "saturation"), np.nan)
     return _Probe(own.pick(kept) if kept else own, dropped, tuple(notes), missing, facts)
 
 
@@ -233,11 +246,11 @@ def _split(probe: _Probe, lengths: Mapping[str, str], who: str) -> tuple[_Probe,
     return dataclasses.replace(probe, raw=raw, dropped=dropped), len(short)
 
 
-def _haemoglobin(raw: BaseRaw, data: Floats, long: Sequence[str], config: StudyConfig) -> BaseRaw:
+def _haemoglobin(raw: BaseRaw, data: Floats, long: Sequence[str], ppf: float | tuple[float, ...]) -> BaseRaw:
     own = mne.io.RawArray(data, raw.info, verbose="error").pick(list(long))
     if "fnirs_od" not in own:
         return own
-    return mne.preprocessing.nirs.beer_lambert_law(own, ppf=config.fnirs_ppf)
+    return mne.preprocessing.nirs.beer_lambert_law(own, ppf=ppf)
 
 
 def _on_grid(raw: BaseRaw, config: StudyConfig, n_grid: int) -> tuple[Floats, tuple[str, ...]]:

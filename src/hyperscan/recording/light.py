@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hyperscan.errors import QualityError
 from hyperscan.recording.eeg_signals import fill_missing, mask_spans
 from hyperscan.recording.rois import base_name
+from hyperscan.recording.wavelengths import MAX_OFF_NM
 from hyperscan.recording.windows import Spans, clean_mask
 
 #: Band of the heart beat that both wavelengths must share, Hz (Pollonini et al. 2014,
@@ -54,6 +55,8 @@ class Light:
         Steps, for the history.
     missing : list of (float, float)
         Spans in s that were bridged.
+    saturation : float
+        Share of the samples of all channels, bad ones included, at the channel's highest value or at rest.
     """
 
     raw: BaseRaw
@@ -61,6 +64,7 @@ class Light:
     sci: dict[str, float]
     notes: tuple[str, ...]
     missing: Spans
+    saturation: float = float("nan")
 
 
 def level_of(raw: BaseRaw, who: str) -> str:
@@ -105,10 +109,12 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
     level = level_of(raw, who)
     picks = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind in _LEVELS]
     own = raw.copy().pick(picks).load_data(verbose="error")
+    _check_wavelengths(own, who)
     own, missing = bridge_missing(own)
     dropped = {base_name(name): "marked as bad in the recording" for name in own.info["bads"]}
     dropped |= _unpaired(own)
     dropped |= {base: why for base, why in _unusable(own, level).items() if base not in dropped}
+    saturation = _at_the_top(own.get_data())
     own = _without(own, dropped, who)
     notes: tuple[str, ...] = ()
     if level == "intensity":
@@ -116,13 +122,21 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
         notes = ("optical density from intensity (negative natural logarithm of the ratio to the mean)",)
     sci = _scalp_coupling(own)
     weak = {
-        base: f"scalp coupling index {value:.2f} < {min_sci:g}" for base, value in sci.items() if not value >= min_sci
+        base: f"scalp coupling index {value:.3f} < {min_sci:g}" for base, value in sci.items() if not value >= min_sci
     }
     if sci:
         notes += (f"channels with a scalp coupling index under {min_sci:g} left out, both wavelengths together",)
     else:
         notes += ("scalp coupling not judged: the sampling rate does not hold the heart beat",)
-    return Light(_without(own, weak, who), dropped | weak, sci, notes, missing)
+    return Light(_without(own, weak, who), dropped | weak, sci, notes, missing, saturation)
+
+
+def _check_wavelengths(raw: BaseRaw, who: str) -> None:
+    if not any(np.isfinite(ch["loc"][9]) for ch in raw.info["chs"]):
+        raise QualityError(
+            f"{who}: the file names no wavelength of its {len(raw.ch_names)} channels (BOXY files hold none), so "
+            "haemoglobin cannot be computed.\nExport it as SNIRF with the probe's wavelengths and positions."
+        )
 
 
 def bridge_missing(raw: BaseRaw) -> tuple[BaseRaw, Spans]:
@@ -154,23 +168,28 @@ def bridge_missing(raw: BaseRaw) -> tuple[BaseRaw, Spans]:
 
 
 def _unpaired(raw: BaseRaw) -> dict[str, str]:
-    """Channels that lack a wavelength which most channels have, or have another one."""
-    waves: dict[str, list[int]] = {}
+    """Channels that lack a wavelength which most channels have, or have another one.
+
+    Some devices state the measured wavelength of every laser, which differs a little from source to source.
+    """
+    waves: dict[str, list[float]] = {}
     for ch in raw.info["chs"]:
-        waves.setdefault(base_name(ch["ch_name"]), []).append(round(float(ch["loc"][9])))
-    usual = Counter(tuple(sorted(group)) for group in waves.values() if len(group) > 1)
-    if not usual:
+        waves.setdefault(base_name(ch["ch_name"]), []).append(float(ch["loc"][9]))
+    pairs = {base: sorted(group) for base, group in waves.items()}
+    count = Counter(len(group) for group in pairs.values() if len(group) > 1)
+    if not count:
         return dict.fromkeys(waves, "only one wavelength")
-    expected = usual.most_common(1)[0][0]
+    usual = count.most_common(1)[0][0]
+    expected = np.median([group for group in pairs.values() if len(group) == usual], axis=0)
     return {
         base: f"wavelengths {_listed(group)} nm, others have {_listed(expected)} nm"
-        for base, group in waves.items()
-        if tuple(sorted(group)) != expected
+        for base, group in pairs.items()
+        if len(group) != usual or np.abs(np.subtract(group, expected)).max() > MAX_OFF_NM
     }
 
 
-def _listed(waves: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(waves)))
+def _listed(waves: Iterable[float]) -> str:
+    return ", ".join(f"{wave:.0f}" for wave in waves)
 
 
 def _unusable(raw: BaseRaw, level: str) -> dict[str, str]:
@@ -188,6 +207,13 @@ def _unusable(raw: BaseRaw, level: str) -> dict[str, str]:
             continue
         bad.setdefault(base_name(name), reason)
     return bad
+
+
+def _at_the_top(data: Floats) -> float:
+    """Share of samples at the highest value of their channel, its one highest sample left out."""
+    return float(np.mean([max(0, np.count_nonzero(row == np.nanmax(row, initial=-np.inf)) - 1) for row in data])) / max(
+        1, data.shape[-1] - 1
+    )
 
 
 def _without(raw: BaseRaw, dropped: dict[str, str], who: str) -> BaseRaw:

@@ -14,6 +14,7 @@ from hyperscan.errors import ClockError, DataQualityWarning, InputError, Quality
 from hyperscan.recording.eeg import CleanPerson, clean_eeg
 from hyperscan.recording.fnirs import clean_fnirs
 from hyperscan.recording.light import level_of
+from hyperscan.recording.pathlength import age_of
 from hyperscan.recording.quality import below_floor, judge
 from hyperscan.recording.records import ROLES, PairedRecording, Segment
 from hyperscan.recording.session_events import session_events
@@ -21,7 +22,7 @@ from hyperscan.recording.windows import whole_segments, window_grid
 
 #: Amplitudes (median over channels, V) that scalp EEG can have, and the ratio of two people's beyond which
 #: one of them is in another unit (our choice).
-PLAUSIBLE_V, MAX_RATIO = (1e-7, 1e-2), 100.0
+PLAUSIBLE_V, MAX_RATIO = (5e-7, 1e-3), 100.0
 
 #: Windows of fewer cycles of the primary band get a warning: chance phase locking is then above 0.2 (our choice).
 FEW_CYCLES = 20.0
@@ -124,13 +125,14 @@ def _compare_online_filters(pair: PairedRecording) -> None:
         info = pair.raw(role).info
         low, high = info["highpass"] or 0.0, info["lowpass"] or np.inf
         stated.append((low, high if high < 0.95 * info["sfreq"] / 2 else np.inf) if low < high else (0.0, np.inf))
-    if stated[0] != stated[1] and (0.0, np.inf) not in stated and pair.session.modality == "eeg":
+    if not np.allclose(stated[0], stated[1]) and (0.0, np.inf) not in stated and pair.session.modality == "eeg":
         _warn(f"{pair.session.key}: {_online_note(pair)[0]}; check that both were exported alike.")
 
 
 def _online_note(pair: PairedRecording) -> list[str]:
-    edges = [(raw.info["highpass"], raw.info["lowpass"]) for raw in (pair.therapist, pair.client)]
-    if edges[0] == edges[1]:
+    edges = [[float(raw.info[key] or 0) for key in ("highpass", "lowpass")] for raw in (pair.therapist, pair.client)]
+    # numbers in headers are rounded
+    if np.allclose(edges[0], edges[1]):
         return []
     said = " and ".join(f"{low:g}-{high:g} Hz ({role})" for (low, high), role in zip(edges, ROLES, strict=True))
     return [f"recorded with different online filters: {said}"]
@@ -206,8 +208,9 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> dict[str, Clea
         raise QualityError(f"{pair.session.key}: {seconds:.1f} s in common are too few. Check clock and files.")
     ignore = [mark for mark in (pair.session.segment_event, pair.session.sync_event) if mark]
     events = session_events([pair.therapist, pair.client], ignore) if config.fnirs_regress_events else {}
+    ages = {role: age_of(pair, role, config) for role in ROLES}
     people: dict[str, CleanPerson] = {
-        role: clean_fnirs(pair.raw(role), config, events, n_grid, who[role]) for role in ROLES
+        role: clean_fnirs(pair.raw(role), config, events, n_grid, who[role], age_years=ages[role]) for role in ROLES
     }
     unshort = [role for role in ROLES if not np.isfinite(people[role].facts["short_r2"])]
     if unshort:

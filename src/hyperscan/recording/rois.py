@@ -17,7 +17,7 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.config import StudyConfig
-from hyperscan.recording.electrodes import clean_name
+from hyperscan.recording.electrodes import clean_name, is_positional
 
 #: Letters of electrode names by region (our choice among the usual groupings). ``posterior`` holds the
 #: parietal, parieto-occipital and occipital rows.
@@ -105,6 +105,8 @@ def roi_base(name: str) -> str:
 
 
 def _eeg_regions(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    if is_positional(names):
+        return {}
     letters = {name: roi_base(name) for name in names}
     regions = {region: tuple(name for name in names if letters[name] in rows) for region, rows in EEG_ROWS.items()}
     temporal = [name for name in names if letters[name] in _TEMPORAL]

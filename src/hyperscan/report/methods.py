@@ -106,9 +106,8 @@ def _fnirs(run: RunFolder, cited: list[str]) -> str:
         cited.append("fishburn2019")
         steps.append(f"motion was corrected by temporal derivative distribution repair ({_cite('fishburn2019')})")
     steps.append(
-        "optical density was converted to haemoglobin concentration (modified Beer-Lambert law, partial"
-        " pathlength factor"
-        f" {short(config.fnirs_ppf)})"
+        "optical density was converted to haemoglobin concentration (modified Beer-Lambert law, pathlength factor"
+        f" {'by age and wavelength' if config.fnirs_ppf == 'age' else short(float(config.fnirs_ppf))})"
     )
     if config.fnirs_short_regression:
         steps.append("each person's own short channels, where present, were regressed out")

@@ -33,7 +33,7 @@ class Finding:
     kind : str
         ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``,
         ``days_missing``, ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice``,
-        ``swapped`` or ``same_content``.
+        ``swapped``, ``same_content`` or ``roi_channels``.
     severity : {'info', 'warning', 'error'}
         ``info`` is normal, ``warning`` weakens the result, ``error`` means that these sessions must not be
         analysed.

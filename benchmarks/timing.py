@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
 
+CASE_SECONDS = 30.0  # after that long no further pair of a case is begun
+FEWEST_PAIRS = 2
+
 
 @dataclass
 class Job:
@@ -102,7 +105,7 @@ def peak_bytes(func: Callable[[], Any]) -> tuple[int, Any]:
 
 
 def measure(case: Case, small: bool, repeats: int | None = None) -> Result:
-    """Compare the values, then time pairs of calls."""
+    """Compare the values, then time pairs of calls: as many as asked for, or fewer where they are slow."""
     result = Result(case, note=case.skip)
     if case.build is None:
         return result
@@ -117,7 +120,10 @@ def measure(case: Case, small: bool, repeats: int | None = None) -> Result:
         result.difference = float(job.difference(value, reference))
     del value, reference
     pairs = []
-    for _ in range(repeats or (2 if small else job.repeats)):
+    start = time.perf_counter()
+    for turn in range(repeats or (2 if small else job.repeats)):
+        if turn >= FEWEST_PAIRS and time.perf_counter() - start > CASE_SECONDS:
+            break
         pairs.append((cpu_seconds(job.ours)[0], cpu_seconds(job.peer)[0] * job.scale))
     result.ours, result.peer = (median(column) for column in zip(*pairs, strict=True))
     faster = case.sense == "faster"

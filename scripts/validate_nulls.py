@@ -151,20 +151,24 @@ NULLS: dict[str, tuple[Null, int]] = {
 SMALL_METRICS = ("plv", "accorr", "imcoh", "wpli", "aec", "corr", "gcmi")
 
 
+Keep = Callable[[dict[tuple[str, str], list[NDArray[Any]]]], object]
+
+
 def nominal(n_surrogates: int) -> float:
     """Largest rate of p <= .05 that so many surrogates can give under the null."""
     return float(np.floor(ALPHA * (n_surrogates + 1)) / (n_surrogates + 1))
 
 
 def simulate(
-    seed: int, names: list[str], nulls: list[str], runs: int, seconds: float
+    seed: int, names: list[str], nulls: list[str], runs: int, seconds: float, keep: Keep
 ) -> dict[tuple[str, str], list[NDArray[Any]]]:
-    """p values by metric and null, one array per run; stops at whichever limit comes first."""
+    """p values by metric and null, one array per run; stops at whichever limit comes first, keeps what is there."""
     start = time.monotonic()
     found: dict[tuple[str, str], list[NDArray[Any]]] = defaultdict(list)
     for run in range(runs):
         if run and run % 50 == 0:
             print(f"{run} runs, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+            keep(found)
         for number, null in enumerate(nulls):
             specs = [METRICS[name] for name in names if (name, null) not in INVALID]
             rng = np.random.default_rng((seed, run, number))
@@ -258,13 +262,17 @@ def main(arguments: list[str] | None = None) -> int:
     names = list(SMALL_METRICS if args.small else METRICS)
     kinds = [null for null in NULLS if not (args.small and null == "phases, IAAFT")]
     minutes = args.minutes or (np.inf if args.runs else 10.0)
-    found = simulate(args.seed, names, kinds, args.runs or 100_000, 20.0 if args.small else 60 * minutes)
+
+    def keep(found: dict[tuple[str, str], list[NDArray[Any]]]) -> None:
+        if not args.small:
+            args.out.write_text(report(found, args.seed))
+
+    found = simulate(args.seed, names, kinds, args.runs or 100_000, 20.0 if args.small else 60 * minutes, keep)
     wrong = clearly_wrong(found, margin=0.03 if args.small else 0.01)
     runs = max(len(p) for p in found.values())
     print(f"{len(found)} combinations, up to {runs} runs each, {len(wrong)} clearly wrong")
     print("\n".join(wrong))
-    if not args.small:
-        args.out.write_text(report(found, args.seed))
+    keep(found)
     return int(bool(wrong))
 
 

@@ -11,7 +11,7 @@ from scipy.special import hyp2f1, ndtri
 from scipy.stats import rankdata
 
 import hyperscan.metrics as metrics
-from hyperscan.metrics import METRICS
+from hyperscan.metrics import METRICS, preparations
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 
@@ -301,3 +301,30 @@ def test_samples_below_single_precision_are_nan_not_a_number(name):
     rng = np.random.default_rng(0)
     z = (1e-21 * (rng.standard_normal((2, 1, 500)) + 1j * rng.standard_normal((2, 1, 500)))).astype(np.complex64)
     assert np.isnan(METRICS[name].func(z[0], z[1])).all()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("unit", [1e-18, 1.0, 1e18])
+@pytest.mark.parametrize("name", ["POWER", "SINE", "ENVELOPE", "ENVELOPE_POWER"])
+def test_one_pass_equals_measuring_and_filling(name, unit, dtype):
+    # units of 1e-18 and 1e18 leave the range where single precision can be measured in one pass
+    rng = np.random.default_rng(1)
+    z = (unit * (rng.standard_normal((3, 2500)) + 1j * rng.standard_normal((3, 2500)) + 1)).astype(dtype)
+    preparation = getattr(preparations, name)
+    one, two = (np.empty((preparation.n_rows * 3, 2500), dtype=z.real.dtype) for _ in range(2))
+    preparation.whole(z, one)
+    preparation.fill(z, preparation.measure(z), two)
+    np.testing.assert_allclose(one, two, rtol=0, atol=1e-12 if dtype == np.complex128 else 5e-6)
+    if name != "SINE" or dtype == np.complex128:
+        np.testing.assert_allclose(np.square(one).mean() * preparation.n_rows, 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_phase_lag_index_counts_the_sign_of_every_sample(dtype):
+    rng = np.random.default_rng(2)
+    a, b = ((rng.standard_normal((n, 999)) + 1j * rng.standard_normal((n, 999))).astype(dtype) for n in (5, 3))
+    sines = (a[:, None] * b.conj()).imag / np.abs(a[:, None] * b)
+    sines[np.abs(sines) <= 16 * np.finfo(sines.dtype).eps] = 0
+    np.testing.assert_array_equal(
+        np.round(METRICS["pli"].func(a, b) * 999).astype(int), np.abs(np.sign(sines).sum(axis=-1)).astype(int)
+    )

@@ -85,6 +85,10 @@ def wtc(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]) -> NDAr
     about 0.32 (smoothing over few cycles), slightly more in short recordings: compare with pseudo-dyads of
     the same length, and never with another toolbox's level.
 
+    The smoothing over scales continues past both edges of the band, as in the middle of a wider map. A map that
+    ends at an edge of the band is smoothed over fewer scales there, and its band mean differs by some 1e-3:
+    `wtc_map` with the same ``periods`` gives that one.
+
     Parameters
     ----------
     a : array_like, shape (..., n_a, n_times), or WaveletTransform

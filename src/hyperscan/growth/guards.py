@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 #: Fewer dyads than this with a slope make a guard not assessable, as they make the verdict ``cannot_tell``.
 MIN_DYADS = 6
 
+#: A guard that can be asked of fewer than this share of the dyads is not assessable: one that passes where nothing is
+#: found would pass by seeing little (our choice).
+MIN_SHARE = 0.5
+
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
 IMCOH = ("imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
 
@@ -121,6 +125,11 @@ class Slopes:
             return np.full(len(self.frame), np.nan)
         return np.asarray(self.frame[name].to_numpy(float))
 
+    def enough(self, *tests: SlopeTest) -> bool:
+        """Whether each test rests on as many dyads as a verdict needs, and on half of those with a slope."""
+        there = int(np.isfinite(self.per_dyad(self.frame["t"].to_numpy(float))).sum())
+        return min(test.n for test in tests) >= max(MIN_DYADS, MIN_SHARE * there)
+
     def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
         """Slope of these values over the dyads."""
         return slope_test(self.per_dyad(values, weights))
@@ -161,7 +170,7 @@ def signal_to_noise(slopes: Slopes, sign: float) -> Guard:
     """
     name = "signal_to_noise"
     tests = [slopes.test(slopes.column(f"g1_{fit}"), slopes.column(f"w_{fit}")) for fit in ("line", "quad")]
-    if min(test.n for test in tests) < MIN_DYADS:
+    if not slopes.enough(*tests):
         return not_assessable(name, "too few sessions with a spectral fit of signal and background")
     passed = all(test.in_direction(sign, 0.05) for test in tests)
     detail = "; ".join(
@@ -175,7 +184,7 @@ def signal_to_noise(slopes: Slopes, sign: float) -> Guard:
 def space(slopes: Slopes, sign: float) -> Guard:
     """Ask whether the region changes more than channels that carry little of the rhythm (p < .10)."""
     test = slopes.test(slopes.column("excess_z") - slopes.column("control_excess_z"))
-    if test.n < MIN_DYADS:
+    if not slopes.enough(test):
         return not_assessable("space", "too few sessions with control channels outside the region")
     passed = test.in_direction(sign, 0.10)
     verb = "exceeds" if passed else "is not clearly larger than"
@@ -185,7 +194,7 @@ def space(slopes: Slopes, sign: float) -> Guard:
 def band(slopes: Slopes, sign: float) -> Guard:
     """Ask whether an out-of-band control changes the same way (p < .10), which it must not."""
     test = slopes.test(slopes.column("outband_excess_z"))
-    if test.n < MIN_DYADS:
+    if not slopes.enough(test):
         return not_assessable("band", "too few sessions with an out-of-band control")
     passed = not test.in_direction(sign, 0.10)
     verb = "does not change the same way" if passed else "changes the same way"
@@ -209,7 +218,7 @@ def lag(slopes: Slopes, sign: float) -> Guard:
     """
     robust = slopes.test(slopes.column("lag_robust_excess_z"))
     pattern = slopes.test(pattern_projection(slopes))
-    tests = [test for test in (robust, pattern) if test.n >= MIN_DYADS]
+    tests = [test for test in (robust, pattern) if slopes.enough(test)]
     if not tests:
         return not_assessable("lag", "too few sessions with lag-robust synchrony")
     passed = any(test.in_direction(sign, 0.05) for test in tests)

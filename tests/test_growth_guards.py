@@ -146,6 +146,21 @@ def test_few_dyads_with_a_measure_are_not_assessable() -> None:
     assert answers(fit_growth(table(), guards=guards))["band"] is None
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_band_guard_leaves_a_tenth_of_the_change(sign: int) -> None:
+    def band_guard(slope: float) -> Guard:
+        # so little noise that any slope is significant
+        guards = guard_table(sign).assign(outband_excess_z=0.1 + slope * table()["session"] + 1e-5 * trend(0.0))
+        result = fit_growth(table(0.05 * sign), guards=guards)
+        return next(guard for guard in result.guards if guard.name == "band")
+
+    assert band_guard(0.003 * sign).passed is True
+    assert band_guard(-0.02 * sign).passed is True
+    failed = band_guard(0.008 * sign)
+    assert failed.passed is False
+    assert "10% share" in failed.detail
+
+
 def test_a_guard_that_sees_a_minority_of_the_dyads_is_not_assessable() -> None:
     data = pd.concat([table(seed=k).assign(dyad=lambda t, k=k: f"{k}" + t["dyad"]) for k in range(2)])
     guards = pd.concat([guard_table().assign(dyad=lambda t, k=k: f"{k}" + t["dyad"]) for k in range(2)])

@@ -146,6 +146,45 @@ def test_few_dyads_with_a_measure_are_not_assessable() -> None:
     assert answers(fit_growth(table(), guards=guards))["band"] is None
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_band_guard_leaves_a_tenth_of_the_change(sign: int) -> None:
+    def band_guard(slope: float) -> Guard:
+        # so little noise that any slope is significant
+        guards = guard_table(sign).assign(outband_excess_z=0.1 + slope * table()["session"] + 1e-5 * trend(0.0))
+        result = fit_growth(table(0.05 * sign), guards=guards)
+        return next(guard for guard in result.guards if guard.name == "band")
+
+    assert band_guard(0.003 * sign).passed is True
+    assert band_guard(-0.02 * sign).passed is True
+    failed = band_guard(0.008 * sign)
+    assert failed.passed is False
+    assert "10% share" in failed.detail
+
+
+def test_a_guard_that_sees_a_minority_of_the_dyads_is_not_assessable() -> None:
+    data = pd.concat([table(seed=k).assign(dyad=lambda t, k=k: f"{k}" + t["dyad"]) for k in range(2)])
+    guards = pd.concat([guard_table().assign(dyad=lambda t, k=k: f"{k}" + t["dyad"]) for k in range(2)])
+    assert answers(fit_growth(data, guards=guards))["band"] is True
+    unseen = guards["dyad"].isin([f"1D{d}" for d in range(10)] + ["0D0"])
+    guards.loc[unseen, "outband_excess_z"] = np.nan  # 9 of 20 are left
+    assert answers(fit_growth(data, guards=guards))["band"] is None
+
+
+def test_an_unchecked_verdict_says_why() -> None:
+    sentence = fit_growth(table(), quality=quality_table(clock_source="assumed"), guards=guard_table()).sentence
+    assert "Not assessable: clock (in some sessions the two recordings' clock was assumed, not measured)." in sentence
+    bare = fit_growth(table()).sentence
+    assert "signal_to_noise, space, band, lag (the table alone holds no guard measures); clock (" in bare
+
+
+def test_a_summary_shows_the_signal_fractions_of_both_people() -> None:
+    quality = quality_table(s2_line=trend(0.02), s2_quad=trend(0.01))
+    text = fit_growth(table(), guards=guard_table().assign(matched_excess_z=trend(0.03)), quality=quality).summary()
+    for shown in ("s2_line            therapist", "s2_line            client", "s2_quad", "matched_excess_z"):
+        assert shown in text
+    assert "slope +0.0" in text.split("s2_line")[1].splitlines()[0]
+
+
 def test_guards_of_other_tasks_and_sessions_do_not_enter() -> None:
     sync, guards = table().assign(task="talk"), guard_table().assign(task="talk")
     other = guard_table(outband_excess_z=0.2).assign(task="rest")

@@ -249,6 +249,16 @@ def test_boundary_fits_are_optima_and_kept(seed: int, su: float, ss: float) -> N
     assert not (correlation > 1 - 1e-9 and min(np.diag(fit.covariances[0])) > 1e-12) or fit.singular
 
 
+def test_of_two_optima_the_better_is_found() -> None:
+    """A boundary optimum of deviance 0.0085 above the best one, which only large starting values reach."""
+    y = [0.4758, 0.3015, 0.3359, -0.2362, -0.1522, 0.586, 0.5662, 0.8311]
+    y += [-0.1995, -0.1545, -0.1083, 0.4802, 0.4404, 0.6942, -0.3503]
+    t = [7, 16, 22, 0, 15, 1, 8, 24, 3, 9, 15, 0, 9, 22, 10]
+    fit = fit_slope(y, t, [0, 0, 0, 1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6])
+    assert fit.deviance == pytest.approx(5.41232, abs=1e-4)
+    assert not fit.singular
+
+
 def test_no_spread_between_dyads_is_ordinary_regression() -> None:
     dyad, t = np.repeat(np.arange(6), 4), np.tile(np.arange(4.0), 6)
     rng = np.random.default_rng(2)

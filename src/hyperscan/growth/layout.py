@@ -84,9 +84,9 @@ class Layout:
         return z, xs, ys
 
     def starts(self) -> list[Array]:
-        """Small and large random effects; very large ones where rows hardly outnumber coefficients."""
+        """Small, middling and large random effects; very large ones where rows hardly outnumber coefficients."""
         diagonal = np.array([r == c for term in self.entries for r, c in term], float)
-        starts = [diagonal, 0.2 * diagonal + 0.02 * (1 - diagonal)]
+        starts = [diagonal, 0.2 * diagonal + 0.02 * (1 - diagonal), 10 * diagonal]
         if len(self.top) <= len(self.labels) * self.patterns.shape[1]:
             starts.append(30 * diagonal)
         return starts

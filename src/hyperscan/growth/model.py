@@ -72,6 +72,11 @@ class CappedSlope:
         return dict(vars(self))
 
 
+#: Times that start further from zero than this many times their range (a year, a date as a number) are counted from
+#: the first: no slope changes, and intercept and slope can be told apart (our choice).
+FAR = 100.0
+
+
 @dataclass(frozen=True)
 class Design:
     """Sessions of one outcome as arrays.
@@ -79,7 +84,7 @@ class Design:
     Parameters
     ----------
     t : ndarray of shape (n,)
-        Time.
+        Time; counted from the first if far from zero.
     codes : ndarray of shape (n,)
         Dyad of every row, 0 to n_dyads - 1.
     labels : ndarray of shape (n_dyads,)
@@ -98,7 +103,9 @@ class Design:
         """Arrays of a sessions frame (``dyad t`` and, optionally, ``therapist``)."""
         labels, first, codes = np.unique(sessions["dyad"].to_numpy(str), return_index=True, return_inverse=True)
         therapists = sessions["therapist"].to_numpy(str)[first] if "therapist" in sessions else None
-        return cls(sessions["t"].to_numpy(float), codes, labels, therapists)
+        t = sessions["t"].to_numpy(float)
+        far = len(t) > 0 and np.abs(t).min() > FAR * np.ptp(t)
+        return cls(t - t.min() if far else t, codes, labels, therapists)
 
     def slopes(self, y: Array) -> Array:
         """Least-squares slope of every dyad; NaN without two distinct times."""

@@ -13,7 +13,7 @@ from scipy import stats
 from hyperscan.errors import InputError, TableError, did_you_mean
 from hyperscan.growth.layout import RandomTerm
 from hyperscan.growth.reml import fit_mixed
-from hyperscan.growth.table import Names
+from hyperscan.growth.table import Names, label_column, number_column
 from hyperscan.growth.two_stage import dyad_slopes
 
 Array = NDArray[np.float64]
@@ -77,9 +77,9 @@ def _join(
     rows = table[table["task"].astype(str) == cell["task"]] if cell["task"] and "task" in table else table
     values = pd.DataFrame(
         {
-            "dyad": rows[names.dyad].astype(str),
-            "session": pd.to_numeric(rows[names.session], errors="coerce").astype(float),
-            "outcome": pd.to_numeric(rows[name], errors="coerce"),
+            "dyad": label_column(rows, names.dyad),
+            "session": number_column(rows, names.session),
+            "outcome": number_column(rows, name),
         }
     )
     # every outcome row of a session repeats the same number

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hyperscan.growth.guards import MIN_DYADS, Guard, Slopes, figure_text, not_assessable
+from hyperscan.growth.guards import Guard, Slopes, figure_text, not_assessable
 from hyperscan.growth.two_stage import SlopeTest
 
 
@@ -82,7 +82,7 @@ def chance(sessions: pd.DataFrame, sign: float) -> Guard:
         return not_assessable("chance", "the table holds no pseudo-dyad level")
     slopes = Slopes.of(sessions.drop(columns=["t", "therapist"], errors="ignore"), sessions, task="", what="table")
     test = slopes.test(slopes.column("pseudo_mean_z"))
-    if test.n < MIN_DYADS:
+    if not slopes.enough(test):
         return not_assessable("chance", "too few sessions with a pseudo-dyad level")
     passed = not test.in_direction(-sign, 0.05)
     verb = "does not move" if passed else "moves"
@@ -91,7 +91,7 @@ def chance(sessions: pd.DataFrame, sign: float) -> Guard:
 
 def _trend_guard(name: str, trends: Sequence[Trend], slopes: Slopes, sign: float) -> Guard:
     tests = [(trend, slopes.test(slopes.column(trend.column))) for trend in trends]
-    known = [(trend, test) for trend, test in tests if test.n >= MIN_DYADS]
+    known = [(trend, test) for trend, test in tests if slopes.enough(test)]
     if not known:
         return not_assessable(name, f"too few sessions with {trends[0].label} ({trends[0].column})")
     failed = [(trend, test) for trend, test in known if _raises(trend.direction, test, sign)]
@@ -148,7 +148,7 @@ def clock(quality: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str, si
     worst = measured.groupby(["dyad", "session"], as_index=False)[list(_CLOCK_COLUMNS[1:])].max()
     slopes = Slopes.of(worst, sessions, task="", what="quality")
     tests = {name: slopes.test(slopes.column(name)) for name in _CLOCK_COLUMNS[1:]}
-    if min(test.n for test in tests.values()) < MIN_DYADS:
+    if not slopes.enough(*tests.values()):
         return not_assessable("clock", "too few sessions with a measured drift and residual")
     failed = [name for name, test in tests.items() if test.in_direction(-sign, 0.05)]
     shown = failed[0] if failed else "clock_ppm"

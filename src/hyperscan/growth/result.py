@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.growth.guards import Guard
+from hyperscan.growth.verdict import p_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ COLUMNS = (
     "part", "name", "metric", "band", "roi", "task", "slope", "se", "df", "t", "p", "ci_low", "ci_high",
     "p_max_t", "q_bh", "n_dyads", "n_sessions", "passed", "detail",
 )  # fmt: skip
+
+#: Trends that :meth:`GrowthResult.summary` shows beside the guards.
+BESIDE = ("s2_line", "s2_quad", "matched_excess_z", "short_r2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +96,7 @@ class GrowthResult:
         if self.verdict != "cannot_tell":
             lines += ["guards:"]
             lines += [f"  {guard.name:<16} {marks[guard.passed]:<15} {guard.detail}" for guard in self.guards]
+            lines += self._beside()
         found = [row for row in self.exploratory if not row["primary"] and (row["p_max_t"] or 1) < 0.05]
         if len(self.exploratory) > 1:
             lines += [
@@ -100,6 +105,17 @@ class GrowthResult:
             ]
             lines += [f"  {row['metric']} {row['band']} {row['roi']}: slope {row['slope']:+.3g}" for row in found[:10]]
         return "\n".join(lines).rstrip()
+
+    def _beside(self) -> list[str]:
+        """Slopes that a reader needs to weigh the guards: both people's signal fraction, the noise-matched excess."""
+        shown = [row for row in self.figures["trends"] if row["name"] in BESIDE and row["n"]]
+        if not shown:
+            return []
+        return ["beside them:"] + [
+            f"  {row['name']:<18} {row['person'] or '':<10} slope {row['slope']:+.3g} per {self.design['unit']}, "
+            f"{p_text(row['p'])}"
+            for row in shown
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON.

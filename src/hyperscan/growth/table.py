@@ -85,15 +85,15 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
         _need(table, column)
     if table.empty:
         raise TableError("table has no rows; it needs one per dyad and session.")
-    frame = pd.DataFrame({"dyad": _labels(table, names.dyad)})
-    frame["value"] = _numbers(table, names.value)
+    frame = pd.DataFrame({"dyad": label_column(table, names.dyad)})
+    frame["value"] = number_column(table, names.value)
     frame["t"] = _time(table, names)
-    frame["session"] = _numbers(table, names.session) if names.session in table else frame["t"]
+    frame["session"] = number_column(table, names.session) if names.session in table else frame["t"]
     if names.therapist in table:
-        frame["therapist"] = _labels(table, names.therapist)
+        frame["therapist"] = label_column(table, names.therapist)
     for column in COMPANIONS:
         if column in table:
-            frame[column] = _numbers(table, column)
+            frame[column] = number_column(table, column)
     for column in (*CELL, "run"):
         frame[column] = _cell_column(table, column)
     _check_repeats(frame)
@@ -109,7 +109,8 @@ def _need(table: pd.DataFrame, column: str) -> None:
         )
 
 
-def _labels(table: pd.DataFrame, column: str) -> pd.Series:
+def label_column(table: pd.DataFrame, column: str) -> pd.Series:
+    """Labels of a column as text, whole numbers without a decimal point; none may be empty."""
     values = table[column].reset_index(drop=True)
     if values.isna().any():
         row = int(np.flatnonzero(values.isna())[0]) + 1
@@ -119,8 +120,11 @@ def _labels(table: pd.DataFrame, column: str) -> pd.Series:
     return values.astype(str)
 
 
-def _numbers(table: pd.DataFrame, column: str) -> pd.Series:
+def number_column(table: pd.DataFrame, column: str) -> pd.Series:
+    """Finite numbers of a column, NaN where it is empty; anything else raises a TableError."""
     raw = table[column].reset_index(drop=True)
+    if pd.api.types.is_datetime64_any_dtype(raw) or pd.api.types.is_complex_dtype(raw):
+        raise TableError(f"{column}: row 1 holds {raw.iloc[0]!r}; expected a number (for dates: days since the first).")
     # the texts by which TSV files say "missing"
     raw = raw.replace({"n/a": np.nan, "": np.nan, "NA": np.nan}) if raw.dtype != float else raw
     values = pd.to_numeric(raw, errors="coerce").astype(float)
@@ -139,12 +143,12 @@ def _numbers(table: pd.DataFrame, column: str) -> pd.Series:
 def _time(table: pd.DataFrame, names: Names) -> pd.Series:
     if names.time == "session":
         _need(table, names.session)
-        return _numbers(table, names.session) - 1
+        return number_column(table, names.session) - 1
     if names.time == "weeks" and "weeks" not in table:
         _need(table, names.days)
-        return _numbers(table, names.days) / 7
+        return number_column(table, names.days) / 7
     _need(table, names.time)
-    return _numbers(table, names.time)
+    return number_column(table, names.time)
 
 
 def _cell_column(table: pd.DataFrame, column: str) -> pd.Series:

@@ -175,12 +175,21 @@ def _reason(verdict: str, facts: Mapping[str, Any]) -> str:
     if verdict == "confounded":
         return " ".join(guard.detail for guard in guards if guard.passed is False and guard.name != "lag")
     if verdict.endswith("_unchecked"):
-        return f"Not assessable: {', '.join(summarise(guards)['open']) or 'every guard'}."
+        return f"Not assessable: {_open(guards)}."
     if verdict.endswith("_lag_unresolved"):
         return "True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
     if verdict in ("no_clear_change", "no_change"):
         return _unshown(facts)
     return "Every guard was passed. This is statistical dependence; nothing here shows what brought it about."
+
+
+def _open(guards: Sequence[Guard]) -> str:
+    """Guards that could not be assessed, those of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for guard in guards:
+        if guard.passed is None:
+            reasons.setdefault(guard.detail.removeprefix("Not assessable: ").rstrip("."), []).append(guard.name)
+    return "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items()) or "every guard"
 
 
 def _too_few(facts: Mapping[str, Any]) -> str:

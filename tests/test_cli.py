@@ -148,6 +148,28 @@ def test_a_missing_study_and_a_broken_config_end_with_2(
     assert "Did you mean 'window_s'?" in capsys.readouterr().err
 
 
+def test_a_misspelt_metric_ends_every_door_with_2_before_anything_is_read(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / "study.toml").write_text('metrics = ["plx"]\n')
+    for arguments in (("check", study), ("run", study, "-o", tmp_path / "out")):
+        assert call(*arguments) == 2
+        assert "metric 'plx' is unknown. Did you mean 'plv'?" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_growth_of_a_table_that_is_not_there_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("growth", tmp_path / "none.tsv") == 2
+    assert "none.tsv: there is no such table" in capsys.readouterr().err
+
+
+def test_init_says_a_command_that_works_from_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tiny_study(tmp_path / "a" / "study", n_sessions=1) / "dyads.tsv"
+    table.unlink()
+    assert call("init", table.parent) == 0
+    assert f"hyperscan check {table.parent}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", sorted(cli._COMMANDS))
 def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -86,6 +86,13 @@ def test_readme_runs_as_it_stands(names: dict[str, Any]) -> None:
     plt.close("all")
 
 
+def test_own_arrays_run_as_they_stand(names: dict[str, Any]) -> None:
+    exec(compile(python_blocks(ROOT / "docs" / "choosing.md"), "choosing.md", "exec"), names)
+    assert names["whole"].shape == names["coherence"].shape == (3, 4)
+    assert names["windows"].shape == (6, 3, 4)
+    np.testing.assert_allclose(names["p"], 1 / 200)
+
+
 def test_tutorial_and_new_metric_run_as_they_stand(names: dict[str, Any]) -> None:
     tutorial, _, rest = python_blocks(ROOT / "docs" / "tutorial.md").partition("study = hs.StudyResult.load")
     assert rest

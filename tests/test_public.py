@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import hyperscan
+import hyperscan.errors
 
 NAMES = [
     "align_pair",
@@ -60,3 +62,52 @@ def test_import_brings_no_more_than_it_needs(statement: str, absent: set[str]) -
     code = f"{statement}\nimport sys\nprint(sorted({absent!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def _session(**changes: object) -> hyperscan.Session:
+    root = Path("/home/someone/study")
+    return hyperscan.Session("D1", "T1", "C1", 2, "eeg", root / "t.edf", root / "c.edf", root, **changes)
+
+
+def _pair(session: hyperscan.Session) -> hyperscan.PairedRecording:
+    import mne
+    import numpy as np
+
+    info = mne.create_info(["Fz", "Pz", "O1", "O2"], 125.0, "eeg")
+    rng = np.random.default_rng(0)
+    raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 9000)), info, verbose="error") for _ in range(2)]
+    return hyperscan.PairedRecording(*raws, session)
+
+
+def test_records_say_what_they_are_in_one_short_line_without_paths() -> None:
+    pair = _pair(_session())
+    assert repr(pair.session) == "<Session | D1 ses-02 eeg | T1, C1 | t.edf, c.edf>"
+    assert repr(pair) == (
+        "<PairedRecording | D1 ses-02 eeg | therapist 4 channels 125 Hz 72.0 s, client 4 channels 125 Hz 72.0 s"
+        " | not aligned | not prepared>"
+    )
+    assert "quality good/good" in repr(hyperscan.preprocess_pair(pair))
+
+
+def test_a_growth_result_says_its_verdict_in_one_line() -> None:
+    import pandas as pd
+
+    rows = [(dyad, session, 0.1 * session + 0.01 * dyad * session) for dyad in range(8) for session in (1, 2, 3, 4)]
+    growth = hyperscan.fit_growth(pd.DataFrame(rows, columns=["dyad", "session", "wai"]), value="wai")
+    assert repr(growth).startswith("<GrowthResult | grows_unchecked | wai | slope +0.135, p = ")
+    assert repr(growth).endswith(" | 8 dyads, 32 sessions>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [({"metrics": "plv"}, r"as \['plv'\]"), ({"bands": ["alpha"]}, "'alpha': \\(8, 12\\)")],
+)
+def test_one_name_is_not_taken_letter_by_letter(arguments: dict[str, object], fact: str) -> None:
+    with pytest.raises(hyperscan.errors.InputError, match=fact):
+        hyperscan.compute_synchrony(_pair(_session()), **arguments)
+
+
+@pytest.mark.parametrize("changes", [{"clock": "triggers"}, {"client_offset_s": 2.0}])
+def test_recordings_with_clocks_of_their_own_are_not_prepared_unaligned(changes: dict[str, object]) -> None:
+    with pytest.raises(hyperscan.errors.InputError, match="Call align_pair first"):
+        hyperscan.preprocess_pair(_pair(_session(**changes)))

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from hyperscan import storage
-from hyperscan.errors import OutputWriteError
+from hyperscan.errors import OutputWriteError, TableError
 
 FRAME = pd.DataFrame({"dyad": ["D01", "02"], "task": ["", "talk"], "z": [0.1 + 0.2, np.nan], "n": [1, 2]})
 
@@ -22,6 +22,26 @@ def test_table_comes_back(tmp_path: Path) -> None:
     assert path.read_text() == "dyad\ttask\tz\tn\nD01\t\t0.3\t1\n02\ttalk\tn/a\t2\n"
     back = storage.read_table(path)
     pd.testing.assert_frame_equal(back, FRAME.assign(z=[0.3, np.nan]))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fact"),
+    [
+        ("t.csv", b"dyad;session;z\n1;1;0,2\n", "separated by something else"),
+        ("t.tsv", b"dyad,session,z\n1,1,0.2\n", "separated by something else"),
+        ("t.csv", "dyad,z\nMüller,1\n".encode("latin-1"), "not UTF-8"),
+        ("t.csv", b"", "is not a table"),
+        ("t.csv", None, "no such table"),
+    ],
+)
+def test_a_table_from_elsewhere_that_cannot_be_used_is_named(
+    tmp_path: Path, name: str, data: bytes | None, fact: str
+) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(TableError, match=fact) as caught:
+        storage.read_table(tmp_path / name)
+    assert str(caught.value).startswith(f"{name}: ")
 
 
 def test_json_has_no_nan_and_ten_digits() -> None:

@@ -144,7 +144,7 @@ def test_every_structural_fault_is_listed_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [("day", "days"), ("dates", "date"), ("Task", "task"), ("start", "start_s"), ("stop_S", "stop_s"),
-     ("therapist_channel", "therapist_channels"), ("clocks", "clock"), ("included", "include"),
+     ("therapist_channel", "therapist_channels"), ("clocks", "clock"), ("clokc", "clock"), ("included", "include"),
      ("sync_events", "sync_event"), ("segment-event", "segment_event"), ("client_offset", "client_offset_s")],
 )  # fmt: skip
 def test_a_misspelt_option_is_not_taken_for_a_covariate(tmp_path, typed, meant):
@@ -153,7 +153,7 @@ def test_a_misspelt_option_is_not_taken_for_a_covariate(tmp_path, typed, meant):
 
 
 @pytest.mark.parametrize(
-    "name", ["age", "sex", "therapist_age", "client_age", "wai", "WAI (client)", "BDI-II", "rate", "Bündnis"]
+    "name", ["age", "sex", "therapist_age", "client_age", "wai", "WAI (client)", "BDI-II", "rate", "block", "Bündnis"]
 )
 def test_real_covariate_names_pass(tmp_path, name):
     write_table(tmp_path, [a_row(**{name: "3"})])

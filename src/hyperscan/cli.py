@@ -140,7 +140,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
     draft = draft_dyads(arguments.folder, peek=channel_names)
     path = write_draft(draft, arguments.folder / "dyads.tsv")
-    _show(f"{draft}\nwrote {path.name}: look through it, then: hyperscan check {arguments.folder.name}")
+    _show(f"{draft}\nwrote {path.name}: look through it, then: hyperscan check {arguments.folder}")
     return OK
 
 
@@ -313,10 +313,12 @@ def _fill_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _fill_growth(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV table")
+    parser.add_argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV or CSV table")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv")
     parser.add_argument("--value", default="excess_z", help="column of the outcome (a table only; default excess_z)")
-    parser.add_argument("--time", default="session", help="'session', 'weeks' (a table only; default session)")
+    parser.add_argument(
+        "--time", default="session", help="session, weeks or a numeric column (a table only; default session)"
+    )
     parser.add_argument("--dyad", default="dyad", help="column of the dyad (a table only; default dyad)")
 
 

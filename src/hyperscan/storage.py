@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperscan.errors import OutputWriteError
+from hyperscan.errors import OutputWriteError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,14 +91,32 @@ def read_table(path: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         Columns ``dyad``, ``therapist``, ``client``, ``task`` and ``run`` as text, empty where missing.
+
+    Raises
+    ------
+    TableError
+        If there is no such file, or it is not a table in UTF-8 with the separator of its suffix.
     """
     import pandas as pd
 
+    path = Path(path)
+    if not path.is_file():
+        raise TableError(f"{path.name}: there is no such table. Correct the path.")
     labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which")
-    separator = "," if Path(path).suffix.lower() == ".csv" else "\t"
-    frame = pd.read_csv(
-        path, sep=separator, na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str)
-    )
+    separator = "," if path.suffix.lower() == ".csv" else "\t"
+    try:
+        frame = pd.read_csv(
+            path, sep=separator, na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str)
+        )
+    except UnicodeDecodeError:
+        raise TableError(f"{path.name}: not UTF-8. Save the table as UTF-8.") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise TableError(f"{path.name}: is not a table ({str(error).strip()}). Correct the file.") from None
+    if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ",;\t"):
+        raise TableError(
+            f"{path.name}: its columns are separated by something else than its name says. Use tabs in a .tsv "
+            "file; commas, and a point in numbers, in a .csv file."
+        )
     present = [name for name in labels if name in frame]
     return frame.assign(**{name: frame[name].fillna("") for name in present})
 

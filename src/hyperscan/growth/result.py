@@ -84,6 +84,13 @@ class GrowthResult:
     per_dyad: pd.DataFrame = field(repr=False)
     per_session: pd.DataFrame = field(repr=False)
 
+    def __repr__(self) -> str:
+        main = self.primary
+        outcome = " ".join(str(main[key]) for key in ("metric", "band", "roi", "task") if main[key])
+        slope = "no slope" if main["slope"] is None else f"slope {main['slope']:+.3g}, p = {main['p']:.3g}"
+        size = f"{main['n_dyads']} dyads, {main['n_sessions']} sessions"
+        return f"<GrowthResult | {self.verdict} | {outcome or self.design['value']} | {slope} | {size}>"
+
     def summary(self) -> str:
         """Verdict, sentence and guards as text.
 

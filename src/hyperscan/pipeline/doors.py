@@ -13,7 +13,7 @@ from typing import Any
 
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.plan import duplicates_of, findings_of, shortest_of
-from hyperscan.pipeline.prepare import attempt, judge_row
+from hyperscan.pipeline.prepare import attempt, check_settings, judge_row
 from hyperscan.pipeline.privacy import leaks_of
 from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
 from hyperscan.pipeline.units import units_of
@@ -38,11 +38,19 @@ def load_study(
     -------
     table : StudyTable
     config : StudyConfig
+
+    Raises
+    ------
+    TableError
+        If the table cannot be used as a whole.
+    InputError
+        If the settings name a metric or a primary outcome that the study's modalities do not have.
     """
     table = read_table(study)
     beside = table.root / "study.toml"
     path = Path(config) if config is not None else beside if beside.is_file() else None
     settings = StudyConfig() if path is None else StudyConfig.from_toml(path)
+    check_settings(table.sessions, settings)
     return table, settings if seed is None else dataclasses.replace(settings, seed=seed)
 
 

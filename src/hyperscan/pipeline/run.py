@@ -21,6 +21,7 @@ from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, swee
 from hyperscan.pipeline.logs import LOGS, RunLog
 from hyperscan.pipeline.output import DATASET_DESCRIPTION, check_output
 from hyperscan.pipeline.plan import findings_of, make_plan, nothing, recorded, skips_of
+from hyperscan.pipeline.prepare import check_settings
 from hyperscan.pipeline.public import public_rejected
 from hyperscan.pipeline.stages import WORK, Stages, fitting
 from hyperscan.pipeline.tables import failed_rows, write_tables
@@ -79,12 +80,15 @@ def run_study(
     ------
     NothingToAnalyseError
         If not one dyad-session can be used.
+    InputError
+        If the settings name an unknown metric, or a primary outcome that is not computed.
     OutputError
         If the output folder is not one of ours, is locked, or cannot be written.
     """
     config = config or StudyConfig()
     if not sessions:
         raise NothingToAnalyseError(nothing(list(map(public_rejected, rejected))))
+    check_settings(sessions, config)
     if out is None:
         with tempfile.TemporaryDirectory(prefix="hyperscan-") as folder:
             result = run_study(
@@ -146,6 +150,7 @@ def prepare_study(
     OutputError
         If the output folder is not one of ours, is held by a run that finishes, or cannot be written.
     """
+    check_settings(sessions, config)
     out = Path(out).resolve()
     check_output(out, sessions)
     check_unlocked(out)

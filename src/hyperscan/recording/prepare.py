@@ -97,6 +97,11 @@ def _check_aligned(pair: PairedRecording) -> None:
             f"{pair.session.key}: therapist lasts {lengths[0]:.2f} s, client {lengths[1]:.2f} s; "
             "preparation needs one clock. Call align_pair first."
         )
+    row = pair.session
+    offsets = {row.therapist_offset_s, row.client_offset_s} - {None}
+    declared = row.clock in ("triggers", "timestamps", "offset") or bool(offsets)
+    if pair.clock is None and (declared or pair.stamps is not None):
+        raise InputError(f"{row.key}: its two recordings still run on clocks of their own. Call align_pair first.")
 
 
 def _check_online_filters(pair: PairedRecording, config: StudyConfig) -> None:

@@ -120,6 +120,16 @@ class PairedRecording:
     stamps: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
     epoched: bool = False
 
+    def __repr__(self) -> str:
+        people = ", ".join(
+            f"{role} {len(raw.ch_names)} channels {raw.info['sfreq']:g} Hz {raw.n_times / raw.info['sfreq']:.1f} s"
+            for role, raw in (("therapist", self.therapist), ("client", self.client))
+        )
+        clock = f"clock {self.clock.source}" if self.clock else "not aligned"
+        grades = "/".join(str(self.quality.of(role)["grade"]) for role in ROLES) if self.quality else ""
+        quality = f"quality {grades}" if grades else "not prepared"
+        return f"<PairedRecording | {self.session.key} | {people} | {clock} | {quality}>"
+
     def raw(self, role: str) -> BaseRaw:
         """Return the raw of one person."""
         return self.therapist if role == "therapist" else self.client

@@ -105,6 +105,7 @@ def _near(name: str, known: Sequence[str]) -> str:
     def bare(word: str) -> str:
         return re.sub(r"[^a-z]", "", word.casefold())
 
-    same = [word for word in known if bare(word) == bare(name) or bare(word) == bare(name) + "s"]
+    letters = sorted(bare(name))
+    same = [word for word in known if sorted(bare(word)) == letters or bare(word) == bare(name) + "s"]
     close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.85)
     return (same + close + [""])[0]

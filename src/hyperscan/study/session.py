@@ -86,6 +86,10 @@ class Session:
     covariates: Mapping[str, Any] = field(default_factory=dict)
     line: int = 0
 
+    def __repr__(self) -> str:
+        files = self.relative(self.therapist_file), self.relative(self.client_file)
+        return f"<Session | {self.key} | {self.therapist}, {self.client} | {', '.join(dict.fromkeys(files))}>"
+
     @property
     def key(self) -> SessionKey:
         """Dyad, session, modality, task and run."""

@@ -90,6 +90,7 @@ def compute_synchrony(
     config = config or StudyConfig()
     if null not in (None, "lags"):
         raise InputError(f"null = {null!r}: expected None or 'lags'. Pseudo-dyads need a study: run_study.")
+    _check_kinds(metrics, bands)
     modality = pair.session.modality
     if bands is not None:
         config = dataclasses.replace(config, bands=dict(bands), primary=_first_band(config, bands, modality))
@@ -107,6 +108,14 @@ def compute_synchrony(
     rng = np.random.default_rng(seed)
     tests = lag_tests(a, b, recipe, windows, n_null=n_null or config.n_null, rng=rng)
     return with_lag_tests(result, tests)
+
+
+def _check_kinds(metrics: Any, bands: Any) -> None:
+    """Refuse one name where several are expected, which would be taken letter by letter."""
+    if isinstance(metrics, str):
+        raise InputError(f"metrics = {metrics!r}: expected a list of names or functions, as [{metrics!r}].")
+    if bands is not None and not isinstance(bands, Mapping):
+        raise InputError(f"bands = {bands!r}: expected a mapping of names to edges in Hz, as {{'alpha': (8, 12)}}.")
 
 
 def _first_band(config: StudyConfig, bands: Mapping[str, Any], modality: str) -> Any:

@@ -123,7 +123,7 @@ def write_draft(draft: Draft, path: str | Path) -> Path:
         with path.open("x", encoding="utf-8", newline="") as stream:
             _write_or_remove(stream, text, path)
     except FileExistsError:
-        raise OutputError(f"{path.name} exists and is not replaced. Rename it, or draft into another file.") from None
+        raise OutputError(f"{path.name} exists and is not replaced. Rename it to have another drafted.") from None
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "")
         raise OutputWriteError(f"{path.name} cannot be written ({error.strerror or code}). Check the disk.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import platform
@@ -20,7 +19,7 @@ from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.logs import LOGS, RunLog
-from hyperscan.pipeline.output import DATASET_DESCRIPTION, check_output
+from hyperscan.pipeline.output import check_output, describe_output, versions
 from hyperscan.pipeline.plan import Plan, duplicates_of, findings_of, make_plan, nothing, recorded, skips_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.public import public_rejected
@@ -59,8 +58,6 @@ WORK = "work"
 
 #: What may differ between two equal runs, and so is in no record.
 UNRECORDED = (LOCK_NAME, WORK, LOGS, "run.json")
-
-VERSIONED = ("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity")
 
 
 def run_study(
@@ -124,7 +121,7 @@ def run_study(
     with output_lock(out):
         sweep(out)
         sweep_locks(out)
-        write_json(out / "dataset_description.json", DATASET_DESCRIPTION)  # first: it makes the folder ours
+        describe_output(out)
         _Run(sessions, rejected, config, out, Place(n_jobs, cluster), progress).go()
     return StudyResult.load(out)
 
@@ -174,7 +171,7 @@ def prepare_study(
     chosen = [row for row in sessions if (row.dyad, row.session) in wanted]
     if not chosen:
         raise NothingToAnalyseError("None of the sessions asked for is in the table. Check the labels.")
-    write_json(out / "dataset_description.json", DATASET_DESCRIPTION)
+    describe_output(out)
     summaries = _Run(chosen, (), config, out, Place(n_jobs), progress).prepare()
     return skips_of(chosen, summaries)
 
@@ -280,10 +277,7 @@ class _Run:
                 "version": hyperscan.__version__,
                 "config": self.config.to_dict(),
                 "seed": self.config.seed,
-                "versions": {
-                    "python": platform.python_version(),
-                    **{name: importlib.metadata.version(name) for name in VERSIONED},
-                },
+                "versions": {"python": platform.python_version(), **versions()},
                 "inputs": inputs,
                 "outputs": outputs,
             },

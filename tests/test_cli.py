@@ -152,6 +152,25 @@ def test_a_missing_study_and_a_broken_config_end_with_2(
     assert "Did you mean 'window_s'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ('metrics = ["plvv"]', "Did you mean 'plv'?"),
+        ('primary = {metric = "plv", band = "alpa", roi = "all"}', "Did you mean 'alpha'?"),
+        ('primary = {metric = "plv", band = "alpha", roi = "posteror-posterior"}', "Did you mean 'posterior'?"),
+        ('roi_pairs = ["frontl-all"]', "Did you mean 'frontal'?"),
+    ],
+)
+def test_a_misspelt_setting_is_told_before_any_work(
+    study: Path, setting: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / "study.toml").write_text(setting + "\n")
+    assert call("check", study) == 2
+    assert call("run", study, "-o", study.parent / "out", "-q") == 2
+    assert capsys.readouterr().err.count(hint) == 2
+    assert not (study.parent / "out").exists()
+
+
 @pytest.mark.parametrize("name", sorted(cli._COMMANDS))
 def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

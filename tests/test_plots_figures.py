@@ -357,3 +357,43 @@ def test_drawing_needs_no_pyplot() -> None:
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- the sessions of a dyad ----
+
+
+def _matrices() -> dict[str, pd.DataFrame]:
+    first = pd.DataFrame([[0.1, 0.2], [0.3, 0.9]], index=["O1", "O2"], columns=["O1", "O2"])
+    return {"Session 1": first, "Session 2": first.drop(index="O1")}
+
+
+def test_matrix_panels_share_channels_and_scale() -> None:
+    axes = plots.matrix_panels(_matrices())
+    drawn = [np.asarray(ax.images[0].get_array().filled(np.nan)) for ax in axes]
+    assert np.array_equal(drawn[1], [[np.nan, np.nan], [0.3, 0.9]], equal_nan=True)
+    assert {ax.images[0].get_clim() for ax in axes} == {(0.1, 0.9)}
+
+
+def test_head_panels_draw_what_has_a_place_and_reaches_the_threshold() -> None:
+    xyz = pd.DataFrame([[-0.03, -0.08, 0.05], [0.03, -0.08, 0.05]], index=["O1", "O2"], columns=["x", "y", "z"])
+    axes = plots.head_panels(_matrices(), xyz, xyz.assign(x=[-0.03, np.nan]), 0.25)
+    assert [ax.get_title(loc="left") for ax in axes] == ["Session 1: 1 of 2", "Session 2: 1 of 1"]
+
+
+def test_flat_positions_tell_a_head_from_a_probe() -> None:
+    around = np.array([[0.09, 0.0, 0.0], [0.0, 0.0, 0.09]])
+    assert plots.flat_positions(around) == pytest.approx(np.array([[1.0, 0.0], [0.0, 0.0]]), abs=1e-12)
+    assert plots.flat_positions(around + np.array([0.2, 0.1, 0.2]))[:, 0] == pytest.approx([0.8, -0.8])
+    assert np.isnan(plots.flat_positions(np.full((2, 3), np.nan))).all()
+
+
+def test_map_panels_draw_one_map_per_session() -> None:
+    period, coi = 2.0 ** np.arange(1, 3, 1 / 12), np.full(50, 100.0)
+    r2 = np.full((len(period), 50), 0.4)
+    arrays = {"r2": r2, "phase": r2, "period": period, "coi": coi, "sfreq": 2.0}
+    axes = plots.map_panels({"Session 1": arrays, "Session 2": arrays})
+    assert [ax.get_title(loc="left") for ax in axes] == ["Session 1", "Session 2"]
+    with pytest.raises(InputError, match="do not fit"):
+        plots.map_panels({"Session 1": {**arrays, "phase": r2[:, :9]}})
+    with pytest.raises(InputError, match="nothing to draw"):
+        plots.map_panels({})

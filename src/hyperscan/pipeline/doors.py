@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.plan import duplicates_of, findings_of, shortest_of
+from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
 from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
@@ -106,6 +106,7 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     CheckReport
     """
     table, settings = load_study(study, config=config)
+    check_settings(table.sessions, settings)
     started = time.monotonic()
     twice = duplicates_of(table.sessions)
     rows = [attempt(row, partial(_judge, row, settings)) for row in table.sessions]

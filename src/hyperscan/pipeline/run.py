@@ -20,7 +20,16 @@ from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.logs import LOGS, RunLog
 from hyperscan.pipeline.output import check_output, describe_output, versions
-from hyperscan.pipeline.plan import Plan, duplicates_of, findings_of, make_plan, nothing, recorded, skips_of
+from hyperscan.pipeline.plan import (
+    Plan,
+    check_settings,
+    duplicates_of,
+    findings_of,
+    make_plan,
+    nothing,
+    recorded,
+    skips_of,
+)
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.public import public_rejected
 from hyperscan.pipeline.resources import fitting_jobs
@@ -116,6 +125,7 @@ def run_study(
                 progress=progress,
             )
         return StudyResult(result.table, result.pseudo, result.guards, result.quality, result.plan)
+    check_settings(sessions, config)
     out = Path(out).resolve()  # workers of a cluster have another current folder
     check_output(out, sessions)
     with output_lock(out):
@@ -164,6 +174,7 @@ def prepare_study(
     OutputError
         If the output folder is not one of ours, is held by a run that finishes, or cannot be written.
     """
+    check_settings(sessions, config)
     out = Path(out).resolve()
     check_output(out, sessions)
     check_unlocked(out)

@@ -18,7 +18,7 @@ from hyperscan import plots
 from hyperscan.errors import InputError, TableError
 from hyperscan.plots import style
 from hyperscan.plots.frames import column_label, mean_and_ci
-from report_fixtures import contrast
+from report_fixtures import Fake, contrast, write_fake
 
 N_DYADS, N_SESSIONS = 5, 4
 
@@ -397,3 +397,24 @@ def test_map_panels_draw_one_map_per_session() -> None:
         plots.map_panels({"Session 1": {**arrays, "phase": r2[:, :9]}})
     with pytest.raises(InputError, match="nothing to draw"):
         plots.map_panels({})
+
+
+def test_a_session_draws_itself_in_every_kind(tmp_path: Any) -> None:
+    import hyperscan as hs
+
+    folder = write_fake(tmp_path, Fake(modality="fnirs", n_dyads=1, n_sessions=2, matrices=4))
+    result = hs.read_synchrony(next(folder.glob("dyad-*/ses-*/*.nc")))
+    matrix = result.to_matrix("wtc", "slow")
+    assert matrix.to_numpy() == pytest.approx(result.get_data("wtc", "slow")[0])
+    drawn = result.plot(kind="matrix").images[0].get_array()
+    assert np.asarray(drawn) == pytest.approx(matrix.to_numpy())
+    heads = result.plot(kind="heads", threshold=float(matrix.to_numpy().max()))
+    assert heads.get_title(loc="left").startswith("1 of 16 links: wtc, slow")
+    assert result.plot(kind="windows").lines[0].get_ydata() == pytest.approx(result.dataset["roi_z"].to_numpy().ravel())
+    assert result.plot(kind="coherence").get_ylabel() == "Period (s)"
+    with pytest.raises(InputError, match="Did you mean 'heads'"):
+        result.plot(kind="head")
+    with pytest.raises(InputError, match="roi = 'all-al' is not in this result"):
+        result.plot(kind="windows", roi="all-al")
+    with pytest.raises(InputError, match="expected 'therapist' or 'client'"):
+        result.positions("patient")

@@ -2,23 +2,28 @@
 
 A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command, ``<!-- table: metrics -->`` and
 ``<!-- table: synchrony -->`` become tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of
-the pages in that folder.
+the pages in that folder. ``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines,
+``<!-- code: example -->`` the lines alone.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import html
 import io
 import json
 import os
 import re
+import runpy
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-_MARK = re.compile(r"^<!-- (output|table): (.+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (output|table|figure|code): (.+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -27,7 +32,12 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _filled(kind: str, what: str) -> str:
-    return f"```text\n{command_output(what).rstrip()}\n```" if kind == "output" else TABLES[what]()
+    if kind == "output":
+        return f"```text\n{command_output(what).rstrip()}\n```"
+    if kind == "table":
+        return TABLES[what]()
+    script = HERE / "gallery" / f"{what}.py"
+    return figure(script) if kind == "figure" else f"```python\n{script.read_text(encoding='utf-8').strip()}\n```"
 
 
 def command_output(line: str) -> str:
@@ -42,6 +52,22 @@ def command_output(line: str) -> str:
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
         main(arguments)
     return shown.getvalue()
+
+
+def figure(script: Path) -> str:
+    """Run a script of the gallery; show what it drew (``ax`` or ``axes``), what it says of it, and its lines."""
+    from hyperscan.plots import save_svg
+
+    sys.path.insert(0, str(script.parent))
+    try:
+        names = runpy.run_path(str(script))
+    finally:
+        sys.path.remove(str(script.parent))
+    drawn = save_svg(names["ax"] if "ax" in names else names["axes"])
+    address = f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()}"
+    _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
+    picture = f'<img src="{address}" alt="{html.escape(said)}" style="max-width: 100%">'
+    return f"{said}\n\n{picture}\n\n```python\n{code.strip()}\n```"
 
 
 def metrics_table() -> str:

@@ -47,7 +47,7 @@ FNIRS_COLUMNS = ["short_r2", "band_sd", "mayer_fraction", "motion_overlap", "ins
 
 @dataclass(frozen=True)
 class Fake:
-    """What to pretend: sizes, modality, verdict, and whether pseudo rows cover the primary outcome only."""
+    """What to pretend: sizes, modality, verdict, pseudo rows of the primary outcome only, channels."""
 
     verdict: str = "grows"
     modality: str = "eeg"
@@ -56,6 +56,7 @@ class Fake:
     seed: int = 7
     full_pseudo: bool = True
     evil: str = ""
+    matrices: int = 0
 
     @property
     def primary(self) -> dict[str, str]:
@@ -81,6 +82,8 @@ def write_fake(out: Path, fake: Fake = Fake()) -> Path:
     _tsv(out / "pseudo.tsv", _pseudo(fake, synchrony, rng))
     _tsv(out / "guards.tsv", _guards(fake, keys, rng))
     _tsv(out / "quality.tsv", _quality(fake, keys, rng))
+    if fake.matrices:
+        _matrices(out, fake, keys, rng)
     growth = _growth(fake, synchrony) if fake.n_dyads > 1 else _one_dyad(fake, synchrony)
     _json(out / "growth.json", growth)
     _tsv(out / "growth.tsv", pd.DataFrame(growth["exploratory"]))
@@ -232,6 +235,55 @@ def _quality(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
         frame["reason"] = np.where(frame["grade"] == "fair", "4 channels interpolated", "")
         frames.append(frame)
     return pd.concat(frames, ignore_index=True).sort_values(["dyad", "session", "person"])
+
+
+def _matrices(out: Path, fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Write the full results of every session, as a run leaves them, with ``fake.matrices`` channels each."""
+    import xarray as xr
+
+    from hyperscan.results import SynchronyResult
+
+    n, k = fake.matrices, 1 if fake.modality == "fnirs" else 6
+    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    xyz = 0.09 * np.column_stack([0.7 * np.sin(angle), 0.7 * np.cos(angle), np.full(n, 0.7)])
+    dims = ("signal", "metric", "band")
+    for row in keys.to_dict("records"):
+        if not row["dyad"].isalnum():
+            continue
+        value = rng.uniform(0.05, 0.3, (1, 1, 1, n, n)) + 0.02 * row["session"]
+        names = [f"{fake.evil}C{i}" for i in range(n)]
+        pair = fake.primary["roi"]
+        data = {
+            "value": ((*dims, "therapist", "client"), value),
+            "z": ((*dims, "therapist", "client"), np.arctanh(value)),
+            "roi_value": ((*dims, "window", "roi_pair"), rng.uniform(0.1, 0.3, (1, 1, 1, k, 1))),
+            "roi_z": ((*dims, "window", "roi_pair"), rng.uniform(0.1, 0.3, (1, 1, 1, k, 1))),
+            "band_hz": (("band", "edge"), np.array([[8.0, 12.0]])),
+            "window_start": ("window", 20.0 * np.arange(k)),
+            "therapist_xyz": (("therapist", "axis"), xyz),
+            "client_xyz": (("client", "axis"), xyz),
+            **(_wtc(rng) if fake.modality == "fnirs" else {}),
+        }
+        coords = {
+            "signal": [fake.signals[0]], "metric": [fake.primary["metric"]], "band": [fake.primary["band"]],
+            "therapist": names, "client": names, "roi_pair": [pair], "edge": ["low", "high"], "axis": ["x", "y", "z"],
+        }  # fmt: skip
+        attrs = {**row, "window_s": 20.0, "n_windows": k, "seconds": 20.0 * k}
+        folder = out / f"dyad-{row['dyad']}" / f"ses-{row['session']:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        SynchronyResult(xr.Dataset(data, coords, attrs)).save(folder / f"{fake.modality}_synchrony.nc")
+
+
+def _wtc(rng: np.random.Generator) -> dict[str, Any]:
+    period, time = 10 * 2 ** (np.arange(28) / 12), np.arange(0, 600, 2.5)
+    return {
+        "wtc_period": ("wtc_period", period),
+        "wtc_time": ("wtc_time", time),
+        "wtc_r2": (("wtc_period", "wtc_time"), rng.uniform(0, 1, (28, 240)).astype(np.float32)),
+        "wtc_phase": (("wtc_period", "wtc_time"), rng.uniform(-3, 3, (28, 240)).astype(np.float32)),
+        "wtc_coi": ("wtc_time", np.minimum(time, 600 - time) * 0.73 + 0.1),
+        "wtc_floor": ("wtc_period", np.full(28, 0.95)),
+    }
 
 
 def _slopes(table: pd.DataFrame, fake: Fake, column: str) -> np.ndarray:

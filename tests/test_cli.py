@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hyperscan import cli
+from hyperscan.completion import completion
 from hyperscan.errors import NothingToAnalyseError, OutputLockedError, OutputWriteError
 from pipeline_fixtures import edit_table, tiny_study
 
@@ -127,6 +130,7 @@ def test_signals(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> Non
     [
         (("chek", "x"), "Did you mean 'check'?"),
         (("run", "x", "-o", "y", "--job", "2", "--sed", "1"), "--se"),
+        (("simulate", "x", "--modality", "fnir"), "Did you mean 'fnirs'?"),
         (("run", "x", "-o", "y", "--jobs", "0"), "whole number"),
         (("run", "x", "-o", "y", "--seed", "-1"), "--seed"),
         ((), "required"),
@@ -148,16 +152,6 @@ def test_a_missing_study_and_a_broken_config_end_with_2(
     assert "Did you mean 'window_s'?" in capsys.readouterr().err
 
 
-def test_a_misspelt_metric_ends_every_door_with_2_before_anything_is_read(
-    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (study / "study.toml").write_text('metrics = ["plx"]\n')
-    for arguments in (("check", study), ("run", study, "-o", tmp_path / "out")):
-        assert call(*arguments) == 2
-        assert "metric 'plx' is unknown. Did you mean 'plv'?" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
 def test_growth_of_a_table_that_is_not_there_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("growth", tmp_path / "none.tsv") == 2
     assert "none.tsv: there is no such table" in capsys.readouterr().err
@@ -168,6 +162,25 @@ def test_init_says_a_command_that_works_from_here(tmp_path: Path, capsys: pytest
     table.unlink()
     assert call("init", table.parent) == 0
     assert f"hyperscan check {table.parent}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ('metrics = ["plvv"]', "Did you mean 'plv'?"),
+        ('primary = {metric = "plv", band = "alpa", roi = "all"}', "Did you mean 'alpha'?"),
+        ('primary = {metric = "plv", band = "alpha", roi = "posteror-posterior"}', "Did you mean 'posterior'?"),
+        ('roi_pairs = ["frontl-all"]', "Did you mean 'frontal'?"),
+    ],
+)
+def test_a_misspelt_setting_is_told_before_any_work(
+    study: Path, setting: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / "study.toml").write_text(setting + "\n")
+    assert call("check", study) == 2
+    assert call("run", study, "-o", study.parent / "out", "-q") == 2
+    assert capsys.readouterr().err.count(hint) == 2
+    assert not (study.parent / "out").exists()
 
 
 @pytest.mark.parametrize("name", sorted(cli._COMMANDS))
@@ -189,3 +202,38 @@ def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "demo/dyads.tsv").unlink()
     assert call("init", tmp_path / "demo") == 0
     assert (tmp_path / "demo/dyads.tsv").exists()
+
+
+def completed(*words: str, cwd: Path) -> list[str]:
+    """What bash would offer for the last of the words."""
+    shell = shutil.which("bash")
+    if shell is None:
+        pytest.skip("no bash on this machine")
+    script = completion(cli._parser(), "bash") + (
+        'COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _hyperscan; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [shell, "-c", script, "bash", *words], capture_output=True, text=True, check=True, cwd=cwd, timeout=60
+    )
+    assert not done.stderr
+    return done.stdout.split("\n")[:-1]
+
+
+def test_bash_completes_commands_options_values_and_files(tmp_path: Path) -> None:
+    (tmp_path / "my study").mkdir()
+    assert completed("hyperscan", "co", cwd=tmp_path) == ["config", "completion"]
+    assert completed("hyperscan", "run", "--d", cwd=tmp_path) == ["--dyad-label", "--dry-run"]
+    assert completed("hyperscan", "simulate", "--modality", "", cwd=tmp_path) == ["eeg", "fnirs"]
+    assert completed("hyperscan", "completion", "z", cwd=tmp_path) == ["zsh"]
+    assert completed("hyperscan", "check", "my", cwd=tmp_path) == ["my study"]
+
+
+def test_zsh_script_is_one_and_knows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("completion", "zsh") == 0
+    script = capsys.readouterr().out
+    assert script.startswith("#compdef hyperscan\n")
+    for name in cli._COMMANDS:
+        assert f"'{name}:" in script
+    shell = shutil.which("zsh")
+    if shell is not None:
+        subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=60)

@@ -151,6 +151,25 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
         assert not missing
 
 
+def test_gallery_shows_every_script_once() -> None:
+    shown = re.findall(r"^<!-- (?:figure|code): (\w+) -->$", (DOCS / "gallery.md").read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(script.stem for script in (DOCS / "gallery").glob("*.py"))
+
+
+def test_a_script_of_the_gallery_becomes_its_figure_its_words_and_its_lines(hooks: ModuleType) -> None:
+    page = hooks.on_page_markdown("<!-- figure: kept -->")
+    assert 'src="data:image/svg+xml;base64,' in page
+    assert 'alt="Which stretches of a session were kept, for each person and for both."' in page
+    assert "ax = plots.data_kept_timeline(kept, 600)" in page
+
+
+def test_every_plot_function_has_its_place_in_the_reference() -> None:
+    from hyperscan import plots
+
+    told = re.findall(r"heading: hyperscan\.plots\.(\w+)$", (DOCS / "api_plots.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(plots.__all__)
+
+
 class _Loads(HTMLParser):
     """What a page makes a browser fetch: not what it links to."""
 

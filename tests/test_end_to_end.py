@@ -17,6 +17,8 @@ from hyperscan.results import SYNCHRONY_COLUMNS, StudyResult, read_synchrony
 
 ROOT = Path(__file__).parents[1]
 FILES = [
+    ".bidsignore",
+    "README",
     "dataset_description.json",
     "report.html",
     "methods.md",

@@ -10,7 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 from hyperscan.errors import DataQualityWarning, InputError
-from hyperscan.metrics.wavelet import wtc, wtc_evaluate, wtc_floor, wtc_map, wtc_phase
+from hyperscan.metrics.wavelet import wtc, wtc_evaluate, wtc_floor, wtc_map, wtc_mean_map, wtc_phase
 from hyperscan.transforms.wavelet import band_periods, cone_of_influence, wavelet_transform
 
 SFREQ, BAND, N_TIMES = 2.0, (0.02, 0.1), 1200
@@ -311,3 +311,23 @@ def test_floor_is_the_quantile_of_each_scale(rng):
     assert 0.02 < share < 0.25
     with pytest.raises(InputError, match="quantile=1"):
         wtc_floor(a, b, SFREQ, BAND, quantile=1)
+
+
+def test_mean_map_averages_to_the_mean_of_wtc_over_the_pairs() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((3, 1200)), rng.standard_normal((2, 1200))
+    y[0] += np.roll(x[0], 10)
+    found = wtc_mean_map(x, y, 2.0, (0.02, 0.1))
+    # cells near the cone count in part for wtc, and wholly or not at all here
+    assert found.r2[found.valid].mean() == pytest.approx(wtc(x, y, 2.0, (0.02, 0.1)).mean(), abs=2e-3)
+    lead = wtc_mean_map(x[:1], np.roll(x[:1], 6, axis=-1), 2.0, (0.06, 0.1))
+    # 3 s behind: a positive phase of 2 pi 3 s / period
+    inside = lead.phase[:, 300:900].mean(axis=1)
+    assert inside == pytest.approx(2 * np.pi * 3 / lead.period, abs=0.2)  # a wavelet's frequency wanders with noise
+
+
+def test_mean_map_leaves_out_pairs_without_a_value() -> None:
+    x = np.random.default_rng(4).standard_normal((2, 600))
+    gone = np.concatenate([x, np.full((1, 600), np.nan)])
+    assert np.array_equal(wtc_mean_map(gone, x, 2.0, (0.05, 0.1)).r2, wtc_mean_map(x, x, 2.0, (0.05, 0.1)).r2)
+    assert np.isnan(wtc_mean_map(gone[2:], x, 2.0, (0.05, 0.1)).r2).all()

@@ -44,7 +44,7 @@ def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def left_overs(out: Path) -> list[str]:
-    return [path.name for path in out.rglob(".*") if path.name != lock.LOCK_NAME]
+    return [path.name for path in out.rglob(".*") if path.name not in (lock.LOCK_NAME, ".bidsignore")]
 
 
 def assert_whole(out: Path, done: Path) -> None:

@@ -18,7 +18,7 @@ from hyperscan import plots
 from hyperscan.errors import InputError, TableError
 from hyperscan.plots import style
 from hyperscan.plots.frames import column_label, mean_and_ci
-from report_fixtures import contrast
+from report_fixtures import Fake, contrast, write_fake
 
 N_DYADS, N_SESSIONS = 5, 4
 
@@ -357,3 +357,64 @@ def test_drawing_needs_no_pyplot() -> None:
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- the sessions of a dyad ----
+
+
+def _matrices() -> dict[str, pd.DataFrame]:
+    first = pd.DataFrame([[0.1, 0.2], [0.3, 0.9]], index=["O1", "O2"], columns=["O1", "O2"])
+    return {"Session 1": first, "Session 2": first.drop(index="O1")}
+
+
+def test_matrix_panels_share_channels_and_scale() -> None:
+    axes = plots.matrix_panels(_matrices())
+    drawn = [np.asarray(ax.images[0].get_array().filled(np.nan)) for ax in axes]
+    assert np.array_equal(drawn[1], [[np.nan, np.nan], [0.3, 0.9]], equal_nan=True)
+    assert {ax.images[0].get_clim() for ax in axes} == {(0.1, 0.9)}
+
+
+def test_head_panels_draw_what_has_a_place_and_reaches_the_threshold() -> None:
+    xyz = pd.DataFrame([[-0.03, -0.08, 0.05], [0.03, -0.08, 0.05]], index=["O1", "O2"], columns=["x", "y", "z"])
+    axes = plots.head_panels(_matrices(), xyz, xyz.assign(x=[-0.03, np.nan]), 0.25)
+    assert [ax.get_title(loc="left") for ax in axes] == ["Session 1: 1 of 2", "Session 2: 1 of 1"]
+
+
+def test_flat_positions_tell_a_head_from_a_probe() -> None:
+    around = np.array([[0.09, 0.0, 0.0], [0.0, 0.0, 0.09]])
+    assert plots.flat_positions(around) == pytest.approx(np.array([[1.0, 0.0], [0.0, 0.0]]), abs=1e-12)
+    assert plots.flat_positions(around + np.array([0.2, 0.1, 0.2]))[:, 0] == pytest.approx([0.8, -0.8])
+    assert np.isnan(plots.flat_positions(np.full((2, 3), np.nan))).all()
+
+
+def test_map_panels_draw_one_map_per_session() -> None:
+    period, coi = 2.0 ** np.arange(1, 3, 1 / 12), np.full(50, 100.0)
+    r2 = np.full((len(period), 50), 0.4)
+    arrays = {"r2": r2, "phase": r2, "period": period, "coi": coi, "sfreq": 2.0}
+    axes = plots.map_panels({"Session 1": arrays, "Session 2": arrays})
+    assert [ax.get_title(loc="left") for ax in axes] == ["Session 1", "Session 2"]
+    with pytest.raises(InputError, match="do not fit"):
+        plots.map_panels({"Session 1": {**arrays, "phase": r2[:, :9]}})
+    with pytest.raises(InputError, match="nothing to draw"):
+        plots.map_panels({})
+
+
+def test_a_session_draws_itself_in_every_kind(tmp_path: Any) -> None:
+    import hyperscan as hs
+
+    folder = write_fake(tmp_path, Fake(modality="fnirs", n_dyads=1, n_sessions=2, matrices=4))
+    result = hs.read_synchrony(next(folder.glob("dyad-*/ses-*/*.nc")))
+    matrix = result.to_matrix("wtc", "slow")
+    assert matrix.to_numpy() == pytest.approx(result.get_data("wtc", "slow")[0])
+    drawn = result.plot(kind="matrix").images[0].get_array()
+    assert np.asarray(drawn) == pytest.approx(matrix.to_numpy())
+    heads = result.plot(kind="heads", threshold=float(matrix.to_numpy().max()))
+    assert heads.get_title(loc="left").startswith("1 of 16 links: wtc, slow")
+    assert result.plot(kind="windows").lines[0].get_ydata() == pytest.approx(result.dataset["roi_z"].to_numpy().ravel())
+    assert result.plot(kind="coherence").get_ylabel() == "Period (s)"
+    with pytest.raises(InputError, match="Did you mean 'heads'"):
+        result.plot(kind="head")
+    with pytest.raises(InputError, match="roi = 'all-al' is not in this result"):
+        result.plot(kind="windows", roi="all-al")
+    with pytest.raises(InputError, match="expected 'therapist' or 'client'"):
+        result.positions("patient")

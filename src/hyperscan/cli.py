@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -36,8 +37,8 @@ class _Parser(argparse.ArgumentParser):
         unknown = message.partition("unrecognized arguments: ")[2].split()
         hint = did_you_mean(unknown[0].split("=")[0], self._option_string_actions) if unknown else ""
         if "invalid choice: " in message:
-            word = message.partition("invalid choice: ")[2].partition(" ")[0].strip("'\"")
-            hint = did_you_mean(word, _COMMANDS)
+            word, _, known = message.partition("invalid choice: ")[2].partition(" (choose from ")
+            hint = did_you_mean(word.strip("'\""), re.findall(r"[\w-]+", known))
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}.{hint}\n")
 
@@ -240,6 +241,13 @@ def _metrics(_: argparse.Namespace) -> int:
     return OK
 
 
+def _completion(arguments: argparse.Namespace) -> int:
+    from hyperscan.completion import completion
+
+    _show(completion(_parser(), arguments.shell))
+    return OK
+
+
 def _simulate(arguments: argparse.Namespace) -> int:
     from hyperscan.simulate import simulate_study
 
@@ -340,6 +348,10 @@ def _fill_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of a run")
 
 
+def _fill_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh"), help="which shell")
+
+
 def _fill_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dest", type=Path, metavar="DEST", help="folder to make")
     parser.add_argument(
@@ -403,6 +415,12 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]]
         "write a study with known truth",
         "hyperscan simulate demo --scenario growth",
         _fill_simulate,
+    ),
+    "completion": (
+        _completion,
+        "print a script that completes this command in a shell",
+        "hyperscan completion bash > ~/.local/share/bash-completion/completions/hyperscan",
+        _fill_completion,
     ),
 }
 

@@ -161,34 +161,117 @@ class SynchronyResult:
             raise InputError(f"path = {path.name!r}: expected a name that ends in .nc.")
         return write_dataset(path, self.dataset)
 
+    def to_matrix(self, metric: str, band: str, *, signal: str | None = None) -> pd.DataFrame:
+        """Values between the channels, averaged over the windows.
+
+        Parameters
+        ----------
+        metric, band : str
+            Names.
+        signal : str or None
+            None = the primary one.
+
+        Returns
+        -------
+        DataFrame
+            On the metric's own scale; the therapist's channels as index, the client's as columns.
+        """
+        import pandas as pd
+
+        values = self.get_data(metric, band, signal=signal)
+        mean = np.full(values.shape[1:], np.nan)
+        known = np.isfinite(values).any(axis=0)
+        mean[known] = np.nanmean(values[:, known], axis=0)
+        names = [list(map(str, self.dataset[role].values)) for role in ("therapist", "client")]
+        return pd.DataFrame(mean, index=names[0], columns=names[1])
+
+    def positions(self, role: str) -> pd.DataFrame:
+        """Where one person's channels lie.
+
+        Parameters
+        ----------
+        role : {'therapist', 'client'}
+            Which person.
+
+        Returns
+        -------
+        DataFrame
+            Channels as index; ``x``, ``y`` and ``z`` in m in the frame of the recording, NaN where unknown. EEG:
+            the standard positions of the names; fNIRS: the middle between source and detector.
+        """
+        import pandas as pd
+
+        if role not in ("therapist", "client"):
+            raise InputError(f"role = {role!r}: expected 'therapist' or 'client'.")
+        xyz = self.dataset[f"{role}_xyz"].to_numpy()
+        return pd.DataFrame(xyz, index=list(map(str, self.dataset[role].values)), columns=["x", "y", "z"])
+
+    def coherence_map(self) -> dict[str, Any]:
+        """Wavelet coherence of the primary ROI pair over time and period, as ``plots.wtc_map`` takes it.
+
+        Returns
+        -------
+        dict
+            ``r2`` (0 to 1) and ``phase`` (rad, positive where the therapist leads), shape (n_periods, n_times);
+            ``period`` (s), ``coi`` (s), ``sfreq`` (Hz), and ``significant``: above the 95th percentile of the
+            period under circular shifts.
+
+        Raises
+        ------
+        InputError
+            If the result holds no map: only an fNIRS study with the primary metric ``wtc`` has one.
+        """
+        data = self.dataset
+        if "wtc_r2" not in data:
+            raise InputError(
+                "kind = 'coherence': this result holds no coherence map."
+                " Only fNIRS with the primary metric wtc has one."
+            )
+        times, floor = data["wtc_time"].to_numpy(), data["wtc_floor"].to_numpy()
+        arrays = {name: data[f"wtc_{name}"].to_numpy() for name in ("r2", "phase", "period", "coi")}
+        return {**arrays, "sfreq": 1 / float(times[1] - times[0]), "significant": arrays["r2"] > floor[:, None]}
+
     def plot(
         self,
         metric: str | None = None,
         band: str | None = None,
         *,
+        kind: str = "matrix",
         signal: str | None = None,
+        roi: str = "all-all",
+        threshold: float | None = None,
         ax: Axes | None = None,
     ) -> Axes:
-        """Draw the therapist x client matrix of one metric and band.
+        """Draw one metric and band of the session.
 
         Parameters
         ----------
         metric, band, signal : str or None
             Names; None = the first.
+        kind : {'matrix', 'heads', 'windows', 'coherence'}
+            Therapist x client channels; two heads with the links above the threshold; the course over the
+            windows; the wavelet coherence map (fNIRS with the primary metric ``wtc``).
+        roi : str
+            ROI pair of the course, therapist's first.
+        threshold : float or None
+            Smallest link that is drawn between the heads; None = the strongest 5 %.
         ax : matplotlib Axes or None
             Where to draw; None = a new figure.
 
         Returns
         -------
         matplotlib Axes
-        """
-        from hyperscan.plots import channel_matrix
 
+        Raises
+        ------
+        InputError
+            If a name or the kind is unknown.
+        """
         metric, band = metric or self.metrics[0], band or self.bands[0]
-        values = np.nanmean(self.get_data(metric, band, signal=signal), axis=0)
-        names = [list(map(str, self.dataset[role].values)) for role in ("therapist", "client")]
-        drawn: Axes = channel_matrix(values, *names, label=f"{metric}, {band}", ax=ax)
-        return drawn
+        draw = {"matrix": _draw_matrix, "heads": _draw_heads, "windows": _draw_windows, "coherence": _draw_coherence}
+        if kind not in draw:
+            raise InputError(f"kind = {kind!r}: expected one of {', '.join(draw)}.{did_you_mean(kind, draw)}")
+        return draw[kind](self, _Shown(metric, band, signal, roi, threshold), ax)
 
     def to_connectivity(self, metric: str, *, signal: str | None = None) -> Any:
         """Hand one metric to mne-connectivity, therapist's channels first.
@@ -221,6 +304,58 @@ class SynchronyResult:
             method=metric,
             n_epochs_used=int(self.dataset.sizes["window"]),
         )
+
+
+@dataclass(frozen=True)
+class _Shown:
+    metric: str
+    band: str
+    signal: str | None
+    roi: str
+    threshold: float | None
+
+
+def _draw_matrix(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
+    from hyperscan.plots import channel_matrix
+
+    matrix = result.to_matrix(shown.metric, shown.band, signal=shown.signal)
+    label = f"{shown.metric}, {shown.band}"
+    drawn: Axes = channel_matrix(matrix.to_numpy(), list(matrix.index), list(matrix.columns), label=label, ax=ax)
+    return drawn
+
+
+def _draw_heads(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
+    from hyperscan.plots import flat_positions, two_heads
+
+    links = result.to_matrix(shown.metric, shown.band, signal=shown.signal).to_numpy()
+    places = [flat_positions(result.positions(role).to_numpy()) for role in ("therapist", "client")]
+    threshold = float(np.nanquantile(links, 0.95)) if shown.threshold is None else shown.threshold
+    label = f"{shown.metric}, {shown.band}"
+    drawn: Axes = two_heads(links, *places, threshold, ax, label=label)
+    return drawn
+
+
+def _draw_windows(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
+    from hyperscan.plots import time_course
+    from hyperscan.plots.frames import window_table
+
+    pairs = [str(pair) for pair in result.dataset["roi_pair"].values]
+    if shown.roi not in pairs:
+        raise InputError(
+            f"roi = {shown.roi!r} is not in this result; there are: {', '.join(pairs)}.{did_you_mean(shown.roi, pairs)}"
+        )
+    result.get_data(shown.metric, shown.band, signal=shown.signal)  # tells an unknown name
+    table = window_table(result.dataset, shown.metric, shown.band, shown.roi, shown.signal or "")
+    label = f"{shown.metric}, {shown.band}, {shown.roi} (Fisher z)"
+    drawn: Axes = time_course(table["time_s"].to_numpy(), table["z"].to_numpy(), ax=ax, label=label)
+    return drawn
+
+
+def _draw_coherence(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
+    from hyperscan.plots import wtc_map
+
+    drawn: Axes = wtc_map(**result.coherence_map(), ax=ax)
+    return drawn
 
 
 def read_synchrony(path: str | Path) -> SynchronyResult:

@@ -25,9 +25,17 @@ from hyperscan.metrics.table import METRICS, evaluate_many, get_metric
 from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag
 
 if TYPE_CHECKING:
-    from hyperscan.metrics.wavelet import PhaseFractions, WaveletMap, wtc, wtc_evaluate, wtc_map, wtc_phase
+    from hyperscan.metrics.wavelet import (
+        PhaseFractions,
+        WaveletMap,
+        wtc,
+        wtc_evaluate,
+        wtc_map,
+        wtc_mean_map,
+        wtc_phase,
+    )
 
-_WAVELET = frozenset({"PhaseFractions", "WaveletMap", "wtc", "wtc_evaluate", "wtc_map", "wtc_phase"})
+_WAVELET = frozenset({"PhaseFractions", "WaveletMap", "wtc", "wtc_evaluate", "wtc_map", "wtc_mean_map", "wtc_phase"})
 
 __all__ = [
     "METRICS",
@@ -60,6 +68,7 @@ __all__ = [
     "wtc",
     "wtc_evaluate",
     "wtc_map",
+    "wtc_mean_map",
     "wtc_phase",
     "xcorr",
     "xcorr_lag",

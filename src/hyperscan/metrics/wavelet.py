@@ -213,6 +213,60 @@ def wtc_map(x: ArrayLike, y: ArrayLike, sfreq: float, periods: ArrayLike | None 
     return WaveletMap(r2, np.angle(cross.conj()), period, coi)
 
 
+def wtc_mean_map(a: ArrayLike, b: ArrayLike, sfreq: float, band: tuple[float, float]) -> WaveletMap:
+    """Coherence of a band over time and period, averaged over all pairs of channels.
+
+    The cells are those that `wtc` averages, so their mean inside the cone is the mean of `wtc` over the pairs.
+
+    Parameters
+    ----------
+    a : array_like, shape (n_a, n_times)
+        Real signals of the therapist.
+    b : array_like, shape (n_b, n_times)
+        Real signals of the client.
+    sfreq : float
+        Sampling frequency in Hz.
+    band : tuple of float
+        Low and high edge in Hz.
+
+    Returns
+    -------
+    WaveletMap
+        ``r2`` averaged over the pairs that have a value; ``phase`` of the sum of their cross-spectra, each
+        scaled to the length R. Computed on a coarser grid, whose values are repeated to the full rate.
+
+    Raises
+    ------
+    InputError
+        As for `wtc`.
+
+    References
+    ----------
+    Grinsted et al. 2004, https://doi.org/10.5194/npg-11-561-2004
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((2, 1200))
+    >>> wtc_mean_map(x, x[:1], sfreq=2.0, band=(0.02, 0.1)).r2.shape
+    (28, 1200)
+    """
+    first, second = _matching(np.asarray(a), np.asarray(b), sfreq, band)
+    pieces: dict[tuple[int, int], list[NDArray[Any]]] = {}
+    for r2, cross, _, _, scales in _cells(first, second):
+        aligned = np.sqrt(r2) * np.exp(-1j * np.angle(cross))
+        both = np.stack([r2, aligned]).reshape(2, *r2.shape[:2], -1)
+        usable = np.isfinite(both)
+        with np.errstate(invalid="ignore"):
+            means = np.where(usable, both, 0).sum(axis=-1) / usable.sum(axis=-1)
+        pieces.setdefault((scales.start, scales.stop), []).append(means)
+    whole = np.empty((2, len(first.scales), first.n_times), dtype=complex)
+    for (start, stop), parts in pieces.items():
+        means = np.concatenate(parts, axis=-1)
+        whole[:, start:stop] = means[..., np.arange(first.n_times) * means.shape[-1] // first.n_times]
+    return WaveletMap(np.minimum(whole[0].real, 1), np.angle(whole[1]), first.periods, first.coi)
+
+
 def wtc_phase(
     a: Signals,
     b: Signals,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.plan import duplicates_of, findings_of, shortest_of
-from hyperscan.pipeline.prepare import attempt, check_settings, judge_row
+from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
+from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
 from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
 from hyperscan.pipeline.units import units_of

@@ -107,6 +107,25 @@ def make_plan(
     }
 
 
+def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
+    """Refuse settings that name a metric, band or region that there is not, before any work.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        For their modalities.
+    config : StudyConfig
+        The study's choices.
+
+    Raises
+    ------
+    ConfigError, InputError
+        With the name that was probably meant.
+    """
+    for modality in sorted({row.modality for row in sessions}):
+        recipe_of(config, modality)
+
+
 def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Recipe:
     """Fill in what the plan decided for a row's group.
 

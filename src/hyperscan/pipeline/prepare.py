@@ -6,7 +6,7 @@ import dataclasses
 import math
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,25 +48,6 @@ def prepare_unit(unit: Unit, config: StudyConfig, hashes: Mapping[str, str], wan
             done = attempt(row.key, partial(_prepare_row, row, config, hashes, temporary))
             rows.append(_public(done, row, config))
         write_manifest(temporary, wanted, {"rows": rows})
-
-
-def check_settings(rows: Iterable[Session], config: StudyConfig) -> None:
-    """Refuse settings that no session of the study could be analysed with, before any is read.
-
-    Parameters
-    ----------
-    rows : iterable of Session
-        Of the study.
-    config : StudyConfig
-        The study's choices.
-
-    Raises
-    ------
-    InputError
-        If a metric is unknown, or the primary outcome is not computed.
-    """
-    for modality in sorted({row.modality for row in rows}):
-        recipe_of(config, modality)
 
 
 def attempt(key: SessionKey, work: Callable[[], Summary]) -> Summary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import platform
@@ -19,9 +18,8 @@ from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.logs import LOGS, RunLog
-from hyperscan.pipeline.output import DATASET_DESCRIPTION, check_output
-from hyperscan.pipeline.plan import findings_of, make_plan, nothing, recorded, skips_of
-from hyperscan.pipeline.prepare import check_settings
+from hyperscan.pipeline.output import check_output, describe_output, versions
+from hyperscan.pipeline.plan import check_settings, findings_of, make_plan, nothing, recorded, skips_of
 from hyperscan.pipeline.public import public_rejected
 from hyperscan.pipeline.stages import WORK, Stages, fitting
 from hyperscan.pipeline.tables import failed_rows, write_tables
@@ -38,8 +36,6 @@ COMMAND = " ".join("PATH" if os.sep in word or Path(word).exists() else word for
 
 #: What may differ between two equal runs, and so is in no record.
 UNRECORDED = (LOCK_NAME, WORK, LOGS, "run.json")
-
-VERSIONED = ("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity")
 
 
 def run_study(
@@ -106,7 +102,7 @@ def run_study(
     with output_lock(out):
         sweep(out)
         sweep_locks(out)
-        write_json(out / "dataset_description.json", DATASET_DESCRIPTION)  # first: it makes the folder ours
+        describe_output(out)
         stages = _stages(sessions, config, out, Place(n_jobs, cluster), progress)
         _go(stages, rejected)
     return StudyResult.load(out)
@@ -158,7 +154,7 @@ def prepare_study(
     chosen = [row for row in sessions if (row.dyad, row.session) in wanted]
     if not chosen:
         raise NothingToAnalyseError("None of the sessions asked for is in the table. Check the labels.")
-    write_json(out / "dataset_description.json", DATASET_DESCRIPTION)
+    describe_output(out)
     return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs), progress).prepare())
 
 
@@ -198,12 +194,11 @@ def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, st
         if path.is_file() and path.relative_to(out).parts[0] not in UNRECORDED
     }
     inputs = dict(sorted({name: value for unit in hashes.values() for name, value in unit.items()}.items()))
-    versions = {name: importlib.metadata.version(name) for name in VERSIONED}
     content = {
         "version": hyperscan.__version__,
         "config": config.to_dict(),
         "seed": config.seed,
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": {"python": platform.python_version(), **versions()},
         "inputs": inputs,
         "outputs": outputs,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "outband_excess_z": "Excess, outside the band\n(Fisher z)",
         "lag_robust_excess_z": "Excess, blind to zero lag\n(Fisher z)",
         "short_r2": "Short-channel r² (0-1)",
-        "band_sd": "In-band SD (µM)",
+        "band_sd": "In-band SD (M)",
         "mayer_fraction": "Mayer fraction (0-1)",
         "motion_overlap": "Motion in both at once (0-1)",
         "instrument_noise": "Instrument noise (a.u.)",
@@ -150,6 +151,34 @@ def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str,
     frame = frame.dropna(subset=["time", columns[0]])
     means = frame.groupby(["dyad", "time"], sort=True).mean().reset_index()
     return {str(dyad): part.drop(columns="dyad") for dyad, part in means.groupby("dyad", sort=True)}
+
+
+def window_table(dataset: Any, metric: str, band: str, roi_pair: str, signal: str = "") -> pd.DataFrame:
+    """Windows of one session's result as rows.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        That of a :class:`hyperscan.SynchronyResult`.
+    metric, band, roi_pair : str
+        Names.
+    signal : str
+        Name; empty = the primary one.
+
+    Returns
+    -------
+    DataFrame
+        ``session``, ``time_s`` (middle of the window, s from the start) and ``z`` (Fisher z).
+    """
+    chosen = {
+        "metric": metric,
+        "band": band,
+        "roi_pair": roi_pair,
+        "signal": signal or str(dataset["signal"].values[0]),
+    }
+    start, attrs = dataset["window_start"].to_numpy(), dataset.attrs
+    values = dataset["roi_z"].sel(chosen).to_numpy()
+    return pd.DataFrame({"session": attrs["session"], "time_s": start + attrs["window_s"] / 2, "z": values})
 
 
 def mean_and_ci(values: np.ndarray) -> tuple[float, float]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 #: Distance between the heads' centres, in head radii.
 _APART = 3.0
 
+#: Distances from the origin, in m, that only coordinates around the head's centre have (our choice: heads of
+#: children to adults, with the origin between the ears).
+_HEAD = (0.05, 0.16)
+
 
 @styled
 def two_heads(
@@ -26,6 +30,8 @@ def two_heads(
     *,
     radius: float | None = None,
     label: str = "synchrony",
+    strongest: float | None = None,
+    size: float = 16,
 ) -> Axes:
     """Draw both people's sensors and a line for every link at or above a threshold.
 
@@ -45,6 +51,10 @@ def two_heads(
         Head radius of 2-D positions; None = 1.
     label : str
         What the links are, for the title.
+    strongest : float or None
+        Value of the widest line; None = the largest one drawn. Give it where several figures are compared.
+    size : float
+        Area of a sensor's mark, in square points.
 
     Returns
     -------
@@ -76,16 +86,49 @@ def two_heads(
     people = zip(("Therapist", "Client"), (0.0, _APART), places, (colours.therapist, colours.client), strict=True)
     for name, centre, xy, colour in people:
         _head(ax, centre)
-        ax.scatter(xy[:, 0], xy[:, 1], s=16, color=colour, zorder=4, marker="o" if centre == 0 else "s")
+        ax.scatter(xy[:, 0], xy[:, 1], s=size, color=colour, zorder=4, marker="o" if centre == 0 else "s")
         ax.text(centre, -1.1, f"{name} ({len(xy)})", ha="center", va="top", color=colours.ink)
     strong = np.argwhere(np.nan_to_num(links, nan=-np.inf) >= threshold)
-    _lines(ax, links, strong, places)
-    ax.set_title(f"{len(strong)} of {links.size} links: {label} ≥ {threshold:g}")
+    _lines(ax, links, strong, places, threshold, strongest)
+    ax.set_title(f"{len(strong)} of {links.size} links: {label} ≥ {threshold:.3g}")
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_xlim(-1.35, _APART + 1.35)
     ax.set_ylim(-1.35, 1.25)
     return ax
+
+
+def flat_positions(xyz: np.ndarray) -> np.ndarray:
+    """Lay a recording's positions out on a head of radius 1, whatever frame its file has them in.
+
+    Positions around the head's centre keep their angle from the vertex. A flat probe, or one in a frame whose
+    origin lies elsewhere, is seen from above as it is and scaled to the head: its place on the head is unknown.
+
+    Parameters
+    ----------
+    xyz : ndarray, shape (n_channels, 3)
+        In m, x to the right ear and y to the nose.
+
+    Returns
+    -------
+    ndarray, shape (n_channels, 2)
+        For :func:`two_heads`; NaN where a position is unknown.
+
+    Examples
+    --------
+    >>> flat_positions(np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0]])).round(2).tolist()
+    [[-0.8, 0.0], [0.8, 0.0]]
+    """
+    xyz = np.asarray(xyz, dtype=float)
+    known = xyz[np.isfinite(xyz).all(axis=1)]
+    if len(known) == 0:
+        return np.full((len(xyz), 2), np.nan)
+    radii = np.linalg.norm(known, axis=1)
+    if radii.min() > _HEAD[0] and radii.max() < _HEAD[1] and np.ptp(known[:, 2]) > 0:
+        return _flat(xyz, None)
+    middle = (known.min(axis=0) + known.max(axis=0))[:2] / 2
+    reach = np.linalg.norm(known[:, :2] - middle, axis=1).max()
+    return np.asarray(0.8 * (xyz[:, :2] - middle) / (reach or 1.0))
 
 
 def _flat(xyz: np.ndarray, radius: float | None) -> np.ndarray:
@@ -109,13 +152,21 @@ def _head(ax: Axes, centre: float) -> None:
     ax.add_patch(Circle((centre, 0), 1.0, **style))
 
 
-def _lines(ax: Axes, links: np.ndarray, strong: np.ndarray, places: list[np.ndarray]) -> None:
+def _lines(
+    ax: Axes,
+    links: np.ndarray,
+    strong: np.ndarray,
+    places: list[np.ndarray],
+    threshold: float,
+    strongest: float | None,
+) -> None:
     from matplotlib.collections import LineCollection
 
     if len(strong) == 0:
         return
     values = links[strong[:, 0], strong[:, 1]]
-    rank = (values - values.min()) / (np.ptp(values) or 1.0)
+    span = (values.max() if strongest is None else strongest) - threshold
+    rank = np.clip((values - threshold) / (span or 1.0), 0, 1)
     order = np.argsort(values, kind="stable")  # the strongest on top
     ends = np.stack([places[0][strong[:, 0]], places[1][strong[:, 1]]], axis=1)
     ax.add_collection(

@@ -228,23 +228,16 @@ def power_curves(
     for i, (name, part) in enumerate(groups):
         colour, marker, dashes = cycle[i % len(cycle)]
         part = part.sort_values(x)
-        label = f"{str(by).replace('_', ' ')} {plain(name)}" if by else None
-        ax.plot(part[x], part[value], color=colour, marker=marker, ls=dashes, ms=5.5, label=label)
+        label = f"{plain(name)} sessions" if by == "sessions" else f"{str(by).replace('_', ' ')} {plain(name)}"
+        ax.plot(part[x], part[value], color=colour, marker=marker, ls=dashes, ms=5.5, label=label if by else None)
         if "n_sim" in part:
             error = 1.96 * np.sqrt(part[value] * (1 - part[value]) / part["n_sim"])
             ax.fill_between(part[x], part[value] - error, part[value] + error, color=colour, alpha=0.15, lw=0)
     ax.axhline(target, color=colours.chance, lw=1.2, ls=(0, (5, 3)))
-    ax.text(
-        0.01,
-        target,
-        f"{target:.0%} ",
-        transform=ax.get_yaxis_transform(),
-        ha="left",
-        va="bottom",
-        color=colours.muted,
-    )
+    # right of the curves, where no point lies
+    ax.text(1.01, target, f"{target:.0%}", transform=ax.get_yaxis_transform(), va="center", color=colours.muted)
     ax.set_ylim(0, 1.02)
-    ax.set_xlabel({"n_dyads": "Dyads (n)", "n_sessions": "Sessions per dyad (n)"}.get(x, x))
+    ax.set_xlabel({"dyads": "Dyads (n)", "sessions": "Sessions per dyad (n)"}.get(x.removeprefix("n_"), x))
     ax.set_ylabel("Power (share of simulated studies)")
     if by:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))

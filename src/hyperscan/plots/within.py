@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+COHERENCE_LABEL = "Wavelet coherence R² (0-1)"
+
+#: How to read a coherence map.
+MAP_KEY = "→ in phase · ↑ therapist leads by ¼ cycle · ← anti-phase · ↓ client leads · hatched: edge effects"
 
 
 @styled
@@ -58,47 +63,64 @@ def wtc_map(
     ----------
     .. [1] Grinsted et al. (2004). https://doi.org/10.5194/npg-11-561-2004
     """
-    r2, phase = np.asarray(r2, dtype=float), np.asarray(phase, dtype=float)
+    ax = new_axes(ax, 8.4, 4.2)
+    image = draw_map(ax, r2, phase, period, coi, sfreq, significant=significant)
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
+    bar.set_label(COHERENCE_LABEL)
+    bar.outline.set_visible(False)
+    ax.set_xlabel("Time (s)")
+    ax.set_ylabel("Period (s)")
+    ax.set_title(MAP_KEY, fontsize=9.5)
+    return ax
+
+
+def draw_map(
+    ax: Axes,
+    r2: np.ndarray,
+    phase: np.ndarray,
+    period: np.ndarray,
+    coi: np.ndarray,
+    sfreq: float,
+    *,
+    significant: np.ndarray | None = None,
+    arrows: tuple[int, int] = (12, 34),
+) -> Any:
+    """Draw what :func:`wtc_map` draws, without the words around it.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    r2, phase, period, coi, sfreq, significant
+        As for :func:`wtc_map`.
+    arrows : tuple of int
+        Rows and columns of the grid of phase arrows.
+
+    Returns
+    -------
+    matplotlib.collections.QuadMesh
+        For a colour bar.
+    """
+    r2, phase, period, coi = (np.asarray(x, dtype=float) for x in (r2, phase, period, coi))
     if r2.shape != phase.shape or r2.shape != (len(period), len(coi)):
         raise InputError(
             f"r2 {r2.shape}, phase {phase.shape}, period ({len(period)},) and coi ({len(coi)},) do not fit:"
             " expected (n_periods, n_times) and one value per period and per time."
         )
-    ax = new_axes(ax, 8.4, 4.2)
     times = np.arange(r2.shape[1]) / sfreq
     image = ax.pcolormesh(times, period, r2, cmap=SEQUENTIAL, vmin=0, vmax=1, shading="nearest", rasterized=True)
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
-    bar.set_label("Wavelet coherence R² (0-1)")
-    bar.outline.set_visible(False)
-    _period_axis(ax, np.asarray(period))
+    _period_axis(ax, period)
     # drawn over the map, not over the page: white reads on it in light and dark
-    ax.fill_between(
-        times,
-        np.minimum(coi, period[-1]),
-        period[-1],
-        color="#ffffff",
-        alpha=0.45,
-        lw=0,
-        hatch="//",
-        ec="#777777",
-    )
+    edge = np.minimum(coi, period[-1])
+    ax.fill_between(times, edge, period[-1], color="#ffffff", alpha=0.45, lw=0, hatch="//", ec="#777777")
     ax.plot(times, coi, color="#ffffff", lw=1.5, ls="--")
-    _arrows(ax, times, np.asarray(period), r2, phase, np.asarray(coi))
+    _arrows(ax, times, period, r2, phase, coi, arrows)
     if significant is not None and np.any(significant):
-        ax.contour(
-            times,
-            period,
-            np.asarray(significant, dtype=float),
-            levels=[0.5],
-            colors="#ffffff",
-            linewidths=1.6,
-        )
+        outlined = np.asarray(significant, dtype=float)
+        ax.contour(times, period, outlined, levels=[0.5], colors="#ffffff", linewidths=1.6)
     ax.grid(visible=False)
     ax.set_xlim(times[0], times[-1])
-    ax.set_xlabel("Time (s)")
-    ax.set_ylabel("Period (s)")
-    ax.set_title("→ in phase   ↑ therapist leads ¼ cycle   ← anti-phase   hatched: edge effects", fontsize=9.5)
-    return ax
+    return image
 
 
 def _period_axis(ax: Axes, period: np.ndarray) -> None:
@@ -113,11 +135,17 @@ def _period_axis(ax: Axes, period: np.ndarray) -> None:
 
 
 def _arrows(
-    ax: Axes, times: np.ndarray, period: np.ndarray, r2: np.ndarray, phase: np.ndarray, coi: np.ndarray
+    ax: Axes,
+    times: np.ndarray,
+    period: np.ndarray,
+    r2: np.ndarray,
+    phase: np.ndarray,
+    coi: np.ndarray,
+    grid: tuple[int, int],
 ) -> None:
     """Phase arrows on a coarse grid, where coherence is at least one half and the edges are far."""
-    rows = np.unique(np.linspace(0, len(period) - 1, 12).astype(int))
-    columns = np.unique(np.linspace(0, len(times) - 1, 34).astype(int)[1:-1])
+    rows = np.unique(np.linspace(0, len(period) - 1, grid[0]).astype(int))
+    columns = np.unique(np.linspace(0, len(times) - 1, grid[1]).astype(int)[1:-1])
     row, column = np.meshgrid(rows, columns, indexing="ij")
     keep = (r2[row, column] >= 0.5) & (period[row] <= coi[column])
     row, column = row[keep], column[keep]

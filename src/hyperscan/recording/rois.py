@@ -82,6 +82,29 @@ def roi_channels(raw: BaseRaw, config: StudyConfig | None = None) -> dict[str, t
     return {region: channels for region, channels in regions.items() if channels or region == "all"}
 
 
+def known_rois(modality: str, config: StudyConfig) -> tuple[str, ...]:
+    """Names that an ROI can have: a region of the configuration, or one that comes with the package.
+
+    Parameters
+    ----------
+    modality : {'eeg', 'fnirs'}
+        Kind of recording.
+    config : StudyConfig
+        For its ``rois``.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> known_rois("fnirs", StudyConfig())
+    ('all', 'PFC', 'rTPJ', 'lTPJ', 'IFG')
+    """
+    own = FNIRS_CENTRES_MM if modality == "fnirs" else (*EEG_ROWS, "temporal_left", "temporal_right")
+    return tuple(dict.fromkeys(["all", *own, *config.rois]))
+
+
 def is_fnirs(raw: BaseRaw) -> bool:
     """Whether a recording holds fNIRS channels."""
     return bool({"hbo", "hbr", "fnirs_cw_amplitude", "fnirs_od"} & set(raw.get_channel_types(unique=True)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from hyperscan.report import pictures, sections
 from hyperscan.report.cells import label
+from hyperscan.report.matrices import dyad_pictures
 from hyperscan.report.methods import methods_of
 from hyperscan.report.read import RunFolder, read_folder, strings
 from hyperscan.report.references import bibtex
@@ -99,8 +100,10 @@ def dyad_page(run: RunFolder, dyad: str) -> dict[str, Any]:
     """Everything that a dyad's page shows."""
     return {
         "dyad": dyad,
+        "people": sections.people(run, dyad),
         "chance_picture": pictures.chance_picture(run, dyad),
         "heat_picture": pictures.heat_picture(run, dyad),
+        **dyad_pictures(run, dyad),
         "sessions": sections.session_table(run, dyad),
         "clocks": sections.clock_table(run, dyad),
         "quality": sections.quality_table(run, dyad),

@@ -65,11 +65,11 @@ def _recordings(run: RunFolder, modalities: list[str]) -> str:
         sessions = len(rows.drop_duplicates(["dyad", "session"]))
         size = f" {rows['dyad'].nunique()} dyads with {sessions} dyad-sessions were analysed;"
     tool = f"hyperscan {version}".strip()
+    n_out = len(records(run.plan.get("skipped")))
+    left_out = f"{n_out} were left out for the reasons listed in the report" if n_out else "none was left out"
     return (
         f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on"
-        f" MNE-Python ({_cite('mne')}).{size} {len(records(run.plan.get('skipped')))} dyad-sessions were"
-        " left out for"
-        " the reasons listed in the report. Both recordings of a dyad were put on one clock before any"
+        f" MNE-Python ({_cite('mne')}).{size} {left_out}. Both recordings of a dyad were put on one clock before any"
         " other step."
     )
 

@@ -90,6 +90,8 @@ class RunFolder:
         ``config.toml`` as it stands.
     outcome : Outcome
         The primary outcome.
+    folder : Path
+        Where it lies, for the full matrices, which are read when a dyad's page is drawn.
     """
 
     synchrony: pd.DataFrame
@@ -103,6 +105,7 @@ class RunFolder:
     config: StudyConfig
     config_text: str
     outcome: Outcome
+    folder: Path
 
     @property
     def primary(self) -> pd.DataFrame:
@@ -161,6 +164,7 @@ def read_folder(out: Path, info: Mapping[str, Any] | None = None) -> RunFolder:
         config=config,
         config_text=config_text,
         outcome=outcome,
+        folder=out,
     )
 
 

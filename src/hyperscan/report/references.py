@@ -168,4 +168,5 @@ def in_words(key: str) -> str:
     entry = REFERENCES[key]
     names = entry.authors.replace(" and others", " et al.").replace(" and ", "; ")
     where = ", ".join(part for part in (entry.volume, entry.pages.replace("--", "–")) if part)
-    return f"{names} ({entry.year}). {entry.title}. {entry.journal} {where}. doi:{entry.doi}"
+    title = entry.title.replace("{", "").replace("}", "")  # braces are BibTeX's
+    return f"{names} ({entry.year}). {title}. {entry.journal} {where}. doi:{entry.doi}"

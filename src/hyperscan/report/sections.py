@@ -141,12 +141,16 @@ def remarks(run: RunFolder) -> list[str]:
         )
     missing = mapping(figures.get("missing"))
     if missing.get("n_planned") is not None:
-        said.append(
-            f"{short(missing.get('n_observed'))} of {short(missing['n_planned'])} sessions were observed,"
-            f" {short(missing.get('fewest'))} to {short(missing.get('most'))} per dyad;"
-            f" dyads that stopped before the others: {short(missing.get('n_stopped_early'))}"
-            f" (last value before they stopped, mean: {short(missing.get('last_value_before_stop'))})."
-        )
+        fewest, most = short(missing.get("fewest")), short(missing.get("most"))
+        each = fewest if fewest == most else f"{fewest} to {most}"
+        stopped = ""
+        if missing.get("n_stopped_early"):
+            stopped = (
+                f"; dyads that stopped before the others: {short(missing['n_stopped_early'])}"
+                f" (their last value minus the mean of all dyads then: {short(missing.get('last_value_before_stop'))})"
+            )
+        observed = f"{short(missing.get('n_observed'))} of {short(missing['n_planned'])} sessions were observed"
+        said.append(f"{observed}, {each} per dyad{stopped}.")
     return said
 
 
@@ -246,8 +250,6 @@ def nulls_table(run: RunFolder) -> Table | None:
 _SESSION_KEYS = [
     "session",
     "days",
-    "therapist",
-    "client",
     "task",
     "run",
     "estimate",
@@ -274,6 +276,13 @@ def session_table(run: RunFolder, dyad: str) -> Table | None:
     return table_of(rows_of(rows[keys]), heads(keys, WORDS), f"{run.outcome}: every session of this dyad")
 
 
+def people(run: RunFolder, dyad: str) -> list[tuple[str, str]]:
+    """Who this dyad is, as the study table labels them."""
+    rows = run.synchrony[run.synchrony["dyad"] == dyad] if "dyad" in run.synchrony else run.synchrony
+    roles = [(role.capitalize(), role) for role in ("therapist", "client") if role in rows]
+    return [(words, ", ".join(label(name) for name in rows[role].unique())) for words, role in roles if len(rows)]
+
+
 def all_outcomes_table(run: RunFolder, dyad: str) -> Table | None:
     """Mean excess of one dyad for every metric, band and ROI pair, by session."""
     rows = run.synchrony
@@ -294,6 +303,11 @@ def key_facts(run: RunFolder) -> list[tuple[str, str]]:
     if slope is not None:
         unit = run.config.time.removesuffix("s")
         facts.append(("Slope", f"{short(slope)} Fisher z per {unit} (95 % CI {short(low)} to {short(high)})"))
+    guards = [row["state"] for row in guard_rows(run)]
+    if guards:
+        told = {"passed": "passed", "failed": "failed", "open": "not assessable"}
+        counts = [f"{guards.count(state)} {word}" for state, word in told.items() if state in guards]
+        facts.append(("Guards", ", ".join(counts)))
     facts.append(("Primary outcome", str(run.outcome)))
     for key, words in (("n_dyads", "Dyads"), ("n_sessions", "Dyad-sessions")):
         if primary.get(key) is not None:
@@ -314,7 +328,7 @@ def versions(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def command(run: RunFolder) -> str:
-    """Return the command of the run with absolute paths shortened, empty if it is not recorded."""
+    """Return the command of the run with absolute paths shortened; if none is given, the one that repeats it."""
     given: Mapping[str, Any] = run.info
-    value = given.get("command", "")
+    value = given.get("command", "hyperscan run STUDY -o OUT --config config.toml")
     return label(" ".join(map(str, value)) if isinstance(value, list) else value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, did_you_mean
 from hyperscan.metrics import MetricSpec, get_metric
+from hyperscan.recording.rois import known_rois
 from hyperscan.synchrony.signals import SIGNALS
 
 #: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
@@ -105,7 +106,9 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
     Raises
     ------
     ConfigError
-        If the primary metric or band is not computed.
+        If the primary band is not computed, or there is no region of a name.
+    InputError
+        If a metric is unknown.
     """
     primary, bands = config.primary_of(modality), config.bands_of(modality)
     if primary.band not in bands:
@@ -113,6 +116,11 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
             f"primary.band = {primary.band!r} is no band of {modality}; known: {', '.join(bands) or 'none'}. "
             f"Add it to bands or name another primary.{did_you_mean(primary.band, bands)}"
         )
+    _check_rois("primary.roi", [primary.rois], known_rois(modality, config))
+    if not isinstance(config.roi_pairs, str):
+        # one list serves both modalities of a study
+        known = {name: None for kind in SIGNALS for name in known_rois(kind, config)}
+        _check_rois("roi_pairs", map(_split, config.roi_pairs), tuple(known))
     names = config.metrics[modality]
     if primary.metric not in names:
         names = (primary.metric, *names)
@@ -125,6 +133,15 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
         window_s=config.window_s,
         min_windows=config.min_windows,
     )
+
+
+def _check_rois(key: str, pairs: Iterable[tuple[str, str]], known: tuple[str, ...]) -> None:
+    unknown = [name for pair in pairs for name in pair if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"{key}: {unknown[0]!r} is no region; known: {', '.join(known)}."
+            f" Name its channels in rois, or correct it.{did_you_mean(unknown[0], known)}"
+        )
 
 
 def _split(pair: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import hyperscan
 from hyperscan.results import SynchronyResult
 from hyperscan.study import Session
 from hyperscan.synchrony.lag import LagTest
+from hyperscan.synchrony.maps import coherence_map
 from hyperscan.synchrony.pairs import Cell, WindowPair, cells, roi_means, shared_windows
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.synchrony.signals import Signals
@@ -88,6 +89,9 @@ def session_result(
             "roi_z": ((*dims, "window", "roi_pair"), grid.stack(lambda cell: roi_means(cell.z, a, b, pairs))),
             "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in axes["band"]])),
             "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
+            "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
+            "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),
+            **coherence_map(a, b, recipe, windows),
         },
         coords={
             **axes,
@@ -95,6 +99,7 @@ def session_result(
             "client": list(b.ch_names),
             "roi_pair": ["-".join(pair) for pair in pairs],
             "edge": ["low", "high"],
+            "axis": ["x", "y", "z"],
         },
         attrs=dict(attrs),
     )

@@ -57,6 +57,8 @@ class Signals:
         Whether this person's window is free of artefacts.
     s2_line, s2_quad : array, shape (n_channels,)
         In-band signal fraction in the primary band by the two background fits; NaN where not assessable.
+    xyz : array, shape (n_channels, 3)
+        Where the channels lie, in m in the head's coordinates, for drawing alone; NaN where unknown.
     """
 
     person: str
@@ -70,6 +72,7 @@ class Signals:
     clean: Array
     s2_line: Array
     s2_quad: Array
+    xyz: Array
 
     def indices(self, names: tuple[str, ...]) -> Array:
         """Positions of the named channels that this person has."""
@@ -94,6 +97,7 @@ class Signals:
             clean=self.clean,
             s2_line=self.s2_line,
             s2_quad=self.s2_quad,
+            xyz=self.xyz,
             **{f"data_{name}": data for name, data in self.data.items()},
         )
         write_bytes(path, stream.getvalue())
@@ -110,7 +114,7 @@ class Signals:
                 ch_names=tuple(meta["ch_names"]),
                 rois={name: tuple(where) for name, where in meta["rois"].items()},
                 data={name[5:]: stored[name] for name in stored.files if name.startswith("data_")},
-                **{name: stored[name] for name in ("spans", "windows", "clean", "s2_line", "s2_quad")},
+                **{name: stored[name] for name in ("spans", "windows", "clean", "s2_line", "s2_quad", "xyz")},
             )
 
 
@@ -163,6 +167,7 @@ def signals_of(
         clean=clean,
         s2_line=s2[0],
         s2_quad=s2[1],
+        xyz=_positions(raw, ch_names, modality),
     )
 
 
@@ -183,6 +188,13 @@ def _haemoglobin(raw: Any, unregressed: Any | None) -> tuple[tuple[str, ...], di
     if unregressed is not None and "hbo" in data:
         data["hbo_nosc"] = unregressed.get_data(picks=picked["hbo"])
     return names, data
+
+
+def _positions(raw: Any, ch_names: tuple[str, ...], modality: str) -> Array:
+    """Middle of every channel; MNE writes zeros or NaN where it knows none."""
+    found = {base_name(ch["ch_name"]) if modality == "fnirs" else ch["ch_name"]: ch["loc"] for ch in raw.info["chs"]}
+    xyz = np.array([found[name][:3] for name in ch_names], dtype=float).reshape(-1, 3)
+    return np.where(xyz.any(axis=1, keepdims=True), xyz, np.nan)
 
 
 def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, degree: int) -> Array:

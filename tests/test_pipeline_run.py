@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from hyperscan.errors import DataQualityWarning, NothingToAnalyseError, OutputError, OutputLockedError
-from hyperscan.pipeline import check_study, load_study, prepare_study, run_study
+from hyperscan.pipeline import check_study, load_study, pairs, prepare_study, run_study, stages
 from hyperscan.pipeline import prepare as prepare_module
+from hyperscan.pipeline.pairs import compute_batch
+from hyperscan.storage import read_table
+from hyperscan.synchrony import chance
 from pipeline_fixtures import edit_table, run, tiny_study, tree
 
 
@@ -49,6 +52,63 @@ def test_workers_and_order_leave_the_same_bytes(study: Path, mine: Path, done: P
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
     assert "report.html" in tree(tmp_path / "one")
     assert {"run.json", "growth.json", "synchrony.tsv", "dyad-D01/ses-01/eeg_synchrony.nc"} <= set(tree(done))
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_study(tmp_path_factory.mktemp("four") / "study", n_dyads=4, n_sessions=1)
+
+
+def test_pairs_do_not_depend_on_their_batches(four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(four, tmp_path / "one")
+    seen = []
+    monkeypatch.setattr(stages, "compute_batch", lambda batch, *rest: (seen.append(batch), compute_batch(batch, *rest)))
+    monkeypatch.setattr(pairs, "MAX_SIDE", 2)
+    run(four, tmp_path / "many")
+    assert [len(batch.pairs) for batch in seen] == [2, 4, 4, 2]
+    assert tree(tmp_path / "many") == tree(tmp_path / "one")
+
+
+def test_a_person_is_filtered_once_for_all_partners(
+    four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, filtered = chance.person_windows, []
+    monkeypatch.setattr(
+        chance, "person_windows", lambda person, *rest: (filtered.append(person.person), real(person, *rest))[1]
+    )
+    run(four, tmp_path / "out")
+    assert sorted(filtered) == sorted(f"{role}{n}" for role in "TC" for n in ("01", "02", "03", "04"))
+    pseudo = read_table(tmp_path / "out/pseudo.tsv")
+    assert len(pseudo) == 4 * 6 * len(pseudo[["roi_therapist", "roi_client"]].drop_duplicates())
+
+
+def test_each_side_of_a_batch_fits_into_memory() -> None:
+    assert pairs.sides_for(10**6) == (pairs.MAX_SIDE, pairs.MAX_SIDE)
+    people = sum(pairs.sides_for(4 * 128 * 675_000))  # 128 channels, 45 min at 250 Hz
+    assert people == 3
+    assert (people * 16 + 8) * 128 * 675_000 < 5.5e9
+    assert pairs.sides_for(10**10) == (1, 1)
+
+
+def test_a_failed_batch_costs_its_dyads_and_is_tried_again(
+    four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "MAX_SIDE", 2)
+    real = pairs.chance_values
+
+    def fail(therapists, *rest):
+        if set(therapists) == {"D03", "D04"}:
+            raise KeyError("a fault of ours")
+        return real(therapists, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pairs, "chance_values", fail)
+        with pytest.raises(NothingToAnalyseError, match="has no rows"):
+            run(four, tmp_path / "out")
+    monkeypatch.setattr(pairs, "chance_values", real)
+    result = run(four, tmp_path / "out")
+    assert not result.skipped
+    assert set(result.table["n_pseudo"]) == {6}
 
 
 def test_a_finished_run_is_not_computed_again(study: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,6 +268,14 @@ def test_evoked_is_refused(good: Path) -> None:
     refused(good, "t-ave.fif", "c-raw.fif", "evoked")
 
 
+def test_a_zero_byte_in_a_channel_name_is_damage(good: Path) -> None:
+    make.write_edf(good / "t.edf", 1)
+    content = bytearray((good / "t.edf").read_bytes())
+    content[content.index(b"Cz  ") + 5] = 0  # one bit of a blank
+    (good / "t.edf").write_bytes(content)
+    refused(good, "t.edf", "c-raw.fif", "channel 2", "zero byte")
+
+
 def test_header_that_claims_more_than_memory(good: Path) -> None:
     make.write_edf(good / "t.edf", 1)
     content = bytearray((good / "t.edf").read_bytes())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,10 @@ from typing import Any
 import pytest
 
 from hyperscan.errors import DataQualityWarning, NothingToAnalyseError, OutputError, OutputLockedError
-from hyperscan.pipeline import check_study, load_study, pairs, prepare_study, run_study, stages
+from hyperscan.pipeline import check_study, load_study, pairs, prepare_study, resources, run_study, stages
 from hyperscan.pipeline import prepare as prepare_module
 from hyperscan.pipeline.pairs import compute_batch
+from hyperscan.pipeline.units import read_manifest, units_of
 from hyperscan.storage import read_table
 from hyperscan.synchrony import chance
 from pipeline_fixtures import edit_table, run, tiny_study, tree
@@ -324,6 +328,27 @@ def test_the_seed_changes_the_record(study: Path, out: Path) -> None:
     before = tree(out)
     run(study, out, seed=7)
     assert tree(out)["dyad-D01/ses-01/unit.json"] != before["dyad-D01/ses-01/unit.json"]
+
+
+def test_estimates_are_near_what_a_run_takes(four: Path, tmp_path: Path) -> None:
+    """Disk and memory within a factor of 2; time, which depends on the machine and its other work, of 4."""
+    table, config = load_study(four)
+    units = units_of(table.sessions)
+    prepare_study(table.sessions, config, out=tmp_path / "out", only=[row.key for row in table.sessions])
+    disk = sum(path.stat().st_size for path in (tmp_path / "out/work").rglob("*.npz"))
+    assert 0.5 < resources.work_bytes(units) / disk < 2
+    rows = [read_manifest(tmp_path / "out/work" / unit.name)["rows"][0] for unit in units]
+    run(four, tmp_path / "compiled")
+    began = time.process_time()
+    run(four, tmp_path / "out")
+    took = time.process_time() - began
+    assert 0.25 < sum(resources.session_seconds(row, config, 3) for row in rows) / took < 4
+    program = "import sys; from hyperscan.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "run", str(four), "-o", str(tmp_path / "alone"), "-q"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, process.returncode, used = os.wait4(process.pid, 0)
+    assert process.returncode == 0
+    assert 0.5 < resources.worker_bytes(units) / (1024 * used.ru_maxrss) < 2
 
 
 def test_check_says_what_a_run_needs(study: Path) -> None:

@@ -33,6 +33,9 @@ START_S = 15.0
 #: band, and per surrogate, pair of channels, metric and band; coherence per sample, pair, signal (fNIRS, not measured).
 _S_FILTER, _S_PRODUCT, _S_LAG, _S_SURROGATE, _S_COHERENCE = 3.5e-8, 2e-10, 2.5e-7, 2e-7, 1e-6
 
+#: And whatever its size: for a session, and for each of its partners.
+_S_SESSION, _S_PARTNER = 0.2, 0.007
+
 #: Bands that the guards filter beside the configured ones, and how often a session's own people are filtered.
 _GUARD_BANDS, _OWN = 2, 3
 
@@ -97,16 +100,17 @@ def session_seconds(row: Mapping[str, Any], config: StudyConfig, partners: int) 
     -------
     float
     """
-    modality = row["key"][2]
+    modality, fixed = row["key"][2], _S_SESSION + _S_PARTNER * partners
     people = [len(person["channels"]) for person in row["people"].values()]
     samples, bands = row["seconds"] * row["sfreq"], len(config.bands_of(modality))
     channels, pairs, cells = sum(people), math.prod(people), len(config.metrics[modality]) * bands
     if modality == "fnirs":
         each = _S_COHERENCE * len(SIGNALS[modality]) * pairs * samples * cells
-        return float(each * (1 + partners) + N_WAVELET_LAGS * each / len(SIGNALS[modality]))
+        return float(fixed + each * (1 + partners) + N_WAVELET_LAGS * each / len(SIGNALS[modality]))
     filtered = _OWN + partners / (sum(sides_for(int(2 * channels * samples))) / 2)
     return float(
-        _S_FILTER * channels * samples * (bands + _GUARD_BANDS) * filtered
+        fixed
+        + _S_FILTER * channels * samples * (bands + _GUARD_BANDS) * filtered
         + _S_PRODUCT * pairs * samples * cells * (1 + partners)
         + _S_LAG * channels * samples * bands
         + _S_SURROGATE * pairs * cells * config.n_null

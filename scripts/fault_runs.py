@@ -140,12 +140,18 @@ def injected(bench: Bench) -> Trial:
 
     def trial(number: int) -> dict[str, float]:
         (name, at), out = points[number % len(points)], bench.folder / f"inject{number}"
-        code, _ = _failing(owners[name], name, at, bench, out)
+        code, calls = _failing(owners[name], name, at, bench, out)
+        if code != (6 if calls > at else 0):
+            print(name, at, "of", calls, "code", code, flush=True)
         wrong = bench.wrong_files(out)
         resumed = call("run", bench.study, "-o", out, "-q") != 0 or bench.unlike(out)
         shutil.rmtree(out, ignore_errors=True)
-        counts = {"mixed or wrong files": wrong, "other codes than 6": code != 6, "resumed trees that differ": resumed}
-        return {**counts, "wrong": sum(counts.values())}
+        counts = {
+            "mixed or wrong files": wrong,
+            "other codes than 6": code != (6 if calls > at else 0),
+            "resumed trees that differ": resumed,
+        }
+        return {**counts, "wrong": sum(counts.values()), "points that this run did not reach": calls <= at}
 
     return trial
 

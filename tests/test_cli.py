@@ -15,7 +15,7 @@ import pytest
 from hyperscan import cli
 from hyperscan.completion import completion
 from hyperscan.errors import NothingToAnalyseError, OutputLockedError, OutputWriteError
-from pipeline_fixtures import edit_table, tiny_study
+from pipeline_fixtures import edit_table, tiny_study, tree
 
 
 @pytest.fixture(autouse=True)
@@ -81,14 +81,18 @@ def test_a_part_of_the_study_is_prepared_and_its_faults_are_said(
     assert "Check the labels" in capsys.readouterr().err
 
 
-def test_bids_levels(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
-    out = study.parent / "out"
-    for person in ("sub-T01", "C02"):
-        assert cli.bids_main([str(study), str(out), "participant", "--participant-label", person]) == 0
+    out, whole = study.parent / "out", study.parent / "whole"
+    assert call("run", study, "-o", out, "--dyad-label", "D01", "-q") == 0
+    assert cli.bids_main([str(study), str(out), "participant", "--participant-label", "C02"]) == 0
     assert not (out / "run.json").exists()
+    monkeypatch.setattr("hyperscan.pipeline.stages.prepare_unit", None)  # nothing is left to prepare
     assert cli.bids_main([str(study), str(out), "group"]) == 0
-    assert (out / "run.json").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    assert call("run", study, "-o", whole, "-q") == 0
+    assert tree(out) == tree(whole)
 
 
 @pytest.mark.parametrize(

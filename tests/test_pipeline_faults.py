@@ -12,8 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -313,3 +314,43 @@ def test_a_wrong_scheduler_address_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 1)
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         run_tasks([Task("x", touch, ("x",))], Place(cluster="tcp://127.0.0.1:9"), "t", progress=False)
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Start a scheduler and three workers, each a process of its own."""
+    pytest.importorskip("distributed")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+    from fault_runs import on_cluster
+
+    with on_cluster(3) as started:
+        yield started
+
+
+def test_a_killed_worker_of_a_cluster_costs_nothing(
+    study: Path, done: Path, tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    address, workers = cluster
+    out = tmp_path / "out"
+
+    def kill() -> None:
+        wait_for_units(out)
+        workers[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    run(study, out, cluster=address)
+    killer.join()
+    assert workers[0].wait() == -signal.SIGKILL
+    assert tree(out) == tree(done)
+
+
+def test_a_task_that_kills_two_workers_of_a_cluster_is_left_out(
+    tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    address, workers = cluster
+    tasks = [Task("always", die, (str(tmp_path / "always"), 99)), Task("t", touch, (str(tmp_path / "t"),))]
+    assert run_tasks(tasks, Place(cluster=address), "test", progress=False) == ["always"]
+    assert (tmp_path / "always").read_text() == "2"
+    assert (tmp_path / "t").exists()
+    assert len([worker for worker in workers if worker.poll() is None]) == 1

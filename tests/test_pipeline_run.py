@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,12 @@ from typing import Any
 import pytest
 
 from hyperscan.errors import DataQualityWarning, NothingToAnalyseError, OutputError, OutputLockedError
-from hyperscan.pipeline import check_study, load_study, prepare_study, run_study
+from hyperscan.pipeline import check_study, load_study, pairs, prepare_study, resources, run_study, stages
 from hyperscan.pipeline import prepare as prepare_module
+from hyperscan.pipeline.pairs import compute_batch
+from hyperscan.pipeline.units import read_manifest, units_of
+from hyperscan.storage import read_table
+from hyperscan.synchrony import chance
 from pipeline_fixtures import edit_table, run, tiny_study, tree
 
 
@@ -49,6 +56,63 @@ def test_workers_and_order_leave_the_same_bytes(study: Path, mine: Path, done: P
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
     assert "report.html" in tree(tmp_path / "one")
     assert {"run.json", "growth.json", "synchrony.tsv", "dyad-D01/ses-01/eeg_synchrony.nc"} <= set(tree(done))
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_study(tmp_path_factory.mktemp("four") / "study", n_dyads=4, n_sessions=1)
+
+
+def test_pairs_do_not_depend_on_their_batches(four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(four, tmp_path / "one")
+    seen = []
+    monkeypatch.setattr(stages, "compute_batch", lambda batch, *rest: (seen.append(batch), compute_batch(batch, *rest)))
+    monkeypatch.setattr(pairs, "MAX_SIDE", 2)
+    run(four, tmp_path / "many")
+    assert [len(batch.pairs) for batch in seen] == [2, 4, 4, 2]
+    assert tree(tmp_path / "many") == tree(tmp_path / "one")
+
+
+def test_a_person_is_filtered_once_for_all_partners(
+    four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, filtered = chance.person_windows, []
+    monkeypatch.setattr(
+        chance, "person_windows", lambda person, *rest: (filtered.append(person.person), real(person, *rest))[1]
+    )
+    run(four, tmp_path / "out")
+    assert sorted(filtered) == sorted(f"{role}{n}" for role in "TC" for n in ("01", "02", "03", "04"))
+    pseudo = read_table(tmp_path / "out/pseudo.tsv")
+    assert len(pseudo) == 4 * 6 * len(pseudo[["roi_therapist", "roi_client"]].drop_duplicates())
+
+
+def test_each_side_of_a_batch_fits_into_memory() -> None:
+    assert pairs.sides_for(10**6) == (pairs.MAX_SIDE, pairs.MAX_SIDE)
+    people = sum(pairs.sides_for(4 * 128 * 675_000))  # 128 channels, 45 min at 250 Hz
+    assert people == 3
+    assert (people * 16 + 8) * 128 * 675_000 < 5.5e9
+    assert pairs.sides_for(10**10) == (1, 1)
+
+
+def test_a_failed_batch_costs_its_dyads_and_is_tried_again(
+    four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "MAX_SIDE", 2)
+    real = pairs.chance_values
+
+    def fail(therapists, *rest):
+        if set(therapists) == {"D03", "D04"}:
+            raise KeyError("a fault of ours")
+        return real(therapists, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pairs, "chance_values", fail)
+        with pytest.raises(NothingToAnalyseError, match="has no rows"):
+            run(four, tmp_path / "out")
+    monkeypatch.setattr(pairs, "chance_values", real)
+    result = run(four, tmp_path / "out")
+    assert not result.skipped
+    assert set(result.table["n_pseudo"]) == {6}
 
 
 def test_a_finished_run_is_not_computed_again(study: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +328,27 @@ def test_the_seed_changes_the_record(study: Path, out: Path) -> None:
     before = tree(out)
     run(study, out, seed=7)
     assert tree(out)["dyad-D01/ses-01/unit.json"] != before["dyad-D01/ses-01/unit.json"]
+
+
+def test_estimates_are_near_what_a_run_takes(four: Path, tmp_path: Path) -> None:
+    """Disk and memory within a factor of 2; time, which depends on the machine and its other work, of 4."""
+    table, config = load_study(four)
+    units = units_of(table.sessions)
+    prepare_study(table.sessions, config, out=tmp_path / "out", only=[row.key for row in table.sessions])
+    disk = sum(path.stat().st_size for path in (tmp_path / "out/work").rglob("*.npz"))
+    assert 0.5 < resources.work_bytes(units) / disk < 2
+    rows = [read_manifest(tmp_path / "out/work" / unit.name)["rows"][0] for unit in units]
+    run(four, tmp_path / "compiled")
+    began = time.process_time()
+    run(four, tmp_path / "out")
+    took = time.process_time() - began
+    assert 0.25 < sum(resources.session_seconds(row, config, 3) for row in rows) / took < 4
+    program = "import sys; from hyperscan.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "run", str(four), "-o", str(tmp_path / "alone"), "-q"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, process.returncode, used = os.wait4(process.pid, 0)
+    assert process.returncode == 0
+    assert 0.5 < resources.worker_bytes(units) / (1024 * used.ru_maxrss) < 2
 
 
 def test_check_says_what_a_run_needs(study: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import struct
 from pathlib import Path
 
 import h5py
@@ -268,6 +269,24 @@ def test_evoked_is_refused(good: Path) -> None:
     raw = make.eeg_raw(1)
     mne.EvokedArray(raw.get_data(), raw.info, verbose="ERROR").save(good / "t-ave.fif", verbose="ERROR")
     refused(good, "t-ave.fif", "c-raw.fif", "evoked")
+
+
+def test_a_wrong_size_within_a_matlab_variable_is_damage(good: Path) -> None:
+    """It ends the process when scipy's reader meets it."""
+    make.write_set(good / "t.set", 1)
+    content = bytearray((good / "t.set").read_bytes())
+    at = content.index(struct.pack("<6I", 5, 8, 1, 1, 1, 0)) + 20  # the name of a number in a struct has no letters
+    content[at] ^= 16
+    (good / "t.set").write_bytes(content)
+    refused(good, "t.set", "c-raw.fif", "a variable is damaged")
+
+
+def test_a_zero_byte_in_a_channel_name_is_damage(good: Path) -> None:
+    make.write_edf(good / "t.edf", 1)
+    content = bytearray((good / "t.edf").read_bytes())
+    content[content.index(b"Cz  ") + 5] = 0  # one bit of a blank
+    (good / "t.edf").write_bytes(content)
+    refused(good, "t.edf", "c-raw.fif", "channel 2", "zero byte")
 
 
 def test_header_that_claims_more_than_memory(good: Path) -> None:

@@ -56,6 +56,14 @@ def test_dataset_is_written_with_the_same_bytes(tmp_path: Path) -> None:
     xr.testing.assert_identical(xr.load_dataset(first), data)
 
 
+def test_arrays_are_written_with_the_same_bytes_and_never_pickled(tmp_path: Path) -> None:
+    first, second = (storage.write_arrays(tmp_path / f"{i}.npz", {"x": np.arange(9.0)}) for i in (1, 2))
+    assert first.read_bytes() == second.read_bytes()
+    with pytest.raises(ValueError, match="allow_pickle"):
+        storage.write_arrays(tmp_path / "3.npz", {"x": np.array([object()])})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.npz", "2.npz"]
+
+
 @pytest.mark.parametrize("fail_at", ["fsync", "replace"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
 def test_a_failing_disk_leaves_the_old_file(

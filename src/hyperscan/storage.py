@@ -79,6 +79,11 @@ def write_dataset(path: str | Path, dataset: xr.Dataset) -> Path:
     return _write_through(Path(path), lambda temporary: _dump_dataset(temporary, dataset, encoding))
 
 
+def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
+    """Write arrays as an uncompressed ``.npz`` without pickled objects. See :func:`write_bytes`."""
+    return _write_through(Path(path), lambda temporary: _dump_arrays(temporary, arrays))
+
+
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.
 
@@ -197,6 +202,13 @@ def _temporary(final: Path) -> Path:
 
 def _dump(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+
+
+def _dump_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    import numpy as np
+
+    with path.open("wb") as stream:  # straight to the disk: a copy in memory would be the size of a recording
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def _dump_dataset(path: Path, dataset: xr.Dataset, encoding: Mapping[Any, Any]) -> None:

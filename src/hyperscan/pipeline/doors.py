@@ -15,7 +15,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
-from hyperscan.pipeline.resources import START_S, fitting_jobs, pair_seconds, unit_bytes, work_bytes
+from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
 from hyperscan.pipeline.units import units_of
 from hyperscan.study import Rejected, Session, SessionKey, StudyTable, read_table
 
@@ -147,14 +147,13 @@ def _needs(sessions: Sequence[Session], rows: Sequence[dict[str, Any]], config: 
     units, good = units_of(sessions), len([row for row in rows if row["status"] == "ok"])
     if not good:
         return ""
-    pairs = 1 + 2 * min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
-    compute = sum(pair_seconds(row, config) for row in rows if row["status"] == "ok")
-    total = seconds + pairs * compute + START_S
+    partners = min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
+    compute = sum(session_seconds(row, config, partners) for row in rows if row["status"] == "ok")
     return (
-        f"A run would take about {_duration(total)} with one worker (an estimate: preparation as just measured, "
-        f"then {pairs} pairs per session), {max(map(unit_bytes, units)) / 1e9:.1f} GB of memory per worker, and "
-        f"{work_bytes(units) / 1e9:.2f} GB of disk while it lasts. Workers that would fit here: "
-        f"{fitting_jobs(units, os.cpu_count() or 1)}."
+        f"A run would take about {_duration(seconds + compute + START_S)} with one worker (an estimate, good to a "
+        f"factor of 2: preparation as just measured, then each session with {partners} partners), "
+        f"{worker_bytes(units) / 1e9:.1f} GB of memory per worker, and {work_bytes(units) / 1e9:.2f} GB of disk while "
+        f"it lasts. Workers that would fit here: {fitting_jobs(units, os.cpu_count() or 1)}."
     )
 
 

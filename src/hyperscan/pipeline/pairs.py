@@ -34,7 +34,7 @@ from hyperscan.synchrony import (
 )
 
 #: Memory that a batch may take, in bytes: with the program itself a worker stays below 6 GB (our choice).
-BATCH_BYTES = 4_800_000_000
+BATCH_BYTES = 5_000_000_000
 
 #: Dyads on either side of a batch at most: more save little, and the last batch lets workers wait (our choice).
 MAX_SIDE = 10

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
+from hyperscan.pipeline.pairs import sides_for
 from hyperscan.pipeline.units import Unit, files_of
+from hyperscan.study import Session
+from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
+from hyperscan.synchrony.lag import N_WAVELET_LAGS
 from hyperscan.synchrony.signals import SIGNALS
 
 #: Bytes that one sample takes in a file, by format; what is unknown counts like the densest.
@@ -18,37 +22,44 @@ _BYTES_PER_SAMPLE = {".edf": 2, ".bdf": 3, ".fif": 4, ".gz": 2, ".set": 4, ".fdt
 #: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
 _COPIES = 3
 
-#: Python with its libraries: about 0.35 GB per process (our estimate, not calibrated).
-_BASE_BYTES = 350_000_000
+#: Python with its libraries, per process, in bytes (measured: 0.28 to 0.4 GB).
+_BASE_BYTES = 400_000_000
 
-#: Imports, compilation, growth and report in s; and per sample and channel (filters), sample and channel pair
-#: (products), or coherence sample: orders of magnitude (our estimate, not calibrated at large sizes).
+#: Imports, compilation, growth and report, in s.
 START_S = 15.0
-_S_PER_SAMPLE, _S_PER_PRODUCT, _S_PER_COHERENCE = 3e-8, 1.5e-9, 1e-6
+
+#: Processor time in s, measured with 16 to 64 channels of 5 min at 250 Hz on one core of a cloud machine: to filter one
+#: sample of a channel in one band; per sample, pair of channels, metric and band; the lag null per sample, channel and
+#: band, and per surrogate, pair of channels, metric and band; coherence per sample, pair, signal (fNIRS, not measured).
+_S_FILTER, _S_PRODUCT, _S_LAG, _S_SURROGATE, _S_COHERENCE = 3.5e-8, 2e-10, 2.5e-7, 2e-7, 1e-6
+
+#: And whatever its size: for a session, and for each of its partners.
+_S_SESSION, _S_PARTNER = 0.2, 0.007
+
+#: Bands that the guards filter beside the configured ones, and how often a session's own people are filtered.
+_GUARD_BANDS, _OWN = 2, 3
 
 #: Part of the free memory that workers may take; the rest is for the system's file cache (our choice).
 _SHARE = 0.8
 
 
-def unit_bytes(unit: Unit) -> int:
-    """Estimate the memory that a unit takes at its largest, in bytes.
+def worker_bytes(units: Sequence[Unit]) -> int:
+    """Estimate the memory that a worker takes at its largest, in bytes: preparing, or with a batch of pairs.
 
     Parameters
     ----------
-    unit : Unit
-        The dyad-session; its rows are worked on one after the other.
+    units : sequence of Unit
+        What will be worked on; rows are prepared one after the other.
 
     Returns
     -------
     int
     """
-    return _BASE_BYTES + _COPIES * 8 * max(_samples(row.therapist_file, row.client_file) for row in unit.rows)
-
-
-def input_bytes(units: Sequence[Unit]) -> int:
-    """Size of all recordings, in bytes."""
-    paths = {path for unit in units for row in unit.rows for path in (row.therapist_file, row.client_file)}
-    return sum(_size(file) for path in paths for file in files_of(path))
+    rows = [row for unit in units for row in unit.rows]
+    both = max((_samples(row.therapist_file, row.client_file) for row in rows), default=0)
+    one = max(map(_samples_of_one, rows), default=0)
+    people = min(sum(sides_for(4 * one)), 2 * len({row.dyad for row in rows}))
+    return _BASE_BYTES + max(_COPIES * 8 * both, (people * BYTES_PER_SAMPLE + BYTES_FILTERING) * one)
 
 
 def work_bytes(units: Sequence[Unit]) -> int:
@@ -70,31 +81,40 @@ def fitting_jobs(units: Sequence[Unit], wanted: int) -> int:
     -------
     int
     """
-    largest = max((unit_bytes(unit) for unit in units), default=_BASE_BYTES)
-    return max(1, min(wanted, int(_SHARE * free_bytes() // largest)))
+    return max(1, min(wanted, int(_SHARE * free_bytes() // worker_bytes(units))))
 
 
-def pair_seconds(row: Mapping[str, Any], config: StudyConfig) -> float:
-    """Estimate the time that one pair of people takes, in s.
+def session_seconds(row: Mapping[str, Any], config: StudyConfig, partners: int) -> float:
+    """Estimate the processor time that a dyad-session takes after its preparation, in s.
 
     Parameters
     ----------
     row : mapping
         Summary of a row that can be used.
     config : StudyConfig
-        Metrics and bands.
+        Metrics, bands and surrogates.
+    partners : int
+        Dyads it is re-paired with. A pair of people serves two dyads, so there are about as many pairs as partners.
 
     Returns
     -------
     float
     """
-    modality = row["key"][2]
+    modality, fixed = row["key"][2], _S_SESSION + _S_PARTNER * partners
     people = [len(person["channels"]) for person in row["people"].values()]
-    samples = row["seconds"] * row["sfreq"]
-    cells = len(config.metrics[modality]) * len(config.bands_of(modality))
+    samples, bands = row["seconds"] * row["sfreq"], len(config.bands_of(modality))
+    channels, pairs, cells = sum(people), math.prod(people), len(config.metrics[modality]) * bands
     if modality == "fnirs":
-        return float(_S_PER_COHERENCE * len(SIGNALS[modality]) * math.prod(people) * samples * cells)
-    return float((_S_PER_SAMPLE * sum(people) + _S_PER_PRODUCT * math.prod(people)) * samples * cells)
+        each = _S_COHERENCE * len(SIGNALS[modality]) * pairs * samples * cells
+        return float(fixed + each * (1 + partners) + N_WAVELET_LAGS * each / len(SIGNALS[modality]))
+    filtered = _OWN + partners / (sum(sides_for(int(2 * channels * samples))) / 2)
+    return float(
+        fixed
+        + _S_FILTER * channels * samples * (bands + _GUARD_BANDS) * filtered
+        + _S_PRODUCT * pairs * samples * cells * (1 + partners)
+        + _S_LAG * channels * samples * bands
+        + _S_SURROGATE * pairs * cells * config.n_null
+    )
 
 
 def free_bytes() -> int:
@@ -108,6 +128,11 @@ def _samples(*paths: Path) -> int:
     return sum(
         _size(file) // _BYTES_PER_SAMPLE.get(file.suffix.lower(), 2) for path in set(paths) for file in files_of(path)
     )
+
+
+def _samples_of_one(row: Session) -> int:
+    files = row.therapist_file, row.client_file
+    return _samples(*files) // 2 if files[0] == files[1] else max(map(_samples, files))
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -192,7 +192,7 @@ def _on_cluster(tasks: Sequence[Task], address: str) -> Done:
         raise InputError(
             f"--cluster {address}: no Dask scheduler answers. Start one (dask scheduler) and check the address."
         ) from error
-    with client, client.as_current():
+    with client, client.as_current(), _attempts(client):
         _check_threads(client)
         # the dict holds the futures: dask forgets what nobody holds
         futures = {client.submit(task.work, *task.arguments, pure=False): task.name for task in tasks}
@@ -203,6 +203,22 @@ def _on_cluster(tasks: Sequence[Task], address: str) -> Done:
                 yield futures[future], False
             else:
                 yield futures[future], True
+
+
+@contextlib.contextmanager
+def _attempts(client: Any) -> Iterator[None]:
+    """Let the scheduler give up a task after as many dead workers as everywhere else, and leave it as it was."""
+
+    def put(limit: int, dask_scheduler: Any = None) -> int:
+        before = int(dask_scheduler.allowed_failures)
+        dask_scheduler.allowed_failures = limit
+        return before
+
+    before = client.run_on_scheduler(put, MAX_ATTEMPTS - 1)
+    try:
+        yield
+    finally:
+        client.run_on_scheduler(put, before)
 
 
 def _check_threads(client: Any) -> None:

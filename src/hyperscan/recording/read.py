@@ -90,6 +90,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
         # a damaged type shows only when it is asked for
         found.data.get_channel_types()
     heard.warn(name)
+    _check_names(found.data, name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, kind)
     _check_modality(data, modality, name)
@@ -328,6 +329,15 @@ def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: st
 
 def _n_times(data: BaseRaw | BaseEpochs) -> int:
     return data.n_times if isinstance(data, BaseRaw) else len(data.times) * len(data.events)
+
+
+def _check_names(data: BaseRaw | BaseEpochs, name: str) -> None:
+    for number, each in enumerate(data.ch_names, start=1):
+        if "\0" in each:  # numpy drops it at the end of a name, so that nothing finds the channel again
+            raise ReadError(
+                f"{name}: the name of channel {number} holds a zero byte, so its header is damaged. "
+                "Copy it again, or export it anew."
+            )
 
 
 def _check_modality(data: BaseRaw | BaseEpochs, modality: str, name: str) -> None:

@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 
 #: Bytes that a person takes per sample and channel while it meets partners: the signal and its spectrum in single
 #: precision, and the windows of one band as complex numbers; and what filtering a band takes on top, once.
-BYTES_PER_SAMPLE, BYTES_FILTERING = 16, 16
+BYTES_PER_SAMPLE, BYTES_FILTERING = 16, 8
 
 Names = tuple[str, str]
 

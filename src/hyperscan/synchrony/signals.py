@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from hyperscan.recording import PairedRecording
 from hyperscan.recording.quality import signal_fractions
 from hyperscan.recording.rois import base_name, roi_channels
 from hyperscan.recording.windows import whole_segments, window_grid
-from hyperscan.storage import write_bytes
+from hyperscan.storage import write_arrays
 from hyperscan.study import SessionKey
 
 Array = npt.NDArray[Any]
@@ -29,6 +28,10 @@ SIGNALS = {"eeg": ("eeg",), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc")}
 #: The fit of the 1/f background was validated by simulation for bands within the first range, with the spectrum
 #: of the second range left in the recording (Hz).
 FITTED_BANDS, FITTED_SPAN = (6.0, 14.0), (2.0, 40.0)
+
+
+#: Arrays of a person beside the data.
+_FACTS = ("spans", "windows", "clean", "s2_line", "s2_quad", "xyz")
 
 
 @dataclass(frozen=True)
@@ -87,20 +90,9 @@ class Signals:
             "ch_names": list(self.ch_names),
             "rois": {name: list(where) for name, where in self.rois.items()},
         }
-        stream = io.BytesIO()
-        np.savez(
-            stream,
-            allow_pickle=False,
-            meta=np.array(json.dumps(meta)),
-            spans=self.spans,
-            windows=self.windows,
-            clean=self.clean,
-            s2_line=self.s2_line,
-            s2_quad=self.s2_quad,
-            xyz=self.xyz,
-            **{f"data_{name}": data for name, data in self.data.items()},
-        )
-        write_bytes(path, stream.getvalue())
+        facts = {name: getattr(self, name) for name in _FACTS}
+        data = {f"data_{name}": data for name, data in self.data.items()}
+        write_arrays(path, {"meta": np.array(json.dumps(meta)), **facts, **data})
 
     @classmethod
     def load(cls, path: Path) -> Signals:
@@ -114,7 +106,7 @@ class Signals:
                 ch_names=tuple(meta["ch_names"]),
                 rois={name: tuple(where) for name, where in meta["rois"].items()},
                 data={name[5:]: stored[name] for name in stored.files if name.startswith("data_")},
-                **{name: stored[name] for name in ("spans", "windows", "clean", "s2_line", "s2_quad", "xyz")},
+                **{name: stored[name] for name in _FACTS},
             )
 
 

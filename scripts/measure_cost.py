@@ -1,0 +1,213 @@
+"""Measure what a study costs as it grows, and what large recordings need; writes docs/reliability/cost.md.
+
+Processor time, not time on the clock: the machine may have other work. The small sessions show what does not depend on
+their size; recordings of real size are white noise as preparation leaves it, so that no file has to be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import platform
+import resource
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fault_runs
+import hyperscan
+from hyperscan.config import StudyConfig
+from hyperscan.pipeline import load_study
+from hyperscan.pipeline.logs import RunLog
+from hyperscan.pipeline.plan import make_plan
+from hyperscan.pipeline.resources import session_seconds
+from hyperscan.pipeline.stages import Stages
+from hyperscan.pipeline.workers import Place, Task
+from hyperscan.storage import write_text
+from hyperscan.study import SessionKey
+from hyperscan.synchrony import (
+    Signals,
+    chance_values,
+    guard_values,
+    lag_tests,
+    recipe_of,
+    session_result,
+    shared_windows,
+)
+
+PAGE = Path(__file__).parents[1] / "docs" / "reliability" / "cost.md"
+
+DYADS = (6, 12, 24, 48)
+
+#: Channels per person, minutes, dyads that lend the therapists and the clients; all at 250 Hz with the defaults.
+SIZES = ((32, 5, 4, 4), (64, 5, 4, 4), (128, 45, 1, 2))
+
+
+def growing(folder: Path) -> list[str]:
+    """Rows of the table of small studies: processor time per dyad-session by stage."""
+    rows = []
+    for n in DYADS:
+        table, config = load_study(fault_runs.small_study(folder / f"study{n}", n, 1))
+        stages = Stages(
+            table.sessions, config, folder / f"out{n}", Place(), RunLog(folder / f"out{n}", {}), progress=False
+        )
+        spent: dict[str, float] = {}
+        do = stages._do
+
+        def timed(tasks: Sequence[Task], label: str, do: Any = do, spent: dict[str, float] = spent) -> None:
+            began = time.process_time()
+            do(tasks, label)
+            spent[label] = spent.get(label, 0.0) + time.process_time() - began
+
+        stages._do = timed  # type: ignore[method-assign]
+        summaries = stages.prepare()
+        plan = make_plan(table.sessions, [], summaries, config, stages.digests)
+        stages.compute(plan, summaries)
+        each = [spent[label] / n for label in ("preparation", "pairs", "synchrony")]
+        rows.append(
+            f"| {n} | {len(plan['pseudo_pairs']) / n:.0f} | "
+            + " | ".join(f"{s:.2f}" for s in (*each, sum(each)))
+            + " |"
+        )
+    return rows
+
+
+def person(number: int, role: str, n_channels: int, seconds: float, sfreq: float = 250.0) -> Signals:
+    """White noise as preparation leaves it, with 90 % of its windows clean."""
+    rng = np.random.default_rng([number, role == "client"])
+    data = rng.standard_normal((n_channels, round(sfreq * seconds)), dtype=np.float32) * np.float32(1e-5)
+    n_windows = int(seconds // 20)
+    windows = np.stack([np.zeros(n_windows, int), np.arange(n_windows) * round(20 * sfreq)], axis=1)
+    edges = [0, n_channels // 3, n_channels // 2, n_channels * 5 // 8, n_channels]
+    rois = {"all": tuple(range(n_channels))} | {
+        name: tuple(range(*edges[i : i + 2])) for i, name in enumerate(("frontal", "central", "temporal", "posterior"))
+    }
+    half = np.full(n_channels, 0.5)
+    return Signals(
+        person=f"{role}{number}",
+        key=SessionKey(f"D{number}", 1, "eeg", "", ""),
+        sfreq=sfreq,
+        ch_names=tuple(f"c{k}" for k in range(n_channels)),
+        rois=rois,
+        data={"eeg": data},
+        spans=np.array([[0, data.shape[1]]]),
+        windows=windows,
+        clean=rng.random(n_windows) < 0.9,
+        s2_line=half,
+        s2_quad=half,
+    )
+
+
+def large(n_channels: int, minutes: float, n_therapists: int, n_clients: int) -> str:
+    """Row of the table of sizes: a batch of pairs, and (for small ones) one session with its lag null."""
+    config, seconds = StudyConfig(), 60.0 * minutes
+    therapists = {f"D{i}": person(i, "therapist", n_channels, seconds) for i in range(n_therapists)}
+    clients = {f"D{i}": person(i, "client", n_channels, seconds) for i in range(1, n_clients + 1)}
+    people = [p.person for side in (therapists, clients) for p in side.values()]
+    recipe = dataclasses.replace(
+        recipe_of(config, "eeg"),
+        n_windows=int(0.75 * seconds // 20),
+        control=tuple(f"c{k}" for k in range(n_channels // 6)),
+        matched_s2=dict.fromkeys(people, 0.4),
+    )
+    pairs = [(t, c) for t in therapists for c in clients if t != c]
+    began = time.process_time()
+    chance_values(therapists, clients, pairs, recipe)
+    each = (time.process_time() - began) / len(pairs)
+    own = estimated = "not measured"
+    if n_therapists > 1:
+        a, b = therapists["D0"], clients["D1"]
+        windows, began = shared_windows(a, b, recipe), time.process_time()
+        session_result(a, b, recipe, windows, {})
+        guard_values(a, b, recipe, windows)
+        lag_tests(a, b, recipe, windows, n_null=config.n_null, rng=np.random.default_rng(0))
+        alone = time.process_time() - began
+        row = {
+            "key": a.key,
+            "people": {role: {"channels": a.ch_names} for role in "tc"},
+            "seconds": 20.0 * len(windows.therapist),
+            "sfreq": a.sfreq,
+        }
+        own = f"{alone:.1f}"
+        estimated = f"{alone + (n_clients - 1) * each:.1f} ({session_seconds(row, config, n_clients - 1):.1f})"
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
+    return (
+        f"| {n_channels} | {minutes:g} | {n_therapists} x {n_clients} | {each:.2f} | {own} | {estimated} | {peak:.1f} |"
+    )
+
+
+def _alone(size: tuple[int, int, int, int], rows: Any) -> None:
+    warnings.simplefilter("ignore")
+    rows.put(large(*size))
+
+
+def in_a_process(size: tuple[int, int, int, int]) -> str:
+    """Measure a size in a process of its own: a peak stays for as long as its process."""
+    context = multiprocessing.get_context("spawn")
+    rows = context.Queue()
+    process = context.Process(target=_alone, args=(size, rows))
+    process.start()
+    row = rows.get()
+    process.join()
+    return str(row)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        small = growing(Path(name))
+    sizes = [in_a_process(size) for size in SIZES]
+    session = {
+        "key": SessionKey("D", 1, "eeg", "", ""),
+        "people": {role: {"channels": range(64)} for role in "tc"},
+        "seconds": 0.85 * 45 * 60,
+        "sfreq": 250.0,
+    }
+    hours = 1000 * session_seconds(session, StudyConfig(), 20) / 3600
+    where = f"{platform.system()}, {os.cpu_count()} cores shared with other work, Python {platform.python_version()}"
+    page = TEXT.format(
+        when=f"{datetime.now(UTC):%Y-%m-%d}, version {hyperscan.__version__}",
+        where=where,
+        small="\n".join(small),
+        sizes="\n".join(sizes),
+        hours=hours,
+    )
+    write_text(PAGE, page)
+
+
+TEXT = """# What a study costs
+
+```
+OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python scripts/measure_cost.py
+```
+
+{when}; {where}. Processor time in s, one thread.
+
+**As a study grows.** One session number, 30-s sessions with 2 channels: what remains per dyad-session when recordings
+are small. A dyad is re-paired with at most 20 others, so the cost stays flat from there on.
+
+| dyads | pairs per dyad-session | preparation | pairs | synchrony | together |
+|---|---|---|---|---|---|
+{small}
+
+**As recordings grow.** 250 Hz, 4 bands, the default metrics, 1000 surrogates. A pair of people serves two dyads and is
+computed once; everyone in a batch is filtered once. The last size is the largest batch that fits: a worker takes at
+most 5 GB for a batch, and smaller recordings meet in larger batches (up to 10 x 10), where a pair costs less.
+
+| channels | minutes | batch | per pair | own session, lag null | dyad-session (estimate of `check`) | peak, GB |
+|---|---|---|---|---|---|---|
+{sizes}
+
+By the formula of the estimate, not measured: 50 dyads x 20 sessions of 45 min with 64 channels take about {hours:.0f} h
+of one core after preparation. `hyperscan check` says it for a study at hand, with preparation as it just took.
+"""
+
+
+if __name__ == "__main__":
+    main()

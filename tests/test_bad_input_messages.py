@@ -148,6 +148,14 @@ def test_a_negative_value_is_no_reading_fault(probe: Path) -> None:
     assert float(pair.therapist.get_data()[0, 5]) == -1.0
 
 
+def test_haemoglobin_in_a_wrong_unit(probe: Path) -> None:
+    for name in "tc":
+        make.write_snirf(probe / f"{name}.snirf", ord(name), blood=True)
+    with h5py.File(probe / "t.snirf", "a") as file:
+        file["nirs/data1/dataTimeSeries"][...] = 1e6 * np.asarray(file["nirs/data1/dataTimeSeries"])
+    refused(probe, "haemoglobin", "mol/l", "uM or arbitrary units stored as M", "export it anew")
+
+
 # ---- variants of clean files
 
 

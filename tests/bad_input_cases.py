@@ -34,14 +34,17 @@ TABLE = """
 10 | S | a partner's file missing
     test_study_table::test_a_missing_file_is_explained
     test_bad_input::test_check_lists_what_cannot_be_used
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 11 | R | more than two people
     test_study_drafting::test_l1_with_three_people_is_asked
     test_study_table::test_a_dyad_with_another_partner
     test_bad_input::test_three_streams_are_listed
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 12 | R | one file for both
     test_recording_read::test_same_file_for_both
     test_study_table::test_one_file_without_two_parts_is_refused
     test_study_table::test_two_names_of_one_file_are_recognised
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 13 | R | one person's data exported again
     test_recording_read::test_same_data_exported_again
     test_bad_input::test_copies_shifted_in_time
@@ -49,13 +52,16 @@ TABLE = """
     test_study_table::test_one_recording_of_the_therapist_for_two_dyads
     test_study_findings::test_copies_are_found_by_content
     test_bad_input::test_one_recording_under_two_names
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 15 | S | roles exchanged in one session
     test_bad_input::test_an_exchanged_session_is_found_by_its_fingerprint
 16 | R | one session twice
     test_study_table::test_one_recording_for_two_sessions
     test_bad_input::test_one_recording_under_two_names
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 17 | R | dates against the order
     test_study_table::test_days_that_disagree_with_the_order
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 18 | S | a session missing
     test_study_findings::test_each_finding
     test_bad_input::test_a_design_as_therapies_are
@@ -86,6 +92,8 @@ TABLE = """
 29 | C | triggers missing, extra, bouncing
     test_recording_clock::test_triggers_within_a_millisecond_and_a_ppm
     test_recording_clock::test_bouncing_triggers_change_nothing
+    test_recording_clock::test_two_of_five_are_no_match
+    test_recording_clock::test_regular_triggers_with_missing_ones_are_refused
 30 | C | trigger codes differ
     test_bad_input::test_codes_of_two_devices_differ
 31 | R | wrong event asked for
@@ -97,6 +105,8 @@ TABLE = """
 33 | S | clock set anew or bent
     test_recording_clock::test_a_reset_clock_leaves_a_marked_gap
     test_recording_clock::test_a_drift_that_changes_is_followed
+    test_recording_clock::test_a_reset_in_the_middle_is_followed
+    test_recording_clock::test_a_stretch_without_partners_is_left_out
 34 | S | XDF stamps jump
     test_recording_clock::test_xdf_gap_drift_and_offset
     test_recording_clock::test_jumps_and_gaps_are_found
@@ -111,6 +121,9 @@ TABLE = """
     test_recording_read::test_edf_plus_d_gaps_are_opened
     test_recording_read::test_boundaries_become_bad
     test_recording_read::test_snirf_gap_is_opened_and_marked
+    test_recording_clock::test_a_pause_of_known_length_is_put_back
+    test_recording_clock::test_a_pause_of_unknown_length_is_never_guessed
+    test_recording_clock::test_gaps_of_an_xdf_are_opened_beside_another_format
 38 | S | flat channel
     test_recording_prepare_eeg::test_bad_channel_is_found_alone
     test_metrics_contract::test_a_flat_channel_is_nan_never_zero
@@ -145,6 +158,7 @@ TABLE = """
     test_recording_prepare_fnirs::test_one_wavelength_missing
 48 | S | intensity zero or negative
     test_recording_prepare_fnirs::test_unusable_intensity_is_left_out
+    test_bad_input_messages::test_a_negative_value_is_no_reading_fault
 49 | C | two SNIRF groups
     test_recording_split::test_snirf_groups
     test_recording_split::test_real_two_person_snirf
@@ -152,6 +166,7 @@ TABLE = """
     test_bad_input::test_a_channel_without_length_is_left_out
     test_recording_prepare_fnirs::test_no_short_channels_is_loud
     test_recording_prepare_fnirs::test_distance_in_mm_zero_or_absent
+    test_bad_input_messages::test_a_probe_in_mm_that_says_m
 51 | R | EEG with fNIRS
     test_recording_read::test_modalities
 52 | C | names twice, old or in other case
@@ -180,13 +195,16 @@ TABLE = """
     test_study_table::test_duplicate_keys
     test_study_drafting::test_odd_participants_tables_do_no_harm
     test_bad_input::test_a_broken_table_ends_with_code_2
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 59 | R | pair with oneself, file in two dyads
     test_study_table::test_a_bad_cell_rejects_its_row_only
     test_study_table::test_one_recording_of_the_therapist_for_two_dyads
     test_study_table::test_a_therapist_with_several_clients_is_normal
     test_bad_input::test_a_person_with_herself
+    test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 60 | R | broken JSON sidecar
     test_recording_read::test_table_without_or_with_a_wrong_sidecar
+    test_bad_input_messages::test_a_broken_bids_sidecar
 61 | A | configuration mistakes
     test_config::test_unusable_values_say_what_where_and_what_is_allowed
     test_bad_input::test_a_band_beyond_nyquist

@@ -31,9 +31,11 @@ def write_egi(path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[i
     return path
 
 
-def write_gdf(path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES, code: int = 769) -> Path:
+def write_gdf(
+    path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES, n_times: int = 2000, code: int = 769
+) -> Path:
     """Write a GDF 2.10 file (Schloegl 2006): 32-bit floats in microvolts, one record per s, an event table."""
-    data = microvolts(seed).astype("<f4")
+    data = microvolts(seed, n_times).astype("<f4")
     n, n_records = len(data), data.shape[1] // sfreq
     fixed = b"GDF 2.10" + f"X {make.CANARY}".encode().ljust(66) + bytes(10 + 4) + b"rec".ljust(64) + bytes(16)
     fixed += struct.pack("<QQ", 0, 0) + struct.pack("<H", n + 1) + bytes(6 + 8 + 6 + 6 + 12 + 12)
@@ -60,9 +62,11 @@ def write_gdf(path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[i
     return path
 
 
-def write_cnt(path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES) -> Path:
+def write_cnt(
+    path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES, n_times: int = 2000
+) -> Path:
     """Write a Neuroscan CNT file (version 3.0): 32-bit integers of 0.01 microvolt, an event table of type 1."""
-    data = np.rint(100 * microvolts(seed)).astype("<i4")
+    data = np.rint(100 * microvolts(seed, n_times)).astype("<i4")
     n = len(data)
     head = bytearray(900 + 75 * n)
     head[:11] = b"Version 3.0"

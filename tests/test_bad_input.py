@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+import format_fixtures as rare
 import recording_fixtures as make
 from bad_input_cases import read_cases
 from hyperscan.cli import main
@@ -644,7 +645,23 @@ def _single_snirf(root: Path, seed: int) -> dict[str, str]:
     return {"therapist_channels": "/nirs1", "client_channels": "/nirs2", "file": f"both{seed}.snirf"}
 
 
-TWO_FILES = (_write_fif, _write_edf, _write_bdf, _write_vhdr, _write_set)
+def _write_gdf(path: Path, seed: int) -> Path:
+    return rare.write_gdf(path.with_name(path.name + ".gdf"), seed, n_times=7000)
+
+
+def _write_cnt(path: Path, seed: int) -> Path:
+    return rare.write_cnt(path.with_name(path.name + ".cnt"), seed, n_times=7000)
+
+
+def _write_table(path: Path, seed: int) -> Path:
+    facts = {"SamplingFrequency": 100, "ChannelNames": list(make.CHANNELS), "Unit": "uV"}
+    path.with_name(path.name + "_sidecar.json").write_text(json.dumps(facts))
+    file = path.with_name(path.name + ".csv")
+    np.savetxt(file, 1e6 * make.noise(seed, 4, 7000).T, delimiter=",")
+    return file
+
+
+TWO_FILES = (_write_fif, _write_edf, _write_bdf, _write_vhdr, _write_set, _write_gdf, _write_cnt, _write_table)
 ONE_FILE = (_single_edf, _single_xdf, _single_snirf)
 
 
@@ -659,7 +676,7 @@ def test_clean_studies_pass_in_silence(tmp_path: Path, number: int) -> None:
             row = row_of(1, session, file, file, clock="same_amplifier", **made)
             rows.append(row | {"modality": "fnirs"} if file.endswith(".snirf") else row)
         else:
-            writers = [TWO_FILES[(number // 2 + k) % 5] for k in range(2)]
+            writers = [TWO_FILES[(number // 2 + 3 * k) % len(TWO_FILES)] for k in range(2)]
             names = [writer(tmp_path / f"s{session}{k}", seed + k).name for k, writer in enumerate(writers)]
             rows.append(row_of(1, session, *names, clock="same_amplifier", days=str(7 * session - 7)))
     write_rows(tmp_path, rows)

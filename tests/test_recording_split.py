@@ -171,6 +171,23 @@ def test_xdf_streams_that_cannot_be(tmp_path: Path, rules: tuple[str, str], chan
     make.check_message(caught.value, tmp_path, "b.xdf", word, "'A'")
 
 
+def test_xdf_streams_of_one_name_are_told_by_their_source(tmp_path: Path) -> None:
+    two_streams(tmp_path, name="A")
+    pair = load(tmp_path, "b.xdf", "stream:id-A", "stream:id-B")
+    np.testing.assert_allclose(pair.client.get_data(), make.noise(2, 4, 3000), rtol=1e-6)
+
+
+def test_xdf_codes_of_a_numeric_marker_stream_are_events(tmp_path: Path) -> None:
+    stamps = 100.0 + np.arange(3000) / 100.0
+    people = [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", stamps)]
+    codes = {"name": "NIRStarTriggers", "type": "Markers", "data": np.array([[1.0, 4.0]]), "stamps": [105.0, 117.5]}
+    moved = {"name": "Gaze", "type": "Gaze", "data": np.array([[1.0, 4.0]]), "stamps": [105.5, 111.0]}
+    make.write_xdf(tmp_path / "b.xdf", [*people, codes, moved])
+    marks = load(tmp_path, "b.xdf", "stream:A", "stream:B").client.annotations
+    assert list(marks.onset) == pytest.approx([5.0, 17.5])
+    assert list(marks.description) == ["1", "4"]
+
+
 def test_xdf_empty_stream_and_two_marker_streams(tmp_path: Path) -> None:
     stamps = 100.0 + np.arange(500) / 100.0
     empty = make.xdf_person(2, "B", np.zeros(0))

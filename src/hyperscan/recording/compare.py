@@ -183,6 +183,7 @@ def _check_units(pair: PairedRecording) -> None:
         return
     low, high = EEG_RANGE if kind == "EEG" else HB_RANGE
     unit = "V" if kind == "EEG" else "mol/l"
+    usual = "uV stored as V, or V as uV" if kind == "EEG" else "uM or arbitrary units stored as M, or M as uM"
     session = pair.session
     size = {}
     for role in ("therapist", "client"):
@@ -193,8 +194,8 @@ def _check_units(pair: PairedRecording) -> None:
             raise ReadError(
                 f"{session.relative(getattr(session, f'{role}_file'))}: the median standard deviation of its "
                 f"{kind} channels is "
-                f"{rms:.2g} {unit}; expected {low:g} to {high:g}. A unit is wrong (uV stored as V, or V as "
-                "uV?): export it anew."
+                f"{rms:.2g} {unit}; expected {low:g} to {high:g}. A unit is wrong ({usual}?): "
+                "export it anew with its unit."
             )
     smaller, larger = sorted(size.values())
     if smaller and larger / smaller > MAX_RATIO:

@@ -20,6 +20,7 @@ from hyperscan.recording.formats import first_bytes, recognise
 from hyperscan.recording.fresh import fresh_raw, own_annotations
 from hyperscan.recording.gaps import GAP, open_gaps
 from hyperscan.recording.pauses import Pause, cut_out, new_segments, restore_time
+from hyperscan.recording.sidecars import check_sidecar
 from hyperscan.recording.wavelengths import whole_pairs
 from hyperscan.study.selectors import Selector, parse_selector
 
@@ -91,6 +92,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
         found.data.get_channel_types()
     heard.warn(name)
     _check_names(found.data, name)
+    check_sidecar(path, found.data.info["sfreq"], name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, kind)
     _check_modality(data, modality, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mne.io import BaseRaw
 from hyperscan.errors import ReadError
 from hyperscan.recording.boundary import check_memory
 from hyperscan.recording.containers import check_matlab
+from hyperscan.recording.sidecars import strict_json
 
 #: Units that a sidecar may name, with channel type and factor to SI.
 _UNITS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
@@ -142,24 +142,12 @@ def _sidecar(path: Path, name: str) -> _Sidecar:
             "Write it, or export the recording as EDF, FIF or SNIRF."
         )
     try:
-        values = json.loads(
-            beside.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_doubles, parse_constant=_no_nan
-        )
+        values = strict_json(beside)
     except (ValueError, RecursionError) as error:
         raise ReadError(
             f"{name}: its sidecar is not valid JSON ({type(error).__name__}). Write it as\n{_FORM}"
         ) from error
     return _checked(values, name)
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return dict(pairs)
-
-
-def _no_nan(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
 
 
 def _checked(values: Any, name: str) -> _Sidecar:

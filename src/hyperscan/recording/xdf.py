@@ -156,12 +156,13 @@ def _descriptions(stream: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _markers(streams: list[dict[str, Any]], stamps: np.ndarray, rate: float, name: str) -> mne.Annotations:
-    marks = [s for s in streams if _tag(s, "channel_format") == "string" and len(s["time_stamps"])]
+    marks = [stream for stream in streams if _holds_markers(stream) and len(stream["time_stamps"])]
     _check_twice(marks, name)
     rows: set[tuple[float, str]] = set()
     for stream in marks:
         for time, values in zip(stream["time_stamps"], stream["time_series"], strict=True):
-            rows.add((float(time), str(values[0] if isinstance(values, list | tuple | np.ndarray) else values)))
+            value = values[0] if isinstance(values, list | tuple | np.ndarray) else values
+            rows.add((float(time), value if isinstance(value, str) else f"{value:g}"))
     pieces = fit_stamps(stamps, rate).pieces
     events = mne.Annotations([], [], [], orig_time=None)
     for time, text in sorted(rows):
@@ -170,6 +171,16 @@ def _markers(streams: list[dict[str, Any]], stamps: np.ndarray, rate: float, nam
         if 0 <= own <= (len(stamps) - 1) / rate:
             events.append(own, 0.0, text or "marker")
     return events
+
+
+def _holds_markers(stream: dict[str, Any]) -> bool:
+    """Texts, or codes that come when they come, from what calls itself markers."""
+    if _tag(stream, "channel_format") == "string":
+        return True
+    kind = _tag(stream, "type").lower()
+    return float(_tag(stream, "nominal_srate") or 0) == 0 and any(
+        word in kind for word in ("marker", "trigger", "stim")
+    )
 
 
 def _check_twice(marks: list[dict[str, Any]], name: str) -> None:

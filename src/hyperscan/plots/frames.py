@@ -27,7 +27,7 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "outband_excess_z": "Excess, outside the band\n(Fisher z)",
         "lag_robust_excess_z": "Excess, blind to zero lag\n(Fisher z)",
         "short_r2": "Short-channel r² (0-1)",
-        "band_sd": "In-band SD (µM)",
+        "band_sd": "In-band SD (M)",
         "mayer_fraction": "Mayer fraction (0-1)",
         "motion_overlap": "Motion in both at once (0-1)",
         "instrument_noise": "Instrument noise (a.u.)",

@@ -106,6 +106,13 @@ def test_what_amplifiers_record_beside_the_cap_goes(name):
     assert name in sort_channels(_raw([*CAP, name])).dropped
 
 
+def test_the_reference_behind_a_name_is_no_reason():
+    names = ["E12-REF", "E13-Ref", "EEG 26-REF", "Ch1_ref"]
+    table = sort_channels(_raw([*names, "EEG EKG1-REF", "REF", "EEG ROC-REF"]))
+    assert list(table.names) == names
+    assert set(table.dropped) == {"EEG EKG1-REF", "REF", "EEG ROC-REF"}
+
+
 def test_external_inputs_are_the_cap_where_nothing_else_is():
     names = [f"EXG{k}" for k in range(1, 9)]
     assert list(sort_channels(_raw(names)).names) == names

@@ -28,6 +28,8 @@ _OTHER = re.compile(
     r"erg(o|(?=\d))|interpolated|c?cq|packet|dir)([lrud]|[xyz]|left|right|hardware|percent|index)?(?![a-z])",
     re.IGNORECASE,
 )
+#: What a channel was recorded against, behind its own name.
+_AGAINST = re.compile(r"(?<=\w)[-_ ](ref(erence)?|avg|average)$", re.IGNORECASE)
 #: BioSemi's inputs beside the cap: eyes, ears, neck.
 _EXTERNAL = re.compile(r"exg ?\d", re.IGNORECASE)
 #: Connector positions of amplifiers, BioSemi's A1 to H32.
@@ -193,7 +195,7 @@ def _judge(name: str, kind: str, *, positional: bool) -> tuple[str, str]:
         return "reference electrode or its derivation", name
     if len(scalp) > 1:
         return "derivation between two electrodes", name
-    if _OTHER.search(name.replace("_", " ")):
+    if _OTHER.search(_AGAINST.sub("", name).replace("_", " ")):
         return "not EEG by its name", name
     return "", name
 

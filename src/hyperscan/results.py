@@ -441,8 +441,8 @@ class StudyResult:
 
         Raises
         ------
-        ReadError
-            If the folder holds no run.
+        InputError
+            If the folder holds no finished run.
         """
         import json
 
@@ -450,9 +450,9 @@ class StudyResult:
         names = {"table": "synchrony", "pseudo": "pseudo", "guards": "guards", "quality": "quality"}
         missing = [f"{name}.tsv" for name in names.values() if not (path / f"{name}.tsv").is_file()]
         if missing or not (path / "plan.json").is_file():
-            raise ReadError(
-                f"{path.name}: is no folder of a run ({', '.join(missing) or 'plan.json'} missing). "
-                "Name the folder given to run -o."
+            raise InputError(
+                f"{path.name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
+                "Name the folder given to run -o, or start that run again to finish it."
             )
         tables = {key: read_table(path / f"{name}.tsv") for key, name in names.items()}
         plan = json.loads((path / "plan.json").read_text(encoding="utf-8"))

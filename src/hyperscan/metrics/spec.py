@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -219,18 +219,18 @@ class MetricSpec:
     """
 
     name: str
-    func: MetricFunction
+    func: MetricFunction = field(repr=False)
     domain: Literal["analytic", "real"] = "analytic"
     bounds: tuple[float, float] = (-np.inf, np.inf)
-    link: Callable[[NDArray[Any]], NDArray[Any]] = identity
-    z_func: Callable[..., tuple[NDArray[Any], NDArray[Any]]] | None = None
+    link: Callable[[NDArray[Any]], NDArray[Any]] = field(default=identity, repr=False)
+    z_func: Callable[..., tuple[NDArray[Any], NDArray[Any]]] | None = field(default=None, repr=False)
     zero_lag_blind: bool = False
     symmetric: bool = True
     direction: Literal["none", "sign", "a_to_b"] = "none"
     chance: str = ""
     citation: str = ""
     summary: str = ""
-    moment: CrossMoment | None = None
+    moment: CrossMoment | None = field(default=None, repr=False)
     params: tuple[str, ...] = ()
 
     def evaluate(self, a: Any, b: Any, **params: Any) -> tuple[NDArray[Any], NDArray[Any]]:

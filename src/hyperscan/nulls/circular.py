@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -53,8 +53,8 @@ class LagNull:
     """
 
     estimate: NDArray[Any]
-    surrogates: NDArray[Any]
-    lags: NDArray[np.intp]
+    surrogates: NDArray[Any] = field(repr=False)
+    lags: NDArray[np.intp] = field(repr=False)
 
 
 def lags(

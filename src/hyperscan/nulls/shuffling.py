@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class WindowNull:
     """
 
     estimate: NDArray[Any]
-    surrogates: NDArray[Any]
-    orders: NDArray[np.intp]
+    surrogates: NDArray[Any] = field(repr=False)
+    orders: NDArray[np.intp] = field(repr=False)
 
 
 def windows(

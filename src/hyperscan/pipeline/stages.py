@@ -254,8 +254,13 @@ def fitting(place: Place, sessions: Sequence[Session]) -> Place:
 
 
 def _warn_of(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
-    notes = [note for row in summaries.values() for note in row.get("notes", ()) if row["status"] == "ok"]
-    for note in notes[:MAX_NOTES]:
-        logger.warning("warning: %s", note)
-    if len(notes) > MAX_NOTES:
-        logger.warning("warning: %d more are in %s/", len(notes) - MAX_NOTES, LOGS)
+    """Say every warning once, with the sessions that it is about."""
+    about: dict[str, list[str]] = {}
+    for key, row in summaries.items():
+        for note in row.get("notes", ()) if row["status"] == "ok" else ():
+            about.setdefault(note.removeprefix(f"{key}: "), []).append(str(key))
+    for note, keys in list(about.items())[:MAX_NOTES]:
+        others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        logger.warning("warning: %s%s: %s", keys[0], others, note)
+    if len(about) > MAX_NOTES:
+        logger.warning("warning: %d more are in %s/", len(about) - MAX_NOTES, LOGS)

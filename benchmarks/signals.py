@@ -29,7 +29,9 @@ def epochs(n_epochs: int, n_channels: int, kind: str) -> NDArray[Any]:
     out = np.empty((n_epochs, 1, 2 * n_channels, EPOCH), dtype=kind)
     for channel in range(2 * n_channels):
         rng = np.random.default_rng((channel, 1))
-        x = rng.standard_normal(n_epochs * EPOCH)
+        x = rng.standard_normal((n_epochs + 2) * EPOCH)
         x += 0.4 * np.random.default_rng(99).standard_normal(x.size + 15)[15 * (channel < n_channels) :][: x.size]
-        out[:, 0, channel] = analytic_signal(x, SFREQ, (8.0, 12.0)).reshape(n_epochs, EPOCH)
+        # At the very ends all channels are in phase up to rounding, which PLI would count as one side or the other.
+        inner = analytic_signal(x, SFREQ, (8.0, 12.0))[EPOCH:-EPOCH]
+        out[:, 0, channel] = inner.reshape(n_epochs, EPOCH)
     return out

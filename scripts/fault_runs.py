@@ -49,7 +49,10 @@ def call(*arguments: object, report: bool = False) -> int:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        return cli.main([str(argument) for argument in arguments])
+        code = cli.main([str(argument) for argument in arguments])
+    if code in (130, 143):  # whoever stopped this script stopped the run, too: no outcome of a trial
+        raise SystemExit(code)
+    return code
 
 
 def _child(arguments: tuple[object, ...]) -> None:

@@ -209,7 +209,7 @@ def hold(folder: Path, won: Any, go_on: Any) -> None:
     try:
         with lock.output_lock(folder):
             won.put(os.getpid())
-            go_on.wait(20)
+            go_on.wait(180)
     except OutputLockedError:
         won.put(0)
 
@@ -223,7 +223,7 @@ def test_of_eight_at_once_one_wins(tmp_path: Path, stale: bool) -> None:
         processes = [SERVER.Process(target=hold, args=(tmp_path, won, go_on)) for _ in range(8)]
         for process in processes:
             process.start()
-        pids = [won.get(timeout=30) for _ in processes]
+        pids = [won.get(timeout=180) for _ in processes]
         go_on.set()
         for process in processes:
             process.join()

@@ -66,7 +66,7 @@ def test_growing_coupling_grows(eeg_growth: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_is_there_and_no_partial(eeg_growth: Path, name: str) -> None:
     assert (eeg_growth / name).stat().st_size > 0
-    assert not list(eeg_growth.rglob(".*"))
+    assert [path.name for path in eeg_growth.rglob(".*")] == [".bidsignore"]
     assert not (eeg_growth / "work").exists()
 
 

@@ -59,7 +59,7 @@ def _modality(name: str) -> str:
 def _config(seconds: float, **changes: object) -> StudyConfig:
     window_s = max(0.8, min(20.0, np.floor(seconds / 4)))
     bands = {"alpha": (8.0, 12.0), "slow": (0.02, 0.10)}
-    return StudyConfig(**{"window_s": window_s, "bands": bands, "min_windows": 1, "min_seconds": 30, **changes})
+    return StudyConfig(**{"window_s": window_s, "bands": bands, "min_windows": 1, "min_seconds": 20, **changes})
 
 
 def _session(modality: str, *paths: Path, root: Path = DATA, **changes: object) -> Session:
@@ -76,7 +76,7 @@ def _with_a_partner(name: str) -> tuple[PairedRecording, float]:
         pytest.skip("epochs are paired in test_recording_quality")
     session = _session(modality, path, path.with_name("mirror"), clock="assumed")
     data = raw.get_data()
-    compare_people(_pair(session, raw.info, data, data[:, ::-1].copy()), person.channels, person.channels)
+    compare_people(_pair(session, raw.info, data, data[:, ::-1].copy()), person, person)
     if raw.times[-1] < 20:
         data = np.tile(np.concatenate([data, data[:, ::-1]], axis=-1), int(np.ceil(10 / raw.times[-1])))
     # half a file later, or what goes back and forth would meet itself

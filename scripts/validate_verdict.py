@@ -163,11 +163,12 @@ def summarise(name: str, reps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     condition, _ = cell(name)
     n = len(reps)
     count = {v: sum(r["verdict"] == v for r in reps) for v in ("grows", "grows_lag_unresolved", "confounded")}
-    excess = sum(r["slope"] > 0 and r["p"] < ALPHA and r["two_stage_p"] < ALPHA for r in reps)
+    claimed = [r for r in reps if r["slope"] is not None and r["slope"] > 0 and r["p"] < ALPHA]
+    excess = sum(r["two_stage_p"] < ALPHA for r in claimed)
     unchecked = sum(r["verdict"] == "grows_unchecked" for r in reps)
     rate = count["grows"] / n
     too_high = stats.binomtest(count["grows"], n, ALPHA, alternative="greater").pvalue < 0.01
-    passed = {g: [r["guards"][g][0] for r in reps if r["slope"] > 0 and r["p"] < ALPHA] for g in reps[0]["guards"]}
+    passed = {g: [r["guards"][g][0] for r in claimed] for g in reps[0]["guards"]}
     return {
         "cell": name, "title": condition.title, "n": n, "grows_true": condition.grows, "excess": excess / n,
         "grows": rate, "se": float(np.sqrt(max(count["grows"], 1) * max(n - count["grows"], 1) / n**3)),

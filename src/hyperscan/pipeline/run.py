@@ -31,9 +31,6 @@ from hyperscan.study import Rejected, Session, SessionKey
 
 logger = logging.getLogger(__name__)
 
-#: The command in the log, without its paths, which may name people.
-COMMAND = " ".join("PATH" if os.sep in word or Path(word).exists() else word for word in sys.argv)
-
 #: What may differ between two equal runs, and so is in no record.
 UNRECORDED = (LOCK_NAME, WORK, LOGS, "run.json")
 
@@ -160,8 +157,13 @@ def prepare_study(
 
 def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:
     place = fitting(place, sessions)
-    facts = {"command": COMMAND, "workers": place.n_jobs, "cluster": place.cluster, "seed": config.seed}
+    facts = {"command": _command(), "workers": place.n_jobs, "cluster": place.cluster, "seed": config.seed}
     return Stages(sessions, config, out, place, RunLog(out, facts), progress=progress)
+
+
+def _command() -> str:
+    """Return the command for the log, without its paths, which may name people."""
+    return " ".join("PATH" if os.sep in word or os.path.lexists(word) else word for word in sys.argv)
 
 
 def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:

@@ -106,7 +106,7 @@ def _by_windows(rng: np.random.Generator, specs: list[MetricSpec]) -> Iterator[t
         length = int(WINDOW_S * DOMAIN_SFREQ[spec.domain])
         starts = np.arange(0, a[spec.domain].shape[-1] - length + 1, length)
         cut = [cut_windows(x[spec.domain], starts, length) for x in (a, b)]
-        null = windows(*cut, lambda u, v, spec=spec: _evaluate(spec, u, v), n_null=N_NULL, min_gap=1, rng=rng)
+        null = windows(*cut, lambda u, v, spec=spec: _evaluate(spec, u, v), n_null=N_NULL, rng=rng)
         yield spec.name, p_value(null.estimate, null.surrogates)
 
 

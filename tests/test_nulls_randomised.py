@@ -120,11 +120,11 @@ def test_re_paired_windows_give_uniform_p(rng):
 @pytest.mark.parametrize(
     ("shape_a", "shape_b", "options", "message"),
     [
-        ((5, 1, 50), (5, 1, 50), {}, "5 windows are too few to re-pair with min_gap=1; at least 6"),
+        ((5, 1, 50), (5, 1, 50), {}, "5 windows are too few to re-pair with min_gap=0; at least 6"),
         ((10, 1, 50), (10, 1, 50), {"min_gap": 3}, "at least 12"),
         ((10, 1, 50), (9, 1, 50), {}, r"b \(9, 1, 50\)"),
         ((10, 50), (10, 50), {}, "n_windows, n_channels, n_times"),
-        ((10, 1, 50), (10, 1, 50), {"min_gap": 0}, "min_gap=0"),
+        ((10, 1, 50), (10, 1, 50), {"min_gap": -1}, "min_gap=-1"),
     ],
 )
 def test_windows_say_what_was_given(rng, shape_a, shape_b, options, message):

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from hyperscan.errors import InputError
 
-FEWEST_WINDOWS = 6  # 265 ways to re-pair six windows, five leave only 44
+FEWEST_WINDOWS = 6  # 720 ways to pair six windows, five leave only 120
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def windows(
     statistic: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
     *,
     n_null: int = 1000,
-    min_gap: int = 1,
+    min_gap: int = 0,
     rng: np.random.Generator,
 ) -> WindowNull:
-    """Pair each window of one person with another window of the other person.
+    """Pair each window of one person with a random window of the other person.
 
     Tests that there is a link specific to the moment. Destroys what the two share within a window and keeps
     each window whole. Invalid where windows are not exchangeable: slow drifts, task blocks (what both do in
@@ -60,7 +60,10 @@ def windows(
     n_null : int
         Number of re-pairings.
     min_gap : int
-        Windows closer than this are not paired; take as many as the autocorrelation time spans, plus one.
+        0: all pairings are drawn alike, which is exact where windows are exchangeable. More: windows closer than
+        this are not paired, for those that are alike to their neighbours; pairings then overlap each other more
+        than the recorded one, and the test errs upwards with few windows (with 8 windows and 1, p <= .05 in 8 % of
+        our simulated nulls).
     rng : numpy.random.Generator
         Draws the pairings.
 
@@ -105,8 +108,8 @@ def _check(first: NDArray[Any], second: NDArray[Any], n_null: int, min_gap: int)
             f"a has shape {first.shape} and b {second.shape}; allowed are (n_windows, n_channels, n_times) "
             "with the same windows and times"
         )
-    if min_gap < 1 or n_null < 1:
-        raise InputError(f"min_gap={min_gap} and n_null={n_null} must both be at least 1")
+    if min_gap < 0 or n_null < 1:
+        raise InputError(f"min_gap={min_gap} must be 0 or more, n_null={n_null} at least 1")
     needed = max(FEWEST_WINDOWS, 4 * min_gap)
     if len(first) < needed:
         raise InputError(

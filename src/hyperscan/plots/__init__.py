@@ -10,7 +10,7 @@ _HOMES = {
     "chance_curves": "curves",
     "channel_matrix": "grids",
     "clock_panel": "panels",
-    "course_panels": "sessions",
+    "course_chart": "sessions",
     "data_kept_timeline": "within",
     "dyad_panels": "curves",
     "figure_style": "style",

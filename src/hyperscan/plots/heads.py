@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: Distance between the heads' centres, in head radii.
 _APART = 3.0
 
+#: Width and height of a drawn pair, and the room left of and above the therapist's centre, in head radii.
+PAIR_SIZE, PAIR_ROOM = (2.7 + _APART, 2.6), (1.35, 1.25)
+
 #: Distances from the origin, in m, that only coordinates around the head's centre have (our choice: heads of
 #: children to adults, with the origin between the ears).
 _HEAD = (0.05, 0.16)
@@ -81,21 +84,60 @@ def two_heads(
             " positions. Give one position per channel."
         )
     ax = new_axes(ax, 7.6, 4.0)
-    colours = palette()
-    places[1] = places[1] + [_APART, 0]
-    people = zip(("Therapist", "Client"), (0.0, _APART), places, (colours.therapist, colours.client), strict=True)
-    for name, centre, xy, colour in people:
-        _head(ax, centre)
-        ax.scatter(xy[:, 0], xy[:, 1], s=size, color=colour, zorder=4, marker="o" if centre == 0 else "s")
-        ax.text(centre, -1.1, f"{name} ({len(xy)})", ha="center", va="top", color=colours.ink)
-    strong = np.argwhere(np.nan_to_num(links, nan=-np.inf) >= threshold)
-    _lines(ax, links, strong, places, threshold, strongest)
-    ax.set_title(f"{len(strong)} of {links.size} links: {label} ≥ {threshold:.3g}")
+    n = draw_pair(ax, links, places[0], places[1], threshold, strongest=strongest, size=size)
+    ax.set_title(f"{n} of {links.size} links: {label} ≥ {threshold:.3g}")
     ax.set_aspect("equal")
     ax.set_axis_off()
-    ax.set_xlim(-1.35, _APART + 1.35)
-    ax.set_ylim(-1.35, 1.25)
+    ax.set_xlim(-PAIR_ROOM[0], PAIR_SIZE[0] - PAIR_ROOM[0])
+    ax.set_ylim(PAIR_ROOM[1] - PAIR_SIZE[1], PAIR_ROOM[1])
     return ax
+
+
+def draw_pair(
+    ax: Axes,
+    links: np.ndarray,
+    therapist_xy: np.ndarray,
+    client_xy: np.ndarray,
+    threshold: float,
+    *,
+    strongest: float | None,
+    size: float,
+    origin: tuple[float, float] = (0.0, 0.0),
+    fontsize: float = 10.0,
+) -> int:
+    """Draw two heads of radius 1 and their links; they take :data:`PAIR_SIZE`.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    links : ndarray, shape (n_therapist, n_client)
+        Values; NaN is never drawn.
+    therapist_xy, client_xy : ndarray, shape (n_channels, 2)
+        Positions in head radii, y to the nose.
+    threshold, strongest, size
+        As for :func:`two_heads`.
+    origin : tuple of float
+        Centre of the therapist's head.
+    fontsize : float
+        Of the heads' names.
+
+    Returns
+    -------
+    int
+        Links drawn.
+    """
+    colours = palette()
+    centres = (np.array(origin), np.add(origin, (_APART, 0.0)))
+    places = [centre + xy for centre, xy in zip(centres, (therapist_xy, client_xy), strict=True)]
+    people = zip(("Therapist", "Client"), centres, places, (colours.therapist, colours.client), ("o", "s"), strict=True)
+    for name, (x, y), xy, colour, marker in people:
+        _head(ax, x, y)
+        ax.scatter(xy[:, 0], xy[:, 1], s=size, color=colour, zorder=4, marker=marker)
+        ax.text(x, y - 1.1, f"{name} ({len(xy)})", ha="center", va="top", color=colours.ink, fontsize=fontsize)
+    strong = np.argwhere(np.nan_to_num(links, nan=-np.inf) >= threshold)
+    _lines(ax, links, strong, places, threshold, strongest)
+    return len(strong)
 
 
 def flat_positions(xyz: np.ndarray) -> np.ndarray:
@@ -144,12 +186,12 @@ def _flat(xyz: np.ndarray, radius: float | None) -> np.ndarray:
     return np.column_stack([polar * np.cos(azimuth), polar * np.sin(azimuth)])
 
 
-def _head(ax: Axes, centre: float) -> None:
+def _head(ax: Axes, x: float, y: float) -> None:
     from matplotlib.patches import Circle, Polygon
 
     style = {"fill": False, "ec": palette().muted, "lw": 1.3, "zorder": 1}
-    ax.add_patch(Polygon([(centre - 0.14, 0.985), (centre, 1.16), (centre + 0.14, 0.985)], closed=False, **style))
-    ax.add_patch(Circle((centre, 0), 1.0, **style))
+    ax.add_patch(Polygon([(x - 0.14, y + 0.985), (x, y + 1.16), (x + 0.14, y + 0.985)], closed=False, **style))
+    ax.add_patch(Circle((x, y), 1.0, **style))
 
 
 def _lines(

@@ -10,8 +10,8 @@ import pandas as pd
 
 from hyperscan.errors import InputError
 from hyperscan.plots.frames import require
-from hyperscan.plots.heads import flat_positions, two_heads
-from hyperscan.plots.style import SEQUENTIAL, count, palette, panel_grid, plain, styled
+from hyperscan.plots.heads import PAIR_ROOM, PAIR_SIZE, draw_pair, flat_positions
+from hyperscan.plots.style import SEQUENTIAL, count, new_axes, palette, panel_grid, plain, styled
 from hyperscan.plots.within import COHERENCE_LABEL, MAP_KEY, draw_map
 
 if TYPE_CHECKING:
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 #: Up to so many channels carry their names in a small matrix (our choice: beyond that they collide).
 MAX_NAMES = 10
 
+#: Space between panels and above them, in the units of the panel.
+_MATRIX_GAP, _HEAD_GAP = (0.08, 0.34), (0.0, 0.5)
+
 
 @styled
-def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchrony", columns: int = 4) -> list[Axes]:
+def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchrony", columns: int = 4) -> Axes:
     """Draw one therapist x client matrix per session, on one colour scale.
 
     Parameters
@@ -37,8 +40,8 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
 
     Returns
     -------
-    list of matplotlib.axes.Axes
-        One per matrix.
+    matplotlib.axes.Axes
+        All panels in one: one image per matrix.
 
     Raises
     ------
@@ -48,24 +51,27 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     Examples
     --------
     >>> matrix = pd.DataFrame([[0.1, 0.2]], index=["O1"], columns=["O1", "O2"])
-    >>> [ax.get_title(loc="left") for ax in matrix_panels({"Session 1": matrix})]
-    ['Session 1']
+    >>> [text.get_text() for text in matrix_panels({"Session 1": matrix}).texts]
+    ['Session 1', 'O1', 'O1', 'O2']
     """
     _check_some(matrices)
     rows, cols = (_union(matrices, axis) for axis in (0, 1))
     full = {title: matrix.reindex(index=rows, columns=cols).to_numpy(float) for title, matrix in matrices.items()}
     low, high = _limits(full.values())
-    width = 8.6 / max(min(columns, len(full)), 3)
-    axes = panel_grid(len(full), columns=columns, size=(width, width * 0.9), sharex=True, sharey=True)
-    for ax, (title, values) in zip(axes, full.items(), strict=True):
-        image = ax.imshow(values, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
-        ax.set_title(plain(title), fontsize=9.5, parse_math=False)
-        ax.grid(visible=False)
-        _name(ax, rows, cols)
-    _bar(axes, image, label)
-    axes[0].figure.supylabel(f"Therapist ({count(len(rows), 'channel')})", fontsize=10)
-    axes[0].figure.supxlabel(f"Client ({count(len(cols), 'channel')})", fontsize=10)
-    return axes
+    places = _places(len(full), columns, (1.0, 1.0), _MATRIX_GAP)
+    ax = _canvas(places, (1.0, 1.0), inches=8.6 / max(min(columns, len(full)), 3) / (1 + _MATRIX_GAP[0]))
+    for (left, top), (title, values) in zip(places, full.items(), strict=True):
+        extent = (left, left + 1, top + 1, top)
+        image = ax.imshow(
+            values, SEQUENTIAL, aspect="auto", vmin=low, vmax=high, extent=extent, interpolation="nearest"
+        )
+        ax.text(left, top - 0.04, plain(title), va="bottom", fontsize=9.5, weight="bold", parse_math=False)
+    _name_cells(ax, places, rows, cols)
+    _whole(ax, places, (1.0, 1.0))
+    _bar([ax], image, label)
+    ax.figure.supylabel(f"Therapist ({count(len(rows), 'channel')})", fontsize=10)
+    ax.figure.supxlabel(f"Client ({count(len(cols), 'channel')})", fontsize=10)
+    return ax
 
 
 @styled
@@ -76,7 +82,7 @@ def head_panels(
     threshold: float,
     *,
     columns: int = 3,
-) -> list[Axes]:
+) -> Axes:
     """Draw :func:`two_heads` for every session, with one threshold and one scale of line widths.
 
     Parameters
@@ -92,8 +98,8 @@ def head_panels(
 
     Returns
     -------
-    list of matplotlib.axes.Axes
-        One per matrix.
+    matplotlib.axes.Axes
+        All panels in one.
 
     Raises
     ------
@@ -101,73 +107,85 @@ def head_panels(
         If there is no matrix.
     """
     _check_some(matrices)
-    places = [_places(xyz) for xyz in (therapist_xyz, client_xyz)]
+    flat = [_flat(xyz) for xyz in (therapist_xyz, client_xyz)]
     shown = {
-        title: matrix.reindex(
-            index=[name for name in matrix.index if name in places[0].index],
-            columns=[name for name in matrix.columns if name in places[1].index],
-        )
+        title: matrix.loc[matrix.index.isin(flat[0].index), matrix.columns.isin(flat[1].index)]
         for title, matrix in matrices.items()
     }
     _, high = _limits(matrix.to_numpy(float) for matrix in shown.values())
-    axes = panel_grid(len(shown), columns=columns, size=(8.6 / columns, 1.75))
-    for ax, (title, matrix) in zip(axes, shown.items(), strict=True):
+    places = _places(len(shown), columns, PAIR_SIZE, _HEAD_GAP)
+    ax = _canvas(places, PAIR_SIZE, inches=8.6 / columns / PAIR_SIZE[0])
+    for (left, top), (title, matrix) in zip(places, shown.items(), strict=True):
         links = matrix.to_numpy(float)
-        here, there = places[0].loc[matrix.index].to_numpy(), places[1].loc[matrix.columns].to_numpy()
-        two_heads(links, here, there, threshold, ax, strongest=high, size=6)
-        n = int(np.count_nonzero(np.nan_to_num(links, nan=-np.inf) >= threshold))
-        ax.set_title(f"{plain(title)}: {n} of {links.size}", fontsize=9.5, parse_math=False)
-    return axes
+        here, there = flat[0].loc[matrix.index].to_numpy(), flat[1].loc[matrix.columns].to_numpy()
+        origin = (left + PAIR_ROOM[0], -top - PAIR_ROOM[1])
+        n = draw_pair(ax, links, here, there, threshold, strongest=high, size=6, origin=origin, fontsize=8.5)
+        heading = f"{plain(title)}: {n} of {links.size}"
+        ax.text(left + 0.35, -top, heading, va="bottom", fontsize=9.5, weight="bold", parse_math=False)
+    _whole(ax, places, PAIR_SIZE)
+    ax.set_ylim(-ax.get_ylim()[0], 0)
+    ax.set_aspect("equal")
+    return ax
 
 
 @styled
-def course_panels(table: pd.DataFrame, *, label: str = "Synchrony (Fisher z)", columns: int = 4) -> list[Axes]:
-    """Draw synchrony over the windows of every session, beside the session's chance level.
+def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "Synchrony (Fisher z)") -> Axes:
+    """Draw synchrony over the windows of every session, session after session, beside its chance level.
 
     Parameters
     ----------
     table : DataFrame
         One row per window: ``session``, ``time_s`` (s from the start), ``z`` and ``pseudo_mean_z``, the mean
         of the session's pseudo pairs, NaN where there are none.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
     label : str
         What ``z`` is, with unit.
-    columns : int
-        Panels in a row.
 
     Returns
     -------
-    list of matplotlib.axes.Axes
-        One per session.
+    matplotlib.axes.Axes
 
     Raises
     ------
     TableError
         If a column is missing.
+    InputError
+        If there is no row.
 
     Examples
     --------
     >>> table = pd.DataFrame({"session": 1, "time_s": [10.0, 30.0], "z": [0.1, 0.2], "pseudo_mean_z": 0.1})
-    >>> course_panels(table)[0].get_title(loc="left")
-    'Session 1: 2 windows'
+    >>> course_chart(table).get_title(loc="left")
+    '1 session, 2 windows'
     """
     require(table, "session", "time_s", "z", "pseudo_mean_z")
-    parts = dict(list(table.groupby("session", sort=True)))
+    parts = dict(list(table.sort_values(["session", "time_s"]).groupby("session")))
     _check_some(parts)
+    ax = new_axes(ax, 8.6, 3.2)
     colours = palette()
-    axes = panel_grid(len(parts), columns=columns, size=(8.6 / columns, 1.6), sharex=True, sharey=True)
-    for ax, (session, part) in zip(axes, parts.items(), strict=True):
-        ax.plot(part["time_s"], part["z"], color=colours.real, marker="o", ms=3.5, lw=1, mec="none", label="window")
-        ax.axhline(part["z"].mean(), color=colours.real, lw=1.6, alpha=0.6, label="mean of the session")
-        if part["pseudo_mean_z"].notna().any():
-            level = part["pseudo_mean_z"].mean()
-            ax.axhline(level, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)")
-        ax.set_title(f"Session {session}: {count(len(part), 'window')}", fontsize=9.5)
-    figure = axes[0].figure
-    figure.supxlabel("Time in session (s)", fontsize=10)
-    figure.supylabel(label, fontsize=10)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
-    return axes
+    span = float(table["time_s"].max()) or 1.0
+    # a session takes four fifths of its place; the break between two lines is the gap
+    times = [slot - 0.4 + 0.8 * part["time_s"].to_numpy() / span for slot, part in enumerate(parts.values())]
+    broken = [np.append(points, np.nan) for points in times]
+    values = [np.append(part["z"], np.nan) for part in parts.values()]
+    left, right = (np.arange(len(parts)) + side for side in (-0.4, 0.4))
+    ax.plot(np.concatenate(broken), np.concatenate(values), color=colours.real, marker="o", ms=3, lw=0.8, alpha=0.7,
+            mec="none", label="window")  # fmt: skip
+    means = [part["z"].mean() for part in parts.values()]
+    ax.hlines(means, left, right, color=colours.real, lw=2.4, label="mean of the session")
+    levels = np.array([part["pseudo_mean_z"].mean() for part in parts.values()])
+    if np.isfinite(levels).any():
+        ax.hlines(
+            levels, left, right, color=colours.chance, lw=1.4, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)"
+        )
+    ax.set_xticks(range(len(parts)), [f"{session:g}" for session in parts])
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlabel(f"Session (number); within each, time from 0 to {span:.0f} s")
+    ax.set_ylabel(label)
+    ax.set_title(f"{count(len(parts), 'session')}, {count(len(table), 'window')}")
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=3)
+    return ax
 
 
 @styled
@@ -219,19 +237,39 @@ def _limits(arrays: Any) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
-def _places(xyz: pd.DataFrame) -> pd.DataFrame:
-    flat = pd.DataFrame(flat_positions(xyz.to_numpy(float)), index=xyz.index)
-    return flat.dropna()
+def _flat(xyz: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(flat_positions(xyz.to_numpy(float)), index=xyz.index).dropna()
 
 
-def _name(ax: Axes, rows: list[str], cols: list[str]) -> None:
-    ax.tick_params(length=0, labelsize=7)
-    for set_ticks, names in ((ax.set_yticks, rows), (ax.set_xticks, cols)):
-        named = names if len(names) <= MAX_NAMES else []
-        set_ticks(range(len(named)), [plain(name, 8) for name in named])
-    ax.tick_params(axis="x", labelrotation=90)
-    for text in (*ax.get_xticklabels(), *ax.get_yticklabels()):
-        text.set_parse_math(False)
+def _places(n: int, columns: int, size: tuple[float, float], gap: tuple[float, float]) -> list[tuple[float, float]]:
+    """Left and upper edge of every panel, row by row; y grows downwards."""
+    return [(i % columns * (size[0] + gap[0]), i // columns * (size[1] + gap[1]) + gap[1]) for i in range(n)]
+
+
+def _canvas(places: list[tuple[float, float]], size: tuple[float, float], inches: float) -> Axes:
+    """One empty Axes for all panels: an Axes each would take most of the time of a page."""
+    height = max(top for _, top in places) + size[1]
+    ax = new_axes(None, 8.6, max(inches * height, 1.4))
+    ax.set_axis_off()
+    return ax
+
+
+def _whole(ax: Axes, places: list[tuple[float, float]], size: tuple[float, float]) -> None:
+    ax.set_xlim(0, max(left for left, _ in places) + size[0])
+    ax.set_ylim(max(top for _, top in places) + size[1], 0)
+
+
+def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], cols: list[str]) -> None:
+    """Write channel names left of the first column of panels and below the lowest panel of each column."""
+    lowest = dict(places)
+    for i, name in enumerate(rows if len(rows) <= MAX_NAMES else []):
+        for top in {top for left, top in places if left == 0}:
+            y = top + (i + 0.5) / len(rows)
+            ax.text(-0.02, y, plain(name, 8), ha="right", va="center", fontsize=7, parse_math=False)
+    for i, name in enumerate(cols if len(cols) <= MAX_NAMES else []):
+        for left, top in lowest.items():
+            x = left + (i + 0.5) / len(cols)
+            ax.text(x, top + 1.03, plain(name, 8), ha="center", va="top", fontsize=7, rotation=90, parse_math=False)
 
 
 def _bar(axes: list[Axes], image: Any, label: str) -> None:

@@ -44,11 +44,16 @@ def save_svg(figure: Figure | Axes | Sequence[Axes]) -> str:
     >>> "prefers-color-scheme: dark" in save_svg(style.new_figure(2, 1))
     True
     """
-    root = _figure_of(figure)
-    buffer = io.StringIO()
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    root, buffer = _figure_of(figure), io.StringIO()
+    canvas, dpi = root.canvas, root.dpi
     with figure_style("light"):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        root.savefig(buffer, format="svg", metadata=nothing)
+        # Figure.savefig would draw twice, the first time for the sake of tight boxes, which are not used here
+        FigureCanvasSVG(root).print_svg(buffer, metadata=nothing)
+    root.set_canvas(canvas)
+    root.set_dpi(dpi)
     return _adapt(buffer.getvalue())
 
 

@@ -111,7 +111,7 @@ def _heads_picture(
 
 
 def _course_picture(run: RunFolder, dyad: str, results: Mapping[str, SynchronyResult]) -> Picture | None:
-    from hyperscan.plots.sessions import course_panels
+    from hyperscan.plots.sessions import course_chart
 
     wanted = run.outcome
     pair = wanted.roi if "-" in wanted.roi else f"{wanted.roi}-{wanted.roi}"
@@ -132,11 +132,11 @@ def _course_picture(run: RunFolder, dyad: str, results: Mapping[str, SynchronyRe
     table["pseudo_mean_z"] = table["session"].map(levels)
     above = int((table["z"] > table["pseudo_mean_z"]).sum())
     alt = (
-        f"Small line charts of synchrony over the windows of {table['session'].nunique()} sessions:"
+        f"Line chart of synchrony over the windows of {table['session'].nunique()} sessions, one after the other:"
         f" {above} of {len(table)} windows lie above the chance level of their session."
     )
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
-    return picture(course_panels(table), alt, caption)
+    return picture(course_chart(table), alt, caption)
 
 
 def _map_picture(run: RunFolder, results: Mapping[str, SynchronyResult]) -> Picture | None:

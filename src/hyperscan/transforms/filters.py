@@ -322,13 +322,12 @@ def _analytic_gain(h: NDArray[np.float64], n_fft: int, dtype: np.dtype[Any], shi
     from scipy.fft import rfft
 
     # Taps that would wrap around a transform shorter than the filter are added up, as time is circular here.
-    centred = np.bincount((np.arange(h.size) - h.size // 2) % n_fft, weights=h, minlength=n_fft)
-    gain = rfft(centred).real
+    place = (np.arange(h.size) - h.size // 2 - shift) % n_fft
+    gain = rfft(np.bincount(place, weights=h, minlength=n_fft))
     gain[1 : (n_fft + 1) // 2] *= 2
     if not shift:
-        return np.asarray(gain, dtype=dtype)
-    turn = np.exp(2j * np.pi * shift / n_fft * np.arange(gain.size))
-    return np.asarray(gain * turn, dtype=np.result_type(dtype, np.complex64))
+        return np.asarray(gain.real, dtype=dtype)
+    return np.asarray(gain, dtype=np.result_type(dtype, np.complex64))
 
 
 def _inverse(spectrum: NDArray[Any], gain: NDArray[Any], n_fft: int, decim: int) -> NDArray[Any]:

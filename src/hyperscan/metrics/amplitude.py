@@ -115,7 +115,7 @@ def oaec(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> oaec(swell + 0j, swell + 0j), oaec(swell + 0j, swell * 1j).round(6)
     (array([[0.]]), array([[1.]]))
     """
-    from hyperscan.metrics.kernels import orthogonal_sums
+    from hyperscan.metrics.pair_kernels import orthogonal_sums
 
     first, second = analytic_pair(a, b)
     n = first.shape[-1]

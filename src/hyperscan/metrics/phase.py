@@ -293,7 +293,7 @@ def _clipped(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
 def _accorr(
     minus: NDArray[Any], plus: NDArray[Any] | None, a: NDArray[Any] | None, b: NDArray[Any] | None, _: Any
 ) -> NDArray[Any]:
-    from hyperscan.metrics.kernels import adjusted_correlations
+    from hyperscan.metrics.pair_kernels import adjusted_correlations
 
     if plus is None or a is None or b is None:
         raise InputError("accorr needs the products plus, a and b; compute them with needs_plus.")

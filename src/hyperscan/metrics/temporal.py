@@ -133,7 +133,7 @@ def ar_corr(a: NDArray[Any], b: NDArray[Any], sfreq: float, memory_s: float = 4.
     >>> abs(ar_corr(walks[:1], walks[1:], 10.0)).round(1)
     array([[0.]])
     """
-    from hyperscan.metrics.kernels import robust_correlation
+    from hyperscan.metrics.pair_kernels import robust_correlation
 
     first, second = real_pair(a, b)
     if not memory_s * sfreq > 0:

@@ -43,8 +43,28 @@ def test_many_dyads_use_twenty_partners_evenly():
     pairs = draw(study(50, 50))
     assert set(Counter(pair.dyad for pair in pairs).values()) == {40}
     lent = Counter(pair.partner for pair in pairs)
-    assert max(lent.values()) - min(lent.values()) <= 6
+    assert set(lent.values()) == {40}
     assert len(pairs) == 2000
+    people = {(p.dyad, p.partner) if p.which == "client" else (p.partner, p.dyad) for p in pairs}
+    assert len(people) == 1000, "each pair of people serves both dyads"
+
+
+def test_partners_are_drawn_from_everyone():
+    drawn = Counter(pair.partner for seed in range(60) for pair in draw(study(40, 40), seed) if pair.dyad == 0)
+    assert set(drawn) == set(range(1, 40))
+    # 60 draws of 20 of 39: 61.5 counts of two pairs each, SD 7.7
+    assert min(drawn.values()) > 30
+    assert max(drawn.values()) < 95
+
+
+def test_dyads_that_mutual_partners_leave_short_are_filled_up():
+    # twenty dyads of one therapist have the same three strangers, who have six partners each before all are served
+    labels = ([f"D{i}" for i in range(23)], ["T0"] * 20 + ["T1", "T2", "T3"], [f"C{i}" for i in range(23)])
+    pairs = draw(labels, max_partners=6)
+    counts = Counter(pair.dyad for pair in pairs)
+    assert {counts[dyad] for dyad in range(20)} == {2 * 3}, "the three strangers, though they are full themselves"
+    assert {counts[dyad] for dyad in (20, 21, 22)} == {2 * 6}
+    assert not any(pair.shared_therapist for pair in pairs)
 
 
 def test_the_seed_decides():

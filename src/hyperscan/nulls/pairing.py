@@ -55,8 +55,8 @@ def partners(
     dyads, therapists, clients : sequence of str, shape (n_dyads,)
         Labels of the recordings that are alike, one entry per dyad.
     max_partners : int
-        Most partner dyads of one dyad; each partner gives two pairs. Partners are drawn so that every dyad
-        lends itself about equally often.
+        Most partner dyads of one dyad; each partner gives two pairs. Partners are drawn mutually where that can
+        be, so that every dyad lends itself about equally often and a pair serves both of its dyads.
     min_pairs : int
         Partners with the same therapist are used only where the others give fewer pairs than this.
     rng : numpy.random.Generator
@@ -81,19 +81,13 @@ def partners(
     """
     _check_labels(dyads, therapists, clients, max_partners)
     n_dyads = len(dyads)
-    lent = np.zeros(n_dyads, dtype=int)
-    drawn: dict[int, list[int]] = {}
-    for dyad in rng.permutation(n_dyads).tolist():
-        candidates = _candidates(dyad, therapists, clients, min_pairs)
-        urgency = lent + rng.random(n_dyads)  # least used first, ties at random
-        candidates.sort(key=urgency.__getitem__)
-        drawn[dyad] = sorted(candidates[:max_partners])
-        lent[drawn[dyad]] += 1
+    candidates = [_candidates(dyad, therapists, clients, min_pairs) for dyad in range(n_dyads)]
+    drawn = _drawn(candidates, max_partners, rng)
     sides: tuple[Literal["client", "therapist"], ...] = ("client", "therapist")
     return [
         PseudoPair(dyad, partner, which, therapists[dyad] == therapists[partner])
         for dyad in range(n_dyads)
-        for partner in drawn[dyad]
+        for partner in sorted(drawn[dyad])
         for which in sides
     ]
 
@@ -152,7 +146,29 @@ def _check_labels(dyads: Sequence[str], therapists: Sequence[str], clients: Sequ
         raise InputError(f"max_partners={max_partners} must be at least 1")
 
 
-def _candidates(dyad: int, therapists: Sequence[str], clients: Sequence[str], min_pairs: int) -> list[int]:
-    others = [other for other in range(len(clients)) if clients[other] != clients[dyad]]
-    strangers = [other for other in others if therapists[other] != therapists[dyad]]
+def _candidates(dyad: int, therapists: Sequence[str], clients: Sequence[str], min_pairs: int) -> set[int]:
+    others = {other for other in range(len(clients)) if clients[other] != clients[dyad]}
+    strangers = {other for other in others if therapists[other] != therapists[dyad]}
     return strangers if 2 * len(strangers) >= min_pairs else others
+
+
+def _drawn(candidates: Sequence[set[int]], most: int, rng: np.random.Generator) -> list[set[int]]:
+    """Partners of every dyad: neighbours on a circle in random order, near ones first; the rest as they come."""
+    n_dyads = len(candidates)
+    circle = rng.permutation(n_dyads).tolist()
+    drawn: list[set[int]] = [set() for _ in range(n_dyads)]
+    for distance in range(1, n_dyads // 2 + 1):
+        for place, dyad in enumerate(circle):
+            other = circle[(place + distance) % n_dyads]
+            mutual = other in candidates[dyad] and dyad in candidates[other]
+            if mutual and len(drawn[dyad] | {other}) <= most and len(drawn[other] | {dyad}) <= most:
+                drawn[dyad].add(other)
+                drawn[other].add(dyad)
+    lent = [len(mine) for mine in drawn]
+    for dyad in circle:
+        # a partner that is full already, or that would not choose this dyad, lends itself once more
+        others = sorted(candidates[dyad] - drawn[dyad], key=lambda other: (lent[other], circle.index(other)))
+        for other in others[: most - len(drawn[dyad])]:
+            drawn[dyad].add(other)
+            lent[other] += 1
+    return drawn

@@ -56,7 +56,7 @@ _SLOPES = (
     ("real_slope", "Real pairs"),
     ("pseudo_slope", "Pseudo pairs (the chance level itself)"),
     ("equivalence", "Equivalence test"),
-    ("bayes_factor", "Bayes factor (BIC, rough)"),
+    ("bayes_factor", "Likelihood-ratio test; Bayes factor (BIC, rough)"),
     ("one_dyad", "This dyad alone (Theil-Sen)"),
 )
 

@@ -102,6 +102,7 @@ def person(number: int, role: str, n_channels: int, seconds: float, sfreq: float
         clean=rng.random(n_windows) < 0.9,
         s2_line=half,
         s2_quad=half,
+        xyz=np.full((n_channels, 3), np.nan),
     )
 
 

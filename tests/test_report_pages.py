@@ -482,7 +482,7 @@ def test_500_dyad_sessions_stay_small(tmp_path: Path) -> None:
     first = len(build._render("report.html.j2", study_page(run)).encode())
     pages = [len(build._render("dyad.html.j2", dyad_page(run, dyad)).encode()) for dyad in run.dyads[:2]]
     assert first < 4e6
-    assert max(pages) < 1.5e6  # each page is opened by itself
+    assert max(pages) < 0.7e6  # each page is opened by itself
 
 
 @pytest.mark.parametrize("folder", ["out", "evil"])

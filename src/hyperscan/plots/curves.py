@@ -107,11 +107,11 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
 
 
-def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str) -> None:
+def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str, most: int = 12) -> None:
     from matplotlib.ticker import MaxNLocator
 
     if time == "session":
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=most, min_n_ticks=1))
     if curves:
         times = np.concatenate([curve["time"].to_numpy() for curve in curves.values()])
         pad = 0.04 * max(np.ptp(times), 1.0)
@@ -286,7 +286,7 @@ def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: s
     if not axes:
         return
     for ax in axes:
-        _whole_sessions(ax, curves, time)
+        _whole_sessions(ax, curves, time, most=6)
     figure = axes[0].figure
     figure.supxlabel(TIME_LABELS[time], fontsize=10)
     figure.supylabel(ylabel, fontsize=10)

@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import METRICS
-from hyperscan.nulls import LagNull, autocorrelation_time, lags, p_value
+from hyperscan.nulls import LagNull, Stacked, autocorrelation_time, lags, p_value
 from hyperscan.nulls import circular as engine
 from hyperscan.nulls.folding import lagged_products
 from hyperscan.transforms import analytic_signal
@@ -244,3 +244,24 @@ def test_autocorrelation_time_of_a_band(rng):
     assert np.isnan(autocorrelation_time(np.ones(100)))
     with pytest.raises(InputError, match="3 samples"):
         autocorrelation_time(np.ones(3))
+
+
+@pytest.mark.parametrize("most", [1, 7, 500])
+def test_stacked_shifts_give_what_single_ones_give(most: int) -> None:
+    x, y = np.random.default_rng(5).standard_normal((2, 3, 800))
+
+    def single(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return a @ b.T
+
+    def several(a: np.ndarray, stack: np.ndarray) -> np.ndarray:
+        assert len(stack) <= most
+        return np.matmul(a, np.swapaxes(stack, -1, -2))
+
+    alone = lags(x, y, single, n_null=40, min_lag=20)
+    together = lags(x, y, Stacked(several, most), n_null=40, min_lag=20)
+    assert together.estimate == pytest.approx(alone.estimate)
+    assert together.surrogates == pytest.approx(alone.surrogates)
+    assert together.lags.tolist() == alone.lags.tolist()
+    valid = np.arange(800) > 100  # the joint samples of two lags differ in number, so they cannot be stacked
+    masked = lags(x, y, Stacked(several, most), n_null=40, min_lag=20, valid_a=valid)
+    assert masked.surrogates == pytest.approx(lags(x, y, single, n_null=40, min_lag=20, valid_a=valid).surrogates)

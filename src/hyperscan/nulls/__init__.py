@@ -1,6 +1,6 @@
 """What chance looks like: each null says what it tests, what it destroys and when it is invalid."""
 
-from hyperscan.nulls.circular import Foldable, LagNull, autocorrelation_time, lags
+from hyperscan.nulls.circular import Foldable, LagNull, Stacked, autocorrelation_time, lags
 from hyperscan.nulls.inference import ClusterTest, cluster, max_statistic, p_value, pair_adjacency
 from hyperscan.nulls.pairing import PseudoPair, partners, sessions
 from hyperscan.nulls.randomised import phases
@@ -11,6 +11,7 @@ __all__ = [
     "Foldable",
     "LagNull",
     "PseudoPair",
+    "Stacked",
     "WindowNull",
     "autocorrelation_time",
     "cluster",

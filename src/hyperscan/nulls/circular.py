@@ -35,7 +35,27 @@ class Foldable(Protocol):
         """Turn mean products (..., n_a, n_b) into the statistic."""
 
 
-Statistic = Foldable | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+@dataclass(frozen=True)
+class Stacked:
+    """A statistic that takes several shifted recordings in one call, which saves the cost of the calls.
+
+    Attributes
+    ----------
+    compute : callable
+        ``compute(a, stack) -> (n_stack, n_a, n_b)`` for ``stack`` of shape (n_stack, n_b, n_times).
+    most : int
+        Largest stack.
+    """
+
+    compute: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+    most: int
+
+    def __call__(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """Compute the statistic of one recording, shape (n_a, n_b)."""
+        return np.asarray(self.compute(a, b[None])[0])
+
+
+Statistic = Foldable | Stacked | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -83,9 +103,9 @@ def lags(
         Signals of the therapist as the statistic takes them.
     b : array_like, shape (n_b, n_times)
         Signals of the client.
-    statistic : Foldable or callable
-        Either ``statistic(a, b) -> (n_a, n_b)``, called once per lag, or an object with ``prepare``,
-        ``finalise`` and ``needs_plus``, for which all lags come from one pass.
+    statistic : Foldable, Stacked or callable
+        Either ``statistic(a, b) -> (n_a, n_b)``, called once per lag; or :class:`Stacked`, called for several lags
+        at once; or an object with ``prepare``, ``finalise`` and ``needs_plus``, for which all lags come from one pass.
     n_null : int
         Number of lags wanted; if fewer are admissible all of them are used, with a warning.
     min_lag : int
@@ -131,8 +151,12 @@ def lags(
     if isinstance(statistic, Foldable):
         estimate, surrogates = _folded(first, second, statistic, step, chosen, masks, shared)
     else:
-        values = [_rolled(first, second, statistic, int(lag), masks) for lag in (0, *chosen)]
-        estimate, surrogates = values[0], np.stack(values[1:])
+        every = np.concatenate([[0], chosen])
+        if isinstance(statistic, Stacked) and all(mask is None for mask in masks):
+            values = _in_stacks(first, second, statistic, every)
+        else:
+            values = np.stack([_rolled(first, second, statistic, int(lag), masks) for lag in every])
+        estimate, surrogates = values[0], values[1:]
     return LagNull(estimate, surrogates, np.where(chosen > used // 2, chosen - used, chosen))
 
 
@@ -270,6 +294,12 @@ def _rolled(
     if masks[1] is not None:
         both &= np.roll(masks[1][:n_times], lag)
     return np.asarray(statistic(a[:, both], shifted[:, both]))
+
+
+def _in_stacks(a: NDArray[Any], b: NDArray[Any], statistic: Stacked, every: NDArray[np.intp]) -> NDArray[Any]:
+    parts = [every[start : start + statistic.most] for start in range(0, len(every), statistic.most)]
+    stacks = (np.stack([np.roll(b, int(lag), axis=-1) for lag in part]) for part in parts)
+    return np.concatenate([statistic.compute(a, stack) for stack in stacks])
 
 
 def _prepared(x: NDArray[Any], statistic: Foldable, valid: NDArray[np.bool_] | None) -> NDArray[Any]:

@@ -27,6 +27,9 @@ CellKey = tuple[str, str, str]
 #: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough beside pseudo-dyads (our choice).
 N_WAVELET_LAGS = 99
 
+#: Samples of the shifted client that are transformed at once: it saves calls and stays in the cache (our choice).
+STACKED_SAMPLES = 2**17
+
 #: Shortest lag of haemoglobin in longest periods; one is about its autocorrelation time (our choice).
 MIN_PERIODS = 2.0
 
@@ -156,11 +159,11 @@ def _whole_tests(
     return tests
 
 
-def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> Callable[[Array, Array], Array]:
+def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> nulls.Stacked:
     """Coherence on the growth scale as a function of the shifted client; the therapist is transformed once."""
     therapist = wavelet_transform(x, sfreq, band)
 
     def statistic(_: Array, shifted: Array) -> Array:
         return np.asarray(spec.evaluate(therapist, wavelet_transform(shifted, sfreq, band), sfreq=sfreq, band=band)[1])
 
-    return statistic
+    return nulls.Stacked(statistic, max(1, STACKED_SAMPLES // x.size))

@@ -253,12 +253,13 @@ def _box_area(edge: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _windows(block: ScaleBlock, scale: int, times: slice) -> NDArray[Any]:
     """View of the samples under the Gaussian at each output time: (..., n_out, n_channels, n_taps)."""
-    taps = len(block.kernels[scale])
+    taps, n_out = len(block.kernels[scale]), times.stop - times.start
     start = block.margin + block.hop // 2 - taps // 2 + block.hop * times.start
-    stop = start + block.hop * (times.stop - times.start - 1) + taps
-    part = block.coefficients[..., scale, :, start:stop]
-    view = np.lib.stride_tricks.sliding_window_view(part, taps, axis=-1)[..., :: block.hop, :]
-    return np.swapaxes(view, -3, -2)
+    part = block.coefficients[..., scale, :, start : start + block.hop * (n_out - 1) + taps]
+    *lead, channel, sample = part.strides
+    shape = (*part.shape[:-2], n_out, part.shape[-2], taps)
+    # numpy's sliding_window_view takes as long as the products that these views enter
+    return np.lib.stride_tricks.as_strided(part, shape, (*lead, block.hop * sample, channel, sample), writeable=False)
 
 
 def _mix_scales(mixing: NDArray[Any], stack: NDArray[Any], trailing: int) -> NDArray[Any]:

@@ -47,7 +47,11 @@ FNIRS_COLUMNS = ["short_r2", "band_sd", "mayer_fraction", "motion_overlap", "ins
 
 @dataclass(frozen=True)
 class Fake:
-    """What to pretend: sizes, modality, verdict, pseudo rows of the primary outcome only, channels."""
+    """What to pretend.
+
+    Sizes, modality, verdict, pseudo rows of the primary outcome only, and full results: their channels, and how many
+    dyads have them (all).
+    """
 
     verdict: str = "grows"
     modality: str = "eeg"
@@ -57,6 +61,7 @@ class Fake:
     full_pseudo: bool = True
     evil: str = ""
     matrices: int = 0
+    matrix_dyads: int | None = None
 
     @property
     def primary(self) -> dict[str, str]:
@@ -247,8 +252,9 @@ def _matrices(out: Path, fake: Fake, keys: pd.DataFrame, rng: np.random.Generato
     angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
     xyz = 0.09 * np.column_stack([0.7 * np.sin(angle), 0.7 * np.cos(angle), np.full(n, 0.7)])
     dims = ("signal", "metric", "band")
+    dyads = sorted(keys["dyad"].unique())[: fake.matrix_dyads]
     for row in keys.to_dict("records"):
-        if not row["dyad"].isalnum():
+        if row["dyad"] not in dyads or not row["dyad"].isalnum():
             continue
         value = rng.uniform(0.05, 0.3, (1, 1, 1, n, n)) + 0.02 * row["session"]
         names = [f"{fake.evil}C{i}" for i in range(n)]

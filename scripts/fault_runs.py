@@ -136,14 +136,25 @@ def kills(bench: Bench) -> Trial:
         process.kill()
         process.join()
         finished = (out / "run.json").exists()
-        wrong = bench.wrong_files(out)
+        wrong, made = bench.wrong_files(out), _units(out)
         unlike = call("run", bench.study, "-o", out, "-q") != 0 or bench.unlike(out)
+        again = len(made.items() - _units(out).items())
         shutil.rmtree(out, ignore_errors=True)
         del done
-        counts = {"partial or wrong files": wrong, "resumed trees that differ": unlike, "kills after the end": finished}
-        return {**counts, "wrong": wrong + unlike}
+        counts = {
+            "partial or wrong files": wrong,
+            "resumed trees that differ": unlike,
+            "finished units made again": again,
+            "kills after the end": finished,
+        }
+        return {**counts, "wrong": wrong + unlike + again}
 
     return trial
+
+
+def _units(out: Path) -> dict[Path, int]:
+    """When each unit that is there was finished."""
+    return {path: path.stat().st_mtime_ns for path in out.glob("dyad-*/ses-*/unit.json")}
 
 
 def injected(bench: Bench) -> Trial:
@@ -341,7 +352,13 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
     def test(name: str, wanted: int, few: int, target: str, make: Callable[..., Trial], *more: Any) -> Test:
         return Test(name, few if small else wanted, target, partial(make, bench, *more))
 
-    yield test("SIGKILL at a random moment, then resume", 200, 10, "0 wrong files, 0 trees that differ", kills)
+    yield test(
+        "SIGKILL at a random moment, then resume",
+        200,
+        10,
+        "0 wrong files, 0 trees that differ, no finished unit again",
+        kills,
+    )
     yield test("disk fails from a given fsync or rename on", 400, 4, "old or new, never mixed; code 6", injected)
     if os.geteuid() == 0:
         yield test("disk full (64, 256, 512 kB)", 3, 1, "code 6, no partials, resumes", full_disk)

@@ -18,7 +18,7 @@ CELL = ("modality", "task", "signal", "metric", "band", "roi")
 SIGNALS = ("hbo", "hbo_nosc", "hbt", "hbr")
 
 #: Columns beside the value that describe the same outcome.
-COMPANIONS = ("z", "pseudo_mean_z", "excess_z", "n_pseudo", "n_windows", "seconds")
+COMPANIONS = ("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "n_windows", "seconds")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Names:
     therapist: str
     session: str
     days: str
+
+    @property
+    def renamed(self) -> tuple[str, ...]:
+        """Columns that need not be there, but were named by the caller, and so have to be."""
+        optional = {"therapist": self.therapist, "session": self.session, "days": self.days}
+        return tuple(name for usual, name in optional.items() if name != usual)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
     """
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"table is a {type(table).__name__}; expected a pandas DataFrame.")
-    for column in (names.dyad, names.value):
+    for column in (names.dyad, names.value, *names.renamed):
         _need(table, column)
     if table.empty:
         raise TableError("table has no rows; it needs one per dyad and session.")
@@ -105,7 +111,7 @@ def _need(table: pd.DataFrame, column: str) -> None:
         known = [str(name) for name in table.columns]
         raise TableError(
             f"table has no column {column!r}; it has: {', '.join(known[:20])}.{did_you_mean(column, known)}\n"
-            "Name your columns by argument: value=, time=, dyad=."
+            "Name your columns by argument: dyad=, time=, value=; therapist=, session=, days= where you have them."
         )
 
 

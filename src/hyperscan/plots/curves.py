@@ -227,6 +227,12 @@ def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4)
     -------
     list of matplotlib.axes.Axes
         One per dyad, in order of name.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": ["A", "B"], "session": 1, "z": 0.2, "pseudo_mean_z": 0.1, "pseudo_sd_z": 0.02})
+    >>> [ax.get_title(loc="left") for ax in dyad_panels(table)]
+    ['A', 'B']
     """
     require(table, "dyad")
     curves = dyad_curves(table, ["z", "pseudo_mean_z", "pseudo_sd_z"], time)
@@ -267,6 +273,13 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
     ------
     TableError
         If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": [1, 1], "excess_z": [0.0, 0.1]})
+    >>> table = table.assign(roi_therapist=["frontal", "frontal"], roi_client=["frontal", "parietal"])
+    >>> [ax.get_title(loc="left") for ax in roi_panels(table)]
+    ['frontal', 'frontal-parietal']
     """
     require(table, "dyad", "roi_therapist", "roi_client", "excess_z")
     pairs = list(dict.fromkeys(zip(table["roi_therapist"], table["roi_client"], strict=True)))

@@ -313,6 +313,16 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     ------
     ReadError
         If the file is missing or is no such result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> saved = xr.Dataset({"roi_z": ("roi_pair", [0.1])}, coords={"roi_pair": ["all-all"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = SynchronyResult(saved).save(folder + "/x.nc")
+    ...     float(read_synchrony(path).dataset["roi_z"].sel(roi_pair="all-all"))
+    0.1
     """
     import xarray as xr
 

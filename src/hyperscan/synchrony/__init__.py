@@ -98,11 +98,11 @@ def compute_synchrony(
     >>> here, rng = Path("study"), np.random.default_rng(0)
     >>> row = hs.Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here)
     >>> info = mne.create_info(["Fz", "Pz", "O1", "O2"], 125.0, "eeg")
-    >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 9000)), info, verbose="error") for _ in range(2)]
+    >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 25000)), info, verbose="error") for _ in range(2)]
     >>> pair = hs.preprocess_pair(hs.PairedRecording(*raws, row))
     >>> sync = compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, null="lags", n_null=99)
     >>> sync
-    <SynchronyResult | D1 1 eeg | metrics: plv | bands: alpha | 3 windows, 4 x 4 channels>
+    <SynchronyResult | D1 1 eeg | metrics: plv | bands: alpha | 10 windows, 4 x 4 channels>
     >>> bool(sync.to_data_frame()["lag_p"].min() > 0.01)
     True
     """

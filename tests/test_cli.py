@@ -264,6 +264,12 @@ def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: py
     assert "5 output locked" in said
 
 
+def test_the_bids_door_has_an_example_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.bids_main(["--help"])
+    assert "hyperscan-bids my_bids results participant --participant-label 01 02" in capsys.readouterr().out
+
+
 def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("config", "--defaults") == 0
     assert "window_s" in capsys.readouterr().out

@@ -402,10 +402,11 @@ _TABLE_TYPES: dict[str, Callable[[str], Any]] = {
 def _fill_growth(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV or CSV table")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv")
+    group = parser.add_argument_group("what a table holds (a run's folder knows its own)")
     for name, (metavar, text) in _TABLE_OPTIONS.items():
-        parser.add_argument(
+        group.add_argument(
             _option(name), type=_TABLE_TYPES.get(name, str), nargs="+" if name == "outcomes" else None,
-            metavar=metavar, help=f"{text} (a table only)",
+            metavar=metavar, help=text,
         )  # fmt: skip
 
 
@@ -479,7 +480,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]]
     "growth": (
         _growth,
         "the verdict of a run, or of any tidy table",
-        "hyperscan growth results",
+        "hyperscan growth results\n  hyperscan growth alliance.csv --dyad pair --value wai --therapist coach",
         _fill_growth,
     ),
     "config": (
@@ -512,7 +513,13 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]]
 
 
 def _bids_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hyperscan-bids", description="hyperscan as a BIDS App", epilog=EXIT_CODES)
+    parser = _Parser(
+        prog="hyperscan-bids",
+        description="hyperscan as a BIDS App",
+        epilog=f"example:\n  hyperscan-bids my_bids results participant --participant-label 01 02\n"
+        f"  hyperscan-bids my_bids results group\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("bids_dir", type=Path, help="BIDS dataset with a dyads.tsv at its root")
     parser.add_argument("output", type=Path, metavar="output_dir", help="folder for the results")
     parser.add_argument("level", choices=("participant", "group"), help="prepare sessions, or finish the study")

@@ -127,7 +127,14 @@ class GrowthResult:
                 f"exploratory: {len(found)} of {len(self.exploratory) - 1} other outcomes change (max-T p < .05)",
             ]
             lines += [f"  {row['metric']} {row['band']} {row['roi']}: slope {row['slope']:+.3g}" for row in found[:10]]
-        return "\n".join(lines).rstrip()
+        return "\n".join([*lines, *self._related()]).rstrip()
+
+    def _related(self) -> list[str]:
+        """Relations to the outcomes that were named, each corrected for all of them."""
+        if not self.outcomes:
+            return []
+        shown = [f"  {row['name']:<18} {row['relation']:<14} {_relation(row)}" for row in self.outcomes]
+        return ["", "outcomes (p by Holm, over all of these rows):", *shown]
 
     def _beside(self) -> list[str]:
         """Slopes that a reader needs to weigh the guards: both people's signal fraction, the noise-matched excess."""
@@ -233,6 +240,13 @@ class GrowthResult:
         write_json(folder / "growth.json", self.to_dict())
         write_table(folder / "growth.tsv", self.to_data_frame())
         return folder
+
+
+def _relation(row: Mapping[str, Any]) -> str:
+    if row["p_holm"] is None:
+        return f"not assessable: {row['detail']}"
+    name = "slope" if row["slope"] is not None else "r"
+    return f"{name} {row[name]:+.3g}, {p_text(row['p_holm'])}"
 
 
 def _builtin(value: Any) -> Any:

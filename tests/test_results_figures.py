@@ -134,7 +134,8 @@ def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:
 def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:
     lost = {"dyad": "D02", "session": 9, "modality": "eeg", "task": "", "run": "", "reason": "too short"}
     table_fault = {"dyad": "D99", "session": None, "modality": "eeg", "task": "", "run": "", "reason": "line 3"}
-    plan = {**study.plan, "skipped": [lost, table_fault]}
+    nameless = {**table_fault, "dyad": "", "session": 4}
+    plan = {**study.plan, "skipped": [lost, table_fault, nameless]}
     ax = dataclasses.replace(study, plan=plan).plot("sessions")
     assert ax.get_title(loc="left") == "18 of 19 dyad-sessions used"
     skipped = next(line for line in ax.lines if "skipped" in str(line.get_label()))

@@ -132,7 +132,8 @@ def _sessions(view: StudyView, ax: Axes | None) -> Any:
 
     used = view.rows()[["dyad", "session"]].drop_duplicates().assign(state="used")
     skipped = pd.DataFrame(view.study.skipped, columns=list(KEYS))
-    skipped = view.rows(skipped[skipped["session"].notna()])[["dyad", "session"]].assign(state="skipped")
+    placed = skipped["session"].notna() & (skipped["dyad"] != "")  # a row of the table may be past reading
+    skipped = view.rows(skipped[placed])[["dyad", "session"]].assign(state="skipped")
     states = pd.concat([used, skipped], ignore_index=True).drop_duplicates(["dyad", "session"])
     return missing_session_grid(states.astype({"session": int}), ax)
 

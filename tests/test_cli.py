@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import stat
@@ -161,6 +162,78 @@ def test_growth_of_a_table_that_is_not_there_ends_with_2(tmp_path: Path, capsys:
     assert "none.tsv: there is no such table" in capsys.readouterr().err
 
 
+GROWTH = "pair,meeting,coach,wtc,bdi\n" + "".join(
+    f"{d},{s},{'AB'[d % 2]},{0.1 * s + 0.02 * (d % 3) * s},{20 - s}\n" for d in range(8) for s in range(1, 5)
+)
+
+
+def test_growth_of_a_table_from_elsewhere_names_every_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "other.csv"
+    table.write_text(GROWTH)
+    named = ("--dyad", "pair", "--session", "meeting", "--value", "wtc")
+    assert call("growth", table, *named, "-o", tmp_path / "alone") == 0
+    assert call("growth", table, *named, "--therapist", "coach", "--outcomes", "bdi", "-o", tmp_path / "out") == 0
+    assert "bdi                change         not assessable: too few dyads or no variation" in capsys.readouterr().out
+    alone, found = (json.loads((tmp_path / name / "growth.json").read_text()) for name in ("alone", "out"))
+    assert (alone["therapist_level"]["known"], found["therapist_level"]["known"]) == (False, True)
+    assert found["therapist_level"]["n_therapists"] == 2
+    assert {row["name"] for row in found["outcomes"]} == {"bdi"}
+    assert alone["primary"]["slope"] == pytest.approx(0.1175)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            (),
+            (
+                "other.csv: table has no column 'dyad', 'session', 'excess_z'; it has: pair,",
+                "Name your columns: --dyad, --time, --value; --therapist, --session, --days",
+            ),
+        ),
+        (("--dyad", "pair", "--value", "wtc", "--session", "meting"), ("Did you mean 'meeting'?",)),
+        (("--dyad", "pair", "--value", "coach", "--session", "meeting"), ("other.csv: coach: row 1 holds 'A'",)),
+    ],
+)
+def test_faults_of_a_table_are_told_in_options_with_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    table = tmp_path / "other.csv"
+    table.write_text(GROWTH)
+    assert call("growth", table, *options) == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in words)
+    assert "value=" not in said
+
+
+def test_an_outcome_left_open_is_asked_for_by_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "tasks.csv"
+    table.write_text("dyad,session,task,excess_z\nA,1,rest,0.1\nA,1,talk,0.2\nB,1,rest,0.1\nB,1,talk,0.2\n")
+    assert call("growth", table) == 2
+    assert "One has to be named in advance: --task." in capsys.readouterr().err
+
+
+def test_a_run_takes_no_options_of_a_table(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("growth", small_run, "--band", "theta") == 2
+    assert "--band: for a table alone" in capsys.readouterr().err
+
+
+def test_power_depends_on_how_many_dyads_a_therapist_sees(capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("power", "--dyads", 12, "--sessions", 4, 8, "--slope", 0.05, "--simulations", 20, "--seed", 1)
+    assert call(*size) == 0
+    alone = capsys.readouterr().out
+    assert call(*size, "--dyads-per-therapist", 6, "--residual-sd", 0.2, "--missing", 0.1, "--target", 0.9) == 0
+    shared = capsys.readouterr().out
+    assert "dyads_per_therapist 1," in alone
+    assert "missing 0.1, dyads_per_therapist 6, intercept_sd 0.1, slope_sd 0.03, residual_sd 0.2" in shared
+    assert "90% power with 4 sessions: more dyads than tried." in shared
+    power = [float(line.split()[2]) for text in (alone, shared) for line in text.splitlines()[2:4]]
+    assert power[:2] > power[2:]
+    assert call(*size, "--residual-sd", -1) == 2
+
+
 def test_init_says_a_command_that_works_from_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tiny_study(tmp_path / "a" / "study", n_sessions=1) / "dyads.tsv"
     table.unlink()
@@ -195,6 +268,12 @@ def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: py
     said = capsys.readouterr().out
     assert f"hyperscan {name}" in said
     assert "5 output locked" in said
+
+
+def test_the_bids_door_has_an_example_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.bids_main(["--help"])
+    assert "hyperscan-bids my_bids results participant --participant-label 01 02" in capsys.readouterr().out
 
 
 def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

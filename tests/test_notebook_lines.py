@@ -104,3 +104,13 @@ def test_tutorial_and_new_metric_run_as_they_stand(names: dict[str, Any]) -> Non
     spec = names["hs"].compute_synchrony(names["pair"], metrics=[names["spec"]])
     assert spec.metrics == ("stability",)
     plt.close("all")
+
+
+def test_what_the_tutorial_does_with_a_run_runs(names: dict[str, Any], place: Path, small_run: Path) -> None:
+    (place / "out").mkdir()
+    (place / "out" / "demo_eeg_growth").symlink_to(small_run, target_is_directory=True)
+    code = python_blocks(ROOT / "docs" / "tutorial.md")
+    lines = code[code.index("study = hs.StudyResult.load") : code.index("import pandas")]
+    assert "study.session(" in lines
+    exec(compile("import hyperscan as hs\n" + lines, "tutorial.md", "exec"), names)
+    assert names["study"].table["dyad"].nunique() == 6

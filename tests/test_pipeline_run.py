@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
+import hyperscan
 from hyperscan.errors import DataQualityWarning, NothingToAnalyseError, OutputError, OutputLockedError
 from hyperscan.pipeline import check_study, load_study, pairs, prepare_study, resources, run_study, stages
 from hyperscan.pipeline import prepare as prepare_module
+from hyperscan.pipeline.output import describe_output
 from hyperscan.pipeline.pairs import compute_batch
 from hyperscan.pipeline.units import read_manifest, units_of
 from hyperscan.storage import read_table
@@ -358,3 +361,17 @@ def test_check_says_what_a_run_needs(study: Path) -> None:
     assert "an estimate" in text
     assert "GB of memory per worker" in text
     assert "limited by D01 ses-01 eeg" in text
+
+
+def test_the_output_describes_itself_as_a_bids_derivative(tmp_path: Path) -> None:
+    # what BIDS 1.10 requires of a derivative (dataset description), and that its own file is in force
+    describe_output(tmp_path)
+    told = json.loads((tmp_path / "dataset_description.json").read_text())
+    assert told["Name"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", told["BIDSVersion"])
+    assert told["DatasetType"] == "derivative"
+    assert [told["GeneratedBy"][0][key] for key in ("Name", "Version")] == ["hyperscan-mne", hyperscan.__version__]
+    assert all(entry["Name"] and entry["Version"] for entry in told["GeneratedBy"])
+    ignored = (tmp_path / ".bidsignore").read_text().split()
+    assert {"dyad-*", "*.html", "*.tsv"} <= set(ignored)
+    assert (tmp_path / "README").stat().st_size > 150  # BIDS asks for a description, not a title

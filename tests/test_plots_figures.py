@@ -82,7 +82,12 @@ def test_growth_draws_a_line_per_dyad_the_chance_and_the_slope(primary: pd.DataF
         )
     assert ax.get_title(loc="left") == "5 dyads, 20 dyad-sessions"
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["chance (excess 0)", "95 % CI of the slope", "group slope +0.0200 per session"]
+    assert labels == [
+        "chance (excess 0)",
+        "chance ± 1 SD of pseudo pairs",
+        "95 % CI of the slope",
+        "group slope +0.0200 per session",
+    ]
 
 
 def test_group_line_has_the_slope_of_the_fit_and_passes_through_the_mean(primary: pd.DataFrame) -> None:
@@ -91,7 +96,8 @@ def test_group_line_has_the_slope_of_the_fit_and_passes_through_the_mean(primary
     x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(0.02)
     assert np.interp(primary["session"].mean(), x, y) == pytest.approx(primary["excess_z"].mean())
-    band = ax.collections[0].get_paths()[0].vertices
+    drawn = next(band for band in ax.collections if "CI" in str(band.get_label()))
+    band = drawn.get_paths()[0].vertices
     right = band[np.isclose(band[:, 0], x[-1])][:, 1]
     half = 0.01 * (x[-1] - primary["session"].mean())
     assert (right.min(), right.max()) == pytest.approx((y[-1] - half, y[-1] + half))
@@ -100,7 +106,7 @@ def test_group_line_has_the_slope_of_the_fit_and_passes_through_the_mean(primary
 @pytest.mark.parametrize("fit", [None, {}, {"slope": None}, {"slope": "big"}])
 def test_growth_without_a_slope_draws_no_slope(primary: pd.DataFrame, fit: Any) -> None:
     ax = plots.growth_curves(primary, fit)
-    assert not ax.collections
+    assert [str(band.get_label()) for band in ax.collections] == ["chance ± 1 SD of pseudo pairs"]
     assert len(ax.lines) == N_DYADS + 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,34 @@ NAMES = [
 def test_public_name_is_there_and_documented(name: str) -> None:
     assert name in hyperscan.__all__
     assert getattr(hyperscan, name).__doc__.strip()
+
+
+#: Rooms whose functions a user calls; the top's records are shown at work as well.
+ROOMS = ("hyperscan", "hyperscan.metrics", "hyperscan.nulls", "hyperscan.plots", "hyperscan.growth")
+DOORS = ["hyperscan.pipeline.check_study", "hyperscan.pipeline.load_study", "hyperscan.pipeline.prepare_study"]
+
+
+def _called_by_users() -> list[str]:
+    names = []
+    for room in ROOMS:
+        module = importlib.import_module(room)
+        found = {name: getattr(module, name) for name in module.__all__}
+        names += [
+            f"{room}.{name}"
+            for name, value in found.items()
+            if inspect.isfunction(value) or (inspect.isclass(value) and room == "hyperscan")
+        ]
+    return names
+
+
+@pytest.mark.parametrize("name", [*_called_by_users(), *DOORS])
+def test_every_public_function_shows_an_example_that_runs(name: str) -> None:
+    room, _, last = name.rpartition(".")
+    told = inspect.getdoc(getattr(importlib.import_module(room), last)) or ""
+    _, heading, example = told.partition("Examples\n--------\n")
+    assert heading, f"{name} has no section Examples"
+    assert ">>> " in example
+    assert "+SKIP" not in example
 
 
 def test_public_names_are_complete_and_sorted() -> None:

@@ -224,6 +224,17 @@ def test_a_primary_named_in_the_config_is_said_to_be_named(tmp_path: Path) -> No
     assert "was named in the configuration" in methods_of(read_folder(tmp_path)).to_markdown()
 
 
+@pytest.mark.parametrize(
+    ("second", "words"), [(720.0, "the same first stretch (720 s)"), (300.0, "(720 s in no task, 300 s in talk)")]
+)
+def test_methods_tell_how_much_of_every_task_entered(tmp_path: Path, second: float, words: str) -> None:
+    write_fake(tmp_path, Fake(modality="fnirs", n_dyads=3, n_sessions=2))
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["groups"].append({**plan["groups"][0], "task": "talk", "seconds": second})
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert words in methods_of(read_folder(tmp_path)).to_markdown()
+
+
 def test_references_are_whole_and_used(out: Path) -> None:
     bib = (out / "references.bib").read_text(encoding="utf-8")
     assert bib.count("@article{") == bib.count("doi = {10.") == len(set(re.findall(r"@article{(\w+)", bib)))

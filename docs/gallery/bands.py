@@ -1,7 +1,5 @@
 """Session by band: the mean excess over all dyads."""
 
-from example import table
+from example import study
 
-from hyperscan import plots
-
-ax = plots.session_band_heatmap(table[table["roi_therapist"] == "posterior"])
+ax = study.plot("bands")

@@ -1,7 +1,5 @@
 """Clocks: the drift that was removed and what was left after it."""
 
-from example import quality
+from example import study
 
-from hyperscan import plots
-
-axes = plots.clock_panel(quality)
+axes = study.plot("clocks")

@@ -1,4 +1,4 @@
-"""Tables and one session that the other scripts draw: a simulated study, so that every figure has a known truth."""
+"""A study and one session that the other scripts draw: simulated, so that every figure has a known truth."""
 
 import tempfile
 import warnings
@@ -9,8 +9,9 @@ import pandas as pd
 import hyperscan as hs
 
 rng = np.random.default_rng(0)
+labels = {"modality": "eeg", "task": "", "run": "", "signal": "eeg", "metric": "plv"}
 rows = [
-    {"dyad": f"D{d:02d}", "session": s, "metric": "plv", "band": band, "roi_therapist": roi, "roi_client": roi}
+    {"dyad": f"D{d:02d}", "session": s, **labels, "band": band, "roi_therapist": roi, "roi_client": roi}
     for d in range(1, 9)
     for s in range(1, 7)
     for band in ("theta", "alpha", "beta")
@@ -21,9 +22,8 @@ strength = 0.02 * (table["band"] == "alpha") * table["roi_therapist"].map({"all"
 table["pseudo_mean_z"], table["pseudo_sd_z"] = 0.13 + rng.normal(0, 0.004, len(table)), 0.02
 table["excess_z"] = strength * table["session"] + rng.normal(0, 0.015, len(table))
 table["z"] = table["pseudo_mean_z"] + table["excess_z"]
-alpha = table[(table["band"] == "alpha") & (table["roi_therapist"] == "posterior")]
 
-keys = alpha[["dyad", "session"]]
+keys = table[["dyad", "session", "modality", "task", "run"]].drop_duplicates(ignore_index=True)
 quality = pd.concat([keys.assign(person=person) for person in ("therapist", "client")], ignore_index=True)
 quality["clock_ppm"] = 12 + rng.normal(0, 1, len(quality))
 quality["clock_residual_ms"] = rng.uniform(0.3, 0.6, len(quality))
@@ -31,10 +31,13 @@ quality["channels_kept"] = rng.integers(28, 33, len(quality))
 quality["clean_seconds"] = rng.uniform(300, 600, len(quality))
 quality["snr_alpha"] = rng.uniform(0.5, 0.7, len(quality))
 
-states = keys.assign(state=np.where(rng.random(len(keys)) < 0.1, "skipped", "used")).drop(keys.index[[5, 17]])
+# two sessions were lost, and in a real study these tables come from hs.run_study
+lost = keys.iloc[[5, 17]]
+table = table[~table.set_index(["dyad", "session"]).index.isin(lost.set_index(["dyad", "session"]).index)]
+plan = {"primary": {**labels, "band": "alpha", "roi": "posterior-posterior"}, "skipped": lost.to_dict("records")}
+study = hs.StudyResult(table, pseudo=pd.DataFrame(), guards=pd.DataFrame(), quality=quality, plan=plan)
 
 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # a short recording of few channels, which a real one should not be
-    path = hs.simulate_study(f"{folder}/study", "growth", n_dyads=1, n_sessions=3)
-    last = hs.read_sessions(path / "dyads.tsv")[-1]
-    session = hs.compute_synchrony(hs.preprocess_pair(hs.align_pair(hs.load_session(last))), ["plv"])
+    warnings.simplefilter("ignore")  # few channels, which a real recording should not have
+    path = hs.simulate_study(f"{folder}/study", "growth", n_dyads=1, n_sessions=3, duration_s=300)
+    pair = hs.preprocess_pair(hs.align_pair(hs.load_session(hs.read_sessions(path / "dyads.tsv")[-1])))

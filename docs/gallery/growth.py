@@ -1,8 +1,8 @@
-"""Growth: every dyad, the chance level and the group's slope with its confidence interval."""
+"""Growth: every dyad, the chance band and the group's slope with its confidence interval."""
 
-from example import alpha
+from example import study
 
 import hyperscan as hs
 
-growth = hs.fit_growth(alpha)
+growth = hs.fit_growth(study.table)
 ax = growth.plot()

@@ -1,5 +1,8 @@
 """Two heads with the strongest 5 % of the links; the same function draws fNIRS optodes."""
 
-from example import session
+from example import pair
 
+import hyperscan as hs
+
+session = hs.compute_synchrony(pair, ["plv"])
 ax = session.plot("plv", "alpha", kind="heads")

@@ -1,5 +1,8 @@
 """Therapist by client channels of one session."""
 
-from example import session
+from example import pair
 
+import hyperscan as hs
+
+session = hs.compute_synchrony(pair, ["plv"])
 ax = session.plot("plv", "alpha")

@@ -1,7 +1,5 @@
 """Quality of both people over the sessions, mean over dyads with its confidence interval."""
 
-from example import quality
+from example import study
 
-from hyperscan import plots
-
-axes = plots.quality_panel(quality)
+axes = study.plot("quality")

@@ -1,7 +1,5 @@
 """Small multiples by pair of regions: which parts of the two heads become more alike."""
 
-from example import table
+from example import study
 
-from hyperscan import plots
-
-axes = plots.roi_panels(table[table["band"] == "alpha"], columns=3)
+axes = study.plot("rois")

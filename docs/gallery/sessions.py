@@ -1,7 +1,5 @@
 """Which sessions were used, left out, or never there."""
 
-from example import states
+from example import study
 
-from hyperscan import plots
-
-ax = plots.missing_session_grid(states)
+ax = study.plot("sessions")

@@ -19,7 +19,15 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import hyperscan
-from hyperscan.errors import HyperscanError, NothingToAnalyseError, OutputWriteError, did_you_mean
+from hyperscan.errors import (
+    ConfigError,
+    HyperscanError,
+    InputError,
+    NothingToAnalyseError,
+    OutputWriteError,
+    TableError,
+    did_you_mean,
+)
 
 logger = logging.getLogger("hyperscan")
 
@@ -194,20 +202,41 @@ def _told(skipped: Sequence[Any], sessions: Sequence[Any]) -> int:
 
 def _growth(arguments: argparse.Namespace) -> int:
     from hyperscan.config import StudyConfig
-    from hyperscan.growth import fit_growth
     from hyperscan.pipeline import growth_of
-    from hyperscan.storage import read_table
 
-    if arguments.table.is_dir():
-        result = growth_of(arguments.table, StudyConfig.from_toml(arguments.table / "config.toml"))
-    else:
-        result = fit_growth(
-            read_table(arguments.table), value=arguments.value, time=arguments.time, dyad=arguments.dyad
+    given = {name: getattr(arguments, name) for name in _TABLE_OPTIONS if getattr(arguments, name) is not None}
+    if not arguments.table.is_dir():
+        result = _growth_of_table(arguments.table, given)
+    elif given:
+        options = ", ".join(map(_option, given))
+        raise ConfigError(
+            f"{arguments.table.name}: is the folder of a run, whose tables and settings are known; {options}: for a "
+            "table alone.\nLeave them out, or name the table."
         )
+    else:
+        result = growth_of(arguments.table, StudyConfig.from_toml(arguments.table / "config.toml"))
     _show(result.summary())
     if arguments.output is not None:
         result.save(arguments.output)
     return OK
+
+
+def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
+    from hyperscan.growth import fit_growth
+    from hyperscan.storage import read_table
+
+    primary = {name: given.pop(name) for name in ("metric", "band", "roi", "task") if name in given}
+    tables = {name: read_table(given.pop(name)) for name in ("guards", "quality") if name in given}
+    table = read_table(path)
+    try:
+        return fit_growth(table, primary=primary or None, **tables, **given)
+    except InputError as error:  # the function speaks of its arguments; here they are options
+        said = re.sub(r"primary=\{'(\w+)': \.\.\.\}|\b(\w+)=(?=[,.;\s]|$)", lambda m: _option(m[1] or m[2]), str(error))
+        raise TableError(f"{path.name}: {said}") from None
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _config(arguments: argparse.Namespace) -> int:
@@ -218,10 +247,19 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _power(arguments: argparse.Namespace) -> int:
-    from hyperscan.growth import plan_power
+    from hyperscan.growth import Scatter, plan_power
 
+    given = {name: getattr(arguments, name) for name in _SCATTER if getattr(arguments, name) is not None}
     result = plan_power(
-        arguments.dyads, arguments.sessions, arguments.slope, n_sim=arguments.simulations, seed=arguments.seed
+        arguments.dyads,
+        arguments.sessions,
+        arguments.slope,
+        missing=arguments.missing,
+        dyads_per_therapist=arguments.dyads_per_therapist,
+        scatter=Scatter(**given),
+        target=arguments.target,
+        n_sim=arguments.simulations,
+        seed=arguments.seed,
     )
     _show(result.summary())
     return OK
@@ -263,6 +301,18 @@ def _verdict(out: Path) -> str:
 
     growth = json.loads((out / "growth.json").read_text(encoding="utf-8"))
     return f"verdict: {growth['verdict']}\n{growth['sentence']}"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -320,26 +370,75 @@ def _fill_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing")
 
 
+#: Options of ``growth`` that say what a table holds: a run's folder knows it.
+_TABLE_OPTIONS = {
+    "value": ("COLUMN", "column of the outcome; default excess_z"),
+    "time": ("COLUMN", "session, weeks or a numeric column; default session"),
+    "dyad": ("COLUMN", "column of the dyad; default dyad"),
+    "therapist": ("COLUMN", "column of the therapist, where one sees several dyads; default therapist if it is there"),
+    "session": ("COLUMN", "column of the session number; default session"),
+    "days": ("COLUMN", "column of the days since the first session, for --time weeks; default days"),
+    "metric": ("NAME", "metric of the primary outcome, where the table holds several"),
+    "band": ("NAME", "its band"),
+    "roi": ("NAME", "its pair of regions, therapist's first, as all-all"),
+    "task": ("NAME", "its task"),
+    "modality": ("NAME", "eeg or fnirs, where the table holds both"),
+    "signal": ("NAME", "hbo, hbr ..., where the table holds several"),
+    "equivalence_slope": ("B", "smallest slope of interest, named in advance; default none"),
+    "outcomes": ("COLUMN", "columns to relate to synchrony, as symptoms or alliance"),
+    "guards": ("TSV", "guards.tsv, without which growth is at most unchecked"),
+    "quality": ("TSV", "quality.tsv, likewise"),
+    "seed": ("SEED", "seed of the random sign flips; default 0"),
+}
+
+_TABLE_TYPES: dict[str, Callable[[str], Any]] = {
+    "seed": _seed,
+    "equivalence_slope": float,
+    "guards": Path,
+    "quality": Path,
+}
+
+
 def _fill_growth(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV or CSV table")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv")
-    parser.add_argument("--value", default="excess_z", help="column of the outcome (a table only; default excess_z)")
-    parser.add_argument(
-        "--time", default="session", help="session, weeks or a numeric column (a table only; default session)"
-    )
-    parser.add_argument("--dyad", default="dyad", help="column of the dyad (a table only; default dyad)")
+    group = parser.add_argument_group("what a table holds (a run's folder knows its own)")
+    for name, (metavar, text) in _TABLE_OPTIONS.items():
+        group.add_argument(
+            _option(name), type=_TABLE_TYPES.get(name, str), nargs="+" if name == "outcomes" else None,
+            metavar=metavar, help=text,
+        )  # fmt: skip
 
 
 def _fill_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--defaults", action="store_true", help="with a comment on every key")
 
 
+#: How much synchrony is assumed to vary, in Fisher z; better taken from a pilot.
+_SCATTER = {
+    "intercept_sd": "SD between dyads at the first session (default 0.10)",
+    "slope_sd": "SD between dyads' slopes (default 0.03)",
+    "residual_sd": "SD within a dyad, from session to session (default 0.08)",
+    "therapist_slope_sd": "SD between therapists' slopes (default 0)",
+}
+
+
 def _fill_power(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dyads", type=_count, nargs="+", required=True, metavar="N", help="number of dyads, one or several"
     )
-    parser.add_argument("--sessions", type=_count, required=True, metavar="N", help="sessions per dyad")
+    parser.add_argument(
+        "--sessions", type=_count, nargs="+", required=True, metavar="N", help="sessions per dyad, one or several"
+    )
     parser.add_argument("--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z")
+    parser.add_argument(
+        "--dyads-per-therapist", type=_count, default=1, metavar="N",
+        help="dyads that one therapist sees (default 1); above 1, growth has to hold over therapists, too",
+    )  # fmt: skip
+    parser.add_argument("--missing", type=float, default=0.0, metavar="SHARE", help="sessions missing (default 0)")
+    for name, text in _SCATTER.items():
+        parser.add_argument(_option(name), type=float, metavar="SD", help=text)
+    parser.add_argument("--target", type=float, default=0.8, metavar="P", help="power wanted (default 0.8)")
     parser.add_argument("--simulations", type=_count, default=500, metavar="N", help="simulated studies (default 500)")
     parser.add_argument("--seed", type=_seed, default=0, help="seed (default 0)")
 
@@ -363,18 +462,6 @@ def _fill_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_seed, default=0, help="seed (default 0)")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
-
-
 def _nothing_to_add(_: argparse.ArgumentParser) -> None:
     """Leave a command without arguments of its own."""
 
@@ -393,7 +480,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]]
     "growth": (
         _growth,
         "the verdict of a run, or of any tidy table",
-        "hyperscan growth results",
+        "hyperscan growth results\n  hyperscan growth alliance.csv --dyad pair --value wai --therapist coach",
         _fill_growth,
     ),
     "config": (
@@ -426,7 +513,13 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]]
 
 
 def _bids_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hyperscan-bids", description="hyperscan as a BIDS App", epilog=EXIT_CODES)
+    parser = _Parser(
+        prog="hyperscan-bids",
+        description="hyperscan as a BIDS App",
+        epilog=f"example:\n  hyperscan-bids my_bids results participant --participant-label 01 02\n"
+        f"  hyperscan-bids my_bids results group\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("bids_dir", type=Path, help="BIDS dataset with a dyads.tsv at its root")
     parser.add_argument("output", type=Path, metavar="output_dir", help="folder for the results")
     parser.add_argument("level", choices=("participant", "group"), help="prepare sessions, or finish the study")

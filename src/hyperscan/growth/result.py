@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,16 @@ class GrowthResult:
         ``value time unit modality signal n_dropped n_averaged`` ...
     per_dyad, per_session : DataFrame
         Slope and size of every dyad; the sessions that entered.
+
+    Examples
+    --------
+    >>> import hyperscan as hs
+    >>> rows = [(dyad, s, 0.1 * s + 0.01 * dyad * s) for dyad in range(8) for s in (1, 2, 3, 4)]
+    >>> growth = hs.fit_growth(pd.DataFrame(rows, columns=["dyad", "session", "wai"]), value="wai")
+    >>> growth.verdict, round(growth.primary["slope"], 3)
+    ('grows_unchecked', 0.135)
+    >>> growth.to_data_frame()["part"].value_counts()["dyad"]
+    np.int64(8)
     """
 
     verdict: str
@@ -83,6 +94,11 @@ class GrowthResult:
     design: Mapping[str, Any]
     per_dyad: pd.DataFrame = field(repr=False)
     per_session: pd.DataFrame = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, pd.DataFrame):
+                object.__setattr__(self, name, _builtin(value))
 
     def __repr__(self) -> str:
         main = self.primary
@@ -111,7 +127,14 @@ class GrowthResult:
                 f"exploratory: {len(found)} of {len(self.exploratory) - 1} other outcomes change (max-T p < .05)",
             ]
             lines += [f"  {row['metric']} {row['band']} {row['roi']}: slope {row['slope']:+.3g}" for row in found[:10]]
-        return "\n".join(lines).rstrip()
+        return "\n".join([*lines, *self._related()]).rstrip()
+
+    def _related(self) -> list[str]:
+        """Relations to the outcomes that were named, each corrected for all of them."""
+        if not self.outcomes:
+            return []
+        shown = [f"  {row['name']:<18} {row['relation']:<14} {_relation(row)}" for row in self.outcomes]
+        return ["", "outcomes (p by Holm, over all of these rows):", *shown]
 
     def _beside(self) -> list[str]:
         """Slopes that a reader needs to weigh the guards: both people's signal fraction, the noise-matched excess."""
@@ -172,7 +195,7 @@ class GrowthResult:
         return pd.DataFrame([{name: _plain(row.get(name)) for name in COLUMNS} for row in rows], columns=list(COLUMNS))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw every dyad's curve with the group's slope.
+        """Draw every dyad's curve with the group's slope and, for the excess, the band that pseudo pairs reach.
 
         Parameters
         ----------
@@ -219,13 +242,31 @@ class GrowthResult:
         return folder
 
 
-def _plain(value: Any) -> Any:
+def _relation(row: Mapping[str, Any]) -> str:
+    if row["p_holm"] is None:
+        return f"not assessable: {row['detail']}"
+    name = "slope" if row["slope"] is not None else "r"
+    return f"{name} {row[name]:+.3g}, {p_text(row['p_holm'])}"
+
+
+def _builtin(value: Any) -> Any:
+    """Return numbers of numpy as those of Python, however deep they lie; a guard is a record of its own."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _builtin(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_builtin, value))
+    if isinstance(value, Guard):
+        return dataclasses.replace(value, figure=_builtin(value.figure))
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def _plain(value: Any) -> Any:
+    """Return the value as JSON can hold it: what is not a number is None."""
+    value = _builtin(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

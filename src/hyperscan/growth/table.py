@@ -18,7 +18,7 @@ CELL = ("modality", "task", "signal", "metric", "band", "roi")
 SIGNALS = ("hbo", "hbo_nosc", "hbt", "hbr")
 
 #: Columns beside the value that describe the same outcome.
-COMPANIONS = ("z", "pseudo_mean_z", "excess_z", "n_pseudo", "n_windows", "seconds")
+COMPANIONS = ("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "n_windows", "seconds")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Names:
     therapist: str
     session: str
     days: str
+
+    @property
+    def renamed(self) -> tuple[str, ...]:
+        """Columns that need not be there, but were named by the caller, and so have to be."""
+        optional = {"therapist": self.therapist, "session": self.session, "days": self.days}
+        return tuple(name for usual, name in optional.items() if name != usual)
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,7 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
     """
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"table is a {type(table).__name__}; expected a pandas DataFrame.")
-    for column in (names.dyad, names.value):
-        _need(table, column)
+    _need(table, names.dyad, _time_column(table, names), names.value, *names.renamed)
     if table.empty:
         raise TableError("table has no rows; it needs one per dyad and session.")
     frame = pd.DataFrame({"dyad": label_column(table, names.dyad)})
@@ -100,12 +105,16 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
     return frame
 
 
-def _need(table: pd.DataFrame, column: str) -> None:
-    if column not in table.columns:
-        known = [str(name) for name in table.columns]
+def _need(table: pd.DataFrame, *columns: str) -> None:
+    """Refuse a table without these columns, naming all that it lacks at once."""
+    known = [str(name) for name in table.columns]
+    missing = [name for name in dict.fromkeys(columns) if name not in table.columns]
+    if missing:
+        hint = did_you_mean(missing[0], known) if len(missing) == 1 else ""
         raise TableError(
-            f"table has no column {column!r}; it has: {', '.join(known[:20])}.{did_you_mean(column, known)}\n"
-            "Name your columns by argument: value=, time=, dyad=."
+            f"table has no column {', '.join(map(repr, missing))}; it has: {', '.join(known[:20])}.{hint}\n"
+            "Name your columns: dyad=, time=, value=; therapist=, session=, days= where you have them.",
+            missing,
         )
 
 
@@ -140,15 +149,18 @@ def number_column(table: pd.DataFrame, column: str) -> pd.Series:
     return values
 
 
-def _time(table: pd.DataFrame, names: Names) -> pd.Series:
+def _time_column(table: pd.DataFrame, names: Names) -> str:
     if names.time == "session":
-        _need(table, names.session)
-        return number_column(table, names.session) - 1
-    if names.time == "weeks" and "weeks" not in table:
-        _need(table, names.days)
-        return number_column(table, names.days) / 7
-    _need(table, names.time)
-    return number_column(table, names.time)
+        return names.session
+    return names.days if names.time == "weeks" and "weeks" not in table else names.time
+
+
+def _time(table: pd.DataFrame, names: Names) -> pd.Series:
+    column = _time_column(table, names)
+    values = number_column(table, column)
+    if names.time == "session":
+        return values - 1
+    return values / 7 if column != names.time else values
 
 
 def _cell_column(table: pd.DataFrame, column: str) -> pd.Series:

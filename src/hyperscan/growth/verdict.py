@@ -224,9 +224,13 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
     if facts["primary"]["singular"]:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
     if facts["n_weak_chance"]:
-        text.append(f"In {facts['n_weak_chance']} sessions fewer than four pseudo pairs make the chance level.")
+        text.append(f"In {_sessions(facts['n_weak_chance'])} fewer than four pseudo pairs make the chance level.")
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
     if facts["n_dropped"]:
-        text.append(f"{facts['n_dropped']} sessions without a value were left out.")
+        text.append(f"Left out: {_sessions(facts['n_dropped'])} without a value.")
     return " ".join(text)
+
+
+def _sessions(n: int) -> str:
+    return f"{n} session" + ("" if n == 1 else "s")

@@ -45,6 +45,15 @@ def load_study(
         If the table cannot be used as a whole.
     InputError
         If the settings name a metric or a primary outcome that the study's modalities do not have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hyperscan.simulate import simulate_study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table, config = load_study(simulate_study(folder + "/study", "none", n_dyads=1, n_sessions=2), seed=3)
+    >>> len(table.sessions), config.seed
+    (2, 3)
     """
     table = read_table(study)
     beside = table.root / "study.toml"
@@ -112,6 +121,15 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     Returns
     -------
     CheckReport
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hyperscan.simulate import simulate_study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = check_study(simulate_study(folder + "/study", "growth", n_dyads=1, n_sessions=1))
+    >>> report.usable, report.skipped
+    (1, 0)
     """
     table, settings = load_study(study, config=config)
     started = time.monotonic()

@@ -77,6 +77,19 @@ def run_study(
         If the settings name an unknown metric, or a primary outcome that is not computed.
     OutputError
         If the output folder is not one of ours, is locked, or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import hyperscan as hs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = hs.simulate_study(folder + "/study", "growth", n_dyads=2, n_sessions=1)
+    ...     config = hs.StudyConfig(metrics={"eeg": ("plv",)}, bands={"alpha": (8, 12)}, roi_pairs=("all-all",))
+    ...     result = run_study(hs.read_sessions(study), config, out=folder + "/out")
+    ...     result.session("D01", 1).metrics
+    ('plv',)
+    >>> result
+    <StudyResult | 2 dyads, 2 sessions, 0 skipped>
     """
     config = config or StudyConfig()
     if not sessions:
@@ -142,6 +155,15 @@ def prepare_study(
         If ``only`` names no session of the study.
     OutputError
         If the output folder is not one of ours, is held by a run that finishes, or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import hyperscan as hs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sessions = hs.read_sessions(hs.simulate_study(folder + "/study", "growth", n_dyads=2, n_sessions=1))
+    ...     prepare_study(sessions, hs.StudyConfig(), out=folder + "/out", only=[sessions[0].key])
+    []
     """
     check_settings(sessions, config)
     out = Path(out).resolve()

@@ -32,7 +32,8 @@ def growth_curves(
     Parameters
     ----------
     table : DataFrame
-        One row per dyad and session of one outcome: ``dyad``, ``session`` (or ``days``) and ``value``.
+        One row per dyad and session of one outcome: ``dyad``, ``session`` (or ``days``) and ``value``; with
+        ``pseudo_sd_z`` the excess gets a chance band.
     fit : mapping or None
         ``slope`` (Fisher z per unit of time), ``ci_low``, ``ci_high``: ``primary`` of ``growth.json``. The
         line passes through the mean of all points; the band shows the interval of the slope alone.
@@ -70,6 +71,8 @@ def growth_curves(
             lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
         )  # fmt: skip
     ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (excess 0)", zorder=1)
+    if value == "excess_z" and "pseudo_sd_z" in table:
+        _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], time))
     if fit and curves:
         _slope_band(ax, curves, fit, value, time)
     n_points = sum(map(len, curves.values()))
@@ -79,8 +82,19 @@ def growth_curves(
     _whole_sessions(ax, curves, time)
     if named:
         _name_ends(ax, curves, value)
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=3)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=2)
     return ax
+
+
+def _pseudo_band(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
+    """Shade what single pseudo pairs scatter around their mean: mean SD over dyads, weeks rounded to whole ones."""
+    if not curves:
+        return
+    points = pd.concat(curves.values())
+    sd = points.groupby(points["time"].round())["pseudo_sd_z"].mean()
+    ax.fill_between(
+        sd.index, -sd, sd, color=palette().chance, alpha=0.3, lw=0, zorder=0, label="chance ± 1 SD of pseudo pairs"
+    )
 
 
 def _slope_band(ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, Any], value: str, time: str) -> None:
@@ -213,6 +227,12 @@ def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4)
     -------
     list of matplotlib.axes.Axes
         One per dyad, in order of name.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": ["A", "B"], "session": 1, "z": 0.2, "pseudo_mean_z": 0.1, "pseudo_sd_z": 0.02})
+    >>> [ax.get_title(loc="left") for ax in dyad_panels(table)]
+    ['A', 'B']
     """
     require(table, "dyad")
     curves = dyad_curves(table, ["z", "pseudo_mean_z", "pseudo_sd_z"], time)
@@ -253,6 +273,13 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
     ------
     TableError
         If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": [1, 1], "excess_z": [0.0, 0.1]})
+    >>> table = table.assign(roi_therapist=["frontal", "frontal"], roi_client=["frontal", "parietal"])
+    >>> [ax.get_title(loc="left") for ax in roi_panels(table)]
+    ['frontal', 'frontal-parietal']
     """
     require(table, "dyad", "roi_therapist", "roi_client", "excess_z")
     pairs = list(dict.fromkeys(zip(table["roi_therapist"], table["roi_client"], strict=True)))

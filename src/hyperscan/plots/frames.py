@@ -70,6 +70,7 @@ def column_label(column: str) -> str:
     for prefix, words in (
         ("snr_", "Signal fraction, {} (0-1)"),
         ("peak_hz_", "Peak frequency, {} (Hz)"),
+        ("peak_db_", "Peak over the background, {} (dB)"),
         ("peak_width_", "Peak width, {} (Hz)"),
     ):
         if column.startswith(prefix):

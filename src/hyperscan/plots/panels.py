@@ -63,6 +63,12 @@ def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
     ------
     TableError
         If there is no clock in the table.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": [1, 2], "clock_ppm": [12.0, 11.0]})
+    >>> [ax.get_ylabel() for ax in clock_panel(table)]
+    ['Clock drift removed (ppm)']
     """
     columns = filled(table, ("clock_ppm", "clock_residual_ms"))
     if not columns:
@@ -110,6 +116,12 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
     ------
     TableError
         If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": 1, "person": ["therapist", "client"], "clean_seconds": 300.0})
+    >>> [ax.get_title(loc="left") for ax in quality_panel(table)]
+    ['Clean time (s)']
     """
     if columns is None:
         ratios = [name for name in ("snr_alpha", *(c for c in table.columns if c.startswith("snr_"))) if name in table]
@@ -154,6 +166,12 @@ def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, t
     ------
     TableError
         If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": [1, 2], "g1_line": [0.1, 0.2], "control_excess_z": 0.0})
+    >>> len(guards_panel(table))
+    2
     """
     columns = list(columns) if columns is not None else filled(table, GUARD_COLUMNS)
     require(table, "dyad", *columns)

@@ -105,6 +105,13 @@ def head_panels(
     ------
     InputError
         If there is no matrix.
+
+    Examples
+    --------
+    >>> matrix = pd.DataFrame([[0.1, 0.4]], index=["O1"], columns=["O1", "O2"])
+    >>> places = pd.DataFrame([[-0.03, -0.09, 0.0], [0.03, -0.09, 0.0]], index=["O1", "O2"], columns=["x", "y", "z"])
+    >>> [ax.get_title(loc="left") for ax in head_panels({"Session 1": matrix}, places, places, 0.3)]
+    ['Session 1: 1 of 2']
     """
     _check_some(matrices)
     flat = [_flat(xyz) for xyz in (therapist_xyz, client_xyz)]
@@ -209,6 +216,13 @@ def map_panels(maps: Mapping[str, Mapping[str, Any]], *, columns: int = 2) -> li
     ------
     InputError
         If there is no map, or the shapes of one do not fit.
+
+    Examples
+    --------
+    >>> period, coi = np.array([8.0, 16.0, 32.0]), np.full(50, 32.0)
+    >>> one = {"r2": np.full((3, 50), 0.4), "phase": np.zeros((3, 50)), "period": period, "coi": coi, "sfreq": 1.0}
+    >>> [ax.get_title(loc="left") for ax in map_panels({"Session 1": one})]
+    ['Session 1']
     """
     _check_some(maps)
     axes = panel_grid(len(maps), columns=columns, size=(8.6 / min(columns, len(maps)), 2.3), sharex=True, sharey=True)

@@ -59,6 +59,12 @@ def wtc_map(
     InputError
         If the shapes do not fit.
 
+    Examples
+    --------
+    >>> period, coi = np.array([8.0, 16.0, 32.0]), np.full(50, 32.0)
+    >>> wtc_map(np.full((3, 50), 0.4), np.zeros((3, 50)), period, coi, 1.0).get_ylabel()
+    'Period (s)'
+
     References
     ----------
     .. [1] Grinsted et al. (2004). https://doi.org/10.5194/npg-11-561-2004

@@ -108,6 +108,17 @@ class PairedRecording:
         files have none, and after alignment.
     epoched : bool
         Joined epochs, already paired in time.
+
+    Examples
+    --------
+    >>> import mne
+    >>> from pathlib import Path
+    >>> here = Path("study")
+    >>> row = Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here)
+    >>> raw = mne.io.RawArray(np.zeros((2, 500)), mne.create_info(["Pz", "Oz"], 100.0, "eeg"), verbose="error")
+    >>> pair = PairedRecording(raw, raw.copy(), row)
+    >>> pair.raw("client").ch_names
+    ['Pz', 'Oz']
     """
 
     therapist: BaseRaw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hyperscan.report.cells import short
+from hyperscan.report.cells import is_number, short
 from hyperscan.report.read import RunFolder, mapping, records
 from hyperscan.report.references import METRIC_REFERENCES, REFERENCES, in_words
 
@@ -84,11 +84,8 @@ def _eeg(run: RunFolder) -> str:
     }.get(config.eeg_reference, f"re-referenced to {config.eeg_reference}")
     rate = f", resampled to at most {short(config.eeg_max_sfreq)} Hz" if config.eeg_max_sfreq else ""
     notch = f" A notch removed {short(config.eeg_line_hz)} Hz." if config.eeg_line_hz else ""
-    windows = next(
-        (group.get("n_windows") for group in records(run.plan.get("groups")) if group.get("modality") == "eeg"),
-        None,
-    )
-    number = f" Every session entered with the same number of windows ({short(windows)})." if windows else ""
+    windows = _amounts(run, "eeg", "n_windows")
+    number = f" Every session entered with the same number of windows ({windows})." if windows else ""
     return (
         f"EEG was band-pass filtered from {short(low)} to {short(high)} Hz (zero-phase FIR){rate} and"
         f" {reference}.{notch}"
@@ -113,11 +110,8 @@ def _fnirs(run: RunFolder, cited: list[str]) -> str:
         steps.append("each person's own short channels, where present, were regressed out")
     if config.fnirs_regress_events:
         steps.append("annotated events were regressed out")
-    seconds = next(
-        (group.get("seconds") for group in records(run.plan.get("groups")) if group.get("modality") == "fnirs"),
-        None,
-    )
-    length = f" The same first {short(seconds)} s of every session were used." if seconds else ""
+    seconds = _amounts(run, "fnirs", "seconds")
+    length = f" Every session entered with the same first stretch ({seconds})." if seconds else ""
     return (
         f"In fNIRS, {'; '.join(steps)}. Signals were filtered from {short(low)} to {short(high)} Hz and put"
         " on a common"
@@ -125,6 +119,19 @@ def _fnirs(run: RunFolder, cited: list[str]) -> str:
         " common were left"
         f" out.{length}"
     )
+
+
+def _amounts(run: RunFolder, modality: str, amount: str) -> str:
+    """How much of every session entered; of every task where it differs between them."""
+    unit = " s" if amount == "seconds" else ""
+    found = {
+        str(group.get("task") or "no task"): f"{short(group[amount])}{unit}"
+        for group in records(run.plan.get("groups"))
+        if group.get("modality") == modality and is_number(group.get(amount))
+    }
+    if len(set(found.values())) < 2:
+        return next(iter(found.values()), "")
+    return ", ".join(f"{value} in {task}" for task, value in found.items())
 
 
 def _synchrony(run: RunFolder, modalities: list[str], cited: list[str]) -> str:

@@ -61,6 +61,12 @@ class Session:
         Further columns of the table: symptoms, alliance ...
     line : int
         Line of ``dyads.tsv``, for messages.
+
+    Examples
+    --------
+    >>> here = Path("study")
+    >>> Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here, clock="same_amplifier")
+    <Session | D1 ses-01 eeg | T1, C1 | t.edf, c.edf>
     """
 
     dyad: str

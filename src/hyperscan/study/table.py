@@ -84,7 +84,7 @@ class StudyTable:
 
 
 def read_table(path: str | Path) -> StudyTable:
-    """Read ``dyads.tsv`` with every fault of every row, and open no recording.
+    r"""Read ``dyads.tsv`` with every fault of every row, and open no recording.
 
     Parameters
     ----------
@@ -103,9 +103,15 @@ def read_table(path: str | Path) -> StudyTable:
 
     Examples
     --------
-    >>> table = read_table("study")  # doctest: +SKIP
-    >>> [str(row) for row in table.rejected]  # doctest: +SKIP
-    []
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "dyads.tsv").write_text(
+    ...         "dyad\ttherapist\tclient\tsession\tmodality\ttherapist_file\tclient_file\n"
+    ...         "D1\tT1\tC1\t1\teeg\tt.edf\tc.edf\n"
+    ...     )
+    ...     table = read_table(folder)
+    >>> [(row.line, row.reason.splitlines()[0][:32]) for row in table.rejected]
+    [(2, "therapist_file = 't.edf': is not")]
     """
     found = find_table(path)
     grid = read_grid(found)
@@ -153,7 +159,12 @@ def read_sessions(path: str | Path) -> list[Session]:
 
     Examples
     --------
-    >>> sessions = read_sessions("study/dyads.tsv")  # doctest: +SKIP
+    >>> import tempfile
+    >>> from hyperscan.simulate import simulate_study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = simulate_study(folder + "/study", "none", n_dyads=1, n_sessions=2, duration_s=10)
+    ...     [str(row.key) for row in read_sessions(study / "dyads.tsv")]
+    ['D01 ses-01 eeg', 'D01 ses-02 eeg']
     """
     table = read_table(path)
     name = table.path.name

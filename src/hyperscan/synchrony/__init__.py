@@ -18,6 +18,7 @@ from hyperscan.results import SynchronyResult
 from hyperscan.synchrony.chance import BYTES_FILTERING, BYTES_PER_SAMPLE, PairValues, chance_values
 from hyperscan.synchrony.guards import GUARD_COLUMNS, GuardValues, guard_row, guard_values
 from hyperscan.synchrony.lag import LagTest, lag_tests
+from hyperscan.synchrony.other_windows import with_other_windows
 from hyperscan.synchrony.pairs import shared_windows
 from hyperscan.synchrony.recipe import Recipe, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
@@ -69,10 +70,12 @@ def compute_synchrony(
         Edges in Hz; None = those of the configuration.
     config : StudyConfig or None
         Windows, ROIs and everything else; None = the defaults.
-    null : {None, 'lags'}
-        ``lags`` adds the whole-session statistic and its p-value under circular shifts.
+    null : {None, 'lags', 'windows'}
+        ``lags`` adds the whole-session statistic, its p-value under circular shifts, and those surrogates.
+        ``windows`` adds what every window reaches with the client's windows of other times, for the course over
+        the session; it takes a session's work once per shift, and needs several windows (EEG).
     n_null : int or None
-        Circular shifts; None = as configured.
+        Shifts; None = as configured for ``lags``, at most 40 for ``windows``.
     seed : int or None
         Seed of the null; None = as configured.
 
@@ -86,10 +89,26 @@ def compute_synchrony(
         If the pair is not prepared or a name is unknown.
     QualityError
         If too few windows are clean in both people.
+
+    Examples
+    --------
+    >>> import mne
+    >>> from pathlib import Path
+    >>> import hyperscan as hs
+    >>> here, rng = Path("study"), np.random.default_rng(0)
+    >>> row = hs.Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here)
+    >>> info = mne.create_info(["Fz", "Pz", "O1", "O2"], 125.0, "eeg")
+    >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 25000)), info, verbose="error") for _ in range(2)]
+    >>> pair = hs.preprocess_pair(hs.PairedRecording(*raws, row))
+    >>> sync = compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, null="lags", n_null=99)
+    >>> sync
+    <SynchronyResult | D1 1 eeg | metrics: plv | bands: alpha | 10 windows, 4 x 4 channels>
+    >>> bool(sync.to_data_frame()["lag_p"].min() > 0.01)
+    True
     """
     config = config or StudyConfig()
-    if null not in (None, "lags"):
-        raise InputError(f"null = {null!r}: expected None or 'lags'. Pseudo-dyads need a study: run_study.")
+    if null not in (None, "lags", "windows"):
+        raise InputError(f"null = {null!r}: expected None, 'lags' or 'windows'. Pseudo-dyads need a study: run_study.")
     _check_kinds(metrics, bands)
     modality = pair.session.modality
     if bands is not None:
@@ -105,6 +124,8 @@ def compute_synchrony(
     result = session_result(a, b, recipe, windows, session_attrs(pair.session, a, windows, seed))
     if null is None:
         return result
+    if null == "windows":
+        return with_other_windows(result, a, b, recipe, windows, n_null)
     rng = np.random.default_rng(seed)
     tests = lag_tests(a, b, recipe, windows, n_null=n_null or config.n_null, rng=rng)
     return with_lag_tests(result, tests)

@@ -39,13 +39,20 @@ class LagTest(NamedTuple):
 
     Parameters
     ----------
-    estimate, p, chance : array, shape (n_roi_pairs,)
-        Whole-session statistic on the growth scale, its one-sided p-value, and the mean over the shifts.
+    estimate, p : array, shape (n_roi_pairs,)
+        Whole-session statistic on the growth scale, and its one-sided p-value.
+    surrogates : array, shape (n_lags, n_roi_pairs)
+        The same statistic under every shift; no rows where the recording is too short.
     """
 
     estimate: Array
     p: Array
-    chance: Array
+    surrogates: Array
+
+    @property
+    def chance(self) -> Array:
+        """Mean over the shifts, shape (n_roi_pairs,); NaN where there are none."""
+        return self.surrogates.mean(axis=0) if len(self.surrogates) else np.full(self.surrogates.shape[1], np.nan)
 
 
 def lag_tests(
@@ -119,10 +126,9 @@ def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: S
     pairs = recipe.pairs_of(a.rois, b.rois)
     observed = roi_means(link(null.estimate), a, b, pairs)
     if not len(null.lags):
-        nothing = np.full(len(pairs), np.nan)
-        return LagTest(observed, nothing, nothing)
+        return LagTest(observed, np.full(len(pairs), np.nan), np.empty((0, len(pairs))))
     surrogates = roi_means(link(null.surrogates), a, b, pairs)
-    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates.mean(axis=0))
+    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates)
 
 
 def _valid(person: Signals, n_window: int) -> Array:

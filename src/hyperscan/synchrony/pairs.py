@@ -108,7 +108,7 @@ def shared_windows(a: Signals, b: Signals, recipe: Recipe) -> WindowPair:
         )
     count = min(recipe.n_windows or len(common), len(common))
     taken = np.array(common)[np.floor(np.arange(count) * len(common) / count).astype(int)]
-    return WindowPair(_first_samples(a, taken[:, 0]), _first_samples(b, taken[:, 1]), round(recipe.window_s * a.sfreq))
+    return WindowPair(first_samples(a, taken[:, 0]), first_samples(b, taken[:, 1]), round(recipe.window_s * a.sfreq))
 
 
 def cells(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterator[Cell]:
@@ -156,7 +156,7 @@ def person_windows(
         Of the band.
     windows : BandWindows
     """
-    starts = _first_samples(signals, np.flatnonzero(signals.clean))
+    starts = first_samples(signals, np.flatnonzero(signals.clean))
     stream = person_bands(signals, signal, bands)
     for name in bands:  # no name for what is yielded: a waiting generator would keep it
         yield name, BandWindows(starts, _cut(next(stream)[1], starts, n_window))
@@ -194,7 +194,8 @@ def _whole(a: Signals, b: Signals, recipe: Recipe) -> WindowPair:
     return WindowPair(a.spans[:1, 0], b.spans[:1, 0], n_window)
 
 
-def _first_samples(signals: Signals, taken: Array) -> Array:
+def first_samples(signals: Signals, taken: Array) -> Array:
+    """First sample, in the person's data, of the windows at these places of the grid."""
     segment, offset = signals.windows[taken].T
     return signals.spans[segment, 0] + offset
 

@@ -13,7 +13,7 @@ from hyperscan.results import SynchronyResult
 from hyperscan.study import Session
 from hyperscan.synchrony.lag import LagTest
 from hyperscan.synchrony.maps import coherence_map
-from hyperscan.synchrony.pairs import Cell, WindowPair, cells, roi_means, shared_windows
+from hyperscan.synchrony.pairs import Cell, WindowPair, cells, first_samples, roi_means, shared_windows
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.synchrony.signals import Signals
 
@@ -89,6 +89,7 @@ def session_result(
             "roi_z": ((*dims, "window", "roi_pair"), grid.stack(lambda cell: roi_means(cell.z, a, b, pairs))),
             "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in axes["band"]])),
             "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
+            **_grid(a, b),
             "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
             "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),
             **coherence_map(a, b, recipe, windows),
@@ -100,6 +101,7 @@ def session_result(
             "roi_pair": ["-".join(pair) for pair in pairs],
             "edge": ["low", "high"],
             "axis": ["x", "y", "z"],
+            "person": ["therapist", "client"],
         },
         attrs=dict(attrs),
     )
@@ -137,6 +139,7 @@ def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) 
         "n_windows": len(windows.therapist),
         "window_s": window_s,
         "seconds": len(windows.therapist) * window_s,
+        "length_s": float(a.spans[-1, 1] - a.spans[0, 0]) / a.sfreq,
         "sfreq": a.sfreq,
         "seed": seed,
         "hyperscan_version": hyperscan.__version__,
@@ -156,17 +159,28 @@ def with_lag_tests(result: SynchronyResult, tests: Mapping[tuple[str, str, str],
     Returns
     -------
     SynchronyResult
-        With ``lag_estimate`` and ``lag_p``; NaN where a metric has no such null.
+        With ``lag_estimate``, ``lag_p`` and ``lag_null``; NaN where a metric has no such null, or fewer shifts.
     """
     data = result.dataset
-    dims = ("signal", "metric", "band", "roi_pair")
-    axes = {dim: [str(name) for name in data[dim].values] for dim in dims[:3]}
-    empty = np.full([data.sizes[dim] for dim in dims], np.nan)
-    added = {"lag_estimate": empty, "lag_p": empty.copy()}
-    for (signal, metric, band), test in tests.items():
-        where = axes["signal"].index(signal), axes["metric"].index(metric), axes["band"].index(band)
-        added["lag_estimate"][where], added["lag_p"][where] = test.estimate, test.p
-    return SynchronyResult(data.assign({name: (dims, values) for name, values in added.items()}))
+    names = ("signal", "metric", "band")
+    axes = [[str(name) for name in data[dim].values] for dim in names]
+    shape, n_pairs = tuple(map(len, axes)), data.sizes["roi_pair"]
+    estimate, p = np.full((2, *shape, n_pairs), np.nan)
+    null = np.full((*shape, max((len(test.surrogates) for test in tests.values()), default=0), n_pairs), np.nan)
+    for key, test in tests.items():
+        where = tuple(known.index(name) for known, name in zip(axes, key, strict=True))
+        estimate[where], p[where], null[where][: len(test.surrogates)] = test.estimate, test.p, test.surrogates
+    by_pair = (*names, "roi_pair")
+    added = {"lag_estimate": (by_pair, estimate), "lag_p": (by_pair, p)}
+    return SynchronyResult(data.assign({**added, "lag_null": ((*names, "lag", "roi_pair"), null)}))
+
+
+def _grid(a: Signals, b: Signals) -> dict[str, Any]:
+    """Every window there is, and whether it is clean in each person."""
+    theirs = {tuple(window) for window, clean in zip(b.windows, b.clean, strict=True) if clean}
+    clean = np.array([a.clean, [tuple(window) in theirs for window in a.windows]], dtype=np.int8)
+    starts = first_samples(a, np.arange(len(a.windows))) - a.spans[0, 0]
+    return {"grid_start": ("grid", starts / a.sfreq, {"units": "s"}), "clean": (("person", "grid"), clean)}
 
 
 class _Grid:

@@ -1,4 +1,4 @@
-"""Labelled results: of one dyad-session, and of a whole study."""
+"""Labelled synchrony of one dyad-session."""
 
 from __future__ import annotations
 
@@ -11,44 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.errors import InputError, ReadError, did_you_mean
-from hyperscan.storage import read_table, write_dataset
+from hyperscan.results.columns import SYNCHRONY_COLUMNS
+from hyperscan.storage import write_dataset
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
-
-#: What tells one row of a table from all others.
-KEYS = ("dyad", "session", "modality", "task", "run")
-
-#: Columns of ``synchrony.tsv`` before the covariates, in their order.
-SYNCHRONY_COLUMNS = (
-    "dyad",
-    "therapist",
-    "client",
-    "session",
-    "days",
-    "modality",
-    "task",
-    "run",
-    "signal",
-    "metric",
-    "band",
-    "roi_therapist",
-    "roi_client",
-    "estimate",
-    "z",
-    "pseudo_mean_z",
-    "pseudo_sd_z",
-    "n_pseudo",
-    "excess_z",
-    "lag_estimate",
-    "lag_p",
-    "n_windows",
-    "window_s",
-    "seconds",
-    "flags",
-)
 
 
 @dataclass(frozen=True)
@@ -61,8 +30,22 @@ class SynchronyResult:
         ``value`` (signal, metric, band, window, therapist, client) is the metric per window and channel
         pair; ``z`` the mean over windows on the growth scale; ``roi_value`` and ``roi_z`` (signal, metric,
         band, window, roi_pair) the means over the channel pairs of an ROI pair; ``lag_estimate`` and
-        ``lag_p`` the whole-session statistic and its p-value under the lag null, where that was asked for.
+        ``lag_p`` the whole-session statistic and its p-value under the lag null, and ``lag_null`` (signal,
+        metric, band, lag, roi_pair) its surrogates, where that was asked for; ``window_null`` (signal, metric,
+        band, shift, window, roi_pair) each window beside the client's windows of other times, likewise;
+        ``grid_start`` (s) and ``clean`` (person, grid) the windows there are and which are free of artefacts.
         Attributes hold the session's labels, the seed and versions.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> value = xr.DataArray([[[[[[0.2, 0.4]]]]]], dims=("signal", "metric", "band", "window", "therapist", "client"))
+    >>> names = {"signal": ["eeg"], "metric": ["plv"], "band": ["alpha"], "therapist": ["Pz"], "client": ["O1", "O2"]}
+    >>> sync = SynchronyResult(xr.Dataset({"value": value.assign_coords(names)}))
+    >>> sync.get_data("plv", "alpha").shape
+    (1, 1, 2)
+    >>> float(sync.to_matrix("plv", "alpha").loc["Pz", "O2"])
+    0.4
     """
 
     dataset: xr.Dataset
@@ -141,8 +124,9 @@ class SynchronyResult:
         return known.loc[ranks.sort_values(list(order)).index, ordered].reset_index(drop=True)
 
     def averaged(self) -> SynchronyResult:
-        """Return the result without the window axis of the channel matrices, as a run stores it."""
-        return SynchronyResult(self.dataset.assign(value=self.dataset["value"].mean("window")))
+        """Return the result without its channel matrices per window and its surrogates, as a run stores it."""
+        kept = self.dataset.drop_vars(["lag_null", "window_null"], errors="ignore")
+        return SynchronyResult(kept.assign(value=self.dataset["value"].mean("window")))
 
     def save(self, path: str | Path) -> Path:
         """Write as netCDF, whole or not at all.
@@ -248,11 +232,14 @@ class SynchronyResult:
         ----------
         metric, band, signal : str or None
             Names; None = the first.
-        kind : {'matrix', 'heads', 'windows', 'coherence'}
-            Therapist x client channels; two heads with the links above the threshold; the course over the
-            windows; the wavelet coherence map (fNIRS with the primary metric ``wtc``).
+        kind : str
+            ``matrix``: therapist x client channels. ``heads``: two heads with the links above the threshold.
+            ``windows``: the course over the windows, with the middle 95 % of what other windows reach after
+            ``compute_synchrony(null="windows")``. ``surrogates``: the whole session beside its circular shifts,
+            after ``compute_synchrony(null="lags")``. ``coherence``: the wavelet coherence map (fNIRS with the
+            primary metric ``wtc``). ``kept``: which windows were clean in each person, and which were used.
         roi : str
-            ROI pair of the course, therapist's first.
+            ROI pair of the course and the surrogates, therapist's first.
         threshold : float or None
             Smallest link that is drawn between the heads; None = the strongest 5 %.
         ax : matplotlib Axes or None
@@ -265,13 +252,17 @@ class SynchronyResult:
         Raises
         ------
         InputError
-            If a name or the kind is unknown.
+            If a name or the kind is unknown, or the result lacks what the kind needs.
         """
-        metric, band = metric or self.metrics[0], band or self.bands[0]
-        draw = {"matrix": _draw_matrix, "heads": _draw_heads, "windows": _draw_windows, "coherence": _draw_coherence}
-        if kind not in draw:
-            raise InputError(f"kind = {kind!r}: expected one of {', '.join(draw)}.{did_you_mean(kind, draw)}")
-        return draw[kind](self, _Shown(metric, band, signal, roi, threshold), ax)
+        from hyperscan.results.figures import SESSION_FIGURES, SessionView
+
+        if kind not in SESSION_FIGURES:
+            raise InputError(
+                f"kind = {kind!r}: expected one of {', '.join(SESSION_FIGURES)}.{did_you_mean(kind, SESSION_FIGURES)}"
+            )
+        shown = SessionView(metric or self.metrics[0], band or self.bands[0], signal, roi, threshold)
+        drawn: Axes = SESSION_FIGURES[kind](self, shown, ax)
+        return drawn
 
     def to_connectivity(self, metric: str, *, signal: str | None = None) -> Any:
         """Hand one metric to mne-connectivity, therapist's channels first.
@@ -306,58 +297,6 @@ class SynchronyResult:
         )
 
 
-@dataclass(frozen=True)
-class _Shown:
-    metric: str
-    band: str
-    signal: str | None
-    roi: str
-    threshold: float | None
-
-
-def _draw_matrix(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
-    from hyperscan.plots import channel_matrix
-
-    matrix = result.to_matrix(shown.metric, shown.band, signal=shown.signal)
-    label = f"{shown.metric}, {shown.band}"
-    drawn: Axes = channel_matrix(matrix.to_numpy(), list(matrix.index), list(matrix.columns), label=label, ax=ax)
-    return drawn
-
-
-def _draw_heads(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
-    from hyperscan.plots import flat_positions, two_heads
-
-    links = result.to_matrix(shown.metric, shown.band, signal=shown.signal).to_numpy()
-    places = [flat_positions(result.positions(role).to_numpy()) for role in ("therapist", "client")]
-    threshold = float(np.nanquantile(links, 0.95)) if shown.threshold is None else shown.threshold
-    label = f"{shown.metric}, {shown.band}"
-    drawn: Axes = two_heads(links, *places, threshold, ax, label=label)
-    return drawn
-
-
-def _draw_windows(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
-    from hyperscan.plots import time_course
-    from hyperscan.plots.frames import window_table
-
-    pairs = [str(pair) for pair in result.dataset["roi_pair"].values]
-    if shown.roi not in pairs:
-        raise InputError(
-            f"roi = {shown.roi!r} is not in this result; there are: {', '.join(pairs)}.{did_you_mean(shown.roi, pairs)}"
-        )
-    result.get_data(shown.metric, shown.band, signal=shown.signal)  # tells an unknown name
-    table = window_table(result.dataset, shown.metric, shown.band, shown.roi, shown.signal or "")
-    label = f"{shown.metric}, {shown.band}, {shown.roi} (Fisher z)"
-    drawn: Axes = time_course(table["time_s"].to_numpy(), table["z"].to_numpy(), ax=ax, label=label)
-    return drawn
-
-
-def _draw_coherence(result: SynchronyResult, shown: _Shown, ax: Axes | None) -> Axes:
-    from hyperscan.plots import wtc_map
-
-    drawn: Axes = wtc_map(**result.coherence_map(), ax=ax)
-    return drawn
-
-
 def read_synchrony(path: str | Path) -> SynchronyResult:
     """Read what :meth:`SynchronyResult.save` wrote.
 
@@ -374,6 +313,16 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     ------
     ReadError
         If the file is missing or is no such result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> saved = xr.Dataset({"roi_z": ("roi_pair", [0.1])}, coords={"roi_pair": ["all-all"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = SynchronyResult(saved).save(folder + "/x.nc")
+    ...     float(read_synchrony(path).dataset["roi_z"].sel(roi_pair="all-all"))
+    0.1
     """
     import xarray as xr
 
@@ -387,76 +336,6 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     if "roi_z" not in dataset:
         raise ReadError(f"{path.name}: holds no synchrony (no variable roi_z). Name a file of SynchronyResult.save.")
     return SynchronyResult(dataset)
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """Tables of a whole study.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Synchrony, the columns of ``synchrony.tsv``.
-    pseudo : DataFrame
-        Re-paired dyads.
-    guards : DataFrame
-        What the guards' slopes are taken of.
-    quality : DataFrame
-        One row per dyad-session and person.
-    plan : mapping
-        What a session alone cannot know: ``plan.json``.
-    path : Path or None
-        Folder the tables came from; None if it was temporary.
-    """
-
-    table: pd.DataFrame
-    pseudo: pd.DataFrame
-    guards: pd.DataFrame
-    quality: pd.DataFrame
-    plan: Mapping[str, Any]
-    path: Path | None = None
-
-    def __repr__(self) -> str:
-        n_sessions = len(self.table[list(KEYS)].drop_duplicates())
-        n_dyads = self.table["dyad"].nunique()
-        return f"<StudyResult | {n_dyads} dyads, {n_sessions} sessions, {len(self.skipped)} skipped>"
-
-    @property
-    def skipped(self) -> list[dict[str, Any]]:
-        """Dyad-sessions that were left out, each with its reason."""
-        return list(self.plan.get("skipped", []))
-
-    @classmethod
-    def load(cls, path: str | Path) -> StudyResult:
-        """Read the tables of a run's folder.
-
-        Parameters
-        ----------
-        path : path-like
-            Folder that ``hyperscan run`` wrote.
-
-        Returns
-        -------
-        StudyResult
-
-        Raises
-        ------
-        InputError
-            If the folder holds no finished run.
-        """
-        import json
-
-        path = Path(path)
-        names = {"table": "synchrony", "pseudo": "pseudo", "guards": "guards", "quality": "quality"}
-        missing = [f"{name}.tsv" for name in names.values() if not (path / f"{name}.tsv").is_file()]
-        if missing or not (path / "plan.json").is_file():
-            raise InputError(
-                f"{path.name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
-                "Name the folder given to run -o, or start that run again to finish it."
-            )
-        tables = {key: read_table(path / f"{name}.tsv") for key, name in names.items()}
-        plan = json.loads((path / "plan.json").read_text(encoding="utf-8"))
-        return cls(**tables, plan=plan, path=path)
 
 
 def _labels(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,9 @@
+"""Labelled results: of one dyad-session, and of a whole study."""
+
+from __future__ import annotations
+
+from hyperscan.results.columns import KEYS, SYNCHRONY_COLUMNS
+from hyperscan.results.session import SynchronyResult, read_synchrony
+from hyperscan.results.study import StudyResult
+
+__all__ = ["KEYS", "SYNCHRONY_COLUMNS", "StudyResult", "SynchronyResult", "read_synchrony"]

@@ -1,0 +1,194 @@
+"""Tables of a whole study, and the way to each of its figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperscan.errors import InputError, did_you_mean
+from hyperscan.results.columns import KEYS
+from hyperscan.results.session import SynchronyResult, read_synchrony
+from hyperscan.storage import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Tables of a whole study.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Synchrony, the columns of ``synchrony.tsv``.
+    pseudo : DataFrame
+        Re-paired dyads.
+    guards : DataFrame
+        What the guards' slopes are taken of.
+    quality : DataFrame
+        One row per dyad-session and person.
+    plan : mapping
+        What a session alone cannot know: ``plan.json``.
+    path : Path or None
+        Folder the tables came from; None if it was temporary.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> labels = {"modality": "eeg", "signal": "eeg", "metric": "plv", "band": "alpha", "task": "", "run": ""}
+    >>> rois = {"roi_therapist": "all", "roi_client": "all"}
+    >>> table = pd.DataFrame([{"dyad": "D1", "session": s, "excess_z": 0.1 * s, **labels, **rois} for s in (1, 2)])
+    >>> plan = {"primary": {**labels, "roi": "all-all"}, "skipped": []}
+    >>> study = StudyResult(table, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), plan)
+    >>> study
+    <StudyResult | 1 dyads, 2 sessions, 0 skipped>
+    >>> study.plot("growth").get_ylabel()
+    'Excess over chance (Fisher z)'
+    """
+
+    table: pd.DataFrame
+    pseudo: pd.DataFrame
+    guards: pd.DataFrame
+    quality: pd.DataFrame
+    plan: Mapping[str, Any]
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        n_sessions = len(self.table[list(KEYS)].drop_duplicates())
+        n_dyads = self.table["dyad"].nunique()
+        return f"<StudyResult | {n_dyads} dyads, {n_sessions} sessions, {len(self.skipped)} skipped>"
+
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """Dyad-sessions that were left out, each with its reason."""
+        return list(self.plan.get("skipped", []))
+
+    @classmethod
+    def load(cls, path: str | Path) -> StudyResult:
+        """Read the tables of a run's folder.
+
+        Parameters
+        ----------
+        path : path-like
+            Folder that ``hyperscan run`` wrote.
+
+        Returns
+        -------
+        StudyResult
+
+        Raises
+        ------
+        InputError
+            If the folder holds no finished run.
+        """
+        path = Path(path)
+        names = {"table": "synchrony", "pseudo": "pseudo", "guards": "guards", "quality": "quality"}
+        missing = [f"{name}.tsv" for name in names.values() if not (path / f"{name}.tsv").is_file()]
+        if missing or not (path / "plan.json").is_file():
+            raise InputError(
+                f"{path.name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
+                "Name the folder given to run -o, or start that run again to finish it."
+            )
+        tables = {key: read_table(path / f"{name}.tsv") for key, name in names.items()}
+        plan = json.loads((path / "plan.json").read_text(encoding="utf-8"))
+        return cls(**tables, plan=plan, path=path)
+
+    def session(
+        self, dyad: str, session: int, *, modality: str | None = None, task: str | None = None, run: str | None = None
+    ) -> SynchronyResult:
+        """Read the full matrices of one dyad-session, which draw the figures of a single session.
+
+        Parameters
+        ----------
+        dyad : str
+            Label.
+        session : int
+            Number.
+        modality, task, run : str or None
+            Needed only where the dyad has several recordings in that session.
+
+        Returns
+        -------
+        SynchronyResult
+            Without the window axis of the channel matrices, as a run stores it.
+
+        Raises
+        ------
+        InputError
+            If the run kept no folder, or not exactly one recording is meant.
+        """
+        if self.path is None:
+            raise InputError(
+                "this study kept its tables alone: run_study had no out.\n"
+                "Give it a folder, run_study(..., out=FOLDER), or StudyResult.load(FOLDER) of an earlier run."
+            )
+        found = [read_synchrony(path) for path in sorted(self.path.glob(f"dyad-{dyad}/ses-{session:02d}/*.nc"))]
+        wanted = {"modality": modality, "task": task, "run": run}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        fitting = [one for one in found if all(str(one.dataset.attrs[name]) == given[name] for name in given)]
+        if len(fitting) == 1:
+            return fitting[0]
+        told = ["/".join(str(one.dataset.attrs[name]) or "-" for name in wanted) for one in fitting or found]
+        dyads = sorted(map(str, self.table["dyad"].unique()))
+        hint = f"modality/task/run there: {', '.join(told)}. Name one." if told else f"Dyads: {', '.join(dyads)}."
+        raise InputError(f"dyad = {dyad!r}, session = {session}: {len(fitting)} recordings fit; expected one. {hint}")
+
+    def plot(
+        self,
+        kind: str = "growth",
+        *,
+        metric: str | None = None,
+        band: str | None = None,
+        roi: str | None = None,
+        signal: str | None = None,
+        dyad: str | None = None,
+        time: str = "session",
+        ax: Axes | None = None,
+    ) -> Axes | list[Axes]:
+        """Draw one figure of the study.
+
+        Parameters
+        ----------
+        kind : str
+            ``growth``: every dyad's excess over time beside the chance band (:meth:`GrowthResult.plot` adds the
+            group's slope). ``dyads``: each dyad beside its own chance band. ``rois``: small multiples by ROI
+            pair. ``bands``: session by band. ``surrogates``: real dyad-sessions among the pseudo pairs.
+            ``guards``, ``clocks``, ``quality``: what surrounds the result, over time. ``sessions``: which were
+            used, left out or never there. Figures of one session: ``study.session("D01", 1).plot(...)``.
+        metric, band, roi, signal : str or None
+            Which outcome; None = as in the primary one. ``roi`` is a pair, therapist's first.
+        dyad : str or None
+            One dyad alone.
+        time : {'session', 'weeks'}
+            Time axis.
+        ax : matplotlib Axes or None
+            Where to draw the figures that have one Axes: ``growth``, ``bands``, ``surrogates``, ``sessions``.
+
+        Returns
+        -------
+        matplotlib Axes or list of matplotlib Axes
+            A list for small multiples: ``dyads``, ``rois``, ``guards``, ``clocks``, ``quality``.
+
+        Raises
+        ------
+        InputError
+            If a name or the kind is unknown, or ``ax`` is given to small multiples.
+        TableError
+            If the tables lack what the figure shows.
+        """
+        from hyperscan.results.study_figures import MANY_AXES, STUDY_FIGURES, StudyView
+
+        if kind not in STUDY_FIGURES:
+            raise InputError(
+                f"kind = {kind!r}: expected one of {', '.join(STUDY_FIGURES)}.{did_you_mean(kind, STUDY_FIGURES)}"
+            )
+        if ax is not None and kind in MANY_AXES:
+            raise InputError(f"ax: {kind!r} are small multiples, which make their own figure. Leave ax out.")
+        named = {"metric": metric, "band": band, "roi": roi, "signal": signal}
+        drawn: Axes | list[Axes] = STUDY_FIGURES[kind](StudyView.of(self, named, dyad, time), ax)
+        return drawn

@@ -1,0 +1,280 @@
+"""Every figure of the results: reached from a result, and holding the result's values."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+import hyperscan as hs
+from hyperscan.errors import DataQualityWarning, InputError, TableError
+from hyperscan.results.figures import SESSION_FIGURES
+from hyperscan.results.study_figures import MANY_AXES, STUDY_FIGURES
+
+
+@pytest.fixture(scope="module")
+def study(small_run: Path) -> hs.StudyResult:
+    return hs.StudyResult.load(small_run)
+
+
+@pytest.fixture(scope="module")
+def primary(study: hs.StudyResult) -> pd.DataFrame:
+    """Rows of the primary outcome, chosen here by hand."""
+    table = study.table
+    return table[
+        (table["metric"] == "plv") & (table["band"] == "alpha")
+        & (table["roi_therapist"] == "posterior") & (table["roi_client"] == "posterior")
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> hs.PairedRecording:
+    """Five minutes, so that circular shifts fit."""
+    folder = tmp_path_factory.mktemp("long") / "study"
+    made = hs.simulate_study(folder, "constant", n_dyads=1, n_sessions=1, duration_s=300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataQualityWarning)
+        return hs.preprocess_pair(hs.align_pair(hs.load_session(hs.read_sessions(made / "dyads.tsv")[0])))
+
+
+@pytest.fixture(scope="module")
+def shifted(pair: hs.PairedRecording) -> hs.SynchronyResult:
+    return hs.compute_synchrony(pair, ["plv", "pli"], {"alpha": (8, 12)}, null="lags", n_null=50)
+
+
+def lines(ax: object) -> list[np.ndarray]:
+    return [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", sorted(STUDY_FIGURES))
+@pytest.mark.parametrize("time", ["session", "weeks"])
+def test_every_kind_of_study_figure_is_drawn_with_units(study: hs.StudyResult, kind: str, time: str) -> None:
+    drawn = study.plot(kind, time=time)
+    axes = drawn if kind in MANY_AXES else [drawn]
+    assert isinstance(drawn, list) == (kind in MANY_AXES)
+    figure = axes[0].figure
+    words = [text.get_text() for ax in axes for text in (ax.xaxis.label, ax.yaxis.label, ax.title)]
+    words += [text.get_text() for ax in axes for text in [ax.get_xaxis().label, *ax.texts]]
+    words += [figure.get_supxlabel(), figure.get_supylabel()]
+    assert any("(" in word for word in words)
+
+
+def test_growth_of_a_study_draws_each_dyad_and_the_chance_band(study: hs.StudyResult, primary: pd.DataFrame) -> None:
+    ax = study.plot("growth")
+    named = {str(line.get_label())[1:]: line.get_ydata() for line in ax.lines if str(line.get_label())[:2] == "_D"}
+    assert sorted(named) == sorted(primary["dyad"].unique())
+    for dyad, values in named.items():
+        assert values == pytest.approx(primary.loc[primary["dyad"] == dyad, "excess_z"].to_numpy())
+    (band,) = [each for each in ax.collections if str(each.get_label()).startswith("chance ± 1 SD")]
+    top = band.get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(primary.groupby("session")["pseudo_sd_z"].mean().max())
+
+
+def test_growth_result_draws_the_same_dyads_and_the_slope(study: hs.StudyResult, primary: pd.DataFrame) -> None:
+    growth = hs.fit_growth(study.table, guards=study.guards, quality=study.quality)
+    ax = growth.plot()
+    slope = next(line for line in ax.lines if str(line.get_label()).startswith("group slope"))
+    rise = np.ptp(slope.get_ydata()) / np.ptp(slope.get_xdata())
+    assert rise == pytest.approx(growth.primary["slope"])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "chance ± 1 SD of pseudo pairs" in labels
+    assert "95 % CI of the slope" in labels
+
+
+def test_dyads_are_drawn_beside_their_own_chance(study: hs.StudyResult, primary: pd.DataFrame) -> None:
+    axes = study.plot("dyads")
+    assert [ax.get_title(loc="left") for ax in axes] == sorted(primary["dyad"].unique())
+    first = primary[primary["dyad"] == "D01"]
+    chance, real = lines(axes[0])
+    assert chance == pytest.approx(first["pseudo_mean_z"].to_numpy())
+    assert real == pytest.approx(first["z"].to_numpy())
+    assert len(study.plot("dyads", dyad="D03")) == 1
+
+
+def test_rois_and_bands_show_the_means_over_dyads(study: hs.StudyResult) -> None:
+    table = study.table[(study.table["metric"] == "plv") & (study.table["band"] == "alpha")]
+    axes = study.plot("rois")
+    assert len(axes) == len(table[["roi_therapist", "roi_client"]].drop_duplicates())
+    titles = [ax.get_title(loc="left") for ax in axes]
+    rows = table[(table["roi_therapist"] == "frontal") & (table["roi_client"] == "frontal")]
+    mean = next(line for line in axes[titles.index("frontal")].lines if "mean" in str(line.get_label()))
+    assert mean.get_ydata() == pytest.approx(rows.groupby("session")["excess_z"].mean().to_numpy())
+    image = np.asarray(study.plot("bands", roi="frontal-frontal").images[0].get_array())
+    bands = [label.get_text() for label in study.plot("bands").get_yticklabels()]
+    assert image[bands.index("alpha")] == pytest.approx(rows.groupby("session")["excess_z"].mean().to_numpy())
+
+
+def test_surrogates_of_a_study_are_its_pseudo_pairs(study: hs.StudyResult, primary: pd.DataFrame) -> None:
+    ax = study.plot("surrogates")
+    pseudo = study.pseudo
+    mine = pseudo[
+        (pseudo["metric"] == "plv") & (pseudo["band"] == "alpha")
+        & (pseudo["roi_therapist"] == "posterior") & (pseudo["roi_client"] == "posterior")
+    ]  # fmt: skip
+    assert sum(patch.get_height() for patch in ax.patches) == len(mine) > 0
+    observed = next(line for line in ax.lines if "observed" in str(line.get_label()))
+    assert observed.get_xdata()[0] == pytest.approx(primary["excess_z"].mean())
+
+
+def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:
+    quality = {ax.get_title(loc="left"): ax for ax in study.plot("quality")}
+    means = study.quality[study.quality["person"] == "client"].groupby("session")["channels_kept"].mean()
+    drawn = quality["Channels kept (n)"].containers[1].lines[0].get_ydata()
+    assert drawn == pytest.approx(means.to_numpy())
+    assert "Excess, control channels\n(Fisher z)" in [ax.get_title(loc="left") for ax in study.plot("guards")]
+    drift = study.plot("clocks")[0]
+    assert drift.get_title(loc="left") == "6 dyads"
+
+
+def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:
+    lost = {"dyad": "D02", "session": 9, "modality": "eeg", "task": "", "run": "", "reason": "too short"}
+    table_fault = {"dyad": "D99", "session": None, "modality": "eeg", "task": "", "run": "", "reason": "line 3"}
+    nameless = {**table_fault, "dyad": "", "session": 4}
+    plan = {**study.plan, "skipped": [lost, table_fault, nameless]}
+    ax = dataclasses.replace(study, plan=plan).plot("sessions")
+    assert ax.get_title(loc="left") == "18 of 19 dyad-sessions used"
+    skipped = next(line for line in ax.lines if "skipped" in str(line.get_label()))
+    assert (list(skipped.get_xdata()), list(skipped.get_ydata())) == ([9], [1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"kind": "growht"}, "Did you mean 'growth'"),
+        ({"band": "alhpa"}, "Did you mean 'alpha'"),
+        ({"metric": "plvv"}, "Did you mean 'plv'"),
+        ({"roi": "frontal"}, "Did you mean 'frontal-frontal'"),
+        ({"dyad": "D1"}, "dyad = 'D1' is not in this study"),
+        ({"kind": "quality", "ax": object()}, "Leave ax out"),
+        ({"time": "months"}, "expected 'session' or 'weeks'"),
+    ],
+)
+def test_wrong_names_of_a_study_figure_are_told(
+    study: hs.StudyResult, arguments: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        study.plot(**arguments)
+
+
+def test_a_figure_goes_into_the_axes_given(study: hs.StudyResult) -> None:
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_subplot()
+    assert study.plot("bands", ax=ax) is ax
+
+
+def test_sessions_of_a_study_are_read_by_name(study: hs.StudyResult) -> None:
+    session = study.session("D02", 3)
+    assert (session.dataset.attrs["dyad"], session.dataset.attrs["session"]) == ("D02", 3)
+    with pytest.raises(InputError, match="0 recordings fit"):
+        study.session("D02", 77)
+    with pytest.raises(InputError, match="modality/task/run there: eeg/-/-"):
+        study.session("D02", 3, modality="fnirs")
+    with pytest.raises(InputError, match="run_study had no out"):
+        dataclasses.replace(study, path=None).session("D02", 3)
+
+
+@pytest.mark.parametrize("kind", ["matrix", "heads", "windows", "kept"])
+def test_figures_of_a_stored_session(study: hs.StudyResult, kind: str) -> None:
+    ax = study.session("D01", 1).plot("plv", "alpha", kind=kind)
+    assert ax.figure is not None
+
+
+def test_what_a_run_does_not_keep_is_refused_with_the_remedy(study: hs.StudyResult) -> None:
+    session = study.session("D01", 1)
+    with pytest.raises(InputError, match="null='lags'"):
+        session.plot(kind="surrogates")
+    with pytest.raises(InputError, match="holds no coherence map"):
+        session.plot(kind="coherence")
+    with pytest.raises(InputError, match="Did you mean 'heads'"):
+        session.plot(kind="head")
+    assert "lag_null" not in session.dataset
+
+
+def test_surrogates_of_a_session_are_its_shifts(shifted: hs.SynchronyResult, tmp_path: Path) -> None:
+    row = shifted.to_data_frame().query("metric == 'plv' and roi_therapist == 'all' and roi_client == 'all'").iloc[0]
+    null = shifted.dataset["lag_null"].sel(metric="plv", band="alpha", roi_pair="all-all", signal="eeg").to_numpy()
+    assert null.shape == (50,)
+    assert (1 + np.sum(null >= row["lag_estimate"])) / 51 == pytest.approx(row["lag_p"])
+    again = hs.read_synchrony(shifted.save(tmp_path / "x.nc"))
+    ax = again.plot("plv", "alpha", kind="surrogates")
+    assert sum(patch.get_height() for patch in ax.patches) == 50
+    assert ax.lines[0].get_xdata()[0] == pytest.approx(row["lag_estimate"])
+    with pytest.raises(InputError, match="pli, alpha has no lag null"):
+        again.plot("pli", "alpha", kind="surrogates")
+
+
+def test_other_windows_band_the_course(pair: hs.PairedRecording) -> None:
+    from hyperscan.metrics import plv
+    from hyperscan.transforms import analytic_signal
+
+    result = hs.compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, null="windows", n_null=5)
+    data = result.dataset
+    assert data["window_null"].shape[3:] == (5, 15, data.sizes["roi_pair"])
+    rate = data.attrs["sfreq"]
+    a, b = (
+        analytic_signal(pair.raw(role).get_data().astype(np.float32), rate, (8, 12)) for role in ("therapist", "client")
+    )
+    starts, n = np.round(data["window_start"].to_numpy() * rate).astype(int), round(20 * rate)
+    moved = 1  # the first shift: the therapist's window 4 meets the client's window 3
+    direct = np.arctanh(plv(a[:, starts[4] : starts[4] + n], b[:, starts[3] : starts[3] + n])).mean()
+    found = data["window_null"].sel(roi_pair="all-all").to_numpy()[0, 0, 0, moved - 1, 4]
+    assert found == pytest.approx(direct, rel=1e-3)
+    ax = result.plot("plv", "alpha", kind="windows")
+    assert ax.lines[0].get_ydata() == pytest.approx(data["roi_z"].sel(roi_pair="all-all").to_numpy().ravel())
+    low, high = np.quantile(data["window_null"].sel(roi_pair="all-all").to_numpy()[0, 0, 0], [0.025, 0.975], axis=0)
+    edge = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (edge.min(), edge.max()) == pytest.approx((low.min(), high.max()))
+
+
+def test_one_window_has_no_other_to_meet(pair: hs.PairedRecording) -> None:
+    with pytest.raises(InputError, match="this session is one window"):
+        hs.compute_synchrony(pair, ["plv"], config=hs.StudyConfig(window_s=250, min_windows=1), null="windows")
+
+
+def test_kept_windows_are_those_clean_in_each_person(shifted: hs.SynchronyResult) -> None:
+    clean = shifted.dataset["clean"].copy()
+    clean[0, 3] = 0
+    ax = hs.SynchronyResult(shifted.dataset.assign(clean=clean)).plot(kind="kept")
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["therapist\n280 s, 93 %", "client\n300 s, 100 %", "used\n300 s, 100 %"]
+
+
+def test_every_kind_is_in_the_docstring() -> None:
+    for kinds, method in ((SESSION_FIGURES, hs.SynchronyResult.plot), (STUDY_FIGURES, hs.StudyResult.plot)):
+        assert all(f"``{kind}``" in (method.__doc__ or "") for kind in kinds)
+
+
+def test_numbers_of_a_growth_result_are_plain(study: hs.StudyResult) -> None:
+    growth = hs.fit_growth(study.table, guards=study.guards, quality=study.quality)
+    seen = []
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            list(map(walk, value.values()))
+        elif isinstance(value, list | tuple):
+            list(map(walk, value))
+        else:
+            seen.append(type(value).__module__)
+
+    for name, value in vars(growth).items():
+        if not isinstance(value, pd.DataFrame):
+            walk([guard.figure for guard in value] if name == "guards" else value)
+    assert set(seen) == {"builtins"}
+
+
+def test_an_optional_column_that_was_named_has_to_be_there(study: hs.StudyResult) -> None:
+    for name in ("therapist", "session", "days"):
+        with pytest.raises(TableError, match="no column 'x'"):
+            hs.fit_growth(study.table, **{name: "x"})
+
+
+def test_people_have_colours_of_their_own(shifted: hs.SynchronyResult) -> None:
+    ax = shifted.plot(kind="kept")
+    colours = {to_rgb(bars.get_facecolor()[0]) for bars in ax.collections[1::2]}
+    assert len(colours) == 3

@@ -67,12 +67,20 @@ WORDS = {
     "sci": "Scalp coupling",
 }
 
+#: The same for columns that end in the name of a band.
+_BANDWISE = {
+    "snr_": "Signal fraction, ",
+    "peak_hz_": "Peak (Hz), ",
+    "peak_db_": "Peak (dB over the background), ",
+    "peak_width_": "Peak width (Hz), ",
+}
+
 
 def quality_words(keys: list[str]) -> dict[str, str]:
     """Return :data:`WORDS` with the columns of each band added."""
     words = dict(WORDS)
     for key in keys:
-        for prefix, text in (("snr_", "Signal fraction, "), ("peak_hz_", "Peak (Hz), ")):
+        for prefix, text in _BANDWISE.items():
             if key.startswith(prefix):
                 words[key] = text + key.removeprefix(prefix)
     return words

@@ -81,8 +81,10 @@ def growth_picture(run: RunFolder) -> Picture | None:
         f"Excess = a real pair's synchrony ({run.outcome}) minus the mean of its pseudo pairs at the same"
         " session"
         " number. Thin lines: dyads. Thick line: the group's slope, drawn through the mean of all points; the"
-        " band is the 95 % confidence interval of that slope alone."
+        " band around it is the 95 % confidence interval of that slope alone."
     )
+    if "pseudo_sd_z" in rows:
+        caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
     return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
 
 

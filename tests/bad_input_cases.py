@@ -48,6 +48,9 @@ TABLE = """
 13 | R | one person's data exported again
     test_recording_read::test_same_data_exported_again
     test_bad_input::test_copies_shifted_in_time
+    test_bad_input::test_one_recording_in_both_groups_is_read_but_never_analysed
+    test_bad_input::test_one_stream_under_two_names_is_never_analysed
+    test_bad_input::test_raws_of_one_person_are_never_analysed
 14 | R | one recording in two dyads
     test_study_table::test_one_recording_of_the_therapist_for_two_dyads
     test_study_findings::test_copies_are_found_by_content
@@ -87,6 +90,8 @@ TABLE = """
 27 | R | time zone or daylight saving
     test_bad_input::test_an_hour_apart_although_the_recordings_overlap
 28 | S | nothing to align by
+    test_bad_input::test_two_files_without_a_clock_run_with_a_warning
+    test_bad_input::test_nothing_is_prepared_on_no_clock
     test_recording_clock::test_clocks_that_cannot_be_used
     test_recording_clock::test_dates_prove_nothing_unless_they_are_real
 29 | C | triggers missing, extra, bouncing

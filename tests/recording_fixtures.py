@@ -22,7 +22,7 @@ CANARY = "JaneDoe"
 #: What a remedy asks for: the imperative at the start of a sentence or after a comma, "or" or a semicolon.
 _REMEDY = re.compile(
     r"(?:^|[.:;,?\n] |\n|\bor )(?:copy|export|rename|correct|name|write|fetch|download|unpack|check|declare|say|make|"
-    r"install|use|leave|record|save|cut|choose|give|put|compare|mend|lower|set|move|widen|look|keep|fill|add)\b",
+    r"install|use|leave|record|save|cut|choose|give|put|compare|mend|lower|set|move|widen|look|keep|fill|add|call)\b",
     re.IGNORECASE,
 )
 _NEVER = re.compile(r"Traceback|File \"|line \d+, in |\bself\.|<class|0x[0-9a-f]{6,}|/tmp/|/home/|/root/")

@@ -119,7 +119,7 @@ def compare_people(pair: PairedRecording, therapist: Recorded, client: Recorded)
     _check_units(pair)
     people = {role: pair.raw(role) for role in ("therapist", "client")}
     check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
-    check_copies(pair, KINDS)
+    check_copies(pair)
     return pair
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import require
 from hyperscan.plots.heads import flat_positions, two_heads
-from hyperscan.plots.style import SEQUENTIAL, count, palette, panel_grid, plain, styled
+from hyperscan.plots.style import SEQUENTIAL, palette, panel_grid, plain, styled
 from hyperscan.plots.within import COHERENCE_LABEL, MAP_KEY, draw_map
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from mne.io import BaseRaw
 from scipy.fft import irfft, next_fast_len, rfft
 
-from hyperscan.errors import DataQualityWarning, QualityError, ReadError
+from hyperscan.errors import DataQualityWarning, QualityError, ReadError, count
 from hyperscan.recording.gaps import recorded
 from hyperscan.recording.read import SIGNAL_TYPES
 from hyperscan.recording.records import ROLES, PairedRecording
@@ -60,7 +60,8 @@ def check_copies(pair: PairedRecording) -> None:
     if most and not declared:
         raise ReadError(_twice(pair, same, "at lag 0"))
     warnings.warn(
-        f"{' and '.join(_names(pair))}: {same} channels are the same in both people (|r| > {SAME_R} at lag 0). "
+        f"{' and '.join(_names(pair))}: {count(same, 'channel is', 'channels are')} the same in both people "
+        f"(|r| > {SAME_R} at lag 0). "
         "Leave out channels that record one signal for both.",
         DataQualityWarning,
         stacklevel=3,
@@ -107,8 +108,9 @@ def _names(pair: PairedRecording) -> list[str]:
 
 def _twice(pair: PairedRecording, same: int, when: str) -> str:
     return (
-        f"{' and '.join(_names(pair))}: {same} channels hold the same samples (|r| > {SAME_R} {when}): one person's "
-        "data stand there twice. Correct the files or the channel rules in dyads.tsv."
+        f"{' and '.join(_names(pair))}: {count(same, 'channel holds', 'channels hold')} the same samples "
+        f"(|r| > {SAME_R} {when}): one person's data stand there twice. "
+        "Correct the files or the channel rules in dyads.tsv."
     )
 
 

@@ -134,6 +134,7 @@ def clean_fnirs(
         *(light_notes if is_light else ()),
         *filter_notes,
         *event_notes,
+        *_loss_notes(probe),
     )
     n_total = sum(kind in ("long", "nowhere") for kind in lengths.values())
     return CleanOptodes(clean, probe.dropped, n_total, notes, facts, probe.moving)
@@ -219,7 +220,7 @@ def _from_haemoglobin(raw: BaseRaw) -> _Probe:
     kinds = {name.rsplit(" ", 1)[-1] for name in kept}
     notes = ["haemoglobin as recorded: optical density, scalp coupling, motion correction and Beer-Lambert skipped"]
     if kinds and "hbr" not in kinds:
-        notes.append("the recording holds HbO only")
+        notes.append("the recording holds HbO only; HbR and HbT are not computed")
     facts = dict.fromkeys(("sci", "instrument_noise", "motion", "saturation"), np.nan)
     return _Probe(own.pick(kept) if kept else own, dropped, tuple(notes), missing, facts)
 
@@ -312,6 +313,17 @@ def _without_events(raw: BaseRaw, events: Events, config: StudyConfig) -> tuple[
     raw._data[:] = regress_out(raw.get_data(), design)[0]
     counts = ", ".join(f"{label} ({len(group)})" for label, group in events.items())
     return (f"responses to annotated events regressed out (canonical and its time derivative): {counts}",)
+
+
+def _loss_notes(probe: _Probe) -> tuple[str, ...]:
+    """Say which channels and how many seconds this person lost."""
+    notes = []
+    if probe.dropped:
+        notes.append("bad channels left out: " + ", ".join(f"{name} ({why})" for name, why in probe.dropped.items()))
+    if probe.missing:
+        seconds = sum(stop - start for start, stop in probe.missing)
+        notes.append(f"marked as bad: {seconds:.1f} s without values")
+    return tuple(notes)
 
 
 def _short_notes(n_short: int, config: StudyConfig) -> tuple[str, ...]:

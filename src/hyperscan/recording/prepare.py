@@ -225,7 +225,7 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> dict[str, Clea
     if unshort:
         _warn(
             f"{pair.session.key}: no short channels in {' and '.join(unshort)}; waves of the scalp "
-            "stay in the signal, and growth can at most be called unchecked."
+            "stay in the signal, and growth can at most be called unchecked. Check the probe if it has some."
         )
     return people
 

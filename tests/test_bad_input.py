@@ -383,7 +383,7 @@ def test_a_channel_without_length_is_left_out() -> None:
     pair, _ = fnirs_pair(3)
     for ch in pair.client.info["chs"][:2]:
         ch["loc"][6:9] = ch["loc"][3:6]
-    with pytest.warns(DataQualityWarning, match="client: 2 channels without a source-detector distance are left out"):
+    with pytest.warns(DataQualityWarning, match="client: 2 channels without a source-detector distance left out"):
         prepared = preprocess_pair(pair)
     assert prepared.quality.dropped["client"] == {"S1_D1": "no source-detector distance"}
     assert not [name for name in prepared.client.ch_names if name.startswith("S1_")]
@@ -519,7 +519,7 @@ def test_check_lists_what_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureF
     assert "ok    D1 ses-01" in shown
     assert "line 3 (D1 ses-02): clock = 'none'" in shown
     assert "line 4 (D2 ses-01): client_file = 'gone.edf': is not there" in shown
-    assert "1 dyad-sessions would be analysed, 2 skipped" in shown
+    assert "1 dyad-session would be analysed, 2 skipped" in shown
     write_rows(tmp_path, [rows[0], rows[3] | {"client_file": "d1s2c.edf"}])
     report = check_study(tmp_path)
     (bad,) = [row for row in report.rows if row["status"] != "ok"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.errors import InputError, ReadError, did_you_mean
+from hyperscan.errors import InputError, ReadError, count, did_you_mean
 from hyperscan.storage import read_table, write_dataset
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class SynchronyResult:
         return (
             f"<SynchronyResult | {session} | metrics: {', '.join(self.metrics)} | "
             f"bands: {', '.join(self.bands)} | "
-            f"{sizes['window']} windows, {sizes['therapist']} x {sizes['client']} channels>"
+            f"{count(sizes['window'], 'window')}, {sizes['therapist']} x {sizes['client']} channels>"
         )
 
     @property
@@ -419,7 +419,7 @@ class StudyResult:
     def __repr__(self) -> str:
         n_sessions = len(self.table[list(KEYS)].drop_duplicates())
         n_dyads = self.table["dyad"].nunique()
-        return f"<StudyResult | {n_dyads} dyads, {n_sessions} sessions, {len(self.skipped)} skipped>"
+        return f"<StudyResult | {count(n_dyads, 'dyad')}, {count(n_sessions, 'session')}, {len(self.skipped)} skipped>"
 
     @property
     def skipped(self) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import QualityError
+from hyperscan.errors import QualityError, count
 from hyperscan.recording.artefacts import artefact_spans, merge_spans
 from hyperscan.recording.bad_channels import find_bad_channels
 from hyperscan.recording.eeg_components import remove_components
@@ -217,7 +217,7 @@ def _referenced(cap: _Cap, references: Sequence[str], config: StudyConfig, who: 
         return cap.keep(left).note(f"re-referenced to {' + '.join(references)}")
     if config.eeg_reference == "average" or (config.eeg_reference == "auto" and n_channels >= MIN_AVERAGE):
         np.subtract(cap.data, cap.data.mean(0), out=cap.data)
-        return cap.note(f"average reference over {n_channels} channels (rank {n_channels - 1})")
+        return cap.note(f"average reference over {count(n_channels, 'channel')} (rank {n_channels - 1})")
     few = "" if config.eeg_reference == "recorded" else f" (fewer than {MIN_AVERAGE} channels)"
     return cap.note(f"reference as recorded{few}")
 

@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning, QualityError
+from hyperscan.errors import DataQualityWarning, QualityError, count
 from hyperscan.recording.eeg import CleanPerson
 from hyperscan.recording.fresh import own_annotations
 from hyperscan.recording.light import bridge_missing, level_of, motion_seconds, noise_floor, read_light
@@ -157,13 +157,15 @@ def _with_places(raw: BaseRaw, who: str) -> tuple[BaseRaw, tuple[str, ...]]:
         notes += ("optode positions were stored in mm and taken as such",)
     if missing.all():
         _warn(
-            f"{who}: {missing.sum()} channels have no optode positions; {NOMINAL_MM:g} mm are assumed, and short "
-            "channels cannot be told. Export the probe's positions."
+            f"{who}: {count(missing.sum(), 'channel has', 'channels have')} no optode positions; "
+            f"{NOMINAL_MM:g} mm are assumed, and short channels cannot be told. Export the probe's positions."
         )
-        notes += (f"{missing.sum()} channels without optode positions: {NOMINAL_MM:g} mm assumed",)
+        notes += (f"{count(missing.sum(), 'channel')} without optode positions: {NOMINAL_MM:g} mm assumed",)
     elif missing.any():
         # among optodes with places, one without may be short, so nothing can be assumed of it
-        _warn(f"{who}: {missing.sum()} channels without a source-detector distance are left out. Correct the probe.")
+        _warn(
+            f"{who}: {count(missing.sum(), 'channel')} without a source-detector distance left out. Correct the probe."
+        )
     return raw, notes
 
 
@@ -331,4 +333,4 @@ def _short_notes(n_short: int, config: StudyConfig) -> tuple[str, ...]:
         return ("no short channels: what the scalp adds is still in the signal",)
     if not config.fnirs_short_regression:
         return ("short channels not regressed out (fnirs_short_regression = false)",)
-    return (f"{n_short} short channels of the same person regressed out per wavelength (least squares)",)
+    return (f"{count(n_short, 'short channel')} of the same person regressed out per wavelength (least squares)",)

@@ -313,7 +313,9 @@ def _without_events(raw: BaseRaw, events: Events, config: StudyConfig) -> tuple[
     # filtered like the data, or slow differences would come back
     design = sosfiltfilt(sos, design, axis=-1, padlen=pad)
     raw._data[:] = regress_out(raw.get_data(), design)[0]
-    counts = ", ".join(f"{label} ({len(group)})" for label, group in events.items())
+    # in quotation marks, which a run's record empties: an annotation may hold what somebody typed
+    shown = {label.replace("'", "’"): len(group) for label, group in events.items()}
+    counts = ", ".join(f"'{label}' ({n})" for label, n in shown.items())
     return (f"responses to annotated events regressed out (canonical and its time derivative): {counts}",)
 
 

@@ -54,7 +54,7 @@ def describe_dyad(
     out: dict[str, Any] = dict.fromkeys(("slope", "ci_low", "ci_high", "tau", "p"))
     out |= {"n_sessions": n, "tested": False}
     if len(np.unique(t)) < 2:
-        return out | {"text": f"One dyad with {n} session{'s' if n > 1 else ''}: nothing can be said about change."}
+        return out | {"text": f"One dyad with {count(n, 'session')}: nothing can be said about change."}
     slope, _, low, high = stats.theilslopes(y, t)
     out["slope"] = float(slope)
     if n == 2:

@@ -176,13 +176,17 @@ def _channel_names(table: pd.DataFrame) -> pd.Series:
 
 
 def _report_strangers(table: pd.DataFrame, data: BaseRaw | BaseEpochs, label: str) -> None:
-    absent = list(table.index[~table["name"].isin(data.ch_names)])
     types = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
+    absent = ~table["name"].isin(data.ch_names)
+    if any(kind.startswith(("fnirs", "hb")) for kind in types.values()):
+        # what a SNIRF file holds beside the light (accelerometer, pulse) is not read
+        absent &= table["type"].str.upper().str.startswith("NIRS")
+    strangers = list(table.index[absent])
     # trigger channels are often left out of the table
     unnamed = [each for each in data.ch_names if each not in set(table["name"]) and types[each] != "stim"]
-    if absent:
+    if strangers:
         _warn(
-            f"{label} names {count(len(absent), 'channel')} that the recording does not have ({_lines(absent)}). "
+            f"{label} names {count(len(strangers), 'channel')} that the recording does not have ({_lines(strangers)}). "
             "Correct the table, or look whether it is the right one."
         )
     if unnamed:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
+
+#: Functions that judge what is said (recording_fixtures).
+CHECKERS = frozenset({"check_message", "check_note", "check_quality"})
 
 #: Number, decision, what it is; below, its tests. R = that dyad-session is rejected, S = the part is skipped and
 #: reported, C = corrected and reported, A = the run ends; ok, resume, rerun = nothing is lost.
@@ -48,6 +54,9 @@ TABLE = """
 13 | R | one person's data exported again
     test_recording_read::test_same_data_exported_again
     test_bad_input::test_copies_shifted_in_time
+    test_bad_input::test_one_recording_in_both_groups_is_read_but_never_analysed
+    test_bad_input::test_one_stream_under_two_names_is_never_analysed
+    test_bad_input::test_raws_of_one_person_are_never_analysed
 14 | R | one recording in two dyads
     test_study_table::test_one_recording_of_the_therapist_for_two_dyads
     test_study_findings::test_copies_are_found_by_content
@@ -65,20 +74,27 @@ TABLE = """
 18 | S | a session missing
     test_study_findings::test_each_finding
     test_bad_input::test_a_design_as_therapies_are
+    test_bad_input_reports::test_sessions_of_a_dyad
 19 | S | one session only
     test_study_findings::test_each_finding
     test_growth_fit::test_six_dyads_with_one_session_each_are_too_few
+    test_bad_input_reports::test_sessions_of_a_dyad
 20 | S | two sessions only
     test_study_findings::test_each_finding
+    test_bad_input_reports::test_sessions_of_a_dyad
 21 | C | unequal spacing
     test_study_findings::test_each_finding
     test_bad_input::test_a_design_as_therapies_are
+    test_bad_input_reports::test_sessions_of_a_dyad
 22 | C | rates differ
     test_recording_clock::test_different_rates_go_to_the_lower
+    test_bad_input_reports::test_rates_that_differ
 23 | C | rates almost equal
     test_recording_clock::test_almost_equal_rates_are_a_drift
+    test_bad_input_reports::test_rates_that_almost_agree
 24 | C | lengths differ
     test_recording_clock::test_offset_and_length
+    test_bad_input_reports::test_lengths_that_differ
 25 | R | no time in common
     test_recording_clock::test_dates_prove_nothing_unless_they_are_real
     test_recording_clock::test_clocks_that_cannot_be_used
@@ -87,6 +103,8 @@ TABLE = """
 27 | R | time zone or daylight saving
     test_bad_input::test_an_hour_apart_although_the_recordings_overlap
 28 | S | nothing to align by
+    test_bad_input::test_two_files_without_a_clock_run_with_a_warning
+    test_bad_input::test_nothing_is_prepared_on_no_clock
     test_recording_clock::test_clocks_that_cannot_be_used
     test_recording_clock::test_dates_prove_nothing_unless_they_are_real
 29 | C | triggers missing, extra, bouncing
@@ -94,8 +112,10 @@ TABLE = """
     test_recording_clock::test_bouncing_triggers_change_nothing
     test_recording_clock::test_two_of_five_are_no_match
     test_recording_clock::test_regular_triggers_with_missing_ones_are_refused
+    test_bad_input_reports::test_triggers_without_a_partner
 30 | C | trigger codes differ
     test_bad_input::test_codes_of_two_devices_differ
+    test_bad_input_reports::test_codes_that_differ
 31 | R | wrong event asked for
     test_recording_clock::test_too_large_a_drift_and_a_wrong_event
     test_recording_read::test_start_stop_and_segment_event
@@ -107,9 +127,12 @@ TABLE = """
     test_recording_clock::test_a_drift_that_changes_is_followed
     test_recording_clock::test_a_reset_in_the_middle_is_followed
     test_recording_clock::test_a_stretch_without_partners_is_left_out
+    test_bad_input_reports::test_a_clock_that_was_set_anew
+    test_bad_input_reports::test_a_clock_that_bends
 34 | S | XDF stamps jump
     test_recording_clock::test_xdf_gap_drift_and_offset
     test_recording_clock::test_jumps_and_gaps_are_found
+    test_bad_input_reports::test_stamps_that_jump
 35 | R | XDF streams of one name
     test_recording_split::test_xdf_streams_that_cannot_be
     test_recording_split::test_xdf_empty_stream_and_two_marker_streams
@@ -127,27 +150,35 @@ TABLE = """
 38 | S | flat channel
     test_recording_prepare_eeg::test_bad_channel_is_found_alone
     test_metrics_contract::test_a_flat_channel_is_nan_never_zero
+    test_bad_input_reports::test_a_flat_channel
 39 | S | NaN or Inf
     test_recording_prepare_eeg::test_missing_samples_are_marked_for_that_person_only
+    test_bad_input_reports::test_samples_without_a_value
 40 | S | clipped
     test_recording_prepare_eeg::test_saturation_and_dropouts_are_marked
     test_recording_quality::test_saturation_is_the_share_at_the_rail
+    test_bad_input_reports::test_samples_at_a_rail
 41 | R | all channels bad
     test_recording_prepare_eeg::test_all_bad_and_no_eeg_are_refused
+    test_bad_input_reports::test_nothing_left
 42 | R | everything marked as bad
     test_recording_prepare_eeg::test_floor_says_the_number_and_can_be_lifted
     test_bad_input::test_marks_that_cover_everything
+    test_bad_input_reports::test_nothing_left
 43 | R | windows of too few cycles
     test_recording_prepare_eeg::test_windows_of_too_few_cycles_are_refused
+    test_bad_input_reports::test_windows_of_too_few_cycles
 44 | R/C | wrong unit
     test_recording_read::test_units
     test_recording_prepare_eeg::test_units
+    test_bad_input_reports::test_units_of_records_made_by_hand
 45 | R | intensity with haemoglobin
     test_recording_read::test_modalities
     test_recording_prepare_fnirs::test_mixed_levels_are_refused
 46 | S | HbO only
     test_bad_input::test_hbo_only_runs_with_a_note
     test_recording_prepare_fnirs::test_haemoglobin_input_skips_and_says_so
+    test_bad_input_reports::test_haemoglobin_without_hbr
 47 | R | wavelengths missing, swapped, different
     test_bad_input::test_wavelengths_that_cannot_be
     test_bad_input::test_swapped_wavelengths_are_refused
@@ -156,9 +187,11 @@ TABLE = """
     test_bad_input::test_one_wavelength_for_one_person_is_refused
     test_recording_read::test_snirf_orphan_wavelength_goes_with_a_warning
     test_recording_prepare_fnirs::test_one_wavelength_missing
+    test_bad_input_reports::test_one_wavelength_of_a_channel
 48 | S | intensity zero or negative
     test_recording_prepare_fnirs::test_unusable_intensity_is_left_out
     test_bad_input_messages::test_a_negative_value_is_no_reading_fault
+    test_bad_input_reports::test_intensity_that_cannot_be
 49 | C | two SNIRF groups
     test_recording_split::test_snirf_groups
     test_recording_split::test_real_two_person_snirf
@@ -167,6 +200,7 @@ TABLE = """
     test_recording_prepare_fnirs::test_no_short_channels_is_loud
     test_recording_prepare_fnirs::test_distance_in_mm_zero_or_absent
     test_bad_input_messages::test_a_probe_in_mm_that_says_m
+    test_bad_input_reports::test_distances_of_a_probe
 51 | R | EEG with fNIRS
     test_recording_read::test_modalities
 52 | C | names twice, old or in other case
@@ -174,20 +208,27 @@ TABLE = """
     test_recording_rois::test_typed_channels_and_duplicates
     test_bad_input::test_names_twice_in_a_file
     test_recording_rois::test_connectors_are_no_electrodes
+    test_bad_input_reports::test_names_order_and_montage
 53 | C/S | other channels
     test_recording_prepare_eeg::test_different_channel_sets_are_never_intersected
     test_pipeline_comparable::test_a_channel_that_one_session_lacks_is_used_in_none
+    test_bad_input_reports::test_channels_that_the_other_person_lacks
+    test_bad_input_reports::test_channels_that_one_session_lacks
 54 | C | other order of channels
     test_recording_prepare_eeg::test_names_aliases_and_order_are_reported
+    test_bad_input_reports::test_names_order_and_montage
 55 | C | no montage, prefixed names
     test_recording_rois::test_names_become_standard
     test_recording_split::test_by_prefix
+    test_bad_input_reports::test_names_order_and_montage
 56 | S | other online filter
     test_recording_prepare_eeg::test_online_filter_that_cuts_the_primary_band_is_refused
+    test_bad_input_reports::test_online_filters_that_differ
 57 | C | epochs or averages
     test_recording_read::test_epochs_are_paired_by_event_sample
     test_recording_read::test_evoked_is_refused
     test_bad_input::test_real_epochs_through_the_table
+    test_bad_input_reports::test_epochs_that_are_paired
 58 | A/R | broken table
     test_study_table::test_every_structural_fault_is_listed_at_once
     test_study_table::test_a_broken_file_is_refused
@@ -277,6 +318,7 @@ TABLE = """
 85 | C | rank-deficient data
     test_recording_prepare_eeg::test_reference_follows_the_size_of_the_cap
     test_bad_input::test_average_reference_lacks_a_rank
+    test_bad_input_reports::test_a_reference_that_takes_a_rank
 86 | R | useless surrogates
     test_nulls_inference::test_useless_surrogates_are_refused
     test_nulls_lags::test_too_few_lags_are_all_used_with_a_warning
@@ -302,3 +344,35 @@ def read_cases() -> list[Case]:
             number, decision, what = line.split(" | ")
             cases.append(Case(int(number), decision, what, ()))
     return cases
+
+
+@cache
+def calls_in(module: str) -> dict[str, frozenset[str]]:
+    """Functions of a test module, and the names of what each one calls."""
+    tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+    aliases = {
+        getattr(node.targets[0], "id", ""): node.value.attr
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute)
+    }
+    return {
+        node.name: frozenset(
+            aliases.get(name, name)
+            for call in ast.walk(node)
+            if isinstance(call, ast.Call)
+            for name in [getattr(call.func, "attr", getattr(call.func, "id", ""))]
+        )
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def judged_by_message(number: int) -> bool:
+    """Whether a test of this case gives what is said to a checker, itself or through a helper of its module."""
+    case = next(case for case in read_cases() if case.number == number)
+    return any(_reaches_checker(*name.split("::")) for name in case.tests)
+
+
+def _reaches_checker(module: str, function: str, seen: frozenset[str] = frozenset()) -> bool:
+    called = calls_in(module).get(function, frozenset()) - seen
+    return bool(called & CHECKERS) or any(_reaches_checker(module, name, seen | called) for name in called)

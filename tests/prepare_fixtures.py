@@ -82,6 +82,11 @@ def eeg_raw(data: np.ndarray, sfreq: float = 250.0, names=CAP) -> mne.io.BaseRaw
     return mne.io.RawArray(data, mne.create_info(list(names), sfreq, "eeg"), verbose="error")
 
 
+def backwards(raw: mne.io.BaseRaw, by: int = 0) -> mne.io.BaseRaw:
+    """Another person of the same spectrum: the samples in reverse, turned round by some of them."""
+    return mne.io.RawArray(np.roll(raw.get_data()[:, ::-1], by, axis=-1), raw.info, verbose="error")
+
+
 def clean_pair(seed: int = 0, seconds: float = 60.0, **options) -> PairedRecording:
     rng = np.random.default_rng(seed)
     return pair_of(*(eeg_raw(brain(rng, seconds, **options)) for _ in range(2)))

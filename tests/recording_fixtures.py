@@ -14,6 +14,7 @@ import mne
 import numpy as np
 import scipy.io
 
+from hyperscan.recording import PairedRecording
 from hyperscan.study.session import Session
 
 CHANNELS = ("Fz", "Cz", "Pz", "Oz")
@@ -22,8 +23,13 @@ CANARY = "JaneDoe"
 #: What a remedy asks for: the imperative at the start of a sentence or after a comma, "or" or a semicolon.
 _REMEDY = re.compile(
     r"(?:^|[.:;,?\n] |\n|\bor )(?:copy|export|rename|correct|name|write|fetch|download|unpack|check|declare|say|make|"
-    r"install|use|leave|record|save|cut|choose|give|put|compare|mend|lower|set|move|widen|look|keep|fill|add)\b",
+    r"install|use|leave|record|save|cut|choose|give|put|compare|mend|lower|set|move|widen|look|keep|fill|add|call)\b",
     re.IGNORECASE,
+)
+#: What a note about a correction says was done.
+_DONE = re.compile(
+    r"\b(?:left out|marked|put|fitted|placed|resampled|cropped|taken|renamed|kept|used|skipped|read|opened|paired|"
+    r"recorded|have no partner|not computed|reference|regions are)\b"
 )
 _NEVER = re.compile(r"Traceback|File \"|line \d+, in |\bself\.|<class|0x[0-9a-f]{6,}|/tmp/|/home/|/root/")
 
@@ -39,6 +45,25 @@ def check_message(said: str | BaseException, root: Path, *words: str) -> None:
     assert _REMEDY.search(text), f"no remedy in: {text}"
     assert not _NEVER.search(text), text
     assert len(text) < 700, text
+
+
+def check_note(notes: Sequence[str], root: Path, *words: str) -> None:
+    """Assert that exactly one note holds the words, says what was done, and shows nothing it should not."""
+    (note,) = [each for each in notes if all(word in each for word in words)]
+    assert _DONE.search(note), f"nothing done: {note}"
+    assert str(root) not in note
+    assert CANARY not in note
+    assert not _NEVER.search(note), note
+    assert len(note.splitlines()) == 1
+
+
+def check_quality(pair: PairedRecording, role: str, *words: str) -> None:
+    """Assert that the reason of a person's grade, as ``quality.tsv`` has it, says what was found."""
+    assert pair.quality is not None
+    reason = str(pair.quality.of(role)["reason"])
+    for word in words:
+        assert word in reason, reason
+    assert not _NEVER.search(reason), reason
 
 
 def session(root: Path, therapist: str, client: str, modality: str = "eeg", **changes: Any) -> Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import datetime
 import json
 import os
@@ -28,7 +29,15 @@ import recording_fixtures as make
 from bad_input_cases import read_cases
 from hyperscan.cli import main
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ClockError, ConfigError, DataQualityWarning, HyperscanError, QualityError, ReadError
+from hyperscan.errors import (
+    ClockError,
+    ConfigError,
+    DataQualityWarning,
+    HyperscanError,
+    InputError,
+    QualityError,
+    ReadError,
+)
 from hyperscan.metrics import get_metric
 from hyperscan.pipeline import check_study
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
@@ -137,6 +146,56 @@ def test_copies_shifted_in_time(good: Path, lag_s: float) -> None:
         refused(good, "t.fif", "u.fif", "t.fif and u.fif", "same samples", f"{abs(lag_s):.1f} s apart", "Correct")
 
 
+def test_one_recording_in_both_groups_is_read_but_never_analysed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "b.snirf", "w") as file:
+        file["formatVersion"] = "1.1"
+        for group in ("nirs1", "nirs2"):
+            make.snirf_group(file.create_group(group), 7, seconds=150.0)
+    rules = {"therapist_channels": "/nirs1", "client_channels": "/nirs2"}
+    write_rows(tmp_path, [row_of(1, 1, "b.snirf", "b.snirf", clock="same_amplifier", modality="fnirs", **rules)])
+    (row,) = read_table(tmp_path).sessions
+    with pytest.warns(DataQualityWarning) as heard:
+        pair = align_pair(load_session(row))
+    good_message(heard[0].message, tmp_path, "b.snirf", "6 channels are the same in both people", "Leave out")
+    assert len(pair.therapist.ch_names) == len(pair.client.ch_names) == 6
+    with pytest.raises(QualityError) as caught:
+        preprocess_pair(pair)
+    words = ("D1 ses-01 fnirs", "b.snirf", "6 channels hold the same samples", "Correct the files")
+    good_message(caught.value, tmp_path, *words)
+    (said,) = check_study(tmp_path).rows
+    assert said["status"] == "skipped"
+    good_message(said["reason"], tmp_path, *words)
+
+
+def test_one_stream_under_two_names_is_never_analysed(tmp_path: Path) -> None:
+    stamps = 100.0 + np.arange(7000) / 100.0
+    make.write_xdf(tmp_path / "b.xdf", [make.xdf_person(1, name, stamps) for name in "AB"])
+    with pytest.warns(DataQualityWarning, match="4 channels are the same"):
+        pair = align_pair(load(tmp_path, "b.xdf", "b.xdf", **XDF_RULES))
+    with pytest.raises(QualityError) as caught:
+        preprocess_pair(pair)
+    good_message(caught.value, tmp_path, "b.xdf", "4 channels hold the same samples", "Correct the files")
+
+
+def test_raws_of_one_person_are_never_analysed() -> None:
+    """The records can be made without a file; what they hold is looked at all the same."""
+    pair = clean_pair(0, 60.0)
+    louder = pair.therapist.copy().apply_function(lambda x: 2 * x + 1e-6)
+    with pytest.raises(QualityError) as caught:
+        preprocess_pair(pair.replace(client=louder))
+    good_message(caught.value, TESTS, "D01 ses-01", "t.edf and c.edf", "32 channels hold the same samples", "Correct")
+
+
+def test_a_jump_of_both_amplifiers_is_no_copy() -> None:
+    pair = clean_pair(1, 60.0)
+    jump = 1e-2 * (np.arange(pair.therapist.n_times) > 7000)
+    for raw in (pair.therapist, pair.client):
+        raw._data += jump
+    r = np.corrcoef(pair.therapist.get_data()[0], pair.client.get_data()[0])[0, 1]
+    assert r > 0.999
+    assert preprocess_pair(pair, StudyConfig(window_s=5.0)).quality.client["n_windows"] > 6
+
+
 def test_mains_of_two_people_are_no_copy(good: Path) -> None:
     hum = 8e-5 * np.sin(2 * np.pi * 50 * np.arange(30_000) / 500.0)
     info = mne.create_info(list(make.CHANNELS), 500.0, "eeg")
@@ -174,6 +233,35 @@ def test_codes_of_two_devices_differ(tmp_path: Path) -> None:
         clock = align_pair(load(tmp_path, "t.vhdr", client)).clock
         assert (clock.source, clock.n_matched) == ("triggers", 25)
         assert clock.offset_s == pytest.approx(0.5, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"client_offset_s": 2.0}, *({"clock": name} for name in ("none", "assumed", "triggers"))]
+)
+def test_nothing_is_prepared_on_no_clock(tmp_path: Path, changes: dict[str, object]) -> None:
+    """Equal lengths prove nothing: only align_pair decides what the two clocks are."""
+    for seed, name in enumerate("tc"):
+        make.write_edf(tmp_path / f"{name}.edf", seed, seconds=70.0)
+    with pytest.raises(InputError) as caught:
+        preprocess_pair(load(tmp_path, "t.edf", "c.edf", **changes))
+    good_message(caught.value, tmp_path, "D1 ses-01", "nothing says", "Call align_pair")
+
+
+def test_two_files_without_a_clock_run_with_a_warning(tmp_path: Path) -> None:
+    for seed, name in enumerate("tc"):
+        make.write_edf(tmp_path / f"{name}.edf", seed, seconds=70.0)
+    with pytest.warns(DataQualityWarning) as heard:
+        pair = align_pair(load(tmp_path, "t.edf", "c.edf"))
+    good_message(heard[0].message, tmp_path, "t.edf and c.edf", "nothing aligns", "Declare triggers")
+    assert preprocess_pair(pair).quality.client["clock_source"] == "assumed"
+    write_rows(tmp_path, [row_of(1, 1, "t.edf", "c.edf", clock="n/a")])
+    (said,) = check_study(tmp_path).rows
+    assert said["status"] == "ok"
+    good_message(said["notes"][0], tmp_path, "t.edf and c.edf", "nothing aligns", "Declare triggers")
+    (row,) = read_table(write_rows(tmp_path, [row_of(1, 1, "t.edf", "c.edf", clock="n/a")])).sessions
+    with pytest.raises(ClockError) as caught:
+        align_pair(load_session(dataclasses.replace(row, clock="none")))
+    good_message(caught.value, tmp_path, "t.edf and c.edf", "declares clock 'none'", "declare triggers")
 
 
 def two_streams(path: Path) -> bytes:
@@ -295,7 +383,7 @@ def test_a_channel_without_length_is_left_out() -> None:
     pair, _ = fnirs_pair(3)
     for ch in pair.client.info["chs"][:2]:
         ch["loc"][6:9] = ch["loc"][3:6]
-    with pytest.warns(DataQualityWarning, match="client: 2 channels without a source-detector distance are left out"):
+    with pytest.warns(DataQualityWarning, match="client: 2 channels without a source-detector distance left out"):
         prepared = preprocess_pair(pair)
     assert prepared.quality.dropped["client"] == {"S1_D1": "no source-detector distance"}
     assert not [name for name in prepared.client.ch_names if name.startswith("S1_")]
@@ -431,7 +519,7 @@ def test_check_lists_what_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureF
     assert "ok    D1 ses-01" in shown
     assert "line 3 (D1 ses-02): clock = 'none'" in shown
     assert "line 4 (D2 ses-01): client_file = 'gone.edf': is not there" in shown
-    assert "1 dyad-sessions would be analysed, 2 skipped" in shown
+    assert "1 dyad-session would be analysed, 2 skipped" in shown
     write_rows(tmp_path, [rows[0], rows[3] | {"client_file": "d1s2c.edf"}])
     report = check_study(tmp_path)
     (bad,) = [row for row in report.rows if row["status"] != "ok"]

@@ -98,7 +98,7 @@ def test_check_neither_analyses_nor_writes(
     report = check_study(study)
     assert (len(report.rows), report.skipped) == (1, 0)
     assert main(["check", "-q", str(study)]) == 0
-    assert "1 dyad-sessions would be analysed" in capsys.readouterr().out
+    assert "1 dyad-session would be analysed" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 

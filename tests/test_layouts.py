@@ -16,6 +16,7 @@ import scipy.io
 
 import recording_fixtures as make
 from hyperscan.cli import main
+from hyperscan.errors import count
 from hyperscan.recording import align_pair, load_session
 from hyperscan.study import read_table
 
@@ -173,5 +174,5 @@ def test_init_drafts_what_check_accepts(tmp_path: Path, layout: str, capsys: pyt
     code = main(["check", "-q", str(tmp_path)])
     shown = capsys.readouterr()
     assert code == 0, shown.out + shown.err
-    assert f"{len(rows)} dyad-sessions would be analysed, 0 skipped" in shown.out
+    assert f"{count(len(rows), 'dyad-session')} would be analysed, 0 skipped" in shown.out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

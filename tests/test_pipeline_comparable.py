@@ -46,7 +46,8 @@ def test_a_channel_that_one_session_lacks_is_used_in_none():
     (finding,) = roi_findings(entries)
     assert str(finding) == (
         "C1 (D1, eeg): to keep regions comparable, channels that some session lacks are used in none: "
-        "Fz (not in D1 ses-03 eeg); O1 (not in D1 ses-02 eeg)."
+        "Fz (not in D1 ses-03 eeg); O1 (not in D1 ses-02 eeg). Where that costs too much, leave the session out "
+        "(include = no)."
     )
     rois = {"all": (0, 1, 2), "posterior": (1, 2), "mine": (2,)}
     whose = ("eeg", "", "D1", "C1")

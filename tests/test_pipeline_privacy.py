@@ -6,12 +6,19 @@ import re
 import shutil
 from pathlib import Path
 
+import h5py
 import mne
 import numpy as np
 import pytest
 
+import recording_fixtures as make
+from hyperscan.config import StudyConfig
+from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import check_study, load_study
+from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.public import public_channel, public_reason, revealed, scrubbed
+from hyperscan.pipeline.units import input_hashes, units_of
+from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
 from pipeline_fixtures import run, tiny_study
 
@@ -106,7 +113,7 @@ def test_check_names_what_is_filled_and_where(study: Path) -> None:
         "header field device_info is filled",
         "annotation texts are no codes",
         "channel names are no codes (channels 1, ",
-        "words that are no ids of the table",
+        "1 word that is no id of the table",
         "keys that may be personal: PatientName",
     ):
         assert expected in leaks
@@ -142,3 +149,20 @@ def test_reasons_are_scrubbed_of_paths_and_quotes(study: Path) -> None:
     row = load_study(study)[0].sessions[0]
     text = f"{row.relative(row.therapist_file)}: broken; see {row.therapist_file.stem}.vmrk and Jane EOG"
     assert scrubbed(text, row, {"Jane EOG": "ch-1"}) == "[therapist_file]: broken; see [therapist_file] and ch-1"
+
+
+def test_names_of_events_stay_out_of_the_record(tmp_path: Path) -> None:
+    for seed, name in enumerate("tc"):
+        make.write_snirf(tmp_path / f"{name}.snirf", seed, seconds=200.0, heart=0.1, stimuli=(30.0, 80.0, 130.0))
+        with h5py.File(tmp_path / f"{name}.snirf", "a") as file:
+            del file["nirs/stim1/name"]
+            file["nirs/stim1/name"] = "JaneDoe's turn"
+    row = make.session(tmp_path, "t.snirf", "c.snirf", "fnirs", clock="same_amplifier")
+    with pytest.warns(DataQualityWarning, match="no short channels"):
+        pair = preprocess_pair(align_pair(load_session(row)))
+    assert any("'JaneDoe’s turn' (3)" in note for note in pair.history)
+    (unit,) = units_of([row])
+    prepare_unit(unit, StudyConfig(), input_hashes([row]), "wanted", tmp_path / "prepared")
+    written = (tmp_path / "prepared" / "unit.json").read_text(encoding="utf-8")
+    assert "regressed out (canonical and its time derivative): '…' (3)" in written
+    assert make.CANARY not in written

@@ -234,6 +234,20 @@ def test_clock_and_quality_panels_show_what_holds_values(quality: pd.DataFrame) 
     assert titles == ["Clean time (s)", "Signal fraction, alpha (0-1)"]  # highfreq is all missing
 
 
+def test_intervals_of_quality_end_where_the_measure_ends() -> None:
+    rows = [
+        {"dyad": dyad, "session": session, "person": person, "sci": share, "clean_seconds": 300.0 * share}
+        for dyad, share in (("A", 0.02), ("B", 0.5), ("C", 0.99))
+        for session in (1, 2)
+        for person in ("therapist", "client")
+    ]
+    for ax, top in zip(plots.quality_panel(pd.DataFrame(rows)), (np.inf, 1.0), strict=True):
+        ends = np.concatenate([line.get_segments() for line in ax.collections])[..., 1]
+        assert ends.min() == 0.0
+        assert ends.max() == top if np.isfinite(top) else ends.max() > 300.0
+        assert ax.get_ylim()[0] > -0.1 * ax.get_ylim()[1]
+
+
 def test_guards_panel_draws_every_dyad_and_the_mean(quality: pd.DataFrame) -> None:
     (ax,) = plots.guards_panel(quality)
     assert len([line for line in ax.lines if line.get_label() == "each dyad"]) == N_DYADS

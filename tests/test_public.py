@@ -110,13 +110,13 @@ def _pair(session: hyperscan.Session) -> hyperscan.PairedRecording:
 
 
 def test_records_say_what_they_are_in_one_short_line_without_paths() -> None:
-    pair = _pair(_session())
+    pair = _pair(_session(clock="same_amplifier"))
     assert repr(pair.session) == "<Session | D1 ses-02 eeg | T1, C1 | t.edf, c.edf>"
     assert repr(pair) == (
         "<PairedRecording | D1 ses-02 eeg | therapist 4 channels 125 Hz 72.0 s, client 4 channels 125 Hz 72.0 s"
         " | not aligned | not prepared>"
     )
-    assert "quality good/good" in repr(hyperscan.preprocess_pair(pair))
+    assert "quality good/good" in repr(hyperscan.preprocess_pair(hyperscan.align_pair(pair)))
 
 
 def test_a_growth_result_says_its_verdict_in_one_line() -> None:
@@ -135,9 +135,3 @@ def test_a_growth_result_says_its_verdict_in_one_line() -> None:
 def test_one_name_is_not_taken_letter_by_letter(arguments: dict[str, object], fact: str) -> None:
     with pytest.raises(hyperscan.errors.InputError, match=fact):
         hyperscan.compute_synchrony(_pair(_session()), **arguments)
-
-
-@pytest.mark.parametrize("changes", [{"clock": "triggers"}, {"client_offset_s": 2.0}])
-def test_recordings_with_clocks_of_their_own_are_not_prepared_unaligned(changes: dict[str, object]) -> None:
-    with pytest.raises(hyperscan.errors.InputError, match="Call align_pair first"):
-        hyperscan.preprocess_pair(_pair(_session(**changes)))

@@ -350,7 +350,7 @@ def test_events_are_regressed_out_of_both():
     together = [_correlation(_hbo(p.therapist), _hbo(p.client)) for p in (left, cleaned)]
     assert together[0] > 0.6
     assert together[1] < 0.2
-    assert any("turn (7)" in line and "BAD" not in line for line in cleaned.history)
+    assert any("'turn' (7)" in line and "BAD" not in line for line in cleaned.history)
     ignoring = preprocess_pair(pair.replace(session=dataclasses.replace(pair.session, segment_event="turn")), WITHOUT)
     assert any("no annotated events" in line for line in ignoring.history)
 

@@ -431,7 +431,7 @@ def test_one_shared_channel_is_a_warning(good: Path) -> None:
     data = raw.get_data()
     data[0] = make.noise(99)[2]
     mne.io.RawArray(data, raw.info, verbose="ERROR").save(good / "t-raw.fif", verbose="ERROR")
-    with pytest.warns(DataQualityWarning, match="1 channels are the same"):
+    with pytest.warns(DataQualityWarning, match="1 channel is the same"):
         load(good, "t-raw.fif", "c-raw.fif")
 
 

@@ -159,6 +159,10 @@ def test_l3_without_a_sign_in_the_channel_names_is_asked(tmp_path):
     draft = draft_dyads(tmp_path, peek=lambda path: [f"E{i}" for i in range(1, 65)])
     assert cells(draft, "client_file", "therapist") == [("", "")]
     asks(draft, "therapist_channels, client_channels", "1-32 and 33-64", "sub-dyad01")
+    # what is asked for stands in the table, to be filled in
+    assert cells(draft, "therapist_channels", "client_channels") == [("", "")]
+    assert "\ttherapist_channels\tclient_channels\n" in write_draft(draft, tmp_path).read_text()
+    assert str(draft).startswith("1 row, paired by: ")
 
 
 def test_l3_is_told_by_the_channels_where_the_labels_do_not(tmp_path):

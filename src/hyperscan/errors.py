@@ -93,6 +93,30 @@ class DataQualityWarning(UserWarning):
     """The number is computed, but weaker than it looks."""
 
 
+def count(n: int, noun: str, nouns: str = "") -> str:
+    """Say how many there are, in words that agree with the number.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    noun : str
+        What one is called.
+    nouns : str
+        What several are called; empty = with an s.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> count(1, "dyad"), count(8, "dyad"), count(2, "channel is", "channels are")
+    ('1 dyad', '8 dyads', '2 channels are')
+    """
+    return f"{n} {noun if n == 1 else nouns or noun + 's'}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the closest known word, for the end of an error message.
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperscan.errors import InputError, TableError
+from hyperscan.errors import InputError, TableError, count
 from hyperscan.growth.two_stage import SlopeTest, dyad_slopes, slope_test
 
 Array = NDArray[np.float64]
@@ -150,7 +150,7 @@ def _label(value: Any) -> str:
 
 def figure_text(test: SlopeTest) -> str:
     """Slope, t and p of a test, for a sentence."""
-    return f"slope {test.slope:+.4g}, t({test.df:g}) = {test.t:.2f}, p = {test.p:.3g}, {test.n} dyads"
+    return f"slope {test.slope:+.4g}, t({test.df:g}) = {test.t:.2f}, p = {test.p:.3g}, {count(test.n, 'dyad')}"
 
 
 def not_assessable(name: str, why: str) -> Guard:

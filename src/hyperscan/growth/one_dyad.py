@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from hyperscan.errors import count
+
 #: Below this many sessions a trend is described, not tested (its power is near nothing there; our choice).
 MIN_SESSIONS = 8
 
@@ -52,7 +54,7 @@ def describe_dyad(
     out: dict[str, Any] = dict.fromkeys(("slope", "ci_low", "ci_high", "tau", "p"))
     out |= {"n_sessions": n, "tested": False}
     if len(np.unique(t)) < 2:
-        return out | {"text": f"One dyad with {n} session{'s' if n > 1 else ''}: nothing can be said about change."}
+        return out | {"text": f"One dyad with {count(n, 'session')}: nothing can be said about change."}
     slope, _, low, high = stats.theilslopes(y, t)
     out["slope"] = float(slope)
     if n == 2:
@@ -60,13 +62,13 @@ def describe_dyad(
     out |= {"ci_low": float(low), "ci_high": float(high), "tau": _tau(t, y)}
     if n < MIN_SESSIONS:
         text = (
-            f"One dyad, {n} sessions: Theil-Sen slope {slope:+.4g}; "
+            f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g}; "
             f"below {MIN_SESSIONS} sessions described, not tested."
         )
         return out | {"text": text}
     p = mann_kendall(t, y, rng, n_permutations)
     text = (
-        f"One dyad, {n} sessions: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), "
+        f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), "
         f"Mann-Kendall p = {p:.3g}. {_CAVEAT}"
     )
     return out | {"p": p, "tested": True, "text": text}

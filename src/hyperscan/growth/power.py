@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 from hyperscan.growth.model import Design
 from hyperscan.growth.two_stage import slope_test, therapist_means
 from hyperscan.growth.verdict import MIN_DYADS, claimed_sign
@@ -92,8 +92,8 @@ class PowerResult:
                 f"{row['dyads']:5d}  {row['sessions']:8d}  {row['power']:.2f} {interval:<26}  {row['two_stage']:.2f}"
             )
         for sessions, dyads in self.needed.items():
-            answer = f"{dyads} dyads of those tried" if dyads else "more dyads than tried"
-            lines.append(f"{self.target:.0%} power with {sessions} sessions: {answer}.")
+            answer = f"{count(dyads, 'dyad')} of those tried" if dyads else "more dyads than tried"
+            lines.append(f"{self.target:.0%} power with {count(sessions, 'session')}: {answer}.")
         lines.append("This is power to show an increase; the guards can only lower it.")
         return "\n".join(lines)
 

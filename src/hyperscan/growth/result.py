@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hyperscan.errors import count
 from hyperscan.growth.guards import Guard
 from hyperscan.growth.verdict import p_text
 
@@ -104,7 +105,7 @@ class GrowthResult:
         main = self.primary
         outcome = " ".join(str(main[key]) for key in ("metric", "band", "roi", "task") if main[key])
         slope = "no slope" if main["slope"] is None else f"slope {main['slope']:+.3g}, p = {main['p']:.3g}"
-        size = f"{main['n_dyads']} dyads, {main['n_sessions']} sessions"
+        size = f"{count(main['n_dyads'], 'dyad')}, {count(main['n_sessions'], 'session')}"
         return f"<GrowthResult | {self.verdict} | {outcome or self.design['value']} | {slope} | {size}>"
 
     def summary(self) -> str:

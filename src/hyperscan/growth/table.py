@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.config import PRIMARY, Primary
-from hyperscan.errors import InputError, TableError, did_you_mean
+from hyperscan.errors import InputError, TableError, count, did_you_mean
 
 #: What tells two outcomes apart.
 CELL = ("modality", "task", "signal", "metric", "band", "roi")
@@ -186,7 +186,7 @@ def _check_repeats(frame: pd.DataFrame) -> None:
         row = repeated.iloc[0]
         where = ", ".join(f"{name} {row[name]}" for name in CELL if row[name])
         raise TableError(
-            f"table: {len(repeated)} rows repeat another; the first is dyad {row['dyad']}, "
+            f"table: {count(len(repeated), 'row repeats', 'rows repeat')} another; the first is dyad {row['dyad']}, "
             f"time {row['t']:g} {where}.\n"
             "Each dyad, session and outcome may stand there once (several runs need a column 'run')."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hyperscan.errors import count
 from hyperscan.growth.guards import Guard, summarise
 
 #: Every verdict and what it means in words.
@@ -197,7 +198,7 @@ def _too_few(facts: Mapping[str, Any]) -> str:
     if facts["one_dyad"] is not None:
         return str(facts["one_dyad"]["text"])
     smallest = f"; with {n}, no exact sign-flip p can fall below {facts['sign_flip']['smallest_p']:.3g}" if n else ""
-    return f"{n} dyads have two or more sessions and {MIN_DYADS} are needed{smallest}."
+    return f"{count(n, 'dyad has', 'dyads have')} two or more sessions and {MIN_DYADS} are needed{smallest}."
 
 
 def _unshown(facts: Mapping[str, Any]) -> str:
@@ -224,13 +225,13 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
     if facts["primary"]["singular"]:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
     if facts["n_weak_chance"]:
-        text.append(f"In {_sessions(facts['n_weak_chance'])} fewer than four pseudo pairs make the chance level.")
+        text.append(
+            f"In {count(facts['n_weak_chance'], 'session')} fewer than four pseudo pairs make the chance level."
+        )
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
     if facts["n_dropped"]:
-        text.append(f"Left out: {_sessions(facts['n_dropped'])} without a value.")
+        text.append(
+            f"{count(facts['n_dropped'], 'session without a value was', 'sessions without a value were')} left out."
+        )
     return " ".join(text)
-
-
-def _sessions(n: int) -> str:
-    return f"{n} session" + ("" if n == 1 else "s")

@@ -156,4 +156,7 @@ def _sentence(entry: Mapping[str, Any]) -> str:
             f"{start}: too few channels are usable in all sessions, so regions hold different channels from session "
             f"to session: {lost}{more}. Check optodes or electrodes, or leave the worst sessions out (include = no)."
         )
-    return f"{start}: to keep regions comparable, channels that some session lacks are used in none: {lost}{more}."
+    return (
+        f"{start}: to keep regions comparable, channels that some session lacks are used in none: {lost}{more}. "
+        "Where that costs too much, leave the session out (include = no)."
+    )

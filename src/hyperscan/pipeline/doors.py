@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
+from hyperscan.errors import count
 from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
@@ -102,7 +103,7 @@ class CheckReport:
         lines += [f"skip  {entry}" for entry in self.rejected]
         lines += [f"note  {note}" for note in self.notes]
         lines += [f"leak  {leak}" for leak in self.leaks]
-        lines += ["", f"{self.usable} dyad-sessions would be analysed, {self.skipped} skipped."]
+        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped."]
         return "\n".join([*lines, *([self.needs] if self.needs else [])])
 
 
@@ -154,7 +155,7 @@ def _limits(rows: Sequence[dict[str, Any]], sessions: Sequence[Session]) -> list
         group = [row for row in rows if row["status"] == "ok" and (row["key"][2], row["key"][3]) == (modality, task)]
         if len(group) > 1:
             least = shortest_of(group)
-            amount = f"{least['n_windows']} windows" if modality == "eeg" else f"{least['seconds']:.0f} s"
+            amount = count(least["n_windows"], "window") if modality == "eeg" else f"{least['seconds']:.0f} s"
             name = " ".join(filter(None, [modality, task]))
             notes.append(f"{name}: every session enters with {amount}, limited by {SessionKey(*least['key'])}.")
     return notes
@@ -200,6 +201,10 @@ def _line(row: dict[str, Any]) -> str:
         f"{role} {quality[role]['channels_kept']}/{quality[role]['channels_total']} channels" for role in quality
     )
     grades = "/".join(str(quality[role]["grade"]) for role in quality)
-    amount = f"{row['n_windows']} windows, {row['seconds']:.0f} s" if modality == "eeg" else f"{row['seconds']:.0f} s"
+    amount = (
+        f"{count(row['n_windows'], 'window')}, {row['seconds']:.0f} s"
+        if modality == "eeg"
+        else f"{row['seconds']:.0f} s"
+    )
     facts = f"{row['sfreq']:g} Hz, {amount}, {kept}, clock {clock['source']}, quality {grades}"
     return "\n".join([f"ok    {name}: {facts}", *(f"      {note}" for note in row["notes"])])

@@ -14,7 +14,7 @@ import numpy as np
 
 import hyperscan
 from hyperscan.config import Primary, StudyConfig
-from hyperscan.errors import ConfigError, NothingToAnalyseError, did_you_mean
+from hyperscan.errors import ConfigError, NothingToAnalyseError, count, did_you_mean
 from hyperscan.pipeline.comparable import comparable_rois, roi_findings
 from hyperscan.pipeline.public import public_rejected
 from hyperscan.study import Finding, Rejected, Session, SessionKey, find_duplicates, find_swaps, study_findings
@@ -335,6 +335,6 @@ def _readable(path: Path) -> bool:
 def nothing(skipped: Sequence[Plan]) -> str:
     """Say why not one dyad-session is left."""
     reasons = list(dict.fromkeys(str(entry["reason"]) for entry in skipped))
-    more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+    more = f" (and {count(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
     first = reasons[0] if reasons else "the table has no rows"
-    return f"Not one of {len(skipped)} dyad-sessions can be analysed. First reason{more}: {first}"
+    return f"Not one of {count(len(skipped), 'dyad-session')} can be analysed. First reason{more}: {first}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
-from hyperscan.pipeline.public import public_channel, public_reason, scrubbed
+from hyperscan.pipeline.public import public_channel, public_note, public_reason, scrubbed
 from hyperscan.pipeline.units import Unit, input_hashes, signals_path, write_manifest
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.records import ROLES
@@ -107,6 +107,8 @@ def _public(summary: Summary, row: Session, config: StudyConfig) -> Summary:
     odd = {name: stand_in for name, stand_in in stand_ins.items() if name != stand_in}
     texts = ("reason", "notes", "history", "dropped", "quality")
     done = {**summary, **{name: scrubbed(summary[name], row, odd) for name in texts if name in summary}}
+    if "history" in done:
+        done["history"] = [public_note(note) for note in done["history"]]
     return {**done, "reason": public_reason(done["reason"])}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hyperscan.errors import count
 from hyperscan.pipeline.public import public_channel
 from hyperscan.pipeline.units import files_of
 from hyperscan.study import Session, StudyTable
@@ -87,7 +88,7 @@ def _of_name(name: str, row: Session) -> Iterator[str]:
     words = [word for word in re.split(r"[^A-Za-z0-9]+", Path(name).with_suffix("").as_posix()) if word]
     odd = [word for word in words if word.casefold() not in ids and not _WORDS.fullmatch(word)]
     if odd:
-        yield f"its name or folder holds {len(odd)} words that are no ids of the table"
+        yield f"its name or folder holds {count(len(odd), 'word that is no id', 'words that are no ids')} of the table"
 
 
 def _of_reader(path: Path) -> Iterator[str]:
@@ -110,11 +111,12 @@ def _of_reader(path: Path) -> Iterator[str]:
             yield f"header field {field} is filled"
     free = [text for text in set(raw.annotations.description) if not _CODE.fullmatch(str(text))]
     if free:
-        yield f"{len(free)} annotation texts are no codes"
+        yield count(len(free), "annotation text is no code", "annotation texts are no codes")
     odd = [name for name in raw.ch_names if public_channel(name) != name]
     if odd:
         where = [str(raw.ch_names.index(name) + 1) for name in odd[:8]]
-        yield f"{len(odd)} channel names are no codes (channels {', '.join(where)})"
+        told = count(len(odd), "channel name is no code", "channel names are no codes")
+        yield f"{told} (channels {', '.join(where)})"
 
 
 def _edf(path: Path) -> Iterator[str]:

@@ -103,6 +103,25 @@ def public_reason(reason: str) -> str:
     return _QUOTED.sub("'…'", reason)
 
 
+def public_note(note: str) -> str:
+    """Leave quoted text, such as the names of annotations, out of a note of the history.
+
+    Parameters
+    ----------
+    note : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> public_note("responses to annotated events regressed out: 'Jane talks' (7)")
+    "responses to annotated events regressed out: '…' (7)"
+    """
+    return re.sub(r"'[^'\n]*'", "'…'", note)
+
+
 def public_rejected(entry: Rejected) -> dict[str, Any]:
     """Return the record of a row that the table lost."""
     return {

@@ -13,6 +13,7 @@ from typing import Any
 
 import hyperscan
 from hyperscan.config import StudyConfig
+from hyperscan.recording.bids_tables import bids_tables
 from hyperscan.storage import sha256, to_json, write_json
 from hyperscan.study import Session, SessionKey
 
@@ -129,6 +130,7 @@ def files_of(path: Path) -> list[Path]:
         beside += sorted([*path.parent.glob(f"{escaped}-[0-9]*.fif"), *path.parent.glob(_split_pattern(path))])
     if path.suffix.lower() == ".vhdr":
         beside += [path.with_name(name) for name in _named_in(path)]
+    beside += bids_tables(path).values()
     return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
 
 

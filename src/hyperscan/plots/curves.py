@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hyperscan.errors import count
 from hyperscan.plots.frames import TIME_LABELS, dyad_curves, require
-from hyperscan.plots.style import count, new_axes, palette, panel_grid, plain, spread, styled
+from hyperscan.plots.style import new_axes, palette, panel_grid, plain, spread, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

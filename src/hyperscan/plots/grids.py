@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import column_label, require
 from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled
 
@@ -113,8 +113,8 @@ def channel_matrix(
     _name_axis(ax, "y", therapist_names, MAX_NAMES)
     _name_axis(ax, "x", client_names, MAX_NAMES)
     ax.tick_params(axis="x", labelrotation=90 if len(client_names) > 8 else 0)
-    ax.set_ylabel(f"Therapist ({len(therapist_names)} channels)")
-    ax.set_xlabel(f"Client ({len(client_names)} channels)")
+    ax.set_ylabel(f"Therapist ({count(len(therapist_names), 'channel')})")
+    ax.set_xlabel(f"Client ({count(len(client_names), 'channel')})")
     return ax
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hyperscan.errors import count
 from hyperscan.plots.frames import TIME_LABELS, column_label, dyad_curves, mean_and_ci, require
-from hyperscan.plots.style import count, new_axes, palette, panel_grid, plain, styled
+from hyperscan.plots.style import new_axes, palette, panel_grid, plain, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +42,11 @@ QUALITY_COLUMNS = (
     "instrument_noise",
     "sci",
 )
+
+#: Measures that are shares of a whole; an interval of their mean ends where they do.
+_SHARES = ("s2_line", "highfreq", "motion", "short_r2", "mayer_fraction", "motion_overlap", "sci", "snr_")
+#: Amounts, which cannot be negative.
+_AMOUNTS = ("channels_kept", "clean_seconds", "band_sd", "instrument_noise")
 
 
 @styled
@@ -98,12 +104,14 @@ def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
 def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, time: str = "session") -> list[Axes]:
     """Draw measures of quality over the sessions: mean over dyads with 95 % CI, for each person.
 
+    An interval is cut where the measure ends: shares at 0 and 1, amounts at 0.
+
     Parameters
     ----------
     table : DataFrame
         ``dyad``, ``session`` (or ``days``), ``person`` and measures.
     columns : sequence of str or None
-        Measures to draw; None = the usual ones that are there, and the first in-band signal-to-noise.
+        Measures to draw; None = the usual ones that are there, and an in-band signal fraction.
     time : {'session', 'weeks'}
         Column on the x axes.
 
@@ -125,7 +133,9 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
     """
     if columns is None:
         ratios = [name for name in ("snr_alpha", *(c for c in table.columns if c.startswith("snr_"))) if name in table]
-        columns = filled(table, (*QUALITY_COLUMNS, *ratios[:1]))
+        columns = filled(table, QUALITY_COLUMNS)
+        # s2_line is the fraction of the primary band already
+        columns += [] if "s2_line" in columns else filled(table, ratios[:1])
     require(table, "dyad", "person", *columns)
     axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
     colours = palette()
@@ -137,9 +147,10 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
             curves = dyad_curves(table[table["person"] == person], [column], time)
             # side by side, so that equal values do not hide each other
             shift = 0.06 if person == "client" else -0.06
-            _mean_curve(ax, curves, column, colour, marker, person, shift)
+            _mean_curve(ax, curves, column, colour, marker, person, shift, _bounds(column))
         ax.set_title(column_label(column), fontsize=9)
         _frame_panel(ax, time)
+        _frame_measure(ax, column)
     _share_legend(axes)
     return axes
 
@@ -279,6 +290,7 @@ def _mean_curve(
     marker: str,
     label: str,
     shift: float = 0.0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     if not curves:
         return
@@ -286,10 +298,34 @@ def _mean_curve(
     # a mean needs dyads at the same time: weeks are rounded to whole ones
     rows = [(time, *mean_and_ci(part[column].to_numpy())) for time, part in points.groupby(points["time"].round())]
     times, means, halves = np.array(rows).T
+    ends = np.clip([means - np.nan_to_num(halves), means + np.nan_to_num(halves)], *bounds)
     ax.errorbar(
-        times + shift, means, yerr=np.nan_to_num(halves), color=colour, marker=marker, ms=5, lw=1.8,
+        times + shift, means, yerr=np.abs(ends - means), color=colour, marker=marker, ms=5, lw=1.8,
         elinewidth=1, ls="--" if marker == "s" else "-", mec="none", label=label,
     )  # fmt: skip
+
+
+def _bounds(column: str) -> tuple[float, float]:
+    if column.startswith(_SHARES):
+        return 0.0, 1.0
+    return (0.0, np.inf) if column in _AMOUNTS else (-np.inf, np.inf)
+
+
+def _frame_measure(ax: Axes, column: str) -> None:
+    """Ticks fit for the measure, no room where it cannot lie, and some beside a single session."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    low, high = ax.get_ylim()
+    least, most = _bounds(column)
+    room = 0.04 * (min(high, most) - max(low, least))
+    ax.set_ylim(max(low, least - room), min(high, most + room))
+    if column == "channels_kept":
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
+    if column == "band_sd":
+        ax.yaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}", unit="M"))
+    left, right = ax.get_xlim()
+    if right - left < 1:
+        ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
 
 
 def _frame_panel(ax: Axes, time: str) -> None:

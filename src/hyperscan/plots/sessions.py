@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import require
 from hyperscan.plots.heads import PAIR_ROOM, PAIR_SIZE, draw_pair, flat_positions
-from hyperscan.plots.style import SEQUENTIAL, count, new_axes, palette, panel_grid, plain, styled
+from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, panel_grid, plain, styled
 from hyperscan.plots.within import COHERENCE_LABEL, MAP_KEY, draw_map
 
 if TYPE_CHECKING:

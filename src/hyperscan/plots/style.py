@@ -306,17 +306,6 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
-def count(n: int, noun: str) -> str:
-    """Say how many there are: ``1 dyad``, ``8 dyads``.
-
-    Examples
-    --------
-    >>> count(1, "dyad"), count(8, "dyad")
-    ('1 dyad', '8 dyads')
-    """
-    return f"{n} {noun}" + ("" if n == 1 else "s")
-
-
 def plain(text: object, width: int = 24) -> str:
     r"""Shorten a label so that it cannot break a figure; control characters become spaces.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
@@ -218,7 +218,9 @@ def time_course(
             lw=0,
             label=f"middle 95 % of {len(null)} surrogates",
         )
-    ax.plot(times_s, values, color=colours.real, marker="o", mec="none", label=f"observed ({len(values)} windows)")
+    ax.plot(
+        times_s, values, color=colours.real, marker="o", mec="none", label=f"observed ({count(len(values), 'window')})"
+    )
     ax.set_xlabel("Time in session (s)")
     ax.set_ylabel(label)
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.errors import ReadError
+from hyperscan.errors import ReadError, count
 from hyperscan.recording.copies import check_copies
 from hyperscan.recording.gaps import recorded
 from hyperscan.recording.read import Recorded
@@ -119,7 +119,7 @@ def compare_people(pair: PairedRecording, therapist: Recorded, client: Recorded)
     _check_units(pair)
     people = {role: pair.raw(role) for role in ("therapist", "client")}
     check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
-    check_copies(pair, KINDS)
+    check_copies(pair)
     return pair
 
 
@@ -134,7 +134,7 @@ def _check_overlap(pair: PairedRecording, a: tuple[str, ...], b: tuple[str, ...]
         both = [name for name in a if name in set(b) and name in pair.therapist.ch_names + pair.client.ch_names]
     if both:
         raise ReadError(
-            f"{session.relative(session.therapist_file)}: therapist and client share {len(both)} parts of "
+            f"{session.relative(session.therapist_file)}: therapist and client share {count(len(both), 'part')} of "
             "the file "
             f"(rules {rules[0]!r} and {rules[1]!r}). Make the two rules name different channels."
         )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 
 import numpy as np
 from mne.io import BaseRaw
 from scipy.fft import irfft, next_fast_len, rfft
 
-from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.errors import DataQualityWarning, QualityError, ReadError, count
 from hyperscan.recording.gaps import recorded
-from hyperscan.recording.records import PairedRecording
+from hyperscan.recording.read import SIGNAL_TYPES
+from hyperscan.recording.records import ROLES, PairedRecording
 
 #: Two channels that correlate more than this hold the same samples (BAD_INPUT practice; our choice).
 SAME_R = 0.999
+#: The steps from sample to sample must agree too, to at least this r (our choice: unrelated ones are near 0, rounding
+#: leaves more): a jump that two amplifiers took together makes whole recordings alike, but not their steps.
+_STEPS_R = 0.5
+#: Steps beyond this many median absolute deviations are cut to it (our choice).
+_STEP_MADS = 5.0
 _LOOK_S = 60.0
 #: Time that two shifted copies must share to be recognised, in s (our choice).
 _SHARED_S = 10.0
@@ -25,15 +30,16 @@ _PEAK_SD = 6.0
 Picks = dict[str, list[int]]
 
 
-def check_copies(pair: PairedRecording, kinds: Mapping[str, set[str]]) -> None:
-    """Refuse one person's data in both places.
+def check_copies(pair: PairedRecording) -> None:
+    """Refuse one person's data in both places when a pair is read.
+
+    Parts of one file that its writer told apart (groups, streams) are named on purpose and may be read;
+    :func:`check_two_people` keeps them from being analysed.
 
     Parameters
     ----------
     pair : PairedRecording
         As loaded.
-    kinds : mapping of str to set of str
-        Channel types of every kind of signal.
 
     Raises
     ------
@@ -45,28 +51,54 @@ def check_copies(pair: PairedRecording, kinds: Mapping[str, set[str]]) -> None:
     DataQualityWarning
         If some, but not most, channels are the same in both.
     """
-    types = set().union(*kinds.values())
-    picks = {
-        role: [k for k, kind in enumerate(pair.raw(role).get_channel_types()) if kind in types]
-        for role in ("therapist", "client")
-    }
-    a, b = _aligned_looks(pair, picks)
-    if a.shape[1] < 10:
-        return
-    same = _n_same(a, b)
+    picks = _signal_channels(pair)
+    same, most = _same_at_once(pair, picks)
     if not same:
         _check_shifted(pair, picks)
         return
-    # parts of one file that its writer told apart (groups, streams) are named on purpose
     declared = len(_names(pair)) == 1 and (pair.session.therapist_channels or "").startswith(("/", "stream:"))
-    if same >= max(1, min(len(a), len(b)) / 2) and not declared:
+    if most and not declared:
         raise ReadError(_twice(pair, same, "at lag 0"))
     warnings.warn(
-        f"{' and '.join(_names(pair))}: {same} channels are the same in both people (|r| > {SAME_R} at lag 0). "
+        f"{' and '.join(_names(pair))}: {count(same, 'channel is', 'channels are')} the same in both people "
+        f"(|r| > {SAME_R} at lag 0). "
         "Leave out channels that record one signal for both.",
         DataQualityWarning,
         stacklevel=3,
     )
+
+
+def check_two_people(pair: PairedRecording) -> None:
+    """Refuse to prepare a pair in which both people have the same samples.
+
+    Parameters
+    ----------
+    pair : PairedRecording
+        Aligned, not yet prepared.
+
+    Raises
+    ------
+    QualityError
+        If at least half of the channels hold the same samples: their synchrony would be that of one person
+        with herself.
+    """
+    same, most = _same_at_once(pair, _signal_channels(pair))
+    if most:
+        raise QualityError(f"{pair.session.key}, {_twice(pair, same, 'at lag 0')}")
+
+
+def _signal_channels(pair: PairedRecording) -> Picks:
+    types = set().union(*SIGNAL_TYPES.values())
+    return {role: [k for k, kind in enumerate(pair.raw(role).get_channel_types()) if kind in types] for role in ROLES}
+
+
+def _same_at_once(pair: PairedRecording, picks: Picks) -> tuple[int, bool]:
+    """Count channels with the same samples at lag 0, and say whether they are at least half."""
+    a, b = _aligned_looks(pair, picks)
+    if a.shape[1] < 10:
+        return 0, False
+    same = _n_same(a, b)
+    return same, same >= max(1, min(len(a), len(b)) / 2)
 
 
 def _names(pair: PairedRecording) -> list[str]:
@@ -76,14 +108,23 @@ def _names(pair: PairedRecording) -> list[str]:
 
 def _twice(pair: PairedRecording, same: int, when: str) -> str:
     return (
-        f"{' and '.join(_names(pair))}: {same} channels hold the same samples (|r| > {SAME_R} {when}): one person's "
-        "data stand there twice. Correct the files or the channel rules in dyads.tsv."
+        f"{' and '.join(_names(pair))}: {count(same, 'channel holds', 'channels hold')} the same samples "
+        f"(|r| > {SAME_R} {when}): one person's data stand there twice. "
+        "Correct the files or the channel rules in dyads.tsv."
     )
 
 
 def _n_same(a: np.ndarray, b: np.ndarray) -> int:
     r = np.abs(_correlation(a, b)) > SAME_R
+    if r.any():
+        r &= np.abs(_correlation(_steps(a), _steps(b))) > _STEPS_R
     return int(min(r.any(axis=1).sum(), r.any(axis=0).sum()))
+
+
+def _steps(x: np.ndarray) -> np.ndarray:
+    steps = np.diff(np.where(np.isfinite(x), x, 0.0), axis=1)
+    size = _STEP_MADS * np.median(np.abs(steps), axis=1, keepdims=True)
+    return np.where(size > 0, np.clip(steps, -size, size), steps)
 
 
 def _aligned_looks(pair: PairedRecording, picks: Picks) -> tuple[np.ndarray, np.ndarray]:

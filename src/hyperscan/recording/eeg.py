@@ -17,7 +17,7 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import QualityError
+from hyperscan.errors import QualityError, count
 from hyperscan.recording.artefacts import artefact_spans, merge_spans
 from hyperscan.recording.bad_channels import find_bad_channels
 from hyperscan.recording.eeg_components import remove_components
@@ -31,7 +31,7 @@ from hyperscan.recording.electrodes import (
     standard_names,
 )
 from hyperscan.recording.fresh import own_annotations
-from hyperscan.recording.windows import break_samples
+from hyperscan.recording.windows import Spans, break_samples
 
 #: From so many channels on an average reference approximates a neutral one (the study's design; ours).
 MIN_AVERAGE = 16
@@ -122,7 +122,7 @@ def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> Clea
     cap = cap.keep([name for name in cap.names if name in table.names.values()])
     clean = _build(raw, cap)
     clean, component_notes = remove_components(clean, config)
-    lost = _mark(
+    lost, mark_notes = _mark(
         clean,
         signals,
         [at for at, name in enumerate(names.values()) if name in cap.names and name not in cap.bad],
@@ -130,7 +130,7 @@ def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> Clea
     dropped = {**table.dropped, **{name: why for name, why in cap.bad.items() if name not in cap.names}}
     scalp = [at for at, name in enumerate(names.values()) if name in table.names.values()]
     facts = {"line_noise_db": signals.line_db, "lost": lost, "saturation": _at_one_value(signals, scalp)}
-    notes = (*_name_notes(table), *cap.notes, *component_notes)
+    notes = (*_name_notes(table), *cap.notes, *component_notes, *mark_notes)
     return CleanPerson(clean, dropped, len(table.names), notes, facts)
 
 
@@ -217,7 +217,7 @@ def _referenced(cap: _Cap, references: Sequence[str], config: StudyConfig, who: 
         return cap.keep(left).note(f"re-referenced to {' + '.join(references)}")
     if config.eeg_reference == "average" or (config.eeg_reference == "auto" and n_channels >= MIN_AVERAGE):
         np.subtract(cap.data, cap.data.mean(0), out=cap.data)
-        return cap.note(f"average reference over {n_channels} channels (rank {n_channels - 1})")
+        return cap.note(f"average reference over {count(n_channels, 'channel')} (rank {n_channels - 1})")
     few = "" if config.eeg_reference == "recorded" else f" (fewer than {MIN_AVERAGE} channels)"
     return cap.note(f"reference as recorded{few}")
 
@@ -237,8 +237,8 @@ def _at_one_value(signals: Signals, rows: Sequence[int]) -> float:
     return float(np.mean([sum(stop - start for start, stop in signals.held[row]) / seconds for row in rows]))
 
 
-def _mark(raw: BaseRaw, signals: Signals, rows: Sequence[int]) -> float:
-    """Annotate what may not be used; share of the recording that was missing or stood still."""
+def _mark(raw: BaseRaw, signals: Signals, rows: Sequence[int]) -> tuple[float, tuple[str, ...]]:
+    """Annotate what may not be used; the share that was missing or stood still, and what was marked in words."""
     end = raw.n_times / raw.info["sfreq"]
     found = {
         "BAD_missing": [span for row in rows for span in signals.missing[row]],
@@ -249,5 +249,22 @@ def _mark(raw: BaseRaw, signals: Signals, rows: Sequence[int]) -> float:
     for label, spans in found.items():
         for start, stop in merge_spans(spans, end):
             raw.annotations.append(start, stop - start, label)
-    lost = merge_spans([*found["BAD_missing"], *found["BAD_held"]], end, 0.0)
-    return float(sum(stop - start for start, stop in lost) / end)
+    lost = _seconds([*found["BAD_missing"], *found["BAD_held"]], end)
+    seconds = {label: _seconds(spans, end) for label, spans in found.items()}
+    # what is missing stands still as well
+    seconds["BAD_held"] = lost - seconds["BAD_missing"]
+    said = [f"{amount:.1f} s {_MARKED[label]}" for label, amount in seconds.items() if amount >= 0.05]
+    return lost / end, (f"marked as bad: {', '.join(said)}",) if said else ()
+
+
+#: What the marks mean, in words.
+_MARKED = {
+    "BAD_missing": "without values",
+    "BAD_held": "at a rail or another value that does not move",
+    "BAD_artefact": "of artefacts",
+    "BAD_unfiltered": "in stretches too short to be filtered",
+}
+
+
+def _seconds(spans: Spans, end: float) -> float:
+    return float(sum(stop - start for start, stop in merge_spans(spans, end, 0.0)))

@@ -16,7 +16,7 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning
+from hyperscan.errors import DataQualityWarning, count
 from hyperscan.recording.windows import clean_mask
 
 #: Fewer channels than this give no useful decomposition (our choice).
@@ -56,7 +56,8 @@ def remove_components(raw: BaseRaw, config: StudyConfig) -> tuple[BaseRaw, tuple
         return raw, ()
     if len(raw.ch_names) < MIN_CHANNELS:
         warnings.warn(
-            f"eeg_ica = {config.eeg_ica!r} needs {MIN_CHANNELS} channels; {len(raw.ch_names)} are left.",
+            f"eeg_ica = {config.eeg_ica!r} needs {MIN_CHANNELS} channels; "
+            f"{count(len(raw.ch_names), 'is', 'are')} left.",
             DataQualityWarning,
             stacklevel=2,
         )
@@ -67,7 +68,9 @@ def remove_components(raw: BaseRaw, config: StudyConfig) -> tuple[BaseRaw, tuple
     ica.exclude = sorted({component for components in found.values() for component in components})
     ica.apply(raw, verbose="error")
     removed = ", ".join(f"{len(components)} {kind}" for kind, components in found.items())
-    return raw, (f"ICA (extended Infomax, {ica.n_components_} components), found by {detector}: removed {removed}",)
+    return raw, (
+        f"ICA (extended Infomax, {count(ica.n_components_, 'component')}), found by {detector}: removed {removed}",
+    )
 
 
 def _detected(raw: BaseRaw, ica: mne.preprocessing.ICA, kinds: list[str]) -> tuple[str, dict[str, list[int]]]:

@@ -9,7 +9,7 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.fresh import fresh_raw
 from hyperscan.recording.read import Recorded
 from hyperscan.recording.records import PairedRecording, Segment
@@ -41,7 +41,7 @@ def pair_epochs(session: Session, therapist: Recorded, client: Recorded) -> Pair
     first, second, how = common_epochs(a, b, session.relative(session.client_file))
     lost = len(a) - len(first), len(b) - len(second)
     note = (
-        f"{len(first)} epochs common to both people were paired by {how}; {lost[0]} of the therapist's and "
+        f"{count(len(first), 'epoch')} common to both people paired by {how}; {lost[0]} of the therapist's and "
         f"{lost[1]} of the "
         "client's have no partner and were left out"
     )

@@ -55,6 +55,21 @@ def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, np.ndar
     return samples[order] / raw.info["sfreq"], codes[order]
 
 
+def is_technical(description: str) -> bool:
+    """Whether an annotation marks damage or a joint, and no moment that two devices share.
+
+    Parameters
+    ----------
+    description : str
+        Of an annotation.
+
+    Returns
+    -------
+    bool
+    """
+    return description.lower().startswith(_NO_EVENT)
+
+
 def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list[str]]:
     """List times and names of the events of a recording.
 
@@ -76,7 +91,7 @@ def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list
     rows = sorted(
         (float(onset), str(name))
         for onset, name in zip(kept.onset, kept.description, strict=True)
-        if not str(name).lower().startswith(_NO_EVENT) and (only is None or is_called(str(name), only))
+        if not is_technical(str(name)) and (only is None or is_called(str(name), only))
     )
     return np.array([row[0] for row in rows]), [row[1] for row in rows]
 

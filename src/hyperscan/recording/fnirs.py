@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning, QualityError
+from hyperscan.errors import DataQualityWarning, QualityError, count
 from hyperscan.recording.eeg import CleanPerson
 from hyperscan.recording.fresh import own_annotations
 from hyperscan.recording.light import bridge_missing, level_of, motion_seconds, noise_floor, read_light
@@ -134,6 +134,7 @@ def clean_fnirs(
         *(light_notes if is_light else ()),
         *filter_notes,
         *event_notes,
+        *_loss_notes(probe),
     )
     n_total = sum(kind in ("long", "nowhere") for kind in lengths.values())
     return CleanOptodes(clean, probe.dropped, n_total, notes, facts, probe.moving)
@@ -156,13 +157,15 @@ def _with_places(raw: BaseRaw, who: str) -> tuple[BaseRaw, tuple[str, ...]]:
         notes += ("optode positions were stored in mm and taken as such",)
     if missing.all():
         _warn(
-            f"{who}: {missing.sum()} channels have no optode positions; {NOMINAL_MM:g} mm are assumed, and short "
-            "channels cannot be told. Export the probe's positions."
+            f"{who}: {count(missing.sum(), 'channel has', 'channels have')} no optode positions; "
+            f"{NOMINAL_MM:g} mm are assumed, and short channels cannot be told. Export the probe's positions."
         )
-        notes += (f"{missing.sum()} channels without optode positions: {NOMINAL_MM:g} mm assumed",)
+        notes += (f"{count(missing.sum(), 'channel')} without optode positions: {NOMINAL_MM:g} mm assumed",)
     elif missing.any():
         # among optodes with places, one without may be short, so nothing can be assumed of it
-        _warn(f"{who}: {missing.sum()} channels without a source-detector distance are left out. Correct the probe.")
+        _warn(
+            f"{who}: {count(missing.sum(), 'channel')} without a source-detector distance left out. Correct the probe."
+        )
     return raw, notes
 
 
@@ -219,7 +222,7 @@ def _from_haemoglobin(raw: BaseRaw) -> _Probe:
     kinds = {name.rsplit(" ", 1)[-1] for name in kept}
     notes = ["haemoglobin as recorded: optical density, scalp coupling, motion correction and Beer-Lambert skipped"]
     if kinds and "hbr" not in kinds:
-        notes.append("the recording holds HbO only")
+        notes.append("the recording holds HbO only; HbR and HbT are not computed")
     facts = dict.fromkeys(("sci", "instrument_noise", "motion", "saturation"), np.nan)
     return _Probe(own.pick(kept) if kept else own, dropped, tuple(notes), missing, facts)
 
@@ -310,8 +313,21 @@ def _without_events(raw: BaseRaw, events: Events, config: StudyConfig) -> tuple[
     # filtered like the data, or slow differences would come back
     design = sosfiltfilt(sos, design, axis=-1, padlen=pad)
     raw._data[:] = regress_out(raw.get_data(), design)[0]
-    counts = ", ".join(f"{label} ({len(group)})" for label, group in events.items())
+    # in quotation marks, which a run's record empties: an annotation may hold what somebody typed
+    shown = {label.replace("'", "’"): len(group) for label, group in events.items()}
+    counts = ", ".join(f"'{label}' ({n})" for label, n in shown.items())
     return (f"responses to annotated events regressed out (canonical and its time derivative): {counts}",)
+
+
+def _loss_notes(probe: _Probe) -> tuple[str, ...]:
+    """Say which channels and how many seconds this person lost."""
+    notes = []
+    if probe.dropped:
+        notes.append("bad channels left out: " + ", ".join(f"{name} ({why})" for name, why in probe.dropped.items()))
+    if probe.missing:
+        seconds = sum(stop - start for start, stop in probe.missing)
+        notes.append(f"marked as bad: {seconds:.1f} s without values")
+    return tuple(notes)
 
 
 def _short_notes(n_short: int, config: StudyConfig) -> tuple[str, ...]:
@@ -319,4 +335,4 @@ def _short_notes(n_short: int, config: StudyConfig) -> tuple[str, ...]:
         return ("no short channels: what the scalp adds is still in the signal",)
     if not config.fnirs_short_regression:
         return ("short channels not regressed out (fnirs_short_regression = false)",)
-    return (f"{n_short} short channels of the same person regressed out per wavelength (least squares)",)
+    return (f"{count(n_short, 'short channel')} of the same person regressed out per wavelength (least squares)",)

@@ -7,7 +7,7 @@ from pathlib import Path
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from hyperscan.errors import ReadError
+from hyperscan.errors import ReadError, count
 from hyperscan.recording.compare import check_same_file, compare_people, one_file
 from hyperscan.recording.epoched import pair_epochs
 from hyperscan.recording.events import with_events
@@ -86,7 +86,7 @@ def _load_raws(session: Session, therapist: Recorded, client: Recorded) -> Paire
         notes += person.notes
         if n_marked:
             notes.append(
-                f"{session.relative(path)}: {n_marked} places where recording was cut or paused were marked as bad"
+                f"{session.relative(path)}: {count(n_marked, 'place')} where recording was cut or paused marked as bad"
             )
     pair = PairedRecording(raws[0], raws[1], session, history=tuple(dict.fromkeys(notes)))
     if shared and therapist.stamps is not None and client.stamps is not None:

@@ -13,7 +13,7 @@ import mne
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning
+from hyperscan.errors import DataQualityWarning, count
 from hyperscan.recording.boundary import check_memory
 from hyperscan.recording.fresh import fresh_raw, own_annotations
 from hyperscan.recording.gaps import UNPLACED, is_boundary, open_gaps
@@ -145,7 +145,7 @@ def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[Base
     ]
     kept.delete(np.flatnonzero(known))
     whole = open_gaps(fresh_raw(raw, annotations=kept), after[opened], missing[opened])
-    note = f"{opened.sum()} pauses ({missing.sum() / sfreq:.1f} s) were put back and marked as bad"
+    note = f"{count(int(opened.sum()), 'pause')} ({missing.sum() / sfreq:.1f} s) put back and marked as bad"
     return whole, (f"{name}: {note}",)
 
 

@@ -11,6 +11,7 @@ from mne.io import BaseRaw
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, InputError, QualityError
+from hyperscan.recording.copies import check_two_people
 from hyperscan.recording.eeg import CleanPerson, clean_eeg
 from hyperscan.recording.fnirs import clean_fnirs
 from hyperscan.recording.light import level_of
@@ -51,7 +52,7 @@ def preprocess_pair(
     Raises
     ------
     QualityError
-        If too little is left, with the number that failed.
+        If too little is left, with the number that failed, or if both people have the same samples.
     ClockError
         If the clocks of two fNIRS recordings differ by more than a sample of the common grid.
     InputError
@@ -61,18 +62,21 @@ def preprocess_pair(
     --------
     >>> import mne
     >>> from pathlib import Path
+    >>> from hyperscan.recording import ClockReport
     >>> from hyperscan.study import Session
     >>> here = Path("study")
     >>> row = Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here)
     >>> rng = np.random.default_rng(0)
     >>> info = mne.create_info(["Fz", "Pz", "O1", "O2"], 125.0, "eeg")
     >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 9000)), info, verbose="error") for _ in range(2)]
-    >>> pair = preprocess_pair(PairedRecording(*raws, row))
+    >>> clock = ClockReport("same_amplifier")
+    >>> pair = preprocess_pair(PairedRecording(*raws, row, clock=clock))
     >>> pair.quality.client["grade"], pair.quality.client["n_windows"]
     ('good', 3)
     """
     config = config or StudyConfig()
     _check_aligned(pair)
+    check_two_people(pair)
     _check_online_filters(pair, config)
     _compare_online_filters(pair)
     clean = _prepare_eeg if pair.session.modality == "eeg" else _prepare_fnirs
@@ -97,11 +101,11 @@ def _check_aligned(pair: PairedRecording) -> None:
             f"{pair.session.key}: therapist lasts {lengths[0]:.2f} s, client {lengths[1]:.2f} s; "
             "preparation needs one clock. Call align_pair first."
         )
-    row = pair.session
-    offsets = {row.therapist_offset_s, row.client_offset_s} - {None}
-    declared = row.clock in ("triggers", "timestamps", "offset") or bool(offsets)
-    if pair.clock is None and (declared or pair.stamps is not None):
-        raise InputError(f"{row.key}: its two recordings still run on clocks of their own. Call align_pair first.")
+    if pair.clock is None:
+        raise InputError(
+            f"{pair.session.key}: nothing says that its two recordings share a clock. Call align_pair first; "
+            "it decides by the row's clock."
+        )
 
 
 def _check_online_filters(pair: PairedRecording, config: StudyConfig) -> None:
@@ -221,7 +225,7 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> dict[str, Clea
     if unshort:
         _warn(
             f"{pair.session.key}: no short channels in {' and '.join(unshort)}; waves of the scalp "
-            "stay in the signal, and growth can at most be called unchecked."
+            "stay in the signal, and growth can at most be called unchecked. Check the probe if it has some."
         )
     return people
 

@@ -14,7 +14,7 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import HyperscanError
+from hyperscan.errors import HyperscanError, count
 from hyperscan.recording.eeg import CleanPerson
 from hyperscan.recording.fnirs import CleanOptodes
 from hyperscan.recording.records import ROLES, PairedRecording, QualityReport
@@ -224,6 +224,8 @@ def _grade(values: Mapping[str, Any], pair: PairedRecording, config: StudyConfig
     sci = values.get("sci", np.nan)
     facts = f"{values['channels_kept']} of {values['channels_total']} channels, {clean:.0%} of the time clean"
     facts += f", scalp coupling {sci:.2f}" if np.isfinite(sci) else ""
+    lost = values.get("lost", 0.0)
+    facts += f", {lost:.0%} without values or at a rail" if lost >= 0.005 else ""
     for grade, (channels, time, coupling) in GRADES.items():
         if kept >= channels and clean >= time and not sci < coupling:
             return grade, facts
@@ -247,7 +249,7 @@ def below_floor(values: Mapping[str, Any], modality: str, config: StudyConfig) -
     str
     """
     if modality == "eeg" and values["n_windows"] < config.min_windows:
-        found = f"{values['n_windows']} clean windows of {config.window_s:g} s"
+        found = f"{count(values['n_windows'], 'clean window')} of {config.window_s:g} s"
         found += f" ({values['clean_seconds']:.0f} s clean)" if "clean_seconds" in values else ""
         return f"{found}, fewer than min_windows = {config.min_windows}"
     if modality == "fnirs" and values["clean_seconds"] < config.min_seconds:

@@ -13,8 +13,9 @@ from mne import BaseEpochs
 from mne.io import BaseRaw
 from mne.io.constants import FIFF
 
-from hyperscan.errors import InputError, ReadError
+from hyperscan.errors import InputError, ReadError, count
 from hyperscan.recording import containers, homer, intact, nirx, snirf, tables, xdf
+from hyperscan.recording.bids_tables import with_bids_tables
 from hyperscan.recording.boundary import check_memory, library
 from hyperscan.recording.formats import first_bytes, recognise
 from hyperscan.recording.fresh import fresh_raw, own_annotations
@@ -93,10 +94,13 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
     heard.warn(name)
     _check_names(found.data, name)
     check_sidecar(path, found.data.info["sfreq"], name)
+    volts, table_notes = with_bids_tables(found.data, path, name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, kind)
+    for each in set(data.ch_names) & volts.keys():
+        data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
     _check_modality(data, modality, name)
-    notes = (*found.notes, *(f"{name}: {note}" for note in heard.notes))
+    notes = (*found.notes, *table_notes, *(f"{name}: {note}" for note in heard.notes))
     if isinstance(data, BaseRaw):
         data, restored = restore_time(data, found.pauses, name)
         notes += restored
@@ -251,7 +255,7 @@ def _discontinuous(raw: BaseRaw, onsets: np.ndarray, notes: tuple[str, ...], nam
     gaps = own_annotations(opened)
     gaps.delete(np.flatnonzero(gaps.description != GAP))
     events.onset -= onsets[0]
-    note = f"{name}: {rows.size} gaps ({missing.sum() / sfreq:.1f} s) were opened and marked as bad"
+    note = f"{name}: {count(rows.size, 'gap')} ({missing.sum() / sfreq:.1f} s) opened and marked as bad"
     return Recorded(fresh_raw(opened, annotations=gaps + events), notes=(*notes, note))
 
 

@@ -12,7 +12,7 @@ import mne
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.containers import check_hdf5, check_heaps
 from hyperscan.recording.fresh import fresh_raw, own_annotations
 from hyperscan.recording.gaps import open_gaps
@@ -134,7 +134,7 @@ def _with_gaps(
     rate = (len(times) - 1 - len(breaks)) / (times[-1] - times[0] - lost.sum())
     opened = open_gaps(raw, breaks, missing, sfreq=rate)
     gaps = own_annotations(opened)
-    total = f"{name}: {len(breaks)} gaps in the time vector ({lost.sum():.1f} s) were opened and marked as bad"
+    total = f"{name}: {count(len(breaks), 'gap')} in the time vector ({lost.sum():.1f} s) opened and marked as bad"
     return opened.set_annotations(gaps + _within(events, opened), verbose="WARNING"), (*notes, total)
 
 

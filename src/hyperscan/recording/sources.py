@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.errors import ClockError, DataQualityWarning
+from hyperscan.errors import ClockError, DataQualityWarning, count
 from hyperscan.recording.clock import Piece, straight
 from hyperscan.recording.compare import one_file
 from hyperscan.recording.events import event_times, listed_events
@@ -128,7 +128,7 @@ def _rate_drift(pair: PairedRecording) -> tuple[float, tuple[str, ...]]:
     if abs(ratio) < 1e-7:
         return 0.0, ()
     # the rates in the headers are taken at their word: s of each recording are then true s
-    return -1e6 * ratio, (f"sampling rates {a:g} and {b:g} Hz were taken for one setting on two clocks",)
+    return -1e6 * ratio, (f"{_files(pair)}: rates of {a:g} and {b:g} Hz were taken for one setting on two clocks",)
 
 
 def _assumed(pair: PairedRecording) -> Clocks:
@@ -239,7 +239,7 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
         )
     if np.isnan(fit.ppm) or len(fit.matched) < _ENOUGH:
         warnings.warn(
-            f"{_files(pair)}: only {len(fit.matched)} shared triggers: the drift is not known well. "
+            f"{_files(pair)}: only {count(len(fit.matched), 'shared trigger')}: the drift is not known well. "
             "Record triggers throughout the session.",
             DataQualityWarning,
             stacklevel=2,

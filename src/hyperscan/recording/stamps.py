@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from hyperscan.errors import count
 from hyperscan.recording.clock import Piece
 
 #: A lasting step of more samples than this is a gap or a jump, less is jitter of transport (trust in stamps:
@@ -128,7 +129,8 @@ def fit_stamps(stamps: np.ndarray, sfreq: float) -> StampFit:
     kept, notes = _in_order(pieces, 1.0 / sfreq)
     if len(spans) > 1:
         notes = (
-            f"{len(spans) - 1} gaps or jumps in the time stamps; each piece was placed by its own stamps",
+            f"{count(len(spans) - 1, 'gap or jump', 'gaps or jumps')} in the time stamps; "
+            "each piece was placed by its own stamps",
             *notes,
         )
     residual = 1e3 * float(np.sqrt(np.mean(np.concatenate(squares))))

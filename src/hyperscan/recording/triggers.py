@@ -8,6 +8,7 @@ from math import comb
 
 import numpy as np
 
+from hyperscan.errors import count
 from hyperscan.recording.clock import Piece, straight
 
 #: Amplifier crystals differ by tens of ppm; more than this is no drift but a fault (issue text; our choice).
@@ -401,7 +402,9 @@ def _joined(
     if len(fits) > 1:
         notes.append(f"a clock was set anew: {len(fits)} pieces were fitted separately")
     if astray:
-        notes.append(f"{len(astray)} stretches in which no event of either device has a partner were left out")
+        notes.append(
+            f"{count(len(astray), 'stretch', 'stretches')} in which no event of either device has a partner left out"
+        )
     missing = len(a) - len(rows), len(b) - len(rows)
     if any(missing):
         notes.append(f"{missing[0]} of the therapist's and {missing[1]} of the client's events have no partner")

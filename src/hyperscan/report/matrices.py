@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from hyperscan.errors import count
 from hyperscan.plots.frames import window_table
 from hyperscan.report.cells import short
 from hyperscan.report.pictures import Picture, picture
@@ -73,7 +74,7 @@ def _matrix_picture(run: RunFolder, matrices: Mapping[str, pd.DataFrame]) -> Pic
         return None
     tops = [f"{title}: {'-'.join(map(str, matrix.stack().idxmax()))}" for title, matrix in matrices.items()]
     alt = (
-        f"Heat maps, one for each of {len(matrices)} sessions, of synchrony between the therapist's and the"
+        f"Heat maps, one for each of {count(len(matrices), 'session')}, of synchrony between the therapist's and the"
         f" client's channels. Strongest pair: {'; '.join(tops)}."
     )
     outcome = f"{run.outcome.metric}, {run.outcome.band}"
@@ -99,8 +100,8 @@ def _heads_picture(
     threshold = float(np.quantile(values, 1 - share))
     counts = [f"{title} {int((matrix >= threshold).sum().sum())}" for title, matrix in matrices.items()]
     alt = (
-        f"Two heads for each of {len(matrices)} sessions, therapist left and client right, with lines between the"
-        f" most synchronous channels. Number of lines: {', '.join(counts)}."
+        f"Two heads for each of {count(len(matrices), 'session')}, therapist left and client right, with lines between"
+        f" the most synchronous channels. Number of lines: {', '.join(counts)}."
     )
     caption = (
         f"The strongest {100 * share:.2g} % of the channel pairs of all sessions together"
@@ -132,7 +133,8 @@ def _course_picture(run: RunFolder, dyad: str, results: Mapping[str, SynchronyRe
     table["pseudo_mean_z"] = table["session"].map(levels)
     above = int((table["z"] > table["pseudo_mean_z"]).sum())
     alt = (
-        f"Line chart of synchrony over the windows of {table['session'].nunique()} sessions, one after the other:"
+        f"Line chart of synchrony over the windows of {count(table['session'].nunique(), 'session')}, one after the"
+        " other:"
         f" {above} of {len(table)} windows lie above the chance level of their session."
     )
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
@@ -150,8 +152,8 @@ def _map_picture(run: RunFolder, results: Mapping[str, SynchronyResult]) -> Pict
         for title, arrays in maps.items()
     ]
     alt = (
-        f"Wavelet coherence maps over time and period, one for each of {len(maps)} sessions. Share of the cells"
-        f" free of edge effects that is outlined: {', '.join(shares)}."
+        f"Wavelet coherence maps over time and period, one for each of {count(len(maps), 'session')}. Share of the"
+        f" cells free of edge effects that is outlined: {', '.join(shares)}."
     )
     caption = (
         f"{run.outcome}: mean over its channel pairs. White outline: above the 95th percentile of the same period"

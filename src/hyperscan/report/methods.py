@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hyperscan.errors import count
 from hyperscan.report.cells import is_number, short
 from hyperscan.report.read import RunFolder, mapping, records
 from hyperscan.report.references import METRIC_REFERENCES, REFERENCES, in_words
@@ -63,7 +64,7 @@ def _recordings(run: RunFolder, modalities: list[str]) -> str:
     size = ""
     if "dyad" in rows and "session" in rows:
         sessions = len(rows.drop_duplicates(["dyad", "session"]))
-        size = f" {rows['dyad'].nunique()} dyads with {sessions} dyad-sessions were analysed;"
+        size = f" {count(rows['dyad'].nunique(), 'dyad')} with {count(sessions, 'dyad-session')} were analysed;"
     tool = f"hyperscan {version}".strip()
     n_out = len(records(run.plan.get("skipped")))
     left_out = f"{n_out} were left out for the reasons listed in the report" if n_out else "none was left out"

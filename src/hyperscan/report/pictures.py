@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hyperscan.errors import count
 from hyperscan.plots.frames import column_label, dyad_curves
 from hyperscan.plots.svg import save_svg
 from hyperscan.report.cells import is_number, label, short
@@ -99,7 +100,7 @@ def dyads_picture(run: RunFolder) -> Picture | None:
     shown = rows[rows["dyad"].isin(dyads[:MAX_PANELS])]
     above = int((shown["z"] > shown["pseudo_mean_z"] + shown["pseudo_sd_z"]).sum())
     alt = (
-        f"Small line charts, one for each of {min(len(dyads), MAX_PANELS)} dyads, of synchrony beside its"
+        f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
         " chance level."
         f" {above} of {len(shown)} dyad-sessions lie above the chance band."
     )
@@ -143,7 +144,7 @@ def chance_picture(run: RunFolder, dyad: str) -> Picture | None:
         return None
     above = int((rows["z"] > rows["pseudo_mean_z"] + rows["pseudo_sd_z"]).sum())
     alt = (
-        f"Line chart of dyad {dyad}'s synchrony beside its chance level: {above} of {len(rows)} sessions"
+        f"Line chart of dyad {dyad}'s synchrony beside its chance level: {above} of {count(len(rows), 'session')}"
         " lie above"
         " the chance band."
     )
@@ -239,7 +240,10 @@ def grid_picture(run: RunFolder) -> Picture | None:
     states = pd.concat([used.assign(state="used"), skips], ignore_index=True)
     states = states.drop_duplicates(["dyad", "session"])
     n = int((states["state"] == "skipped").sum())
-    alt = f"Grid of dyads by sessions: {len(used)} dyad-sessions used, {n} left out; an empty place was not recorded."
+    alt = (
+        f"Grid of dyads by sessions: {count(len(used), 'dyad-session')} used, {n} left out; an empty place was not"
+        " recorded."
+    )
     return picture(missing_session_grid(states), alt, "An empty place: no such session in the study table.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from hyperscan.errors import count
 from hyperscan.report.cells import Table, cell, heads, label, p_value, rows_of, short, table_of
 from hyperscan.report.heads import WORDS, measure, quality_words
 from hyperscan.report.read import RunFolder, mapping, records
@@ -166,7 +167,7 @@ def skipped_table(run: RunFolder) -> Table | None:
     """List what was left out and why, as the plan says."""
     rows = records(run.plan.get("skipped"))
     keys = ["dyad", "session", "modality", "task", "run", "reason"]
-    caption = f"{len(rows)} dyad-sessions that were not analysed"
+    caption = f"{count(len(rows), 'dyad-session that was', 'dyad-sessions that were')} not analysed"
     return table_of(rows, heads(keys, WORDS), caption, links=dyad_links(run)) if rows else None
 
 
@@ -312,7 +313,7 @@ def key_facts(run: RunFolder) -> list[tuple[str, str]]:
     for key, words in (("n_dyads", "Dyads"), ("n_sessions", "Dyad-sessions")):
         if primary.get(key) is not None:
             facts.append((words, short(primary[key])))
-    facts.append(("Not analysed", f"{len(records(run.plan.get('skipped')))} dyad-sessions"))
+    facts.append(("Not analysed", count(len(records(run.plan.get("skipped"))), "dyad-session")))
     return facts
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.errors import InputError, ReadError, did_you_mean
+from hyperscan.errors import InputError, ReadError, count, did_you_mean
 from hyperscan.results.columns import SYNCHRONY_COLUMNS
 from hyperscan.storage import write_dataset
 
@@ -56,7 +56,7 @@ class SynchronyResult:
         return (
             f"<SynchronyResult | {session} | metrics: {', '.join(self.metrics)} | "
             f"bands: {', '.join(self.bands)} | "
-            f"{sizes['window']} windows, {sizes['therapist']} x {sizes['client']} channels>"
+            f"{count(sizes['window'], 'window')}, {sizes['therapist']} x {sizes['client']} channels>"
         )
 
     @property

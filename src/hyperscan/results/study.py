@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperscan.errors import InputError, did_you_mean
+from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.results.columns import KEYS
 from hyperscan.results.session import SynchronyResult, read_synchrony
 from hyperscan.storage import read_table
@@ -46,7 +46,7 @@ class StudyResult:
     >>> plan = {"primary": {**labels, "roi": "all-all"}, "skipped": []}
     >>> study = StudyResult(table, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), plan)
     >>> study
-    <StudyResult | 1 dyads, 2 sessions, 0 skipped>
+    <StudyResult | 1 dyad, 2 sessions, 0 skipped>
     >>> study.plot("growth").get_ylabel()
     'Excess over chance (Fisher z)'
     """
@@ -61,7 +61,7 @@ class StudyResult:
     def __repr__(self) -> str:
         n_sessions = len(self.table[list(KEYS)].drop_duplicates())
         n_dyads = self.table["dyad"].nunique()
-        return f"<StudyResult | {n_dyads} dyads, {n_sessions} sessions, {len(self.skipped)} skipped>"
+        return f"<StudyResult | {count(n_dyads, 'dyad')}, {count(n_sessions, 'session')}, {len(self.skipped)} skipped>"
 
     @property
     def skipped(self) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hyperscan.errors import count
 from hyperscan.study.session import Session, SessionKey
 
 #: Growth is not judged with fewer dyads that have two or more sessions.
@@ -125,14 +126,16 @@ def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:
         yield Finding(
             "one_session",
             "warning",
-            f"{dyad}: one session only. Synchrony is computed; growth cannot be estimated.",
+            f"{dyad}: one session only. Synchrony is computed; growth cannot be estimated. "
+            "Add its further sessions if they exist.",
             keys,
         )
     if len(numbers) == 2:
         yield Finding(
             "two_sessions",
             "warning",
-            f"{dyad}: two sessions only. Its own slope has no confidence interval.",
+            f"{dyad}: two sessions only. Its own slope has no confidence interval. "
+            "Add its further sessions if they exist.",
             keys,
         )
     yield from _about_spacing(dyad, sessions, keys)
@@ -156,7 +159,7 @@ def _about_spacing(dyad: str, sessions: Sequence[Session], keys: tuple[SessionKe
             "unequal_spacing",
             "info",
             f"{dyad}: {min(paces):g} to {max(paces):g} days lie between sessions (median "
-            f'{statistics.median(paces):g}). Consider time = "weeks" in study.toml.',
+            f'{statistics.median(paces):g}). Set time = "weeks" in study.toml to count by days.',
             keys,
         )
 
@@ -214,8 +217,8 @@ def _about_study(of_dyad: dict[str, list[Session]]) -> Iterator[Finding]:
         yield Finding(
             "few_dyads",
             "warning",
-            f"{several} dyads have two or more sessions; growth of a group is judged from {MIN_DYADS} on. "
-            "Each dyad is described by itself.",
+            f"{count(several, 'dyad has', 'dyads have')} two or more sessions; growth of a group is judged from "
+            f"{MIN_DYADS} on. Each dyad is described by itself; add dyads for a verdict.",
         )
 
 

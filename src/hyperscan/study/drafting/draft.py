@@ -6,14 +6,14 @@ import dataclasses
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
 
-from hyperscan.errors import InputError, OutputError, OutputWriteError
+from hyperscan.errors import InputError, OutputError, OutputWriteError, count
 from hyperscan.study.columns import REQUIRED
 from hyperscan.study.drafting.bids import bids_files, bids_layout
 from hyperscan.study.drafting.folders import folder_layout
@@ -46,7 +46,7 @@ class Draft:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{len(self.rows)} rows, paired by: {self.rule}"]
+        lines = [f"{count(len(self.rows), 'row')}, paired by: {self.rule}"]
         lines += [f"to fill in  {question}" for question in self.questions]
         lines += [f"note        {note}" for note in self.notes]
         return "\n".join(lines)
@@ -91,7 +91,7 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
     asks_dyad = any(question.startswith("dyad:") for question in layout.questions)
     questions = (*layout.questions, *_questions(layout.meetings, rows, asks_dyad=asks_dyad))
     notes = (*passed, *layout.notes, *_notes(layout.meetings, recordings))
-    return Draft(_frame(rows), layout.rule, questions, notes)
+    return Draft(_frame(rows, _asked(questions)), layout.rule, questions, notes)
 
 
 def write_draft(draft: Draft, path: str | Path) -> Path:
@@ -215,9 +215,14 @@ def _harmless(path: str) -> str:
     return f"./{path}" if path.startswith(("=", "+", "-", "@")) else path
 
 
-def _frame(rows: Sequence[dict[str, str]]) -> pd.DataFrame:
+def _asked(questions: Sequence[str]) -> set[str]:
+    """Columns that questions begin with: they stand in the table, although nothing is in them yet."""
+    return {name.strip() for question in questions for name in question.partition(":")[0].split(",")}
+
+
+def _frame(rows: Sequence[dict[str, str]], asked: Collection[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
-    used = [name for name in _COLUMNS if name in REQUIRED or (frame[name] != "").any()]
+    used = [name for name in _COLUMNS if name in REQUIRED or name in asked or (frame[name] != "").any()]
     frame = frame[used]
     number = pd.to_numeric(frame["session"], errors="coerce")
     order = frame.assign(_number=number).sort_values(["dyad", "_number", "therapist_file", "client_file"])

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hyperscan import cli
-from hyperscan.completion import completion
+from hyperscan.cli.completion import completion_script
+from hyperscan.cli.parsers import COMMANDS, parser_of_all
 from hyperscan.errors import NothingToAnalyseError, OutputLockedError, OutputWriteError
 from pipeline_fixtures import edit_table, tiny_study, tree
 
@@ -112,7 +113,7 @@ def test_exit_codes(
     def fail(_: argparse.Namespace) -> int:
         raise error
 
-    monkeypatch.setitem(cli._COMMANDS, "metrics", (fail, *cli._COMMANDS["metrics"][1:]))
+    monkeypatch.setitem(COMMANDS, "metrics", (fail, *COMMANDS["metrics"][1:]))
     assert call("metrics") == code
     said = capsys.readouterr().err
     assert words in said
@@ -126,7 +127,7 @@ def test_signals(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> Non
         signal.raise_signal(number)
         return 0
 
-    monkeypatch.setitem(cli._COMMANDS, "metrics", (interrupt, *cli._COMMANDS["metrics"][1:]))
+    monkeypatch.setitem(COMMANDS, "metrics", (interrupt, *COMMANDS["metrics"][1:]))
     assert call("metrics") == code
 
 
@@ -260,7 +261,7 @@ def test_a_misspelt_setting_is_told_before_any_work(
     assert not (study.parent / "out").exists()
 
 
-@pytest.mark.parametrize("name", sorted(cli._COMMANDS))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         call(name, "--help")
@@ -292,7 +293,7 @@ def completed(*words: str, cwd: Path) -> list[str]:
     shell = shutil.which("bash")
     if shell is None:
         pytest.skip("no bash on this machine")
-    script = completion(cli._parser(), "bash") + (
+    script = completion_script(parser_of_all(), "bash") + (
         'COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _hyperscan; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
@@ -315,7 +316,7 @@ def test_zsh_script_is_one_and_knows_every_command(capsys: pytest.CaptureFixture
     assert call("completion", "zsh") == 0
     script = capsys.readouterr().out
     assert script.startswith("#compdef hyperscan\n")
-    for name in cli._COMMANDS:
+    for name in COMMANDS:
         assert f"'{name}:" in script
     shell = shutil.which("zsh")
     if shell is not None:

@@ -15,6 +15,7 @@ import pytest
 
 import hyperscan
 from hyperscan import cli
+from hyperscan.cli.parsers import parser_of_all, parser_of_bids
 from hyperscan.metrics import METRICS
 from hyperscan.study import read_table
 
@@ -77,7 +78,7 @@ def test_commands_parse(page: Path) -> None:
     for line in commands(page.read_text(encoding="utf-8")):
         program, *arguments = line.split("|")[0].split()
         if program in ("hyperscan", "hyperscan-bids"):
-            parser = cli._parser() if program == "hyperscan" else cli._bids_parser()
+            parser = parser_of_all() if program == "hyperscan" else parser_of_bids()
             # '> study.toml' is the shell's
             parser.parse_args(arguments[: arguments.index(">")] if ">" in arguments else arguments)
         elif program in ("bash", "python"):
@@ -125,7 +126,7 @@ def test_metrics_page_lists_every_metric_with_its_paper(hooks: ModuleType) -> No
 def test_command_page_has_the_help_of_every_command(hooks: ModuleType) -> None:
     text = (DOCS / "command_line.md").read_text(encoding="utf-8")
     page = hooks.on_page_markdown(text)
-    (commands,) = [a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    (commands,) = [a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)]
     for name in commands.choices:
         assert f"usage: hyperscan {name} " in page, f"docs/command_line.md lacks hyperscan {name}"
 

@@ -12,7 +12,6 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hyperscan"
 # top to bottom, as the design has it
 LINES = [
     {"cli"},
-    {"completion"},
     {"pipeline"},
     {"report"},
     {"synchrony", "growth"},

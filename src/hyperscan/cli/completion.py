@@ -9,7 +9,7 @@ from collections.abc import Iterator
 SHELLS = ("bash", "zsh")
 
 
-def completion(parser: argparse.ArgumentParser, shell: str) -> str:
+def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
     """Write the completion script of a command with subcommands.
 
     Parameters
@@ -29,7 +29,7 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
     >>> parser = argparse.ArgumentParser(prog="tool")
     >>> commands = parser.add_subparsers()
     >>> _ = commands.add_parser("run").add_argument("--kind", choices=("a", "b"))
-    >>> completion(parser, "bash").splitlines()[-1]
+    >>> completion_script(parser, "bash").splitlines()[-1]
     'complete -F _tool tool'
     """
     return {"bash": _bash, "zsh": _zsh}[shell](parser.prog, _commands(parser))

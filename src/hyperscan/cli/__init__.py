@@ -1,0 +1,79 @@
+"""The command line: parse, call one public function, give an exit code. No science.
+
+Standard output holds the result, standard error the log and the progress.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hyperscan.cli.commands import OK
+from hyperscan.cli.parsers import parser_of_all, parser_of_bids
+from hyperscan.cli.terminal import Stopped, say, start_log, stop
+from hyperscan.errors import HyperscanError, OutputWriteError
+
+__all__ = ["bids_main", "main"]
+
+BUG = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the ``hyperscan`` command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None = those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    return _call(parser_of_all(), argv)
+
+
+def bids_main(argv: Sequence[str] | None = None) -> int:
+    """Run the ``hyperscan-bids`` command: the same job behind the usual door of a BIDS App.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None = those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    return _call(parser_of_bids(), argv)
+
+
+def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    arguments = parser.parse_args(argv)
+    start_log(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        return int(arguments.action(arguments))
+    except HyperscanError as error:
+        say(f"hyperscan: {error}")
+        return error.exit_code
+    except MemoryError:
+        say("hyperscan: memory ran out. Use fewer --jobs, or a machine with more memory.")
+        return BUG
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except (PermissionError, OSError) as error:
+        name = Path(str(error.filename)).name if error.filename else "a file"
+        say(f"hyperscan: {name}: {error.strerror or type(error).__name__}. Check the disk and its permissions.")
+        return OutputWriteError.exit_code
+    except Stopped as stopped:
+        say("hyperscan: interrupted; finished sessions are kept, the same command goes on from there.")
+        return 128 + stopped.number

@@ -1,0 +1,207 @@
+"""What each command does: call one public function, show the result, give an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, option
+from hyperscan.cli.terminal import say, show
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError
+
+logger = logging.getLogger("hyperscan")
+
+OK, SOME_SKIPPED = 0, 3
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Draft ``dyads.tsv``."""
+    from hyperscan.recording import channel_names
+    from hyperscan.study import draft_dyads, write_draft
+
+    draft = draft_dyads(arguments.folder, peek=channel_names)
+    path = write_draft(draft, arguments.folder / "dyads.tsv")
+    show(f"{draft}\nwrote {path.name}: look through it, then: hyperscan check {arguments.folder}")
+    return OK
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Say what would run."""
+    from hyperscan.pipeline import check_study
+
+    report = check_study(arguments.study, config=arguments.config, privacy=getattr(arguments, "privacy", False))
+    show(str(report))
+    if not report.usable:
+        return NothingToAnalyseError.exit_code
+    return SOME_SKIPPED if report.skipped else OK
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Analyse a study."""
+    from hyperscan.pipeline import load_study, prepare_study, run_study
+
+    if arguments.private:
+        os.umask(0o077)
+    table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
+    if arguments.dry_run:
+        return check(arguments)
+    for note in table.notes:
+        logger.warning("note: %s", note)
+    common = {"out": arguments.output, "n_jobs": arguments.jobs, "progress": not arguments.quiet}
+    if arguments.dyad_label:
+        labels = {label.removeprefix("dyad-") for label in arguments.dyad_label}
+        chosen = [row.key for row in table.sessions if row.dyad in labels]
+        return _told(prepare_study(table.sessions, config, only=chosen, **common), table.sessions)
+    started = time.monotonic()
+    result = run_study(table.sessions, config, cluster=arguments.cluster, rejected=table.rejected, **common)
+    code = _told(result.skipped, table.sessions)
+    show(_verdict(arguments.output))
+    show(f"report: {arguments.output / 'report.html'}")
+    logger.info("took %.0f s", time.monotonic() - started)
+    return code
+
+
+def _told(skipped: Sequence[Any], sessions: Sequence[Any]) -> int:
+    """Say what was skipped, with the names of files that the records leave out; return the exit code."""
+    from hyperscan.pipeline import revealed
+
+    rows = {(row.dyad, row.session, row.modality, row.task, row.run): row for row in sessions}
+    for entry in skipped:
+        row = rows.get((entry["dyad"], entry["session"], entry["modality"], entry["task"], entry["run"]))
+        reason = entry["reason"] if row is None else revealed(entry["reason"], row)
+        session = f" ses-{entry['session']:02d}" if isinstance(entry["session"], int) else ""
+        say(f"skipped {entry['dyad']}{session}: {reason}")
+    return SOME_SKIPPED if skipped else OK
+
+
+def growth(arguments: argparse.Namespace) -> int:
+    """Give the verdict of a run or a table."""
+    from hyperscan.config import StudyConfig
+    from hyperscan.pipeline import growth_of
+
+    given = {name: getattr(arguments, name) for name in TABLE_OPTIONS if getattr(arguments, name) is not None}
+    if not arguments.table.is_dir():
+        result = _growth_of_table(arguments.table, given)
+    elif given:
+        options = ", ".join(map(option, given))
+        raise ConfigError(
+            f"{arguments.table.name}: is the folder of a run, whose tables and settings are known; {options}: for a "
+            "table alone.\nLeave them out, or name the table."
+        )
+    else:
+        result = growth_of(arguments.table, StudyConfig.from_toml(arguments.table / "config.toml"))
+    show(result.summary())
+    if arguments.output is not None:
+        result.save(arguments.output)
+    return OK
+
+
+def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
+    from hyperscan.growth import fit_growth
+    from hyperscan.storage import read_table
+
+    primary = {name: given.pop(name) for name in ("metric", "band", "roi", "task") if name in given}
+    tables = {name: read_table(given.pop(name)) for name in ("guards", "quality") if name in given}
+    table = read_table(path)
+    try:
+        return fit_growth(table, primary=primary or None, **tables, **given)
+    except InputError as error:  # the function speaks of its arguments; here they are options
+        said = re.sub(r"primary=\{'(\w+)': \.\.\.\}|\b(\w+)=(?=[,.;\s]|$)", lambda m: option(m[1] or m[2]), str(error))
+        raise TableError(f"{path.name}: {said}") from None
+
+
+def config(arguments: argparse.Namespace) -> int:
+    """Print settings as ``study.toml``."""
+    from hyperscan.config import StudyConfig
+
+    show(StudyConfig().to_toml(comments=arguments.defaults))
+    return OK
+
+
+def power(arguments: argparse.Namespace) -> int:
+    """Say how likely a study is to find growth."""
+    from hyperscan.growth import Scatter, plan_power
+
+    given = {name: getattr(arguments, name) for name in SCATTER if getattr(arguments, name) is not None}
+    result = plan_power(
+        arguments.dyads,
+        arguments.sessions,
+        arguments.slope,
+        missing=arguments.missing,
+        dyads_per_therapist=arguments.dyads_per_therapist,
+        scatter=Scatter(**given),
+        target=arguments.target,
+        n_sim=arguments.simulations,
+        seed=arguments.seed,
+    )
+    show(result.summary())
+    return OK
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Build a run's report again."""
+    from hyperscan.report import build_report
+
+    show(str(build_report(arguments.output)))
+    return OK
+
+
+def metrics(_: argparse.Namespace) -> int:
+    """List every metric."""
+    from hyperscan.metrics import describe_metrics
+
+    show(describe_metrics())
+    return OK
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """Print what a shell needs to complete the command."""
+    from hyperscan.cli.completion import completion_script
+
+    show(completion_script(arguments.root, arguments.shell))
+    return OK
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """Write a study with known truth."""
+    from hyperscan.simulate import simulate_study
+
+    changes = {"n_dyads": arguments.dyads, "n_sessions": arguments.sessions}
+    given = {name: value for name, value in changes.items() if value is not None}
+    path = simulate_study(arguments.dest, arguments.scenario, modality=arguments.modality, seed=arguments.seed, **given)
+    show(str(path / "dyads.tsv"))
+    return OK
+
+
+def _verdict(out: Path) -> str:
+    import json
+
+    growth = json.loads((out / "growth.json").read_text(encoding="utf-8"))
+    return f"verdict: {growth['verdict']}\n{growth['sentence']}"
+
+
+def bids(arguments: argparse.Namespace) -> int:
+    """Do what a BIDS App does at its two levels."""
+    from hyperscan.pipeline import load_study, prepare_study, run_study
+
+    table, config = load_study(arguments.bids_dir, config=None, seed=None)
+    if arguments.level == "participant":
+        people = {label.removeprefix("sub-") for label in arguments.participant_label or ()}
+        numbers = {label.removeprefix("ses-") for label in arguments.session_label or ()}
+        rows = [
+            row
+            for row in table.sessions
+            if (not people or people & {row.therapist, row.client}) and (not numbers or str(row.session) in numbers)
+        ]
+        skipped = prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
+        return _told(skipped, table.sessions)
+    result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
+    code = _told(result.skipped, table.sessions)
+    show(_verdict(arguments.output))
+    return code

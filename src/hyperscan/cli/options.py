@@ -1,0 +1,65 @@
+"""Options that are described once and used twice: in the help, and where a command reads them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def option(name: str) -> str:
+    """Spell an argument as an option."""
+    return "--" + name.replace("_", "-")
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Read a seed."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+#: Options of ``growth`` that say what a table holds: a run's folder knows it.
+TABLE_OPTIONS = {
+    "value": ("COLUMN", "column of the outcome; default excess_z"),
+    "time": ("COLUMN", "session, weeks or a numeric column; default session"),
+    "dyad": ("COLUMN", "column of the dyad; default dyad"),
+    "therapist": ("COLUMN", "column of the therapist, where one sees several dyads; default therapist if it is there"),
+    "session": ("COLUMN", "column of the session number; default session"),
+    "days": ("COLUMN", "column of the days since the first session, for --time weeks; default days"),
+    "metric": ("NAME", "metric of the primary outcome, where the table holds several"),
+    "band": ("NAME", "its band"),
+    "roi": ("NAME", "its pair of regions, therapist's first, as all-all"),
+    "task": ("NAME", "its task"),
+    "modality": ("NAME", "eeg or fnirs, where the table holds both"),
+    "signal": ("NAME", "hbo, hbr ..., where the table holds several"),
+    "equivalence_slope": ("B", "smallest slope of interest, named in advance; default none"),
+    "outcomes": ("COLUMN", "columns to relate to synchrony, as symptoms or alliance"),
+    "guards": ("TSV", "guards.tsv, without which growth is at most unchecked"),
+    "quality": ("TSV", "quality.tsv, likewise"),
+    "seed": ("SEED", "seed of the random sign flips; default 0"),
+}
+
+#: How their values are read, where not as text.
+TABLE_TYPES: dict[str, Callable[[str], Any]] = {
+    "seed": seed,
+    "equivalence_slope": float,
+    "guards": Path,
+    "quality": Path,
+}
+
+#: How much synchrony is assumed to vary, in Fisher z; better taken from a pilot.
+SCATTER = {
+    "intercept_sd": "SD between dyads at the first session (default 0.10)",
+    "slope_sd": "SD between dyads' slopes (default 0.03)",
+    "residual_sd": "SD within a dyad, from session to session (default 0.08)",
+    "therapist_slope_sd": "SD between therapists' slopes (default 0)",
+}

@@ -110,8 +110,8 @@ def head_panels(
     --------
     >>> matrix = pd.DataFrame([[0.1, 0.4]], index=["O1"], columns=["O1", "O2"])
     >>> places = pd.DataFrame([[-0.03, -0.09, 0.0], [0.03, -0.09, 0.0]], index=["O1", "O2"], columns=["x", "y", "z"])
-    >>> [ax.get_title(loc="left") for ax in head_panels({"Session 1": matrix}, places, places, 0.3)]
-    ['Session 1: 1 of 2']
+    >>> [text.get_text() for text in head_panels({"Session 1": matrix}, places, places, 0.3).texts]
+    ['Therapist (1)', 'Client (2)', 'Session 1: 1 of 2']
     """
     _check_some(matrices)
     flat = [_flat(xyz) for xyz in (therapist_xyz, client_xyz)]

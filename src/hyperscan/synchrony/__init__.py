@@ -96,10 +96,10 @@ def compute_synchrony(
     >>> from pathlib import Path
     >>> import hyperscan as hs
     >>> here, rng = Path("study"), np.random.default_rng(0)
-    >>> row = hs.Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here)
+    >>> row = hs.Session("D1", "T1", "C1", 1, "eeg", here / "t.edf", here / "c.edf", here, clock="same_amplifier")
     >>> info = mne.create_info(["Fz", "Pz", "O1", "O2"], 125.0, "eeg")
     >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 25000)), info, verbose="error") for _ in range(2)]
-    >>> pair = hs.preprocess_pair(hs.PairedRecording(*raws, row))
+    >>> pair = hs.preprocess_pair(hs.align_pair(hs.PairedRecording(*raws, row)))
     >>> sync = compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, null="lags", n_null=99)
     >>> sync
     <SynchronyResult | D1 1 eeg | metrics: plv | bands: alpha | 10 windows, 4 x 4 channels>

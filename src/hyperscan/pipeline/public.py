@@ -29,6 +29,9 @@ _QUOTED = re.compile(
 
 _FILE_ROLES = ("therapist_file", "client_file")
 
+#: A name as Python quotes it; the apostrophe of a genitive opens none.
+_QUOTED_NAME = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"")
+
 
 def public_channel(name: str, allowed: Iterable[str] = ()) -> str:
     """Return a channel name if it is a code, else a stand-in that is the same in every session.
@@ -118,8 +121,10 @@ def public_note(note: str) -> str:
     --------
     >>> public_note("responses to annotated events regressed out: 'Jane talks' (7)")
     "responses to annotated events regressed out: '…' (7)"
+    >>> public_note("2 s of the therapist's and 3 s of the client's recording")
+    "2 s of the therapist's and 3 s of the client's recording"
     """
-    return re.sub(r"'[^'\n]*'", "'…'", note)
+    return _QUOTED_NAME.sub("'…'", note)
 
 
 def public_rejected(entry: Rejected) -> dict[str, Any]:

@@ -5,16 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from hyperscan.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
     from matplotlib.axes import Axes
 
-    from hyperscan.results.session import SynchronyResult
+
+class Session(Protocol):
+    """What figures need of a session's result."""
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """Everything that was computed."""
+
+    def get_data(self, metric: str, band: str, *, signal: str | None = None) -> np.ndarray:
+        """Values of one metric and band."""
+
+    def to_matrix(self, metric: str, band: str, *, signal: str | None = None) -> pd.DataFrame:
+        """Return the mean over the windows between the channels."""
+
+    def positions(self, role: str) -> pd.DataFrame:
+        """Where one person's channels lie."""
+
+    def coherence_map(self) -> dict[str, Any]:
+        """Wavelet coherence over time and period."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +64,7 @@ class SessionView:
         """Metric, band and ROI pair, for an axis in Fisher z."""
         return f"{self.metric}, {self.band}, {self.roi} (Fisher z)"
 
-    def select(self, result: SynchronyResult, name: str) -> np.ndarray:
+    def select(self, result: Session, name: str) -> np.ndarray:
         """Values of a variable of this metric, band, signal and ROI pair."""
         data = result.dataset
         pairs = [str(pair) for pair in data["roi_pair"].values]
@@ -59,7 +79,7 @@ class SessionView:
         return np.asarray(chosen.values, dtype=float)
 
 
-def _matrix(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes:
+def _matrix(result: Session, shown: SessionView, ax: Axes | None) -> Axes:
     from hyperscan.plots import channel_matrix
 
     matrix = result.to_matrix(shown.metric, shown.band, signal=shown.signal)
@@ -68,7 +88,7 @@ def _matrix(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axe
     return drawn
 
 
-def _heads(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes:
+def _heads(result: Session, shown: SessionView, ax: Axes | None) -> Axes:
     from hyperscan.plots import flat_positions, two_heads
 
     links = result.to_matrix(shown.metric, shown.band, signal=shown.signal).to_numpy()
@@ -79,7 +99,7 @@ def _heads(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes
     return drawn
 
 
-def _windows(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes:
+def _windows(result: Session, shown: SessionView, ax: Axes | None) -> Axes:
     from hyperscan.plots import time_course
 
     data = result.dataset
@@ -89,7 +109,7 @@ def _windows(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Ax
     return drawn
 
 
-def _surrogates(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes:
+def _surrogates(result: Session, shown: SessionView, ax: Axes | None) -> Axes:
     from hyperscan.plots import surrogate_histogram
 
     if "lag_null" not in result.dataset:
@@ -108,14 +128,14 @@ def _surrogates(result: SynchronyResult, shown: SessionView, ax: Axes | None) ->
     return drawn
 
 
-def _coherence(result: SynchronyResult, _: SessionView, ax: Axes | None) -> Axes:
+def _coherence(result: Session, _: SessionView, ax: Axes | None) -> Axes:
     from hyperscan.plots import wtc_map
 
     drawn: Axes = wtc_map(**result.coherence_map(), ax=ax)
     return drawn
 
 
-def _kept(result: SynchronyResult, _: SessionView, ax: Axes | None) -> Axes:
+def _kept(result: Session, _: SessionView, ax: Axes | None) -> Axes:
     from hyperscan.plots import data_kept_timeline
 
     data = result.dataset

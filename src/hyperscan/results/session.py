@@ -339,17 +339,4 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
 
 
 def _labels(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = (
-        "dyad",
-        "therapist",
-        "client",
-        "session",
-        "days",
-        "modality",
-        "task",
-        "run",
-        "n_windows",
-        "window_s",
-        "seconds",
-    )
-    return {name: attrs[name] for name in wanted if name in attrs}
+    return {name: attrs[name] for name in SYNCHRONY_COLUMNS if name in attrs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -15,7 +15,33 @@ from hyperscan.results.columns import KEYS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hyperscan.results.study import StudyResult
+
+class Study(Protocol):
+    """What figures need of a study's result."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Synchrony."""
+
+    @property
+    def pseudo(self) -> pd.DataFrame:
+        """Re-paired dyads."""
+
+    @property
+    def guards(self) -> pd.DataFrame:
+        """What the guards' slopes are taken of."""
+
+    @property
+    def quality(self) -> pd.DataFrame:
+        """One row per dyad-session and person."""
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """What a session alone cannot know."""
+
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """Dyad-sessions that were left out."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +60,15 @@ class StudyView:
         ``session`` or ``weeks``.
     """
 
-    study: StudyResult
+    study: Study
     outcome: Mapping[str, str]
     dyad: str | None
     time: str
 
     @classmethod
-    def of(cls, study: StudyResult, named: Mapping[str, str | None], dyad: str | None, time: str) -> StudyView:
+    def of(cls, study: Study, named: Mapping[str, str | None], dyad: str | None, time: str) -> StudyView:
         """Complete what was named by the primary outcome; refuse a name that the tables do not have."""
-        names = {**{key: str(value) for key, value in study.plan["primary"].items()}}
+        names = {key: str(value) for key, value in study.plan["primary"].items()}
         names |= {key: value for key, value in named.items() if value is not None}
         table, mine = study.table, study.table["modality"] == names["modality"]
         pairs = (table["roi_therapist"] + "-" + table["roi_client"])[mine]

@@ -242,14 +242,15 @@ def test_shared_products_give_the_same_values(spec):
 def test_moment_gives_the_metric_from_averaged_products(spec):
     a, b = pair(spec)
     moment = spec.moment
-    u, v = moment.prepare(a), moment.prepare(b)
+    u, v = (moment.prepare(x, moment.measure(x)) for x in (a, b))
     minus = u @ v.conj().T / N_TIMES
     plus = u @ v.T / N_TIMES if moment.needs_plus else None
     squares = [np.mean(np.square(w), axis=-1) if moment.needs_plus else None for w in (u, v)]
     value = moment.finalise(minus, plus, *squares, n_times=N_TIMES)
     np.testing.assert_allclose(value, value_of(spec, a, b), rtol=0, atol=1e-12)
     # A circular shift of one person changes neither the prepared samples nor their squares.
-    np.testing.assert_allclose(moment.prepare(np.roll(b, 77, axis=-1)), np.roll(v, 77, axis=-1), atol=1e-12)
+    rolled = np.roll(b, 77, axis=-1)
+    np.testing.assert_allclose(moment.prepare(rolled, moment.measure(rolled)), np.roll(v, 77, axis=-1), atol=1e-12)
 
 
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec.moment is not None], ids=lambda spec: spec.name)
@@ -258,10 +259,13 @@ def test_prepare_leaves_marked_samples_out_of_the_scale(spec):
     kept = np.ones(N_TIMES, dtype=bool)
     kept[100:180] = False
     marked = np.where(kept, a, np.nan)
-    prepared = spec.moment.prepare(marked)
+    facts = spec.moment.measure(marked)
+    prepared = spec.moment.prepare(marked, facts)
     assert np.isnan(prepared[:, ~kept]).all()
-    np.testing.assert_allclose(prepared[:, kept], spec.moment.prepare(a[:, kept]), rtol=0, atol=1e-12)
-    flat = spec.moment.prepare(np.zeros_like(a))
+    np.testing.assert_allclose(
+        prepared[:, kept], spec.moment.prepare(a[:, kept], spec.moment.measure(a[:, kept])), rtol=0, atol=1e-12
+    )
+    flat = spec.moment.prepare(np.zeros_like(a), spec.moment.measure(np.zeros_like(a)))
     assert np.isnan(flat).all()
 
 

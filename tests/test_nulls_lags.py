@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.fft import next_fast_len
 from scipy.signal import lfilter
 
 from hyperscan.errors import DataQualityWarning, InputError
@@ -25,7 +26,10 @@ class Locking:
 
     needs_plus: bool = False
 
-    def prepare(self, x):
+    def measure(self, x):
+        return np.empty((len(x), 0))
+
+    def prepare(self, x, facts):
         return x / np.abs(x)
 
     def finalise(self, minus, plus, a, b):
@@ -161,12 +165,20 @@ def test_errors_say_what_was_given(pair, changes, message):
         lags(**given)
 
 
-def test_blocks_of_channels_do_not_change_the_result(pair, monkeypatch):
-    expected = lags(*pair, Locking(), n_null=60, min_lag=50)
-    monkeypatch.setattr(engine, "BLOCK_BYTES", 1)
+@pytest.mark.parametrize("name", ["plv", "accorr", "aec"])
+def test_stretches_of_samples_do_not_change_the_result(pair, monkeypatch, name):
+    moment = METRICS[name].moment
+    expected = lags(*pair, moment, n_null=60, min_lag=50)
     monkeypatch.setattr("hyperscan.nulls.folding.CHUNK_BYTES", 1)
-    found = lags(*pair, Locking(), n_null=60, min_lag=50)
+    found = lags(*pair, moment, n_null=60, min_lag=50)
     np.testing.assert_allclose(found.surrogates, expected.surrogates, atol=1e-12)
+
+
+def test_lags_are_as_many_as_a_transform_likes():
+    # 1000 lags of 45 minutes at 250 Hz, less a little: the widest spacing that fits would give a prime number
+    step, grid = engine._lag_grid(674 * 1009, 1000, 500)
+    assert 674 * 1009 // step == next_fast_len(674 * 1009 // step)
+    assert len(grid) >= 1000
 
 
 def test_single_precision_stays_single(pair):
@@ -186,12 +198,14 @@ def test_a_nan_channel_spoils_only_its_pairs(pair):
 
 def test_products_equal_a_loop(rng):
     u, v = rng.standard_normal((2, 24)), rng.standard_normal((3, 24)) + 1j * rng.standard_normal((3, 24))
-    minus, plus = lagged_products(u, v, 4, with_plus=True)
+    minus, plus, *squares = lagged_products(u, v, 4, with_plus=True)
     for k in range(6):
         rolled = np.roll(v, 4 * k, axis=-1)
         np.testing.assert_allclose(minus[k], u @ rolled.conj().T, atol=1e-12)
         np.testing.assert_allclose(plus[k], u @ rolled.T, atol=1e-12)
-    real, same = lagged_products(u, v.real, 4, with_plus=True)
+    for found, x in zip(squares, (u, v), strict=True):
+        np.testing.assert_allclose(found, np.square(x).sum(axis=-1), atol=1e-12)
+    real, same, *_ = lagged_products(u, v.real, 4, with_plus=True)
     np.testing.assert_allclose(real, minus.real, atol=1e-12)
     assert same is real
 

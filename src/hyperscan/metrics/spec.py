@@ -88,27 +88,47 @@ class CrossMoment:
     finish: Finalise
     needs_plus: bool = False
 
-    def prepare(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Prepare channels for products.
+    def measure(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Facts of whole channels that their samples are scaled by.
 
         Parameters
         ----------
-        x : array, shape (..., n_channels, n_times)
-            Signals of one person, in the domain of the metric. Samples marked NaN stay NaN and do not
-            enter a channel's scale; set them to zero afterwards.
+        x : array, shape (n_channels, n_times)
+            Signals of one person, in the domain of the metric; samples marked NaN do not enter.
 
         Returns
         -------
-        array, shape (..., n_channels, n_times)
-            Unit phasors, or samples of unit mean square. NaN where a channel is flat.
+        array, shape (n_channels, n_facts)
+            As the preparation needs them; NaN where a channel is flat.
         """
-        preparation = self.preparation
-        rows = x.reshape(-1, x.shape[-1])
-        real = rows.real.dtype
-        out = np.empty(rows.shape, dtype=np.result_type(real, np.complex64) if preparation.n_rows == 2 else real)
-        for i in range(rows.shape[0]):
-            _prepare_row(rows[i : i + 1], preparation, out[i : i + 1])
-        return out.reshape(x.shape)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return self.preparation.measure(x)
+
+    def prepare(self, x: NDArray[Any], facts: NDArray[Any]) -> NDArray[Any]:
+        """Prepare samples for products.
+
+        Parameters
+        ----------
+        x : array, shape (n_channels, n)
+            Samples of one person, in the domain of the metric: all of them, or some.
+        facts : array, shape (n_channels, n_facts)
+            What :meth:`measure` found in the whole channels.
+
+        Returns
+        -------
+        array, shape (n_channels, n)
+            Unit phasors, or samples of unit mean square. NaN where a sample is, or a channel is flat.
+        """
+        real, planar = x.real.dtype, self.preparation.n_rows == 2
+        out = np.empty(x.shape, dtype=np.result_type(real, np.complex64) if planar else real)
+        parts = np.empty((self.preparation.n_rows, x.shape[-1]), dtype=real)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            for i, row in enumerate(out):  # one channel at a time stays in the processor's cache
+                self.preparation.fill(np.ascontiguousarray(x[i : i + 1]), facts[i : i + 1], parts)
+                row.real = parts[0]
+                if planar:
+                    row.imag = parts[1]
+        return out
 
     def finalise(
         self,
@@ -293,15 +313,3 @@ class MetricSpec:
                 f"metric {self.name!r} returned shape {value.shape}, expected {wanted}: "
                 "(..., n_a, n_b) for a (..., n_a, n_times) and b (..., n_b, n_times)."
             )
-
-
-def _prepare_row(row: NDArray[Any], preparation: Preparation, out: NDArray[Any]) -> None:
-    rows = np.ascontiguousarray(row)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        facts = preparation.measure(rows)
-        if preparation.n_rows == 1:
-            preparation.fill(rows, facts, out)
-            return
-        planar = np.empty((2, rows.shape[-1]), dtype=out.real.dtype)
-        preparation.fill(rows, facts, planar)
-    out.real, out.imag = planar[:1], planar[1:]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import next_fast_len
 
 from hyperscan.errors import DataQualityWarning, InputError
-from hyperscan.nulls.folding import lagged_products
+from hyperscan.nulls.folding import Prepare, as_they_are, lagged_products
 
 FEWEST_LAGS = 19  # (0 + 1) / (19 + 1): the fewest surrogates that can reach p = .05
 FEWEST_SHARED = 0.5  # our choice: a lag that leaves under half of lag 0's jointly valid samples is not comparable
-BLOCK_BYTES = 2**29  # our choice: prepared channels and their cross products held at once
 
 
 @runtime_checkable
@@ -26,8 +27,11 @@ class Foldable(Protocol):
     def needs_plus(self) -> bool:
         """Whether the products without conjugation are needed too."""
 
-    def prepare(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Turn signals (n_channels, n_times) into the series to multiply, channel by channel."""
+    def measure(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Facts of whole channels that `prepare` scales by: (n_channels, n_times) -> (n_channels, n_facts)."""
+
+    def prepare(self, x: NDArray[Any], facts: NDArray[Any]) -> NDArray[Any]:
+        """Turn samples (n_channels, n) into those to multiply, each sample by itself."""
 
     def finalise(
         self, minus: NDArray[Any], plus: NDArray[Any] | None, a: NDArray[Any] | None, b: NDArray[Any] | None
@@ -105,7 +109,7 @@ def lags(
         Signals of the client.
     statistic : Foldable, Stacked or callable
         Either ``statistic(a, b) -> (n_a, n_b)``, called once per lag; or :class:`Stacked`, called for several lags
-        at once; or an object with ``prepare``, ``finalise`` and ``needs_plus``, for which all lags come from one pass.
+        at once; or a :class:`Foldable`, for which all lags come from one pass.
     n_null : int
         Number of lags wanted; if fewer are admissible all of them are used, with a warning.
     min_lag : int
@@ -234,8 +238,10 @@ def _lag_grid(n_times: int, n_null: int, min_lag: int) -> tuple[int, NDArray[np.
     if min_lag < 1 or n_null < 1:
         raise InputError(f"min_lag={min_lag} and n_null={n_null} must both be at least 1")
     start = max(1, (n_times - 2 * min_lag + 1) // n_null)
-    # of the spacings just below the widest, the one that leaves fewest samples over
-    order = sorted(range(max(1, int(0.9 * start)), start + 1), key=lambda step: (n_times % step, -step))
+    # of the spacings just below the widest: lags that a Fourier transform likes, then fewest samples left over
+    order = sorted(
+        range(max(1, int(0.9 * start)), start + 1), key=lambda step: (_awkward(n_times // step), n_times % step, -step)
+    )
     for step in (*order, *range(max(1, int(0.9 * start)), 0, -1)):
         used = n_times // step * step
         grid = np.arange(0, used, step)
@@ -243,6 +249,11 @@ def _lag_grid(n_times: int, n_null: int, min_lag: int) -> tuple[int, NDArray[np.
         if len(grid) >= n_null or step == 1:
             break
     return step, grid
+
+
+def _awkward(n: int) -> bool:
+    """Whether a transform of this length is slow."""
+    return bool(next_fast_len(n) != n)
 
 
 def _choose(grid: NDArray[np.intp], n_null: int, rng: np.random.Generator | None) -> NDArray[np.intp]:
@@ -275,7 +286,7 @@ def _shared_samples(
     if masks[0] is None and masks[1] is None:
         return np.full(used // step, float(used))
     ones = [np.ones(used) if mask is None else mask[:used].astype(float) for mask in masks]
-    counts, _ = lagged_products(ones[0][None], ones[1][None], step)
+    counts = lagged_products(ones[0][None], ones[1][None], step).minus
     return np.asarray(counts[:, 0, 0].round())
 
 
@@ -302,17 +313,6 @@ def _in_stacks(a: NDArray[Any], b: NDArray[Any], statistic: Stacked, every: NDAr
     return np.concatenate([statistic.compute(a, stack) for stack in stacks])
 
 
-def _prepared(x: NDArray[Any], statistic: Foldable, valid: NDArray[np.bool_] | None) -> NDArray[Any]:
-    """Prepare on the valid samples; zeros elsewhere add nothing to a product."""
-    if valid is None:
-        return np.asarray(statistic.prepare(x))
-    mask = valid[: x.shape[-1]]
-    kept = np.asarray(statistic.prepare(x[:, mask]))
-    out = np.zeros(x.shape, dtype=kept.dtype)
-    out[:, mask] = kept
-    return out
-
-
 def _folded(
     a: NDArray[Any],
     b: NDArray[Any],
@@ -322,43 +322,47 @@ def _folded(
     masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
     shared: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    second = _prepared(b, statistic, masks[1])
+    facts = [_facts(statistic, x, mask) for x, mask in zip((a, b), masks, strict=True)]
+    first, second = (partial(statistic.prepare, facts=each) for each in facts)
     wanted = np.concatenate([[0], chosen // step])
-    out = []
-    for rows in _channel_blocks(a.shape, len(b), len(shared), second.itemsize):
-        first = _prepared(a[rows], statistic, masks[0])
-        minus, plus = lagged_products(first, second, step, with_plus=statistic.needs_plus)
-        counts = shared[wanted, None, None].astype(minus.real.dtype)
-        squares = _mean_squares(first, second, step, wanted, masks, shared) if statistic.needs_plus else (None, None)
-        out.append(
-            statistic.finalise(minus[wanted] / counts, None if plus is None else plus[wanted] / counts, *squares)
-        )
-    values = np.concatenate(out, axis=-2)
+    sums = lagged_products(a, b, step, prepare=(first, second), valid=masks, with_plus=statistic.needs_plus)
+    counts = shared[wanted, None, None].astype(sums.minus.real.dtype)
+    plus: NDArray[Any] | None = None
+    squares: tuple[NDArray[Any] | None, ...] = (None, None)
+    if sums.plus is not None and sums.squares_u is not None and sums.squares_v is not None:
+        plus = sums.plus[wanted] / counts
+        squares = (sums.squares_u / shared[0], sums.squares_v / shared[0])
+        if masks[0] is not None or masks[1] is not None:
+            squares = _mean_squares((a, b), (first, second), step, wanted, masks, shared)
+    values = statistic.finalise(sums.minus[wanted] / counts, plus, *squares)
     return values[0], values[1:]
 
 
-def _channel_blocks(shape: tuple[int, ...], n_b: int, n_grid: int, itemsize: int) -> Iterator[slice]:
-    n_a, n_times = shape
-    per_channel = itemsize * (n_times + 4 * n_grid * n_b)
-    width = max(1, min(n_a, BLOCK_BYTES // per_channel))
-    for start in range(0, n_a, width):
-        yield slice(start, start + width)
+def _facts(statistic: Foldable, x: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Measure the valid samples a channel at a time, without a copy of the recording."""
+    if valid is None:
+        return np.asarray(statistic.measure(x))
+    return np.concatenate([statistic.measure(row[None, valid[: x.shape[-1]]]) for row in x])
 
 
 def _mean_squares(
-    first: NDArray[Any],
-    second: NDArray[Any],
+    pair: tuple[NDArray[Any], NDArray[Any]],
+    prepare: tuple[Prepare, Prepare],
     step: int,
     wanted: NDArray[np.intp],
     masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
     shared: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Per-channel mean of the squared series over the samples each lag uses."""
-    if masks[0] is None and masks[1] is None:
-        return np.mean(np.square(first), axis=-1), np.mean(np.square(second), axis=-1)
-    n_times = first.shape[-1]
-    ones = [np.ones(n_times) if mask is None else mask[:n_times].astype(float) for mask in masks]
-    over_b, _ = lagged_products(np.square(first), ones[1][None].astype(first.real.dtype), step)
-    over_a, _ = lagged_products(ones[0][None].astype(first.real.dtype), np.square(second).conj(), step)
+    """Per-channel mean of the squared series over the valid samples that each lag uses."""
+    one = np.ones((1, pair[0].shape[-1]), dtype=pair[0].real.dtype)
     counts = shared[wanted, None]
-    return over_b[wanted, :, 0] / counts, over_a[wanted, 0, :] / counts
+    means = []
+    for x, each, mine, other in zip(pair, prepare, masks, masks[::-1], strict=True):
+        over = lagged_products(one, x, step, prepare=(as_they_are, partial(_square_of, each)), valid=(other, mine))
+        means.append(over.minus[:, 0].conj())
+    # the therapist's samples stand still while the client's mask moves: the same as the opposite lags
+    return means[0][-wanted] / counts, means[1][wanted] / counts
+
+
+def _square_of(prepare: Prepare, x: NDArray[Any]) -> NDArray[Any]:
+    return np.square(prepare(x))

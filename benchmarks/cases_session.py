@@ -55,6 +55,7 @@ def _main() -> None:
         for name in METRICS_USED:
             null = lags(a, b, METRICS[name].moment, n_null=1000, min_lag=500)
             p_value(null.estimate, null.surrogates)
+        del z, a, b  # before the next band is made
     facts = {"peak": _peak_gb(), "imported": imported, "seconds": time.process_time() - start}
     sys.stdout.write(json.dumps({**facts, "input": x.nbytes / 2**30, "channels": n_channels, "bands": n_bands}))
 

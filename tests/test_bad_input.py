@@ -356,7 +356,9 @@ def test_people_of_different_light_are_refused(good: Path, waves: tuple[float, f
     make.write_snirf(good / "t.snirf", 1)
     rewrite(good / "t.snirf", "nirs/probe/wavelengths", np.array(waves))
     shown = f"{waves[0]:.0f}, {waves[1]:.0f} nm (therapist) and 760, 850 nm (client)"
-    refused(good, "t.snirf", "c.snirf", "c.snirf", "different wavelengths", shown, "Correct", modality="fnirs")
+    refused(
+        good, "t.snirf", "c.snirf", "t.snirf and c.snirf", "different wavelengths", shown, "Correct", modality="fnirs"
+    )
 
 
 def test_lasers_of_one_nominal_wavelength_are_one_light(good: Path) -> None:
@@ -801,3 +803,36 @@ def test_real_epochs_through_the_table(shared: Path, tmp_path: Path) -> None:
     (short,) = check_study(_epochs_study(shared, tmp_path, 1.0)).rows
     assert (short["status"], short["n_windows"]) == ("ok", 25)
     assert any("short windows" in note for note in short["notes"]), short["notes"]
+
+
+@pytest.mark.parametrize("at", [3.6e6, 1e100])
+def test_time_stamps_that_leave_hours_empty_are_refused(tmp_path: Path, at: float) -> None:
+    stamps = np.arange(2000) / 100
+    stamps[-1] = at
+    make.write_xdf(
+        tmp_path / "b.xdf", [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", np.arange(2000) / 100)]
+    )
+    people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+    words = ("b.xdf", "2000 samples", "h without any", "allowed are 3 h", "export each anew")
+    refused(tmp_path, "b.xdf", "b.xdf", *words, **people)
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_time_stamp_that_stands_alone_is_left_out_with_a_note(tmp_path: Path, at: int) -> None:
+    stamps = 5000.0 + np.arange(2000) / 100
+    stamps[at] += 3600.0 if at == 0 else -3600.0
+    make.write_xdf(tmp_path / "t.xdf", [make.xdf_person(1, "A", stamps)])
+    make.write_xdf(tmp_path / "c.xdf", [make.xdf_person(2, "B", 5000.0 + np.arange(2000) / 100)])
+    people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+    pair = load(tmp_path, "t.xdf", "c.xdf", **people)
+    assert pair.therapist.n_times == 1999
+    make.check_note(pair.history, tmp_path, "t.xdf", "1 sample left out", "stands alone")
+
+
+def test_time_stamps_that_do_not_rise_are_refused(tmp_path: Path) -> None:
+    make.write_xdf(
+        tmp_path / "b.xdf",
+        [make.xdf_person(1, "A", np.full(2000, 7.0)), make.xdf_person(2, "B", np.arange(2000) / 100)],
+    )
+    people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+    refused(tmp_path, "b.xdf", "b.xdf", "b.xdf", "no usable sampling rate", "time stamps", **people)

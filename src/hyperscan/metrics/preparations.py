@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -244,7 +245,12 @@ def _rows_of(x: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
 
 def _least(x: NDArray[Any]) -> Any:
     """Smallest squared magnitude that has full precision."""
-    info = np.finfo(x.real.dtype)
+    return _least_of(x.dtype)
+
+
+@cache  # asked for every window
+def _least_of(dtype: np.dtype[Any]) -> Any:
+    info = np.finfo(dtype)
     return info.dtype.type(float(info.tiny) / float(info.eps))
 
 

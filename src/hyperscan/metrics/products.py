@@ -8,7 +8,7 @@ size of the recording is copied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -120,9 +120,10 @@ def cross_products(
                 total[where] += _square_sums(part)
 
     work = _Workspace(a, b, pair, rows)
-    for where in np.ndindex(*lead):
-        gram = work.reduce(where, combine) / n_times
-        _split(gram, minus[where], sums[where] if sums is not None else None)
+    with _quiet():
+        for where in np.ndindex(*lead):
+            gram = work.reduce(where, combine) / n_times
+            _split(gram, minus[where], sums[where] if sums is not None else None)
     for total in squares:
         if total is not None:
             total /= n_times
@@ -163,9 +164,15 @@ def pair_sums(a: NDArray[Any], b: NDArray[Any], prepare: Preparation, combine: C
     lead = leading_shape(a, b)
     sums = np.empty((n_sums, *lead, n_a, n_b))
     work = _Workspace(a, b, (prepare, prepare), (n_sums, n_a, n_b))
-    for where in np.ndindex(*lead):
-        sums[(slice(None), *where)] = work.reduce(where, combine)
+    with _quiet():
+        for where in np.ndindex(*lead):
+            sums[(slice(None), *where)] = work.reduce(where, combine)
     return sums
+
+
+def _quiet() -> np.errstate:
+    """Let samples that are NaN, zero or out of range become NaN without a word; metrics say what NaN means."""
+    return np.errstate(invalid="ignore", divide="ignore", over="ignore")
 
 
 class _Workspace:
@@ -197,19 +204,16 @@ class _Workspace:
     def reduce(self, where: tuple[int, ...], combine: Combine) -> NDArray[Any]:
         """Sum of ``combine`` over the chunks of one window; in double precision if there are several."""
         window = [x[where] for x in self.signals]
-        total: Any = None
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            single = self.length == self.n_times
-            facts = None if single else [p.measure(x) for p, x in zip(self.pair, window, strict=True)]
-            for span in self._spans():
-                combine(*self._filled(window, facts, span), self.out)
-                if not single:
-                    total = self.out.astype(np.float64) if total is None else total + self.out
-        return self.out if total is None else total
-
-    def _spans(self) -> Iterator[slice]:
+        if self.length == self.n_times:
+            combine(*self._filled(window, None, slice(0, self.n_times)), self.out)
+            return self.out
+        total: Any = 0.0
+        facts = [p.measure(x) for p, x in zip(self.pair, window, strict=True)]
         for start in range(0, self.n_times, self.length):
-            yield slice(start, min(start + self.length, self.n_times))
+            span = slice(start, min(start + self.length, self.n_times))
+            combine(*self._filled(window, facts, span), self.out)
+            total = total + self.out.astype(np.float64)
+        return np.asarray(total)
 
     def _filled(
         self, window: list[NDArray[Any]], facts: list[NDArray[Any]] | None, span: slice

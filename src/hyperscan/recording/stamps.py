@@ -112,7 +112,9 @@ def fit_stamps(stamps: np.ndarray, sfreq: float) -> StampFit:
     (12.18, 1)
     """
     edges = np.concatenate([[0], find_breaks(stamps, sfreq), [len(stamps)]])
-    spans = [(int(a), int(b)) for a, b in pairwise(edges)]
+    every = [(int(a), int(b)) for a, b in pairwise(edges)]
+    # a first or last stamp that stands alone is damaged: it would claim the time of all the others, or leave a gap
+    spans = [span for span in every if span[1] - span[0] > 1] or every
     long = [span for span in spans if span[1] - span[0] >= _SHORT_S * sfreq] or [max(spans, key=lambda s: s[1] - s[0])]
     slopes = [_slope(stamps[a:b], sfreq) for a, b in long]
     weights = [b - a for a, b in long]
@@ -133,6 +135,8 @@ def fit_stamps(stamps: np.ndarray, sfreq: float) -> StampFit:
             "each piece was placed by its own stamps",
             *notes,
         )
+    if len(spans) < len(every):
+        notes = (*notes, f"{count(len(every) - len(spans), 'sample')} left out whose time stamp stands alone")
     residual = 1e3 * float(np.sqrt(np.mean(np.concatenate(squares))))
     return StampFit(tuple(kept), 1e6 * (1.0 / (sfreq * usual) - 1.0), residual, notes)
 

@@ -125,8 +125,9 @@ def check_same_light(session: Session, people: Mapping[str, BaseRaw], listed: Ma
     shown = {role: [f"{wave:g}" for wave in listed[role]] for role in found} if turned else found
     said = " and ".join(f"{', '.join(map(str, waves)) or 'unknown'} nm ({role})" for role, waves in shown.items())
     fault = "list their wavelengths in two orders" if turned else "were recorded with different wavelengths"
+    names = dict.fromkeys(session.relative(path) for path in (session.therapist_file, session.client_file))
     raise ReadError(
-        f"{session.relative(session.client_file)}: the two people {fault}, {said}; one header may be wrong, and "
+        f"{' and '.join(names)}: the two people {fault}, {said}; one header may be wrong, and "
         "haemoglobin would be. Correct the wavelengths of the probe, or export both people alike."
     )
 

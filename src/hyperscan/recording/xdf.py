@@ -19,6 +19,8 @@ from hyperscan.recording.stamps import fit_stamps
 #: microvolts.
 _UNITS = {"microvolts": 1e-6, "microvolt": 1e-6, "uv": 1e-6, "µv": 1e-6, "μv": 1e-6, "": 1e-6}
 _UNITS |= {"millivolts": 1e-3, "mv": 1e-3, "volts": 1.0, "volt": 1.0, "v": 1.0, "nanovolts": 1e-9, "nv": 1e-9}
+#: A longer pause is none (our choice): the time between would have to be held in memory.
+_LONGEST_PAUSE_H = 3.0
 _TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
 
 
@@ -123,9 +125,17 @@ def _choose(streams: list[dict[str, Any]], wanted: str | None, name: str) -> dic
 
 def _nominal(stream: dict[str, Any], stamps: np.ndarray, name: str) -> float:
     rate = float(_tag(stream, "nominal_srate"))
-    if not np.isfinite(rate) or rate <= 0 or not np.isfinite(stamps).all():
+    tenth = max(1, len(stamps) // 10)
+    rises = bool(np.isfinite(stamps).all()) and np.median(stamps[-tenth:]) > np.median(stamps[:tenth])
+    if not np.isfinite(rate) or rate <= 0 or not rises:
         raise ReadError(
             f"{name}: its stream gives no usable sampling rate ({rate:g} Hz) or time stamps. Record it again."
+        )
+    paused = (float(np.ptp(stamps)) - len(stamps) / rate) / 3600
+    if paused > _LONGEST_PAUSE_H:
+        raise ReadError(
+            f"{name}: {len(stamps)} samples at {rate:g} Hz, but their time stamps leave {paused:.3g} h without any; "
+            f"allowed are {_LONGEST_PAUSE_H:g} h. A stamp is damaged, or two recordings were joined: export each anew."
         )
     return rate
 

@@ -1,7 +1,7 @@
 """Memory of one whole session: 128 + 128 channels, 45 minutes at 250 Hz, 4 bands, 6 metrics, 1000 surrogates each.
 
-Runs in a process of its own, whose peak resident memory is read at the end. Started as a program, this file is that
-process: ``python cases_session.py CHANNELS MINUTES BANDS``.
+Measured twice, from arrays and as a run from files, each in a process of its own whose peak resident memory is read at
+the end. Started as a program, this file is that process: ``python cases_session.py {arrays,files} CHANNELS MINUTES``.
 """
 
 from __future__ import annotations
@@ -10,21 +10,27 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 METRICS_USED = ("plv", "ccorr", "coh", "imcoh", "aec", "pec")
-LIMIT_GB = 4.0
+#: Peak in GB that is allowed: of the arrays beyond what was imported, and of the process that runs from files.
+ARRAYS_GB, FILES_GB = 4.0, 6.0
+SFREQ = 250.0
 
 
-def run_child(small: bool) -> dict[str, float]:
-    """Peak memory in GB and CPU seconds of the session."""
-    size = ("32", "5", "1") if small else ("128", "45", "4")
-    done = subprocess.run(
-        [sys.executable, Path(__file__).name, *size],
-        cwd=Path(__file__).parent, env=dict(os.environ), check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return {key: float(value) for key, value in json.loads(done.stdout).items()}
+def run_children(small: bool) -> dict[str, dict[str, float]]:
+    """Peak memory in GB and CPU seconds of the session, from arrays and from files."""
+    size = ("32", "5") if small else ("128", "45")
+    found = {}
+    for source in ("arrays", "files"):
+        done = subprocess.run(
+            [sys.executable, Path(__file__).name, source, *size],
+            cwd=Path(__file__).parent, env=dict(os.environ), check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        found[source] = {key: float(value) for key, value in json.loads(done.stdout.splitlines()[-1]).items()}
+    return found
 
 
 def _peak_gb() -> float:
@@ -33,7 +39,7 @@ def _peak_gb() -> float:
     return int(line.split()[1]) / 2**20
 
 
-def _main() -> None:
+def _from_arrays(n_channels: int, minutes: int) -> dict[str, float]:
     import numpy as np
     from cases_bands import BANDS
 
@@ -41,24 +47,62 @@ def _main() -> None:
     from hyperscan.nulls import lags, p_value
     from hyperscan.transforms import analytic_bands
 
-    n_channels, minutes, n_bands = (int(value) for value in sys.argv[1:])
     imported = _peak_gb()
-    n_times = minutes * 60 * 250
     rng = np.random.default_rng(0)
-    x = np.empty((2 * n_channels, n_times), dtype=np.float32)
+    x = np.empty((2 * n_channels, round(minutes * 60 * SFREQ)), dtype=np.float32)
     for row in x:
         rng.standard_normal(out=row, dtype=np.float32)
-    start = time.process_time()
-    for _, z in analytic_bands(x, 250.0, dict(list(BANDS.items())[:n_bands])):
+    for _, z in analytic_bands(x, SFREQ, BANDS):
         a, b = z[:n_channels], z[n_channels:]
         evaluate_many(METRICS_USED, a, b)
         for name in METRICS_USED:
             null = lags(a, b, METRICS[name].moment, n_null=1000, min_lag=500)
             p_value(null.estimate, null.surrogates)
         del z, a, b  # before the next band is made
-    facts = {"peak": _peak_gb(), "imported": imported, "seconds": time.process_time() - start}
-    sys.stdout.write(json.dumps({**facts, "input": x.nbytes / 2**30, "channels": n_channels, "bands": n_bands}))
+    return {"peak": _peak_gb(), "imported": imported, "input": x.nbytes / 2**30}
+
+
+def _from_files(n_channels: int, minutes: int) -> dict[str, float]:
+    from cases_bands import BANDS
+
+    from hyperscan.cli import main
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "study"
+        folder.mkdir()
+        for person in ("t", "c"):
+            _write_person(folder / f"{person}_raw.fif", n_channels, minutes, seed=ord(person))
+        columns = ("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file", "clock")
+        row = ("D1", "T1", "C1", "1", "eeg", "t_raw.fif", "c_raw.fif", "assumed")
+        (folder / "dyads.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+        bands = "".join(f"{band} = [{low}, {high}]\n" for band, (low, high) in BANDS.items())
+        primary = '{metric = "plv", band = "alpha", roi = "all-all"}'
+        settings = f"primary = {primary}\neeg_filter_hz = [1.0, 45.0]\n[metrics]\neeg = {json.dumps(METRICS_USED)}\n"
+        (folder / "study.toml").write_text(f"{settings}[bands]\n{bands}")
+        code = main(["run", str(folder), "-o", str(folder.parent / "out"), "-q"])
+        if code:
+            raise RuntimeError(f"the run ended with code {code}")
+    return {"peak": _peak_gb()}
+
+
+def _write_person(path: Path, n_channels: int, minutes: int, seed: int) -> None:
+    """Write noise with a weak part that all channels share, at places of the 10-05 system."""
+    import mne
+    import numpy as np
+
+    montage = mne.channels.make_standard_montage("colin27_1005")
+    names = [name for name in montage.ch_names if name not in ("A1", "A2", "M1", "M2")][:n_channels]
+    rng = np.random.default_rng(seed)
+    x = 1e-6 * rng.standard_normal((1, round(minutes * 60 * SFREQ))).repeat(n_channels, axis=0)
+    for row in x:
+        row += 1e-5 * rng.standard_normal(row.size)
+    raw = mne.io.RawArray(x, mne.create_info(names, SFREQ, "eeg"), copy="auto", verbose="error")
+    raw.set_montage(montage).save(path, verbose="error")
 
 
 if __name__ == "__main__":
-    _main()
+    kind, *size = sys.argv[1:]
+    start = time.process_time()
+    facts = {"arrays": _from_arrays, "files": _from_files}[kind](*(int(value) for value in size))
+    facts |= {"seconds": time.process_time() - start, "channels": float(size[0]), "minutes": float(size[1])}
+    sys.stdout.write("\n" + json.dumps(facts))

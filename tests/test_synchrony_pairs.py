@@ -155,6 +155,22 @@ def test_lag_estimate_is_the_whole_sessions_statistic(coupled: PairedRecording) 
     assert ((test.p > 0) & (test.p <= 1)).all()
 
 
+def test_metrics_shifted_together_are_what_each_is_alone(coupled: PairedRecording) -> None:
+    a, b = (signals_of(coupled, role, CONFIG) for role in ("therapist", "client"))
+    found = {}
+    for names in (["plv"], ["ciplv"], ["accorr"], ["plv", "imcoh", "ciplv", "accorr"]):
+        recipe = recipe_of(dataclasses.replace(CONFIG, metrics={"eeg": names, "fnirs": ["corr"]}), "eeg")
+        windows = shared_windows(a, b, recipe)
+        tests = lag_tests(a, b, recipe, windows, n_null=50, rng=np.random.default_rng(0))
+        found[tuple(names)] = {key: test for key, test in tests.items() if key[2] == "theta"}
+    together = found["plv", "imcoh", "ciplv", "accorr"]
+    assert len(together) == 4
+    for name in ("plv", "ciplv", "accorr"):  # the first group of the first band draws the same lags
+        ((key, alone),) = found[name,].items()
+        np.testing.assert_allclose(together[key].surrogates, alone.surrogates, atol=1e-6)
+        np.testing.assert_allclose(together[key].estimate, alone.estimate, atol=1e-6)
+
+
 def test_wrong_requests_are_refused(coupled: PairedRecording) -> None:
     with pytest.raises(InputError, match="not prepared"):
         compute_synchrony(eeg_pair(), config=CONFIG)

@@ -19,7 +19,7 @@ from hyperscan.metrics.describe import describe_metrics
 from hyperscan.metrics.information import gcmi, gcte
 from hyperscan.metrics.lagged import dwpli, pli, wpli
 from hyperscan.metrics.phase import accorr, ccorr, ciplv, nmplv, plv, ppc
-from hyperscan.metrics.spec import CrossMoment, MetricSpec
+from hyperscan.metrics.spec import CrossMoment, JointMoment, MetricSpec
 from hyperscan.metrics.spectral import coh, imcoh, lagcoh
 from hyperscan.metrics.table import METRICS, evaluate_many, get_metric
 from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag
@@ -40,6 +40,7 @@ _WAVELET = frozenset({"PhaseFractions", "WaveletMap", "wtc", "wtc_evaluate", "wt
 __all__ = [
     "METRICS",
     "CrossMoment",
+    "JointMoment",
     "MetricSpec",
     "PhaseFractions",
     "WaveletMap",

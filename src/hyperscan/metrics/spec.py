@@ -192,6 +192,50 @@ class CrossMoment:
 
 
 @dataclass(frozen=True)
+class JointMoment:
+    """Several metrics read off the same products, which are then computed once for all of them.
+
+    Parameters
+    ----------
+    moments : tuple of CrossMoment
+        One or more, of one preparation. Values of the metrics stand on an axis before those of the channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hyperscan.metrics import METRICS
+    >>> both = JointMoment((METRICS["plv"].moment, METRICS["ciplv"].moment))
+    >>> z = np.exp(1j * np.linspace(0, 50, 1000))[None]
+    >>> both.compute(z, z).round(6).tolist()
+    [[[1.0]], [[0.0]]]
+    """
+
+    moments: tuple[CrossMoment, ...]
+
+    @property
+    def needs_plus(self) -> bool:
+        """Whether any of them needs the products without conjugation."""
+        return any(moment.needs_plus for moment in self.moments)
+
+    def measure(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Facts of whole channels, see :meth:`CrossMoment.measure`."""
+        return self.moments[0].measure(x)
+
+    def prepare(self, x: NDArray[Any], facts: NDArray[Any]) -> NDArray[Any]:
+        """Prepare samples for products, see :meth:`CrossMoment.prepare`."""
+        return self.moments[0].prepare(x, facts)
+
+    def finalise(self, minus: NDArray[Any], *others: Any) -> NDArray[Any]:
+        """Turn averaged products into the values of all metrics, shape (..., n_metrics, n_a, n_b)."""
+        return np.stack([moment.finalise(minus, *others) for moment in self.moments], axis=-3)
+
+    def compute(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """Values of all metrics for a checked pair of arrays, shape (..., n_metrics, n_a, n_b)."""
+        products = cross_products(a, b, self.moments[0].preparation, plus=self.needs_plus)
+        return np.stack([moment.value(products) for moment in self.moments], axis=-3)
+
+
+@dataclass(frozen=True)
 class MetricSpec:
     """A metric: a function of two people's signals and the facts everything else needs to know of it.
 

@@ -342,7 +342,9 @@ def _facts(statistic: Foldable, x: NDArray[Any], valid: NDArray[np.bool_] | None
     """Measure the valid samples a channel at a time, without a copy of the recording."""
     if valid is None:
         return np.asarray(statistic.measure(x))
-    return np.concatenate([statistic.measure(row[None, valid[: x.shape[-1]]]) for row in x])
+    edges = np.flatnonzero(np.diff(valid[: x.shape[-1]], prepend=False, append=False))
+    runs = [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+    return np.concatenate([statistic.measure(np.concatenate([row[run] for run in runs])[None]) for row in x])
 
 
 def _mean_squares(

@@ -133,13 +133,13 @@ def _chunks(
 ) -> Iterator[NDArray[Any]]:
     """Yield prepared samples of a few remainders at once, shape (n_channels, n_grid, n_remainders)."""
     teeth = x[:, : n_grid * step].reshape(len(x), n_grid, step)
-    kept = None if valid is None else valid[: n_grid * step].reshape(n_grid, step)
+    out = None if valid is None else ~valid[: n_grid * step].reshape(n_grid, step)
     for start in range(0, step, width):
         some = np.array(teeth[..., start : start + width], order="C")  # its own: the transform may overwrite it
         with np.errstate(invalid="ignore"):  # samples that do not count may hold anything
             prepared = prepare(some.reshape(len(x), -1)).reshape(some.shape)
-        if kept is not None:
-            prepared = np.where(kept[:, start : start + width], prepared, 0)
+        if out is not None:
+            np.copyto(prepared, 0, where=out[:, start : start + width])
         yield prepared
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from hyperscan import nulls
 from hyperscan.errors import DataQualityWarning, InputError
-from hyperscan.metrics import MetricSpec
+from hyperscan.metrics import JointMoment, MetricSpec
+from hyperscan.metrics.products import Preparation
 from hyperscan.synchrony.pairs import WindowPair, metric_input, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.synchrony.signals import Signals
@@ -81,15 +82,21 @@ def lag_tests(
     """
     if recipe.modality == "fnirs":
         return _whole_tests(a, b, recipe, windows, n_null, rng)
-    foldable = [spec for spec in recipe.metrics if spec.moment is not None and spec.domain == "analytic"]
+    by_preparation: dict[Preparation, list[MetricSpec]] = {}  # metrics of equal products are shifted together
+    for spec in recipe.metrics:
+        if spec.moment is not None and spec.domain == "analytic":
+            by_preparation.setdefault(spec.moment.preparation, []).append(spec)
     valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
     tests = {}
     streams = zip(person_bands(a, "eeg", recipe.bands), person_bands(b, "eeg", recipe.bands), strict=True)
     for (band, x), (_, y) in streams:
-        for spec in foldable:
-            found = _shifted(x, y, spec.moment, n_null, 2 * windows.n_window, rng, valid)
+        for specs in by_preparation.values():
+            joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
+            found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, valid)
             _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, 2 * windows.n_window / a.sfreq)
-            tests["eeg", spec.name, band] = _judge(found, spec.link, a, b, recipe)
+            for k, spec in enumerate(specs):
+                one = nulls.LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
+                tests["eeg", spec.name, band] = _judge(one, spec.link, a, b, recipe)
     return tests
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 from fault_inputs import Test, Trial
-from hyperscan import cli
+from hyperscan import cli, storage
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import sha256
 
@@ -157,17 +157,20 @@ def _units(out: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in out.glob("dyad-*/ses-*/unit.json")}
 
 
-def injected(bench: Bench) -> Trial:
-    """Let the disk fail from a given fsync or rename on; one trial is one point."""
-    owners: dict[str, Any] = {"fsync": os, "replace": Path}
+def injected(folder: Path, n_sessions: int) -> Trial:
+    """Let the disk fail from a given write, fsync or rename on; one trial is one point, all of them are all points."""
+    bench = Bench(folder / "injected", 2, n_sessions)
+    steps: list[tuple[Any, str]] = [(os, "fsync"), (Path, "replace")]
+    steps += [(storage, name) for name in ("_dump", "_dump_arrays", "_dump_dataset")]
     points = []
-    for name, owner in owners.items():
-        points += [(name, at) for at in range(_failing(owner, name, 10**9, bench, bench.folder / f"count-{name}")[1])]
+    for owner, name in steps:
+        n = _failing(owner, name, 10**9, bench, bench.folder / f"count-{name}")[1]
+        points += [(owner, name, at) for at in range(n)]
     random.Random(0).shuffle(points)
 
     def trial(number: int) -> dict[str, float]:
-        (name, at), out = points[number % len(points)], bench.folder / f"inject{number}"
-        code, calls = _failing(owners[name], name, at, bench, out)
+        (owner, name, at), out = points[number], bench.folder / f"inject{number}"
+        code, calls = _failing(owner, name, at, bench, out)
         if code != (6 if calls > at else 0):
             print(name, at, "of", calls, "code", code, flush=True)
         wrong = bench.wrong_files(out)
@@ -180,6 +183,7 @@ def injected(bench: Bench) -> Trial:
         }
         return {**counts, "wrong": sum(counts.values()), "points that this run did not reach": calls <= at}
 
+    trial.most = len(points)  # type: ignore[attr-defined]
     return trial
 
 
@@ -188,9 +192,12 @@ def _failing(owner: Any, name: str, at: int, bench: Bench, out: Path) -> tuple[i
 
     def fail(*arguments: Any) -> Any:
         calls[0] += 1
-        if calls[0] > at:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(*arguments)
+        if calls[0] <= at:
+            return real(*arguments)
+        if owner is storage:  # half of the file is on the disk when it is full
+            real(*arguments)
+            os.truncate(arguments[0], arguments[0].stat().st_size // 2)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with mock.patch.object(owner, name, fail):
         return call("run", bench.study, "-o", out, "-q"), calls[0]
@@ -359,7 +366,12 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
         "0 wrong files, 0 trees that differ, no finished unit again",
         kills,
     )
-    yield test("disk fails from a given fsync or rename on", 400, 4, "old or new, never mixed; code 6", injected)
+    yield Test(
+        "disk fails from a given write, fsync or rename on",
+        4 if small else 10**6,
+        "old or new, never mixed; code 6",
+        partial(injected, folder, 1 if small else 2),
+    )
     if os.geteuid() == 0:
         yield test("disk full (64, 256, 512 kB)", 3, 1, "code 6, no partials, resumes", full_disk)
     for many in (2, 8):

@@ -88,8 +88,9 @@ def lag_tests(
             by_preparation.setdefault(spec.moment.preparation, []).append(spec)
     valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
     tests = {}
-    streams = zip(person_bands(a, "eeg", recipe.bands), person_bands(b, "eeg", recipe.bands), strict=True)
-    for (band, x), (_, y) in streams:
+    streams = [person_bands(person, "eeg", recipe.bands) for person in (a, b)]
+    for band in recipe.bands:
+        x, y = (next(stream)[1] for stream in streams)
         for specs in by_preparation.values():
             joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
             found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, valid)
@@ -97,6 +98,7 @@ def lag_tests(
             for k, spec in enumerate(specs):
                 one = nulls.LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
                 tests["eeg", spec.name, band] = _judge(one, spec.link, a, b, recipe)
+        del x, y  # before the next band is filtered
     return tests
 
 

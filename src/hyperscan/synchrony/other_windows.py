@@ -67,10 +67,12 @@ def with_other_windows(
 def _moved(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, shifts: Array) -> Iterator[tuple[int, Any]]:
     """Stream the bands, and in each band the client's windows moved on by every shift."""
     signal = recipe.signals[0]
-    streams = (person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b))
-    for (band, ours), (_, theirs) in zip(*streams, strict=True):
+    streams = [person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b)]
+    for band in recipe.bands:
+        ours, theirs = (next(stream)[1] for stream in streams)
         partners = theirs.at(windows.client)
         for row, shift in enumerate(shifts):
             moved = BandWindows(windows.client, np.roll(partners, shift, axis=0))
             for cell in band_cells(ours, moved, signal, band, a.sfreq, recipe, windows):
                 yield row, cell
+        del ours, theirs, partners  # before the next band is filtered

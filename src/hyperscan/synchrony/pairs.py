@@ -243,9 +243,11 @@ def _embed(part: Array, span: slice, n_times: int) -> Array:
 
 
 def _phase_cells(a: Signals, b: Signals, signal: str, recipe: Recipe, windows: WindowPair) -> Iterator[Cell]:
-    streams = (person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b))
-    for (band, ours), (_, theirs) in zip(*streams, strict=True):
+    streams = [person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b)]
+    for band in recipe.bands:
+        ours, theirs = (next(stream)[1] for stream in streams)
         yield from band_cells(ours, theirs, signal, band, a.sfreq, recipe, windows)
+        del ours, theirs  # before the next band is filtered
 
 
 def band_cells(

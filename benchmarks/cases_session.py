@@ -76,8 +76,7 @@ def _from_files(n_channels: int, minutes: int) -> dict[str, float]:
         row = ("D1", "T1", "C1", "1", "eeg", "t_raw.fif", "c_raw.fif", "assumed")
         (folder / "dyads.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
         bands = "".join(f"{band} = [{low}, {high}]\n" for band, (low, high) in BANDS.items())
-        primary = '{metric = "plv", band = "alpha", roi = "all-all"}'
-        settings = f"primary = {primary}\neeg_filter_hz = [1.0, 45.0]\n[metrics]\neeg = {json.dumps(METRICS_USED)}\n"
+        settings = f"eeg_filter_hz = [1.0, 45.0]\n[metrics]\neeg = {json.dumps(METRICS_USED)}\n"
         (folder / "study.toml").write_text(f"{settings}[bands]\n{bands}")
         code = main(["run", str(folder), "-o", str(folder.parent / "out"), "-q"])
         if code:
@@ -91,7 +90,8 @@ def _write_person(path: Path, n_channels: int, minutes: int, seed: int) -> None:
     import numpy as np
 
     montage = mne.channels.make_standard_montage("colin27_1005")
-    names = [name for name in montage.ch_names if name not in ("A1", "A2", "M1", "M2")][:n_channels]
+    sites = [name for name in montage.ch_names if name not in ("A1", "A2", "M1", "M2")]
+    names = sites[:: len(sites) // n_channels][:n_channels]  # all over the head
     rng = np.random.default_rng(seed)
     x = 1e-6 * rng.standard_normal((1, round(minutes * 60 * SFREQ))).repeat(n_channels, axis=0)
     for row in x:

@@ -39,7 +39,6 @@ from hyperscan.simulate.study import CH_NAMES, write_edf
 from hyperscan.storage import write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import GuardValues, Recipe, Signals, guard_row, roi_table, shared_windows
-from hyperscan.synchrony.guards import CONTROL
 from hyperscan.synchrony.pairs import WindowPair
 from hyperscan.synchrony.recipe import OUT_BAND
 from hyperscan.transforms import analytic_bands, cut_windows
@@ -54,6 +53,9 @@ FNIRS = StudyConfig(metrics={"fnirs": ["wtc"]}, min_seconds=240.0)
 #: the median amplitude (or under .02 of it), from a difference of .001 of their power, or where a cap correlates by
 #: more than .6, and marks spans from 6 times the usual range.
 USUAL_RATIO, USUAL_R, USUAL_PEAK = 3.0, 0.55, 8.0
+
+#: Name of the control channels among a person's ROIs.
+CONTROL = "control"
 
 Array = np.ndarray
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]

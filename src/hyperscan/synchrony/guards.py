@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,7 @@ from hyperscan.transforms import analytic_signal
 
 Array = npt.NDArray[Any]
 
-#: The two sets of channels that the guards compare.
-PRIMARY, CONTROL = "primary", "control"
+NOISY_WINDOWS = 8  # windows that noise is added to at once (our choice): a copy of all would be the largest array
 
 GUARD_COLUMNS = (
     "g1_line",
@@ -76,8 +75,8 @@ class GuardView:
         Sampling rate in Hz.
     fraction : float
         Mean in-band signal fraction of the primary ROI.
-    rois : mapping of str to tuple of int
-        Positions of the primary ROI and of the control channels (if all are there) among those of ``in_band``.
+    n_primary : int
+        Channels of the primary ROI: the first ones of ``in_band``. Control channels follow, if all are there.
     in_band : BandWindows
         The primary band.
     out_band : BandWindows or None
@@ -88,7 +87,7 @@ class GuardView:
     seed: int
     sfreq: float
     fraction: float
-    rois: Mapping[str, tuple[int, ...]]
+    n_primary: int
     in_band: BandWindows
     out_band: BandWindows | None
     _noise: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
@@ -96,7 +95,7 @@ class GuardView:
     def noise(self, n_windows: int, band: tuple[float, float]) -> Array:
         """In-band noise of the person's own, shape (n_windows, n_channels, n_window); kept for the next partner."""
         if n_windows not in self._noise:
-            n_channels, n_window = len(self.rois[PRIMARY]), self.in_band.values.shape[-1]
+            n_channels, n_window = self.n_primary, self.in_band.values.shape[-1]
             rng = np.random.default_rng(self.seed)
             white = rng.standard_normal((n_channels, n_windows * n_window), dtype=np.float32)
             filtered = analytic_signal(white, self.sfreq, band).reshape(n_channels, n_windows, n_window)
@@ -126,9 +125,7 @@ def guard_view(signals: Signals, recipe: Recipe, roi: str) -> GuardView | None:
         return None
     inside, control = list(signals.rois[roi]), signals.indices(recipe.control).tolist()
     control = control if len(control) == len(recipe.control) else []
-    used = [*inside, *control]
-    rois = {PRIMARY: tuple(range(len(inside)))} | ({CONTROL: tuple(range(len(inside), len(used)))} if control else {})
-    in_band = _windows_of(signals, used, recipe.primary_band, recipe)
+    in_band = _windows_of(signals, [*inside, *control], recipe.primary_band, recipe)
     # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz
     assessable = 2 * OUT_BAND[1] < signals.sfreq and bool(np.isfinite(signals.s2_line).any())
     out_band = _windows_of(signals, inside, OUT_BAND, recipe) if assessable else None
@@ -137,7 +134,7 @@ def guard_view(signals: Signals, recipe: Recipe, roi: str) -> GuardView | None:
         seed=zlib.crc32(f"{signals.person} {signals.key}".encode()),
         sfreq=signals.sfreq,
         fraction=float(np.mean(signals.s2_line[inside])),
-        rois=rois,
+        n_primary=len(inside),
         in_band=in_band,
         out_band=out_band,
     )
@@ -192,11 +189,11 @@ def guard_values_of(
         return None
     sides = ((a, windows.therapist), (b, windows.client))
     in_band = [view.in_band.at(starts) for view, starts in sides]
-    inside = [cut[:, list(view.rois[PRIMARY])] for cut, view in zip(in_band, (a, b), strict=True)]
+    inside = [cut[:, : view.n_primary] for cut, view in zip(in_band, (a, b), strict=True)]
+    outside = [cut[:, view.n_primary :] for cut, view in zip(in_band, (a, b), strict=True)]
     metric, nothing = recipe.primary.metric, float("nan")
     control = outband = nothing
-    if CONTROL in a.rois and CONTROL in b.rois:
-        outside = [cut[:, list(view.rois[CONTROL])] for cut, view in zip(in_band, (a, b), strict=True)]
+    if all(cut.shape[1] for cut in outside):
         control = _mean_z(metric, outside, recipe, a.sfreq)
     if a.out_band is not None and b.out_band is not None:
         cut = [a.out_band.at(windows.therapist), b.out_band.at(windows.client)]
@@ -273,19 +270,26 @@ def _mean_z(
 def _matched(views: Sequence[GuardView], inside: Sequence[Array], recipe: Recipe) -> float:
     if not all(view.person in recipe.matched_s2 for view in views):
         return float("nan")
-    cut = [_noisier(view, own, recipe) for view, own in zip(views, inside, strict=True)]
-    _, z = get_metric(recipe.primary.metric).evaluate(*cut, sfreq=views[0].sfreq, band=recipe.primary_band)
-    return float(np.mean(z))
+    noise = [_added(view, own, recipe) for view, own in zip(views, inside, strict=True)]
+    parts = []
+    for start in range(0, len(inside[0]), NOISY_WINDOWS):
+        some = slice(start, start + NOISY_WINDOWS)
+        pairs = zip(inside, noise, strict=True)
+        cut = [own[some] if more is None else own[some] + more[0][some] * more[1] for own, more in pairs]
+        parts.append(
+            get_metric(recipe.primary.metric).evaluate(*cut, sfreq=views[0].sfreq, band=recipe.primary_band)[1]
+        )
+    return float(np.mean(np.concatenate(parts)))
 
 
-def _noisier(view: GuardView, cut: Array, recipe: Recipe) -> Array:
-    """Add in-band noise until the ROI's signal fraction is that of the person's noisiest session."""
+def _added(view: GuardView, cut: Array, recipe: Recipe) -> tuple[Array, Array] | None:
+    """In-band noise, and its scale per channel, that brings the ROI to the signal fraction of the noisiest session."""
     excess = max(view.fraction / recipe.matched_s2[view.person] - 1, 0.0)
     if excess == 0:
-        return cut
+        return None
     noise = view.noise(len(cut), recipe.primary_band)
     scale = np.sqrt(excess * _power(cut) / _power(noise)).astype(cut.real.dtype)
-    return cut + noise * scale[:, None]
+    return noise, scale[:, None]
 
 
 def _power(cut: Array) -> Array:

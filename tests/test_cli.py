@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,8 +80,45 @@ def test_a_part_of_the_study_is_prepared_and_its_faults_are_said(
     out = study.parent / "out"
     assert call("run", study, "-o", out, "--dyad-label", "dyad-D01", "-q") == 0
     assert [path.name for path in (out / "work").iterdir()] == ["dyad-D01"]
-    assert call("run", study, "-o", out, "--dyad-label", "D77", "-q") == NothingToAnalyseError.exit_code
-    assert "Check the labels" in capsys.readouterr().err
+    capsys.readouterr()
+    assert call("run", study, "-o", out, "--dyad-label", "D01", "D77", "-q") == NothingToAnalyseError.exit_code
+    assert "dyad 'D77' is not in the table." in (said := capsys.readouterr().err)
+    assert "It holds: D01, D02. Check the labels." in said
+
+
+def test_the_bids_door_takes_labels_as_bids_writes_them(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = study.parent / "out"
+    part = [str(study), str(out), "participant", "-q", "--participant-label"]
+    assert cli.bids_main([*part, "sub-C02", "--session-label", "01"]) == 0
+    assert [path.name for path in (out / "work").iterdir()] == ["dyad-D02"]
+    assert cli.bids_main([*part, "C02", "C77"]) == NothingToAnalyseError.exit_code
+    assert "sub 'C77' is not in the table." in capsys.readouterr().err
+
+
+def test_the_terminal_shows_the_cells_that_the_records_leave_out(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    edit_table(study, "same_amplifier", "same_amplifer")
+    table = (study / "dyads.tsv").read_text(encoding="utf-8").splitlines()
+    kept = [line.replace("same_amplifer", "same_amplifier") if line.startswith("D01") else line for line in table]
+    (study / "dyads.tsv").write_text("\n".join(kept) + "\n", encoding="utf-8")
+    out = study.parent / "out"
+    assert call("run", study, "-o", out, "-q") == 3
+    said = capsys.readouterr().err
+    assert said.count("skipped") == 1
+    assert "skipped line 3 (D02 ses-01): clock = 'same_amplifer': allowed" in said
+    assert "same_amplifer'" not in (out / "plan.json").read_text(encoding="utf-8")
+
+
+def test_verbose_says_more_of_us_and_no_more_of_libraries() -> None:
+    code = (
+        "import logging; from hyperscan import cli; cli.main(['metrics', '-v']);"
+        "print([logging.getLogger(n).isEnabledFor(logging.DEBUG) for n in ('hyperscan.pipeline', 'matplotlib')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[True, False]\n")
+    assert done.stderr == ""
 
 
 def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

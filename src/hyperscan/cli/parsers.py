@@ -65,7 +65,7 @@ def parser_of_all() -> argparse.ArgumentParser:
 
 def _add_verbosity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+    parser.add_argument("-v", "--verbose", action="store_true", help="name every step as it is done")
 
 
 def _study(parser: argparse.ArgumentParser) -> None:

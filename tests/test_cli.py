@@ -51,11 +51,26 @@ def call(*arguments: object) -> int:
 def test_check_says_what_would_run(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("check", study) == 0
     assert "2 dyad-sessions would be analysed, 0 skipped." in capsys.readouterr().out
+    assert call("check", study.parent / "stduy") == 2
+    assert "stduy is not there. Name the study's folder" in capsys.readouterr().err
     edit_table(study, "D02\t", "D 02\t")
     assert call("run", study, "-o", study.parent / "out", "--dry-run") == 3
     assert not (study.parent / "out").exists()
     edit_table(study, "eeg", "meg")
     assert call("check", study) == 4
+
+
+def test_check_says_once_what_all_sessions_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tiny_study(tmp_path / "study", n_sessions=2)
+    edit_table(study, "same_amplifier", "assumed")
+    assert call("check", study) == 0
+    said = capsys.readouterr().out
+    assert said.count("they are assumed to start together") == 1
+    assert "note  D01 ses-01 eeg and 3 more: [therapist_file] and [client_file]: nothing aligns" in said
+    edit_table(study, "D02\t", "D 02\t")
+    assert call("check", study) == 3
+    said = capsys.readouterr().out
+    assert said.count("\n      dyad-01/ses-0") == 2, "two sessions keep their own lines"
 
 
 def test_run_shows_the_verdict_and_names_the_file(
@@ -321,6 +336,9 @@ def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert call("metrics") == 0
     assert "ciplv" in capsys.readouterr().out
     assert call("simulate", tmp_path / "demo", "--dyads", 1, "--sessions", 1, "--scenario", "none") == 0
+    said = capsys.readouterr().out
+    assert f"wrote {tmp_path / 'demo/dyads.tsv'}" in said
+    assert f"hyperscan check {tmp_path / 'demo'}" in said
     (tmp_path / "demo/dyads.tsv").unlink()
     assert call("init", tmp_path / "demo") == 0
     assert (tmp_path / "demo/dyads.tsv").exists()

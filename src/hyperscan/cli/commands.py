@@ -191,7 +191,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     changes = {"n_dyads": arguments.dyads, "n_sessions": arguments.sessions}
     given = {name: value for name, value in changes.items() if value is not None}
     path = simulate_study(arguments.dest, arguments.scenario, modality=arguments.modality, seed=arguments.seed, **given)
-    show(str(path / "dyads.tsv"))
+    show(f"wrote {path / 'dyads.tsv'}, and the truth in {path / 'truth.json'}; then: hyperscan check {path}")
     return OK
 
 

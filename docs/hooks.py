@@ -31,6 +31,17 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return _MARK.sub(lambda mark: _filled(mark[1], mark[2]), markdown)
 
 
+def on_page_content(content: str, **_: Any) -> str:
+    """Let wide tables and code scroll by themselves, with the keyboard too, instead of the whole page."""
+    content = content.replace("<pre>", '<pre tabindex="0">')
+    return content.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the theme's bar as what it is, for screen readers."""
+    return output.replace('<div class="navbar ', '<div role="navigation" aria-label="Pages" class="navbar ', 1)
+
+
 def _filled(kind: str, what: str) -> str:
     if kind == "output":
         return f"```text\n{command_output(what).rstrip()}\n```"
@@ -67,7 +78,7 @@ def figure(script: Path) -> str:
     address = f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()}"
     _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
     picture = f'<img src="{address}" alt="{html.escape(said)}" style="max-width: 100%">'
-    return f"{said}\n\n{picture}\n\n```python\n{code.strip()}\n```"
+    return f'{said}\n\n<div class="wide" tabindex="0">{picture}</div>\n\n' + f"```python\n{code.strip()}\n```"
 
 
 def metrics_table() -> str:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,11 +51,26 @@ def call(*arguments: object) -> int:
 def test_check_says_what_would_run(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("check", study) == 0
     assert "2 dyad-sessions would be analysed, 0 skipped." in capsys.readouterr().out
+    assert call("check", study.parent / "stduy") == 2
+    assert "stduy is not there. Name the study's folder" in capsys.readouterr().err
     edit_table(study, "D02\t", "D 02\t")
     assert call("run", study, "-o", study.parent / "out", "--dry-run") == 3
     assert not (study.parent / "out").exists()
     edit_table(study, "eeg", "meg")
     assert call("check", study) == 4
+
+
+def test_check_says_once_what_all_sessions_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tiny_study(tmp_path / "study", n_sessions=2)
+    edit_table(study, "same_amplifier", "assumed")
+    assert call("check", study) == 0
+    said = capsys.readouterr().out
+    assert said.count("they are assumed to start together") == 1
+    assert "note  D01 ses-01 eeg and 3 more: [therapist_file] and [client_file]: nothing aligns" in said
+    edit_table(study, "D02\t", "D 02\t")
+    assert call("check", study) == 3
+    said = capsys.readouterr().out
+    assert said.count("\n      dyad-01/ses-0") == 2, "two sessions keep their own lines"
 
 
 def test_run_shows_the_verdict_and_names_the_file(
@@ -79,8 +95,45 @@ def test_a_part_of_the_study_is_prepared_and_its_faults_are_said(
     out = study.parent / "out"
     assert call("run", study, "-o", out, "--dyad-label", "dyad-D01", "-q") == 0
     assert [path.name for path in (out / "work").iterdir()] == ["dyad-D01"]
-    assert call("run", study, "-o", out, "--dyad-label", "D77", "-q") == NothingToAnalyseError.exit_code
-    assert "Check the labels" in capsys.readouterr().err
+    capsys.readouterr()
+    assert call("run", study, "-o", out, "--dyad-label", "D01", "D77", "-q") == NothingToAnalyseError.exit_code
+    assert "dyad 'D77' is not in the table." in (said := capsys.readouterr().err)
+    assert "It holds: D01, D02. Check the labels." in said
+
+
+def test_the_bids_door_takes_labels_as_bids_writes_them(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = study.parent / "out"
+    part = [str(study), str(out), "participant", "-q", "--participant-label"]
+    assert cli.bids_main([*part, "sub-C02", "--session-label", "01"]) == 0
+    assert [path.name for path in (out / "work").iterdir()] == ["dyad-D02"]
+    assert cli.bids_main([*part, "C02", "C77"]) == NothingToAnalyseError.exit_code
+    assert "sub 'C77' is not in the table." in capsys.readouterr().err
+
+
+def test_the_terminal_shows_the_cells_that_the_records_leave_out(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    edit_table(study, "same_amplifier", "same_amplifer")
+    table = (study / "dyads.tsv").read_text(encoding="utf-8").splitlines()
+    kept = [line.replace("same_amplifer", "same_amplifier") if line.startswith("D01") else line for line in table]
+    (study / "dyads.tsv").write_text("\n".join(kept) + "\n", encoding="utf-8")
+    out = study.parent / "out"
+    assert call("run", study, "-o", out, "-q") == 3
+    said = capsys.readouterr().err
+    assert said.count("skipped") == 1
+    assert "skipped line 3 (D02 ses-01): clock = 'same_amplifer': allowed" in said
+    assert "same_amplifer'" not in (out / "plan.json").read_text(encoding="utf-8")
+
+
+def test_verbose_says_more_of_us_and_no_more_of_libraries() -> None:
+    code = (
+        "import logging; from hyperscan import cli; cli.main(['metrics', '-v']);"
+        "print([logging.getLogger(n).isEnabledFor(logging.DEBUG) for n in ('hyperscan.pipeline', 'matplotlib')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[True, False]\n")
+    assert done.stderr == ""
 
 
 def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +336,9 @@ def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert call("metrics") == 0
     assert "ciplv" in capsys.readouterr().out
     assert call("simulate", tmp_path / "demo", "--dyads", 1, "--sessions", 1, "--scenario", "none") == 0
+    said = capsys.readouterr().out
+    assert f"wrote {tmp_path / 'demo/dyads.tsv'}" in said
+    assert f"hyperscan check {tmp_path / 'demo'}" in said
     (tmp_path / "demo/dyads.tsv").unlink()
     assert call("init", tmp_path / "demo") == 0
     assert (tmp_path / "demo/dyads.tsv").exists()

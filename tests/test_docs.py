@@ -164,6 +164,12 @@ def test_a_script_of_the_gallery_becomes_its_figure_its_words_and_its_lines(hook
     assert "ax = plots.data_kept_timeline(kept, 600)" in page
 
 
+def test_what_is_wide_scrolls_by_itself_and_by_keyboard(hooks: ModuleType) -> None:
+    page = hooks.on_page_content("<pre>x</pre><table><tr></tr></table>")
+    assert page == '<pre tabindex="0">x</pre><div class="wide" tabindex="0"><table><tr></tr></table></div>'
+    assert '<div role="navigation" aria-label="Pages" class="navbar x">' in hooks.on_post_page('<div class="navbar x">')
+
+
 def test_every_plot_function_has_its_place_in_the_reference() -> None:
     from hyperscan import plots
 

@@ -308,6 +308,7 @@ def test_sentences_hold_their_numbers(slope: float) -> None:
     for word in ("caused", "brains", "synchronised"):
         assert word not in result.sentence
     assert result.verdict in result.summary()
+    assert "Not assessable" not in result.summary().partition("guards:")[2]
 
 
 def test_files_hold_everything(tmp_path: Path) -> None:
@@ -433,7 +434,10 @@ def test_power_without_growth_is_the_false_claim_rate() -> None:
 
 
 def test_power_needs_six_dyads_and_therapists() -> None:
-    assert plan_power(5, 8, 1.0, n_sim=5).to_data_frame()["power"].item() == 0
+    five = plan_power([5, 6], 8, 1.0, n_sim=5)
+    assert five.to_data_frame()["power"].tolist() == [0, 1]
+    assert "Fewer than 6 dyads give no verdict, so they have no power." in five.summary()
+    assert "Fewer than 6" not in plan_power(6, 8, 1.0, n_sim=5).summary()
     few = plan_power(20, 8, 0.03, dyads_per_therapist=10, n_sim=40).to_data_frame()["power"].item()
     assert few < plan_power(20, 8, 0.03, n_sim=40).to_data_frame()["power"].item()
 

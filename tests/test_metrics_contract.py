@@ -10,7 +10,7 @@ import pytest
 
 import hyperscan.metrics as metrics
 from hyperscan.errors import InputError
-from hyperscan.metrics import METRICS, MetricSpec, evaluate_many, get_metric
+from hyperscan.metrics import METRICS, MetricSpec, evaluate_many, get_metric, get_metrics
 
 SFREQ, BAND, N_TIMES = 50.0, (4.0, 8.0), 600
 CONTEXT = {"sfreq": SFREQ, "band": BAND}
@@ -299,6 +299,62 @@ def test_a_users_function_of_wrong_shape_is_refused():
     spec = get_metric(lambda a, b: np.zeros(3))
     with pytest.raises(InputError, match=r"returned shape \(3,\), expected \(3, 2\)"):
         spec.evaluate(a, b)
+
+
+def one(a, b):
+    return np.full((a.shape[0], b.shape[0]), 1.2)
+
+
+def complex_product(a, b):
+    return a @ b.T.conj()
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (MetricSpec("mine", one, bounds=(0, 1)), r"'mine' returned 1.2, outside its bounds 0 to 1"),
+        (MetricSpec("mine", one, bounds=(2, 3)), r"outside its bounds 2 to 3. Correct the function, or the bounds"),
+        (get_metric(complex_product), r"'complex_product' returned complex128 values, expected real ones"),
+    ],
+)
+def test_a_users_function_of_wrong_values_is_refused(spec, said):
+    with pytest.raises(InputError, match=said):
+        spec.evaluate(*pair(METRICS["plv"]))
+
+
+def test_rounding_and_missing_values_are_within_bounds():
+    def barely(a, b):
+        return np.array([[1 + 1e-9, np.nan]])
+
+    value, _ = MetricSpec("mine", barely, bounds=(0, 1)).evaluate(np.ones((1, 5)), np.ones((2, 5)))
+    np.testing.assert_array_equal(value, [[1 + 1e-9, np.nan]])
+
+
+def test_a_users_function_cannot_change_what_the_next_metric_sees():
+    def careless(a, b):
+        a *= 0
+        return one(a, b)
+
+    a, b = pair(METRICS["plv"])
+    before = a.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        get_metric(careless).evaluate(a, b)
+    np.testing.assert_array_equal(a, before)
+    assert a.flags.writeable
+
+
+def test_a_name_stands_for_one_metric():
+    def plv(a, b):
+        return one(a, b)
+
+    for metric in (plv, MetricSpec("plv", one)):
+        with pytest.raises(InputError, match=r"metric 'plv': a function of yours has the name of one of ours"):
+            get_metric(metric)
+    with pytest.raises(InputError, match="two metrics are called 'lambda'"):
+        get_metrics([lambda a, b: one(a, b), lambda a, b: one(a, b)])
+    with pytest.raises(InputError, match="two metrics are called 'xcorr'"):
+        get_metrics(["xcorr", functools.partial(metrics.xcorr, max_lag_s=0.1)])
+    assert [spec.name for spec in get_metrics(["plv", metrics.plv])] == ["plv", "plv"]
 
 
 def test_a_users_record_of_real_signals_works():

@@ -213,7 +213,12 @@ def test_wtc_map_refuses_what_does_not_fit() -> None:
 
 def test_time_course_band_is_the_middle_95_percent() -> None:
     null = np.tile(np.linspace(0, 1, 1001)[:, None], (1, 3))
-    ax = plots.time_course(np.array([10.0, 30.0, 50.0]), np.array([0.1, 0.2, 0.3]), null)
+    label = "plv, alpha, posterior-posterior (Fisher z)"
+    ax = plots.time_course(np.array([10.0, 30.0, 50.0]), np.array([0.1, 0.2, 0.3]), null, label=label)
+    ax.figure.canvas.draw()
+    box = ax.yaxis.label.get_window_extent()
+    assert box.y0 >= 0
+    assert box.y1 <= ax.figure.bbox.height, "the label is not cut off"
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.025, 0.975))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -18,6 +19,7 @@ import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import load_session
 from hyperscan.recording.formats import recognise
+from hyperscan.recording.intact import check_brainvision
 
 
 def load(root: Path, therapist: str = "t.fif", client: str = "c.fif", modality: str = "eeg", **changes):
@@ -240,6 +242,14 @@ def test_brainvision_parts(good: Path) -> None:
     make.write_brainvision(good / "t.vhdr", 1)
     (good / "t.eeg").unlink()
     refused(good, "t.vhdr", "c-raw.fif", "data file", ".eeg")
+    make.write_brainvision(good / "t.vhdr", 1)
+    header = (good / "t.vhdr").read_text(encoding="utf-8")
+    first, second = re.findall(r"^Ch[0-9]+=([^,]+),", header, re.MULTILINE)[:2]
+    same_place = "\n[Coordinates]\nCh1=1,90,45\nCh2=1,90,45\n"
+    (good / "t.vhdr").write_text(header + same_place, encoding="utf-8")
+    assert check_brainvision(good / "t.vhdr", "t.vhdr") == (), "places are no names"
+    (good / "t.vhdr").write_text(header.replace(f"Ch2={second},", f"Ch2={first},"), encoding="utf-8")
+    refused(good, "t.vhdr", "c-raw.fif", f"1 channel name stands there twice ('{first}')", "Give each its own name")
     make.write_brainvision(good / "other.vhdr", 1)
     shutil.copy(good / "other.vhdr", good / "t.vhdr")
     refused(good, "t.vhdr", "c-raw.fif", "another name", "renamed copy")

@@ -308,6 +308,30 @@ def test_subjects_are_not_taken_for_sessions(tmp_path):
     assert cells(draft_dyads(tmp_path), "session", "therapist_file", "client_file") == [
         ("1", "dyad1/S1.fif", "dyad1/S2.fif")
     ]
+    notes = "\n".join(draft_dyads(tmp_path).notes)
+    assert "S1, S2 in the names are taken as people. If they are sessions, give each its own row" in notes
+
+
+def test_s_is_a_session_where_both_people_are_in_one_file(tmp_path):
+    touch(tmp_path, *(f"W_{n:03d}/EEG/W_{n:03d}_S{s}.edf" for n in (30, 31) for s in (1, 2)))
+    names = [f"{who}_{channel}" for who in "TC" for channel in ("Fz", "Cz", "Pz")]
+    assert cells(
+        draft_dyads(tmp_path, peek=lambda _: names), "dyad", "session", "therapist_file", "client_channels"
+    ) == [
+        ("W030", "1", "W_030/EEG/W_030_S1.edf", "prefix:C_"),
+        ("W030", "2", "W_030/EEG/W_030_S2.edf", "prefix:C_"),
+        ("W031", "1", "W_031/EEG/W_031_S1.edf", "prefix:C_"),
+        ("W031", "2", "W_031/EEG/W_031_S2.edf", "prefix:C_"),
+    ]
+
+
+def test_three_of_a_dyad_are_sessions_and_three_of_a_study_are_not(tmp_path):
+    touch(tmp_path, *(f"D01/D01_S{s}.edf" for s in (1, 2, 3)), "D02/D02_S1.edf", "D02/D02_S2.edf")
+    draft = draft_dyads(tmp_path / ".", peek=lambda _: ["Fz", "Cz"])
+    assert cells(draft, "dyad", "session") == [("01", "1"), ("01", "2"), ("01", "3"), ("02", "1"), ("02", "2")]
+    asks(draft, "channel names do not tell two people apart")
+    touch(tmp_path / "other", *(f"study2/S{s}.edf" for s in (1, 2, 3)))
+    assert "session" not in draft_dyads(tmp_path / "other").rule
 
 
 def test_parts_of_one_recording_are_one(tmp_path):

@@ -121,6 +121,16 @@ def test_a_missing_column_is_named(tmp_path, column):
     says(str(error), "dyads.tsv", f"column {column!r} is missing", "required")
 
 
+def test_a_misspelt_column_is_to_be_renamed_and_a_missing_one_added(tmp_path):
+    row = a_row()
+    row["Dyad"] = row.pop("dyad")
+    error = structure_fault(write_table(tmp_path, [row], files=False))
+    says(str(error), "column 'dyad' is missing. Is it the one named 'Dyad'? Rename it; required: dyad,")
+    row["pair"] = row.pop("Dyad")
+    error = structure_fault(write_table(tmp_path, [row], files=False))
+    says(str(error), "column 'dyad' is missing. Add it; required: dyad,")
+
+
 def test_every_structural_fault_is_listed_at_once(tmp_path):
     rows = [a_row(**{"Client": "x", "day": "3", "estimate": "1", "<b>": "2", "wai": "3,5"})]
     del rows[0]["modality"]

@@ -7,13 +7,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, option
 from hyperscan.cli.terminal import say, show
-from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean
 
 logger = logging.getLogger("hyperscan")
 
@@ -55,24 +55,40 @@ def run(arguments: argparse.Namespace) -> int:
         logger.warning("note: %s", note)
     common = {"out": arguments.output, "n_jobs": arguments.jobs, "progress": not arguments.quiet}
     if arguments.dyad_label:
-        labels = {label.removeprefix("dyad-") for label in arguments.dyad_label}
+        known = {row.dyad for row in table.sessions} | {row.dyad for row in table.rejected}
+        labels = _in_table(arguments.dyad_label, "dyad-", known)
         chosen = [row.key for row in table.sessions if row.dyad in labels]
         return _told(prepare_study(table.sessions, config, only=chosen, **common), table.sessions)
     started = time.monotonic()
     result = run_study(table.sessions, config, cluster=arguments.cluster, rejected=table.rejected, **common)
-    code = _told(result.skipped, table.sessions)
+    code = _told(result.skipped, table.sessions, table.rejected)
     show(_verdict(arguments.output))
     show(f"report: {arguments.output / 'report.html'}")
     logger.info("took %.0f s", time.monotonic() - started)
     return code
 
 
-def _told(skipped: Sequence[Any], sessions: Sequence[Any]) -> int:
-    """Say what was skipped, with the names of files that the records leave out; return the exit code."""
-    from hyperscan.pipeline import revealed
+def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[str]:
+    """Labels without their BIDS prefix; one that the table does not hold is a mistake, not an empty choice."""
+    labels = {label.removeprefix(prefix) for label in asked}
+    unknown = sorted(labels - set(known))
+    if unknown:
+        raise NothingToAnalyseError(
+            f"{prefix.rstrip('-')} {', '.join(map(repr, unknown))} is not in the table."
+            f"{did_you_mean(unknown[0], known)} It holds: {', '.join(sorted(known))}. Check the labels."
+        )
+    return labels
 
+
+def _told(skipped: Sequence[Any], sessions: Sequence[Any], rejected: Sequence[Any] = ()) -> int:
+    """Say what was skipped, with the names and cells that the records leave out; return the exit code."""
+    from hyperscan.pipeline import public_rejected, revealed
+
+    lost = [public_rejected(entry) for entry in rejected]
+    for entry in rejected:
+        say(f"skipped {entry}")
     rows = {(row.dyad, row.session, row.modality, row.task, row.run): row for row in sessions}
-    for entry in skipped:
+    for entry in (entry for entry in skipped if entry not in lost):
         row = rows.get((entry["dyad"], entry["session"], entry["modality"], entry["task"], entry["run"]))
         reason = entry["reason"] if row is None else revealed(entry["reason"], row)
         session = f" ses-{entry['session']:02d}" if isinstance(entry["session"], int) else ""
@@ -175,7 +191,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     changes = {"n_dyads": arguments.dyads, "n_sessions": arguments.sessions}
     given = {name: value for name, value in changes.items() if value is not None}
     path = simulate_study(arguments.dest, arguments.scenario, modality=arguments.modality, seed=arguments.seed, **given)
-    show(str(path / "dyads.tsv"))
+    show(f"wrote {path / 'dyads.tsv'}, and the truth in {path / 'truth.json'}; then: hyperscan check {path}")
     return OK
 
 
@@ -192,8 +208,10 @@ def bids(arguments: argparse.Namespace) -> int:
 
     table, config = load_study(arguments.bids_dir, config=None, seed=None)
     if arguments.level == "participant":
-        people = {label.removeprefix("sub-") for label in arguments.participant_label or ()}
-        numbers = {label.removeprefix("ses-") for label in arguments.session_label or ()}
+        known = {label for row in table.sessions for label in (row.therapist, row.client)}
+        people = _in_table(arguments.participant_label or (), "sub-", known)
+        asked = [label.removeprefix("ses-").lstrip("0") for label in arguments.session_label or ()]
+        numbers = _in_table(asked, "ses-", {str(row.session) for row in table.sessions})
         rows = [
             row
             for row in table.sessions
@@ -202,6 +220,6 @@ def bids(arguments: argparse.Namespace) -> int:
         skipped = prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
         return _told(skipped, table.sessions)
     result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
-    code = _told(result.skipped, table.sessions)
+    code = _told(result.skipped, table.sessions, table.rejected)
     show(_verdict(arguments.output))
     return code

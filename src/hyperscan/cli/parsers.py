@@ -65,7 +65,7 @@ def parser_of_all() -> argparse.ArgumentParser:
 
 def _add_verbosity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+    parser.add_argument("-v", "--verbose", action="store_true", help="name every step as it is done")
 
 
 def _study(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +141,10 @@ def _fill_completion(parser: argparse.ArgumentParser) -> None:
 def _fill_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dest", type=Path, metavar="DEST", help="folder to make")
     parser.add_argument(
-        "--scenario", default="growth", help="growth, none, constant, snr_constant ... (default growth)"
+        "--scenario",
+        default="growth",
+        help="what changes over the sessions: growth, none, constant, missing, shared_task ...; a wrong name lists all "
+        "(default growth)",
     )
     parser.add_argument("--modality", choices=("eeg", "fnirs"), default="eeg")
     parser.add_argument("--dyads", type=count, metavar="N", help="number of dyads (default 8)")

@@ -39,8 +39,9 @@ def show(text: str) -> None:
 
 def start_log(arguments: argparse.Namespace) -> None:
     """Send log and warnings to standard error, as much as was asked for."""
-    level = logging.WARNING if arguments.quiet else logging.INFO - 10 * min(arguments.verbose, 1)
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    level = logging.WARNING if arguments.quiet else logging.DEBUG if arguments.verbose else logging.INFO
+    # libraries stay at warnings: what they debug (fonts, locators) says nothing about a study
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
     warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
     logger.setLevel(level)

@@ -57,6 +57,11 @@ class Guard:
     figure: float | None
     detail: str
 
+    @property
+    def reason(self) -> str:
+        """Detail without the words that say again that it could not be assessed."""
+        return self.detail.removeprefix("Not assessable: ")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain mapping of the fields."""
         return asdict(self)

@@ -94,6 +94,8 @@ class PowerResult:
         for sessions, dyads in self.needed.items():
             answer = f"{count(dyads, 'dyad')} of those tried" if dyads else "more dyads than tried"
             lines.append(f"{self.target:.0%} power with {count(sessions, 'session')}: {answer}.")
+        if (self.table["dyads"] < MIN_DYADS).any():
+            lines.append(f"Fewer than {MIN_DYADS} dyads give no verdict, so they have no power.")
         lines.append("This is power to show an increase; the guards can only lower it.")
         return "\n".join(lines)
 

@@ -119,7 +119,7 @@ class GrowthResult:
         lines = [f"verdict: {self.verdict}", self.sentence, ""]
         if self.verdict != "cannot_tell":
             lines += ["guards:"]
-            lines += [f"  {guard.name:<16} {marks[guard.passed]:<15} {guard.detail}" for guard in self.guards]
+            lines += [f"  {guard.name:<16} {marks[guard.passed]:<15} {guard.reason}" for guard in self.guards]
             lines += self._beside()
         found = [row for row in self.exploratory if not row["primary"] and (row["p_max_t"] or 1) < 0.05]
         if len(self.exploratory) > 1:
@@ -128,6 +128,7 @@ class GrowthResult:
                 f"exploratory: {len(found)} of {len(self.exploratory) - 1} other outcomes change (max-T p < .05)",
             ]
             lines += [f"  {row['metric']} {row['band']} {row['roi']}: slope {row['slope']:+.3g}" for row in found[:10]]
+            lines += [f"  and {len(found) - 10} more, in growth.json"] if len(found) > 10 else []
         return "\n".join([*lines, *self._related()]).rstrip()
 
     def _related(self) -> list[str]:

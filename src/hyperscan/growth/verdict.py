@@ -189,7 +189,7 @@ def _open(guards: Sequence[Guard]) -> str:
     reasons: dict[str, list[str]] = {}
     for guard in guards:
         if guard.passed is None:
-            reasons.setdefault(guard.detail.removeprefix("Not assessable: ").rstrip("."), []).append(guard.name)
+            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
     return "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items()) or "every guard"
 
 

@@ -21,7 +21,7 @@ from hyperscan.metrics.lagged import dwpli, pli, wpli
 from hyperscan.metrics.phase import accorr, ccorr, ciplv, nmplv, plv, ppc
 from hyperscan.metrics.spec import CrossMoment, JointMoment, MetricSpec
 from hyperscan.metrics.spectral import coh, imcoh, lagcoh
-from hyperscan.metrics.table import METRICS, evaluate_many, get_metric
+from hyperscan.metrics.table import METRICS, evaluate_many, get_metric, get_metrics
 from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ __all__ = [
     "gcmi",
     "gcte",
     "get_metric",
+    "get_metrics",
     "imcoh",
     "lagcoh",
     "nmplv",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -315,13 +316,16 @@ class MetricSpec:
         Raises
         ------
         InputError
-            If a needed parameter is missing, or the function's result has a wrong shape.
+            If a needed parameter is missing, or the function's result has a wrong shape, is complex or lies
+            outside its bounds.
         """
         chosen = self._chosen(params)
         if self.z_func is not None:
             return self.z_func(a, b, **chosen)
-        value = np.asarray(self.func(a, b, **chosen))
+        # a function of the user's that changed its inputs would change what the next metric sees
+        value = np.asarray(self.func(*((a, b) if is_ours(self.func) else map(_unwritable, (a, b))), **chosen))
         self._check_shape(value, np.shape(a), np.shape(b))
+        self._check_values(value)
         return value, self.link(value)
 
     def check(self, a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -357,3 +361,43 @@ class MetricSpec:
                 f"metric {self.name!r} returned shape {value.shape}, expected {wanted}: "
                 "(..., n_a, n_b) for a (..., n_a, n_times) and b (..., n_b, n_times)."
             )
+
+    def _check_values(self, value: NDArray[Any]) -> None:
+        if value.dtype.kind not in "fiub":
+            raise InputError(
+                f"metric {self.name!r} returned {value.dtype} values, expected real ones; return the size or a part."
+            )
+        # rounding may pass a bound by a little
+        slack = np.sqrt(np.finfo(value.dtype if value.dtype.kind == "f" else float).eps)
+        wrong = value[(value < self.bounds[0] - slack) | (value > self.bounds[1] + slack)]
+        if wrong.size:
+            raise InputError(
+                f"metric {self.name!r} returned {wrong.flat[0]:.4g}, outside its bounds {self.bounds[0]:g} to "
+                f"{self.bounds[1]:g}. Correct the function, or the bounds of its MetricSpec."
+            )
+
+
+def is_ours(func: Callable[..., Any]) -> bool:
+    """Whether a function comes with this package, options set by ``functools.partial`` or not.
+
+    Parameters
+    ----------
+    func : callable
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_ours(fisher), is_ours(max)
+    (True, False)
+    """
+    inner = func.func if isinstance(func, partial) else func
+    return (getattr(inner, "__module__", "") or "").startswith(__name__.rpartition(".")[0])
+
+
+def _unwritable(signals: Any) -> NDArray[Any]:
+    view = np.asarray(signals).view()
+    view.flags.writeable = False
+    return view

@@ -17,7 +17,7 @@ from hyperscan.errors import InputError, did_you_mean
 from hyperscan.metrics import amplitude, information, lagged, phase, spectral, temporal
 from hyperscan.metrics.mne_adapter import PREFIX, adapt
 from hyperscan.metrics.products import Preparation, Products, cross_products
-from hyperscan.metrics.spec import MetricSpec, fisher
+from hyperscan.metrics.spec import MetricSpec, fisher, is_ours
 
 _CONTEXT = ("sfreq", "band")
 _BIASED = "> 0, falls with window length and bandwidth"
@@ -154,17 +154,21 @@ def get_metric(metric: str | Callable[..., Any] | MetricSpec) -> MetricSpec:
     Raises
     ------
     InputError
-        If there is no such metric.
+        If there is no such metric, or a function has the name of one.
 
     Examples
     --------
     >>> get_metric("plv").bounds
     (0, 1)
     """
-    if isinstance(metric, MetricSpec):
-        return metric
-    if callable(metric):
-        return _of_function(metric)
+    if isinstance(metric, MetricSpec) or callable(metric):
+        spec = metric if isinstance(metric, MetricSpec) else _of_function(metric)
+        if spec.name in METRICS and not is_ours(spec.func):
+            raise InputError(
+                f"metric {spec.name!r}: a function of yours has the name of one of ours, so tables would mix them up. "
+                "Rename it, or pass a MetricSpec with another name."
+            )
+        return spec
     if metric in METRICS:
         return METRICS[metric]
     if str(metric).startswith(PREFIX):
@@ -172,6 +176,40 @@ def get_metric(metric: str | Callable[..., Any] | MetricSpec) -> MetricSpec:
     raise InputError(
         f"metric {metric!r} is unknown.{did_you_mean(str(metric), METRICS)}\nKnown: {', '.join(METRICS)}, mne:<method>."
     )
+
+
+def get_metrics(metrics: Iterable[str | Callable[..., Any] | MetricSpec]) -> tuple[MetricSpec, ...]:
+    """Find several metrics, each under a name of its own.
+
+    Parameters
+    ----------
+    metrics : iterable of str, callable or MetricSpec
+        As for :func:`get_metric`.
+
+    Returns
+    -------
+    tuple of MetricSpec
+        In the order given.
+
+    Raises
+    ------
+    InputError
+        If one is unknown, or two have the same name.
+
+    Examples
+    --------
+    >>> [spec.name for spec in get_metrics(["plv", "mne:wpli2_debiased"])]
+    ['plv', 'mne:wpli2_debiased']
+    """
+    specs = tuple(get_metric(metric) for metric in metrics)
+    by_name = {spec.name: spec for spec in specs}
+    twice = [spec.name for spec in specs if by_name[spec.name] != spec]
+    if twice:
+        raise InputError(
+            f"two metrics are called {twice[0]!r}, so one would replace the other. Give each function a name with "
+            "def, or a MetricSpec."
+        )
+    return specs
 
 
 def evaluate_many(
@@ -209,7 +247,7 @@ def evaluate_many(
     >>> {name: float(value.round(3)[0, 0]) for name, (value, z) in results.items()}
     {'plv': 1.0, 'ciplv': 0.0}
     """
-    specs = [get_metric(metric) for metric in metrics]
+    specs = list(get_metrics(metrics))
     shared = _shared_products(specs, a, b)
     results = {}
     for spec in specs:
@@ -242,8 +280,7 @@ def _of_function(func: Callable[..., Any]) -> MetricSpec:
     """Record of a function, or of one of ours whose options a ``functools.partial`` sets."""
     inner = func.func if isinstance(func, partial) else func
     name = getattr(inner, "__name__", "custom")
-    ours = (getattr(inner, "__module__", "") or "").startswith(__name__.rpartition(".")[0])
-    if ours and name in METRICS:
+    if is_ours(func) and name in METRICS:
         known = METRICS[name]
         return known if inner is func else replace(known, func=func, moment=None, z_func=None)
     try:

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperscan.pipeline.doors import CheckReport, check_study, load_study
-    from hyperscan.pipeline.public import revealed
+    from hyperscan.pipeline.public import public_rejected, revealed
     from hyperscan.pipeline.run import growth_of, prepare_study, run_study
 
-__all__ = ["CheckReport", "check_study", "growth_of", "load_study", "prepare_study", "revealed", "run_study"]
+__all__ = [
+    "CheckReport",
+    "check_study",
+    "growth_of",
+    "load_study",
+    "prepare_study",
+    "public_rejected",
+    "revealed",
+    "run_study",
+]
 
 _HOMES = {
     "doors": ("CheckReport", "check_study", "load_study"),
-    "public": ("revealed",),
+    "public": ("public_rejected", "revealed"),
     "run": ("growth_of", "prepare_study", "run_study"),
 }
 

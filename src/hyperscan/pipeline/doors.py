@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from hyperscan.errors import count
 from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of
+from hyperscan.pipeline.public import scrubbed
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
 from hyperscan.pipeline.units import units_of
 from hyperscan.study import Rejected, Session, SessionKey, StudyTable, read_table
@@ -138,7 +140,8 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     rows = [attempt(row.key, partial(_judge, row, settings)) for row in table.sessions]
     rows = [_refused(row, twice.get(SessionKey(*row["key"]), "")) for row in rows]
     findings = findings_of(table.sessions, {SessionKey(*row["key"]): row for row in rows})
-    notes = (*table.notes, *map(str, findings), *_limits(rows, table.sessions))
+    rows, common = _said_once(rows, table.sessions)
+    notes = (*table.notes, *common, *map(str, findings), *_limits(rows, table.sessions))
     leaks = tuple(leaks_of(table)) if privacy else ()
     needs = _needs(table.sessions, rows, settings, time.monotonic() - started)
     return CheckReport(tuple(rows), table.rejected, notes, leaks, needs)
@@ -146,6 +149,26 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
 
 def _refused(row: dict[str, Any], reason: str) -> dict[str, Any]:
     return {**row, "status": "skipped", "reason": reason} if reason else row
+
+
+def _said_once(
+    rows: Sequence[dict[str, Any]], sessions: Sequence[Session]
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Take out of the rows what three or more of them say but for their files' names, and say it once."""
+    texts = [
+        {note: scrubbed(note, session, {}) for note in row["notes"] if row["status"] == "ok"}
+        for row, session in zip(rows, sessions, strict=True)
+    ]
+    holders: dict[str, list[SessionKey]] = defaultdict(list)
+    for row, said in zip(rows, texts, strict=True):
+        for text in dict.fromkeys(said.values()):
+            holders[text].append(SessionKey(*row["key"]))
+    common = {text: keys for text, keys in holders.items() if len(keys) > 2}
+    kept = [
+        {**row, "notes": [note for note in row["notes"] if said.get(note) not in common]}
+        for row, said in zip(rows, texts, strict=True)
+    ]
+    return kept, tuple(f"{keys[0]} and {len(keys) - 1} more: {text}" for text, keys in common.items())
 
 
 def _limits(rows: Sequence[dict[str, Any]], sessions: Sequence[Session]) -> list[str]:

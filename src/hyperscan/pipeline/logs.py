@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.storage import write_text
+
+logger = logging.getLogger(__name__)
 
 LOGS = "logs"
 
@@ -33,7 +36,8 @@ class RunLog:
         write_text(self.path, "".join(f"# {name}: {value}\n" for name, value in head.items()))
 
     def say(self, text: str) -> None:
-        """Add a line. A log that cannot be written stops no run."""
+        """Add a line, shown with ``--verbose`` too. A log that cannot be written stops no run."""
+        logger.debug("%s", text)
         line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n"
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
             stream.write(line)

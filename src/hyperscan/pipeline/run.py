@@ -172,7 +172,9 @@ def prepare_study(
     wanted = {(key.dyad, key.session) for key in only}
     chosen = [row for row in sessions if (row.dyad, row.session) in wanted]
     if not chosen:
-        raise NothingToAnalyseError("None of the sessions asked for is in the table. Check the labels.")
+        raise NothingToAnalyseError(
+            "None of the sessions asked for can be used. Check the labels; `hyperscan check` names broken rows."
+        )
     describe_output(out)
     return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs), progress).prepare())
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import count
 from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.logs import LOGS, RunLog
 from hyperscan.pipeline.pairs import Batch, batches_of, compute_batch
@@ -200,7 +199,6 @@ class Stages:
 
     def _do(self, tasks: Sequence[Task], label: str) -> None:
         tasks = [task for task in tasks if task.name not in self.lost]
-        self.log.say(f"{label}: {count(len(tasks), 'unit')}")
         for name in run_tasks(tasks, self.place, label, progress=self.progress, tell=self.log.say):
             self.lost[name] = LOST.format(stage=label)
 

@@ -18,7 +18,7 @@ from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 from tqdm import tqdm
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def run_tasks(
     """
     if not tasks:
         return []
-    logger.info("%s: %d dyad-sessions", label, len(tasks))
+    logger.info("%s: %s", label, count(len(tasks), "unit"))
     if place.cluster is not None:
         done = _on_cluster(tasks, place.cluster)
     elif place.n_jobs == 1:

@@ -11,7 +11,7 @@ import pandas as pd
 from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import require
 from hyperscan.plots.heads import PAIR_ROOM, PAIR_SIZE, draw_pair, flat_positions
-from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, panel_grid, plain, styled
+from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, panel_grid, plain, styled, upright
 from hyperscan.plots.within import COHERENCE_LABEL, MAP_KEY, draw_map
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
     ax.set_xticks(range(len(parts)), [f"{session:g}" for session in parts])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel(f"Session (number); within each, time from 0 to {span:.0f} s")
-    ax.set_ylabel(label)
+    ax.set_ylabel(upright(label))
     ax.set_title(f"{count(len(parts), 'session')}, {count(len(table), 'window')}")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=3)
     return ax

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled
+from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled, upright
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -222,7 +222,7 @@ def time_course(
         times_s, values, color=colours.real, marker="o", mec="none", label=f"observed ({count(len(values), 'window')})"
     )
     ax.set_xlabel("Time in session (s)")
-    ax.set_ylabel(label)
+    ax.set_ylabel(upright(label))
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=2)
     return ax
 

@@ -225,7 +225,7 @@ def _by_name(path: Path, head: bytes, name: str) -> str:
     claimed = next((known for known in FORMATS if suffix in known.suffixes and suffix not in _PLAIN.suffixes), None)
     if claimed is not None:
         raise ReadError(
-            f"{name}: its name ends in {suffix!r}, but its first bytes are not those of {claimed.name}. "
+            f"{name}: its name ends in {suffix}, but its first bytes are not those of {claimed.name}. "
             "It is damaged or of another format: copy it again, or export it anew."
         )
     if suffix in _PLAIN.suffixes and _PLAIN.matches(head):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hyperscan.errors import ReadError
+from hyperscan.errors import ReadError, count
 from hyperscan.recording.boundary import check_memory
 
 #: Share of a recording that may be missing at its end before it is refused (BAD_INPUT practice; our choice).
@@ -187,6 +188,23 @@ _KEYS = re.compile(r"^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _WIDTHS = {"INT_16": 2, "UINT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4, "IEEE_FLOAT_64": 8}
 
 
+_CHANNEL = re.compile(r"^Ch[0-9]+=([^,\n]*),", re.MULTILINE)
+
+
+def _check_channel_names(header: str, name: str) -> None:
+    """Refuse doubled names, for which MNE's reader finds no unit."""
+    section = re.split(r"^\[", header.partition("[Channel Infos]")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    counts = Counter(_CHANNEL.findall(section))
+    twice = [channel for channel, times in counts.items() if channel and times > 1]
+    if twice:
+        shown = ", ".join(map(repr, twice[:4]))
+        raise ReadError(
+            f"{name}: {count(len(twice), 'channel name stands', 'channel names stand')} there twice ({shown}), as when "
+            "two people's montages are in one file. Give each its own name in the header's [Channel Infos], as Fz_1 "
+            "and Fz_2."
+        )
+
+
 def check_brainvision(path: Path, name: str) -> tuple[str, ...]:
     """Compare the three files of a BrainVision recording.
 
@@ -207,7 +225,9 @@ def check_brainvision(path: Path, name: str) -> tuple[str, ...]:
     ReadError
         If data or markers are missing, belong to another recording, or were cut off.
     """
-    keys = dict(_KEYS.findall(_text(path)))
+    text = _text(path)
+    _check_channel_names(text, name)
+    keys = dict(_KEYS.findall(text))
     data = _partner(path, keys.get("DataFile"), "data", name)
     markers = _partner(path, keys["MarkerFile"], "marker", name) if keys.get("MarkerFile") else None
     width = _WIDTHS.get(keys.get("BinaryFormat", "").upper())

@@ -62,7 +62,7 @@ def check_columns(columns: Sequence[str]) -> list[str]:
     ["column 'day' is not known. Did you mean 'days'? If it is a covariate, give it another name."]
     """
     problems = [
-        f"column {name!r} is missing.{_candidate(name, columns)} Add it; required: {', '.join(REQUIRED)}."
+        f"column {name!r} is missing.{_candidate(name, columns)}; required: {', '.join(REQUIRED)}."
         for name in REQUIRED
         if name not in columns
     ]
@@ -80,7 +80,7 @@ def check_columns(columns: Sequence[str]) -> list[str]:
 
 def _candidate(name: str, columns: Sequence[str]) -> str:
     close = did_you_mean(name, [column for column in columns if column not in REQUIRED])
-    return close.replace("Did you mean", "Is it the one named")
+    return f"{close.replace('Did you mean', 'Is it the one named')} Rename it" if close else " Add it"
 
 
 def _check_covariate_name(position: int, name: str, columns: Sequence[str], missing: Sequence[str]) -> list[str]:

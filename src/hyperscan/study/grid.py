@@ -75,7 +75,7 @@ def find_table(path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.is_dir():
-        if path.suffix.lower() not in _SEPARATORS:
+        if path.suffix.lower() not in _SEPARATORS and path.exists():
             raise TableError(f"{path.name}: expected a folder with dyads.tsv, or a .tsv or .csv file.")
         if not path.is_file():
             raise TableError(f"{path.name} is not there. Name the study's folder or its dyads.tsv.")

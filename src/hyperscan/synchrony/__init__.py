@@ -6,8 +6,8 @@ One path serves real pairs and pseudo-pairs alike.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from hyperscan.synchrony.pairs import shared_windows
 from hyperscan.synchrony.recipe import Recipe, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
 from hyperscan.synchrony.signals import Signals, signals_of
+
+if TYPE_CHECKING:
+    from hyperscan.metrics import MetricSpec
 
 __all__ = [
     "BYTES_FILTERING",
@@ -50,7 +53,7 @@ __all__ = [
 
 def compute_synchrony(
     pair: PairedRecording,
-    metrics: Sequence[str] | None = None,
+    metrics: Sequence[str | Callable[..., Any] | MetricSpec] | None = None,
     bands: Mapping[str, tuple[float, float]] | None = None,
     *,
     config: StudyConfig | None = None,
@@ -64,14 +67,16 @@ def compute_synchrony(
     ----------
     pair : PairedRecording
         From :func:`hyperscan.preprocess_pair`.
-    metrics : sequence of str or None
-        Names, or functions ``f(a, b) -> (..., n_a, n_b)``; None = those of the configuration.
+    metrics : sequence of str, callable or MetricSpec, or None
+        Names, functions ``f(a, b) -> (..., n_a, n_b)`` of analytic signals, or records of
+        :class:`hyperscan.metrics.MetricSpec`; None = those of the configuration.
     bands : mapping of str to tuple of float, or None
         Edges in Hz; None = those of the configuration.
     config : StudyConfig or None
         Windows, ROIs and everything else; None = the defaults.
     null : {None, 'lags', 'windows'}
-        ``lags`` adds the whole-session statistic, its p-value under circular shifts, and those surrogates.
+        ``lags`` adds the whole-session statistic, its p-value under circular shifts, and those surrogates; with
+        EEG only for the metrics that follow from averaged products (``MetricSpec.moment``), NaN for others.
         ``windows`` adds what every window reaches with the client's windows of other times, for the course over
         the session; it takes a session's work once per shift, and needs several windows (EEG).
     n_null : int or None
@@ -86,7 +91,8 @@ def compute_synchrony(
     Raises
     ------
     InputError
-        If the pair is not prepared or a name is unknown.
+        If the pair is not prepared, a name is unknown or stands for two metrics, or a function of one's own
+        returns something else than it should.
     QualityError
         If too few windows are clean in both people.
 
@@ -115,9 +121,9 @@ def compute_synchrony(
         config = dataclasses.replace(config, bands=dict(bands), primary=_first_band(config, bands, modality))
     recipe = recipe_of(config, modality)
     if metrics is not None:
-        from hyperscan.metrics import get_metric
+        from hyperscan.metrics import get_metrics
 
-        recipe = dataclasses.replace(recipe, metrics=tuple(get_metric(metric) for metric in metrics))
+        recipe = dataclasses.replace(recipe, metrics=get_metrics(metrics))
     a, b = (signals_of(pair, role, config) for role in ("therapist", "client"))
     windows = shared_windows(a, b, recipe)
     seed = config.seed if seed is None else seed

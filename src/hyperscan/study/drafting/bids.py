@@ -173,7 +173,8 @@ def _by_number(files: Sequence[BidsFile]) -> Layout:
         meetings.append(Meeting("", _session(session), modality, _people(group, {}), task, run))
     question = (
         "dyad: nothing says who is whose partner. Rows propose neighbours (01 with 02, 03 with 04); "
-        "fill in dyad where that is right, correct the files where it is not."
+        "fill in dyad where that is right, correct the files where it is not. Or add the columns dyad and role to "
+        "participants.tsv, rename dyads.tsv and draft again. If each file holds both people, see layout L3."
     )
     rule = "BIDS, one person per sub- and no dyad label (layout L4): neighbouring numbers are proposed."
     return Layout(rule, tuple(meetings), (question,))

@@ -141,10 +141,13 @@ def _write_or_remove(stream: TextIO, text: str, path: Path) -> None:
 
 
 def _layout(recordings: Sequence[Recording], root: Path, peek: Peek | None) -> Layout:
+    def holds_two(file: str) -> bool:
+        return bool(look_inside(root / file, peek).channels)
+
     files = bids_files(recordings)
     if not files:
-        return folder_layout(recordings)
-    layout = bids_layout(files, root, lambda file: bool(look_inside(root / file, peek).channels))
+        return folder_layout(recordings, holds_two)
+    layout = bids_layout(files, root, holds_two)
     used = {file.recording for file in files}
     others = [recording.path.as_posix() for recording in recordings if recording not in used]
     if not others:

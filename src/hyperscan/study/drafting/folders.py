@@ -10,15 +10,15 @@ role     a word for therapist or client               ``therapist.edf``, ``P_res
 ======== ============================================ =================================
 
 Without a word for dyad, the folder before the session or the last folder with a number is the dyad. ``S02``
-is a session beside a word for a role; alone it may be a subject. Without a word for the role, two names that
-differ in one part are the two people.
+is a session beside a word for a role, where both people are in one file, and where a dyad has three or more of
+them; else it may be a subject. Without a word for the role, two names that differ in one part are the two people.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -48,7 +48,7 @@ PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
             rf"{_START}(?:sessions?|sess|ses|visit|week|sitzung)[-_ ]?0*(?P<value>[0-9]{{1,4}}){_END}",
             re.IGNORECASE,
         ),
-        "session beside a role": re.compile(rf"{_START}S0*(?P<value>[0-9]{{1,4}}){_END}", re.IGNORECASE),
+        "S for session": re.compile(rf"{_START}S0*(?P<value>[0-9]{{1,4}}){_END}", re.IGNORECASE),
         "run": re.compile(rf"{_START}run[-_ ]?(?P<value>[0-9]+){_END}", re.IGNORECASE),
     }
 )
@@ -70,19 +70,22 @@ class Place:
 Groups = dict[tuple[str, ...], list[tuple[Place, str]]]
 
 
-def folder_layout(recordings: Sequence[Recording]) -> Layout:
+def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Layout:
     """Pair recordings by folders and names.
 
     Parameters
     ----------
     recordings : sequence of Recording
         What the folder holds.
+    holds_two : callable
+        Path of a recording -> whether two people are in it; asked of the first one only, where ``S02`` in the
+        names may be a session or a person.
 
     Returns
     -------
     Layout
     """
-    places = _drop_constant_words([_place(recording) for recording in recordings])
+    places = _drop_constant_words(_places(recordings, holds_two))
     groups: dict[tuple[object, ...], list[Place]] = defaultdict(list)
     for place in places:
         key = (place.condition, place.dyad, place.session or 0, place.run, place.recording.modality)
@@ -92,17 +95,45 @@ def folder_layout(recordings: Sequence[Recording]) -> Layout:
     final, questions, notes = _conditions(named)
     if not any(place.session is not None for place in places):
         notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
+        notes += _people_or_sessions(places)
     return Layout(_rule(places), tuple(final), tuple(questions), tuple(notes))
 
 
-def _place(recording: Recording) -> Place:
+def _places(recordings: Sequence[Recording], holds_two: Callable[[str], bool]) -> list[Place]:
+    places = [_place(recording) for recording in recordings]
+    if any(place.session is not None for place in places):
+        return places
+    numbered = [_place(recording, s_is_session=True) for recording in recordings]
+    if any(place.session is None for place in numbered):
+        return places
+    # three people are no dyad; a folder that only holds a number may be no dyad either
+    of_dyad: dict[str, set[int | None]] = defaultdict(set)
+    for place in numbered:
+        of_dyad[place.dyad].add(place.session)
+    named = all(PATTERNS["dyad"].search(recording.path.as_posix()) for recording in recordings)
+    many = named and max(map(len, of_dyad.values())) > 2
+    return numbered if many or holds_two(recordings[0].path.as_posix()) else places
+
+
+def _people_or_sessions(places: Sequence[Place]) -> list[str]:
+    """Say that S1 and S2 became two people, which they need not be."""
+    words = sorted({word for place in places for word in place.words if PATTERNS["S for session"].fullmatch(word)})
+    if not words or not any(place.dyad for place in places):
+        return []
+    return [
+        f"{listed(words)} in the names are taken as people. If they are sessions, give each its own row in "
+        "dyads.tsv, or rename them (ses-1, ses-2)."
+    ]
+
+
+def _place(recording: Recording, *, s_is_session: bool = False) -> Place:
     folders = recording.path.parts[:-1]
     stem = recording.stem if "." in recording.path.name else recording.path.name
     parts = [*folders, stem]
     # S02 may be a subject, unless a word beside it says who this is
-    has_role = any(role_of(word) for word in _words(parts))
-    names = [name for name in PATTERNS if has_role or name != "session beside a role"]
-    sessions = [_search(name, parts) for name in names if name.startswith("session")]
+    s_is_session = s_is_session or any(role_of(word) for word in _words(parts))
+    names = [name for name in PATTERNS if s_is_session or name != "S for session"]
+    sessions = [_search(name, parts) for name in ("session", "S for session") if name in names]
     session = next((text for text in sessions if text), "")
     position, dyad = _dyad(folders)
     rest = [*folders[position + 1 :], stem]

@@ -18,8 +18,9 @@ from hyperscan.metrics.amplitude import aec, corr, oaec, pec
 from hyperscan.metrics.describe import describe_metrics
 from hyperscan.metrics.information import gcmi, gcte
 from hyperscan.metrics.lagged import dwpli, pli, wpli
+from hyperscan.metrics.moments import CrossMoment, JointMoment
 from hyperscan.metrics.phase import accorr, ccorr, ciplv, nmplv, plv, ppc
-from hyperscan.metrics.spec import CrossMoment, JointMoment, MetricSpec
+from hyperscan.metrics.spec import MetricSpec
 from hyperscan.metrics.spectral import coh, imcoh, lagcoh
 from hyperscan.metrics.table import METRICS, evaluate_many, get_metric, get_metrics
 from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.metrics.arrays import analytic_pair, real_pair
+from hyperscan.metrics.moments import CrossMoment
 from hyperscan.metrics.preparations import ENVELOPE, ENVELOPE_POWER, ORTHOGONAL, SERIES
 from hyperscan.metrics.products import pair_sums
-from hyperscan.metrics.spec import CrossMoment
 
 # A variance below this many roundings of the mean square is zero (our choice).
 _ZERO_ROUNDINGS = 16.0

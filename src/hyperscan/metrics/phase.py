@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
 from hyperscan.metrics.arrays import analytic_pair
+from hyperscan.metrics.moments import CrossMoment
 from hyperscan.metrics.preparations import PHASE, SINE, PhasePreparation
 from hyperscan.metrics.products import cross_products
-from hyperscan.metrics.spec import CrossMoment
 
 # 1 - Re**2 below this many roundings is zero: the phase difference is 0 or pi throughout (our choice).
 _ZERO_ROUNDINGS = 16.0

@@ -215,8 +215,8 @@ def _lines(
         LineCollection(
             list(ends[order]),
             colors=palette().real,
-            linewidths=0.5 + 2.2 * rank[order],
-            alpha=0.25 + 0.6 * rank[order],
+            linewidths=0.9 + 1.9 * rank[order],
+            alpha=0.5 + 0.45 * rank[order],
             zorder=3,
         )
     )

@@ -214,6 +214,8 @@ def report(found: dict[tuple[str, str], list[NDArray[Any]]], seed: int) -> str:
         "magnitude. Each cell is the share of p <= .05 and its Monte Carlo error (standard error over runs; pairs of a "
         "run share signals). `partners` and `sessions` rank one dyad among few others, so the share they can give at "
         "most is below .05: see the second row.\n",
+        "Where cells are off: under `lags`, `wtc` and `xcorr` err upwards, presumably because 16 s hold few lags that are "
+        "independent\nof each other (our reading, not tested); `xcorr_lag` has many ties and errs downwards.\n",
         "| | " + " | ".join(nulls) + " |",
         "|---|" + "---|" * len(nulls),
         "| nominal | " + " | ".join(f"{nominal(NULLS[null][1]):.3f}" for null in nulls) + " |",

@@ -213,7 +213,7 @@ def report(found: dict[tuple[str, str], list[NDArray[Any]]], seed: int, length_s
         f"Two people's independent AR(1) signals (coefficient {AR:g}), {N_CHANNELS} channels each (the client one with "
         f"IAAFT), {length_s:g} s at {SFREQ:g} Hz; analytic metrics in {BAND[0]:g}-{BAND[1]:g} Hz; metrics of real "
         f"signals take every {SFREQ / SLOW_SFREQ:g}th sample, `wtc` in {WTC_BAND[0]:g}-{WTC_BAND[1]:g} Hz; lags of at "
-        f"least {MIN_LAG_S:g} s; windows of {WINDOW_S:g} s; {N_NULL} surrogates, so that p = .05 can be reached exactly; "
+        f"least {MIN_LAG_S:g} s; windows of {WINDOW_S:g} s; {N_NULL} surrogates, so that p = .05 is reached exactly; "
         f"{N_DYADS} dyads and {N_SESSIONS} sessions with one channel per person. Signed metrics are tested by "
         "magnitude. Each cell is the share of p <= .05 and its Monte Carlo error (standard error over runs; pairs of a "
         "run share signals). `partners` and `sessions` rank one dyad among few others, so the share they can give at "

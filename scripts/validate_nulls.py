@@ -208,7 +208,7 @@ def report(found: dict[tuple[str, str], list[NDArray[Any]]], seed: int, length_s
     runs = {null: max(len(p) for key, p in found.items() if key[1] == null) for null in nulls}
     sizes = {null: max(sum(x.size for x in p) for key, p in found.items() if key[1] == null) for null in nulls}
     lines = [
-        "# p values of every metric and null on independent signals\n",
+        f"# p values of metrics and nulls on independent signals of {length_s:g} s\n",
         f"Written by `scripts/validate_nulls.py` on {datetime.date.today()} (seed {seed}, not used for any choice).\n",
         f"Two people's independent AR(1) signals (coefficient {AR:g}), {N_CHANNELS} channels each (the client one with "
         f"IAAFT), {length_s:g} s at {SFREQ:g} Hz; analytic metrics in {BAND[0]:g}-{BAND[1]:g} Hz; metrics of real "

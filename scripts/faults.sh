@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS=1
-exec nice -n 19 "${PYTHON:-python}" scripts/faults.py "$@"
+exec "${PYTHON:-python}" scripts/faults.py "$@"

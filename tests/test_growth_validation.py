@@ -23,15 +23,7 @@ def script() -> ModuleType:
 
 
 def test_tables_run_and_resume(script: ModuleType, tmp_path: Path) -> None:
-    given = [
-        "tables",
-        "--reps",
-        "1",
-        "--state",
-        str(tmp_path / "state.jsonl"),
-        "--out",
-        str(tmp_path / "out.md"),
-    ]
+    given = ["--reps", "1", "--state", str(tmp_path / "state.jsonl"), "--out", str(tmp_path / "out.md")]
     assert script.main(given) == 0
     first = (tmp_path / "state.jsonl").read_text()
     assert len(first.splitlines()) == len(script.table_cells())

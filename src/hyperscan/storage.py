@@ -7,6 +7,7 @@ likewise. So a crash leaves the old content or the new one under a final name, n
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
 import json
@@ -100,7 +101,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        If there is no such file, or it is not a table in UTF-8 with the separator of its suffix.
+        If there is no such file, it is not a table in UTF-8 with the separator of its suffix, or its header names a
+        column twice.
     """
     import pandas as pd
 
@@ -110,6 +112,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which")
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines, delimiter=separator), [])
         frame = pd.read_csv(
             path, sep=separator, na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str)
         )
@@ -122,6 +126,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
             f"{path.name}: its columns are separated by something else than its name says. Use tabs in a .tsv "
             "file; commas, and a point in numbers, in a .csv file."
         )
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        # pandas would name the second one anew, and leave open which was meant
+        raise TableError(f"{path.name}: its header names {twice[0]!r} more than once. Rename or delete all but one.")
     present = [name for name in labels if name in frame]
     return frame.assign(**{name: frame[name].fillna("") for name in present})
 

@@ -271,6 +271,25 @@ def test_outcomes_within_between_and_change() -> None:
         fit_growth(data, outcomes=["aliance"])
 
 
+def test_an_outcome_of_one_number_per_dyad_is_tested_over_dyads() -> None:
+    data = table(sd=0.08, slope_sd=0.03, seed=3)
+    number = data["dyad"].str[1:].astype(float)
+    data = data.assign(age=number, course=number + 2.0 * data["session"])
+    rows = pd.DataFrame(fit_growth(data, outcomes=["age", "course"]).outcomes).set_index(["name", "relation"])
+    found = rows.loc[("age", "between")]
+    plain = stats.linregress(data.groupby("dyad")["excess_z"].mean(), np.arange(8.0))
+    assert (found["slope"], found["p"], found["df"]) == pytest.approx((plain.slope, plain.pvalue, 6))
+    assert rows["p"].drop(("age", "between")).isna().all()
+    assert rows.loc[("age", "within_lagged"), "detail"] == "it does not vary within dyads"
+
+
+def test_an_outcome_that_hardly_varies_within_dyads_has_the_df_of_dyads() -> None:
+    data = table(sd=0.08, slope_sd=0.03, seed=3)
+    noise = np.random.default_rng(1).normal(0, 1e-3, len(data))
+    rows = fit_growth(data.assign(age=data["dyad"].str[1:].astype(float) + noise), outcomes=["age"]).outcomes
+    assert rows[1]["df"] == pytest.approx(6, abs=0.01)
+
+
 def test_figures_beside_the_guards() -> None:
     data = table(seconds=600.0)
     data = data[~((data["dyad"] == "D00") & (data["session"] > 3))]
@@ -289,6 +308,15 @@ def test_figures_beside_the_guards() -> None:
     assert figures["leave_one_out"]["same_sign"]
     assert figures["missing"]["n_stopped_early"] == 1
     assert (figures["missing"]["n_planned"], figures["missing"]["n_observed"]) == (48, 45)
+
+
+def test_speech_is_that_of_the_outcomes_task() -> None:
+    data = pd.concat([table(task="rest", speech=1.0), table(task="talk").assign(speech=lambda d: d["session"] * 10.0)])
+    for task, slope in (("rest", 0.0), ("talk", 10.0)):
+        (found,) = fit_growth(data, primary={"task": task}).figures["trends"]
+        assert (found["name"], found["slope"]) == ("speech", pytest.approx(slope))
+    with pytest.raises(TableError, match="speech: row 1 holds 'lots'"):
+        fit_growth(table(speech="lots"))
 
 
 # --- words and files ---
@@ -376,6 +404,13 @@ def test_a_verdict_on_64_outcomes_is_quick() -> None:
         (lambda d: d.assign(session=np.inf), {}, "row 1 is infinite"),
         (lambda d: d.assign(excess_z=np.inf), {}, "row 1 is infinite"),
         (lambda d: d.assign(dyad=None), {}, "row 1 is empty"),
+        (lambda d: d.assign(dyad=""), {}, "dyad: row 1 is empty"),
+        (lambda d: d.assign(therapist=["T1"] * 47 + [" "]), {}, "therapist: row 48 is empty"),
+        (lambda d: pd.concat([d, d[["excess_z"]]], axis=1), {}, "several columns 'excess_z'"),
+        (lambda d: d.assign(days=pd.to_timedelta(d["session"], unit="D")), {"time": "weeks"}, "days: row 1 holds"),
+        (lambda d: pd.concat([d.assign(days=d["session"]), d.assign(days=50)]), {"time": "weeks"}, "48 rows repeat"),
+        (lambda d: d.assign(days=d["session"], session=np.nan), {"time": "weeks"}, "session: row 1 is empty"),
+        (lambda d: pd.concat([d.assign(run=r, therapist=f"T{r}") for r in "12"]), {}, "has several"),
         (lambda d: d.iloc[:0], {}, "no rows"),
         (lambda d: d.assign(therapist=np.arange(48) % 2), {}, "has several"),
         (lambda d: pd.concat([d.assign(task="a"), d.assign(task="b")]), {}, "several values of task"),

@@ -14,7 +14,7 @@ from hyperscan.config import Primary
 from hyperscan.errors import InputError
 from hyperscan.growth import figures
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
-from hyperscan.growth.guards import Guard, eeg_guards
+from hyperscan.growth.guards import Guard, eeg_guards, made_for_another, recording_table
 from hyperscan.growth.model import (
     CappedSlope,
     Design,
@@ -162,6 +162,7 @@ class _Analysis:
         capped = self.design.capped(self.y)
         two_stage = slope_test(self.slopes)
         kind = modality or self._modality()
+        guards, quality = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
         facts: dict[str, Any] = {
             "primary": self._primary(capped),
             "two_stage": two_stage.to_dict(),
@@ -227,7 +228,7 @@ class _Analysis:
         if kind == "fnirs":
             out = fnirs_guards(quality, self.rows, task=task, sign=sign)
         else:
-            out = eeg_guards(guards, self.rows, task=task, sign=sign)
+            out = eeg_guards(guards, self.rows, outcome=self.sessions.cell, sign=sign)
         return [*out, clock(quality, self.rows, task=task, sign=sign)]
 
     def _design(self, kind: str) -> dict[str, Any]:
@@ -279,10 +280,10 @@ class _Analysis:
 
     def _figures(self, guards: pd.DataFrame | None, quality: pd.DataFrame | None) -> dict[str, Any]:
         task = self.sessions.cell["task"]
-        trends = figures.table_figures(self.rows, self.table, self.names.dyad, self.names.session)
+        trends = figures.table_figures(self.rows, self.table, self.names, task)
         if quality is not None:
             trends += figures.quality_figures(quality, self.rows, task=task)
-        if guards is not None:
+        if guards is not None and not made_for_another(guards, self.sessions.cell):
             trends += figures.guard_figures(guards, self.rows, task=task)
         return {
             "trends": trends,

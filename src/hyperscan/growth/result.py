@@ -62,7 +62,8 @@ class GrowthResult:
     figures : mapping
         Trends of the recordings, leave-one-dyad-out, missingness.
     design : mapping
-        ``value time unit modality signal n_dropped n_averaged`` ...
+        ``value time unit modality signal n_dropped n_averaged`` ..., and ``named``: whether the primary outcome was
+        named by the caller or is the package's default, rather than the only one of the table.
     per_dyad, per_session : DataFrame
         Slope and size of every dyad; the sessions that entered.
 
@@ -214,7 +215,9 @@ class GrowthResult:
         shown = table.drop(columns=[value], errors="ignore").rename(columns={"value": value})
         if self.design["time"] == "weeks":
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
-        time = "weeks" if self.design["time"] == "weeks" else "session"
+        time = self.design["time"]
+        if time not in ("session", "weeks"):
+            shown = shown.assign(**{time: shown["t"]})
         drawn: Axes = growth_curves(shown, fit=_plain(self.primary), ax=ax, value=value, time=time)
         return drawn
 

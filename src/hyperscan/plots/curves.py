@@ -42,8 +42,8 @@ def growth_curves(
         Where to draw; None = a new figure.
     value : str
         Column on the y axis, in Fisher z.
-    time : {'session', 'weeks'}
-        Column on the x axis.
+    time : {'session', 'weeks'} or str
+        The x axis: session number, days / 7, or any other numeric column.
 
     Returns
     -------
@@ -64,7 +64,9 @@ def growth_curves(
     """
     ax = new_axes(ax, 8.4, 4.6)
     colours = palette()
-    curves = dyad_curves(table, [value], time)
+    axis = "session" if time in table and time not in TIME_LABELS else time
+    table = table.assign(session=table[time]) if axis != time else table
+    curves = dyad_curves(table, [value], axis)
     named = len(curves) <= MAX_NAMED
     for dyad, curve in curves.items():
         ax.plot(
@@ -73,12 +75,12 @@ def growth_curves(
         )  # fmt: skip
     ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (excess 0)", zorder=1)
     if value == "excess_z" and "pseudo_sd_z" in table:
-        _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], time))
+        _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], axis))
     if fit and curves:
         _slope_band(ax, curves, fit, value, time)
     n_points = sum(map(len, curves.values()))
     ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}")
-    ax.set_xlabel(TIME_LABELS[time])
+    ax.set_xlabel(TIME_LABELS.get(time, time))
     ax.set_ylabel("Excess over chance (Fisher z)" if value == "excess_z" else f"{value} (Fisher z)")
     _whole_sessions(ax, curves, time)
     if named:

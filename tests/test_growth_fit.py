@@ -15,7 +15,7 @@ from hyperscan.config import Primary
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import describe_methods, fit_growth, plan_power
 from hyperscan.growth.reml import fit_slope
-from hyperscan.growth.verdict import VERDICTS
+from hyperscan.growth.verdict import VERDICTS, sentence
 from hyperscan.storage import read_table
 
 PRIMARY_KEYS = {
@@ -131,7 +131,11 @@ def test_rows_without_a_value_are_counted() -> None:
     data.loc[[3, 20], "excess_z"] = np.nan
     result = fit_growth(data)
     assert (result.design["n_dropped"], result.primary["n_sessions"]) == (2, 46)
-    assert "2 sessions without a value" in result.sentence
+    assert "2 rows without a value were left out" in result.sentence
+    # of two runs one may be empty, and its session is still there
+    runs = fit_growth(pd.concat([table(run="1"), table(run="2", excess_z=np.nan)]))
+    assert runs.primary["n_sessions"] == 48
+    assert "48 rows without a value were left out" in runs.sentence
 
 
 def test_columns_are_named_by_argument() -> None:
@@ -168,6 +172,11 @@ def test_fnirs_default_and_signal() -> None:
     result = fit_growth(both)
     assert (result.design["signal"], result.design["modality"]) == ("hbo", "fnirs")
     assert fit_growth(both, signal="hbr").primary["slope"] == pytest.approx(-result.primary["slope"])
+
+
+def test_a_named_signal_decides_the_guards_of_a_bare_table() -> None:
+    assert fit_growth(table(), signal="hbo").design["modality"] == "fnirs"
+    assert fit_growth(table()).design["modality"] == "eeg"
 
 
 def test_exploratory_outcomes_are_corrected_together() -> None:
@@ -365,6 +374,10 @@ def test_plot_draws_every_dyad() -> None:
     for data, axis in ((table(), "session"), (table().assign(days=lambda d: 7 * d["session"]), "weeks")):
         ax = fit_growth(data, time=axis).plot()
         assert len(ax.lines) >= 8
+    ax = fit_growth(table().assign(months=lambda d: d["session"] / 4), time="months").plot()
+    assert ax.get_xlabel() == "months"
+    assert ax.lines[0].get_xdata().max() == 1.5
+    assert any("per month" in text.get_text() for text in ax.get_legend().get_texts())
 
 
 def test_methods_say_what_was_done() -> None:
@@ -376,7 +389,54 @@ def test_methods_say_what_was_done() -> None:
         "10.18637/jss.v082.i13",
     ):
         assert part in text
-    assert "Theil-Sen" in describe_methods(fit_growth(table(n=1)))
+    assert "100,000 random sign flips" in text
+    assert "Bayes factor for no growth" in text
+    assert "0.02 per session" in text
+
+
+def test_methods_of_one_dyad_say_which_test_it_was() -> None:
+    texts = [describe_methods(fit_growth(table(n=1, sessions=n))) for n in (2, 5, 9)]
+    tied = describe_methods(fit_growth(table(n=1, sessions=9).round({"excess_z": 1})))
+    for text, said in zip(
+        (*texts, tied),
+        ("too few sessions", "it was not tested", "the exact Mann-Kendall", "random permutations"),
+        strict=True,
+    ):
+        assert said in text
+    assert ["doi" in text for text in texts] == [False, True, True]
+    assert ["Mann (1945)" in text for text in texts] == [False, False, True]
+
+
+def test_methods_claim_no_model_that_was_not_fitted() -> None:
+    alone = pd.concat([table(n=1), table(n=4, sessions=1).query("dyad != 'D00'")])
+    text = describe_methods(fit_growth(alone))
+    assert "no model was fitted" in text
+    assert "restricted maximum likelihood" not in text
+
+
+def test_methods_call_an_outcome_named_in_advance_only_where_it_was() -> None:
+    only = table(metric="plv", band="alpha")
+    assert "named in advance" not in describe_methods(fit_growth(only))
+    assert "(plv, alpha), named in advance" in describe_methods(fit_growth(only, primary={"metric": "plv"}))
+
+
+def test_methods_name_another_time_axis() -> None:
+    assert "over the column hours." in describe_methods(
+        fit_growth(table().assign(hours=lambda d: d["session"]), time="hours")
+    )
+
+
+def test_dates_alone_do_not_say_which_session_is_missing() -> None:
+    dates = table().assign(days=lambda d: 7.0 * d["session"] + np.arange(48) % 3).drop(columns="session")
+    missing = fit_growth(dates, time="weeks").figures["missing"]
+    assert (missing["n_observed"], missing["n_planned"], missing["n_stopped_early"]) == (48, None, None)
+
+
+def test_tests_of_opposite_sign_are_said_to_disagree() -> None:
+    result = fit_growth(table(therapist=[f"T{k // 12}" for k in range(48)]))
+    facts = vars(result) | {"value": "excess_z", "unit": "session", "n_dropped": 0, "n_weak_chance": None}
+    facts["two_stage"] = {**result.two_stage, "slope": -result.two_stage["slope"]}
+    assert "disagree" in sentence("no_clear_change", facts)
 
 
 def test_a_verdict_on_64_outcomes_is_quick() -> None:
@@ -429,6 +489,10 @@ def test_table_errors_name_the_fault(change, given: dict, text: str) -> None:
     [
         ({"equivalence_slope": -1}, "equivalence_slope = -1"),
         ({"equivalence_slope": "x"}, "equivalence_slope = 'x'"),
+        ({"equivalence_slope": True}, "equivalence_slope = True"),
+        ({"modality": "meg"}, "modality = 'meg': expected 'eeg' or 'fnirs'"),
+        ({"n_flips": 0}, "n_flips = 0: expected a whole number from 19"),
+        ({"n_flips": 99.5}, "n_flips = 99.5"),
         ({"primary": {"roi_pair": "a"}}, "unknown key 'roi_pair'"),
         ({"primary": "plv"}, "expected a Primary"),
         ({"outcomes": "alliance"}, "expected a list"),

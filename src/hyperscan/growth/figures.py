@@ -146,7 +146,7 @@ def leave_one_out(design: Design, slopes: Array) -> dict[str, Any]:
     }
 
 
-def missingness(sessions: pd.DataFrame, design: Design) -> dict[str, Any]:
+def missingness(sessions: pd.DataFrame, design: Design, numbered: bool) -> dict[str, Any]:
     """Sessions per dyad, and whether dyads that stop early stopped at unusual values.
 
     Parameters
@@ -155,25 +155,31 @@ def missingness(sessions: pd.DataFrame, design: Design) -> dict[str, Any]:
         Rows of the outcome.
     design : Design
         The same as arrays.
+    numbered : bool
+        Whether sessions have numbers; dates alone do not say which one is missing.
 
     Returns
     -------
     dict
         ``n_planned`` (dyads times distinct sessions), ``n_observed``, ``fewest`` and ``most`` per dyad,
         ``n_stopped_early`` and ``last_value_before_stop``: mean over those dyads of their last value minus
-        the mean of all dyads at that session. The mixed model assumes that what is missing does not depend on
-        what it would have been.
+        the mean of all dyads at that session; None without session numbers. The mixed model assumes that what is
+        missing does not depend on what it would have been.
     """
     counts = np.bincount(design.codes, minlength=len(design.labels))
+    seen = {
+        "n_observed": len(sessions),
+        "fewest": int(counts.min(initial=len(sessions))),
+        "most": int(counts.max(initial=0)),
+    }
+    if not numbered:
+        return seen | dict.fromkeys(("n_planned", "n_stopped_early", "last_value_before_stop"))
     last = sessions["session"] == sessions.groupby("dyad")["session"].transform("max")
     early = sessions[last & (sessions["session"] < sessions["session"].max())]
     mean = sessions.groupby("session")["value"].mean()
     gap = early["value"] - early["session"].map(mean)
-    return {
+    return seen | {
         "n_planned": len(design.labels) * int(sessions["session"].nunique()),
-        "n_observed": len(sessions),
-        "fewest": int(counts.min(initial=len(sessions))),
-        "most": int(counts.max(initial=0)),
         "n_stopped_early": len(early),
         "last_value_before_stop": float(gap.mean()) if len(early) else None,
     }

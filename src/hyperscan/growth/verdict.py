@@ -203,10 +203,10 @@ def _too_few(facts: Mapping[str, Any]) -> str:
 
 def _unshown(facts: Mapping[str, Any]) -> str:
     primary, two_stage = facts["primary"], facts["two_stage"]
-    text = ""
-    if (primary["p"] < 0.05) != (two_stage["p"] < 0.05):
+    text, shown = "", primary["p"] < 0.05
+    if shown != (two_stage["p"] < 0.05) or (shown and primary["slope"] * two_stage["slope"] < 0):
         text = "Mixed model and two-stage test disagree, so nothing is claimed."
-    elif primary["p"] < 0.05 and facts["therapist_level"]["needed"]:
+    elif shown and facts["therapist_level"]["needed"]:
         level = facts["therapist_level"]
         level_text = f"{level['n_therapists']} therapists, {p_text(level['p'])}"
         text = f"It does not hold at therapist level ({level_text}), so nothing is claimed."
@@ -231,7 +231,5 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
     if facts["n_dropped"]:
-        text.append(
-            f"{count(facts['n_dropped'], 'session without a value was', 'sessions without a value were')} left out."
-        )
+        text.append(f"{count(facts['n_dropped'], 'row without a value was', 'rows without a value were')} left out.")
     return " ".join(text)

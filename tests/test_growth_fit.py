@@ -547,6 +547,7 @@ def test_power_needs_six_dyads_and_therapists() -> None:
         ({"dyads": 1}, "dyads = 1"), ({"dyads": []}, "dyads is empty"), ({"sessions": 1}, "sessions = 1"),
         ({"slope": np.nan}, "slope = nan"), ({"missing": 1.0}, "missing = 1.0"), ({"n_sim": 0}, "n_sim = 0"),
         ({"dyads": [8.5]}, "dyads = 8.5"),
+        ({"slope": -0.03}, "slope = -0.03: expected a number from 0"),
     ],
 )  # fmt: skip
 def test_power_errors(given: dict, text: str) -> None:

@@ -193,6 +193,17 @@ def test_exploratory_outcomes_are_corrected_together() -> None:
 # --- levels of the verdict ---
 
 
+def test_an_outcome_of_few_dyads_does_not_hide_the_others() -> None:
+    few = table(0.0, seed=4, metric="ciplv").query("dyad in ['D00', 'D01']")
+    rows = {
+        row["metric"]: row
+        for row in fit_growth(pd.concat([table(metric="plv"), few]), primary={"metric": "plv"}).exploratory
+    }
+    assert rows["plv"]["p_max_t"] == 2 / 2**8
+    assert np.isnan(rows["ciplv"]["p_max_t"])
+    assert (rows["ciplv"]["n_dyads"], np.isfinite(rows["ciplv"]["q_bh"])) == (2, True)
+
+
 def test_therapists_with_slopes_of_their_own_stop_the_claim() -> None:
     rng = np.random.default_rng(0)
     own = {"a": 0.12, "b": 0.1, "c": -0.03, "d": 0.0}

@@ -29,7 +29,7 @@ from hyperscan.growth.recording_guards import clock, fnirs_guards
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.table import CELL, SIGNALS, Names, Sessions, choose, sessions_of, tidy
 from hyperscan.growth.two_stage import SlopeTest, dyad_slopes, slope_test
-from hyperscan.growth.verdict import claimed_sign, decide, sentence
+from hyperscan.growth.verdict import MIN_DYADS, claimed_sign, decide, sentence
 
 Array = NDArray[np.float64]
 
@@ -281,7 +281,11 @@ class _Analysis:
             return []
         matrix = np.column_stack(slopes)
         tests = [slope_test(column) for column in matrix.T]
-        p_max = max_t(matrix, self.rng, self.n_flips)
+        # t of two or three dyads is now and then immense: their maximum would hide every other outcome
+        dyads = np.array([test.n for test in tests])
+        enough = dyads >= min(MIN_DYADS, dyads.max())
+        p_max = np.full(len(tests), np.nan)
+        p_max[enough] = max_t(matrix[:, enough], self.rng, self.n_flips)
         q = benjamini_hochberg([test.p for test in tests])
         return [
             self._row(cell, test, float(p_max[i]), float(q[i]))

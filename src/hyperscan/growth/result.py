@@ -54,7 +54,8 @@ class GrowthResult:
     guards : tuple of Guard
         What else could have changed.
     exploratory : list of dict
-        Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic.
+        Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic; none for an
+        outcome of fewer dyads than a verdict needs, where others have more.
     equivalence, bayes_factor, one_dyad : mapping or None
         Evidence for no change; the description of a single dyad.
     outcomes : list of dict

@@ -345,6 +345,20 @@ def test_speech_is_that_of_the_outcomes_task() -> None:
 def test_weak_chance_is_said() -> None:
     assert "fewer than four pseudo pairs" in fit_growth(table(n_pseudo=2)).sentence
     assert "pseudo pairs" not in fit_growth(table(n_pseudo=4)).sentence
+    runs = pd.concat([table(run="1", n_pseudo=9), table(run="2", n_pseudo=2)])
+    assert "In 48 sessions fewer than four pseudo pairs" in fit_growth(runs).sentence
+
+
+def test_the_lag_null_as_chance_is_called_weaker_and_not_partner_specific() -> None:
+    sentence_alone = fit_growth(table(n=1, n_pseudo=0)).sentence
+    assert "statistical dependence beyond the lag null" in sentence_alone
+    assert "In 6 sessions no other dyad could be re-paired: the chance level is the lag null" in sentence_alone
+    assert "partner-specific" not in sentence_alone
+    assert "fewer than four" not in sentence_alone
+    last = table().assign(n_pseudo=lambda d: np.where((d["dyad"] == "D00") & (d["session"] == 6), 0, 5))
+    mixed = fit_growth(last).sentence
+    assert "partner-specific" in mixed
+    assert "In 1 session no other dyad could be re-paired" in mixed
 
 
 @pytest.mark.parametrize("slope", [0.05, -0.05, 0.0])
@@ -445,7 +459,8 @@ def test_dates_alone_do_not_say_which_session_is_missing() -> None:
 
 def test_tests_of_opposite_sign_are_said_to_disagree() -> None:
     result = fit_growth(table(therapist=[f"T{k // 12}" for k in range(48)]))
-    facts = vars(result) | {"value": "excess_z", "unit": "session", "n_dropped": 0, "n_weak_chance": None}
+    facts = vars(result) | {"value": "excess_z", "unit": "session", "n_dropped": 0}
+    facts |= {"n_weak_chance": None, "n_lag_chance": None}
     facts["two_stage"] = {**result.two_stage, "slope": -result.two_stage["slope"]}
     assert "disagree" in sentence("no_clear_change", facts)
 

@@ -257,15 +257,17 @@ class _Analysis:
             "n_dyads_with_slope": self.design.n_with_slope,
             "n_dropped": self.sessions.n_dropped,
             "n_averaged": self.sessions.n_averaged,
-            "n_weak_chance": self._n_weak_chance(),
+            "n_weak_chance": self._n_chance(MIN_PSEUDO),
+            "n_lag_chance": self._n_chance(1),
             "n_flips": self.n_flips,
             "named": self.named,
         }
 
-    def _n_weak_chance(self) -> int | None:
-        if "n_pseudo" not in self.rows:
+    def _n_chance(self, below: int) -> int | None:
+        """Sessions whose excess is over fewer pseudo pairs than this; without any it is over the lag null."""
+        if "n_pseudo" not in self.rows or self.names.value != "excess_z":
             return None
-        return int((self.rows["n_pseudo"] < MIN_PSEUDO).sum())
+        return int((self.rows["n_pseudo"] < below).sum())
 
     def _exploratory(self) -> list[dict[str, Any]]:
         found = self.frame[self.frame["value"].notna() & self.frame["t"].notna()]

@@ -336,6 +336,9 @@ def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sess
     first = ["therapist"] if "therapist" in kept else []
     grouped = kept.groupby(["dyad", "session"], sort=True)
     out = grouped[numbers].mean()
+    if "n_pseudo" in out:
+        # of several runs the weakest chance level counts
+        out["n_pseudo"] = grouped["n_pseudo"].min()
     for name in first:
         out[name] = grouped[name].first()
     n_averaged = int((grouped.size() > 1).sum())

@@ -113,7 +113,7 @@ def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
         A key of :data:`VERDICTS`.
     facts : mapping
         ``primary two_stage sign_flip real_slope pseudo_slope therapist_level guards equivalence one_dyad
-        value unit n_dropped`` of the result.
+        value unit n_dropped n_weak_chance n_lag_chance`` of the result.
 
     Returns
     -------
@@ -123,15 +123,16 @@ def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def subject(value: str) -> str:
-    """Name what is said to change."""
-    if value == "excess_z":
-        return "partner-specific statistical dependence"
-    return f"{value!r} (not compared with chance here)"
+def subject(facts: Mapping[str, Any]) -> str:
+    """Name what is said to change; dependence is partner-specific where other partners were compared."""
+    if facts["value"] != "excess_z":
+        return f"{facts['value']!r} (not compared with chance here)"
+    alone = facts["n_lag_chance"] and facts["n_lag_chance"] == facts["primary"]["n_sessions"]
+    return "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
 
 
 def _opening(verdict: str, facts: Mapping[str, Any]) -> str:
-    what, cell = subject(facts["value"]), _cell(facts["primary"])
+    what, cell = subject(facts), _cell(facts["primary"])
     if verdict == "cannot_tell":
         return f"Cannot tell whether {what}{cell} changed over sessions."
     if verdict == "no_change":
@@ -224,9 +225,14 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
         text.append(f"With {n_therapists} {who} this does not reach beyond them.")
     if facts["primary"]["singular"]:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
-    if facts["n_weak_chance"]:
+    n_lag = facts["n_lag_chance"] or 0
+    n_weak = (facts["n_weak_chance"] or 0) - n_lag
+    if n_weak:
+        text.append(f"In {count(n_weak, 'session')} fewer than four pseudo pairs make the chance level.")
+    if n_lag:
         text.append(
-            f"In {count(facts['n_weak_chance'], 'session')} fewer than four pseudo pairs make the chance level."
+            f"In {count(n_lag, 'session')} no other dyad could be re-paired: "
+            "the chance level is the lag null, a weaker one."
         )
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")

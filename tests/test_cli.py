@@ -237,6 +237,14 @@ def test_growth_of_a_table_from_elsewhere_names_every_column(
     assert alone["primary"]["slope"] == pytest.approx(0.1175)
 
 
+def test_labels_under_other_names_stay_text(tmp_path: Path) -> None:
+    rows = [(d, s, 0.1 * s + 0.02 * len(d) * s) for d in ("1", "01", "1e0", "2", "02", "3") for s in (1, 2, 3)]
+    table = tmp_path / "labels.csv"
+    table.write_text("pair,session,excess_z\n" + "".join(f"{d},{s},{z}\n" for d, s, z in rows))
+    assert call("growth", table, "--dyad", "pair", "-o", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "growth.json").read_text())["primary"]["n_dyads"] == 6
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -131,11 +131,11 @@ def test_rows_without_a_value_are_counted() -> None:
     data.loc[[3, 20], "excess_z"] = np.nan
     result = fit_growth(data)
     assert (result.design["n_dropped"], result.primary["n_sessions"]) == (2, 46)
-    assert "2 rows without a value were left out" in result.sentence
+    assert "2 rows lack a value or a time and were left out" in result.sentence
     # of two runs one may be empty, and its session is still there
     runs = fit_growth(pd.concat([table(run="1"), table(run="2", excess_z=np.nan)]))
     assert runs.primary["n_sessions"] == 48
-    assert "48 rows without a value were left out" in runs.sentence
+    assert "48 rows lack a value or a time and were left out" in runs.sentence
 
 
 def test_columns_are_named_by_argument() -> None:

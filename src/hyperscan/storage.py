@@ -85,18 +85,20 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
     return _write_through(Path(path), lambda temporary: _dump_arrays(temporary, arrays))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, *texts: str) -> pd.DataFrame:
     """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.
 
     Parameters
     ----------
     path : path-like
         TSV file, or CSV by its suffix.
+    *texts : str
+        Further columns of labels, under names of the table's own.
 
     Returns
     -------
     DataFrame
-        Columns ``dyad``, ``therapist``, ``client``, ``task`` and ``run`` as text, empty where missing.
+        Columns ``dyad``, ``therapist``, ``client``, ``task``, ``run`` and ``texts`` as text, empty where missing.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise TableError(f"{path.name}: there is no such table. Correct the path.")
-    labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which")
+    labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which", *texts)
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:

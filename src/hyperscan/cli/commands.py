@@ -132,7 +132,7 @@ def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
 
     primary = {name: given.pop(name) for name in ("metric", "band", "roi", "task") if name in given}
     tables = {name: read_table(given.pop(name)) for name in ("guards", "quality") if name in given}
-    table = read_table(path)
+    table = read_table(path, *(given[name] for name in ("dyad", "therapist") if name in given))
     try:
         return fit_growth(table, primary=primary or None, **tables, **given)
     except InputError as error:  # the function speaks of its arguments; here they are options

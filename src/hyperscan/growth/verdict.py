@@ -237,5 +237,6 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
     if facts["n_dropped"]:
-        text.append(f"{count(facts['n_dropped'], 'row without a value was', 'rows without a value were')} left out.")
+        lack = count(facts["n_dropped"], "row lacks", "rows lack")
+        text.append(f"{lack} a value or a time and {'was' if facts['n_dropped'] == 1 else 'were'} left out.")
     return " ".join(text)

@@ -401,8 +401,15 @@ def test_plot_draws_every_dyad() -> None:
         assert len(ax.lines) >= 8
     ax = fit_growth(table().assign(months=lambda d: d["session"] / 4), time="months").plot()
     assert ax.get_xlabel() == "months"
+    assert "chance (excess 0)" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert ax.lines[0].get_xdata().max() == 1.5
     assert any("per month" in text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_a_plot_of_another_value_has_no_chance_and_no_fisher_z() -> None:
+    ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot()
+    assert ax.get_ylabel() == "wai"
+    assert not any("chance" in text.get_text() for text in ax.get_legend().get_texts())
 
 
 def test_methods_say_what_was_done() -> None:

@@ -385,6 +385,19 @@ def test_files_hold_everything(tmp_path: Path) -> None:
     frame = read_table(tmp_path / "out" / "growth.tsv")
     counts = frame["part"].value_counts()
     assert (counts["primary"], counts["guard"], counts["exploratory"], counts["dyad"]) == (1, 5, 8, 8)
+    parts = frame[~frame["part"].duplicated()].set_index("part")
+    assert parts.loc["equivalence", "detail"].startswith(f"bound 0.01, holds: {result.equivalence['holds']}; 90 %")
+    assert f"BF01 {result.bayes_factor['bf01']:.10g}" in parts.loc["bayes_factor", "detail"]
+    assert parts.loc["sign_flip", "detail"] == "smallest p 0.0078125, 256 flips"
+    assert parts.loc["two_stage", "n_dyads"] == 8
+    led = (
+        fit_growth(table(therapist=["T1"] * 24 + ["T2"] * 24)).to_data_frame().set_index("part").loc["therapist_level"]
+    )
+    assert led["detail"] == "2 therapists, needed: True"
+    assert np.isnan(led["n_dyads"])
+    alone = fit_growth(table(n=1, sessions=9)).to_data_frame().set_index("part")
+    assert alone.loc["one_dyad", "p"] > 0
+    assert "Mann-Kendall" in alone.loc["one_dyad", "detail"]
 
 
 def test_results_repeat_and_inputs_stay() -> None:

@@ -181,8 +181,10 @@ class GrowthResult:
             "pseudo_slope",
             "therapist_level",
             "equivalence",
+            "bayes_factor",
+            "one_dyad",
         ]
-        rows = [{"part": part, "name": part, **named, **(getattr(self, part) or {})} for part in parts]
+        rows = [{"part": part, "name": part, **named, **_estimate(getattr(self, part) or {})} for part in parts]
         rows += [{"part": "guard", **named, **guard.to_dict(), "slope": guard.figure} for guard in self.guards]
         rows += [{"part": "exploratory", "name": row["signal"], **row} for row in self.exploratory]
         rows += [{"part": "outcome", **row} for row in self.outcomes]
@@ -246,6 +248,22 @@ class GrowthResult:
         write_json(folder / "growth.json", self.to_dict())
         write_table(folder / "growth.tsv", self.to_data_frame())
         return folder
+
+
+def _estimate(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of a part in the columns of growth.tsv; those without a column of their own as a detail."""
+    details = [
+        f"bound {part['bound']:.10g}, holds: {part['holds']}" if part.get("bound") else "",
+        f"90 % interval {part['ci90_low']:.10g} to {part['ci90_high']:.10g}" if "ci90_low" in part else "",
+        f"BF01 {part['bf01']:.10g}, BIC {part['bic1']:.10g} with and {part['bic0']:.10g} without a slope"
+        if "bf01" in part
+        else "",
+        f"smallest p {part['smallest_p']:.10g}, {part['n_flips']} flips" if "smallest_p" in part else "",
+        f"{part['n_therapists']} therapists, needed: {part['needed']}" if part.get("known") else "",
+        str(part.get("text", "")),
+    ]
+    size = None if "n_therapists" in part else part.get("n_dyads", part.get("n"))
+    return {**part, "n_dyads": size, "detail": "; ".join(text for text in details if text) or None}
 
 
 def _relation(row: Mapping[str, Any]) -> str:

@@ -237,6 +237,14 @@ def test_growth_of_a_table_from_elsewhere_names_every_column(
     assert alone["primary"]["slope"] == pytest.approx(0.1175)
 
 
+def test_labels_under_other_names_stay_text(tmp_path: Path) -> None:
+    rows = [(d, s, 0.1 * s + 0.02 * len(d) * s) for d in ("1", "01", "1e0", "2", "02", "3") for s in (1, 2, 3)]
+    table = tmp_path / "labels.csv"
+    table.write_text("pair,session,excess_z\n" + "".join(f"{d},{s},{z}\n" for d, s, z in rows))
+    assert call("growth", table, "--dyad", "pair", "-o", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "growth.json").read_text())["primary"]["n_dyads"] == 6
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -272,6 +280,37 @@ def test_an_outcome_left_open_is_asked_for_by_option(tmp_path: Path, capsys: pyt
 def test_a_run_takes_no_options_of_a_table(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("growth", small_run, "--band", "theta") == 2
     assert "--band: for a table alone" in capsys.readouterr().err
+
+
+def test_a_run_relates_its_covariates(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("growth", small_run, "--outcomes", "n_windows") == 0
+    assert "n_windows          between" in capsys.readouterr().out
+    assert call("growth", small_run, "--outcomes", "bdi") == 2
+    assert "the table has no column 'bdi'" in capsys.readouterr().err
+
+
+def test_a_verdict_is_not_put_over_that_of_a_run(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (small_run / "growth.json").read_bytes()
+    (tmp_path / "other.csv").write_text(GROWTH.replace("pair,meeting,coach,wtc", "dyad,session,therapist,excess_z"))
+    assert call("growth", tmp_path / "other.csv", "-o", small_run) == 2
+    assert "is the folder of a run" in capsys.readouterr().err
+    assert (small_run / "growth.json").read_bytes() == before
+
+
+def test_growth_of_a_folder_without_a_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("growth", tmp_path) == 2
+    assert "holds no finished run" in capsys.readouterr().err
+
+
+def test_power_leaves_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("power", "--dyads", 8, 12, "--sessions", 4, "--slope", 0.05, "--simulations", 10)
+    for name, start in (("power.svg", b"<?xml"), ("power.PNG", b"\x89PNG")):
+        assert call(*size, "--figure", tmp_path / name) == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert call(*size, "--figure", tmp_path / "power.doc") == 2
+    assert "power.doc: the suffix of a figure is .png, .svg, .pdf." in capsys.readouterr().err
 
 
 def test_power_depends_on_how_many_dyads_a_therapist_sees(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from hyperscan.config import Primary
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import describe_methods, fit_growth, plan_power
 from hyperscan.growth.reml import fit_slope
-from hyperscan.growth.verdict import VERDICTS
+from hyperscan.growth.verdict import VERDICTS, sentence
 from hyperscan.storage import read_table
 
 PRIMARY_KEYS = {
@@ -131,7 +131,11 @@ def test_rows_without_a_value_are_counted() -> None:
     data.loc[[3, 20], "excess_z"] = np.nan
     result = fit_growth(data)
     assert (result.design["n_dropped"], result.primary["n_sessions"]) == (2, 46)
-    assert "2 sessions without a value" in result.sentence
+    assert "2 rows lack a value or a time and were left out" in result.sentence
+    # of two runs one may be empty, and its session is still there
+    runs = fit_growth(pd.concat([table(run="1"), table(run="2", excess_z=np.nan)]))
+    assert runs.primary["n_sessions"] == 48
+    assert "48 rows lack a value or a time and were left out" in runs.sentence
 
 
 def test_columns_are_named_by_argument() -> None:
@@ -170,6 +174,11 @@ def test_fnirs_default_and_signal() -> None:
     assert fit_growth(both, signal="hbr").primary["slope"] == pytest.approx(-result.primary["slope"])
 
 
+def test_a_named_signal_decides_the_guards_of_a_bare_table() -> None:
+    assert fit_growth(table(), signal="hbo").design["modality"] == "fnirs"
+    assert fit_growth(table()).design["modality"] == "eeg"
+
+
 def test_exploratory_outcomes_are_corrected_together() -> None:
     result = fit_growth(many())
     rows = pd.DataFrame(result.exploratory)
@@ -182,6 +191,17 @@ def test_exploratory_outcomes_are_corrected_together() -> None:
 
 
 # --- levels of the verdict ---
+
+
+def test_an_outcome_of_few_dyads_does_not_hide_the_others() -> None:
+    few = table(0.0, seed=4, metric="ciplv").query("dyad in ['D00', 'D01']")
+    rows = {
+        row["metric"]: row
+        for row in fit_growth(pd.concat([table(metric="plv"), few]), primary={"metric": "plv"}).exploratory
+    }
+    assert rows["plv"]["p_max_t"] == 2 / 2**8
+    assert np.isnan(rows["ciplv"]["p_max_t"])
+    assert (rows["ciplv"]["n_dyads"], np.isfinite(rows["ciplv"]["q_bh"])) == (2, True)
 
 
 def test_therapists_with_slopes_of_their_own_stop_the_claim() -> None:
@@ -271,6 +291,25 @@ def test_outcomes_within_between_and_change() -> None:
         fit_growth(data, outcomes=["aliance"])
 
 
+def test_an_outcome_of_one_number_per_dyad_is_tested_over_dyads() -> None:
+    data = table(sd=0.08, slope_sd=0.03, seed=3)
+    number = data["dyad"].str[1:].astype(float)
+    data = data.assign(age=number, course=number + 2.0 * data["session"])
+    rows = pd.DataFrame(fit_growth(data, outcomes=["age", "course"]).outcomes).set_index(["name", "relation"])
+    found = rows.loc[("age", "between")]
+    plain = stats.linregress(data.groupby("dyad")["excess_z"].mean(), np.arange(8.0))
+    assert (found["slope"], found["p"], found["df"]) == pytest.approx((plain.slope, plain.pvalue, 6))
+    assert rows["p"].drop(("age", "between")).isna().all()
+    assert rows.loc[("age", "within_lagged"), "detail"] == "it does not vary within dyads"
+
+
+def test_an_outcome_that_hardly_varies_within_dyads_has_the_df_of_dyads() -> None:
+    data = table(sd=0.08, slope_sd=0.03, seed=3)
+    noise = np.random.default_rng(1).normal(0, 1e-3, len(data))
+    rows = fit_growth(data.assign(age=data["dyad"].str[1:].astype(float) + noise), outcomes=["age"]).outcomes
+    assert rows[1]["df"] == pytest.approx(6, abs=0.01)
+
+
 def test_figures_beside_the_guards() -> None:
     data = table(seconds=600.0)
     data = data[~((data["dyad"] == "D00") & (data["session"] > 3))]
@@ -291,12 +330,35 @@ def test_figures_beside_the_guards() -> None:
     assert (figures["missing"]["n_planned"], figures["missing"]["n_observed"]) == (48, 45)
 
 
+def test_speech_is_that_of_the_outcomes_task() -> None:
+    data = pd.concat([table(task="rest", speech=1.0), table(task="talk").assign(speech=lambda d: d["session"] * 10.0)])
+    for task, slope in (("rest", 0.0), ("talk", 10.0)):
+        (found,) = fit_growth(data, primary={"task": task}).figures["trends"]
+        assert (found["name"], found["slope"]) == ("speech", pytest.approx(slope))
+    with pytest.raises(TableError, match="speech: row 1 holds 'lots'"):
+        fit_growth(table(speech="lots"))
+
+
 # --- words and files ---
 
 
 def test_weak_chance_is_said() -> None:
     assert "fewer than four pseudo pairs" in fit_growth(table(n_pseudo=2)).sentence
     assert "pseudo pairs" not in fit_growth(table(n_pseudo=4)).sentence
+    runs = pd.concat([table(run="1", n_pseudo=9), table(run="2", n_pseudo=2)])
+    assert "In 48 sessions fewer than four pseudo pairs" in fit_growth(runs).sentence
+
+
+def test_the_lag_null_as_chance_is_called_weaker_and_not_partner_specific() -> None:
+    sentence_alone = fit_growth(table(n=1, n_pseudo=0)).sentence
+    assert "statistical dependence beyond the lag null" in sentence_alone
+    assert "In 6 sessions no other dyad could be re-paired: the chance level is the lag null" in sentence_alone
+    assert "partner-specific" not in sentence_alone
+    assert "fewer than four" not in sentence_alone
+    last = table().assign(n_pseudo=lambda d: np.where((d["dyad"] == "D00") & (d["session"] == 6), 0, 5))
+    mixed = fit_growth(last).sentence
+    assert "partner-specific" in mixed
+    assert "In 1 session no other dyad could be re-paired" in mixed
 
 
 @pytest.mark.parametrize("slope", [0.05, -0.05, 0.0])
@@ -323,6 +385,19 @@ def test_files_hold_everything(tmp_path: Path) -> None:
     frame = read_table(tmp_path / "out" / "growth.tsv")
     counts = frame["part"].value_counts()
     assert (counts["primary"], counts["guard"], counts["exploratory"], counts["dyad"]) == (1, 5, 8, 8)
+    parts = frame[~frame["part"].duplicated()].set_index("part")
+    assert parts.loc["equivalence", "detail"].startswith(f"bound 0.01, holds: {result.equivalence['holds']}; 90 %")
+    assert f"BF01 {result.bayes_factor['bf01']:.10g}" in parts.loc["bayes_factor", "detail"]
+    assert parts.loc["sign_flip", "detail"] == "smallest p 0.0078125, 256 flips"
+    assert parts.loc["two_stage", "n_dyads"] == 8
+    led = (
+        fit_growth(table(therapist=["T1"] * 24 + ["T2"] * 24)).to_data_frame().set_index("part").loc["therapist_level"]
+    )
+    assert led["detail"] == "2 therapists, needed: True"
+    assert np.isnan(led["n_dyads"])
+    alone = fit_growth(table(n=1, sessions=9)).to_data_frame().set_index("part")
+    assert alone.loc["one_dyad", "p"] > 0
+    assert "Mann-Kendall" in alone.loc["one_dyad", "detail"]
 
 
 def test_results_repeat_and_inputs_stay() -> None:
@@ -337,6 +412,17 @@ def test_plot_draws_every_dyad() -> None:
     for data, axis in ((table(), "session"), (table().assign(days=lambda d: 7 * d["session"]), "weeks")):
         ax = fit_growth(data, time=axis).plot()
         assert len(ax.lines) >= 8
+    ax = fit_growth(table().assign(months=lambda d: d["session"] / 4), time="months").plot()
+    assert ax.get_xlabel() == "months"
+    assert "chance (excess 0)" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert ax.lines[0].get_xdata().max() == 1.5
+    assert any("per month" in text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_a_plot_of_another_value_has_no_chance_and_no_fisher_z() -> None:
+    ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot()
+    assert ax.get_ylabel() == "wai"
+    assert not any("chance" in text.get_text() for text in ax.get_legend().get_texts())
 
 
 def test_methods_say_what_was_done() -> None:
@@ -348,7 +434,55 @@ def test_methods_say_what_was_done() -> None:
         "10.18637/jss.v082.i13",
     ):
         assert part in text
-    assert "Theil-Sen" in describe_methods(fit_growth(table(n=1)))
+    assert "100,000 random sign flips" in text
+    assert "Bayes factor for no growth" in text
+    assert "0.02 per session" in text
+
+
+def test_methods_of_one_dyad_say_which_test_it_was() -> None:
+    texts = [describe_methods(fit_growth(table(n=1, sessions=n))) for n in (2, 5, 9)]
+    tied = describe_methods(fit_growth(table(n=1, sessions=9).round({"excess_z": 1})))
+    for text, said in zip(
+        (*texts, tied),
+        ("too few sessions", "it was not tested", "the exact Mann-Kendall", "random permutations"),
+        strict=True,
+    ):
+        assert said in text
+    assert ["doi" in text for text in texts] == [False, True, True]
+    assert ["Mann (1945)" in text for text in texts] == [False, False, True]
+
+
+def test_methods_claim_no_model_that_was_not_fitted() -> None:
+    alone = pd.concat([table(n=1), table(n=4, sessions=1).query("dyad != 'D00'")])
+    text = describe_methods(fit_growth(alone))
+    assert "no model was fitted" in text
+    assert "restricted maximum likelihood" not in text
+
+
+def test_methods_call_an_outcome_named_in_advance_only_where_it_was() -> None:
+    only = table(metric="plv", band="alpha")
+    assert "named in advance" not in describe_methods(fit_growth(only))
+    assert "(plv, alpha), named in advance" in describe_methods(fit_growth(only, primary={"metric": "plv"}))
+
+
+def test_methods_name_another_time_axis() -> None:
+    assert "over the column hours." in describe_methods(
+        fit_growth(table().assign(hours=lambda d: d["session"]), time="hours")
+    )
+
+
+def test_dates_alone_do_not_say_which_session_is_missing() -> None:
+    dates = table().assign(days=lambda d: 7.0 * d["session"] + np.arange(48) % 3).drop(columns="session")
+    missing = fit_growth(dates, time="weeks").figures["missing"]
+    assert (missing["n_observed"], missing["n_planned"], missing["n_stopped_early"]) == (48, None, None)
+
+
+def test_tests_of_opposite_sign_are_said_to_disagree() -> None:
+    result = fit_growth(table(therapist=[f"T{k // 12}" for k in range(48)]))
+    facts = vars(result) | {"value": "excess_z", "unit": "session", "n_dropped": 0}
+    facts |= {"n_weak_chance": None, "n_lag_chance": None}
+    facts["two_stage"] = {**result.two_stage, "slope": -result.two_stage["slope"]}
+    assert "disagree" in sentence("no_clear_change", facts)
 
 
 def test_a_verdict_on_64_outcomes_is_quick() -> None:
@@ -376,6 +510,13 @@ def test_a_verdict_on_64_outcomes_is_quick() -> None:
         (lambda d: d.assign(session=np.inf), {}, "row 1 is infinite"),
         (lambda d: d.assign(excess_z=np.inf), {}, "row 1 is infinite"),
         (lambda d: d.assign(dyad=None), {}, "row 1 is empty"),
+        (lambda d: d.assign(dyad=""), {}, "dyad: row 1 is empty"),
+        (lambda d: d.assign(therapist=["T1"] * 47 + [" "]), {}, "therapist: row 48 is empty"),
+        (lambda d: pd.concat([d, d[["excess_z"]]], axis=1), {}, "several columns 'excess_z'"),
+        (lambda d: d.assign(days=pd.to_timedelta(d["session"], unit="D")), {"time": "weeks"}, "days: row 1 holds"),
+        (lambda d: pd.concat([d.assign(days=d["session"]), d.assign(days=50)]), {"time": "weeks"}, "48 rows repeat"),
+        (lambda d: d.assign(days=d["session"], session=np.nan), {"time": "weeks"}, "session: row 1 is empty"),
+        (lambda d: pd.concat([d.assign(run=r, therapist=f"T{r}") for r in "12"]), {}, "has several"),
         (lambda d: d.iloc[:0], {}, "no rows"),
         (lambda d: d.assign(therapist=np.arange(48) % 2), {}, "has several"),
         (lambda d: pd.concat([d.assign(task="a"), d.assign(task="b")]), {}, "several values of task"),
@@ -394,6 +535,10 @@ def test_table_errors_name_the_fault(change, given: dict, text: str) -> None:
     [
         ({"equivalence_slope": -1}, "equivalence_slope = -1"),
         ({"equivalence_slope": "x"}, "equivalence_slope = 'x'"),
+        ({"equivalence_slope": True}, "equivalence_slope = True"),
+        ({"modality": "meg"}, "modality = 'meg': expected 'eeg' or 'fnirs'"),
+        ({"n_flips": 0}, "n_flips = 0: expected a whole number from 19"),
+        ({"n_flips": 99.5}, "n_flips = 99.5"),
         ({"primary": {"roi_pair": "a"}}, "unknown key 'roi_pair'"),
         ({"primary": "plv"}, "expected a Primary"),
         ({"outcomes": "alliance"}, "expected a list"),
@@ -448,6 +593,7 @@ def test_power_needs_six_dyads_and_therapists() -> None:
         ({"dyads": 1}, "dyads = 1"), ({"dyads": []}, "dyads is empty"), ({"sessions": 1}, "sessions = 1"),
         ({"slope": np.nan}, "slope = nan"), ({"missing": 1.0}, "missing = 1.0"), ({"n_sim": 0}, "n_sim = 0"),
         ({"dyads": [8.5]}, "dyads = 8.5"),
+        ({"slope": -0.03}, "slope = -0.03: expected a number from 0"),
     ],
 )  # fmt: skip
 def test_power_errors(given: dict, text: str) -> None:

@@ -199,7 +199,7 @@ def test_pattern_is_that_of_the_other_dyads() -> None:
     vectors = rng.normal(size=(len(sessions), 4))
     vectors[3, 2] = np.nan
     frame = sessions[["dyad", "session"]].assign(**dict(zip(IMCOH, vectors.T, strict=True)))
-    slopes = Slopes.of(frame, sessions.assign(t=sessions["session"] - 1.0), task="", what="guards")
+    slopes = Slopes.of(frame, sessions.assign(t=sessions["session"] - 1.0), task="")
     ours = pattern_projection(slopes)
     for i, dyad in enumerate(sessions["dyad"]):
         others = vectors[(sessions["dyad"] != dyad).to_numpy()]
@@ -342,7 +342,36 @@ def test_a_claim_needs_every_level(mixed, two_stage, level, sign) -> None:
     assert claimed_sign(test(mixed), test(two_stage), therapists) == sign
 
 
+@pytest.mark.parametrize(("band", "verdict"), [("alpha", "grows"), ("theta", "grows_unchecked")])
+def test_guards_of_another_outcome_do_not_speak_for_this_one(band: str, verdict: str) -> None:
+    guards = guard_table().assign(metric="plv", band="alpha", roi="posterior-posterior")
+    data = table().assign(metric="plv", band=band, roi_therapist="posterior", roi_client="posterior")
+    result = fit_growth(data, guards=guards, quality=quality_table())
+    assert result.verdict == verdict
+    assert ("another outcome: plv, alpha, posterior-posterior" in result.sentence) == (band == "theta")
+
+
+def test_rows_of_the_other_modality_do_not_enter_the_guards() -> None:
+    guards = guard_table().assign(modality="eeg")
+    quality = quality_table().assign(modality="eeg")
+    other = quality.assign(modality="fnirs", clock_source="assumed")
+    mixed = pd.concat([guards, guards.assign(modality="fnirs", g1_line=-trend(0.3))])
+    alone = fit_growth(table(), guards=guards, quality=quality)
+    both = fit_growth(table(), guards=mixed, quality=pd.concat([quality, other]))
+    assert alone.verdict == both.verdict == "grows"
+    assert both.guards == alone.guards
+
+
+def test_a_quality_table_of_other_sessions_is_called_that() -> None:
+    result = fit_growth(table(), guards=guard_table(), quality=quality_table(dyad="X"))
+    assert result.guards[-1].detail == "Not assessable: the quality table has no row of these sessions."
+
+
 def test_guard_tables_are_checked() -> None:
+    with pytest.raises(InputError, match="guards is a str"):
+        fit_growth(table(), guards="guards.tsv")
+    with pytest.raises(TableError, match="quality has no column 'dyad'"):
+        fit_growth(table(), quality=quality_table().drop(columns="dyad"))
     with pytest.raises(TableError, match="guards has no column 'session'"):
         fit_growth(table(), guards=guard_table().drop(columns="session"))
     with pytest.raises(InputError, match="quality is a list"):

@@ -219,6 +219,22 @@ def test_units_do_not_matter(scale: float, unit: float) -> None:
     assert other.p[1] == pytest.approx(base.p[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e9])
+def test_the_unit_of_time_does_not_make_a_fit_singular(unit: float) -> None:
+    y, t, dyad = study(11, kept=0.8, ss=0.1)
+    assert not fit_slope(y, t, dyad).singular
+    assert not fit_slope(y, t * unit, dyad).singular
+
+
+@pytest.mark.parametrize("spread", [10.0, 1e3, 1e5])
+def test_dyads_far_apart_keep_the_df_of_dyads(spread: float) -> None:
+    rng = np.random.default_rng(3)
+    dyad, t = np.repeat(np.arange(8), 6), np.tile(np.arange(6.0), 8)
+    y = (spread * rng.normal(size=8))[dyad] + rng.normal(0.3, 0.3, 8)[dyad] * t + rng.normal(size=48)
+    # balanced sessions: the slope is that of the two stages, with dyads - 1
+    np.testing.assert_allclose(fit_slope(y, t, dyad).df, 7, rtol=1e-4)
+
+
 def test_rows_and_labels_may_come_in_any_order() -> None:
     y, t, dyad = study(8, kept=0.7)
     order = np.random.default_rng(0).permutation(len(y))

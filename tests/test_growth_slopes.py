@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from hyperscan.errors import InputError
 from hyperscan.growth.flips import benjamini_hochberg, flip_clusters, flip_test, max_t, sign_patterns
 from hyperscan.growth.model import Design
 from hyperscan.growth.one_dyad import describe_dyad, mann_kendall
@@ -145,6 +146,23 @@ def test_clusters_join_neighbours_in_space_and_band() -> None:
     assert {(4, 0)} in found
     assert clusters[0].p <= 0.01
     assert [c.mass < 0 for c in clusters if (4, 0) in map(tuple, c.members)] == [True]
+
+
+def test_clusters_of_few_dyads_are_exact() -> None:
+    x = np.random.default_rng(4).normal(0.8, 1, (6, 1, 1))
+    (cluster,) = flip_clusters(x, [[0]], np.random.default_rng(0), threshold=1.0)
+    # one cell alone: its cluster is as large as its t, which is the sign-flip test
+    assert cluster.p == flip_test(x.ravel(), np.random.default_rng(0)).p
+    assert (cluster.p * 64) % 1 == 0
+
+
+def test_cluster_slopes_are_checked() -> None:
+    x = np.random.default_rng(4).normal(0.8, 1, (6, 2, 1))
+    with pytest.raises(InputError, match="adjacency \\(3, 3\\) do not fit"):
+        flip_clusters(x, np.eye(3), np.random.default_rng(0))
+    x[0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="some are missing"):
+        flip_clusters(x, np.eye(2), np.random.default_rng(0))
 
 
 def test_no_clusters_in_noise() -> None:

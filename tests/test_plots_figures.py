@@ -342,8 +342,8 @@ def test_a_missing_column_is_named(primary: pd.DataFrame, column: str) -> None:
 
 
 def test_unknown_time_and_variant_are_refused(primary: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="time = 'days': expected 'session' or 'weeks'"):
-        plots.growth_curves(primary, time="days")
+    with pytest.raises(InputError, match="time = 'months': expected 'session' or 'weeks'"):
+        plots.growth_curves(primary, time="months")
     with pytest.raises(InputError, match="Did you mean 'dark'"), plots.figure_style("drak"):
         pass
 

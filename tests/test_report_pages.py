@@ -427,6 +427,20 @@ def test_one_dyad_is_described_and_not_tested(tmp_path: Path) -> None:
     assert "This dyad alone" in text
     assert "fewer than 8 sessions: described, not tested" in text
     assert "no pseudo pairs were possible" in text
+    methods = methods_of(read_folder(tmp_path)).to_markdown()
+    assert "No model of growth was fitted" in methods
+    assert "single dyad was described by the Theil-Sen slope." in methods
+    assert "Satterthwaite" not in methods
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_methods_tell_whether_therapists_had_to_agree(tmp_path: Path, needed: bool) -> None:
+    write_fake(tmp_path, SMALL)
+    growth = json.loads((tmp_path / "growth.json").read_text())
+    growth["therapist_level"]["needed"] = needed
+    (tmp_path / "growth.json").write_text(json.dumps(growth))
+    text = methods_of(read_folder(tmp_path)).to_markdown()
+    assert ("a test over the therapists' mean slopes had to agree" in text) == needed
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "text", 3, True, [1, "a", None], float("nan")])

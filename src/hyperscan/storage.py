@@ -7,6 +7,7 @@ likewise. So a crash leaves the old content or the new one under a final name, n
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
 import json
@@ -84,32 +85,37 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
     return _write_through(Path(path), lambda temporary: _dump_arrays(temporary, arrays))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, *texts: str) -> pd.DataFrame:
     """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.
 
     Parameters
     ----------
     path : path-like
         TSV file, or CSV by its suffix.
+    *texts : str
+        Further columns of labels, under names of the table's own.
 
     Returns
     -------
     DataFrame
-        Columns ``dyad``, ``therapist``, ``client``, ``task`` and ``run`` as text, empty where missing.
+        Columns ``dyad``, ``therapist``, ``client``, ``task``, ``run`` and ``texts`` as text, empty where missing.
 
     Raises
     ------
     TableError
-        If there is no such file, or it is not a table in UTF-8 with the separator of its suffix.
+        If there is no such file, it is not a table in UTF-8 with the separator of its suffix, or its header names a
+        column twice.
     """
     import pandas as pd
 
     path = Path(path)
     if not path.is_file():
         raise TableError(f"{path.name}: there is no such table. Correct the path.")
-    labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which")
+    labels = ("dyad", "partner_dyad", "therapist", "client", "task", "run", "flags", "reason", "which", *texts)
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines, delimiter=separator), [])
         frame = pd.read_csv(
             path, sep=separator, na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str)
         )
@@ -122,6 +128,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
             f"{path.name}: its columns are separated by something else than its name says. Use tabs in a .tsv "
             "file; commas, and a point in numbers, in a .csv file."
         )
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        # pandas would name the second one anew, and leave open which was meant
+        raise TableError(f"{path.name}: its header names {twice[0]!r} more than once. Rename or delete all but one.")
     present = [name for name in labels if name in frame]
     return frame.assign(**{name: frame[name].fillna("") for name in present})
 

@@ -98,12 +98,13 @@ def _told(skipped: Sequence[Any], sessions: Sequence[Any], rejected: Sequence[An
 
 def growth(arguments: argparse.Namespace) -> int:
     """Give the verdict of a run or a table."""
-    from hyperscan.config import StudyConfig
     from hyperscan.pipeline import growth_of
 
+    _check_growth_output(arguments.table, arguments.output)
     given = {name: getattr(arguments, name) for name in TABLE_OPTIONS if getattr(arguments, name) is not None}
+    outcomes = given.pop("outcomes", ())
     if not arguments.table.is_dir():
-        result = _growth_of_table(arguments.table, given)
+        result = _growth_of_table(arguments.table, {**given, "outcomes": outcomes})
     elif given:
         options = ", ".join(map(option, given))
         raise ConfigError(
@@ -111,11 +112,18 @@ def growth(arguments: argparse.Namespace) -> int:
             "table alone.\nLeave them out, or name the table."
         )
     else:
-        result = growth_of(arguments.table, StudyConfig.from_toml(arguments.table / "config.toml"))
+        result = growth_of(arguments.table, outcomes=outcomes)
     show(result.summary())
     if arguments.output is not None:
         result.save(arguments.output)
     return OK
+
+
+def _check_growth_output(source: Path, output: Path | None) -> None:
+    """Refuse to put one verdict over that of another run: its tables and its report would no longer be its own."""
+    if output is None or not (output / "synchrony.tsv").exists() or output.resolve() == source.resolve():
+        return
+    raise ConfigError(f"-o {output.name}: is the folder of a run, whose verdict is its own. Name another folder.")
 
 
 def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
@@ -124,7 +132,7 @@ def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
 
     primary = {name: given.pop(name) for name in ("metric", "band", "roi", "task") if name in given}
     tables = {name: read_table(given.pop(name)) for name in ("guards", "quality") if name in given}
-    table = read_table(path)
+    table = read_table(path, *(given[name] for name in ("dyad", "therapist") if name in given))
     try:
         return fit_growth(table, primary=primary or None, **tables, **given)
     except InputError as error:  # the function speaks of its arguments; here they are options
@@ -143,7 +151,9 @@ def config(arguments: argparse.Namespace) -> int:
 def power(arguments: argparse.Namespace) -> int:
     """Say how likely a study is to find growth."""
     from hyperscan.growth import Scatter, plan_power
+    from hyperscan.growth.power import figure_path
 
+    figure = None if arguments.figure is None else figure_path(arguments.figure)
     given = {name: getattr(arguments, name) for name in SCATTER if getattr(arguments, name) is not None}
     result = plan_power(
         arguments.dyads,
@@ -157,6 +167,8 @@ def power(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     show(result.summary())
+    if figure is not None:
+        result.save(figure)
     return OK
 
 

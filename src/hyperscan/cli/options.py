@@ -42,7 +42,7 @@ TABLE_OPTIONS = {
     "modality": ("NAME", "eeg or fnirs, where the table holds both"),
     "signal": ("NAME", "hbo, hbr ..., where the table holds several"),
     "equivalence_slope": ("B", "smallest slope of interest, named in advance; default none"),
-    "outcomes": ("COLUMN", "columns to relate to synchrony, as symptoms or alliance"),
+    "outcomes": ("COLUMN", "columns to relate to synchrony, as symptoms or alliance; of a run's folder, too"),
     "guards": ("TSV", "guards.tsv, without which growth is at most unchecked"),
     "quality": ("TSV", "quality.tsv, likewise"),
     "seed": ("SEED", "seed of the random sign flips; default 0"),

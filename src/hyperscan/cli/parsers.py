@@ -117,7 +117,9 @@ def _fill_power(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sessions", type=count, nargs="+", required=True, metavar="N", help="sessions per dyad, one or several"
     )
-    parser.add_argument("--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z")
+    parser.add_argument(
+        "--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z, 0 or more"
+    )
     parser.add_argument(
         "--dyads-per-therapist", type=count, default=1, metavar="N",
         help="dyads that one therapist sees (default 1); above 1, growth has to hold over therapists, too",
@@ -128,6 +130,7 @@ def _fill_power(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=float, default=0.8, metavar="P", help="power wanted (default 0.8)")
     parser.add_argument("--simulations", type=count, default=500, metavar="N", help="simulated studies (default 500)")
     parser.add_argument("--seed", type=seed, default=0, help="seed (default 0)")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw power over dyads: .png, .svg or .pdf")
 
 
 def _fill_report(parser: argparse.ArgumentParser) -> None:

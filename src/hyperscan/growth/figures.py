@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hyperscan.growth.guards import Slopes
 from hyperscan.growth.model import Design
+from hyperscan.growth.table import Names, label_column, number_column
 from hyperscan.growth.two_stage import SlopeTest, slope_test
 
 Array = NDArray[np.float64]
@@ -46,7 +47,7 @@ def quality_figures(quality: pd.DataFrame, sessions: pd.DataFrame, *, task: str)
     people = quality["person"].dropna().unique().tolist() if "person" in quality else [None]
     for person in people:
         rows = quality if person is None else quality[quality["person"] == person]
-        slopes = Slopes.of(rows, sessions, task=task, what="quality")
+        slopes = Slopes.of(rows, sessions, task=task)
         for topic, column in _wanted(list(rows.columns)):
             out.append(_trend(topic, column, slopes.test(slopes.column(column)), person))
     return out
@@ -75,11 +76,11 @@ def guard_figures(guards: pd.DataFrame, sessions: pd.DataFrame, *, task: str) ->
     """Slope of the noise-matched excess, a sensitivity check and not a gate."""
     if "matched_excess_z" not in guards:
         return []
-    slopes = Slopes.of(guards, sessions, task=task, what="guards")
+    slopes = Slopes.of(guards, sessions, task=task)
     return [_trend("sensitivity", "matched_excess_z", slopes.test(slopes.column("matched_excess_z")))]
 
 
-def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, dyad: str, session: str) -> list[dict[str, Any]]:
+def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, names: Names, task: str) -> list[dict[str, Any]]:
     """Trends of what the outcome's own table says: windows, seconds and, where given, speech.
 
     Parameters
@@ -88,8 +89,10 @@ def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, dyad: str, sessio
         Rows of the outcome.
     table : DataFrame
         The user's table.
-    dyad, session : str
+    names : Names
         What its columns are called.
+    task : str
+        Task of the outcome; speech of others is left out.
 
     Returns
     -------
@@ -97,15 +100,17 @@ def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, dyad: str, sessio
         More talking is partner-specific, and pseudo-dyads cannot remove it.
     """
     base = sessions.drop(columns=["t", "therapist"], errors="ignore")
-    slopes = Slopes.of(base, sessions, task="", what="table")
+    slopes = Slopes.of(base, sessions, task="")
     out = [
         _trend("amount of data", name, slopes.test(slopes.column(name)))
         for name in ("n_windows", "seconds")
         if name in sessions
     ]
-    if "speech" in table and session in table:
-        speech = table[[dyad, session, "speech"]].rename(columns={dyad: "dyad", session: "session"})
-        slopes = Slopes.of(speech, sessions, task="", what="table")
+    if "speech" in table and names.session in table:
+        said = {"dyad": label_column(table, names.dyad), "speech": number_column(table, "speech")}
+        said |= {"session": number_column(table, names.session)}
+        tasks = {"task": table["task"].reset_index(drop=True)} if "task" in table else {}
+        slopes = Slopes.of(pd.DataFrame(said | tasks), sessions, task=task)
         out.append(_trend("artefact", "speech", slopes.test(slopes.column("speech"))))
     return out
 
@@ -141,7 +146,7 @@ def leave_one_out(design: Design, slopes: Array) -> dict[str, Any]:
     }
 
 
-def missingness(sessions: pd.DataFrame, design: Design) -> dict[str, Any]:
+def missingness(sessions: pd.DataFrame, design: Design, numbered: bool) -> dict[str, Any]:
     """Sessions per dyad, and whether dyads that stop early stopped at unusual values.
 
     Parameters
@@ -150,25 +155,31 @@ def missingness(sessions: pd.DataFrame, design: Design) -> dict[str, Any]:
         Rows of the outcome.
     design : Design
         The same as arrays.
+    numbered : bool
+        Whether sessions have numbers; dates alone do not say which one is missing.
 
     Returns
     -------
     dict
         ``n_planned`` (dyads times distinct sessions), ``n_observed``, ``fewest`` and ``most`` per dyad,
         ``n_stopped_early`` and ``last_value_before_stop``: mean over those dyads of their last value minus
-        the mean of all dyads at that session. The mixed model assumes that what is missing does not depend on
-        what it would have been.
+        the mean of all dyads at that session; None without session numbers. The mixed model assumes that what is
+        missing does not depend on what it would have been.
     """
     counts = np.bincount(design.codes, minlength=len(design.labels))
+    seen = {
+        "n_observed": len(sessions),
+        "fewest": int(counts.min(initial=len(sessions))),
+        "most": int(counts.max(initial=0)),
+    }
+    if not numbered:
+        return seen | dict.fromkeys(("n_planned", "n_stopped_early", "last_value_before_stop"))
     last = sessions["session"] == sessions.groupby("dyad")["session"].transform("max")
     early = sessions[last & (sessions["session"] < sessions["session"].max())]
     mean = sessions.groupby("session")["value"].mean()
     gap = early["value"] - early["session"].map(mean)
-    return {
+    return seen | {
         "n_planned": len(design.labels) * int(sessions["session"].nunique()),
-        "n_observed": len(sessions),
-        "fewest": int(counts.min(initial=len(sessions))),
-        "most": int(counts.max(initial=0)),
         "n_stopped_early": len(early),
         "last_value_before_stop": float(gap.mean()) if len(early) else None,
     }

@@ -14,7 +14,7 @@ from hyperscan.config import Primary
 from hyperscan.errors import InputError
 from hyperscan.growth import figures
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
-from hyperscan.growth.guards import Guard, eeg_guards
+from hyperscan.growth.guards import Guard, eeg_guards, made_for_another, recording_table
 from hyperscan.growth.model import (
     CappedSlope,
     Design,
@@ -29,9 +29,12 @@ from hyperscan.growth.recording_guards import clock, fnirs_guards
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.table import CELL, SIGNALS, Names, Sessions, choose, sessions_of, tidy
 from hyperscan.growth.two_stage import SlopeTest, dyad_slopes, slope_test
-from hyperscan.growth.verdict import claimed_sign, decide, sentence
+from hyperscan.growth.verdict import MIN_DYADS, claimed_sign, decide, sentence
 
 Array = NDArray[np.float64]
+
+#: With n random flips the smallest p is 1 / (n + 1).
+MIN_FLIPS = 19
 
 #: A chance level of fewer pseudo pairs than this is called weak.
 MIN_PSEUDO = 4
@@ -83,7 +86,7 @@ def fit_growth(
     outcomes : sequence of str
         Columns (symptoms, alliance) to relate to synchrony, corrected for how many there are.
     n_flips : int
-        Random sign flips above 14 dyads; up to 14 all are enumerated.
+        Random sign flips above 14 dyads, 19 or more; up to 14 all are enumerated.
     seed : int or numpy.random.Generator
         Source of the flips.
 
@@ -115,8 +118,7 @@ def fit_growth(
     >>> fit_growth(table).verdict
     'grows_unchecked'
     """
-    if not (isinstance(equivalence_slope, int | float) and 0 <= equivalence_slope < np.inf):
-        raise InputError(f"equivalence_slope = {equivalence_slope!r}: expected 0 (none) or a positive slope.")
+    _check(equivalence_slope, modality, n_flips)
     rng = np.random.default_rng(seed)
     names = Names(value, time, dyad, therapist, session, days)
     frame = tidy(table, names)
@@ -126,9 +128,21 @@ def fit_growth(
         # one dyad has no re-paired others, so no excess: its raw synchrony is described instead
         frame = frame.assign(value=frame["z"])
         names, sessions = replace(names, value="z"), sessions_of(frame, cell, sessions.unit)
-    return _Analysis(table, names, frame, sessions, rng, n_flips).result(
-        guards, quality, outcomes, float(equivalence_slope), modality
+    # the only outcome of a table need not have been named before its data were seen
+    named = primary is not None or any(frame[column].nunique() > 1 for column in ("metric", "band", "roi"))
+    return _Analysis(table, names, frame, sessions, rng, n_flips, named).result(
+        guards, quality, outcomes, float(equivalence_slope), modality, signal
     )
+
+
+def _check(equivalence_slope: float, modality: str | None, n_flips: int) -> None:
+    number = isinstance(equivalence_slope, int | float) and not isinstance(equivalence_slope, bool)
+    if not (number and 0 <= equivalence_slope < np.inf):
+        raise InputError(f"equivalence_slope = {equivalence_slope!r}: expected 0 (none) or a positive slope.")
+    if modality not in (None, "eeg", "fnirs"):
+        raise InputError(f"modality = {modality!r}: expected 'eeg' or 'fnirs', which have guards of their own.")
+    if not isinstance(n_flips, int | np.integer) or n_flips < MIN_FLIPS:
+        raise InputError(f"n_flips = {n_flips!r}: expected a whole number from {MIN_FLIPS} on; fewer reach no p = .05.")
 
 
 class _Analysis:
@@ -142,9 +156,10 @@ class _Analysis:
         sessions: Sessions,
         rng: np.random.Generator,
         n_flips: int,
+        named: bool,
     ) -> None:
         self.table, self.names, self.frame, self.sessions = table, names, frame, sessions
-        self.rng, self.n_flips = rng, n_flips
+        self.rng, self.n_flips, self.named = rng, n_flips, named
         self.rows = sessions.frame
         self.y: Array = self.rows["value"].to_numpy(float)
         self.design = Design.of(self.rows)
@@ -157,11 +172,13 @@ class _Analysis:
         outcomes: Sequence[str],
         bound: float,
         modality: str | None,
+        signal: str | None,
     ) -> GrowthResult:
         """Everything, in the order of the verdict."""
         capped = self.design.capped(self.y)
         two_stage = slope_test(self.slopes)
-        kind = modality or self._modality()
+        kind = modality or self._modality(signal)
+        guards, quality = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
         facts: dict[str, Any] = {
             "primary": self._primary(capped),
             "two_stage": two_stage.to_dict(),
@@ -196,9 +213,9 @@ class _Analysis:
             per_session=self.rows,
         )
 
-    def _modality(self) -> str:
+    def _modality(self, signal: str | None) -> str:
         cell = self.sessions.cell
-        return cell["modality"] or ("fnirs" if cell["signal"] in SIGNALS else "eeg")
+        return cell["modality"] or ("fnirs" if (cell["signal"] or signal) in SIGNALS else "eeg")
 
     def _primary(self, capped: CappedSlope | None) -> dict[str, Any]:
         named = {name: self.sessions.cell[name] for name in ("metric", "band", "roi", "task")}
@@ -227,7 +244,7 @@ class _Analysis:
         if kind == "fnirs":
             out = fnirs_guards(quality, self.rows, task=task, sign=sign)
         else:
-            out = eeg_guards(guards, self.rows, task=task, sign=sign)
+            out = eeg_guards(guards, self.rows, outcome=self.sessions.cell, sign=sign)
         return [*out, clock(quality, self.rows, task=task, sign=sign)]
 
     def _design(self, kind: str) -> dict[str, Any]:
@@ -240,14 +257,17 @@ class _Analysis:
             "n_dyads_with_slope": self.design.n_with_slope,
             "n_dropped": self.sessions.n_dropped,
             "n_averaged": self.sessions.n_averaged,
-            "n_weak_chance": self._n_weak_chance(),
+            "n_weak_chance": self._n_chance(MIN_PSEUDO),
+            "n_lag_chance": self._n_chance(1),
             "n_flips": self.n_flips,
+            "named": self.named,
         }
 
-    def _n_weak_chance(self) -> int | None:
-        if "n_pseudo" not in self.rows:
+    def _n_chance(self, below: int) -> int | None:
+        """Sessions whose excess is over fewer pseudo pairs than this; without any it is over the lag null."""
+        if "n_pseudo" not in self.rows or self.names.value != "excess_z":
             return None
-        return int((self.rows["n_pseudo"] < MIN_PSEUDO).sum())
+        return int((self.rows["n_pseudo"] < below).sum())
 
     def _exploratory(self) -> list[dict[str, Any]]:
         found = self.frame[self.frame["value"].notna() & self.frame["t"].notna()]
@@ -263,7 +283,11 @@ class _Analysis:
             return []
         matrix = np.column_stack(slopes)
         tests = [slope_test(column) for column in matrix.T]
-        p_max = max_t(matrix, self.rng, self.n_flips)
+        # t of two or three dyads is now and then immense: their maximum would hide every other outcome
+        dyads = np.array([test.n for test in tests])
+        enough = dyads >= min(MIN_DYADS, dyads.max())
+        p_max = np.full(len(tests), np.nan)
+        p_max[enough] = max_t(matrix[:, enough], self.rng, self.n_flips)
         q = benjamini_hochberg([test.p for test in tests])
         return [
             self._row(cell, test, float(p_max[i]), float(q[i]))
@@ -279,15 +303,15 @@ class _Analysis:
 
     def _figures(self, guards: pd.DataFrame | None, quality: pd.DataFrame | None) -> dict[str, Any]:
         task = self.sessions.cell["task"]
-        trends = figures.table_figures(self.rows, self.table, self.names.dyad, self.names.session)
+        trends = figures.table_figures(self.rows, self.table, self.names, task)
         if quality is not None:
             trends += figures.quality_figures(quality, self.rows, task=task)
-        if guards is not None:
+        if guards is not None and not made_for_another(guards, self.sessions.cell):
             trends += figures.guard_figures(guards, self.rows, task=task)
         return {
             "trends": trends,
             "leave_one_out": figures.leave_one_out(self.design, self.slopes),
-            "missing": figures.missingness(self.rows, self.design),
+            "missing": figures.missingness(self.rows, self.design, self.names.session in self.table),
         }
 
     def _per_dyad(self) -> pd.DataFrame:

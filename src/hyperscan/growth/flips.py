@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, stats
 from scipy.sparse import csgraph
 
+from hyperscan.errors import InputError
+
 Array = NDArray[np.float64]
 
 #: Up to this many dyads all sign patterns are enumerated (2^14 = 16,384).
@@ -212,20 +214,26 @@ def flip_clusters(
     Parameters
     ----------
     slopes : array-like of shape (n_dyads, n_channels, n_bands)
-        Slope of every dyad; no NaN. Channels may be channel pairs; bands are in order of frequency.
+        Slope of every dyad, all finite. Channels may be channel pairs; bands are in order of frequency.
     adjacency : array-like of shape (n_channels, n_channels)
         True where two channels are neighbours. Neighbouring bands of one channel are always joined.
     rng : numpy.random.Generator
-        Used above 14 dyads, or where ``n_flips`` is smaller than the number of sign patterns.
+        Used where there are more sign patterns than ``n_flips``.
     threshold : float, optional
         Absolute t that starts a cluster; by default that of two-sided p = .05.
     n_flips : int
-        Random flips.
+        Random flips, where all sign patterns would be more.
 
     Returns
     -------
     list of Cluster
-        Largest mass first. A significant cluster says that something grows, not exactly where.
+        Largest mass first, with the exact p where all sign patterns were looked at. A significant cluster says that
+        something grows, not exactly where.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a slope is missing.
 
     References
     ----------
@@ -239,22 +247,32 @@ def flip_clusters(
     >>> len(clusters[0].members), clusters[0].p <= 0.01
     (4, True)
     """
-    x = np.asarray(slopes, float)
+    x, near = np.asarray(slopes, float), np.asarray(adjacency) != 0
+    if x.ndim != 3 or near.shape != x.shape[1:2] * 2:
+        raise InputError(
+            f"slopes {x.shape} and adjacency {near.shape} do not fit; expected (n_dyads, n_channels, n_bands) and "
+            "(n_channels, n_channels)."
+        )
+    if not np.isfinite(x).all():
+        raise InputError("slopes: some are missing. Leave out the dyads, channels or bands that lack them.")
     n, n_bands = x.shape[0], x.shape[2]
     flat = x.reshape(n, -1)
     squares, counts = (flat**2).sum(0), np.full(flat.shape[1], float(n))
     limit = float(stats.t.ppf(0.975, n - 1)) if threshold is None else threshold
-    edges = _grid_edges(np.asarray(adjacency) != 0, n_bands)
+    edges = _grid_edges(near, n_bands)
     observed = _find_clusters(_pseudo_t(flat.sum(0), squares, counts), limit, edges)
-    signs = 1.0 - 2.0 * rng.integers(0, 2, (n_flips, n))
-    null = np.zeros(n_flips)
+    exact = n <= MAX_EXACT and 2**n <= n_flips
+    signs = np.vstack(list(sign_patterns(n, 0, rng))) if exact else 1.0 - 2.0 * rng.integers(0, 2, (n_flips, n))
+    null = np.zeros(len(signs))
     for i, t in enumerate(_pseudo_t(signs @ flat, squares, counts)):
         null[i] = max((abs(mass) for _, mass in _find_clusters(t, limit, edges)), default=0.0)
+    # one that is drawn may miss the observed pattern, which all of them hold
+    drawn = 0 if exact else 1
     out = [
         Cluster(
             np.column_stack(np.divmod(members, n_bands)),
             mass,
-            float((1 + (null >= abs(mass) * (1 - 1e-10)).sum()) / (n_flips + 1)),
+            float((drawn + (null >= abs(mass) * (1 - 1e-10)).sum()) / (len(null) + drawn)),
         )
         for members, mass in observed
     ]

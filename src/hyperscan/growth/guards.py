@@ -7,7 +7,7 @@ that is claimed: for a fall all signs turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +31,12 @@ MIN_SHARE = 0.5
 #: that it fails true growth by chance where any change counts; a broadband artefact changes it by more than the
 #: outcome (chosen by simulation, seed 7 of scripts/validate_verdict.py).
 BAND_SHARE = 0.1
+
+#: Columns by which guards.tsv says what outcome it was made for.
+OUTCOME = ("metric", "band", "roi")
+
+#: Columns of the recordings' tables that are no numbers, and those that :class:`Slopes` makes itself.
+_NO_NUMBERS = ("task", "run", "person", "modality", *OUTCOME, "t", "code")
 
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
 IMCOH = ("imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
@@ -83,39 +89,27 @@ class Slopes:
     n_dyads: int
 
     @classmethod
-    def of(cls, table: pd.DataFrame, sessions: pd.DataFrame, *, task: str, what: str) -> Slopes:
+    def of(cls, table: pd.DataFrame, sessions: pd.DataFrame, *, task: str) -> Slopes:
         """Bring a guard or quality table to the sessions that entered the outcome.
 
         Parameters
         ----------
         table : DataFrame
-            Columns ``dyad session`` and, optionally, ``task run person modality``; numbers beside them.
+            Columns ``dyad session`` and, optionally, ``task run person`` ...; numbers beside them.
         sessions : DataFrame
             ``dyad session t`` of the outcome.
         task : str
             Task of the outcome; other tasks are left out.
-        what : str
-            What to call the table in errors.
 
         Returns
         -------
         Slopes
             Runs (and rows that repeat) averaged; numeric columns only.
-
-        Raises
-        ------
-        TableError
-            If ``dyad`` or ``session`` is missing.
         """
-        if not isinstance(table, pd.DataFrame):
-            raise InputError(f"{what} is a {type(table).__name__}; expected a pandas DataFrame or None.")
-        missing = [column for column in ("dyad", "session") if column not in table.columns]
-        if missing:
-            raise TableError(f"{what} has no column {missing[0]!r}; it needs dyad and session beside its numbers.")
         rows = table
         if task and "task" in rows:
             rows = rows[rows["task"].astype(str) == task]
-        numbers = rows.drop(columns=[c for c in ("task", "run", "person", "modality") if c in rows])
+        numbers = rows.drop(columns=[c for c in _NO_NUMBERS if c in rows])
         keys = {
             "dyad": numbers["dyad"].map(_label),
             "session": pd.to_numeric(numbers["session"], errors="coerce"),
@@ -147,6 +141,60 @@ class Slopes:
     def per_dyad(self, values: Array, weights: Array | None = None) -> Array:
         """Slope of these values in every dyad."""
         return dyad_slopes(values, self.frame["t"], self.frame["code"], self.n_dyads, weights)
+
+
+def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.DataFrame | None:
+    """Rows of a guard or quality table that are of one modality, as a study may hold both.
+
+    Parameters
+    ----------
+    table : DataFrame or None
+        Columns ``dyad session`` and, optionally, ``modality``.
+    what : str
+        What to call the table in errors.
+    modality : str
+        ``eeg`` or ``fnirs``.
+
+    Returns
+    -------
+    DataFrame or None
+
+    Raises
+    ------
+    InputError
+        If it is no table.
+    TableError
+        If ``dyad`` or ``session`` is missing.
+    """
+    if table is None:
+        return None
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"{what} is a {type(table).__name__}; expected a pandas DataFrame or None.")
+    missing = [column for column in ("dyad", "session") if column not in table.columns]
+    if missing:
+        raise TableError(f"{what} has no column {missing[0]!r}; it needs dyad and session beside its numbers.")
+    return table[table["modality"].astype(str) == modality] if "modality" in table else table
+
+
+def made_for_another(guards: pd.DataFrame, outcome: Mapping[str, str]) -> str:
+    """Say which outcome a guard table was made for, if it is another one.
+
+    Parameters
+    ----------
+    guards : DataFrame
+        guards.tsv, which names its outcome in ``metric band roi``; a table without these is taken at its word.
+    outcome : mapping
+        ``metric band roi`` that is claimed to change; an empty one is not compared.
+
+    Returns
+    -------
+    str
+        Empty where it is the same.
+    """
+    named = [column for column in OUTCOME if column in guards and outcome[column]]
+    found = guards[named].dropna().astype(str).drop_duplicates().to_dict("records")
+    other = [row for row in found if any(row[column] not in ("", outcome[column]) for column in named)]
+    return ", ".join(map(str, other[0].values())) if other else ""
 
 
 def _label(value: Any) -> str:
@@ -293,17 +341,19 @@ EEG_GUARDS: dict[str, Callable[[Slopes, float], Guard]] = {
 }
 
 
-def eeg_guards(guards: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str, sign: float) -> list[Guard]:
+def eeg_guards(
+    guards: pd.DataFrame | None, sessions: pd.DataFrame, *, outcome: Mapping[str, str], sign: float
+) -> list[Guard]:
     """Answer of every EEG guard.
 
     Parameters
     ----------
     guards : DataFrame or None
-        guards.tsv; None makes every guard not assessable.
+        guards.tsv; None makes every guard not assessable, and so does a table made for another outcome.
     sessions : DataFrame
         ``dyad session t value`` of the outcome.
-    task : str
-        Task of the outcome.
+    outcome : mapping
+        Its ``metric band roi task``.
     sign : float
         +1 where growth is claimed, -1 for a fall.
 
@@ -313,7 +363,12 @@ def eeg_guards(guards: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str
     """
     if guards is None:
         return [not_assessable(name, "the table alone holds no guard measures") for name in EEG_GUARDS]
-    slopes = Slopes.of(guards.drop(columns=["excess_z"], errors="ignore"), sessions, task=task, what="guards")
+    other = made_for_another(guards, outcome)
+    if other:
+        return [
+            not_assessable(name, f"the guard measures are those of another outcome: {other}") for name in EEG_GUARDS
+        ]
+    slopes = Slopes.of(guards.drop(columns=["excess_z"], errors="ignore"), sessions, task=outcome["task"])
     # the guard compares with the very outcome that is claimed to change
     slopes.frame["excess_z"] = sessions["value"].to_numpy(float)
     return [guard(slopes, sign) for guard in EEG_GUARDS.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from hyperscan.growth.result import GrowthResult
 
@@ -41,28 +42,38 @@ def describe_methods(result: GrowthResult) -> str:
     >>> "capped at the number of dyads minus one" in text
     True
     """
-    parts, cited = [], ["lme4", "satterthwaite", "lmerTest", "flips"]
     if result.one_dyad is not None:
-        parts, cited = [_one_dyad(bool(result.one_dyad["tested"]))], ["theil_sen", "kendall"]
+        parts = [_one_dyad(result.one_dyad)]
+        cited = ["theil_sen"] * (result.one_dyad["n_sessions"] > 2) + ["kendall"] * bool(result.one_dyad["tested"])
+    elif result.primary["slope"] is None:
+        parts, cited = [_outcome(result), "Fewer than two dyads had a slope, so no model was fitted."], []
     else:
-        parts += [_outcome(result), _inference(result), _levels(result), _others(result)]
+        parts = [_outcome(result), _inference(result), _levels(result), _others(result)]
+        cited = ["lme4", "satterthwaite", "lmerTest", "flips"]
         cited += ["tost"] if result.equivalence and result.equivalence["bound"] else []
         cited += ["bic"] if result.bayes_factor else []
     listed = "\n".join(f"- {REFERENCES[name]}" for name in cited)
-    return " ".join(part for part in parts if part) + f"\n\n{listed}"
+    return "\n\n".join(text for text in (" ".join(part for part in parts if part), listed) if text)
 
 
-def _one_dyad(tested: bool) -> str:
-    text = "The course of the single dyad was described by the Theil-Sen slope over sessions"
-    return text + (", tested by the exact Mann-Kendall test." if tested else "; it was not tested.")
+def _one_dyad(found: Mapping[str, Any]) -> str:
+    if found["n_sessions"] < 3:
+        return "The single dyad has too few sessions for a description of its course."
+    text = "The course of the single dyad was described by the Theil-Sen slope over time"
+    if not found["tested"]:
+        return text + "; it was not tested."
+    how = "exact Mann-Kendall test" if found["exact"] else "Mann-Kendall test by random permutations, as values tie"
+    return f"{text}, tested by the {how}."
 
 
 def _outcome(result: GrowthResult) -> str:
     named = [str(result.primary[key]) for key in ("metric", "band", "roi", "task") if result.primary[key]]
-    which = f" ({', '.join(named)}), named in advance," if named else ""
+    said = ", named in advance," if result.design["named"] else ""
+    which = f" ({', '.join(named)}){said}" if named else ""
     averaged = " Runs of one session were averaged." if result.design["n_averaged"] else ""
     unit = result.design["unit"]
-    return f"The primary outcome{which} was {result.design['value']}, modelled over {unit}s.{averaged}"
+    axis = f"{unit}s" if result.design["time"] in ("session", "weeks") else f"the column {unit}"
+    return f"The primary outcome{which} was {result.design['value']}, modelled over {axis}.{averaged}"
 
 
 def _inference(result: GrowthResult) -> str:
@@ -93,6 +104,10 @@ def _others(result: GrowthResult) -> str:
             "corrected by the maximum statistic over joint sign flips of each dyad's slopes."
         )
     if result.equivalence and result.equivalence["bound"]:
-        bound = result.equivalence["bound"]
-        text += f" Absence of growth was tested by two one-sided tests against a slope of {bound:g}."
+        bound = f"{result.equivalence['bound']:g} per {result.design['unit']}"
+        text += f" Absence of growth was tested by two one-sided tests against a slope of {bound}."
+    if result.bayes_factor:
+        text += (
+            " A rough Bayes factor for no growth came from the BIC of maximum-likelihood fits with and without a slope."
+        )
     return text.strip()

@@ -35,9 +35,10 @@ def describe_dyad(
     Returns
     -------
     dict
-        ``n_sessions slope ci_low ci_high tau p tested text``: Theil-Sen slope per unit of time with its 95 %
-        interval, Kendall's tau (-1 to 1, 0 = no trend) and the two-sided exact Mann-Kendall p; None where
-        there are too few sessions. With two sessions ``slope`` is their difference per unit of time.
+        ``n_sessions slope ci_low ci_high tau p tested exact text``: Theil-Sen slope per unit of time with its 95 %
+        interval, Kendall's tau (-1 to 1, 0 = no trend) and the two-sided Mann-Kendall p, ``exact`` where nothing
+        ties, else by random permutations; None where there are too few sessions. With two sessions ``slope`` is
+        their difference per unit of time.
 
     References
     ----------
@@ -51,7 +52,7 @@ def describe_dyad(
     """
     t, y = np.asarray(t, float), np.asarray(y, float)
     n = len(y)
-    out: dict[str, Any] = dict.fromkeys(("slope", "ci_low", "ci_high", "tau", "p"))
+    out: dict[str, Any] = dict.fromkeys(("slope", "ci_low", "ci_high", "tau", "p", "exact"))
     out |= {"n_sessions": n, "tested": False}
     if len(np.unique(t)) < 2:
         return out | {"text": f"One dyad with {count(n, 'session')}: nothing can be said about change."}
@@ -71,7 +72,7 @@ def describe_dyad(
         f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), "
         f"Mann-Kendall p = {p:.3g}. {_CAVEAT}"
     )
-    return out | {"p": p, "tested": True, "text": text}
+    return out | {"p": p, "tested": True, "exact": not _ties(t, y), "text": text}
 
 
 def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000) -> float:
@@ -97,7 +98,7 @@ def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permuta
     0.0833
     """
     t, y = np.asarray(t, float), np.asarray(y, float)
-    if len(np.unique(t)) == len(t) and len(np.unique(y)) == len(y):
+    if not _ties(t, y):
         return float(stats.kendalltau(t, y, method="exact").pvalue)
     pairs = np.triu_indices(len(t), 1)
     dt = np.sign(t[pairs[1]] - t[pairs[0]])
@@ -109,6 +110,10 @@ def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permuta
         scores = np.sign(shuffled[:, pairs[1]] - shuffled[:, pairs[0]]) @ dt
         hits += int((np.abs(scores) >= observed).sum())
     return (hits + 1) / (n_permutations + 1)
+
+
+def _ties(t: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    return len(np.unique(t)) < len(t) or len(np.unique(y)) < len(y)
 
 
 def _tau(t: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:

@@ -18,6 +18,10 @@ from hyperscan.growth.two_stage import dyad_slopes
 
 Array = NDArray[np.float64]
 
+#: A scatter within dyads below this share of the outcome's range counts as none: a mixed model needs sessions that
+#: differ (our choice).
+NO_REST = 1e-6
+
 
 def relate_outcomes(
     table: pd.DataFrame,
@@ -47,7 +51,8 @@ def relate_outcomes(
         Three rows per outcome: ``within_lagged`` (does a session of more synchrony than usual for the dyad
         come before a higher outcome, time kept in the model), ``between`` (do dyads of more synchrony have a
         higher outcome) and ``change`` (does a dyad's growth go with its outcome's slope, Pearson's r).
-        ``p_holm`` is corrected over all rows.
+        ``p_holm`` is corrected over all rows. An outcome with one number per dyad has ``between`` alone, by
+        linear regression over dyads. Earlier means the dyad's session before that has a value.
 
     Raises
     ------
@@ -98,6 +103,12 @@ def _lagged(joined: pd.DataFrame, name: str) -> list[dict[str, Any]]:
     labels = ("within_lagged", "between")
     if len(np.unique(groups)) < 4 or len(y) < 8 or np.linalg.matrix_rank(x) < 4 or np.ptp(y) == 0:
         return [_row(name, label, n=len(y), detail="too few sessions or no variation") for label in labels]
+    if _rest(y, x[:, :0], groups) <= NO_REST * np.ptp(y):
+        within = _row(name, "within_lagged", n=len(y), detail="it does not vary within dyads")
+        return [within, _over_dyads(name, pd.DataFrame({"dyad": groups, "y": y, "x": between[use]}))]
+    if _rest(y, x[:, 1:3], groups) <= NO_REST * np.ptp(y):
+        detail = "time and earlier synchrony leave no variation within dyads"
+        return [_row(name, label, n=len(y), detail=detail) for label in labels]
     fit = fit_mixed(y, x, [RandomTerm(groups, np.ones((len(y), 1)))])
     return [
         _row(
@@ -106,6 +117,26 @@ def _lagged(joined: pd.DataFrame, name: str) -> list[dict[str, Any]]:
         )
         for k, label in zip((2, 3), labels, strict=True)
     ]  # fmt: skip
+
+
+def _rest(y: Array, x: Array, groups: NDArray[Any]) -> float:
+    """Root mean square of what dyads' own means and these columns leave of y."""
+    columns = np.column_stack([groups[:, None] == np.unique(groups), x]).astype(float)
+    beta, *_ = np.linalg.lstsq(columns, y, rcond=None)
+    return float(np.sqrt(np.mean((y - columns @ beta) ** 2)))
+
+
+def _over_dyads(name: str, rows: pd.DataFrame) -> dict[str, Any]:
+    """Test an outcome with one number per dyad: a regression over dyads, as sessions only repeat it."""
+    mean = rows.groupby("dyad").mean()
+    fit = stats.linregress(mean["x"], mean["y"])
+    n, detail = len(mean), f"one number per dyad, {len(mean)} dyads"
+    with np.errstate(divide="ignore"):
+        t = float(np.divide(fit.slope, fit.stderr))
+    return _row(
+        name, "between", n=n, slope=float(fit.slope), se=float(fit.stderr), df=n - 2.0, t=t, p=float(fit.pvalue),
+        detail=detail,
+    )  # fmt: skip
 
 
 def _change(joined: pd.DataFrame, name: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +17,16 @@ from hyperscan.errors import InputError, count
 from hyperscan.growth.model import Design
 from hyperscan.growth.two_stage import slope_test, therapist_means
 from hyperscan.growth.verdict import MIN_DYADS, claimed_sign
+from hyperscan.storage import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
+
+
+#: Formats of the figure.
+FORMATS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,39 @@ class PowerResult:
         drawn: Axes = power_curves(self.table, ax, x="dyads", by="sessions", target=self.target)
         return drawn
 
+    def save(self, path: str | Path) -> Path:
+        """Write the figure.
+
+        Parameters
+        ----------
+        path : path-like
+            File; its suffix is the format: ``.png``, ``.svg`` or ``.pdf``.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        InputError
+            For another suffix.
+        OutputWriteError
+            If the disk is full or writing is not permitted.
+        """
+        path = figure_path(path)
+        figure, data = self.plot().get_figure(root=True), BytesIO()
+        assert figure is not None
+        figure.savefig(data, format=path.suffix[1:].lower(), bbox_inches="tight")
+        return write_bytes(path, data.getvalue())
+
+
+def figure_path(path: str | Path) -> Path:
+    """Return the path of a figure, or refuse a suffix that is no format of one."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path.name}: the suffix of a figure is {', '.join(FORMATS)}.")
+    return path
+
 
 def plan_power(
     dyads: int | Iterable[int],
@@ -145,7 +185,7 @@ def plan_power(
     dyads, sessions : int or iterable of int
         Numbers to try; every combination is simulated.
     slope : float
-        True growth of the excess per session, in Fisher z.
+        True growth of the excess per session, in Fisher z, 0 or more; power for a fall is that for growth of its size.
     missing : float
         Share of sessions missing at random, 0 to below 1.
     dyads_per_therapist : int
@@ -212,7 +252,7 @@ def _whole(name: str, value: int | Iterable[int], low: int) -> list[int]:
 
 def _check(slope: float, missing: float, per_therapist: int, target: float, n_sim: int, scatter: Scatter) -> None:
     ranges = {
-        "slope": (slope, -10, 10),
+        "slope": (slope, 0, 10),
         "missing": (missing, 0, 0.95),
         "dyads_per_therapist": (per_therapist, 1, 10_000),
         "target": (target, 0, 1),

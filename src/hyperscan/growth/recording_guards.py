@@ -71,7 +71,7 @@ def fnirs_guards(quality: pd.DataFrame | None, sessions: pd.DataFrame, *, task: 
     if quality is None:
         out = [not_assessable(name, "the table alone holds no quality measures") for name in FNIRS_GUARDS]
     else:
-        slopes = Slopes.of(quality, sessions, task=task, what="quality")
+        slopes = Slopes.of(quality, sessions, task=task)
         out = [_trend_guard(name, trends, slopes, sign) for name, trends in FNIRS_GUARDS.items()]
     return [*out, chance(sessions, sign)]
 
@@ -80,7 +80,7 @@ def chance(sessions: pd.DataFrame, sign: float) -> Guard:
     """Ask whether the excess changes because the chance level moves the other way."""
     if "pseudo_mean_z" not in sessions:
         return not_assessable("chance", "the table holds no pseudo-dyad level")
-    slopes = Slopes.of(sessions.drop(columns=["t", "therapist"], errors="ignore"), sessions, task="", what="table")
+    slopes = Slopes.of(sessions.drop(columns=["t", "therapist"], errors="ignore"), sessions, task="")
     test = slopes.test(slopes.column("pseudo_mean_z"))
     if not slopes.enough(test):
         return not_assessable("chance", "too few sessions with a pseudo-dyad level")
@@ -138,7 +138,9 @@ def clock(quality: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str, si
     rows = _rows_of(quality, sessions, task)
     sources = set(rows["clock_source"].astype(str))
     unknown = sources & {"assumed", "none", "nan", "None", "n/a", ""}
-    if rows.empty or unknown:
+    if rows.empty:
+        return not_assessable("clock", "the quality table has no row of these sessions")
+    if unknown:
         return not_assessable("clock", "in some sessions the two recordings' clock was assumed, not measured")
     same = rows["clock_source"].astype(str) == "same_amplifier"
     measured = rows.assign(
@@ -146,7 +148,7 @@ def clock(quality: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str, si
     )
     # the two people's rows speak of one clock relation; where only one has a number, that one counts
     worst = measured.groupby(["dyad", "session"], as_index=False)[list(_CLOCK_COLUMNS[1:])].max()
-    slopes = Slopes.of(worst, sessions, task="", what="quality")
+    slopes = Slopes.of(worst, sessions, task="")
     tests = {name: slopes.test(slopes.column(name)) for name in _CLOCK_COLUMNS[1:]}
     if not slopes.enough(*tests.values()):
         return not_assessable("clock", "too few sessions with a measured drift and residual")

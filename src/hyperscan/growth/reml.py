@@ -26,8 +26,8 @@ from hyperscan.growth.likelihood import (
     rotate,
 )
 
-#: A diagonal entry of the relative covariance factor below this is called singular, as lme4's isSingular
-#: does.
+#: A diagonal entry of the relative covariance factor below this is called singular, as lme4's isSingular does; here per
+#: root mean square of its column, so that seconds and weeks give one answer.
 SINGULAR = 1e-4
 
 #: Within-group residual variance below this share of the total counts as none (round-off of doubles, our
@@ -208,10 +208,13 @@ def _deviance_in_user_units(problem: Problem, best: Evaluation, scales: _Scales)
 
 def _satterthwaite(problem: Problem, best: Evaluation) -> Array:
     d = derivatives(problem, best)
-    values, vectors = np.linalg.eigh(d.hessian)
-    keep = values > 1e-9 * values.max()
-    covariance = 2 * (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
     sigma = np.sqrt(best.sigma2)
+    # each parameter in its own size: dyads a hundred residuals apart leave curvatures that differ by 1e10
+    size = np.append(np.maximum(np.abs(best.theta), 1.0), sigma)
+    values, vectors = np.linalg.eigh(d.hessian * np.outer(size, size))
+    keep = values > 1e-9 * values.max()
+    vectors = vectors * size[:, None]
+    covariance = 2 * (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
     variance = np.diag(best.c) * best.sigma2
     # d_c is per theta; the last derivative is with respect to sigma
     jacobian = np.vstack([best.sigma2 * np.einsum("kpp->kp", d.d_c), 2 * sigma * np.diag(best.c)])
@@ -229,7 +232,7 @@ def _covariances(theta: Array, layout: Layout, sigma: float) -> tuple[Array, tup
         lower = lower * np.where(np.diag(lower) < 0, -1.0, 1.0)
         out += [lower[r, c] for r, c in entries]
         covariances.append(sigma**2 * lower @ lower.T)
-        singular = singular or bool((np.diag(lower) < SINGULAR).any())
+        singular = singular or bool((np.diag(lower) * scale < SINGULAR).any())
         offset += len(entries)
     return np.array(out), tuple(covariances), singular
 

@@ -54,7 +54,8 @@ class GrowthResult:
     guards : tuple of Guard
         What else could have changed.
     exploratory : list of dict
-        Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic.
+        Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic; none for an
+        outcome of fewer dyads than a verdict needs, where others have more.
     equivalence, bayes_factor, one_dyad : mapping or None
         Evidence for no change; the description of a single dyad.
     outcomes : list of dict
@@ -62,7 +63,8 @@ class GrowthResult:
     figures : mapping
         Trends of the recordings, leave-one-dyad-out, missingness.
     design : mapping
-        ``value time unit modality signal n_dropped n_averaged`` ...
+        ``value time unit modality signal n_dropped n_averaged`` ..., and ``named``: whether the primary outcome was
+        named by the caller or is the package's default, rather than the only one of the table.
     per_dyad, per_session : DataFrame
         Slope and size of every dyad; the sessions that entered.
 
@@ -179,8 +181,10 @@ class GrowthResult:
             "pseudo_slope",
             "therapist_level",
             "equivalence",
+            "bayes_factor",
+            "one_dyad",
         ]
-        rows = [{"part": part, "name": part, **named, **(getattr(self, part) or {})} for part in parts]
+        rows = [{"part": part, "name": part, **named, **_estimate(getattr(self, part) or {})} for part in parts]
         rows += [{"part": "guard", **named, **guard.to_dict(), "slope": guard.figure} for guard in self.guards]
         rows += [{"part": "exploratory", "name": row["signal"], **row} for row in self.exploratory]
         rows += [{"part": "outcome", **row} for row in self.outcomes]
@@ -214,7 +218,9 @@ class GrowthResult:
         shown = table.drop(columns=[value], errors="ignore").rename(columns={"value": value})
         if self.design["time"] == "weeks":
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
-        time = "weeks" if self.design["time"] == "weeks" else "session"
+        time = self.design["time"]
+        if time not in ("session", "weeks"):
+            shown = shown.assign(**{time: shown["t"]})
         drawn: Axes = growth_curves(shown, fit=_plain(self.primary), ax=ax, value=value, time=time)
         return drawn
 
@@ -242,6 +248,22 @@ class GrowthResult:
         write_json(folder / "growth.json", self.to_dict())
         write_table(folder / "growth.tsv", self.to_data_frame())
         return folder
+
+
+def _estimate(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of a part in the columns of growth.tsv; those without a column of their own as a detail."""
+    details = [
+        f"bound {part['bound']:.10g}, holds: {part['holds']}" if part.get("bound") else "",
+        f"90 % interval {part['ci90_low']:.10g} to {part['ci90_high']:.10g}" if "ci90_low" in part else "",
+        f"BF01 {part['bf01']:.10g}, BIC {part['bic1']:.10g} with and {part['bic0']:.10g} without a slope"
+        if "bf01" in part
+        else "",
+        f"smallest p {part['smallest_p']:.10g}, {part['n_flips']} flips" if "smallest_p" in part else "",
+        f"{part['n_therapists']} therapists, needed: {part['needed']}" if part.get("known") else "",
+        str(part.get("text", "")),
+    ]
+    size = None if "n_therapists" in part else part.get("n_dyads", part.get("n"))
+    return {**part, "n_dyads": size, "detail": "; ".join(text for text in details if text) or None}
 
 
 def _relation(row: Mapping[str, Any]) -> str:

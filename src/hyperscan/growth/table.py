@@ -101,6 +101,7 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
             frame[column] = number_column(table, column)
     for column in (*CELL, "run"):
         frame[column] = _cell_column(table, column)
+    _check_sessions(frame, names.session)
     _check_repeats(frame)
     return frame
 
@@ -116,14 +117,17 @@ def _need(table: pd.DataFrame, *columns: str) -> None:
             "Name your columns: dyad=, time=, value=; therapist=, session=, days= where you have them.",
             missing,
         )
+    twice = [name for name in columns if (table.columns == name).sum() > 1]
+    if twice:
+        raise TableError(f"table has several columns {twice[0]!r}; rename or drop all but one.")
 
 
 def label_column(table: pd.DataFrame, column: str) -> pd.Series:
     """Labels of a column as text, whole numbers without a decimal point; none may be empty."""
     values = table[column].reset_index(drop=True)
-    if values.isna().any():
-        row = int(np.flatnonzero(values.isna())[0]) + 1
-        raise TableError(f"{column}: row {row} is empty; every row needs its {column}.")
+    empty = np.flatnonzero(values.isna() | (values.astype(str).str.strip() == ""))
+    if len(empty):
+        raise TableError(f"{column}: row {empty[0] + 1} is empty; every row needs its {column}.")
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
         values = values.astype("int64")
     return values.astype(str)
@@ -132,7 +136,8 @@ def label_column(table: pd.DataFrame, column: str) -> pd.Series:
 def number_column(table: pd.DataFrame, column: str) -> pd.Series:
     """Finite numbers of a column, NaN where it is empty; anything else raises a TableError."""
     raw = table[column].reset_index(drop=True)
-    if pd.api.types.is_datetime64_any_dtype(raw) or pd.api.types.is_complex_dtype(raw):
+    types = pd.api.types
+    if types.is_datetime64_any_dtype(raw) or types.is_timedelta64_dtype(raw) or types.is_complex_dtype(raw):
         raise TableError(f"{column}: row 1 holds {raw.iloc[0]!r}; expected a number (for dates: days since the first).")
     # the texts by which TSV files say "missing"
     raw = raw.replace({"n/a": np.nan, "": np.nan, "NA": np.nan}) if raw.dtype != float else raw
@@ -179,15 +184,27 @@ def _text(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), "").map(str).replace("n/a", "")
 
 
+def _check_sessions(frame: pd.DataFrame, column: str) -> None:
+    """Refuse rows with a time but no session, which runs are averaged and guards joined by."""
+    lost = np.flatnonzero(frame["session"].isna() & frame["t"].notna())
+    if len(lost):
+        raise TableError(
+            f"{column}: row {lost[0] + 1} is empty though it has a time; every row needs its session.\n"
+            f"Fill it in, or drop the column {column!r} if time alone tells the sessions apart."
+        )
+
+
 def _check_repeats(frame: pd.DataFrame) -> None:
-    key = ["dyad", "session", "t", *CELL, "run"]
+    # a session at two times is a mistake, too: only runs may share one
+    key = ["dyad", "session", *CELL, "run"]
     repeated = frame[frame.duplicated(key) & frame["t"].notna()]
     if len(repeated):
         row = repeated.iloc[0]
         where = ", ".join(f"{name} {row[name]}" for name in CELL if row[name])
         raise TableError(
             f"table: {count(len(repeated), 'row repeats', 'rows repeat')} another; the first is dyad {row['dyad']}, "
-            f"time {row['t']:g} {where}.\n"
+            f"session {row['session']:g} {where}".rstrip()
+            + ".\n"
             "Each dyad, session and outcome may stand there once (several runs need a column 'run')."
         )
 
@@ -314,22 +331,25 @@ def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sess
     """
     rows = frame[np.logical_and.reduce([frame[column] == cell[column] for column in CELL])]
     kept = rows[rows["value"].notna() & rows["t"].notna()]
+    _check_therapists(kept)
     numbers = ["t", "value", *[name for name in COMPANIONS if name in kept]]
     first = ["therapist"] if "therapist" in kept else []
     grouped = kept.groupby(["dyad", "session"], sort=True)
     out = grouped[numbers].mean()
+    if "n_pseudo" in out:
+        # of several runs the weakest chance level counts
+        out["n_pseudo"] = grouped["n_pseudo"].min()
     for name in first:
         out[name] = grouped[name].first()
     n_averaged = int((grouped.size() > 1).sum())
     out = out.reset_index().sort_values(["dyad", "t"], kind="stable").reset_index(drop=True)
-    _check_therapists(out)
     return Sessions(out, dict(cell), unit, len(rows) - len(kept), n_averaged)
 
 
-def _check_therapists(out: pd.DataFrame) -> None:
-    if "therapist" not in out:
+def _check_therapists(rows: pd.DataFrame) -> None:
+    if "therapist" not in rows:
         return
-    several = out.groupby("dyad")["therapist"].nunique()
+    several = rows.groupby("dyad")["therapist"].nunique()
     if (several > 1).any():
         dyad = several[several > 1].index[0]
         raise TableError(

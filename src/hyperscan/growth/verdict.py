@@ -113,7 +113,7 @@ def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
         A key of :data:`VERDICTS`.
     facts : mapping
         ``primary two_stage sign_flip real_slope pseudo_slope therapist_level guards equivalence one_dyad
-        value unit n_dropped`` of the result.
+        value unit n_dropped n_weak_chance n_lag_chance`` of the result.
 
     Returns
     -------
@@ -123,15 +123,16 @@ def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def subject(value: str) -> str:
-    """Name what is said to change."""
-    if value == "excess_z":
-        return "partner-specific statistical dependence"
-    return f"{value!r} (not compared with chance here)"
+def subject(facts: Mapping[str, Any]) -> str:
+    """Name what is said to change; dependence is partner-specific where other partners were compared."""
+    if facts["value"] != "excess_z":
+        return f"{facts['value']!r} (not compared with chance here)"
+    alone = facts["n_lag_chance"] and facts["n_lag_chance"] == facts["primary"]["n_sessions"]
+    return "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
 
 
 def _opening(verdict: str, facts: Mapping[str, Any]) -> str:
-    what, cell = subject(facts["value"]), _cell(facts["primary"])
+    what, cell = subject(facts), _cell(facts["primary"])
     if verdict == "cannot_tell":
         return f"Cannot tell whether {what}{cell} changed over sessions."
     if verdict == "no_change":
@@ -203,10 +204,10 @@ def _too_few(facts: Mapping[str, Any]) -> str:
 
 def _unshown(facts: Mapping[str, Any]) -> str:
     primary, two_stage = facts["primary"], facts["two_stage"]
-    text = ""
-    if (primary["p"] < 0.05) != (two_stage["p"] < 0.05):
+    text, shown = "", primary["p"] < 0.05
+    if shown != (two_stage["p"] < 0.05) or (shown and primary["slope"] * two_stage["slope"] < 0):
         text = "Mixed model and two-stage test disagree, so nothing is claimed."
-    elif primary["p"] < 0.05 and facts["therapist_level"]["needed"]:
+    elif shown and facts["therapist_level"]["needed"]:
         level = facts["therapist_level"]
         level_text = f"{level['n_therapists']} therapists, {p_text(level['p'])}"
         text = f"It does not hold at therapist level ({level_text}), so nothing is claimed."
@@ -224,14 +225,18 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
         text.append(f"With {n_therapists} {who} this does not reach beyond them.")
     if facts["primary"]["singular"]:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
-    if facts["n_weak_chance"]:
+    n_lag = facts["n_lag_chance"] or 0
+    n_weak = (facts["n_weak_chance"] or 0) - n_lag
+    if n_weak:
+        text.append(f"In {count(n_weak, 'session')} fewer than four pseudo pairs make the chance level.")
+    if n_lag:
         text.append(
-            f"In {count(facts['n_weak_chance'], 'session')} fewer than four pseudo pairs make the chance level."
+            f"In {count(n_lag, 'session')} no other dyad could be re-paired: "
+            "the chance level is the lag null, a weaker one."
         )
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
     if facts["n_dropped"]:
-        text.append(
-            f"{count(facts['n_dropped'], 'session without a value was', 'sessions without a value were')} left out."
-        )
+        lack = count(facts["n_dropped"], "row lacks", "rows lack")
+        text.append(f"{lack} a value or a time and {'was' if facts['n_dropped'] == 1 else 'were'} left out.")
     return " ".join(text)

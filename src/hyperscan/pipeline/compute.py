@@ -122,6 +122,8 @@ def _compute_row(
     used = [entries[i] for i in chance.values["entry"].unique()]
     real = guard_values(a, b, recipe, windows)
     guards = {} if real is None else guard_row(a, b, recipe, windows, real, chance.guards)
+    primary = recipe.primary
+    outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
     return {
         "n_pseudo": len(used),
         "tables": {
@@ -129,7 +131,7 @@ def _compute_row(
                 **row.covariates
             ),
             "pseudo": _pseudo_table(row, entries, chance.values),
-            "guards": pd.DataFrame([{**row.key._asdict(), **dict.fromkeys(GUARD_COLUMNS, np.nan), **guards}]),
+            "guards": pd.DataFrame([row.key._asdict() | outcome | dict.fromkeys(GUARD_COLUMNS, np.nan) | guards]),
         },
     }
 

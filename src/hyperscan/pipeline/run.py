@@ -231,21 +231,24 @@ def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, st
     write_json(out / "run.json", content)
 
 
-def growth_of(out: Path, config: StudyConfig) -> GrowthResult:
+def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[str] = ()) -> GrowthResult:
     """Fit growth from the tables that a run wrote, and from nothing else.
 
     Parameters
     ----------
     out : Path
         Folder of a run.
-    config : StudyConfig
-        Time axis, smallest slope of interest and seed.
+    config : StudyConfig or None
+        Time axis, smallest slope of interest and seed; None = the run's own, in its folder.
+    outcomes : sequence of str
+        Covariates (symptoms, alliance) to relate to synchrony.
 
     Returns
     -------
     GrowthResult
     """
     study = StudyResult.load(out)
+    config = StudyConfig.from_toml(out / "config.toml") if config is None else config
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = study.plan["primary"]
@@ -255,12 +258,9 @@ def growth_of(out: Path, config: StudyConfig) -> GrowthResult:
         study.table[mine],
         primary=names,
         time=config.time,
-        guards=_of_modality(study.guards, primary["modality"]),
-        quality=_of_modality(study.quality, primary["modality"]),
+        guards=study.guards,
+        quality=study.quality,
         equivalence_slope=config.equivalence_slope,
+        outcomes=outcomes,
         seed=config.seed,
     )
-
-
-def _of_modality(frame: Any, modality: str) -> Any:
-    return frame[frame["modality"] == modality]

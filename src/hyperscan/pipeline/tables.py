@@ -56,7 +56,7 @@ def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey
     empty = {
         "synchrony": SYNCHRONY_COLUMNS,
         "pseudo": PSEUDO_COLUMNS,
-        "guards": (*KEYS, *GUARD_COLUMNS),
+        "guards": (*KEYS, "metric", "band", "roi", *GUARD_COLUMNS),
     }
     for name, columns in empty.items():
         frames = [

@@ -41,9 +41,9 @@ def growth_curves(
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
     value : str
-        Column on the y axis, in Fisher z.
-    time : {'session', 'weeks'}
-        Column on the x axis.
+        Column on the y axis; only the excess has chance at 0.
+    time : {'session', 'weeks'} or str
+        The x axis: session number, days / 7, or any other numeric column.
 
     Returns
     -------
@@ -64,22 +64,25 @@ def growth_curves(
     """
     ax = new_axes(ax, 8.4, 4.6)
     colours = palette()
-    curves = dyad_curves(table, [value], time)
+    axis = "session" if time in table and time not in TIME_LABELS else time
+    table = table.assign(session=table[time]) if axis != time else table
+    curves = dyad_curves(table, [value], axis)
     named = len(curves) <= MAX_NAMED
     for dyad, curve in curves.items():
         ax.plot(
             curve["time"], curve[value], color=colours.real, alpha=0.75 if named else 0.35, marker="o",
             lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
         )  # fmt: skip
-    ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (excess 0)", zorder=1)
-    if value == "excess_z" and "pseudo_sd_z" in table:
-        _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], time))
+    if value == "excess_z":
+        ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (excess 0)", zorder=1)
+        if "pseudo_sd_z" in table:
+            _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], axis))
     if fit and curves:
         _slope_band(ax, curves, fit, value, time)
     n_points = sum(map(len, curves.values()))
     ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}")
-    ax.set_xlabel(TIME_LABELS[time])
-    ax.set_ylabel("Excess over chance (Fisher z)" if value == "excess_z" else f"{value} (Fisher z)")
+    ax.set_xlabel(TIME_LABELS.get(time, time))
+    ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "z (Fisher z)"}.get(value, value))
     _whole_sessions(ax, curves, time)
     if named:
         _name_ends(ax, curves, value)

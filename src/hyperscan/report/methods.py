@@ -177,6 +177,12 @@ def _chance(run: RunFolder) -> str:
 
 
 def _growth(run: RunFolder, cited: list[str]) -> str:
+    if run.growth and mapping(run.growth.get("primary")).get("slope") is None:
+        alone = mapping(run.growth.get("one_dyad"))
+        course = " The course of the single dyad was described by the Theil-Sen slope" if alone.get("slope") else ""
+        tested = " and tested by the Mann-Kendall test" if alone.get("tested") else ""
+        end = "." if course else ""
+        return f"No model of growth was fitted: fewer than two dyads had two sessions.{course}{tested}{end}"
     cited.append("kuznetsova2017")
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
     guards = ", ".join(str(item.get("name", "")).replace("_", " ") for item in records(run.growth.get("guards")))
@@ -189,6 +195,11 @@ def _growth(run: RunFolder, cited: list[str]) -> str:
         if run.config.equivalence_slope
         else ""
     )
+    level = (
+        " As therapists saw several dyads, a test over the therapists' mean slopes had to agree as well."
+        if mapping(run.growth.get("therapist_level")).get("needed") is True
+        else ""
+    )
     return (
         f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random"
         " intercept"
@@ -196,7 +207,7 @@ def _growth(run: RunFolder, cited: list[str]) -> str:
         f" ({_cite('kuznetsova2017')}) capped at the number of dyads minus one, and by a two-stage test (a"
         " slope per"
         f" dyad, then a t-test over dyads); both had to agree at p < .05,"
-        f" two-sided.{singular}{bound}{tested} A slope above zero is an increase"
+        f" two-sided.{level}{singular}{bound}{tested} A slope above zero is an increase"
         " in partner-specific statistical dependence; it does not show what brought it about."
     )
 

@@ -91,7 +91,7 @@ class StudyResult:
         missing = [f"{name}.tsv" for name in names.values() if not (path / f"{name}.tsv").is_file()]
         if missing or not (path / "plan.json").is_file():
             raise InputError(
-                f"{path.name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
+                f"{path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
                 "Name the folder given to run -o, or start that run again to finish it."
             )
         tables = {key: read_table(path / f"{name}.tsv") for key, name in names.items()}

@@ -138,7 +138,7 @@ def _surrogates(view: StudyView, ax: Axes | None) -> Any:
 def _guards(view: StudyView, _: Axes | None) -> Any:
     from hyperscan.plots import guards_panel
 
-    return guards_panel(view.rows(view.study.guards), time=view.time)
+    return guards_panel(view.rows(view.study.guards, "metric", "band"), time=view.time)
 
 
 def _clocks(view: StudyView, _: Axes | None) -> Any:

@@ -355,10 +355,21 @@ def test_the_lag_null_as_chance_is_called_weaker_and_not_partner_specific() -> N
     assert "In 6 sessions no other dyad could be re-paired: the chance level is the lag null" in sentence_alone
     assert "partner-specific" not in sentence_alone
     assert "fewer than four" not in sentence_alone
-    last = table().assign(n_pseudo=lambda d: np.where((d["dyad"] == "D00") & (d["session"] == 6), 0, 5))
-    mixed = fit_growth(last).sentence
-    assert "partner-specific" in mixed
-    assert "In 1 session no other dyad could be re-paired" in mixed
+
+
+def test_sessions_without_partners_do_not_make_a_study_grow() -> None:
+    flat = table(slope=0.0)
+    late = flat["session"] > 4
+    lags = flat.assign(n_pseudo=np.where(late, 0, 5), excess_z=flat["excess_z"] + np.where(late, 0.5, 0.0))
+    found, wanted = fit_growth(lags), fit_growth(flat[~late].assign(n_pseudo=5))
+    assert found.primary == wanted.primary
+    assert [row["p_max_t"] for row in found.exploratory] == [row["p_max_t"] for row in wanted.exploratory]
+    assert found.design["n_unpaired"] == int(late.sum())
+    assert found.design["n_dropped"] == 0
+    assert f"{late.sum()} rows were left out: no other dyad could be re-paired" in found.sentence
+    # a value that is no excess has no chance level of another kind
+    raw = lags.rename(columns={"excess_z": "sync"})
+    assert fit_growth(raw, value="sync").primary["n_sessions"] == len(flat)
 
 
 @pytest.mark.parametrize("slope", [0.05, -0.05, 0.0])
@@ -480,7 +491,7 @@ def test_dates_alone_do_not_say_which_session_is_missing() -> None:
 def test_tests_of_opposite_sign_are_said_to_disagree() -> None:
     result = fit_growth(table(therapist=[f"T{k // 12}" for k in range(48)]))
     facts = vars(result) | {"value": "excess_z", "unit": "session", "n_dropped": 0}
-    facts |= {"n_weak_chance": None, "n_lag_chance": None}
+    facts |= {"n_unpaired": 0, "n_weak_chance": None, "n_lag_chance": None}
     facts["two_stage"] = {**result.two_stage, "slope": -result.two_stage["slope"]}
     assert "disagree" in sentence("no_clear_change", facts)
 

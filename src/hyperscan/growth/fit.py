@@ -256,6 +256,7 @@ class _Analysis:
             "signal": self.sessions.cell["signal"],
             "n_dyads_with_slope": self.design.n_with_slope,
             "n_dropped": self.sessions.n_dropped,
+            "n_unpaired": self.sessions.n_unpaired,
             "n_averaged": self.sessions.n_averaged,
             "n_weak_chance": self._n_chance(MIN_PSEUDO),
             "n_lag_chance": self._n_chance(1),

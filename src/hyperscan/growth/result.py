@@ -63,8 +63,8 @@ class GrowthResult:
     figures : mapping
         Trends of the recordings, leave-one-dyad-out, missingness.
     design : mapping
-        ``value time unit modality signal n_dropped n_averaged`` ..., and ``named``: whether the primary outcome was
-        named by the caller or is the package's default, rather than the only one of the table.
+        ``value time unit modality signal n_dropped n_unpaired n_averaged`` ..., and ``named``: whether the primary
+        outcome was named by the caller or is the package's default, rather than the only one of the table.
     per_dyad, per_session : DataFrame
         Slope and size of every dyad; the sessions that entered.
 

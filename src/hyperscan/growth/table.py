@@ -54,6 +54,8 @@ class Sessions:
         What the slope is per: ``session``, ``week`` or the name of the time column.
     n_dropped : int
         Rows left out because value or time is missing.
+    n_unpaired : int
+        Rows left out because no other dyad could be re-paired, where the others have pseudo pairs.
     n_averaged : int
         Sessions whose runs were averaged.
     """
@@ -62,6 +64,7 @@ class Sessions:
     cell: Mapping[str, str]
     unit: str
     n_dropped: int
+    n_unpaired: int
     n_averaged: int
 
 
@@ -78,7 +81,7 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        With ``dyad t value session`` and the columns of :data:`CELL` (empty text where absent).
+        With ``dyad t value session unpaired`` and the columns of :data:`CELL` (empty text where absent).
 
     Raises
     ------
@@ -103,7 +106,21 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
         frame[column] = _cell_column(table, column)
     _check_sessions(frame, names.session)
     _check_repeats(frame)
+    frame["unpaired"] = names.value == "excess_z" and _unpaired(frame)
+    frame.loc[frame["unpaired"], "value"] = np.nan
     return frame
+
+
+def _unpaired(frame: pd.DataFrame) -> pd.Series | bool:
+    """Find excess over the lag null among excess over pseudo pairs.
+
+    It is that of another statistic (the whole session's, not its windows'), and of the same coupling it is larger: a
+    study whose late sessions lack partners would seem to grow.
+    """
+    if "n_pseudo" not in frame:
+        return False
+    most = frame.groupby(list(CELL))["n_pseudo"].transform("max")
+    return (frame["n_pseudo"] == 0) & (most > 0)
 
 
 def _need(table: pd.DataFrame, *columns: str) -> None:
@@ -322,7 +339,7 @@ def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sess
     Returns
     -------
     Sessions
-        Sorted by dyad and time; a row without value or time is left out and counted.
+        Sorted by dyad and time; a row without value, time or chance level of the others' kind is left out and counted.
 
     Raises
     ------
@@ -343,7 +360,8 @@ def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sess
         out[name] = grouped[name].first()
     n_averaged = int((grouped.size() > 1).sum())
     out = out.reset_index().sort_values(["dyad", "t"], kind="stable").reset_index(drop=True)
-    return Sessions(out, dict(cell), unit, len(rows) - len(kept), n_averaged)
+    n_unpaired = int(rows["unpaired"].sum())
+    return Sessions(out, dict(cell), unit, len(rows) - len(kept) - n_unpaired, n_unpaired, n_averaged)
 
 
 def _check_therapists(rows: pd.DataFrame) -> None:

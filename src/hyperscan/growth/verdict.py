@@ -113,7 +113,7 @@ def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
         A key of :data:`VERDICTS`.
     facts : mapping
         ``primary two_stage sign_flip real_slope pseudo_slope therapist_level guards equivalence one_dyad
-        value unit n_dropped n_weak_chance n_lag_chance`` of the result.
+        value unit n_dropped n_unpaired n_weak_chance n_lag_chance`` of the result.
 
     Returns
     -------
@@ -234,6 +234,9 @@ def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
             f"In {count(n_lag, 'session')} no other dyad could be re-paired: "
             "the chance level is the lag null, a weaker one."
         )
+    if facts["n_unpaired"]:
+        lack = count(facts["n_unpaired"], "row was", "rows were")
+        text.append(f"{lack} left out: no other dyad could be re-paired, and the lag null is another chance level.")
     if facts["value"] == "z" and facts["one_dyad"] is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
     if facts["n_dropped"]:

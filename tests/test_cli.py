@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from hyperscan import cli
@@ -61,7 +62,7 @@ def test_check_says_what_would_run(study: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_check_says_once_what_all_sessions_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = tiny_study(tmp_path / "study", n_sessions=2)
+    study = tiny_study(tmp_path / "study", n_sessions=3)
     edit_table(study, "same_amplifier", "assumed")
     assert call("check", study) == 0
     said = capsys.readouterr().out
@@ -289,6 +290,23 @@ def test_a_run_relates_its_covariates(small_run: Path, capsys: pytest.CaptureFix
     assert "the table has no column 'bdi'" in capsys.readouterr().err
 
 
+def test_a_run_relates_the_outcomes_of_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tiny_study(tmp_path / "study", n_sessions=3)
+    table = pd.read_csv(study / "dyads.tsv", sep="\t")
+    table.assign(bdi=range(len(table)), room="blue").to_csv(study / "dyads.tsv", sep="\t", index=False)
+    settings = 'metrics = ["plv"]\nbands = {alpha = [8, 12]}\nroi_pairs = ["all-all"]\noutcomes = '
+    settings = 'window_s = 5\nprimary = {metric = "plv", band = "alpha", roi = "all"}\n' + settings
+    (study / "study.toml").write_text(settings + '["room"]\n')
+    assert call("run", study, "-o", tmp_path / "out", "-q") == 2
+    assert "outcomes: 'room' holds text; columns of numbers: bdi." in capsys.readouterr().err
+    (study / "study.toml").write_text(settings + '["bdi"]\n')
+    assert call("run", study, "-o", tmp_path / "out", "-q") == 0
+    found = json.loads((tmp_path / "out" / "growth.json").read_text())["outcomes"]
+    assert [row["name"] for row in found] == ["bdi"] * 3
+    assert "Further outcomes (bdi) were related" in (tmp_path / "out" / "methods.md").read_text()
+    assert "Symptoms, alliance" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_verdict_is_not_put_over_that_of_a_run(
     small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -341,6 +359,7 @@ def test_init_says_a_command_that_works_from_here(tmp_path: Path, capsys: pytest
         ('primary = {metric = "plv", band = "alpa", roi = "all"}', "Did you mean 'alpha'?"),
         ('primary = {metric = "plv", band = "alpha", roi = "posteror-posterior"}', "Did you mean 'posterior'?"),
         ('roi_pairs = ["frontl-all"]', "Did you mean 'frontal'?"),
+        ('outcomes = ["bdi"]', "outcomes: 'bdi' is no further column of dyads.tsv; columns of numbers: none."),
     ],
 )
 def test_a_misspelt_setting_is_told_before_any_work(

@@ -183,6 +183,9 @@ class StudyConfig:
     equivalence_slope: float = _setting(
         0.0, "smallest slope of interest for 'no change' (Fisher z per unit of time); 0 = not named"
     )
+    outcomes: tuple[str, ...] = _setting(
+        (), "columns of dyads.tsv (symptoms, alliance) to relate to synchrony, corrected for how many are named"
+    )
 
     def __post_init__(self) -> None:
         for name, value in _normalised(self).items():
@@ -336,6 +339,7 @@ def _normalised(config: StudyConfig) -> dict[str, Any]:
         "roi_pairs": config.roi_pairs if isinstance(config.roi_pairs, str) else _names("roi_pairs", config.roi_pairs),
         "eeg_filter_hz": _edges("eeg_filter_hz", config.eeg_filter_hz),
         "fnirs_filter_hz": _edges("fnirs_filter_hz", config.fnirs_filter_hz),
+        "outcomes": _names("outcomes", config.outcomes),
     }
 
 

@@ -102,9 +102,9 @@ def growth(arguments: argparse.Namespace) -> int:
 
     _check_growth_output(arguments.table, arguments.output)
     given = {name: getattr(arguments, name) for name in TABLE_OPTIONS if getattr(arguments, name) is not None}
-    outcomes = given.pop("outcomes", ())
+    outcomes = given.pop("outcomes", None)
     if not arguments.table.is_dir():
-        result = _growth_of_table(arguments.table, {**given, "outcomes": outcomes})
+        result = _growth_of_table(arguments.table, {**given, "outcomes": outcomes or ()})
     elif given:
         options = ", ".join(map(option, given))
         raise ConfigError(

@@ -108,12 +108,12 @@ def make_plan(
 
 
 def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
-    """Refuse settings that name a metric, band or region that there is not, before any work.
+    """Refuse settings that name a metric, band, region or outcome that there is not, before any work.
 
     Parameters
     ----------
     sessions : sequence of Session
-        For their modalities.
+        For their modalities and covariates.
     config : StudyConfig
         The study's choices.
 
@@ -124,6 +124,22 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
     """
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
+    _check_outcomes(sessions, config)
+
+
+def _check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
+    found: dict[str, bool] = {}
+    for row in sessions:
+        for name, value in row.covariates.items():
+            found[name] = found.get(name, True) and (value is None or isinstance(value, int | float))
+    numbers = [name for name, is_number in found.items() if is_number]
+    for name in config.outcomes:
+        if name not in numbers:
+            what = "holds text" if name in found else "is no further column of dyads.tsv"
+            raise ConfigError(
+                f"outcomes: {name!r} {what}; columns of numbers: {', '.join(numbers) or 'none'}."
+                f"{did_you_mean(name, numbers)}"
+            )
 
 
 def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Recipe:

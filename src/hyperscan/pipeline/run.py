@@ -231,7 +231,7 @@ def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, st
     write_json(out / "run.json", content)
 
 
-def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[str] = ()) -> GrowthResult:
+def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[str] | None = None) -> GrowthResult:
     """Fit growth from the tables that a run wrote, and from nothing else.
 
     Parameters
@@ -239,9 +239,9 @@ def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[s
     out : Path
         Folder of a run.
     config : StudyConfig or None
-        Time axis, smallest slope of interest and seed; None = the run's own, in its folder.
-    outcomes : sequence of str
-        Covariates (symptoms, alliance) to relate to synchrony.
+        Time axis, smallest slope of interest, outcomes and seed; None = the run's own, in its folder.
+    outcomes : sequence of str or None
+        Covariates (symptoms, alliance) to relate to synchrony; None = those of the settings.
 
     Returns
     -------
@@ -261,6 +261,6 @@ def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[s
         guards=study.guards,
         quality=study.quality,
         equivalence_slope=config.equivalence_slope,
-        outcomes=outcomes,
+        outcomes=config.outcomes if outcomes is None else outcomes,
         seed=config.seed,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hyperscan.errors import count
 from hyperscan.report.cells import is_number, short
@@ -178,38 +180,44 @@ def _chance(run: RunFolder) -> str:
 
 def _growth(run: RunFolder, cited: list[str]) -> str:
     if run.growth and mapping(run.growth.get("primary")).get("slope") is None:
-        alone = mapping(run.growth.get("one_dyad"))
-        course = " The course of the single dyad was described by the Theil-Sen slope" if alone.get("slope") else ""
-        tested = " and tested by the Mann-Kendall test" if alone.get("tested") else ""
-        end = "." if course else ""
-        return f"No model of growth was fitted: fewer than two dyads had two sessions.{course}{tested}{end}"
+        return _no_model(mapping(run.growth.get("one_dyad")))
     cited.append("kuznetsova2017")
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
-    guards = ", ".join(str(item.get("name", "")).replace("_", " ") for item in records(run.growth.get("guards")))
-    tested = f" Guards against changes of the recording were assessed: {guards}." if guards else ""
-    singular = (
-        " The fit was singular and was kept." if mapping(run.growth.get("primary")).get("singular") is True else ""
-    )
-    bound = (
-        f" Equivalence was tested against a slope of {short(run.config.equivalence_slope)}, named in advance."
-        if run.config.equivalence_slope
-        else ""
-    )
-    level = (
-        " As therapists saw several dyads, a test over the therapists' mean slopes had to agree as well."
-        if mapping(run.growth.get("therapist_level")).get("needed") is True
-        else ""
-    )
     return (
-        f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random"
-        " intercept"
+        f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random intercept"
         " and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
-        f" ({_cite('kuznetsova2017')}) capped at the number of dyads minus one, and by a two-stage test (a"
-        " slope per"
-        f" dyad, then a t-test over dyads); both had to agree at p < .05,"
-        f" two-sided.{level}{singular}{bound}{tested} A slope above zero is an increase"
-        " in partner-specific statistical dependence; it does not show what brought it about."
+        f" ({_cite('kuznetsova2017')}) capped at the number of dyads minus one, and by a two-stage test (a slope per"
+        f" dyad, then a t-test over dyads); both had to agree at p < .05, two-sided.{''.join(_further(run))} A slope"
+        " above zero is an increase in partner-specific statistical dependence; it does not show what brought it about."
     )
+
+
+def _no_model(alone: Mapping[str, Any]) -> str:
+    text = "No model of growth was fitted: fewer than two dyads had two sessions."
+    if alone.get("slope") is None:
+        return text
+    tested = " and tested by the Mann-Kendall test" if alone.get("tested") else ""
+    return f"{text} The course of the single dyad was described by the Theil-Sen slope{tested}."
+
+
+def _further(run: RunFolder) -> Iterator[str]:
+    """Sentences on growth that only some runs need, each after a space."""
+    growth = run.growth
+    if mapping(growth.get("therapist_level")).get("needed") is True:
+        yield " As therapists saw several dyads, a test over the therapists' mean slopes had to agree as well."
+    if mapping(growth.get("primary")).get("singular") is True:
+        yield " The fit was singular and was kept."
+    if run.config.equivalence_slope:
+        yield f" Equivalence was tested against a slope of {short(run.config.equivalence_slope)}, named in advance."
+    guards = ", ".join(str(item.get("name", "")).replace("_", " ") for item in records(growth.get("guards")))
+    if guards:
+        yield f" Guards against changes of the recording were assessed: {guards}."
+    names = ", ".join(dict.fromkeys(str(item.get("name", "")) for item in records(growth.get("outcomes"))))
+    if names:
+        yield (
+            f" Further outcomes ({names}) were related to the excess of the session before within dyads, with time in"
+            " the model, to the dyads' mean excess, and in their slopes to those of the excess; p corrected after Holm."
+        )
 
 
 def _cite(key: str) -> str:

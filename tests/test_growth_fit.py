@@ -248,6 +248,17 @@ def test_equivalence() -> None:
     assert fit_growth(flat).bayes_factor["bf01"] > 1
 
 
+def test_equivalence_has_to_hold_over_therapists_who_see_several_dyads() -> None:
+    flat = table(0.0, n=30, sd=0.01)
+    coach = flat["dyad"].str[1:].astype(int) % 3
+    apart = flat.assign(excess_z=flat["excess_z"] + 0.03 * (coach - 1) * flat["session"])
+    alone = fit_growth(apart, equivalence_slope=0.02)
+    found = fit_growth(apart.assign(therapist=coach), equivalence_slope=0.02)
+    level = found.therapist_level
+    assert (alone.verdict, found.verdict) == ("no_change", "no_clear_change")
+    assert found.equivalence["p"] == pytest.approx(stats.t.sf((0.02 - abs(level["slope"])) / level["se"], 2))
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_too_few_dyads_cannot_tell(n: int) -> None:
     result = fit_growth(table(n=n, sessions=9))

@@ -177,6 +177,7 @@ class _Analysis:
         """Everything, in the order of the verdict."""
         capped = self.design.capped(self.y)
         two_stage = slope_test(self.slopes)
+        level = therapist_level(self.design, self.y, self.slopes)
         kind = modality or self._modality(signal)
         guards, quality = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
         facts: dict[str, Any] = {
@@ -185,13 +186,11 @@ class _Analysis:
             "sign_flip": flip_test(self.slopes, self.rng, self.n_flips).to_dict(),
             "real_slope": slope_of(self.design, self.rows, "z"),
             "pseudo_slope": slope_of(self.design, self.rows, "pseudo_mean_z"),
-            "therapist_level": therapist_level(self.design, self.y, self.slopes),
-            "equivalence": None if capped is None else equivalence(capped, two_stage, bound),
+            "therapist_level": level,
+            "equivalence": None if capped is None else equivalence(capped, two_stage, level, bound),
             "one_dyad": self._one_dyad(),
         }
-        claimed = claimed_sign(
-            None if capped is None else capped.to_dict(), facts["two_stage"], facts["therapist_level"]
-        )
+        claimed = claimed_sign(None if capped is None else capped.to_dict(), facts["two_stage"], level)
         facts["guards"] = tuple(self._guards(guards, quality, kind, float(claimed or 1)))
         verdict = decide(
             n_dyads=two_stage.n,

@@ -173,7 +173,9 @@ def therapist_level(design: Design, y: Array, slopes: Array) -> dict[str, Any]:
     return out
 
 
-def equivalence(mixed: CappedSlope, two_stage: SlopeTest, bound: float) -> dict[str, Any]:
+def equivalence(
+    mixed: CappedSlope, two_stage: SlopeTest, therapists: Mapping[str, Any], bound: float
+) -> dict[str, Any]:
     """Two one-sided tests against a smallest slope of interest named in advance.
 
     Parameters
@@ -182,13 +184,15 @@ def equivalence(mixed: CappedSlope, two_stage: SlopeTest, bound: float) -> dict[
         Mixed-model slope.
     two_stage : SlopeTest
         Two-stage slope.
+    therapists : mapping
+        From :func:`therapist_level`; where it is ``needed``, its mean slope has to be small as well.
     bound : float
         Smallest slope of interest, per unit of time; 0 = none was named.
 
     Returns
     -------
     dict
-        ``bound p ci90_low ci90_high holds``: the larger of the p values of both tests and both estimators,
+        ``bound p ci90_low ci90_high holds``: the largest of the p values of both tests and all estimators,
         the mixed model's 90 % interval, and whether p < .05 (None without a bound).
 
     References
@@ -204,10 +208,10 @@ def equivalence(mixed: CappedSlope, two_stage: SlopeTest, bound: float) -> dict[
         "holds": None,
     }
     if bound > 0:
-        p = max(
-            _tost(mixed.slope, mixed.se, mixed.df, bound),
-            _tost(two_stage.slope, two_stage.se, two_stage.df, bound),
-        )
+        found = [(mixed.slope, mixed.se, mixed.df), (two_stage.slope, two_stage.se, two_stage.df)]
+        if therapists["needed"]:
+            found.append((therapists["slope"], therapists["se"], therapists["df"]))
+        p = max(_tost(*numbers, bound) for numbers in found)
         out |= {"p": p, "holds": bool(p < 0.05)}
     return out
 

@@ -62,7 +62,7 @@ def test_check_says_what_would_run(study: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_check_says_once_what_all_sessions_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = tiny_study(tmp_path / "study", n_sessions=3)
+    study = tiny_study(tmp_path / "study", n_sessions=2)
     edit_table(study, "same_amplifier", "assumed")
     assert call("check", study) == 0
     said = capsys.readouterr().out

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+#: Dots per inch of a bitmap, as journals ask for.
+PRINT_DPI = 300
+
 #: Formats of the figure.
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -96,7 +99,7 @@ class PowerResult:
         for row in self.table.to_dict("records"):
             interval = f"({row['ci_low']:.2f}-{row['ci_high']:.2f})"
             lines.append(
-                f"{row['dyads']:5d}  {row['sessions']:8d}  {row['power']:.2f} {interval:<26}  {row['two_stage']:.2f}"
+                f"{row['dyads']:5d}  {row['sessions']:8d}  {row['power']:.3f} {interval:<25}  {row['two_stage']:.3f}"
             )
         for sessions, dyads in self.needed.items():
             answer = f"{count(dyads, 'dyad')} of those tried" if dyads else "more dyads than tried"
@@ -154,7 +157,7 @@ class PowerResult:
         path = figure_path(path)
         figure, data = self.plot().get_figure(root=True), BytesIO()
         assert figure is not None
-        figure.savefig(data, format=path.suffix[1:].lower(), bbox_inches="tight")
+        figure.savefig(data, format=path.suffix[1:].lower(), bbox_inches="tight", dpi=PRINT_DPI)
         return write_bytes(path, data.getvalue())
 
 

@@ -269,7 +269,8 @@ def power_curves(
     ax.set_xlabel({"dyads": "Dyads (n)", "sessions": "Sessions per dyad (n)"}.get(x.removeprefix("n_"), x))
     ax.set_ylabel("Power (share of simulated studies)")
     if by:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        # below the target's label
+        ax.legend(loc="lower left", bbox_to_anchor=(1.01, 0.0))
     return ax
 
 

@@ -99,7 +99,7 @@ def metrics_table() -> str:
 
 def column_table() -> str:
     """Columns of ``synchrony.tsv`` as its sidecar describes them."""
-    from hyperscan.pipeline.tables import COLUMN_DESCRIPTIONS
+    from hyperscan.pipeline.output import COLUMN_DESCRIPTIONS
 
     rows = ["| column | meaning | unit |", "|---|---|---|"]
     for name, facts in json.loads(json.dumps(COLUMN_DESCRIPTIONS)).items():

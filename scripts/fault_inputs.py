@@ -25,7 +25,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import HyperscanError
 from hyperscan.pipeline.output import check_output
 from hyperscan.pipeline.prepare import attempt
-from hyperscan.pipeline.units import read_manifest, units_of
+from hyperscan.pipeline.unit import read_manifest, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.study import Session, read_table
 

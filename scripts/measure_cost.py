@@ -26,7 +26,7 @@ import fault_runs
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline import load_study
-from hyperscan.pipeline.logs import RunLog
+from hyperscan.pipeline.output import RunLog
 from hyperscan.pipeline.plan import make_plan
 from hyperscan.pipeline.resources import session_seconds
 from hyperscan.pipeline.stages import Stages

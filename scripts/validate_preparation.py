@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import prepare_fixtures as fixtures  # noqa: E402
 from hyperscan.config import StudyConfig  # noqa: E402
-from hyperscan.recording.prepare import preprocess_pair  # noqa: E402
+from hyperscan.recording.cleaning.prepare import preprocess_pair  # noqa: E402
 from hyperscan.recording.records import PairedRecording  # noqa: E402
 from hyperscan.recording.windows import clean_mask, window_grid  # noqa: E402
 

@@ -29,17 +29,18 @@ from hyperscan.config import StudyConfig
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.metrics import evaluate_many, get_metric
 from hyperscan.pipeline import prepare
+from hyperscan.pipeline.output import quality_table
 from hyperscan.pipeline.plan import make_plan, recipe_for
 from hyperscan.pipeline.run import growth_of
-from hyperscan.pipeline.tables import quality_table
-from hyperscan.recording import PairedRecording, electrodes
+from hyperscan.recording import PairedRecording
+from hyperscan.recording.cleaning import channels as electrodes
 from hyperscan.simulate import Optodes
 from hyperscan.simulate.fnirs import write_snirf
 from hyperscan.simulate.study import CH_NAMES, write_edf
 from hyperscan.storage import write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import GuardValues, Recipe, Signals, guard_row, roi_table, shared_windows
-from hyperscan.synchrony.pairs import WindowPair
+from hyperscan.synchrony.pair import WindowPair
 from hyperscan.synchrony.recipe import OUT_BAND
 from hyperscan.transforms import analytic_bands, cut_windows
 from hyperscan.transforms.filters import band_response
@@ -233,7 +234,7 @@ def _judged(row: Session, pair: PairedRecording, config: StudyConfig, people: di
         # the first step of a unit, with a recording from memory in place of one from a file
         with (
             mock.patch.object(prepare, "load_session", return_value=pair),
-            mock.patch("hyperscan.recording.eeg.standard_montage", _montage),
+            mock.patch("hyperscan.recording.cleaning.eeg.standard_montage", _montage),
         ):
             summary, both = prepare.judge_row(row, config)
         people[row.key] = both

@@ -9,7 +9,7 @@ import mne
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
-from hyperscan.recording.electrodes import standard_montage
+from hyperscan.recording.cleaning.channels import standard_montage
 from hyperscan.recording.records import ClockReport, PairedRecording, Segment
 from hyperscan.study.session import Session
 

@@ -15,7 +15,7 @@ import recording_fixtures as make
 from bad_input_cases import judged_by_message
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, QualityError
-from hyperscan.pipeline.comparable import comparable_rois, roi_findings
+from hyperscan.pipeline.regions import comparable_rois, roi_findings
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from prepare_fixtures import CAP, Probe, backwards, brain, clean_pair, eeg_raw, fnirs_pair, pair_of
 from test_pipeline_comparable import _study

@@ -11,8 +11,7 @@ import pytest
 from scipy import optimize, stats
 
 from hyperscan.errors import InputError
-from hyperscan.growth.layout import Layout, RandomTerm
-from hyperscan.growth.likelihood import derivatives, evaluate, rotate
+from hyperscan.growth.likelihood import Layout, RandomTerm, derivatives, evaluate, rotate
 from hyperscan.growth.reml import fit_mixed, fit_slope
 
 SETS = {

@@ -14,8 +14,7 @@ from scipy import stats
 from hyperscan.errors import InputError
 from hyperscan.growth.flips import benjamini_hochberg, flip_clusters, flip_test, max_t, sign_patterns
 from hyperscan.growth.model import Design
-from hyperscan.growth.one_dyad import describe_dyad, mann_kendall
-from hyperscan.growth.two_stage import dyad_slopes, slope_test, therapist_means
+from hyperscan.growth.slopes import describe_dyad, dyad_slopes, mann_kendall, slope_test, therapist_means
 
 RNG = np.random.default_rng
 

@@ -11,7 +11,8 @@ from scipy.special import hyp2f1, ndtri
 from scipy.stats import rankdata
 
 import hyperscan.metrics as metrics
-from hyperscan.metrics import METRICS, preparations
+from hyperscan.metrics import METRICS
+from hyperscan.metrics.engine import preparations
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 
@@ -277,7 +278,7 @@ class TestArCorr:
         assert abs(metrics.ar_corr(x[0], x[1], 10.0)[0, 0]) < 0.08
 
     def test_innovations_are_those_of_a_least_squares_fit(self):
-        from hyperscan.metrics.whitening import innovations
+        from hyperscan.metrics.temporal import innovations
 
         rng = np.random.default_rng(8)
         x = np.zeros(5000)
@@ -289,7 +290,7 @@ class TestArCorr:
         assert np.corrcoef(ours, residual)[0, 1] > 0.9999
 
     def test_white_noise_is_left_as_it_is(self):
-        from hyperscan.metrics.whitening import innovations
+        from hyperscan.metrics.temporal import innovations
 
         x = np.random.default_rng(9).standard_normal((20, 2000))
         kept = [np.corrcoef(e, y[30:])[0, 1] for e, y in zip(innovations(x, 30), x, strict=True)]

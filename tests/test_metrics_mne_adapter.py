@@ -7,7 +7,7 @@ import pytest
 
 from hyperscan.errors import InputError
 from hyperscan.metrics import evaluate_many, get_metric
-from hyperscan.metrics.mne_adapter import _METHODS
+from hyperscan.metrics.mne_methods import _METHODS
 
 pytest.importorskip("mne_connectivity")
 

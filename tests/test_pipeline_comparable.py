@@ -9,7 +9,7 @@ import mne
 import pytest
 
 from hyperscan.pipeline import check_study, load_study, run_study
-from hyperscan.pipeline.comparable import comparable_rois, roi_findings, used_rois
+from hyperscan.pipeline.regions import comparable_rois, roi_findings, used_rois
 from hyperscan.simulate import simulate_study
 from hyperscan.study import Session, SessionKey
 

@@ -16,8 +16,8 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import check_study, load_study
 from hyperscan.pipeline.prepare import prepare_unit
-from hyperscan.pipeline.public import public_channel, public_reason, revealed, scrubbed
-from hyperscan.pipeline.units import input_hashes, units_of
+from hyperscan.pipeline.privacy import public_channel, public_reason, revealed, scrubbed
+from hyperscan.pipeline.unit import input_hashes, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
 from pipeline_fixtures import run, tiny_study

@@ -17,11 +17,12 @@ import pytest
 
 import hyperscan
 from hyperscan.errors import DataQualityWarning, NothingToAnalyseError, OutputError, OutputLockedError
-from hyperscan.pipeline import check_study, load_study, pairs, prepare_study, resources, run_study, stages
+from hyperscan.pipeline import chance as chance_units
+from hyperscan.pipeline import check_study, load_study, prepare_study, resources, run_study, stages
 from hyperscan.pipeline import prepare as prepare_module
+from hyperscan.pipeline.chance import compute_batch
 from hyperscan.pipeline.output import describe_output
-from hyperscan.pipeline.pairs import compute_batch
-from hyperscan.pipeline.units import read_manifest, units_of
+from hyperscan.pipeline.unit import read_manifest, units_of
 from hyperscan.storage import read_table
 from hyperscan.synchrony import chance
 from pipeline_fixtures import edit_table, run, tiny_study, tree
@@ -70,7 +71,7 @@ def test_pairs_do_not_depend_on_their_batches(four: Path, tmp_path: Path, monkey
     run(four, tmp_path / "one")
     seen = []
     monkeypatch.setattr(stages, "compute_batch", lambda batch, *rest: (seen.append(batch), compute_batch(batch, *rest)))
-    monkeypatch.setattr(pairs, "MAX_SIDE", 2)
+    monkeypatch.setattr(chance_units, "MAX_SIDE", 2)
     run(four, tmp_path / "many")
     assert [len(batch.pairs) for batch in seen] == [2, 4, 4, 2]
     assert tree(tmp_path / "many") == tree(tmp_path / "one")
@@ -90,18 +91,18 @@ def test_a_person_is_filtered_once_for_all_partners(
 
 
 def test_each_side_of_a_batch_fits_into_memory() -> None:
-    assert pairs.sides_for(10**6) == (pairs.MAX_SIDE, pairs.MAX_SIDE)
-    people = sum(pairs.sides_for(4 * 128 * 675_000))  # 128 channels, 45 min at 250 Hz
+    assert chance_units.sides_for(10**6) == (chance_units.MAX_SIDE, chance_units.MAX_SIDE)
+    people = sum(chance_units.sides_for(4 * 128 * 675_000))  # 128 channels, 45 min at 250 Hz
     assert people == 3
     assert (people * 16 + 8) * 128 * 675_000 < 5.5e9
-    assert pairs.sides_for(10**10) == (1, 1)
+    assert chance_units.sides_for(10**10) == (1, 1)
 
 
 def test_a_failed_batch_costs_its_dyads_and_is_tried_again(
     four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairs, "MAX_SIDE", 2)
-    real = pairs.chance_values
+    monkeypatch.setattr(chance_units, "MAX_SIDE", 2)
+    real = chance_units.chance_values
 
     def fail(therapists, *rest):
         if set(therapists) == {"D03", "D04"}:
@@ -109,10 +110,10 @@ def test_a_failed_batch_costs_its_dyads_and_is_tried_again(
         return real(therapists, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pairs, "chance_values", fail)
+        patch.setattr(chance_units, "chance_values", fail)
         with pytest.raises(NothingToAnalyseError, match="has no rows"):
             run(four, tmp_path / "out")
-    monkeypatch.setattr(pairs, "chance_values", real)
+    monkeypatch.setattr(chance_units, "chance_values", real)
     result = run(four, tmp_path / "out")
     assert not result.skipped
     assert set(result.table["n_pseudo"]) == {6}

@@ -19,7 +19,7 @@ from hyperscan import plots
 from hyperscan.errors import InputError, TableError
 from hyperscan.plots import style
 from hyperscan.plots.frames import column_label, mean_and_ci
-from hyperscan.plots.heads import PAIR_ROOM, PAIR_SIZE
+from hyperscan.plots.topographies import PAIR_ROOM, PAIR_SIZE
 from report_fixtures import Fake, contrast, write_fake
 
 N_DYADS, N_SESSIONS = 5, 4

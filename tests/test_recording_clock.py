@@ -14,9 +14,9 @@ import pytest
 import recording_fixtures as make
 from hyperscan.errors import ClockError, DataQualityWarning
 from hyperscan.recording import PairedRecording, Segment, align_pair, load_session
-from hyperscan.recording.resample import interpolate, lower_rate
-from hyperscan.recording.stamps import find_breaks, fit_stamps
-from hyperscan.recording.triggers import NoFitError, match_events
+from hyperscan.recording.clocks.triggers import NoFitError, match_events
+from hyperscan.recording.resampling import interpolate, lower_rate
+from hyperscan.recording.timeline import find_breaks, fit_stamps
 
 SESSION_S = 2700.0
 

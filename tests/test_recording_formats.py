@@ -13,7 +13,7 @@ import format_fixtures as rare
 import recording_fixtures as make
 from hyperscan.errors import ReadError
 from hyperscan.recording import PairedRecording, align_pair, load_session
-from hyperscan.recording.formats import recognise
+from hyperscan.recording.files.formats import recognise
 
 WRITERS: dict[str, Callable[..., Path]] = {"t.raw": rare.write_egi, "t.gdf": rare.write_gdf, "t.cnt": rare.write_cnt}
 EVENTS = {"t.raw": "DIN1", "t.gdf": "769", "t.cnt": "7"}

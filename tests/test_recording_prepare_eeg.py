@@ -11,9 +11,9 @@ from scipy.signal import hilbert
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, DataQualityWarning, InputError, QualityError
-from hyperscan.recording.artefacts import artefact_spans
-from hyperscan.recording.eeg import clean_eeg
-from hyperscan.recording.prepare import preprocess_pair
+from hyperscan.recording.cleaning.eeg import clean_eeg
+from hyperscan.recording.cleaning.faults import artefact_spans
+from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.records import Segment
 from hyperscan.recording.windows import annotated_spans, clean_mask, window_grid
 from prepare_fixtures import (
@@ -353,7 +353,7 @@ def test_components_by_icalabel_where_it_is_installed():
 
 
 def test_icalabel_without_positions_gives_way_and_says_so(monkeypatch):
-    monkeypatch.setattr("hyperscan.recording.eeg_components.importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("hyperscan.recording.cleaning.eeg.importlib.util.find_spec", lambda name: object())
     names = [f"A{k}" for k in range(1, 11)]
     raw = eeg_raw(brain(np.random.default_rng(0), 20.0, names=CAP[:10]), names=names)
     (note,) = [note for note in clean_eeg(raw, StudyConfig(eeg_ica="muscle")).notes if "ICA" in note]

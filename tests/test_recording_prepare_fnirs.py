@@ -10,11 +10,10 @@ import pytest
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ClockError, ConfigError, DataQualityWarning, QualityError
-from hyperscan.recording.light import motion_seconds, noise_floor
-from hyperscan.recording.pathlength import differential_pathlength
-from hyperscan.recording.prepare import preprocess_pair
-from hyperscan.recording.session_events import event_regressors, haemodynamic_response
-from hyperscan.recording.short_channels import regress_out, scalp_part, source_detector_mm
+from hyperscan.recording.cleaning.events import event_regressors, haemodynamic_response
+from hyperscan.recording.cleaning.fnirs import differential_pathlength
+from hyperscan.recording.cleaning.light import motion_seconds, noise_floor, regress_out, scalp_part, source_detector_mm
+from hyperscan.recording.cleaning.prepare import preprocess_pair
 from prepare_fixtures import (
     EXTINCTION,
     PPF,

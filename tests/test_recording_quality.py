@@ -11,8 +11,8 @@ import pytest
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
-from hyperscan.recording.prepare import preprocess_pair
-from hyperscan.recording.quality import signal_fractions
+from hyperscan.recording.cleaning.prepare import preprocess_pair
+from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.records import Segment
 from hyperscan.recording.windows import clean_mask, window_grid
 from prepare_fixtures import CAP, backwards, brain, clean_pair, eeg_raw, fnirs_pair, one_over_f, pair_of, rhythm

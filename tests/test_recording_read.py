@@ -18,8 +18,8 @@ import scipy.io
 import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import load_session
-from hyperscan.recording.formats import recognise
-from hyperscan.recording.intact import check_brainvision
+from hyperscan.recording.files.formats import recognise
+from hyperscan.recording.files.intact import check_brainvision
 
 
 def load(root: Path, therapist: str = "t.fif", client: str = "c.fif", modality: str = "eeg", **changes):
@@ -556,7 +556,7 @@ _READ = {
 
 @pytest.mark.parametrize("file", _READ)
 def test_real_readers(shared: Path, file: str) -> None:
-    from hyperscan.recording.read import read_person
+    from hyperscan.recording.files.read import read_person
 
     fnirs = file.startswith(("nirx", "hitachi", "boxy", "snirf"))
     found = read_person(shared / "data" / "readers" / file, None, modality="fnirs" if fnirs else "eeg", name=file)

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from hyperscan.config import StudyConfig
-from hyperscan.recording.eeg import clean_eeg
-from hyperscan.recording.electrodes import clean_name, sort_channels
-from hyperscan.recording.rois import FNIRS_CENTRES_MM, roi_channels
+from hyperscan.recording.cleaning.channels import FNIRS_CENTRES_MM, clean_name, roi_channels, sort_channels
+from hyperscan.recording.cleaning.eeg import clean_eeg
 from prepare_fixtures import CAP, Probe, brain, eeg_raw, fnirs_raw
 
 

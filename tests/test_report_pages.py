@@ -137,10 +137,10 @@ def study_page_text(folder: Path) -> str:
 
 
 def _light(run: Any) -> dict[str, Any]:
-    from hyperscan.report import pictures
+    from hyperscan.report import figures
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "STUDY_PICTURES", dict.fromkeys(pictures.STUDY_PICTURES, lambda run: None))
+        patch.setattr(figures, "STUDY_PICTURES", dict.fromkeys(figures.STUDY_PICTURES, lambda run: None))
         return study_page(run)
 
 

@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 import hyperscan as hs
 from hyperscan.errors import DataQualityWarning, InputError, TableError
 from hyperscan.results.figures import SESSION_FIGURES
-from hyperscan.results.study_figures import MANY_AXES, STUDY_FIGURES
+from hyperscan.results.study import MANY_AXES, STUDY_FIGURES
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from hyperscan.simulate import EegTruth, FnirsTruth, Optodes, simulate_eeg, simu
 from hyperscan.simulate.fnirs import write_snirf
 from hyperscan.study import Session
 from hyperscan.synchrony import Signals, lag_tests, recipe_of, roi_table, shared_windows, signals_of
-from hyperscan.synchrony.pairs import roi_means
+from hyperscan.synchrony.pair import roi_means
 
 CH_NAMES = ("Fz", "F3", "Pz", "O1")
 SFREQ = 128.0

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hyperscan.growth.guards import Slopes
 from hyperscan.growth.model import Design
+from hyperscan.growth.slopes import SlopeTest, slope_test
 from hyperscan.growth.table import Names, label_column, number_column
-from hyperscan.growth.two_stage import SlopeTest, slope_test
 
 Array = NDArray[np.float64]
 

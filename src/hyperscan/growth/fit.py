@@ -14,7 +14,7 @@ from hyperscan.config import Primary
 from hyperscan.errors import InputError
 from hyperscan.growth import figures
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
-from hyperscan.growth.guards import Guard, eeg_guards, made_for_another, recording_table
+from hyperscan.growth.guards import Guard, clock, eeg_guards, fnirs_guards, made_for_another, recording_table
 from hyperscan.growth.model import (
     CappedSlope,
     Design,
@@ -23,12 +23,10 @@ from hyperscan.growth.model import (
     slope_of,
     therapist_level,
 )
-from hyperscan.growth.one_dyad import describe_dyad
 from hyperscan.growth.outcomes import relate_outcomes
-from hyperscan.growth.recording_guards import clock, fnirs_guards
 from hyperscan.growth.result import GrowthResult
+from hyperscan.growth.slopes import SlopeTest, describe_dyad, dyad_slopes, slope_test
 from hyperscan.growth.table import CELL, SIGNALS, Names, Sessions, choose, sessions_of, tidy
-from hyperscan.growth.two_stage import SlopeTest, dyad_slopes, slope_test
 from hyperscan.growth.verdict import MIN_DYADS, claimed_sign, decide, sentence
 
 Array = NDArray[np.float64]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hyperscan.errors import DataQualityWarning
-from hyperscan.growth.layout import RandomTerm
+from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.reml import MixedFit, fit_mixed, fit_slope, noiseless
-from hyperscan.growth.two_stage import SlopeTest, dyad_slopes, slope_test, therapist_means
+from hyperscan.growth.slopes import SlopeTest, dyad_slopes, slope_test, therapist_means
 
 Array = NDArray[np.float64]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hyperscan.errors import InputError, TableError, did_you_mean
-from hyperscan.growth.layout import RandomTerm
+from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.reml import fit_mixed
+from hyperscan.growth.slopes import dyad_slopes
 from hyperscan.growth.table import Names, label_column, number_column
-from hyperscan.growth.two_stage import dyad_slopes
 
 Array = NDArray[np.float64]
 

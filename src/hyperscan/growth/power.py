@@ -15,7 +15,7 @@ from scipy import stats
 
 from hyperscan.errors import InputError, count
 from hyperscan.growth.model import Design
-from hyperscan.growth.two_stage import slope_test, therapist_means
+from hyperscan.growth.slopes import slope_test, therapist_means
 from hyperscan.growth.verdict import MIN_DYADS, claimed_sign
 from hyperscan.storage import write_bytes
 

@@ -15,11 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from hyperscan.errors import InputError
-from hyperscan.growth.layout import Layout, RandomTerm, column_sizes
 from hyperscan.growth.likelihood import (
     Array,
     Evaluation,
+    Layout,
     Problem,
+    RandomTerm,
+    column_sizes,
     derivatives,
     factor,
     minimise,

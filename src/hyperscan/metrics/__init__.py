@@ -15,14 +15,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hyperscan.metrics.amplitude import aec, corr, oaec, pec
-from hyperscan.metrics.describe import describe_metrics
+from hyperscan.metrics.engine.products import CrossMoment, JointMoment
 from hyperscan.metrics.information import gcmi, gcte
 from hyperscan.metrics.lagged import dwpli, pli, wpli
-from hyperscan.metrics.moments import CrossMoment, JointMoment
 from hyperscan.metrics.phase import accorr, ccorr, ciplv, nmplv, plv, ppc
 from hyperscan.metrics.spec import MetricSpec
 from hyperscan.metrics.spectral import coh, imcoh, lagcoh
-from hyperscan.metrics.table import METRICS, evaluate_many, get_metric, get_metrics
+from hyperscan.metrics.table import METRICS, describe_metrics, evaluate_many, get_metric, get_metrics
 from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag
 
 if TYPE_CHECKING:

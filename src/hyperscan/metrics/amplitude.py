@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.metrics.arrays import analytic_pair, real_pair
-from hyperscan.metrics.moments import CrossMoment
-from hyperscan.metrics.preparations import ENVELOPE, ENVELOPE_POWER, ORTHOGONAL, SERIES
-from hyperscan.metrics.products import pair_sums
+from hyperscan.metrics.engine.preparations import ENVELOPE, ENVELOPE_POWER, ORTHOGONAL, SERIES
+from hyperscan.metrics.engine.products import CrossMoment, pair_sums
 
 # A variance below this many roundings of the mean square is zero (our choice).
 _ZERO_ROUNDINGS = 16.0
@@ -115,7 +114,7 @@ def oaec(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> oaec(swell + 0j, swell + 0j), oaec(swell + 0j, swell * 1j).round(6)
     (array([[0.]]), array([[1.]]))
     """
-    from hyperscan.metrics.pair_kernels import orthogonal_sums
+    from hyperscan.metrics.engine.pair_kernels import orthogonal_sums
 
     first, second = analytic_pair(a, b)
     n = first.shape[-1]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.metrics.arrays import analytic_pair
-from hyperscan.metrics.preparations import PHASE, POWER
-from hyperscan.metrics.products import pair_sums
+from hyperscan.metrics.engine.preparations import PHASE, POWER
+from hyperscan.metrics.engine.products import pair_sums
 
 # Sines of phase differences below this many roundings are zero (our choice): copies of a channel in another
 # unit would otherwise give the sign of rounding errors.
@@ -48,7 +48,7 @@ def pli(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> pli(z, z), pli(z, z * np.exp(0.1j))
     (array([[0.]]), array([[1.]]))
     """
-    from hyperscan.metrics.pair_kernels import lag_signs, spread_nan
+    from hyperscan.metrics.engine.pair_kernels import lag_signs, spread_nan
 
     first, second = analytic_pair(a, b)
     real = first.real.dtype
@@ -96,7 +96,7 @@ def wpli(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> wpli(z, z), wpli(z, z * np.exp(0.1j)).round(6)
     (array([[0.]]), array([[1.]]))
     """
-    from hyperscan.metrics.pair_kernels import lag_sums
+    from hyperscan.metrics.engine.pair_kernels import lag_sums
 
     first, second = analytic_pair(a, b)
     total, size = pair_sums(first, second, POWER, lag_sums, 2)
@@ -136,7 +136,7 @@ def dwpli(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> dwpli(z, z), dwpli(z, z * np.exp(0.1j)).round(6)
     (array([[0.]]), array([[1.]]))
     """
-    from hyperscan.metrics.pair_kernels import lag_squares
+    from hyperscan.metrics.engine.pair_kernels import lag_squares
 
     first, second = analytic_pair(a, b)
     total, size, squares = pair_sums(first, second, POWER, lag_squares, 3)

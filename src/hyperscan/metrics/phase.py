@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
 from hyperscan.metrics.arrays import analytic_pair
-from hyperscan.metrics.moments import CrossMoment
-from hyperscan.metrics.preparations import PHASE, SINE, PhasePreparation
-from hyperscan.metrics.products import cross_products
+from hyperscan.metrics.engine.preparations import PHASE, SINE, PhasePreparation
+from hyperscan.metrics.engine.products import CrossMoment, cross_products
 
 # 1 - Re**2 below this many roundings is zero: the phase difference is 0 or pi throughout (our choice).
 _ZERO_ROUNDINGS = 16.0
@@ -293,7 +292,7 @@ def _clipped(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
 def _accorr(
     minus: NDArray[Any], plus: NDArray[Any] | None, a: NDArray[Any] | None, b: NDArray[Any] | None, _: Any
 ) -> NDArray[Any]:
-    from hyperscan.metrics.pair_kernels import adjusted_correlations
+    from hyperscan.metrics.engine.pair_kernels import adjusted_correlations
 
     if plus is None or a is None or b is None:
         raise InputError("accorr needs the products plus, a and b; compute them with needs_plus.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
 from hyperscan.metrics.arrays import analytic_pair, real_pair
-from hyperscan.metrics.moments import CrossMoment
+from hyperscan.metrics.engine.products import CrossMoment
 
 MetricFunction = Callable[..., NDArray[Any]]
 # The Fisher transform is capped here, so that a perfect value (a copied channel) stays finite (our choice).

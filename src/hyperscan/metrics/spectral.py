@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.metrics.arrays import analytic_pair
-from hyperscan.metrics.moments import CrossMoment
+from hyperscan.metrics.engine.preparations import POWER
+from hyperscan.metrics.engine.products import CrossMoment, pair_sums
 from hyperscan.metrics.phase import lagged_part, magnitude
-from hyperscan.metrics.preparations import POWER
-from hyperscan.metrics.products import pair_sums
 
 
 def coh(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The one table of metrics, and how a name becomes a metric."""
+"""The table of metrics as text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError, did_you_mean
 from hyperscan.metrics import amplitude, information, lagged, phase, spectral, temporal
-from hyperscan.metrics.mne_adapter import PREFIX, adapt
-from hyperscan.metrics.products import Preparation, Products, cross_products
+from hyperscan.metrics.engine.products import Preparation, Products, cross_products
+from hyperscan.metrics.mne_methods import PREFIX, adapt
 from hyperscan.metrics.spec import MetricSpec, fisher, is_ours
 
 _CONTEXT = ("sfreq", "band")
@@ -290,3 +290,43 @@ def _of_function(func: Callable[..., Any]) -> MetricSpec:
     taken = tuple(context for context in _CONTEXT if context in names)
     label = re.sub(r"\W+", "_", name).strip("_") or "custom"
     return MetricSpec(label, func, summary="user's function", params=taken, symmetric=False)
+
+
+_HEADINGS = ("metric", "input", "range", "without coupling", "zero lag", "direction", "what it is", "DOI")
+
+#: How the facts of a record read.
+_DIRECTIONS = {"none": "-", "sign": "sign: + = therapist leads", "a_to_b": "therapist to client"}
+
+
+def describe_metrics() -> str:
+    """List every metric with its range, chance level, zero-lag behaviour and source.
+
+    Returns
+    -------
+    str
+        One line per metric under a line of headings, columns separated by two or more spaces.
+
+    Examples
+    --------
+    >>> print(describe_metrics().splitlines()[1].split("  ")[0])
+    plv
+    """
+    rows = [_HEADINGS, *(_row(spec) for spec in METRICS.values())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _row(spec: MetricSpec) -> tuple[str, ...]:
+    low, high = spec.bounds
+    return (
+        spec.name,
+        spec.domain,
+        f"{low:g} to {high:g}",
+        spec.chance,
+        "blind" if spec.zero_lag_blind else "sees",
+        _DIRECTIONS[spec.direction],
+        spec.summary,
+        spec.citation,
+    )

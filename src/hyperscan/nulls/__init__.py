@@ -1,10 +1,10 @@
 """What chance looks like: each null says what it tests, what it destroys and when it is invalid."""
 
-from hyperscan.nulls.circular import Foldable, LagNull, Stacked, autocorrelation_time, lags
 from hyperscan.nulls.inference import ClusterTest, cluster, max_statistic, p_value, pair_adjacency
-from hyperscan.nulls.pairing import PseudoPair, partners, sessions
-from hyperscan.nulls.randomised import phases
-from hyperscan.nulls.shuffling import WindowNull, windows
+from hyperscan.nulls.lags import Foldable, LagNull, Stacked, autocorrelation_time, lags
+from hyperscan.nulls.partners import PseudoPair, partners, sessions
+from hyperscan.nulls.phases import phases
+from hyperscan.nulls.windows import WindowNull, windows
 
 __all__ = [
     "ClusterTest",

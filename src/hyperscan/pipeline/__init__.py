@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperscan.pipeline.doors import CheckReport, check_study, load_study
-    from hyperscan.pipeline.public import public_rejected, revealed
+    from hyperscan.pipeline.privacy import public_rejected, revealed
     from hyperscan.pipeline.run import growth_of, prepare_study, run_study
+    from hyperscan.pipeline.study import CheckReport, check_study, load_study
 
 __all__ = [
     "CheckReport",
@@ -22,8 +22,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "doors": ("CheckReport", "check_study", "load_study"),
-    "public": ("public_rejected", "revealed"),
+    "study": ("CheckReport", "check_study", "load_study"),
+    "privacy": ("public_rejected", "revealed"),
     "run": ("growth_of", "prepare_study", "run_study"),
 }
 

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.comparable import planned_signals
-from hyperscan.pipeline.pairs import Batch, read_chance
+from hyperscan.pipeline.chance import Batch, read_chance
 from hyperscan.pipeline.plan import Plan, recipe_for
 from hyperscan.pipeline.prepare import attempt
-from hyperscan.pipeline.public import scrubbed
-from hyperscan.pipeline.units import Unit, row_label, write_manifest
+from hyperscan.pipeline.privacy import scrubbed
+from hyperscan.pipeline.regions import planned_signals
+from hyperscan.pipeline.unit import Unit, row_label, write_manifest
 from hyperscan.recording.records import ROLES
 from hyperscan.results import KEYS, SYNCHRONY_COLUMNS
 from hyperscan.storage import new_folder, write_dataset, write_table

@@ -1,17 +1,70 @@
-"""Where a run may write: its own folder, never the study's nor someone else's."""
+"""A run's folder: where it may write, its log, and the tables joined from all units."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
-from collections.abc import Sequence
+import logging
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 import hyperscan
 from hyperscan.errors import OutputError
+from hyperscan.pipeline.compute import PSEUDO_COLUMNS
 from hyperscan.pipeline.lock import LOCK_NAME
-from hyperscan.storage import PARTIAL_PREFIX, write_json, write_text
-from hyperscan.study import Session
+from hyperscan.pipeline.unit import Unit, read_manifest
+from hyperscan.recording.records import ROLES
+from hyperscan.results import KEYS, SYNCHRONY_COLUMNS
+from hyperscan.storage import PARTIAL_PREFIX, read_table, write_json, write_table, write_text
+from hyperscan.study import Session, SessionKey
+from hyperscan.synchrony import GUARD_COLUMNS
+
+logger = logging.getLogger(__name__)
+
+LOGS = "logs"
+
+
+class RunLog:
+    """A file of lines with their times in UTC.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder.
+    facts : mapping
+        What stands at the top.
+    """
+
+    def __init__(self, out: Path, facts: Mapping[str, Any]) -> None:
+        now = datetime.now(UTC)
+        self.path = out / LOGS / f"run-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
+        head = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count(), **facts}
+        write_text(self.path, "".join(f"# {name}: {value}\n" for name, value in head.items()))
+
+    def say(self, text: str) -> None:
+        """Add a line, shown with ``--verbose`` too. A log that cannot be written stops no run."""
+        logger.debug("%s", text)
+        line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n"
+        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
+            stream.write(line)
+
+    def summaries(self, rows: Mapping[Any, Mapping[str, Any]]) -> None:
+        """Add what was skipped, what is weaker than it looks, and the frames of faults of ours."""
+        for key, row in rows.items():
+            for note in row.get("notes", ()):
+                self.say(f"{key}: warning: {note}")
+            if row["status"] != "ok":
+                self.say(f"{key}: {row['status']}: {row['reason']}")
+            for frame in row.get("traceback", ()):
+                self.say(f"{key}:   at {frame}")
+
 
 #: What a run may leave that dies in its first moment.
 _OWN = (LOCK_NAME, PARTIAL_PREFIX)
@@ -108,3 +161,108 @@ def _is_ours(folder: Path) -> bool:
         return bool(found["GeneratedBy"][0]["Name"] == OURS)
     except (OSError, ValueError, LookupError, TypeError):
         return False
+
+
+#: Columns of ``quality.tsv`` that every modality has, in front of the bands' own.
+QUALITY_COLUMNS = (
+    "channels_kept",
+    "channels_total",
+    "clean_seconds",
+    "n_windows",
+    "s2_line",
+    "s2_quad",
+    "highfreq",
+    "motion",
+    "clock_source",
+    "clock_offset_s",
+    "clock_ppm",
+    "clock_residual_ms",
+    "short_r2",
+    "band_sd",
+    "mayer_fraction",
+    "motion_overlap",
+    "instrument_noise",
+    "sci",
+    "grade",
+    "reason",
+)
+
+
+def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
+    """Join the units' tables in the order of their keys and write them with their descriptions.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder.
+    units : sequence of Unit
+        Analysed dyad-sessions.
+    summaries : mapping of SessionKey to mapping
+        What preparation found, for ``quality.tsv``.
+    """
+    empty = {
+        "synchrony": SYNCHRONY_COLUMNS,
+        "pseudo": PSEUDO_COLUMNS,
+        "guards": (*KEYS, "metric", "band", "roi", *GUARD_COLUMNS),
+    }
+    for name, columns in empty.items():
+        frames = [
+            read_table(out / unit.name / f"{name}.tsv") for unit in units if (out / unit.name / f"{name}.tsv").exists()
+        ]
+        frames = [frame for frame in frames if len(frame)]
+        table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
+        write_table(out / f"{name}.tsv", table)
+    write_table(out / "quality.tsv", quality_table(summaries))
+    write_json(out / "synchrony.json", COLUMN_DESCRIPTIONS)
+
+
+def failed_rows(out: Path, units: Sequence[Unit]) -> list[dict[str, Any]]:
+    """Rows that were prepared but could not be computed."""
+    rows = [row for unit in units for row in (read_manifest(out / unit.name) or {}).get("rows", [])]
+    return [{**SessionKey(*row["key"])._asdict(), "reason": row["reason"]} for row in rows if row["status"] != "ok"]
+
+
+def quality_table(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per dyad-session and person, as ``quality.tsv`` has it.
+
+    Parameters
+    ----------
+    summaries : mapping of SessionKey to mapping
+        What preparation found; sessions without a report are left out.
+
+    Returns
+    -------
+    DataFrame
+    """
+    rows = []
+    for key in sorted(summaries):
+        summary = summaries[key]
+        for role in ROLES if "quality" in summary else ():
+            clock = {f"clock_{name}": summary["clock"][name] for name in ("source", "offset_s", "ppm", "residual_ms")}
+            rows.append({**key._asdict(), "person": role, **clock, **summary["quality"][role]})
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return pd.DataFrame(columns=[*KEYS, "person", *QUALITY_COLUMNS])
+    first = [*KEYS, "person", *(name for name in QUALITY_COLUMNS if name in frame)]
+    return frame[first + [name for name in frame if name not in first]]
+
+
+#: What the columns of ``synchrony.tsv`` mean, as BIDS sidecars say it.
+COLUMN_DESCRIPTIONS = {
+    "dyad": {"Description": "label of the dyad"},
+    "session": {"Description": "session number, from 1 on"},
+    "days": {"Description": "days since the dyad's first session", "Units": "d"},
+    "signal": {"Description": "eeg, or hbo, hbr, hbt, hbo_nosc (HbO without short-channel regression)"},
+    "estimate": {"Description": "mean of the metric over windows and channel pairs"},
+    "z": {"Description": "mean over windows and channel pairs on the growth scale (Fisher z)"},
+    "pseudo_mean_z": {"Description": "mean z of re-paired dyads of the same session number: the chance level"},
+    "pseudo_sd_z": {"Description": "standard deviation of z among the re-paired dyads"},
+    "n_pseudo": {"Description": "re-paired dyads"},
+    "excess_z": {"Description": "z - pseudo_mean_z; flagged chance_from_lags: lag_estimate - its mean under shifts"},
+    "lag_estimate": {"Description": "whole-session statistic on the growth scale, mean over channel pairs"},
+    "lag_p": {"Description": "one-sided p of lag_estimate under circular shifts"},
+    "n_windows": {"Description": "windows analysed, the same number in every session"},
+    "window_s": {"Description": "window length", "Units": "s"},
+    "seconds": {"Description": "time analysed", "Units": "s"},
+    "flags": {"Description": "no_value, no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;"},
+}

@@ -15,8 +15,8 @@ import numpy as np
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
-from hyperscan.pipeline.public import public_channel, public_note, public_reason, scrubbed
-from hyperscan.pipeline.units import Unit, input_hashes, signals_path, write_manifest
+from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrubbed
+from hyperscan.pipeline.unit import Unit, input_hashes, signals_path, write_manifest
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.records import ROLES
 from hyperscan.storage import new_folder

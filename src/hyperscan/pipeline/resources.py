@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.pairs import sides_for
-from hyperscan.pipeline.units import Unit, files_of
+from hyperscan.pipeline.chance import sides_for
+from hyperscan.pipeline.unit import Unit, files_of
 from hyperscan.study import Session
 from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
-from hyperscan.synchrony.lag import N_WAVELET_LAGS
-from hyperscan.synchrony.signals import SIGNALS
+from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
+from hyperscan.synchrony.person import SIGNALS
 
 #: Bytes that one sample takes in a file, by format; what is unknown counts like the densest.
 _BYTES_PER_SAMPLE = {".edf": 2, ".bdf": 3, ".fif": 4, ".gz": 2, ".set": 4, ".fdt": 4, ".snirf": 8, ".xdf": 4, ".eeg": 2}

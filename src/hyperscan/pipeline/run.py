@@ -17,12 +17,10 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
-from hyperscan.pipeline.logs import LOGS, RunLog
-from hyperscan.pipeline.output import check_output, describe_output, versions
+from hyperscan.pipeline.output import LOGS, RunLog, check_output, describe_output, failed_rows, versions, write_tables
 from hyperscan.pipeline.plan import check_settings, findings_of, make_plan, nothing, recorded, skips_of
-from hyperscan.pipeline.public import public_rejected
+from hyperscan.pipeline.privacy import public_rejected
 from hyperscan.pipeline.stages import WORK, Stages, fitting
-from hyperscan.pipeline.tables import failed_rows, write_tables
 from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
+from hyperscan.pipeline.chance import Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
-from hyperscan.pipeline.logs import LOGS, RunLog
-from hyperscan.pipeline.pairs import Batch, batches_of, compute_batch
+from hyperscan.pipeline.output import LOGS, RunLog
 from hyperscan.pipeline.plan import Plan, duplicates_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.resources import fitting_jobs
-from hyperscan.pipeline.units import (
+from hyperscan.pipeline.unit import (
     Unit,
     digest,
     input_hashes,

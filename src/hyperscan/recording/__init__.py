@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hyperscan.recording.align import align_pair
-from hyperscan.recording.load import load_session
-from hyperscan.recording.read import channel_names
+from hyperscan.recording.clocks.align import align_pair
+from hyperscan.recording.files.load import load_session
+from hyperscan.recording.files.read import channel_names
 from hyperscan.recording.records import ClockReport, PairedRecording, QualityReport, Segment
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # preparation is heavier than reading and not needed for it
     if name == "preprocess_pair":
-        from hyperscan.recording.prepare import preprocess_pair
+        from hyperscan.recording.cleaning.prepare import preprocess_pair
 
         return preprocess_pair
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

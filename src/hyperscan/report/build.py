@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hyperscan.report import pictures, sections
-from hyperscan.report.cells import label
-from hyperscan.report.matrices import dyad_pictures
+from hyperscan.report import figures, sections
+from hyperscan.report.dyad_figures import dyad_pictures
 from hyperscan.report.methods import methods_of
 from hyperscan.report.read import RunFolder, read_folder, strings
 from hyperscan.report.references import bibtex
+from hyperscan.report.tables import label
 from hyperscan.report.wording import verdict_of
 
 
@@ -77,7 +77,7 @@ def study_page(run: RunFolder) -> dict[str, Any]:
         "facts": sections.key_facts(run),
         "guards": sections.guard_rows(run),
         "slopes": sections.slope_table(run),
-        **{name: draw(run) for name, draw in pictures.STUDY_PICTURES.items()},
+        **{name: draw(run) for name, draw in figures.STUDY_PICTURES.items()},
         "trends": sections.trend_table(run),
         "remarks": sections.remarks(run),
         "outcomes": sections.outcome_table(run),
@@ -101,8 +101,8 @@ def dyad_page(run: RunFolder, dyad: str) -> dict[str, Any]:
     return {
         "dyad": dyad,
         "people": sections.people(run, dyad),
-        "chance_picture": pictures.chance_picture(run, dyad),
-        "heat_picture": pictures.heat_picture(run, dyad),
+        "chance_picture": figures.chance_picture(run, dyad),
+        "heat_picture": figures.heat_picture(run, dyad),
         **dyad_pictures(run, dyad),
         "sessions": sections.session_table(run, dyad),
         "clocks": sections.clock_table(run, dyad),

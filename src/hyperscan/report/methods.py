@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperscan.errors import count
-from hyperscan.report.cells import is_number, short
 from hyperscan.report.read import RunFolder, mapping, records
 from hyperscan.report.references import METRIC_REFERENCES, REFERENCES, in_words
+from hyperscan.report.tables import is_number, short
 
 
 @dataclass(frozen=True)

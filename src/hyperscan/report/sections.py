@@ -9,9 +9,20 @@ from typing import Any
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.report.cells import Table, cell, heads, label, p_value, rows_of, short, table_of
-from hyperscan.report.heads import WORDS, measure, quality_words
 from hyperscan.report.read import RunFolder, mapping, records
+from hyperscan.report.tables import (
+    WORDS,
+    Table,
+    cell,
+    heads,
+    label,
+    measure,
+    p_value,
+    quality_words,
+    rows_of,
+    short,
+    table_of,
+)
 from hyperscan.report.wording import guard_question
 
 #: A dyad gets a page of its own only under a name that is one harmless folder name.

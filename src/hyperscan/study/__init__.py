@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from hyperscan.study.drafting import Draft, draft_dyads, write_draft
-from hyperscan.study.findings import Finding, find_duplicates, study_findings
+from hyperscan.study.findings import Finding, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import PseudoSession, pseudo_pairs
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
 from hyperscan.study.session import Session, SessionKey
-from hyperscan.study.swaps import find_swaps
 from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table
 
 __all__ = [

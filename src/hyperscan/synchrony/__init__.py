@@ -15,14 +15,13 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.recording import PairedRecording
 from hyperscan.results import SynchronyResult
-from hyperscan.synchrony.chance import BYTES_FILTERING, BYTES_PER_SAMPLE, PairValues, chance_values
-from hyperscan.synchrony.guards import GUARD_COLUMNS, GuardValues, guard_row, guard_values
-from hyperscan.synchrony.lag import LagTest, lag_tests
-from hyperscan.synchrony.other_windows import with_other_windows
-from hyperscan.synchrony.pairs import shared_windows
+from hyperscan.synchrony.chance import BYTES_FILTERING, BYTES_PER_SAMPLE, PairValues, chance_values, with_other_windows
+from hyperscan.synchrony.guard_measures import GUARD_COLUMNS, GuardValues, guard_row, guard_values
+from hyperscan.synchrony.lag_null import LagTest, lag_tests
+from hyperscan.synchrony.pair import shared_windows
+from hyperscan.synchrony.person import Signals, signals_of
 from hyperscan.synchrony.recipe import Recipe, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
-from hyperscan.synchrony.signals import Signals, signals_of
 
 if TYPE_CHECKING:
     from hyperscan.metrics import MetricSpec

@@ -1,4 +1,4 @@
-"""Many re-paired people of one session number: everyone is filtered once, and then meets all partners."""
+"""What chance gives: re-paired people of one session number, and windows of other times."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from hyperscan.errors import QualityError
-from hyperscan.synchrony.guards import GuardValues, guard_values_of, guard_view
-from hyperscan.synchrony.pairs import (
+from hyperscan.errors import InputError, QualityError
+from hyperscan.results import SynchronyResult
+from hyperscan.synchrony.guard_measures import GuardValues, guard_values_of, guard_view
+from hyperscan.synchrony.pair import (
+    BandWindows,
     Cell,
     WindowPair,
     band_cells,
@@ -20,8 +23,8 @@ from hyperscan.synchrony.pairs import (
     shared_windows,
     whole_cell,
 )
+from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
-from hyperscan.synchrony.signals import Signals
 
 Array = npt.NDArray[Any]
 
@@ -145,3 +148,65 @@ def _whole_cells(
                         inputs[role, name, windows.n_window] = made
                 x, y = inputs[0, t, windows.n_window], inputs[1, c, windows.n_window]
                 yield (t, c), whole_cell(spec, x, y, signal, band, people[0][t].sfreq, recipe)
+
+
+#: Most shifts of the client's windows: enough for the middle 95 % that is drawn, and 40 times a session's work (ours).
+MAX_SHIFTS = 40
+
+
+def with_other_windows(
+    result: SynchronyResult, a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, n_null: int | None
+) -> SynchronyResult:
+    """Add what every window of the therapist reaches with the client's windows of other times.
+
+    Parameters
+    ----------
+    result : SynchronyResult
+        Of the same session.
+    a, b : Signals
+        Therapist and client.
+    recipe : Recipe
+        What to compute.
+    windows : WindowPair
+        Windows that both share.
+    n_null : int or None
+        Shifts by whole windows, evenly spaced; None = all, at most 40.
+
+    Returns
+    -------
+    SynchronyResult
+        With ``window_null`` (signal, metric, band, shift, window, roi_pair), on the growth scale.
+
+    Raises
+    ------
+    InputError
+        If there is one window alone, as in fNIRS.
+    """
+    count = len(windows.therapist)
+    if count < 2:
+        raise InputError("null = 'windows': this session is one window, so there is no other to meet. Use 'lags'.")
+    shifts = np.unique(np.linspace(1, count - 1, min(n_null or MAX_SHIFTS, count - 1)).round().astype(int))
+    data, pairs = result.dataset, recipe.pairs_of(a.rois, b.rois)
+    axes = [list(map(str, data[dim].values)) for dim in ("signal", "metric", "band")]
+    out = np.full((*map(len, axes), len(shifts), count, len(pairs)), np.nan)
+    for row, cell in _moved(a, b, recipe, windows, shifts):
+        where = tuple(
+            names.index(name) for names, name in zip(axes, (cell.signal, cell.metric, cell.band), strict=True)
+        )
+        out[where][row] = roi_means(cell.z, a, b, pairs)
+    dims = ("signal", "metric", "band", "shift", "window", "roi_pair")
+    return SynchronyResult(data.assign(window_null=(dims, out)))
+
+
+def _moved(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, shifts: Array) -> Iterator[tuple[int, Any]]:
+    """Stream the bands, and in each band the client's windows moved on by every shift."""
+    signal = recipe.signals[0]
+    streams = [person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b)]
+    for band in recipe.bands:
+        ours, theirs = (next(stream)[1] for stream in streams)
+        partners = theirs.at(windows.client)
+        for row, shift in enumerate(shifts):
+            moved = BandWindows(windows.client, np.roll(partners, shift, axis=0))
+            for cell in band_cells(ours, moved, signal, band, a.sfreq, recipe, windows):
+                yield row, cell
+        del ours, theirs, partners  # before the next band is filtered

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, did_you_mean
 from hyperscan.metrics import MetricSpec, get_metric
-from hyperscan.recording.rois import known_rois
-from hyperscan.synchrony.signals import SIGNALS
+from hyperscan.recording.cleaning.channels import known_rois
+from hyperscan.synchrony.person import SIGNALS
 
 #: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
 OUT_BAND = (26.0, 34.0)

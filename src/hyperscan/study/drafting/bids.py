@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperscan.errors import TableError
-from hyperscan.study.drafting.meetings import (
+from hyperscan.study.drafting.recordings import (
     Layout,
     Meeting,
     Person,
+    Recording,
     last_number,
     listed,
     pair_roles,
     plain_label,
     role_of,
 )
-from hyperscan.study.drafting.recordings import Recording
 from hyperscan.study.grid import read_grid
 
 _DYAD = re.compile(r"(?:dyadic|dyad|pair|couple)[-_]?(?P<dyad>[A-Za-z0-9]+)", re.IGNORECASE)

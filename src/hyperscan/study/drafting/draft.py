@@ -14,12 +14,11 @@ from typing import TextIO
 import pandas as pd
 
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count
-from hyperscan.study.columns import REQUIRED
+from hyperscan.study.cells import REQUIRED
 from hyperscan.study.drafting.bids import bids_files, bids_layout
 from hyperscan.study.drafting.folders import folder_layout
 from hyperscan.study.drafting.inside import Inside, Peek, look_inside
-from hyperscan.study.drafting.meetings import Layout, Meeting, listed
-from hyperscan.study.drafting.recordings import UNREADABLE, Recording, find_recordings
+from hyperscan.study.drafting.recordings import UNREADABLE, Layout, Meeting, Recording, find_recordings, listed
 
 _COLUMNS = (*REQUIRED, "task", "run", "therapist_channels", "client_channels", "condition")
 

@@ -22,16 +22,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hyperscan.study.drafting.meetings import (
+from hyperscan.study.drafting.recordings import (
     Layout,
     Meeting,
     Person,
+    Recording,
     listed,
     pair_roles,
     plain_label,
     role_of,
 )
-from hyperscan.study.drafting.recordings import Recording
 
 _END = r"(?![A-Za-z0-9])"
 _START = r"(?<![A-Za-z0-9])"

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 
 from hyperscan.errors import HyperscanError
-from hyperscan.study.drafting.meetings import Person, pair_roles
+from hyperscan.study.drafting.recordings import Person, pair_roles
 
 Peek = Callable[[Path], Sequence[str]]
 

@@ -1,0 +1,263 @@
+"""A least-squares slope per dyad, tests over dyads (or therapists), and the trend of a single dyad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from hyperscan.errors import count
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SlopeTest:
+    """A one-sample t test of slopes against zero.
+
+    Parameters
+    ----------
+    slope, sd, se : float
+        Mean of the slopes, their standard deviation and the standard error of the mean, per unit of time.
+    df, t, p : float
+        Degrees of freedom, t and two-sided p.
+    ci_low, ci_high : float
+        95 % confidence interval of the mean slope.
+    n : int
+        Slopes that entered.
+    """
+
+    slope: float
+    sd: float
+    se: float
+    df: float
+    t: float
+    p: float
+    ci_low: float
+    ci_high: float
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain mapping of the fields."""
+        return asdict(self)
+
+    def in_direction(self, sign: float, alpha: float) -> bool:
+        """Whether the mean slope has this sign with a two-sided p below alpha."""
+        return bool(self.slope * sign > 0 and self.p < alpha)
+
+
+def dyad_slopes(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, weights: ArrayLike | None = None) -> Array:
+    """Slope of every dyad by (weighted) least squares.
+
+    Parameters
+    ----------
+    y, t : array-like of shape (n,)
+        Value, and time. Rows with a NaN in y or without a positive weight are left out.
+    codes : array-like of shape (n,)
+        Dyad of every row, 0 to n_dyads - 1.
+    n_dyads : int
+        Dyads.
+    weights : array-like of shape (n,), optional
+        Weight of every row; equal by default.
+
+    Returns
+    -------
+    ndarray of shape (n_dyads,)
+        Slope per unit of time; NaN for a dyad without two distinct times.
+
+    Examples
+    --------
+    >>> dyad_slopes([1, 2, 3, 5, 5], [0, 1, 2, 0, 0], [0, 0, 0, 1, 1], 2)
+    array([ 1., nan])
+    """
+    value, time, dyad = np.asarray(y, float), np.asarray(t, float), np.asarray(codes, np.intp)
+    w = np.ones_like(value) if weights is None else np.asarray(weights, float)
+    use = np.isfinite(value) & np.isfinite(time) & np.isfinite(w) & (w > 0)
+    value, time, dyad, w = value[use], time[use], dyad[use], w[use]
+
+    def total(x: Array) -> Array:
+        return np.asarray(np.bincount(dyad, x, minlength=n_dyads), np.float64)
+
+    mass = np.maximum(total(w), np.finfo(float).tiny)
+    dt = time - (total(w * time) / mass)[dyad]
+    dy = value - (total(w * value) / mass)[dyad]
+    # equal values differ from their mean by round-off, and that must not become a slope
+    dy[np.abs(dy) <= 1e-13 * np.abs(value).max(initial=0.0)] = 0.0
+    spread = total(w * dt**2)
+    # times that differ by round-off only carry no slope
+    floor = 1e-20 * total(w) * (np.abs(time).max(initial=0.0) ** 2)
+    known = spread > floor
+    return np.where(known, total(w * dt * dy) / np.where(known, spread, 1.0), np.nan)
+
+
+def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
+    """Test whether the mean slope differs from zero.
+
+    Parameters
+    ----------
+    slopes : array-like of shape (n,)
+        Slopes; NaN are left out.
+    level : float
+        Confidence level of the interval.
+
+    Returns
+    -------
+    SlopeTest
+        With fewer than two slopes everything but the mean is NaN. Slopes that are all zero give p = 1.
+
+    Examples
+    --------
+    >>> round(slope_test([0.1, 0.2, 0.3, 0.2]).p, 4)
+    0.0163
+    """
+    x = np.asarray(slopes, float)
+    x = x[np.isfinite(x)]
+    n = len(x)
+    mean = float(x.mean()) if n else np.nan
+    if n < 2:
+        nan = np.nan
+        return SlopeTest(mean, nan, nan, nan, nan, nan, nan, nan, n)
+    sd = float(x.std(ddof=1))
+    # equal numbers leave a standard deviation of round-off
+    sd = 0.0 if sd <= 1e-12 * float(np.abs(x).max()) else sd
+    se = sd / np.sqrt(n)
+    t = float(np.divide(mean, se)) if se > 0 else (0.0 if mean == 0 else float(np.copysign(np.inf, mean)))
+    half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se
+    p = float(2 * stats.t.sf(abs(t), n - 1))
+    return SlopeTest(mean, sd, float(se), float(n - 1), t, p, mean - half, mean + half, n)
+
+
+def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, float]:
+    """Mean slope of every therapist's dyads.
+
+    Parameters
+    ----------
+    slopes : ndarray of shape (n_dyads,)
+        Slope of every dyad; NaN are left out.
+    therapists : ndarray of shape (n_dyads,)
+        Therapist of every dyad.
+
+    Returns
+    -------
+    dict
+        Mean slope by therapist, therapists without a slope left out.
+    """
+    known = np.isfinite(slopes)
+    labels = dict.fromkeys(therapists[known].tolist())
+    return {label: float(slopes[known & (therapists == label)].mean()) for label in labels}
+
+
+#: Below this many sessions a trend is described, not tested (its power is near nothing there; our choice).
+MIN_SESSIONS = 8
+
+_CAVEAT = (
+    "The p assumes independent sessions, which cannot be checked with so few; the result speaks of this dyad alone."
+)
+
+
+def describe_dyad(
+    t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000
+) -> dict[str, Any]:
+    """Describe the sessions of one dyad and, where there are enough, test for a trend.
+
+    Parameters
+    ----------
+    t, y : array-like of shape (n_sessions,)
+        Time and value, no NaN.
+    rng : numpy.random.Generator
+        Used where values tie, so that the exact distribution is not known.
+    n_permutations : int
+        Permutations in that case.
+
+    Returns
+    -------
+    dict
+        ``n_sessions slope ci_low ci_high tau p tested exact text``: Theil-Sen slope per unit of time with its 95 %
+        interval, Kendall's tau (-1 to 1, 0 = no trend) and the two-sided Mann-Kendall p, ``exact`` where nothing
+        ties, else by random permutations; None where there are too few sessions. With two sessions ``slope`` is
+        their difference per unit of time.
+
+    References
+    ----------
+    Theil-Sen: Sen 1968, doi:10.1080/01621459.1968.10480934. Mann-Kendall: Mann 1945, doi:10.2307/1907187.
+
+    Examples
+    --------
+    >>> out = describe_dyad(range(8), [1, 3, 2, 4, 5, 6, 8, 7], np.random.default_rng(0))
+    >>> out["slope"], round(out["p"], 4)
+    (1.0, 0.0017)
+    """
+    t, y = np.asarray(t, float), np.asarray(y, float)
+    n = len(y)
+    out: dict[str, Any] = dict.fromkeys(("slope", "ci_low", "ci_high", "tau", "p", "exact"))
+    out |= {"n_sessions": n, "tested": False}
+    if len(np.unique(t)) < 2:
+        return out | {"text": f"One dyad with {count(n, 'session')}: nothing can be said about change."}
+    slope, _, low, high = stats.theilslopes(y, t)
+    out["slope"] = float(slope)
+    if n == 2:
+        return out | {"text": f"One dyad, two sessions: a difference of {y[-1] - y[0]:+.4g}, which no test can judge."}
+    out |= {"ci_low": float(low), "ci_high": float(high), "tau": _tau(t, y)}
+    if n < MIN_SESSIONS:
+        text = (
+            f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g}; "
+            f"below {MIN_SESSIONS} sessions described, not tested."
+        )
+        return out | {"text": text}
+    p = mann_kendall(t, y, rng, n_permutations)
+    text = (
+        f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), "
+        f"Mann-Kendall p = {p:.3g}. {_CAVEAT}"
+    )
+    return out | {"p": p, "tested": True, "exact": not _ties(t, y), "text": text}
+
+
+def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000) -> float:
+    """Two-sided p of the Mann-Kendall test of trend.
+
+    Parameters
+    ----------
+    t, y : array-like of shape (n_sessions,)
+        Time and value.
+    rng : numpy.random.Generator
+        Used where values or times tie.
+    n_permutations : int
+        Permutations where they tie.
+
+    Returns
+    -------
+    float
+        Exact without ties; with ties (b + 1) / (n_permutations + 1) over random permutations.
+
+    Examples
+    --------
+    >>> round(mann_kendall([0, 1, 2, 3], [1, 2, 3, 4], np.random.default_rng(0)), 4)
+    0.0833
+    """
+    t, y = np.asarray(t, float), np.asarray(y, float)
+    if not _ties(t, y):
+        return float(stats.kendalltau(t, y, method="exact").pvalue)
+    pairs = np.triu_indices(len(t), 1)
+    dt = np.sign(t[pairs[1]] - t[pairs[0]])
+    observed = abs(float(dt @ np.sign(y[pairs[1]] - y[pairs[0]])))
+    hits = 0
+    for start in range(0, n_permutations, 10_000):
+        size = min(10_000, n_permutations - start)
+        shuffled: NDArray[np.float64] = rng.permuted(np.tile(y, (size, 1)), axis=1)
+        scores = np.sign(shuffled[:, pairs[1]] - shuffled[:, pairs[0]]) @ dt
+        hits += int((np.abs(scores) >= observed).sum())
+    return (hits + 1) / (n_permutations + 1)
+
+
+def _ties(t: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    return len(np.unique(t)) < len(t) or len(np.unique(y)) < len(y)
+
+
+def _tau(t: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+    if len(np.unique(y)) < 2:
+        return None
+    return float(stats.kendalltau(t, y).statistic)

@@ -1,0 +1,1 @@
+"""Compiled and stacked arithmetic that the metrics share."""

@@ -1,0 +1,232 @@
+"""Ways into a run: read a study with its settings, draft its table, check it, prepare a part of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import count
+from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
+from hyperscan.pipeline.prepare import attempt, judge_row
+from hyperscan.pipeline.privacy import leaks_of, scrubbed
+from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
+from hyperscan.pipeline.unit import units_of
+from hyperscan.study import Rejected, Session, SessionKey, StudyTable, read_table
+
+
+def load_study(
+    study: str | Path, *, config: str | Path | None = None, seed: int | None = None
+) -> tuple[StudyTable, StudyConfig]:
+    """Read a study's table and the settings beside it.
+
+    Parameters
+    ----------
+    study : path-like
+        Folder with ``dyads.tsv``, or the table.
+    config : path-like or None
+        TOML file; None = ``study.toml`` beside the table where it exists, else the defaults.
+    seed : int or None
+        Overrides the seed of the settings.
+
+    Returns
+    -------
+    table : StudyTable
+    config : StudyConfig
+
+    Raises
+    ------
+    TableError
+        If the table cannot be used as a whole.
+    InputError
+        If the settings name a metric or a primary outcome that the study's modalities do not have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hyperscan.simulate import simulate_study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table, config = load_study(simulate_study(folder + "/study", "none", n_dyads=1, n_sessions=2), seed=3)
+    >>> len(table.sessions), config.seed
+    (2, 3)
+    """
+    table = read_table(study)
+    beside = table.root / "study.toml"
+    path = Path(config) if config is not None else beside if beside.is_file() else None
+    settings = StudyConfig() if path is None else StudyConfig.from_toml(path)
+    check_settings(table.sessions, settings)
+    return table, settings if seed is None else dataclasses.replace(settings, seed=seed)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a run would do, as lines of text.
+
+    Parameters
+    ----------
+    rows : tuple of dict
+        Summary of every row, as preparation gives it.
+    rejected : tuple of Rejected
+        Rows that the table lost.
+    notes : tuple of str
+        Findings about the study as a whole.
+    leaks : tuple of str
+        What the inputs hold about people, where that was asked for.
+    needs : str
+        Time, memory and disk that a run is estimated to take.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    rejected: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
+    needs: str = ""
+
+    @property
+    def skipped(self) -> int:
+        """Rows that a run would skip."""
+        return len(self.rejected) + len([row for row in self.rows if row["status"] != "ok"])
+
+    @property
+    def usable(self) -> int:
+        """Rows that a run would analyse."""
+        return len(self.rows) + len(self.rejected) - self.skipped
+
+    def __str__(self) -> str:
+        lines = [_line(row) for row in self.rows]
+        lines += [f"skip  {entry}" for entry in self.rejected]
+        lines += [f"note  {note}" for note in self.notes]
+        lines += [f"leak  {leak}" for leak in self.leaks]
+        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped."]
+        return "\n".join([*lines, *([self.needs] if self.needs else [])])
+
+
+def check_study(study: str | Path, *, config: str | Path | None = None, privacy: bool = False) -> CheckReport:
+    """Read, align and judge every session of a study; analyse and write nothing.
+
+    Parameters
+    ----------
+    study : path-like
+        Folder with ``dyads.tsv``, or the table.
+    config : path-like or None
+        TOML file; None = ``study.toml`` beside the table where it exists.
+    privacy : bool
+        Also list what the inputs hold about people: which field of which file, never what it says.
+
+    Returns
+    -------
+    CheckReport
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hyperscan.simulate import simulate_study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = check_study(simulate_study(folder + "/study", "growth", n_dyads=1, n_sessions=1))
+    >>> report.usable, report.skipped
+    (1, 0)
+    """
+    table, settings = load_study(study, config=config)
+    started = time.monotonic()
+    twice = duplicates_of(table.sessions)
+    rows = [attempt(row.key, partial(_judge, row, settings)) for row in table.sessions]
+    rows = [_refused(row, twice.get(SessionKey(*row["key"]), "")) for row in rows]
+    findings = findings_of(table.sessions, {SessionKey(*row["key"]): row for row in rows})
+    rows, common = _said_once(rows, table.sessions)
+    notes = (*table.notes, *common, *map(str, findings), *_limits(rows, table.sessions))
+    leaks = tuple(leaks_of(table)) if privacy else ()
+    needs = _needs(table.sessions, rows, settings, time.monotonic() - started)
+    return CheckReport(tuple(rows), table.rejected, notes, leaks, needs)
+
+
+def _refused(row: dict[str, Any], reason: str) -> dict[str, Any]:
+    return {**row, "status": "skipped", "reason": reason} if reason else row
+
+
+def _said_once(
+    rows: Sequence[dict[str, Any]], sessions: Sequence[Session]
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Take out of the rows what three or more of them say but for their files' names, and say it once."""
+    texts = [
+        {note: scrubbed(note, session, {}) for note in row["notes"] if row["status"] == "ok"}
+        for row, session in zip(rows, sessions, strict=True)
+    ]
+    holders: dict[str, list[SessionKey]] = defaultdict(list)
+    for row, said in zip(rows, texts, strict=True):
+        for text in dict.fromkeys(said.values()):
+            holders[text].append(SessionKey(*row["key"]))
+    common = {text: keys for text, keys in holders.items() if len(keys) > 2}
+    kept = [
+        {**row, "notes": [note for note in row["notes"] if said.get(note) not in common]}
+        for row, said in zip(rows, texts, strict=True)
+    ]
+    return kept, tuple(f"{keys[0]} and {len(keys) - 1} more: {text}" for text, keys in common.items())
+
+
+def _limits(rows: Sequence[dict[str, Any]], sessions: Sequence[Session]) -> list[str]:
+    """Name the sessions that decide how much of every other one is used."""
+    notes = []
+    for modality, task in sorted({(row.modality, row.task) for row in sessions}):
+        group = [row for row in rows if row["status"] == "ok" and (row["key"][2], row["key"][3]) == (modality, task)]
+        if len(group) > 1:
+            least = shortest_of(group)
+            amount = count(least["n_windows"], "window") if modality == "eeg" else f"{least['seconds']:.0f} s"
+            name = " ".join(filter(None, [modality, task]))
+            notes.append(f"{name}: every session enters with {amount}, limited by {SessionKey(*least['key'])}.")
+    return notes
+
+
+def _needs(sessions: Sequence[Session], rows: Sequence[dict[str, Any]], config: StudyConfig, seconds: float) -> str:
+    """Estimate a run from what checking took, and from the size of the recordings."""
+    units, good = units_of(sessions), len([row for row in rows if row["status"] == "ok"])
+    if not good:
+        return ""
+    partners = min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
+    compute = sum(session_seconds(row, config, partners) for row in rows if row["status"] == "ok")
+    return (
+        f"A run would take about {_duration(seconds + compute + START_S)} with one worker (an estimate, good to a "
+        f"factor of 2: preparation as just measured, then each session with {partners} partners), "
+        f"{worker_bytes(units) / 1e9:.1f} GB of memory per worker, and {work_bytes(units) / 1e9:.2f} GB of disk while "
+        f"it lasts. Workers that would fit here: {fitting_jobs(units, os.cpu_count() or 1)}."
+    )
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def _judge(row: Session, config: StudyConfig) -> dict[str, Any]:
+    summary, _ = judge_row(row, config)
+    return summary
+
+
+def _line(row: dict[str, Any]) -> str:
+    dyad, session, modality, task, run = row["key"]
+    name = " ".join(filter(None, [dyad, f"ses-{session:02d}", modality, task, run]))
+    if row["status"] != "ok":
+        return f"skip  {name}: {row['reason']}"
+    clock, quality = row["clock"], row["quality"]
+    kept = ", ".join(
+        f"{role} {quality[role]['channels_kept']}/{quality[role]['channels_total']} channels" for role in quality
+    )
+    grades = "/".join(str(quality[role]["grade"]) for role in quality)
+    amount = (
+        f"{count(row['n_windows'], 'window')}, {row['seconds']:.0f} s"
+        if modality == "eeg"
+        else f"{row['seconds']:.0f} s"
+    )
+    facts = f"{row['sfreq']:g} Hz, {amount}, {kept}, clock {clock['source']}, quality {grades}"
+    return "\n".join([f"ok    {name}: {facts}", *(f"      {note}" for note in row["notes"])])

@@ -1,0 +1,189 @@
+"""A unit of work is one dyad-session: its name, its digest, and its folder that appears whole."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hyperscan
+from hyperscan.config import StudyConfig
+from hyperscan.recording.files.bids import bids_tables
+from hyperscan.storage import sha256, to_json, write_json
+from hyperscan.study import Session, SessionKey
+
+MANIFEST = "unit.json"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One dyad-session with all its rows (modalities, tasks, runs).
+
+    Parameters
+    ----------
+    dyad : str
+        Label.
+    session : int
+        Session number.
+    rows : tuple of Session
+        Sorted by key.
+    """
+
+    dyad: str
+    session: int
+    rows: tuple[Session, ...]
+
+    @property
+    def name(self) -> str:
+        """Folder inside the output, ``dyad-D01/ses-01``."""
+        return unit_name(self.dyad, self.session)
+
+
+def units_of(sessions: Iterable[Session]) -> list[Unit]:
+    """Group rows by dyad and session, in order.
+
+    Parameters
+    ----------
+    sessions : iterable of Session
+        Rows in any order.
+
+    Returns
+    -------
+    list of Unit
+    """
+    groups: dict[tuple[str, int], list[Session]] = {}
+    for row in sorted(sessions, key=lambda row: row.key):
+        groups.setdefault((row.dyad, row.session), []).append(row)
+    return [Unit(dyad, session, tuple(rows)) for (dyad, session), rows in groups.items()]
+
+
+def row_label(row: Session | SessionKey) -> str:
+    """File name stem of a row, ``eeg_task-rest_run-1``."""
+    parts = [row.modality] + [f"task-{row.task}"] * bool(row.task) + [f"run-{row.run}"] * bool(row.run)
+    return "_".join(parts)
+
+
+def unit_name(dyad: str, session: int) -> str:
+    """Folder of a dyad-session inside the output, ``dyad-D01/ses-01``."""
+    return f"dyad-{dyad}/ses-{session:02d}"
+
+
+def signals_path(prepared: Path, key: SessionKey, role: str) -> Path:
+    """Where preparation leaves one person of one row."""
+    return prepared / unit_name(key.dyad, key.session) / f"{row_label(key)}_{role}.npz"
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a mapping's JSON text."""
+    return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+
+def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
+    """SHA-256 of every input of some rows, by dyad-session and role.
+
+    Files are named by whose they are, because their own names may hold what must not leave the study.
+    Sidecars count: a BrainVision header names its data file, an EEGLAB set may have one, a NIRx folder is
+    hashed whole.
+
+    Parameters
+    ----------
+    rows : sequence of Session
+        Rows of the table.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    seen: dict[Path, str] = {}
+    hashes = {}
+    for row in rows:
+        for role in ("therapist", "client"):
+            for i, file in enumerate(files_of(getattr(row, f"{role}_file"))):
+                if file not in seen:
+                    seen[file] = _hash(file)
+                number = f".{i}" if i else ""
+                name = f"dyad-{row.dyad}/ses-{row.session:02d}/{row_label(row)}_{role}{number}{file.suffix}"
+                hashes[name] = seen[file]
+    return dict(sorted(hashes.items()))
+
+
+def _hash(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:  # the reader will say the same, and that row is left out
+        return f"unreadable: {error.strerror}"
+
+
+def files_of(path: Path) -> list[Path]:
+    """List a recording's own file and the files beside it that belong to it."""
+    if path.is_dir() or not path.exists():
+        return [path]
+    suffixes = (".eeg", ".vmrk", ".dat", ".fdt", ".json", ".tsv", "_sidecar.json")
+    beside = [path.with_name(path.stem + suffix) for suffix in suffixes]
+    if path.suffix.lower() == ".fif":  # parts of a split recording
+        escaped = glob.escape(path.stem)
+        beside += sorted([*path.parent.glob(f"{escaped}-[0-9]*.fif"), *path.parent.glob(_split_pattern(path))])
+    if path.suffix.lower() == ".vhdr":
+        beside += [path.with_name(name) for name in _named_in(path)]
+    beside += bids_tables(path).values()
+    return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
+
+
+def _named_in(header: Path) -> list[str]:
+    """List the files that a BrainVision header names, as far as they lie beside it."""
+    try:
+        text = header.read_bytes()[:100_000].decode("latin-1")
+    except OSError:
+        return []
+    names = re.findall(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", text, re.MULTILINE)
+    return [name.replace("$b", header.stem) for name in names if not {"/", "\0"} & set(name)]
+
+
+def _split_pattern(path: Path) -> str:
+    """BIDS puts ``split-01`` into the name of every part."""
+    head, found, tail = path.stem.partition("_split-")
+    rest = tail.partition("_")[2]
+    return f"{glob.escape(head)}_split-*_{glob.escape(rest)}.fif" if found and rest else glob.escape(path.name)
+
+
+def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -> str:
+    """Tell whether a prepared dyad-session may be used again: inputs, row, configuration and version."""
+    rows = [
+        {
+            **{name: value for name, value in vars(row).items() if name not in ("root", "line", "covariates")},
+            "therapist_file": row.relative(row.therapist_file),
+            "client_file": row.relative(row.client_file),
+        }
+        for row in unit.rows
+    ]
+    content = {"inputs": hashes, "rows": rows, "config": config.to_dict(), "version": hyperscan.__version__}
+    return digest(content)
+
+
+def is_current(folder: Path, wanted: str) -> bool:
+    """Whether a unit's folder was made from the wanted content and is undamaged."""
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.get("digest") != wanted:
+        return False
+    files = manifest.get("files", {})
+    return all((folder / name).is_file() and sha256(folder / name) == value for name, value in files.items())
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read a unit's manifest; None where there is none or it is damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def write_manifest(folder: Path, digest_: str, content: Mapping[str, Any]) -> None:
+    """Write the manifest of a unit as its last file, with the hash of every other one."""
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    write_json(folder / MANIFEST, {"digest": digest_, **content, "files": files})

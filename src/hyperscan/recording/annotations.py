@@ -1,0 +1,217 @@
+"""Annotations, triggers and markers: from channels to plain lists of times, in a raw of one's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+
+#: Fields of an Info that say whose or when, and that no step needs.
+_PERSONAL = (
+    "subject_info",
+    "experimenter",
+    "description",
+    "device_info",
+    "helium_info",
+    "proj_id",
+    "proj_name",
+)
+
+
+def fresh_raw(
+    raw: BaseRaw,
+    data: np.ndarray | None = None,
+    *,
+    sfreq: float | None = None,
+    annotations: mne.Annotations | None = None,
+    keep_date: bool = True,
+) -> BaseRaw:
+    """Build a new raw with the channels of another.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        Where channels, positions and filters come from. Not changed.
+    data : ndarray, shape (n_channels, n_times), optional
+        Samples in SI units; those of ``raw`` if absent.
+    sfreq : float, optional
+        Sampling rate in Hz; that of ``raw`` if absent.
+    annotations : mne.Annotations, optional
+        Onsets in s from the first sample, ``orig_time`` None; those of ``raw`` if absent.
+    keep_date : bool
+        Keep the recording date.
+
+    Returns
+    -------
+    BaseRaw
+        Preloaded, first sample 0, without names, dates of birth, comments and device numbers.
+
+    Examples
+    --------
+    >>> import mne, numpy as np
+    >>> info = mne.create_info(["Cz"], 100.0, "eeg")
+    >>> raw = mne.io.RawArray(np.zeros((1, 100)), info, first_samp=50, verbose=False)
+    >>> fresh_raw(raw).first_samp
+    0
+    """
+    if annotations is None:
+        annotations = own_annotations(raw)
+    info = raw.info.copy()
+    with info._unlock():
+        for key in _PERSONAL:
+            info[key] = None
+        for key in ("file_id", "meas_id", "utc_offset"):
+            info[key] = None
+        info["proc_history"] = []
+        info["hpi_meas"], info["hpi_results"], info["events"] = [], [], []
+        info["sfreq"] = float(raw.info["sfreq"] if sfreq is None else sfreq)
+        info["lowpass"] = min(info["lowpass"], info["sfreq"] / 2)
+        if not keep_date:
+            info["meas_date"] = None
+    made = mne.io.RawArray(raw.get_data() if data is None else data, info, verbose="WARNING")
+    return made.set_annotations(annotations, verbose="WARNING")
+
+
+def own_annotations(raw: BaseRaw) -> mne.Annotations:
+    """Annotations with onsets in s from the first sample.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        A recording.
+
+    Returns
+    -------
+    mne.Annotations
+        ``orig_time`` is None.
+    """
+    kept = raw.annotations
+    return mne.Annotations(kept.onset - raw.first_time, kept.duration, list(kept.description), orig_time=None)
+
+
+#: Annotations that mark damage or joints, not moments that two devices share.
+_NO_EVENT = ("bad", "edge", "boundary", "new segment", "sync status")
+
+
+def with_events(raw: BaseRaw) -> BaseRaw:
+    """Turn trigger channels into annotations.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        Starts at sample 0.
+
+    Returns
+    -------
+    BaseRaw
+        Without stimulus channels; each rising code is an annotation of its number, unless one stands there.
+    """
+    stims = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
+    if not stims:
+        return raw
+    onset, code = _channel_events(raw, stims)
+    known = own_annotations(raw)
+    dt = 1.0 / raw.info["sfreq"]
+    new = [k for k in range(len(onset)) if not np.any(np.abs(known.onset - onset[k]) < 1.5 * dt)]
+    added = mne.Annotations(onset[new], 0.0, [str(code[k]) for k in new], orig_time=None)
+    bare = raw.copy().drop_channels(stims) if len(stims) < len(raw.ch_names) else raw
+    return fresh_raw(bare, annotations=known + added)
+
+
+def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    samples = np.zeros(0, int)
+    codes = np.zeros(0, int)
+    for stim in stims:
+        values = np.rint(raw.get_data(picks=[stim])[0]).astype(np.int64)
+        # a constant or ever-changing channel holds no triggers
+        changes = np.flatnonzero(np.diff(values) != 0) + 1
+        rising = changes[(values[changes] != 0) & (values[changes] != values[0])]
+        if len(rising) > max(10, raw.n_times // 20):
+            continue
+        samples = np.concatenate([samples, rising])
+        codes = np.concatenate([codes, values[rising]])
+    order = np.argsort(samples, kind="stable")
+    return samples[order] / raw.info["sfreq"], codes[order]
+
+
+def is_technical(description: str) -> bool:
+    """Whether an annotation marks damage or a joint, and no moment that two devices share.
+
+    Parameters
+    ----------
+    description : str
+        Of an annotation.
+
+    Returns
+    -------
+    bool
+    """
+    return description.lower().startswith(_NO_EVENT)
+
+
+def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list[str]]:
+    """List times and names of the events of a recording.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        A recording.
+    only : str, optional
+        Name of the events to keep.
+
+    Returns
+    -------
+    times : ndarray, shape (n_events,)
+        In s from the first sample, ascending.
+    names : list of str, length n_events
+        What they are called.
+    """
+    kept = own_annotations(raw)
+    rows = sorted(
+        (float(onset), str(name))
+        for onset, name in zip(kept.onset, kept.description, strict=True)
+        if not is_technical(str(name)) and (only is None or is_called(str(name), only))
+    )
+    return np.array([row[0] for row in rows]), [row[1] for row in rows]
+
+
+def is_called(name: str, wanted: str) -> bool:
+    """Whether an event is the one that a table names.
+
+    Parameters
+    ----------
+    name : str
+        As the recording has it, such as ``Stimulus/S  1`` (BrainVision: type, then a padded code).
+    wanted : str
+        As the table has it: blanks count once, and the type may be left out.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_called("Stimulus/S  1", "S 1"), is_called("Stimulus/S  1", "S 11")
+    (True, False)
+    """
+    held, sought = " ".join(name.split()), " ".join(wanted.split())
+    return sought in (held, held.partition("/")[2])
+
+
+def listed_events(raw: BaseRaw) -> str:
+    """List the names of the events with their counts, for messages.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        A recording.
+
+    Returns
+    -------
+    str
+        ``'1' (100), '2' (3)`` or ``none``. Long names are cut: annotations may hold free text.
+    """
+    counts = Counter(name for name in event_times(raw)[1])
+    return ", ".join(f"{name[:20]!r} ({n})" for name, n in counts.most_common(8)) or "none"

@@ -1,0 +1,1 @@
+"""From recordings as read to clean signals of both people, judged."""

@@ -1,0 +1,369 @@
+"""fNIRS channels before they are haemoglobin: which are usable, how much they move, what the scalp adds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+from numpy.typing import NDArray
+
+from hyperscan.errors import QualityError
+from hyperscan.recording.cleaning.channels import base_name
+from hyperscan.recording.cleaning.eeg_filter import fill_missing, mask_spans
+from hyperscan.recording.files.wavelengths import MAX_OFF_NM
+from hyperscan.recording.windows import Spans, clean_mask
+
+#: Between the limit for short channels and this many times it, a channel sees scalp and brain mixed and is
+#: not used (our choice).
+MIXED_UP_TO = 1.5
+
+Floats = NDArray[np.floating]
+
+
+def source_detector_mm(raw: BaseRaw) -> Floats:
+    """Source-detector distance of every channel.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        fNIRS of one person.
+
+    Returns
+    -------
+    ndarray, shape (n_channels,)
+        In mm, recordings that store mm for m corrected; NaN where the file holds no positions.
+    """
+    places = np.array([ch["loc"][3:9] for ch in raw.info["chs"]], float)
+    distance = np.linalg.norm(places[:, 3:] - places[:, :3], axis=1)
+    distance[~(np.isfinite(distance) & (distance > 0))] = np.nan
+    if np.isnan(distance).all():
+        return distance
+    # no probe is wider than a metre: then the unit is mm already
+    return distance if np.nanmedian(distance) > 1 else distance * 1000
+
+
+def regress_out(targets: Floats, regressors: Floats) -> tuple[Floats, Floats]:
+    """Remove what regressors explain, by least squares on demeaned signals.
+
+    Parameters
+    ----------
+    targets : ndarray, shape (n_targets, n_times)
+        Signals to clean.
+    regressors : ndarray, shape (n_regressors, n_times)
+        Signals to remove; collinear ones are no problem.
+
+    Returns
+    -------
+    cleaned : ndarray, shape (n_targets, n_times)
+        Targets without the explained part; their means are kept.
+    fitted : ndarray, shape (n_targets, n_times)
+        The explained part, of zero mean.
+
+    References
+    ----------
+    Scholkmann et al. 2014, https://doi.org/10.1088/0967-3334/35/4/717 (regression on short channels)
+
+    Examples
+    --------
+    >>> scalp = np.array([[1.0, -1.0, 1.0, -1.0]])
+    >>> regress_out(2 * scalp + 5, scalp)[0].tolist()
+    [[5.0, 5.0, 5.0, 5.0]]
+    """
+    centred = regressors - regressors.mean(-1, keepdims=True)
+    scale = centred.std(-1, keepdims=True)
+    design = (centred / np.where(scale > 0, scale, 1)).T
+    weights, *_ = np.linalg.lstsq(design, (targets - targets.mean(-1, keepdims=True)).T, rcond=1e-8)
+    fitted = (design @ weights).T
+    return targets - fitted, fitted
+
+
+def scalp_part(data: Floats, kinds: Sequence[str | float], short: NDArray[np.bool_]) -> Floats:
+    """Part of each long channel that the short channels of the same kind explain.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_channels, n_times)
+        One person; optical density or haemoglobin.
+    kinds : sequence, length n_channels
+        Wavelength or chromophore of each channel.
+    short : ndarray of bool, shape (n_channels,)
+        Which channels are short.
+
+    Returns
+    -------
+    ndarray, shape (n_channels, n_times)
+        0 for short channels, and for kinds without a short channel.
+    """
+    part = np.zeros_like(data)
+    for kind in dict.fromkeys(kinds):
+        same = np.array([other == kind for other in kinds])
+        long = same & ~short
+        if long.any() and (same & short).any():
+            part[long] = regress_out(data[long], data[same & short])[1]
+    return part
+
+
+#: Band of the heart beat that both wavelengths must share, Hz (Pollonini et al. 2014,
+#: https://doi.org/10.1016/j.heares.2013.11.007).
+HEART_HZ = (0.7, 1.5)
+#: A second in which the global derivative exceeds the median by this many robust SD holds motion (our choice;
+#: the measure is that of Sherafati et al. 2020, https://doi.org/10.1002/hbm.25111).
+MOTION_Z = 5.0
+#: A channel that lacks a larger part of its values is left out (our choice).
+MAX_MISSING = 0.05
+
+
+_LEVELS = {
+    "fnirs_cw_amplitude": "intensity",
+    "fnirs_od": "optical density",
+    "hbo": "haemoglobin",
+    "hbr": "haemoglobin",
+}
+
+
+@dataclass(frozen=True)
+class Light:
+    """Usable channels of one person as optical density.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Optical density, or haemoglobin where the recording holds that.
+    dropped : dict of str to str
+        Base name to reason.
+    sci : dict of str to float
+        Scalp coupling index by base name; empty where it cannot be computed.
+    notes : tuple of str
+        Steps, for the history.
+    missing : list of (float, float)
+        Spans in s that were bridged.
+    saturation : float
+        Share of the samples of all channels, bad ones included, at the channel's highest value or at rest.
+    """
+
+    raw: BaseRaw
+    dropped: dict[str, str]
+    sci: dict[str, float]
+    notes: tuple[str, ...]
+    missing: Spans
+    saturation: float = float("nan")
+
+
+def level_of(raw: BaseRaw, who: str) -> str:
+    """Tell what the fNIRS channels hold: ``intensity``, ``optical density`` or ``haemoglobin``.
+
+    Raises
+    ------
+    QualityError
+        If there is no fNIRS channel, or the kinds are mixed.
+    """
+    levels = {_LEVELS[kind] for kind in raw.get_channel_types() if kind in _LEVELS}
+    if len(levels) != 1:
+        found = " and ".join(sorted(levels)) or "no fNIRS channel"
+        raise QualityError(
+            f"{who}: found {found}; one of intensity, optical density or haemoglobin is needed.\n"
+            "Give both people's recordings as raw intensity where you can."
+        )
+    return levels.pop()
+
+
+def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
+    """Intensity or optical density of the channels that can be used.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Intensity or optical density of one person; not changed.
+    min_sci : float
+        Smallest scalp coupling index.
+    who : str
+        What to call the recording in errors.
+
+    Returns
+    -------
+    Light
+
+    Raises
+    ------
+    QualityError
+        If no channel is left.
+    """
+    level = level_of(raw, who)
+    picks = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind in _LEVELS]
+    own = raw.copy().pick(picks).load_data(verbose="error")
+    _check_wavelengths(own, who)
+    own, missing = bridge_missing(own)
+    dropped = {base_name(name): "marked as bad in the recording" for name in own.info["bads"]}
+    dropped |= _unpaired(own)
+    dropped |= {base: why for base, why in _unusable(own, level).items() if base not in dropped}
+    saturation = _at_the_top(own.get_data())
+    own = _without(own, dropped, who)
+    notes: tuple[str, ...] = ()
+    if level == "intensity":
+        own = mne.preprocessing.nirs.optical_density(own, verbose="error")
+        notes = ("optical density from intensity (negative natural logarithm of the ratio to the mean)",)
+    sci = _scalp_coupling(own)
+    weak = {
+        base: f"scalp coupling index {value:.3f} < {min_sci:g}" for base, value in sci.items() if not value >= min_sci
+    }
+    if sci:
+        notes += (f"channels with a scalp coupling index under {min_sci:g} left out, both wavelengths together",)
+    else:
+        notes += ("scalp coupling not judged: the sampling rate does not hold the heart beat",)
+    return Light(_without(own, weak, who), dropped | weak, sci, notes, missing, saturation)
+
+
+def _check_wavelengths(raw: BaseRaw, who: str) -> None:
+    if not any(np.isfinite(ch["loc"][9]) for ch in raw.info["chs"]):
+        raise QualityError(
+            f"{who}: the file names no wavelength of its {len(raw.ch_names)} channels (BOXY files hold none), so "
+            "haemoglobin cannot be computed.\nExport it as SNIRF with the probe's wavelengths and positions."
+        )
+
+
+def bridge_missing(raw: BaseRaw) -> tuple[BaseRaw, Spans]:
+    """Bridge short gaps linearly, so that filters stay defined.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        fNIRS of one person; not changed.
+
+    Returns
+    -------
+    raw : mne.io.BaseRaw
+        The same object where nothing is missing. A channel with long gaps keeps them.
+    spans : list of (float, float)
+        In s; they were bridged and must be marked.
+    """
+    data, sfreq = raw.get_data(), float(raw.info["sfreq"])
+    usable = clean_mask(raw)
+    # what a gap was filled with is no measurement: zeros in it are no reason to drop the channel
+    holes = ~np.isfinite(data) | (~usable & ~(data > 0)) if "fnirs_cw_amplitude" in raw else ~np.isfinite(data)
+    rows = np.flatnonzero(holes.any(-1) & ((holes & usable).mean(-1) <= MAX_MISSING) & ~holes.all(-1))
+    if not rows.size:
+        return raw, []
+    part = np.where(holes[rows], np.nan, data[rows])
+    fill_missing(part, sfreq)
+    data[rows] = part
+    return mne.io.RawArray(data, raw.info, verbose="error"), mask_spans(holes[rows].any(0), sfreq)
+
+
+def _unpaired(raw: BaseRaw) -> dict[str, str]:
+    """Channels that lack a wavelength which most channels have, or have another one.
+
+    Some devices state the measured wavelength of every laser, which differs a little from source to source.
+    """
+    waves: dict[str, list[float]] = {}
+    for ch in raw.info["chs"]:
+        waves.setdefault(base_name(ch["ch_name"]), []).append(float(ch["loc"][9]))
+    pairs = {base: sorted(group) for base, group in waves.items()}
+    count = Counter(len(group) for group in pairs.values() if len(group) > 1)
+    if not count:
+        return dict.fromkeys(waves, "only one wavelength")
+    usual = count.most_common(1)[0][0]
+    expected = np.median([group for group in pairs.values() if len(group) == usual], axis=0)
+    return {
+        base: f"wavelengths {_listed(group)} nm, others have {_listed(expected)} nm"
+        for base, group in pairs.items()
+        if len(group) != usual or np.abs(np.subtract(group, expected)).max() > MAX_OFF_NM
+    }
+
+
+def _listed(waves: Iterable[float]) -> str:
+    return ", ".join(f"{wave:.0f}" for wave in waves)
+
+
+def _unusable(raw: BaseRaw, level: str) -> dict[str, str]:
+    bad: dict[str, str] = {}
+    for name, row in zip(raw.ch_names, raw.get_data(), strict=True):
+        if not np.isfinite(row).all():
+            reason = f"no value in {np.mean(~np.isfinite(row)):.1%} of the recording"
+        elif level == "intensity" and (row <= 0).any():
+            reason = f"intensity zero or negative in {np.mean(row <= 0):.1%} of the recording"
+        elif np.ptp(row) == 0:
+            reason = "flat"
+        elif np.mean(row == row.max()) > 0.1:
+            reason = f"saturated in {np.mean(row == row.max()):.0%} of the recording"
+        else:
+            continue
+        bad.setdefault(base_name(name), reason)
+    return bad
+
+
+def _at_the_top(data: Floats) -> float:
+    """Share of samples at the highest value of their channel, its one highest sample left out."""
+    return float(np.mean([max(0, np.count_nonzero(row == np.nanmax(row, initial=-np.inf)) - 1) for row in data])) / max(
+        1, data.shape[-1] - 1
+    )
+
+
+def _without(raw: BaseRaw, dropped: dict[str, str], who: str) -> BaseRaw:
+    kept = [name for name in raw.ch_names if base_name(name) not in dropped]
+    if not kept:
+        reasons = "; ".join(f"{count} {why}" for why, count in Counter(dropped.values()).most_common(3))
+        raise QualityError(
+            f"{who}: no usable fNIRS channel is left ({reasons}).\n"
+            "Check optode contact, lower fnirs_min_sci, or leave the session out (include = no)."
+        )
+    return raw if len(kept) == len(raw.ch_names) else raw.copy().pick(kept)
+
+
+def _scalp_coupling(raw: BaseRaw) -> dict[str, float]:
+    # the upper edge of MNE's filter, transition included, must lie below Nyquist
+    if raw.info["sfreq"] / 2 <= HEART_HZ[1] + 0.3:
+        return {}
+    values = mne.preprocessing.nirs.scalp_coupling_index(raw, *HEART_HZ, verbose="error")
+    return {base_name(name): float(value) for name, value in zip(raw.ch_names, values, strict=True)}
+
+
+def motion_seconds(density: Floats, sfreq: float) -> NDArray[np.bool_]:
+    """Seconds in which the optical density of the whole cap jumps.
+
+    Parameters
+    ----------
+    density : ndarray, shape (n_channels, n_times)
+        Optical density before motion correction.
+    sfreq : float
+        In Hz.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_seconds,)
+    """
+    global_variation = np.sqrt((np.diff(density, axis=-1) ** 2).mean(0))
+    n_second = max(1, round(sfreq))
+    n = global_variation.size // n_second
+    worst = global_variation[: n * n_second].reshape(n, n_second).max(-1)
+    middle = np.median(worst)
+    # the lower half of the distribution is free of motion
+    spread = 1.4826 * np.median(middle - worst[worst <= middle]) if n else 0.0
+    return np.asarray(worst > middle + MOTION_Z * spread)
+
+
+def noise_floor(density: Floats, sfreq: float) -> float:
+    """Level of the instrument's noise: median over channels of the spectrum's top fifth.
+
+    Parameters
+    ----------
+    density : ndarray, shape (n_channels, n_times)
+        Optical density.
+    sfreq : float
+        In Hz.
+
+    Returns
+    -------
+    float
+        In optical density per square root of Hz. At rates under about 4 Hz the heart beat adds to it.
+    """
+    # tapered, or drift would leak to the top
+    taper = np.hanning(density.shape[-1])
+    spectrum = np.abs(np.fft.rfft((density - density.mean(-1, keepdims=True)) * taper, axis=-1)) ** 2
+    top = spectrum[:, int(0.8 * spectrum.shape[-1]) :]
+    # the median of a chi-square of two degrees of freedom is log 2 of its mean
+    level = 2 * np.median(top, axis=-1) / np.log(2) / (sfreq * (taper**2).sum())
+    return float(np.median(np.sqrt(level)))

@@ -1,0 +1,313 @@
+"""What puts two recordings on one clock: one amplifier, triggers, time stamps, an offset or trust."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from mne.io import BaseRaw
+
+from hyperscan.errors import ClockError, DataQualityWarning, count
+from hyperscan.recording.annotations import event_times, listed_events
+from hyperscan.recording.clocks.triggers import ClockFit, NoFitError, match_events
+from hyperscan.recording.files.pairs import one_file
+from hyperscan.recording.records import ClockReport, PairedRecording
+from hyperscan.recording.resampling import SAME_RATE
+from hyperscan.recording.timeline import MAX_PPM, Piece, fit_stamps, straight
+
+#: Root mean square distance of matched events from the fit, in ms, above which two clocks are not taken for
+#: aligned;
+#: one sample of the slower device is allowed on top (our choice).
+MAX_RESIDUAL_MS = 10.0
+#: Matched events from which on triggers are believed without being named (our choice).
+_ENOUGH = 5
+#: Dates that devices and exports write when they do not know (MNE, anonymisation tools, empty clocks).
+_PLACEHOLDERS = {
+    (1970, 1, 1),
+    (1985, 1, 1),
+    (1980, 1, 1),
+    (1900, 1, 1),
+    (1904, 1, 1),
+    (2000, 1, 1),
+    (1925, 1, 1),
+    (1960, 1, 1),
+}
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Where the samples of two people lie on the therapist's clock.
+
+    Parameters
+    ----------
+    therapist, client : tuple of Piece
+        From s of each recording to s of the therapist's clock, which is 0 at the therapist's first sample.
+    report : ClockReport
+    anchors : ndarray, shape (n_matched,)
+        Moments that both recorded, in s on the therapist's clock; empty where no events were matched.
+    """
+
+    therapist: tuple[Piece, ...]
+    client: tuple[Piece, ...]
+    report: ClockReport
+    anchors: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+
+def find_clocks(pair: PairedRecording) -> Clocks:
+    """Decide what aligns a pair, and fit it.
+
+    Parameters
+    ----------
+    pair : PairedRecording
+        As loaded.
+
+    Returns
+    -------
+    Clocks
+
+    Raises
+    ------
+    ClockError
+        If the declared clock cannot be used, or none is declared.
+    """
+    declared = pair.session.clock
+    if declared == "none":
+        raise ClockError(
+            f"{_files(pair)}: the row declares clock 'none'. Without a common clock synchrony means nothing: "
+            "declare triggers, timestamps, offset or, if both started together, assumed."
+        )
+    if declared is not None:
+        return _DECLARED[declared](pair)
+    return _undeclared(pair)
+
+
+def _undeclared(pair: PairedRecording) -> Clocks:
+    session = pair.session
+    if one_file(session):
+        return _timestamps(pair) if pair.stamps is not None else _same_amplifier(pair)
+    if session.therapist_offset_s is not None or session.client_offset_s is not None:
+        return _offset(pair)
+    if session.sync_event is not None:
+        return _triggers(pair)
+    found = _believable(pair)
+    if found is not None:
+        return found
+    _check_dates(pair)
+    return _assumed(pair)
+
+
+def _believable(pair: PairedRecording) -> Clocks | None:
+    """Triggers that nobody named, if they leave no doubt."""
+    try:
+        fit = _fit_events(pair)
+    except NoFitError:
+        return None
+    events = [len(event_times(pair.raw(role))[0]) for role in ("therapist", "client")]
+    if len(fit.matched) < max(_ENOUGH, 0.5 * min(events)):
+        return None
+    return _from_events(pair, fit)
+
+
+def _same_amplifier(pair: PairedRecording) -> Clocks:
+    if pair.stamps is not None and one_file(pair.session):
+        return _timestamps(pair)
+    ppm, notes = _rate_drift(pair)
+    report = ClockReport("same_amplifier", 0.0, ppm, 0.0, 0, notes)
+    return Clocks((straight(0.0),), (straight(0.0),), report)
+
+
+def _rate_drift(pair: PairedRecording) -> tuple[float, tuple[str, ...]]:
+    """Drift that two almost equal rates in the headers stand for, in ppm."""
+    a, b = pair.therapist.info["sfreq"], pair.client.info["sfreq"]
+    ratio = a / b - 1.0
+    if ratio == 0.0 or abs(ratio) > SAME_RATE:
+        return 0.0, ()
+    if abs(ratio) < 1e-7:
+        return 0.0, ()
+    # the rates in the headers are taken at their word: s of each recording are then true s
+    return -1e6 * ratio, (f"{_files(pair)}: rates of {a:g} and {b:g} Hz were taken for one setting on two clocks",)
+
+
+def _assumed(pair: PairedRecording) -> Clocks:
+    warnings.warn(
+        f"{_files(pair)}: nothing aligns the two recordings; they are assumed to start together. "
+        "Declare triggers, timestamps or an offset in dyads.tsv if there is one: drift and offset are "
+        "unknown.",
+        DataQualityWarning,
+        stacklevel=2,
+    )
+    _, notes = _rate_drift(pair)
+    report = ClockReport("assumed", 0.0, np.nan, np.nan, 0, ("both recordings are assumed to start together", *notes))
+    return Clocks((straight(0.0),), (straight(0.0),), report)
+
+
+def _offset(pair: PairedRecording) -> Clocks:
+    offset = declared_offset(pair)
+    if offset is None:
+        raise ClockError(
+            f"{_files(pair)}: the row declares clock 'offset', but neither therapist_offset_s nor "
+            "client_offset_s is given. "
+            "Write the time of each recording's first sample on a common clock, in s."
+        )
+    _, notes = _rate_drift(pair)
+    return Clocks((straight(0.0),), (straight(offset),), ClockReport("offset", offset, np.nan, np.nan, 0, notes))
+
+
+def declared_offset(pair: PairedRecording) -> float | None:
+    """Client's start on the therapist's clock as the row gives it, in s; None if it does not."""
+    a, b = pair.session.therapist_offset_s, pair.session.client_offset_s
+    return None if a is None and b is None else (b or 0.0) - (a or 0.0)
+
+
+def _timestamps(pair: PairedRecording) -> Clocks:
+    if pair.stamps is None:
+        raise ClockError(
+            f"{_files(pair)}: the row declares clock 'timestamps', but the files have no time stamps (only "
+            "XDF has). "
+            "Declare triggers, offset, same_amplifier or assumed."
+        )
+    fits = [
+        fit_stamps(stamps, pair.raw(role).info["sfreq"])
+        for role, stamps in zip(("therapist", "client"), pair.stamps, strict=True)
+    ]
+    zero = float(fits[0].pieces[0].common[0])
+    tracks = [tuple(Piece(p.own, p.common - zero, p.start - zero, p.stop - zero) for p in fit.pieces) for fit in fits]
+    ppm = 1e6 * ((1 + 1e-6 * fits[1].ppm) / (1 + 1e-6 * fits[0].ppm) - 1)
+    notes = [f"{role}: {note}" for role, fit in zip(("therapist", "client"), fits, strict=True) for note in fit.notes]
+    report = ClockReport(
+        "timestamps",
+        float(tracks[1][0].common[0] - tracks[1][0].own[0]),
+        ppm,
+        float(np.hypot(fits[0].residual_ms, fits[1].residual_ms)),
+        min(len(stamps) for stamps in pair.stamps),
+        tuple(notes),
+    )
+    return Clocks(tracks[0], tracks[1], report)
+
+
+def _triggers(pair: PairedRecording) -> Clocks:
+    try:
+        fit = _fit_events(pair)
+    except NoFitError as error:
+        raise ClockError(
+            f"{_files(pair)}: the triggers cannot be matched: {error}. Therapist: "
+            f"{listed_events(pair.therapist)}; client: "
+            f"{listed_events(pair.client)}.\nName the shared one in sync_event, or declare an offset."
+        ) from None
+    return _from_events(pair, fit)
+
+
+def _fit_events(pair: PairedRecording) -> ClockFit:
+    only = pair.session.sync_event
+    lists = []
+    for role in ("therapist", "client"):
+        times, names = event_times(pair.raw(role), only)
+        known = only is not None and len(times) > 0
+        if only is not None and not known:
+            # devices name one pulse differently, so the name may be known to one of them only
+            times, names = event_times(pair.raw(role))
+        lists.append((times, names, known))
+    if only is not None and not (lists[0][2] or lists[1][2]):
+        raise NoFitError(f"no event of either recording is called {only!r}")
+    slower = min(pair.raw(role).info["sfreq"] for role in ("therapist", "client"))
+    return match_events(
+        lists[0][0],
+        lists[1][0],
+        names=(lists[0][1], lists[1][1]),
+        tolerance_s=max(0.005, 0.75 / slower),
+        expected_s=declared_offset(pair),
+    )
+
+
+def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
+    slower = min(pair.raw(role).info["sfreq"] for role in ("therapist", "client"))
+    limit = MAX_RESIDUAL_MS + 1e3 / slower
+    if fit.ppm == fit.ppm and abs(fit.ppm) > MAX_PPM:
+        raise ClockError(
+            f"{_files(pair)}: {len(fit.matched)} shared triggers give a drift of {fit.ppm:.0f} ppm; at most "
+            f"{MAX_PPM:.0f} ppm is "
+            "plausible. Check the sampling rates in the headers, or the triggers."
+        )
+    if fit.residual_ms > limit:
+        raise ClockError(
+            f"{_files(pair)}: {len(fit.matched)} shared triggers leave {fit.residual_ms:.1f} ms rms; at most "
+            f"{limit:.1f} ms is "
+            "allowed. Check the triggers, or name the shared one in sync_event."
+        )
+    if np.isnan(fit.ppm) or len(fit.matched) < _ENOUGH:
+        warnings.warn(
+            f"{_files(pair)}: only {count(len(fit.matched), 'shared trigger')}: the drift is not known well. "
+            "Record triggers throughout the session.",
+            DataQualityWarning,
+            stacklevel=2,
+        )
+    report = ClockReport("triggers", fit.offset_s, fit.ppm, fit.residual_ms, len(fit.matched), fit.notes)
+    return Clocks((straight(0.0),), fit.pieces, report, fit.anchors)
+
+
+def _check_dates(pair: PairedRecording) -> None:
+    """Refuse recordings whose dates, where believable, say that they never overlapped or are whole hours apart."""
+    dates = [_date(pair.raw(role)) for role in ("therapist", "client")]
+    if dates[0] is None or dates[1] is None:
+        return
+    apart = (dates[1] - dates[0]).total_seconds()
+    lengths = [pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ("therapist", "client")]
+    shifted = hour_hint(apart)
+    overlap = -lengths[1] < apart < lengths[0]
+    if overlap and not shifted:
+        return
+    fault = "though nothing else aligns them." if overlap else "so they never overlapped."
+    raise ClockError(
+        f"{_files(pair)}: by their recording dates the client started {apart:.0f} s after the therapist, "
+        f"{fault}{shifted}\n"
+        "Correct the files, or declare the clock (offset, triggers; assumed if both started together)."
+    )
+
+
+def _date(raw: BaseRaw) -> datetime.datetime | None:
+    date = raw.info["meas_date"]
+    if date is None or (date.year, date.month, date.day) in _PLACEHOLDERS or date.year < 1990:
+        return None
+    # midnight to the second: a date without a time of day
+    return None if (date.hour, date.minute, date.second) == (0, 0, 0) else date
+
+
+def hour_hint(seconds: float) -> str:
+    """Say so when a difference is whole hours, as time zones and daylight saving make it.
+
+    Parameters
+    ----------
+    seconds : float
+        A difference of two starts.
+
+    Returns
+    -------
+    str
+        Starts with a space, or empty.
+
+    Examples
+    --------
+    >>> hour_hint(3600.0)
+    ' That is 3600 s to the second: a time zone or daylight saving?'
+    """
+    whole = 3600.0 * round(seconds / 3600.0)
+    if whole == 0 or abs(seconds) > 14.5 * 3600 or abs(seconds - whole) > 2.0:
+        return ""
+    close = "to the second" if abs(seconds - whole) < 0.5 else "almost"
+    return f" That is {whole:.0f} s {close}: a time zone or daylight saving?"
+
+
+def _files(pair: PairedRecording) -> str:
+    names = [pair.session.relative(path) for path in (pair.session.therapist_file, pair.session.client_file)]
+    return " and ".join(dict.fromkeys(names))
+
+
+_DECLARED = {
+    "same_amplifier": _same_amplifier,
+    "triggers": _triggers,
+    "timestamps": _timestamps,
+    "offset": _offset,
+    "assumed": _assumed,
+}

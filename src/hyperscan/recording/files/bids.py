@@ -1,0 +1,312 @@
+"""``channels.tsv`` and ``events.tsv`` of a BIDS recording: channel types, bad channels, units, events."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import mne
+import numpy as np
+import pandas as pd
+from mne import BaseEpochs
+from mne.io import BaseRaw
+
+from hyperscan.errors import DataQualityWarning, ReadError, count
+from hyperscan.recording.annotations import is_technical, own_annotations
+
+_NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
+_LEVEL = re.compile(r"(?:sub|ses)-[A-Za-z0-9]+|eeg|nirs")
+#: BIDS channel types that MNE has a type for (BIDS 1.10, tables of EEG and NIRS channels); the rest is ``misc``.
+_TYPES = {
+    "EEG": "eeg", "EOG": "eog", "HEOG": "eog", "VEOG": "eog", "ECG": "ecg", "EMG": "emg", "TRIG": "stim",
+    "RESP": "resp", "GSR": "gsr", "TEMP": "temperature",
+}  # fmt: skip
+_LIGHT = {
+    "NIRSCWAMPLITUDE": "fnirs_cw_amplitude",
+    "NIRSCWOPTICALDENSITY": "fnirs_od",
+    "NIRSCWHBO": "hbo",
+    "NIRSCWHBR": "hbr",
+}
+#: Volts of one unit, by its usual spellings.
+_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "microV": 1e-6, "nV": 1e-9}
+#: Onsets in tables are rounded to a millisecond or so.
+_ROUNDING_S = 1e-3
+_NO_VALUE = ("", "n/a")
+
+
+def bids_tables(path: Path) -> dict[str, Path]:
+    """Find the tables that belong to a recording by the inheritance principle of BIDS.
+
+    Parameters
+    ----------
+    path : Path
+        Recording, such as ``sub-01/eeg/sub-01_task-talk_eeg.edf``.
+
+    Returns
+    -------
+    dict of str to Path
+        ``channels`` and ``events``, where there are any: of the nearest folder, and in it the one that
+        shares most with the recording's name.
+
+    Examples
+    --------
+    >>> bids_tables(Path("therapist.edf"))
+    {}
+    """
+    if not _NAME.fullmatch(path.stem):
+        return {}
+    entities = set(path.stem.split("_")[:-1])
+    return {
+        kind: found
+        for kind in ("channels", "events")
+        for found in [next(_applying(path, kind, entities), None)]
+        if found is not None
+    }
+
+
+def _applying(path: Path, kind: str, entities: set[str]) -> Iterator[Path]:
+    """Tables of a kind whose name holds nothing that the recording's does not, nearest first."""
+    folder = path.parent
+    while True:
+        near = [file for file in folder.glob(f"*{kind}.tsv") if set(file.stem.split("_")[:-1]) <= entities]
+        yield from sorted((file for file in near if file.stem.split("_")[-1] == kind), key=_shared, reverse=True)
+        if not _LEVEL.fullmatch(folder.name):
+            return
+        folder = folder.parent
+
+
+def _shared(file: Path) -> int:
+    return file.stem.count("_")
+
+
+def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Take channel types, bad channels and events from the tables beside a recording, in place.
+
+    Parameters
+    ----------
+    data : BaseRaw or BaseEpochs
+        All channels of the file, as just read. Epochs get no events.
+    path : Path
+        The recording.
+    name : str
+        The path as messages show it.
+
+    Returns
+    -------
+    volts : dict of str to float
+        Channels whose unit only the table tells: what their values have to be multiplied by.
+    notes : tuple of str
+        What was taken.
+
+    Raises
+    ------
+    ReadError
+        If a table cannot be read, or names a channel twice.
+
+    Warns
+    -----
+    DataQualityWarning
+        If a table disagrees with the recording; the recording is believed.
+    """
+    tables = bids_tables(path)
+    volts: dict[str, float] = {}
+    notes: list[str] = []
+    if "channels" in tables:
+        volts, taken = _from_channels(data, tables["channels"], name)
+        notes += taken
+    if "events" in tables and isinstance(data, BaseRaw):
+        notes += _from_events(data, tables["events"], name)
+    return volts, tuple(notes)
+
+
+def _read(path: Path, name: str, *needed: str) -> pd.DataFrame:
+    """Table of text; the index is the line number."""
+    label = f"{name}: its {path.name[-60:]}"
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ReadError(
+            f"{label} cannot be read ({type(error).__name__}). Save it as UTF-8 text with tabs, or remove it."
+        ) from error
+    lacking = [column for column in needed if column not in table.columns]
+    if lacking:
+        raise ReadError(f"{label} has no column {lacking[0]!r}. Add it, or remove the table.")
+    table.index = table.index + 2
+    return table.map(str.strip)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataQualityWarning, stacklevel=5)
+
+
+def _lines(rows: Sequence[int]) -> str:
+    return f"line{'s' if len(rows) > 1 else ''} " + ", ".join(map(str, rows[:8])) + (" ..." if len(rows) > 8 else "")
+
+
+# ---- channels
+
+
+def _from_channels(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], list[str]]:
+    table = _read(path, name, "name", "type")
+    table["name"] = _channel_names(table)
+    label = f"{name}: its {path.name[-60:]}"
+    doubled = table.index[table["name"].duplicated()]
+    if len(doubled):
+        raise ReadError(f"{label} names a channel twice ({_lines(doubled)}). Correct the table.")
+    _report_strangers(table, data, label)
+    table = table[table["name"].isin(data.ch_names)].set_index("name")
+    volts, codes = _units(data, table, label), _codes(data, table)
+    notes = [*_set_types(data, table, label), *_set_bads(data, table)]
+    if volts:
+        notes.append(f"units of {count(len(volts), 'channel')}, which the recording does not tell")
+    return volts | codes, [f"{name}: taken from its channels.tsv: {'; '.join(notes)}"] if notes else []
+
+
+def _channel_names(table: pd.DataFrame) -> pd.Series:
+    """Names as MNE has them: S1-D1 of a NIRS table is told apart by its wavelength."""
+    columns = ("source", "detector", "wavelength_nominal")
+    if not set(columns) <= set(table.columns):
+        return table["name"]
+    optodes = table["source"] + "_" + table["detector"] + " " + table["wavelength_nominal"].str.removesuffix(".0")
+    whole = ~table[list(columns)].isin(_NO_VALUE).any(axis=1)
+    return table["name"].where(~whole, optodes)
+
+
+def _report_strangers(table: pd.DataFrame, data: BaseRaw | BaseEpochs, label: str) -> None:
+    types = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
+    absent = ~table["name"].isin(data.ch_names)
+    if any(kind.startswith(("fnirs", "hb")) for kind in types.values()):
+        # what a SNIRF file holds beside the light (accelerometer, pulse) is not read
+        absent &= table["type"].str.upper().str.startswith("NIRS")
+    strangers = list(table.index[absent])
+    # trigger channels are often left out of the table
+    unnamed = [each for each in data.ch_names if each not in set(table["name"]) and types[each] != "stim"]
+    if strangers:
+        _warn(
+            f"{label} names {count(len(strangers), 'channel')} that the recording does not have ({_lines(strangers)}). "
+            "Correct the table, or look whether it is the right one."
+        )
+    if unnamed:
+        _warn(
+            f"{label} does not name {count(len(unnamed), 'channel')} of the recording "
+            f"(number {', '.join(str(data.ch_names.index(each) + 1) for each in unnamed[:8])}). Add them to the table."
+        )
+
+
+def _set_types(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> list[str]:
+    held = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
+    new: dict[str, str] = {}
+    wrong: list[str] = []
+    for each, said in zip(map(str, table.index), table["type"].str.upper(), strict=True):
+        if said.casefold() in _NO_VALUE:
+            continue
+        is_light = held[each].startswith(("fnirs", "hb"))
+        if said.startswith("NIRS") or is_light:
+            # which kind of light it is decides the steps that are taken, and is the recording's to say
+            agrees = said.startswith("NIRS") == is_light and _LIGHT.get(said, held[each]) == held[each]
+            wrong += [] if agrees else [each]
+        elif _TYPES.get(said, "misc") != held[each]:
+            new[each] = _TYPES.get(said, "misc")
+    if wrong:
+        _warn(
+            f"{label} says another kind of signal than the recording for {count(len(wrong), 'channel')}; the recording "
+            "is believed. Correct the table."
+        )
+    if not new:
+        return []
+    data.set_channel_types(new, on_unit_change="ignore", verbose="WARNING")
+    return [f"types of {count(len(new), 'channel')}"]
+
+
+def _set_bads(data: BaseRaw | BaseEpochs, table: pd.DataFrame) -> list[str]:
+    if "status" not in table.columns:
+        return []
+    bad = [str(each) for each in table.index[table["status"].str.casefold() == "bad"]]
+    data.info["bads"] = list(dict.fromkeys([*data.info["bads"], *bad]))
+    return [f"{count(len(bad), 'bad channel')}"] if bad else []
+
+
+def _units(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> dict[str, float]:
+    """Volts per unit where the file tells none; a unit that differs from the file's is reported."""
+    held: Mapping[str, str] = getattr(data, "_orig_units", None) or {}
+    if "units" not in table.columns:
+        return {}
+    volts, wrong = {}, []
+    stated_in_volts = table[table["units"].isin(_VOLTS) & (table["type"].str.upper() != "TRIG")]
+    for each, said in stated_in_volts["units"].items():
+        stated, here = _VOLTS[said], held.get(str(each), "")
+        if here == "n/a":
+            volts[str(each)] = stated
+        elif here in _VOLTS and stated != _VOLTS[here]:
+            wrong.append(each)
+    if wrong:
+        _warn(
+            f"{label} says another unit than the recording for {count(len(wrong), 'channel')}; the recording is "
+            "believed. Correct the table."
+        )
+    return volts
+
+
+def _codes(data: BaseRaw | BaseEpochs, table: pd.DataFrame) -> dict[str, float]:
+    """Give trigger channels, which the reader took for volts, their whole numbers back."""
+    held: Mapping[str, str] = getattr(data, "_orig_units", None) or {}
+    taken = [each for each, kind in zip(data.ch_names, data.get_channel_types(), strict=True) if kind != "stim"]
+    triggers = map(str, table.index[(table["type"].str.upper() == "TRIG") & table.index.isin(taken)])
+    return {each: 1 / _VOLTS[held[each]] for each in triggers if held.get(each) in _VOLTS}
+
+
+# ---- events
+
+
+def _from_events(raw: BaseRaw, path: Path, name: str) -> list[str]:
+    table = _read(path, name, "onset")
+    label = f"{name}: its {path.name[-60:]}"
+    onset = pd.to_numeric(table["onset"], errors="coerce").to_numpy(float)
+    inside = (onset >= 0) & (onset < raw.n_times / raw.info["sfreq"])
+    if not inside.all():
+        rows = list(table.index[~inside])
+        _warn(
+            f"{label} has {count(len(rows), 'event')} without a time within the recording ({_lines(rows)}); they are "
+            "left out. Correct onset, in s from the start."
+        )
+    if not inside.any():
+        return []
+    words = _event_names(table)[inside]
+    length = pd.to_numeric(table.get("duration", pd.Series("0", table.index)), errors="coerce").to_numpy(float)
+    n_named, n_added, n_other = _merge_events(raw, onset[inside], np.nan_to_num(length[inside]), words)
+    notes = [f"{count(n_added, 'event')} added"] if n_added else []
+    notes += [f"names of {count(n_named, 'event')} of the recording"] if n_named else []
+    notes += [f"{count(n_other, 'event')} of the recording not in the table, kept"] if n_other else []
+    return [f"{name}: taken from its events.tsv: {'; '.join(notes)}"] if notes else []
+
+
+def _event_names(table: pd.DataFrame) -> np.ndarray:
+    words = pd.Series("", table.index)
+    for column in ("value", "trial_type"):
+        if column in table.columns:
+            words = words.where(table[column].isin(_NO_VALUE), table[column])
+    return words.to_numpy(str)
+
+
+def _merge_events(raw: BaseRaw, onset: np.ndarray, length: np.ndarray, words: np.ndarray) -> tuple[int, int, int]:
+    """Give events of the recording the table's names, add those it lacks; count named, added and other events."""
+    own = own_annotations(raw)
+    held = list(zip(own.onset, own.duration, map(str, own.description), strict=True))
+    free = [k for k, (_, _, text) in enumerate(held) if not is_technical(text)]
+    tolerance = max(1.5 / raw.info["sfreq"], _ROUNDING_S)
+    n_named = n_added = 0
+    for at, seconds, word in zip(onset, length, words, strict=True):
+        near = min(free, key=lambda k: abs(held[k][0] - at), default=None)
+        if near is None or abs(held[near][0] - at) > tolerance:
+            held.append((at, seconds, str(word) or "event"))
+            n_added += 1
+            continue
+        free.remove(near)
+        moment, lasting, text = held[near]
+        held[near] = (moment, lasting or seconds, str(word) or text)
+        n_named += bool(word) and word != text
+    rows = [list(column) for column in zip(*sorted(held), strict=True)]
+    raw.set_annotations(mne.Annotations(*rows, orig_time=None), verbose="WARNING")
+    return n_named, n_added, len(free)

@@ -1,0 +1,303 @@
+"""Samples and annotations of one recording at their place on another clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+from scipy import signal
+
+from hyperscan.errors import ClockError
+from hyperscan.recording.annotations import fresh_raw, own_annotations
+from hyperscan.recording.pauses import GAP
+from hyperscan.recording.timeline import Piece, StampFit, fit_stamps
+
+#: Samples on each side that a value rests on, and the Kaiser window's beta: flat within 0.1 % to 0.42 of the
+#: sampling
+#: rate (our choice; 105 Hz at 250 Hz).
+_HALF = 16
+_BETA = 9.0
+#: Steps between two samples; the nearest is used, so times err by at most 1/4096 of a sample.
+_PHASES = 2048
+#: Two rates closer than this differ by their clocks, not by their settings (our choice; 500 and 499.99 Hz).
+SAME_RATE = 1e-3
+
+
+def _weights() -> np.ndarray:
+    fraction = np.arange(_PHASES + 1)[:, None] / _PHASES
+    distance = fraction - np.arange(1 - _HALF, _HALF + 1)
+    window = np.i0(_BETA * np.sqrt(np.clip(1 - (distance / _HALF) ** 2, 0, None))) / np.i0(_BETA)
+    weights = np.sinc(distance) * window
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def interpolate(data: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Values between samples, by a windowed sinc.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_channels, n_times)
+        Samples.
+    positions : ndarray, shape (n_out,)
+        Ascending, in samples from the first one, within the data.
+
+    Returns
+    -------
+    ndarray, shape (n_channels, n_out)
+        In the unit of the data.
+
+    Examples
+    --------
+    >>> t = np.arange(200.0)
+    >>> found = interpolate(np.sin(0.3 * t)[None], np.array([100.25, 101.25]))[0]
+    >>> bool(np.allclose(found, np.sin(0.3 * np.array([100.25, 101.25])), atol=1e-4))
+    True
+    """
+    table = _weights()
+    phase = np.rint(positions * _PHASES).astype(np.int64)
+    whole, part = np.divmod(phase, _PHASES)
+    # between two jumps of the whole part, taps are plain slices
+    breaks = np.flatnonzero(np.diff(whole) != 1) + 1
+    if len(breaks) > len(positions) // 64 + 8:
+        return _gather(data, whole, table[part])
+    out = np.empty((data.shape[0], len(positions)))
+    edges = np.unique(np.concatenate([[0, len(positions)], breaks, np.arange(0, len(positions), 8192)]))
+    for first, last in pairwise(edges):
+        block = _around(data, int(whole[first]), int(last - first))
+        # tap first, so that every step runs along memory
+        weights = np.ascontiguousarray(table[part[first:last]].T)
+        total = out[:, first:last]
+        total[:] = 0.0
+        for tap in range(2 * _HALF):
+            total += block[:, tap : tap + last - first] * weights[tap]
+    return out
+
+
+def _around(data: np.ndarray, first: int, n: int) -> np.ndarray:
+    start, stop = first + 1 - _HALF, first + n + _HALF
+    block = data[:, max(start, 0) : max(min(stop, data.shape[1]), 0)]
+    missing = (max(0, -start), max(0, stop - data.shape[1]))
+    return np.pad(block, ((0, 0), missing), mode="edge") if any(missing) else block
+
+
+def _gather(data: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    out = np.zeros((data.shape[0], len(whole)))
+    for tap in range(2 * _HALF):
+        index = np.clip(whole + 1 - _HALF + tap, 0, data.shape[1] - 1)
+        out += data[:, index] * weights[:, tap]
+    return out
+
+
+def lower_rate(data: np.ndarray, sfreq: float, target: float) -> tuple[np.ndarray, float]:
+    """Resample to about a lower rate, anti-aliased and without delay.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_channels, n_times)
+        Samples.
+    sfreq, target : float
+        Rate of the data and wanted rate, in Hz.
+
+    Returns
+    -------
+    data : ndarray, shape (n_channels, n_out)
+        The first sample stays where it was in time.
+    sfreq : float
+        Rate reached, in Hz: a simple fraction of the old one. Unchanged where the target is not lower.
+
+    Examples
+    --------
+    >>> lower_rate(np.zeros((1, 1000)), 512.0, 256.0)[1]
+    256.0
+    """
+    if sfreq <= target * (1 + SAME_RATE):
+        return data, sfreq
+    ratio = Fraction(target / sfreq).limit_denominator(512)
+    # one channel at a time: scipy's padding copies what it is given
+    rows = [signal.resample_poly(row, ratio.numerator, ratio.denominator, padtype="line") for row in data]
+    return np.array(rows), sfreq * ratio.numerator / ratio.denominator
+
+
+#: Times that are closer to a sample than this, in s, are that sample (our choice; 0.05 ms is a fiftieth of a
+#: cycle at 400 Hz).
+_SAME_TIME = 5e-5
+
+
+def sample_times(start: float, stop: float, rate: float) -> np.ndarray:
+    """List the therapist's sample times from a start to a stop.
+
+    Parameters
+    ----------
+    start, stop : float
+        On the therapist's clock, in s.
+    rate : float
+        In Hz.
+
+    Returns
+    -------
+    ndarray, shape (n_times,)
+        In s.
+    """
+    # the therapist's own samples, so that they need no interpolation
+    first = np.ceil(start * rate - _SAME_TIME * rate)
+    n = int(np.floor((stop + _SAME_TIME) * rate - first)) + 1
+    return (first + np.arange(n)) / rate
+
+
+def on_own_stamps(raw: BaseRaw, stamps: np.ndarray) -> tuple[BaseRaw, StampFit]:
+    """Put a recording on the clock of its own time stamps, which nothing else shares.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        Samples one after the other.
+    stamps : ndarray, shape (n_times,)
+        Time of each, in s.
+
+    Returns
+    -------
+    raw : BaseRaw
+        At its nominal rate; gaps are bridged by a line and annotated ``BAD_gap``.
+    fit : StampFit
+        What the stamps say.
+    """
+    rate = raw.info["sfreq"]
+    fit = fit_stamps(stamps, rate)
+    zero = float(fit.pieces[0].common[0])
+    track = [Piece(p.own, p.common - zero, p.start - zero, p.stop - zero) for p in fit.pieces]
+    return on_grid(raw, track, sample_times(0.0, track[-1].stop, rate), rate, keep_date=True), fit
+
+
+def on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float, *, keep_date: bool = False) -> BaseRaw:
+    """Take a recording's values at times of another clock.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        A recording.
+    track : sequence of Piece
+        From s of the recording to s of the other clock.
+    grid : ndarray, shape (n_out,)
+        Times on the other clock, in s, evenly spaced.
+    rate : float
+        Of the grid, in Hz.
+    keep_date : bool
+        Keep the recording date.
+
+    Returns
+    -------
+    BaseRaw
+        Starts with the grid. Time that was not recorded is bridged by a line and annotated ``BAD_gap``.
+
+    Raises
+    ------
+    ClockError
+        If no sample lies on the grid.
+    """
+    sfreq = raw.info["sfreq"]
+    last = (raw.n_times - 1) / sfreq
+    gaps = []
+    out: np.ndarray | None = None
+    filled = np.zeros(len(grid), bool)
+    for piece in track:
+        own = piece.to_own(grid)
+        rows = np.flatnonzero((grid >= piece.start - _SAME_TIME) & (grid <= piece.stop + _SAME_TIME))
+        rows = rows[(own[rows] >= -_SAME_TIME) & (own[rows] <= last + _SAME_TIME) & ~filled[rows]]
+        if not rows.size:
+            continue
+        values = _values(raw, own[rows[0] : rows[-1] + 1], rate)
+        if len(track) == 1 and rows.size == len(grid):
+            out = values
+        else:
+            out = np.zeros((len(raw.ch_names), len(grid))) if out is None else out
+            out[:, rows[0] : rows[-1] + 1] = values
+        filled[rows[0] : rows[-1] + 1] = True
+    if out is None:
+        raise ClockError("no sample lies on the common time. Correct the offset or the time stamps.")
+    if not filled.all():
+        gaps = _runs(~filled)
+        _bridge(out, gaps)
+    annotations = moved_annotations(raw, track, float(grid[0]), len(grid) / rate)
+    for first, after in gaps:
+        annotations.append(first / rate, (after - first) / rate, GAP)
+    return fresh_raw(raw, out, sfreq=rate, annotations=annotations, keep_date=keep_date)
+
+
+def _values(raw: BaseRaw, own: np.ndarray, rate: float) -> np.ndarray:
+    """Take samples at times of the recording, in s."""
+    sfreq = raw.info["sfreq"]
+    index = own * sfreq
+    nearest = np.rint(index)
+    if np.abs(index - nearest).max() < _SAME_TIME * sfreq and np.all(np.diff(nearest) == 1):
+        return raw.get_data(start=int(nearest[0]), stop=int(nearest[-1]) + 1)
+    # only samples of this piece may be looked at: beyond a jump lies another time
+    first, stop = max(int(np.floor(index[0])), 0), min(int(np.ceil(index[-1])) + 1, raw.n_times)
+    data, reached = lower_rate(raw.get_data(start=first, stop=stop), sfreq, rate)
+    positions = np.clip((own - first / sfreq) * reached, 0, data.shape[1] - 1)
+    return interpolate(data, positions)
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _bridge(data: np.ndarray, gaps: list[tuple[int, int]]) -> None:
+    # a line between the edges keeps filters from ringing; the stretch is annotated as bad
+    for first, after in gaps:
+        left = data[:, [first - 1]] if first > 0 else data[:, [after]]
+        right = data[:, [after]] if after < data.shape[1] else left
+        share = (np.arange(first, after) - first + 1) / (after - first + 1)
+        data[:, first:after] = left + (right - left) * share
+
+
+def moved_annotations(raw: BaseRaw, track: Sequence[Piece], zero: float, duration: float) -> mne.Annotations:
+    """Move annotations to another clock, and cut them to what is left.
+
+    Parameters
+    ----------
+    raw : BaseRaw
+        A recording.
+    track : sequence of Piece
+        From s of the recording to s of the other clock.
+    zero, duration : float
+        Beginning and length of the new axis, in s of the other clock.
+
+    Returns
+    -------
+    mne.Annotations
+        Onsets from ``zero`` on.
+    """
+    kept = own_annotations(raw)
+    moved = mne.Annotations([], [], [], orig_time=None)
+    for onset, length, name in zip(kept.onset, kept.duration, kept.description, strict=True):
+        first = on_common(track, onset) - zero
+        last = on_common(track, onset + length) - zero
+        if last < 0 or first >= duration:
+            continue
+        first, last = max(first, 0.0), min(max(last, first), duration)
+        moved.append(first, last - first, name)
+    return moved
+
+
+def on_common(track: Sequence[Piece], own: float) -> float:
+    """Translate a time of a recording by the piece that holds there.
+
+    Parameters
+    ----------
+    track : sequence of Piece
+        From s of the recording to s of the other clock.
+    own : float
+        In s.
+
+    Returns
+    -------
+    float
+    """
+    times = [float(piece.to_common(np.array([own]))[0]) for piece in track]
+    outside = [max(piece.start - time, time - piece.stop, 0.0) for piece, time in zip(track, times, strict=True)]
+    return times[int(np.argmin(outside))]

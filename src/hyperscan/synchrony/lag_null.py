@@ -1,0 +1,184 @@
+"""The lag null of one dyad-session: its whole-session statistic under circular shifts.
+
+Weaker than re-paired people (it cannot see what a session's structure does to everyone), but it needs no
+other dyad. ``lag_p`` tests ``lag_estimate``, the statistic that was shifted, and no other.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperscan import nulls
+from hyperscan.errors import DataQualityWarning, InputError
+from hyperscan.metrics import JointMoment, MetricSpec
+from hyperscan.metrics.engine.products import Preparation
+from hyperscan.synchrony.pair import WindowPair, metric_input, person_bands, roi_means, whole_windows
+from hyperscan.synchrony.person import Signals
+from hyperscan.synchrony.recipe import Recipe
+from hyperscan.transforms import wavelet_transform
+
+Array = npt.NDArray[Any]
+CellKey = tuple[str, str, str]
+
+#: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough beside pseudo-dyads (our choice).
+N_WAVELET_LAGS = 99
+
+#: Samples of the shifted client that are transformed at once: it saves calls and stays in the cache (our choice).
+STACKED_SAMPLES = 2**17
+
+#: Shortest lag of haemoglobin in longest periods; one is about its autocorrelation time (our choice).
+MIN_PERIODS = 2.0
+
+
+class LagTest(NamedTuple):
+    """The lag null of one signal, metric and band.
+
+    Parameters
+    ----------
+    estimate, p : array, shape (n_roi_pairs,)
+        Whole-session statistic on the growth scale, and its one-sided p-value.
+    surrogates : array, shape (n_lags, n_roi_pairs)
+        The same statistic under every shift; no rows where the recording is too short.
+    """
+
+    estimate: Array
+    p: Array
+    surrogates: Array
+
+    @property
+    def chance(self) -> Array:
+        """Mean over the shifts, shape (n_roi_pairs,); NaN where there are none."""
+        return self.surrogates.mean(axis=0) if len(self.surrogates) else np.full(self.surrogates.shape[1], np.nan)
+
+
+def lag_tests(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, *, n_null: int, rng: np.random.Generator
+) -> dict[CellKey, LagTest]:
+    """Test every metric that a shift leaves cheap to compute.
+
+    Parameters
+    ----------
+    a, b : Signals
+        Therapist and client of one dyad-session.
+    recipe : Recipe
+        What to compute.
+    windows : WindowPair
+        Windows that both share; lags are at least two of them.
+    n_null : int
+        Shifts.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    dict
+        (signal, metric, band) to the test; what is missing has no folded form. Where the recording is too
+        short for lags, p and chance are NaN, with a warning.
+    """
+    if recipe.modality == "fnirs":
+        return _whole_tests(a, b, recipe, windows, n_null, rng)
+    by_preparation: dict[Preparation, list[MetricSpec]] = {}  # metrics of equal products are shifted together
+    for spec in recipe.metrics:
+        if spec.moment is not None and spec.domain == "analytic":
+            by_preparation.setdefault(spec.moment.preparation, []).append(spec)
+    valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
+    tests = {}
+    streams = [person_bands(person, "eeg", recipe.bands) for person in (a, b)]
+    for band in recipe.bands:
+        x, y = (next(stream)[1] for stream in streams)
+        for specs in by_preparation.values():
+            joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
+            found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, valid)
+            _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, 2 * windows.n_window / a.sfreq)
+            for k, spec in enumerate(specs):
+                one = nulls.LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
+                tests["eeg", spec.name, band] = _judge(one, spec.link, a, b, recipe)
+        del x, y  # before the next band is filtered
+    return tests
+
+
+def _shifted(
+    x: Array,
+    y: Array,
+    statistic: Any,
+    n_null: int,
+    min_lag: int,
+    rng: np.random.Generator,
+    valid: list[Array] | None = None,
+) -> nulls.LagNull:
+    masks = {} if valid is None else {"valid_a": valid[0], "valid_b": valid[1]}
+    try:
+        return nulls.lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
+    except InputError:
+        joint = np.ones(x.shape[-1], dtype=bool) if valid is None else valid[0] & valid[1]
+        direct = statistic.compute if hasattr(statistic, "compute") else statistic
+        estimate = np.asarray(direct(x[..., joint], y[..., joint]))
+        return nulls.LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
+
+
+def _warn_if_short(null: nulls.LagNull, key: object, seconds: float, min_lag_s: float) -> None:
+    if not len(null.lags):
+        warnings.warn(
+            f"{key}: no lag null, so lag_p is missing: {seconds:g} s hold too few lags of at least {min_lag_s:g} s. "
+            "Shorten window_s or record longer.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+
+
+def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    observed = roi_means(link(null.estimate), a, b, pairs)
+    if not len(null.lags):
+        return LagTest(observed, np.full(len(pairs), np.nan), np.empty((0, len(pairs))))
+    surrogates = roi_means(link(null.surrogates), a, b, pairs)
+    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates)
+
+
+def _valid(person: Signals, n_window: int) -> Array:
+    mask = np.zeros(next(iter(person.data.values())).shape[-1], dtype=bool)
+    for (segment, offset), clean in zip(person.windows, person.clean, strict=True):
+        start = person.spans[segment, 0] + offset
+        mask[start : start + n_window] |= clean
+    return mask
+
+
+def _whole_tests(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, n_null: int, rng: np.random.Generator
+) -> dict[CellKey, LagTest]:
+    """Test the primary haemoglobin signal, whose one window is the whole session."""
+    signal = recipe.signals[0]
+    if signal not in a.data or signal not in b.data:
+        return {}
+    x, y = whole_windows(a, b, signal, windows)
+    tests = {}
+    for band, edges in recipe.bands.items():
+        min_lag = int(MIN_PERIODS / edges[0] * a.sfreq)
+        for spec in recipe.metrics:
+            if spec.name == "wtc":
+                link: Callable[[Array], Array] = np.asarray  # the statistic is on the growth scale already
+                found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng)
+            elif spec.moment is not None:
+                link = spec.link
+                ours, theirs = (metric_input(spec, each, a.sfreq, edges) for each in (x, y))
+                found = _shifted(ours, theirs, spec.moment, n_null, min_lag, rng)
+            else:
+                continue
+            _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, min_lag / a.sfreq)
+            tests[signal, spec.name, band] = _judge(found, link, a, b, recipe)
+    return tests
+
+
+def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> nulls.Stacked:
+    """Coherence on the growth scale as a function of the shifted client; the therapist is transformed once."""
+    therapist = wavelet_transform(x, sfreq, band)
+
+    def statistic(_: Array, shifted: Array) -> Array:
+        return np.asarray(spec.evaluate(therapist, wavelet_transform(shifted, sfreq, band), sfreq=sfreq, band=band)[1])
+
+    return nulls.Stacked(statistic, max(1, STACKED_SAMPLES // x.size))

@@ -1,0 +1,204 @@
+"""One person's prepared session as plain arrays, small enough to meet many partners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import InputError
+from hyperscan.recording import PairedRecording
+from hyperscan.recording.cleaning.channels import base_name, roi_channels
+from hyperscan.recording.cleaning.quality import signal_fractions
+from hyperscan.recording.windows import whole_segments, window_grid
+from hyperscan.storage import write_arrays
+from hyperscan.study import SessionKey
+
+Array = npt.NDArray[Any]
+
+#: Signals of a modality; the first is the primary one. ``hbo_nosc`` is HbO without short-channel regression.
+SIGNALS = {"eeg": ("eeg",), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc")}
+
+#: The fit of the 1/f background was validated by simulation for bands within the first range, with the spectrum
+#: of the second range left in the recording (Hz).
+FITTED_BANDS, FITTED_SPAN = (6.0, 14.0), (2.0, 40.0)
+
+
+#: Arrays of a person beside the data.
+_FACTS = ("spans", "windows", "clean", "s2_line", "s2_quad", "xyz")
+
+
+@dataclass(frozen=True)
+class Signals:
+    """One person in one session, prepared.
+
+    Parameters
+    ----------
+    person : str
+        Label of the person.
+    key : SessionKey
+        The dyad-session it comes from.
+    sfreq : float
+        Sampling rate in Hz.
+    ch_names : tuple of str
+        Channels; source-detector names for fNIRS.
+    rois : mapping of str to tuple of int
+        Positions of each ROI's channels.
+    data : mapping of str to array, shape (n_channels, n_times)
+        By signal name; EEG in V, single precision (finer than a 24-bit amplifier); haemoglobin in M.
+    spans : array, shape (n_segments, 2)
+        First and last-but-one sample of every segment.
+    windows : array, shape (n_windows, 2)
+        Segment and first sample (from the segment's start) of every window of the grid.
+    clean : array of bool, shape (n_windows,)
+        Whether this person's window is free of artefacts.
+    s2_line, s2_quad : array, shape (n_channels,)
+        In-band signal fraction in the primary band by the two background fits; NaN where not assessable.
+    xyz : array, shape (n_channels, 3)
+        Where the channels lie, in m in the head's coordinates, for drawing alone; NaN where unknown.
+    """
+
+    person: str
+    key: SessionKey
+    sfreq: float
+    ch_names: tuple[str, ...]
+    rois: Mapping[str, tuple[int, ...]]
+    data: Mapping[str, Array]
+    spans: Array
+    windows: Array
+    clean: Array
+    s2_line: Array
+    s2_quad: Array
+    xyz: Array
+
+    def indices(self, names: tuple[str, ...]) -> Array:
+        """Positions of the named channels that this person has."""
+        return np.array([self.ch_names.index(name) for name in names if name in self.ch_names], dtype=int)
+
+    def save(self, path: Path) -> None:
+        """Write to an uncompressed ``.npz`` without pickled objects."""
+        meta = {
+            "person": self.person,
+            "key": list(self.key),
+            "sfreq": self.sfreq,
+            "ch_names": list(self.ch_names),
+            "rois": {name: list(where) for name, where in self.rois.items()},
+        }
+        facts = {name: getattr(self, name) for name in _FACTS}
+        data = {f"data_{name}": data for name, data in self.data.items()}
+        write_arrays(path, {"meta": np.array(json.dumps(meta)), **facts, **data})
+
+    @classmethod
+    def load(cls, path: Path) -> Signals:
+        """Read what :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            meta = json.loads(str(stored["meta"]))
+            return cls(
+                person=meta["person"],
+                key=SessionKey(*meta["key"]),
+                sfreq=meta["sfreq"],
+                ch_names=tuple(meta["ch_names"]),
+                rois={name: tuple(where) for name, where in meta["rois"].items()},
+                data={name[5:]: stored[name] for name in stored.files if name.startswith("data_")},
+                **{name: stored[name] for name in _FACTS},
+            )
+
+
+def signals_of(
+    pair: PairedRecording, role: str, config: StudyConfig, *, unregressed: PairedRecording | None = None
+) -> Signals:
+    """Cut one person of a prepared pair down to arrays.
+
+    Parameters
+    ----------
+    pair : PairedRecording
+        From :func:`hyperscan.preprocess_pair`.
+    role : {'therapist', 'client'}
+        Which person.
+    config : StudyConfig
+        Window length, ROIs and primary band.
+    unregressed : PairedRecording or None
+        The same fNIRS pair prepared without short-channel regression.
+
+    Returns
+    -------
+    Signals
+    """
+    if pair.quality is None:
+        raise InputError("pair is not prepared (pair.quality is None). Call preprocess_pair first.")
+    raw, modality = pair.raw(role), pair.session.modality
+    if modality == "eeg":
+        ch_names, data = tuple(raw.ch_names), {"eeg": raw.get_data().astype(np.float32)}
+    else:
+        ch_names, data = _haemoglobin(raw, None if unregressed is None else unregressed.raw(role))
+    rois = {
+        name: tuple(
+            sorted({ch_names.index(base_name(channel) if modality == "fnirs" else channel) for channel in channels})
+        )
+        for name, channels in roi_channels(raw, config).items()
+    }
+    sfreq = float(raw.info["sfreq"])
+    windows, clean = _windows(pair, role, config.window_s, sfreq)
+    s2 = [_fractions(raw, ch_names, config, degree) for degree in (1, 2)]
+    spans = [(s.onset_s, s.onset_s + s.duration_s) for s in whole_segments(pair)]
+    return Signals(
+        person=pair.session.therapist if role == "therapist" else pair.session.client,
+        key=pair.session.key,
+        sfreq=sfreq,
+        ch_names=ch_names,
+        rois=rois,
+        data=data,
+        spans=np.minimum(np.round(np.array(spans) * sfreq).astype(int), raw.n_times),
+        windows=windows,
+        clean=clean,
+        s2_line=s2[0],
+        s2_quad=s2[1],
+        xyz=_positions(raw, ch_names, modality),
+    )
+
+
+def _windows(pair: PairedRecording, role: str, window_s: float, sfreq: float) -> tuple[Array, Array]:
+    if pair.session.modality == "fnirs":  # one window: the whole of the common time
+        return np.zeros((1, 2), dtype=int), np.ones(1, dtype=bool)
+    grid = window_grid(pair, window_s)
+    where = np.stack([grid.segment, np.round(grid.offset_s * sfreq).astype(int)], axis=1)
+    return where, grid.clean_therapist if role == "therapist" else grid.clean_client
+
+
+def _haemoglobin(raw: Any, unregressed: Any | None) -> tuple[tuple[str, ...], dict[str, Array]]:
+    picked = {kind: [name for name in raw.ch_names if name.endswith(f" {kind}")] for kind in ("hbo", "hbr")}
+    names = tuple(base_name(name) for name in picked["hbo"] or picked["hbr"])
+    data = {kind: raw.get_data(picks=channels) for kind, channels in picked.items() if channels}
+    if len(data) == 2:
+        data["hbt"] = data["hbo"] + data["hbr"]
+    if unregressed is not None and "hbo" in data:
+        data["hbo_nosc"] = unregressed.get_data(picks=picked["hbo"])
+    return names, data
+
+
+def _positions(raw: Any, ch_names: tuple[str, ...], modality: str) -> Array:
+    """Middle of every channel; MNE writes zeros or NaN where it knows none."""
+    found = {base_name(ch["ch_name"]) if modality == "fnirs" else ch["ch_name"]: ch["loc"] for ch in raw.info["chs"]}
+    xyz = np.array([found[name][:3] for name in ch_names], dtype=float).reshape(-1, 3)
+    return np.where(xyz.any(axis=1, keepdims=True), xyz, np.nan)
+
+
+def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, degree: int) -> Array:
+    """In-band signal fractions, where the background fit was shown to hold; NaN elsewhere."""
+    nothing = np.full(len(ch_names), np.nan)
+    if tuple(raw.ch_names) != ch_names:  # haemoglobin: there is no such fit
+        return nothing
+    band = config.bands_of("eeg")[config.primary_of("eeg").band]
+    low, high = config.eeg_filter_hz
+    if not (
+        FITTED_BANDS[0] <= band[0] and band[1] <= FITTED_BANDS[1] and low <= FITTED_SPAN[0] and high >= FITTED_SPAN[1]
+    ):
+        return nothing
+    fractions = signal_fractions(raw, band, degree=degree)
+    return np.array([fractions[name] for name in ch_names])

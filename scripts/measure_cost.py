@@ -31,8 +31,8 @@ from hyperscan.pipeline.plan import make_plan
 from hyperscan.pipeline.resources import session_seconds
 from hyperscan.pipeline.stages import Stages
 from hyperscan.pipeline.workers import Place, Task
+from hyperscan.schema import SessionKey
 from hyperscan.storage import write_text
-from hyperscan.study import SessionKey
 from hyperscan.synchrony import (
     Signals,
     chance_values,

@@ -41,7 +41,8 @@ from hyperscan.errors import (
 from hyperscan.metrics import get_metric
 from hyperscan.pipeline import check_study
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
-from hyperscan.study import SessionKey, find_swaps, read_table
+from hyperscan.schema import SessionKey
+from hyperscan.study import find_swaps, read_table
 from hyperscan.transforms import analytic_signal
 from prepare_fixtures import clean_pair, fnirs_pair, pair_of
 

@@ -13,7 +13,8 @@ import pytest
 from hyperscan.cli import main
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline import growth_of
-from hyperscan.results import SYNCHRONY_COLUMNS, StudyResult, read_synchrony
+from hyperscan.results import StudyResult, read_synchrony
+from hyperscan.schema import TABLES
 
 ROOT = Path(__file__).parents[1]
 FILES = [
@@ -72,7 +73,7 @@ def test_every_file_is_there_and_no_partial(eeg_growth: Path, name: str) -> None
 
 def test_table_follows_the_definitions(eeg_growth: Path) -> None:
     study = StudyResult.load(eeg_growth)
-    assert list(study.table.columns) == list(SYNCHRONY_COLUMNS)
+    assert list(study.table.columns) == list(TABLES["synchrony"])
     assert (study.table["n_windows"] == 6).all()
     assert (study.table["n_pseudo"] == 14).all()
     np.testing.assert_allclose(study.table["excess_z"], study.table["z"] - study.table["pseudo_mean_z"], atol=1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,13 @@ LINES = [
     {"transforms"},
     {"config"},
     {"storage"},
-    {"errors"},
+    {"schema", "words", "errors"},
 ]
 LEVEL = {room: len(LINES) - i for i, rooms in enumerate(LINES) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
+
+# rooms of the room of recordings, top to bottom: a module without a folder of its own is of the lowest
+RECORDING = ("cleaning", "clocks", "files", "")
 
 # what a room may import from outside, where the design restricts it
 ALLOWED = {
@@ -69,6 +73,21 @@ def violations(path: Path, names: list[str]) -> list[str]:
 def test_imports_go_down(path: Path) -> None:
     assert room_of(path) in LEVEL, f"{room_of(path)} is no room of the design"
     assert violations(path, imported_names(path)) == []
+
+
+def recording_level(parts: Sequence[str]) -> int:
+    return len(RECORDING) - RECORDING.index(parts[0] if parts and parts[0] in RECORDING else "")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "recording").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_inside_the_room_of_recordings_go_down(path: Path) -> None:
+    own = path.relative_to(PACKAGE / "recording").parts
+    if own == ("__init__.py",):
+        return
+    inside = [name.split(".")[2:] for name in imported_names(path) if name.startswith("hyperscan.recording.")]
+    assert [parts for parts in inside if recording_level(parts) > recording_level(own)] == []
 
 
 def test_an_upward_import_would_be_found() -> None:

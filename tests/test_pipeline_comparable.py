@@ -10,8 +10,9 @@ import pytest
 
 from hyperscan.pipeline import check_study, load_study, run_study
 from hyperscan.pipeline.regions import comparable_rois, roi_findings, used_rois
+from hyperscan.schema import SessionKey
 from hyperscan.simulate import simulate_study
-from hyperscan.study import Session, SessionKey
+from hyperscan.study import Session
 
 CAP = ["Fz", "Pz", "O1", "O2", "Oz", "P3"]
 

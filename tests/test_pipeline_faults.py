@@ -190,6 +190,7 @@ def test_a_live_lock_is_respected(tmp_path: Path) -> None:
         ("garbage \0", 60, True),
         ("[1]", 60, True),
     ],
+    ids=["dead", "reborn", "elsewhere", "no number", "being written", "empty", "garbage", "list"],
 )
 def test_stale_locks(tmp_path: Path, text: str, age_s: float, free: bool) -> None:
     path = tmp_path / lock.LOCK_NAME

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperscan.study import Session, SessionKey, find_duplicates, find_swaps, read_sessions, study_findings
+from hyperscan.schema import SessionKey
+from hyperscan.study import Session, find_duplicates, find_swaps, read_sessions, study_findings
 from study_fixtures import a_row, rows_of, touch, write_table
 
 PATH = Path("x.edf")

@@ -17,8 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hyperscan.errors import ConfigError, did_you_mean
-
-MODALITIES = ("eeg", "fnirs")
+from hyperscan.schema import MODALITIES
 
 #: Band edges in Hz. EEG: the usual edges (our choice among them); ``slow`` holds periods of 10-50 s, between
 #: respiration and drift (our choice). A band belongs to the modality whose passband holds it.

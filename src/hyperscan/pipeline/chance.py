@@ -21,9 +21,8 @@ from hyperscan.pipeline.plan import Plan, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.regions import planned_signals
 from hyperscan.pipeline.unit import read_manifest, signals_path, write_manifest
-from hyperscan.recording.records import ROLES
+from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
-from hyperscan.study import SessionKey
 from hyperscan.synchrony import (
     BYTES_FILTERING,
     BYTES_PER_SAMPLE,

@@ -20,10 +20,9 @@ from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrubbed
 from hyperscan.pipeline.regions import planned_signals
 from hyperscan.pipeline.unit import Unit, row_label, write_manifest
-from hyperscan.recording.records import ROLES
-from hyperscan.results import KEYS, SYNCHRONY_COLUMNS
+from hyperscan.schema import KEYS, ROLES, TABLES, SessionKey
 from hyperscan.storage import new_folder, write_dataset, write_table
-from hyperscan.study import Session, SessionKey
+from hyperscan.study import Session
 from hyperscan.synchrony import (
     GUARD_COLUMNS,
     LagTest,
@@ -158,7 +157,7 @@ def _with_chance(
         z = np.array(cells.get((*cell, *pair), ()), dtype=float)
         test = (lag[cell].estimate[pairs.index(pair)], lag[cell].chance[pairs.index(pair)]) if cell in lag else None
         rows.append(_chance_of(row.z, np.compress(np.isfinite(z), z), test, shared, config))
-    return pd.concat([frame, pd.DataFrame(rows)], axis=1)[list(SYNCHRONY_COLUMNS)]
+    return pd.concat([frame, pd.DataFrame(rows)], axis=1)[list(TABLES["synchrony"])]
 
 
 def _chance_of(

@@ -20,10 +20,9 @@ from hyperscan.errors import OutputError
 from hyperscan.pipeline.compute import PSEUDO_COLUMNS
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.unit import Unit, read_manifest
-from hyperscan.recording.records import ROLES
-from hyperscan.results import KEYS, SYNCHRONY_COLUMNS
+from hyperscan.schema import KEYS, ROLES, TABLES, SessionKey
 from hyperscan.storage import PARTIAL_PREFIX, read_table, write_json, write_table, write_text
-from hyperscan.study import Session, SessionKey
+from hyperscan.study import Session
 from hyperscan.synchrony import GUARD_COLUMNS
 
 logger = logging.getLogger(__name__)
@@ -201,7 +200,7 @@ def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey
         What preparation found, for ``quality.tsv``.
     """
     empty = {
-        "synchrony": SYNCHRONY_COLUMNS,
+        "synchrony": TABLES["synchrony"],
         "pseudo": PSEUDO_COLUMNS,
         "guards": (*KEYS, "metric", "band", "roi", *GUARD_COLUMNS),
     }

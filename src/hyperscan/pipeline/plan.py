@@ -17,7 +17,8 @@ from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, NothingToAnalyseError, count, did_you_mean
 from hyperscan.pipeline.privacy import public_rejected
 from hyperscan.pipeline.regions import comparable_rois, roi_findings
-from hyperscan.study import Finding, Rejected, Session, SessionKey, find_duplicates, find_swaps, study_findings
+from hyperscan.schema import SessionKey
+from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, recipe_of
 

@@ -18,9 +18,9 @@ from hyperscan.errors import DataQualityWarning, OutputError, ReadError, Session
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrubbed
 from hyperscan.pipeline.unit import Unit, input_hashes, signals_path, write_manifest
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
-from hyperscan.recording.records import ROLES
+from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import new_folder
-from hyperscan.study import Session, SessionKey
+from hyperscan.study import Session
 from hyperscan.synchrony import Signals, recipe_of, shared_windows, signals_of
 
 Summary = dict[str, Any]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.pipeline.unit import signals_path
-from hyperscan.study import Finding, Session, SessionKey
+from hyperscan.schema import SessionKey
+from hyperscan.study import Finding, Session
 from hyperscan.synchrony import Signals
 
 #: A session with a smaller share of a person's region does not decide what all sessions use, and a region that

@@ -24,8 +24,9 @@ from hyperscan.pipeline.stages import WORK, Stages, fitting
 from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
+from hyperscan.schema import SessionKey
 from hyperscan.storage import sha256, sweep, write_json, write_text
-from hyperscan.study import Rejected, Session, SessionKey
+from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,8 @@ from hyperscan.pipeline.unit import (
     units_of,
 )
 from hyperscan.pipeline.workers import Place, Task, run_tasks
-from hyperscan.study import Session, SessionKey
+from hyperscan.schema import SessionKey
+from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
 

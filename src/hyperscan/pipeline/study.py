@@ -19,7 +19,8 @@ from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of, scrubbed
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
 from hyperscan.pipeline.unit import units_of
-from hyperscan.study import Rejected, Session, SessionKey, StudyTable, read_table
+from hyperscan.schema import SessionKey
+from hyperscan.study import Rejected, Session, StudyTable, read_table
 
 
 def load_study(

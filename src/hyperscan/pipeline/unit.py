@@ -14,8 +14,9 @@ from typing import Any
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.recording.files.bids import bids_tables
+from hyperscan.schema import SessionKey
 from hyperscan.storage import sha256, to_json, write_json
-from hyperscan.study import Session, SessionKey
+from hyperscan.study import Session
 
 MANIFEST = "unit.json"
 

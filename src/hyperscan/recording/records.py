@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from mne.io import BaseRaw
 
+from hyperscan.schema import ROLES
 from hyperscan.study.session import Session
-
-ROLES = ("therapist", "client")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import QualityError, ReadError
 from hyperscan.recording.annotations import event_times, is_called, listed_events, own_annotations
-from hyperscan.recording.records import ROLES, PairedRecording, Segment
+from hyperscan.recording.records import PairedRecording, Segment
+from hyperscan.schema import ROLES
 
 
 def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str, ...]]:

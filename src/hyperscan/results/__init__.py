@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hyperscan.results.columns import KEYS, SYNCHRONY_COLUMNS
+from hyperscan.results.plan import Plan
 from hyperscan.results.session import SynchronyResult, read_synchrony
 from hyperscan.results.study import StudyResult
 
-__all__ = ["KEYS", "SYNCHRONY_COLUMNS", "StudyResult", "SynchronyResult", "read_synchrony"]
+__all__ = ["Plan", "StudyResult", "SynchronyResult", "read_synchrony"]

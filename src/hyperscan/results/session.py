@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.errors import InputError, ReadError, count, did_you_mean
-from hyperscan.results.columns import SYNCHRONY_COLUMNS
+from hyperscan.schema import TABLES
 from hyperscan.storage import write_dataset
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class SynchronyResult:
         frame = flat.to_dataframe().reset_index()
         rois = frame["roi_pair"].str.split("-", n=1, expand=True)
         known = frame.assign(roi_therapist=rois[0], roi_client=rois[1], **_labels(data.attrs))
-        ordered = [name for name in SYNCHRONY_COLUMNS if name in known]
+        ordered = [name for name in TABLES["synchrony"] if name in known]
         order = {name: list(map(str, data[name].values)) for name in ("signal", "metric", "band", "roi_pair")}
         ranks = pd.DataFrame({name: known[name].map(values.index) for name, values in order.items()})
         return known.loc[ranks.sort_values(list(order)).index, ordered].reset_index(drop=True)
@@ -339,4 +339,4 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
 
 
 def _labels(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: attrs[name] for name in SYNCHRONY_COLUMNS if name in attrs}
+    return {name: attrs[name] for name in TABLES["synchrony"] if name in attrs}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from hyperscan.errors import InputError, count, did_you_mean
-from hyperscan.results.columns import KEYS
 from hyperscan.results.session import SynchronyResult, read_synchrony
+from hyperscan.schema import KEYS
 from hyperscan.storage import read_table
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hyperscan.config import MODALITIES, StudyConfig
+from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, OutputError, did_you_mean
+from hyperscan.schema import MODALITIES
 from hyperscan.simulate.eeg import EegTruth, simulate_eeg
 from hyperscan.simulate.fnirs import FnirsTruth, Optodes, simulate_fnirs, write_snirf
 from hyperscan.simulate.signals import record

@@ -6,7 +6,7 @@ from hyperscan.study.drafting import Draft, draft_dyads, write_draft
 from hyperscan.study.findings import Finding, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import PseudoSession, pseudo_pairs
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
-from hyperscan.study.session import Session, SessionKey
+from hyperscan.study.session import Session
 from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Rejected",
     "Selector",
     "Session",
-    "SessionKey",
     "StudyTable",
     "disjoint",
     "draft_dyads",

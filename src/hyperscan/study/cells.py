@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hyperscan.config import MODALITIES
 from hyperscan.errors import InputError, did_you_mean
+from hyperscan.schema import CLOCKS, MODALITIES
 from hyperscan.study.selectors import parse_selector
 
 #: Ways to say "no value": BIDS writes n/a, R writes NA, pandas writes nan.
 MISSING = frozenset({"", "n/a", "na", "nan"})
 
-CLOCKS = ("same_amplifier", "triggers", "timestamps", "offset", "assumed", "none")
 
 #: Beyond any real study (our choice); keeps typing errors out of file names and time axes.
 MAX_SESSION = 9999

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import count
-from hyperscan.study.session import Session, SessionKey
+from hyperscan.schema import SessionKey
+from hyperscan.study.session import Session
 
 #: Growth is not judged with fewer dyads that have two or more sessions.
 MIN_DYADS = 6

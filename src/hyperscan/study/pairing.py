@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyperscan.nulls import partners
-from hyperscan.study.session import Session, SessionKey
+from hyperscan.schema import SessionKey
+from hyperscan.study.session import Session
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class SessionKey(NamedTuple):
-    """What tells one dyad-session from all others."""
-
-    dyad: str
-    session: int
-    modality: str
-    task: str
-    run: str
-
-    def __str__(self) -> str:
-        parts = [self.dyad, f"ses-{self.session:02d}", self.modality]
-        parts += [f"task-{self.task}"] * bool(self.task) + [f"run-{self.run}"] * bool(self.run)
-        return " ".join(parts)
+from hyperscan.schema import SessionKey
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.windows import whole_segments, window_grid
+from hyperscan.schema import SessionKey
 from hyperscan.storage import write_arrays
-from hyperscan.study import SessionKey
 
 Array = npt.NDArray[Any]
 

@@ -17,8 +17,9 @@ from hyperscan.recording.cleaning.fnirs import age_of, clean_fnirs
 from hyperscan.recording.cleaning.light import level_of
 from hyperscan.recording.cleaning.quality import below_floor, judge
 from hyperscan.recording.files.pairs import check_two_people
-from hyperscan.recording.records import ROLES, PairedRecording, Segment
+from hyperscan.recording.records import PairedRecording, Segment
 from hyperscan.recording.windows import whole_segments, window_grid
+from hyperscan.schema import ROLES
 
 #: Amplitudes (median over channels, V) that scalp EEG can have, and the ratio of two people's beyond which
 #: one of them is in another unit (our choice).

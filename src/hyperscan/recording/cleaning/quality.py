@@ -18,8 +18,9 @@ from hyperscan.errors import HyperscanError, count
 from hyperscan.recording.cleaning.channels import roi_channels
 from hyperscan.recording.cleaning.eeg import CleanPerson
 from hyperscan.recording.cleaning.fnirs import CleanOptodes
-from hyperscan.recording.records import ROLES, PairedRecording, QualityReport
+from hyperscan.recording.records import PairedRecording, QualityReport
 from hyperscan.recording.windows import clean_mask, whole_segments, window_grid
+from hyperscan.schema import ROLES
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import (
     background_spans,

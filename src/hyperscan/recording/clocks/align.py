@@ -12,12 +12,11 @@ from hyperscan.recording.annotations import fresh_raw
 from hyperscan.recording.clocks.clock_sources import Clocks, find_clocks, hour_hint
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.pauses import mark_unplaced, paused_at
-from hyperscan.recording.records import ROLES, ClockReport, PairedRecording, Segment
+from hyperscan.recording.records import ClockReport, PairedRecording, Segment
 from hyperscan.recording.resampling import SAME_RATE, moved_annotations, on_common, on_grid, sample_times
 from hyperscan.recording.timeline import Piece
 from hyperscan.recording.windows import shifted
-
-CLOCKS = ("same_amplifier", "triggers", "timestamps", "offset", "assumed", "none")
+from hyperscan.schema import CLOCKS, ROLES
 
 
 def align_pair(pair: PairedRecording) -> PairedRecording:

@@ -14,7 +14,8 @@ from hyperscan.errors import DataQualityWarning, QualityError, ReadError, count
 from hyperscan.recording.files.read import SIGNAL_TYPES, Recorded
 from hyperscan.recording.files.wavelengths import check_same_light
 from hyperscan.recording.pauses import recorded
-from hyperscan.recording.records import ROLES, PairedRecording
+from hyperscan.recording.records import PairedRecording
+from hyperscan.schema import ROLES
 from hyperscan.study.session import Session
 
 #: Two channels that correlate more than this hold the same samples (BAD_INPUT practice; our choice).

@@ -1,0 +1,183 @@
+"""What a session alone cannot know: the study-wide decisions of a run, as ``plan.json`` holds them.
+
+The pipeline writes a :class:`Plan`, everyone else reads one: a key that is not a field here does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hyperscan.errors import InputError
+from hyperscan.schema import KEYS, Outcome, SessionKey
+
+#: Layout of the file; a later one is refused by name.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """What sessions of one modality and task have in common: windows (EEG) or seconds (fNIRS), and control channels."""
+
+    modality: str
+    task: str
+    n_sessions: int
+    n_windows: int | None
+    seconds: float | None
+    limited_by: str
+    control_channels: tuple[str, ...] = ()
+    control_note: str = ""
+
+
+@dataclass(frozen=True)
+class RegionChannels:
+    """Channels of one person's region that all sessions of a dyad have; ``used`` None: every session keeps its own.
+
+    ``lost`` names every other channel, and the sessions that lack it.
+    """
+
+    modality: str
+    task: str
+    dyad: str
+    person: str
+    roi: str
+    used: tuple[str, ...] | None
+    lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MatchedFraction:
+    """A person's lowest in-band signal fraction, which noise matching brings all sessions down to."""
+
+    modality: str
+    task: str
+    person: str
+    s2: float
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A row of the table that was left out, and why. Labels are empty, and the session None, where none was read."""
+
+    dyad: str
+    session: int | None
+    modality: str
+    task: str
+    run: str
+    reason: str
+
+    @classmethod
+    def of(cls, key: SessionKey, reason: str) -> Skip:
+        """Say of a dyad-session why it was left out."""
+        return cls(*key, reason)
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """A dyad-session re-paired with another dyad's person: ``which`` is lent by ``partner_dyad``."""
+
+    dyad: str
+    session: int
+    modality: str
+    task: str
+    run: str
+    partner_dyad: str
+    which: str
+    shared_therapist: bool
+
+    @property
+    def key(self) -> SessionKey:
+        """The dyad-session that the pair is the chance level of."""
+        return SessionKey(self.dyad, self.session, self.modality, self.task, self.run)
+
+    @property
+    def dyads(self) -> tuple[str, str]:
+        """Dyads that lend the therapist and the client."""
+        if self.which == "client":
+            return self.dyad, self.partner_dyad
+        return self.partner_dyad, self.dyad
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something about the study that a reader should know: its kind, ``info`` or ``warning``, and the sentence."""
+
+    kind: str
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decisions of a run that need all its sessions.
+
+    ``units`` holds the digest of every prepared dyad-session by the name of its folder.
+    """
+
+    version: str
+    primary: Outcome
+    groups: tuple[Group, ...] = ()
+    roi_channels: tuple[RegionChannels, ...] = ()
+    matched_s2: tuple[MatchedFraction, ...] = ()
+    sessions: tuple[SessionKey, ...] = ()
+    skipped: tuple[Skip, ...] = ()
+    pseudo_pairs: tuple[PlannedPair, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Remark, ...] = ()
+
+    def group_of(self, modality: str, task: str) -> Group:
+        """Return the group of a modality and task."""
+        return next(group for group in self.groups if (group.modality, group.task) == (modality, task))
+
+    def for_unit(self, pairs: Iterable[PlannedPair] = ()) -> Plan:
+        """Keep what a worker needs: a large study's plan is long, and has many units."""
+        return replace(self, sessions=(), skipped=(), units={}, findings=(), pseudo_pairs=tuple(pairs))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Content of ``plan.json``."""
+        content = asdict(self)
+        order = ("modality", "metric", "band", "roi", "task", "signal")
+        content["primary"] = {name: content["primary"][name] for name in order}
+        return {"schema": SCHEMA, **content}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Plan:
+        """Read the content of ``plan.json``; what an older or damaged one lacks is refused."""
+        try:
+            if content["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {content['schema']}, known is {SCHEMA}")
+            return cls(
+                version=str(content["version"]),
+                primary=Outcome(**content["primary"]),
+                groups=tuple(Group(**_tuples(entry, "control_channels")) for entry in content["groups"]),
+                roi_channels=tuple(RegionChannels(**_tuples(entry, "used")) for entry in content["roi_channels"]),
+                matched_s2=tuple(MatchedFraction(**entry) for entry in content["matched_s2"]),
+                sessions=tuple(SessionKey(*key) for key in content["sessions"]),
+                skipped=tuple(Skip(**entry) for entry in content["skipped"]),
+                pseudo_pairs=tuple(PlannedPair(**entry) for entry in content["pseudo_pairs"]),
+                units=dict(content["units"]),
+                findings=tuple(Remark(**entry) for entry in content["findings"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"plan.json: is not the plan of a run of this version ({error}). Run the analysis again."
+            ) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """Read ``plan.json``."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path.name}: cannot be read ({error}). Run the analysis again.") from None
+        return cls.from_dict(content if isinstance(content, dict) else {})
+
+
+def _tuples(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {**entry, name: None if entry[name] is None else tuple(entry[name])}
+
+
+assert tuple(item.name for item in fields(Skip))[: len(KEYS)] == KEYS  # Skip.of relies on it

@@ -1,0 +1,300 @@
+"""The vocabulary of the package: roles, keys, regions and outcomes, and what every column of a run's tables is.
+
+Nothing here reads, writes or computes. Whoever needs a list of columns, a head or an axis label takes it from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: The two people of a dyad, always in this order.
+ROLES = ("therapist", "client")
+
+#: Kinds of recording.
+MODALITIES = ("eeg", "fnirs")
+
+#: Signals of a modality; the first is the primary one. ``hbo_nosc`` is HbO without short-channel regression.
+SIGNALS: Mapping[str, tuple[str, ...]] = MappingProxyType({"eeg": ("eeg",), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc")})
+
+#: What two recordings may share as a clock; the last is refused.
+CLOCKS = ("same_amplifier", "triggers", "timestamps", "offset", "assumed", "none")
+
+
+class SessionKey(NamedTuple):
+    """What tells one dyad-session from all others."""
+
+    dyad: str
+    session: int
+    modality: str
+    task: str
+    run: str
+
+    def __str__(self) -> str:
+        parts = [self.dyad, f"ses-{self.session:02d}", self.modality]
+        parts += [f"task-{self.task}"] * bool(self.task) + [f"run-{self.run}"] * bool(self.run)
+        return " ".join(parts)
+
+
+#: Columns that tell one dyad-session of a table from all others.
+KEYS = SessionKey._fields
+
+
+class RoiPair(NamedTuple):
+    """The therapist's region and the client's."""
+
+    therapist: str
+    client: str
+
+    @classmethod
+    def parse(cls, text: str) -> RoiPair:
+        """Read ``frontal-occipital``; one name alone stands for the same region in both people.
+
+        Examples
+        --------
+        >>> RoiPair.parse("frontal-occipital").client
+        'occipital'
+        >>> str(RoiPair.parse("all"))
+        'all-all'
+        """
+        therapist, _, client = text.partition("-")
+        return cls(therapist, client or therapist)
+
+    def __str__(self) -> str:
+        return f"{self.therapist}-{self.client}"
+
+
+class Cell(NamedTuple):
+    """One signal, metric and band: the key of what is computed for a pair of people."""
+
+    signal: str
+    metric: str
+    band: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a growth analysis is about. An empty label is one that is not given, and matches everything."""
+
+    metric: str = ""
+    band: str = ""
+    roi: str = ""
+    task: str = ""
+    signal: str = ""
+    modality: str = ""
+
+    def __str__(self) -> str:
+        signal = "" if self.signal == self.modality else self.signal
+        return ", ".join(part for part in (self.metric, signal, self.band, self.roi, self.task) if part)
+
+    @property
+    def rois(self) -> RoiPair:
+        """Regions of therapist and client."""
+        return RoiPair.parse(self.roi)
+
+    def select(self, table: pd.DataFrame, *, any_roi: bool = False) -> pd.DataFrame:
+        """Rows of a run's table that are of this outcome; ``any_roi`` keeps every ROI pair."""
+        wanted = {name: getattr(self, name) for name in ("modality", "signal", "metric", "band", "task")}
+        if not any_roi and self.roi:
+            wanted |= {"roi_therapist": self.rois.therapist, "roi_client": self.rois.client}
+        keep = table.index == table.index
+        for column, label in wanted.items():
+            if label and column in table:
+                keep &= (table[column].astype(str) == label).to_numpy()
+        return table[keep]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its head in a table, its label on an axis (empty = its head), and what it means."""
+
+    name: str
+    head: str
+    axis: str = ""
+    meaning: str = ""
+    units: str = ""
+    text: bool = False
+
+
+def _columns(*columns: Column) -> Mapping[str, Column]:
+    return MappingProxyType({column.name: column for column in columns})
+
+
+#: Every column of a run's tables, by name.
+COLUMNS: Mapping[str, Column] = _columns(
+    # keys and labels
+    Column("dyad", "Dyad", meaning="label of the dyad", text=True),
+    Column("session", "Session", meaning="session number, from 1 on"),
+    Column("modality", "Modality", meaning="eeg or fnirs", text=True),
+    Column("task", "Task", meaning="task label; empty where there is one task", text=True),
+    Column("run", "Run", meaning="run label; empty where there is one run", text=True),
+    Column("therapist", "Therapist", meaning="label of the therapist", text=True),
+    Column("client", "Client", meaning="label of the client", text=True),
+    Column("person", "Person", meaning="therapist or client", text=True),
+    Column("partner_dyad", "Partner dyad", meaning="dyad that lends one person", text=True),
+    Column("which", "Lent", meaning="whom the partner dyad lends: client or therapist", text=True),
+    Column("days", "Day", meaning="days since the dyad's first session", units="d"),
+    Column(
+        "signal",
+        "Signal",
+        meaning="eeg, or hbo, hbr, hbt, hbo_nosc (HbO without short-channel regression)",
+        text=True,
+    ),
+    Column("metric", "Metric", meaning="name of the metric", text=True),
+    Column("band", "Band", meaning="name of the band", text=True),
+    Column("roi", "ROI pair", meaning="pair of regions, therapist first", text=True),
+    Column("roi_therapist", "ROI, therapist", meaning="the therapist's region", text=True),
+    Column("roi_client", "ROI, client", meaning="the client's region", text=True),
+    # synchrony and chance
+    Column(
+        "estimate",
+        "Estimate",
+        "Synchrony (metric's own scale)",
+        "mean of the metric over windows and channel pairs",
+    ),
+    Column(
+        "z",
+        "Synchrony (Fisher z)",
+        meaning="mean over windows and channel pairs on the growth scale (Fisher z)",
+    ),
+    Column(
+        "pseudo_mean_z",
+        "Chance, mean (Fisher z)",
+        meaning="mean z of re-paired dyads of the same session number: the chance level",
+    ),
+    Column("pseudo_sd_z", "Chance, SD (Fisher z)", meaning="standard deviation of z among the re-paired dyads"),
+    Column("n_pseudo", "Pseudo pairs (n)", meaning="re-paired dyads"),
+    Column(
+        "excess_z",
+        "Excess (Fisher z)",
+        "Excess over chance (Fisher z)",
+        "z - pseudo_mean_z; flagged chance_from_lags: lag_estimate - its mean under shifts",
+    ),
+    Column(
+        "lag_estimate",
+        "Whole-session estimate",
+        meaning="whole-session statistic on the growth scale, mean over channel pairs",
+    ),
+    Column("lag_p", "p, lag null", meaning="one-sided p of lag_estimate under circular shifts"),
+    Column("n_windows", "Windows (n)", "Clean windows (n)", "windows analysed, the same number in every session"),
+    Column("window_s", "Window (s)", meaning="window length", units="s"),
+    Column("seconds", "Data used (s)", meaning="time analysed", units="s"),
+    Column(
+        "flags",
+        "Flags",
+        meaning="no_value, no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;",
+        text=True,
+    ),
+    # guards
+    Column("g1_line", "Coupling, noise-corrected, straight 1/f", "Coupling, noise-corrected,\nstraight 1/f (a.u.)"),
+    Column("g1_quad", "Coupling, noise-corrected, curved 1/f", "Coupling, noise-corrected,\ncurved 1/f (a.u.)"),
+    Column("w_line", "Weight, straight 1/f", "Weight, straight 1/f (0-1)"),
+    Column("w_quad", "Weight, curved 1/f", "Weight, curved 1/f (0-1)"),
+    Column("matched_excess_z", "Excess, noise-matched", "Excess, noise-matched\n(Fisher z)"),
+    Column("control_excess_z", "Excess, control channels", "Excess, control channels\n(Fisher z)"),
+    Column("outband_excess_z", "Excess, outside the band", "Excess, outside the band\n(Fisher z)"),
+    Column("lag_robust_excess_z", "Excess, blind to zero lag", "Excess, blind to zero lag\n(Fisher z)"),
+    *(Column(f"imcoh_{i}", f"Imaginary coherency, part {i} of the band") for i in (1, 2, 3, 4)),
+    # quality
+    Column("channels_kept", "Channels kept", "Channels kept (n)"),
+    Column("channels_total", "of"),
+    Column("clean_seconds", "Clean (s)", "Clean time (s)"),
+    Column("s2_line", "Signal fraction s²", "Signal fraction s² (0-1)"),
+    Column("s2_quad", "s², curved fit", "Signal fraction s², curved (0-1)"),
+    Column("highfreq", "High-frequency power", "Power at 30-40 Hz (share)"),
+    Column("motion", "Motion (share)"),
+    Column("clock_source", "Clock", text=True),
+    Column("clock_offset_s", "Offset (s)", "Clock offset (s)"),
+    Column("clock_ppm", "Drift removed (ppm)", "Clock drift removed (ppm)"),
+    Column("clock_residual_ms", "Residual (ms)", "Clock residual (ms)"),
+    Column("short_r2", "Short-channel r²", "Short-channel r² (0-1)"),
+    Column("band_sd", "In-band SD", "In-band SD (M)"),
+    Column("mayer_fraction", "Mayer fraction", "Mayer fraction (0-1)"),
+    Column("motion_overlap", "Joint motion", "Motion in both at once (0-1)"),
+    Column("instrument_noise", "Instrument noise", "Instrument noise (a.u.)"),
+    Column("sci", "Scalp coupling", "Scalp coupling index (0-1)"),
+    Column("grade", "Grade", text=True),
+    Column("reason", "Reason", text=True),
+)
+
+#: Columns of ``quality.tsv`` that end in the name of a band, by what stands before it.
+BANDWISE: Mapping[str, Column] = _columns(
+    Column("snr_", "Signal fraction, {}", "Signal fraction, {} (0-1)"),
+    Column("peak_hz_", "Peak (Hz), {}", "Peak frequency, {} (Hz)"),
+    Column("peak_db_", "Peak (dB over the background), {}", "Peak over the background, {} (dB)"),
+    Column("peak_width_", "Peak width (Hz), {}"),
+)
+
+#: Columns by which a table names the outcome that it was made for.
+OUTCOME_COLUMNS = ("metric", "band", "roi")
+
+#: What guards take their slopes of (EEG), one number per dyad-session.
+GUARD_COLUMNS = (
+    "g1_line",
+    "g1_quad",
+    "w_line",
+    "w_quad",
+    "matched_excess_z",
+    "control_excess_z",
+    "outband_excess_z",
+    "lag_robust_excess_z",
+    "imcoh_1",
+    "imcoh_2",
+    "imcoh_3",
+    "imcoh_4",
+)
+
+#: How a clock was aligned, per dyad-session.
+CLOCK_COLUMNS = ("clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms")
+
+#: Columns of every table of a run, in their order; covariates and columns of single bands follow.
+TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "synchrony": (
+            *("dyad", "therapist", "client", "session", "days", "modality", "task", "run"),
+            *("signal", "metric", "band", "roi_therapist", "roi_client"),
+            *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "lag_estimate", "lag_p"),
+            *("n_windows", "window_s", "seconds", "flags"),
+        ),
+        "pseudo": (
+            *("dyad", "partner_dyad", "which", "session", "modality", "task", "run"),
+            *("signal", "metric", "band", "roi_therapist", "roi_client", "z"),
+        ),
+        "guards": (*KEYS, *OUTCOME_COLUMNS, *GUARD_COLUMNS),
+        "quality": (
+            *KEYS,
+            "person",
+            *("channels_kept", "channels_total", "clean_seconds", "n_windows", "s2_line", "s2_quad"),
+            *("highfreq", "motion", *CLOCK_COLUMNS),
+            *("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci", "grade", "reason"),
+        ),
+    }
+)
+
+#: Columns that stay text when a table is read.
+TEXT_COLUMNS = tuple(column.name for column in COLUMNS.values() if column.text)
+
+
+def column_of(name: str) -> Column:
+    """Return what is known of a column; an unknown one is called by its name, with blanks.
+
+    Examples
+    --------
+    >>> column_of("snr_alpha").axis
+    'Signal fraction, alpha (0-1)'
+    >>> column_of("bdi_total").head
+    'bdi total'
+    """
+    if name in COLUMNS:
+        return COLUMNS[name]
+    for prefix, column in BANDWISE.items():
+        if name.startswith(prefix):
+            band = name.removeprefix(prefix)
+            return Column(name, column.head.format(band), column.axis.format(band))
+    return Column(name, name.replace("_", " "), name)

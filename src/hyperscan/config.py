@@ -47,21 +47,14 @@ _LABEL = re.compile(r"[A-Za-z0-9_]+")
 
 @dataclass(frozen=True)
 class Primary:
-    """The one outcome named before the data are seen.
+    """The one outcome named before the data are seen."""
 
-    Parameters
-    ----------
-    metric, band : str
-        Names of a metric and of a band.
-    roi : str
-        ROI pair, therapist first: ``"posterior-posterior"``.
-    task : str
-        Task label; empty when the study has one task only.
-    """
-
+    #: Names of a metric and of a band
     metric: str
     band: str
+    #: ROI pair, therapist first: ``"posterior-posterior"``
     roi: str
+    #: Task label; empty when the study has one task only
     task: str = ""
 
     @property
@@ -195,22 +188,6 @@ class StudyConfig:
     def from_mapping(cls, values: Mapping[str, Any], *, source: str = "configuration") -> StudyConfig:
         """Build from plain values, naming the source in every complaint.
 
-        Parameters
-        ----------
-        values : mapping
-            Keys of this record.
-        source : str
-            What to call the origin of the values in errors.
-
-        Returns
-        -------
-        StudyConfig
-
-        Raises
-        ------
-        ConfigError
-            For an unknown key or an unusable value.
-
         Examples
         --------
         >>> StudyConfig.from_mapping({"window": 5})
@@ -228,22 +205,7 @@ class StudyConfig:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> StudyConfig:
-        """Read ``study.toml``.
-
-        Parameters
-        ----------
-        path : path-like
-            TOML file.
-
-        Returns
-        -------
-        StudyConfig
-
-        Raises
-        ------
-        ConfigError
-            If the file is missing, is not TOML, or holds an unusable key or value.
-        """
+        """Read ``study.toml``."""
         path = Path(path)
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -254,28 +216,12 @@ class StudyConfig:
         return cls.from_mapping(values, source=path.name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON or TOML.
-
-        Returns
-        -------
-        dict
-            Keys in the order of the record; ``primary`` is left out when it is not named.
-        """
+        """Plain values, ready for JSON or TOML."""
         values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         return {key: value for key, value in values.items() if value is not None}
 
     def to_toml(self, *, comments: bool = False) -> str:
-        """TOML text that :meth:`from_toml` reads back to an equal record.
-
-        Parameters
-        ----------
-        comments : bool
-            Say above every key what it means.
-
-        Returns
-        -------
-        str
-        """
+        """TOML text that :meth:`from_toml` reads back to an equal record."""
         docs = {f.name: f.metadata["doc"] for f in dataclasses.fields(self)}
         values = self.to_dict()
         plain = [key for key, value in values.items() if not isinstance(value, dict)]

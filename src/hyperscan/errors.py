@@ -96,19 +96,6 @@ class DataQualityWarning(UserWarning):
 def count(n: int, noun: str, nouns: str = "") -> str:
     """Say how many there are, in words that agree with the number.
 
-    Parameters
-    ----------
-    n : int
-        How many.
-    noun : str
-        What one is called.
-    nouns : str
-        What several are called; empty = with an s.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> count(1, "dyad"), count(8, "dyad"), count(2, "channel is", "channels are")
@@ -119,18 +106,6 @@ def count(n: int, noun: str, nouns: str = "") -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the closest known word, for the end of an error message.
-
-    Parameters
-    ----------
-    word : str
-        What was given.
-    known : iterable of str
-        What is allowed.
-
-    Returns
-    -------
-    str
-        ``" Did you mean 'alpha'?"`` or an empty string.
 
     Examples
     --------

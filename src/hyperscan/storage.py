@@ -36,24 +36,7 @@ MISSING = "n/a"
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
-    """Write a file so that it appears whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-        Final name; its folder is made if it is missing.
-    data : bytes
-        Content.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    OutputWriteError
-        If the disk is full or writing is not permitted.
-    """
+    """Write a file so that it appears whole or not at all."""
     return _write_through(Path(path), lambda temporary: _dump(temporary, data))
 
 
@@ -86,26 +69,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
 
 
 def read_table(path: str | Path, *texts: str) -> pd.DataFrame:
-    """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.
-
-    Parameters
-    ----------
-    path : path-like
-        TSV file, or CSV by its suffix.
-    *texts : str
-        Further columns of labels, under names of the table's own.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``dyad``, ``therapist``, ``client``, ``task``, ``run`` and ``texts`` as text, empty where missing.
-
-    Raises
-    ------
-    TableError
-        If there is no such file, it is not a table in UTF-8 with the separator of its suffix, or its header names a
-        column twice.
-    """
+    """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text."""
     import pandas as pd
 
     path = Path(path)
@@ -152,18 +116,7 @@ def to_json(content: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a folder that appears under its final name only when the block ends well.
-
-    Parameters
-    ----------
-    path : path-like
-        Final name; what stands there is replaced.
-
-    Yields
-    ------
-    Path
-        The folder to fill.
-    """
+    """Fill a folder that appears under its final name only when the block ends well."""
     final = Path(path)
     temporary = _temporary(final)
     with _disk_errors(final):

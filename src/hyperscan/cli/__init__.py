@@ -23,34 +23,12 @@ BUG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the ``hyperscan`` command.
-
-    Parameters
-    ----------
-    argv : sequence of str or None
-        Arguments; None = those of the process.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Run the ``hyperscan`` command."""
     return _call(parser_of_all(), argv)
 
 
 def bids_main(argv: Sequence[str] | None = None) -> int:
-    """Run the ``hyperscan-bids`` command: the same job behind the usual door of a BIDS App.
-
-    Parameters
-    ----------
-    argv : sequence of str or None
-        Arguments; None = those of the process.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Run the ``hyperscan-bids`` command: the same job behind the usual door of a BIDS App."""
     return _call(parser_of_bids(), argv)
 
 

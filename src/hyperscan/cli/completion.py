@@ -12,18 +12,6 @@ SHELLS = ("bash", "zsh")
 def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
     """Write the completion script of a command with subcommands.
 
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-        Of the command.
-    shell : {'bash', 'zsh'}
-        Shell.
-
-    Returns
-    -------
-    str
-        Script: subcommands first, then options, the allowed values of an option, and files.
-
     Examples
     --------
     >>> parser = argparse.ArgumentParser(prog="tool")

@@ -27,22 +27,7 @@ QUALITY_FIGURES: dict[str, tuple[str, ...]] = {
 
 
 def quality_figures(quality: pd.DataFrame, sessions: pd.DataFrame, *, task: str) -> list[dict[str, Any]]:
-    """Trend of every quality measure of each person.
-
-    Parameters
-    ----------
-    quality : DataFrame
-        quality.tsv.
-    sessions : DataFrame
-        ``dyad session t`` of the outcome.
-    task : str
-        Task of the outcome.
-
-    Returns
-    -------
-    list of dict
-        ``topic name person slope t p n``, slope per unit of time.
-    """
+    """Trend of every quality measure of each person."""
     out: list[dict[str, Any]] = []
     people = quality["person"].dropna().unique().tolist() if "person" in quality else [None]
     for person in people:
@@ -81,24 +66,7 @@ def guard_figures(guards: pd.DataFrame, sessions: pd.DataFrame, *, task: str) ->
 
 
 def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, names: Names, task: str) -> list[dict[str, Any]]:
-    """Trends of what the outcome's own table says: windows, seconds and, where given, speech.
-
-    Parameters
-    ----------
-    sessions : DataFrame
-        Rows of the outcome.
-    table : DataFrame
-        The user's table.
-    names : Names
-        What its columns are called.
-    task : str
-        Task of the outcome; speech of others is left out.
-
-    Returns
-    -------
-    list of dict
-        More talking is partner-specific, and pseudo-dyads cannot remove it.
-    """
+    """Trends of what the outcome's own table says: windows, seconds and, where given, speech."""
     base = sessions.drop(columns=["t", "therapist"], errors="ignore")
     slopes = Slopes.of(base, sessions, task="")
     out = [
@@ -118,18 +86,7 @@ def table_figures(sessions: pd.DataFrame, table: pd.DataFrame, names: Names, tas
 def leave_one_out(design: Design, slopes: Array) -> dict[str, Any]:
     """How much one dyad decides: mean slope and p with each dyad left out.
 
-    Parameters
-    ----------
-    design : Design
-        Sessions.
-    slopes : ndarray of shape (n_dyads,)
-        Slope of every dyad.
-
-    Returns
-    -------
-    dict
-        ``same_sign`` whichever dyad is left out, ``slope_min slope_max p_max`` and ``dyad``, the one without
-        which the mean slope differs most.
+    Shapes: ``slopes`` (n_dyads,).
     """
     known = np.flatnonzero(np.isfinite(slopes))
     if len(known) < 3:

@@ -28,26 +28,17 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class FlipTest:
-    """A sign-flip test.
+    """A sign-flip test."""
 
-    Parameters
-    ----------
-    p : float
-        Two-sided p.
-    n_flips : int
-        Sign patterns looked at.
-    exact : bool
-        Whether those were all there are.
-    smallest_p : float
-        Smallest p this test could have given.
-    n : int
-        Dyads with a slope.
-    """
-
+    #: Two-sided p
     p: float
+    #: Sign patterns looked at
     n_flips: int
+    #: Whether those were all there are
     exact: bool
+    #: Smallest p this test could have given
     smallest_p: float
+    #: Dyads with a slope
     n: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,19 +49,7 @@ class FlipTest:
 def sign_patterns(n: int, n_flips: int, rng: np.random.Generator) -> Iterator[Array]:
     """All patterns of n signs if there are few, else random ones, in blocks.
 
-    Parameters
-    ----------
-    n : int
-        Dyads.
-    n_flips : int
-        Random patterns to draw where enumeration is too long.
-    rng : numpy.random.Generator
-        Source of the random patterns.
-
-    Yields
-    ------
-    ndarray of shape (n_block, n)
-        Entries +1 and -1.
+    Shapes: returns (n_block, n).
     """
     total = 2**n if n <= MAX_EXACT else n_flips
     for start in range(0, total, _CHUNK):
@@ -85,19 +64,7 @@ def sign_patterns(n: int, n_flips: int, rng: np.random.Generator) -> Iterator[Ar
 def flip_test(slopes: ArrayLike, rng: np.random.Generator, n_flips: int = 100_000) -> FlipTest:
     """Sign-flip test of a mean slope.
 
-    Parameters
-    ----------
-    slopes : array-like of shape (n_dyads,)
-        Slope of every dyad; NaN are left out.
-    rng : numpy.random.Generator
-        Used above 14 dyads only.
-    n_flips : int
-        Random flips above 14 dyads.
-
-    Returns
-    -------
-    FlipTest
-        Exact up to 14 dyads; above, p = (b + 1) / (n_flips + 1).
+    Shapes: ``slopes`` (n_dyads,).
 
     Examples
     --------
@@ -133,19 +100,7 @@ def _pseudo_t(sums: Array, squares: Array, counts: Array) -> Array:
 def max_t(slopes: ArrayLike, rng: np.random.Generator, n_flips: int = 100_000) -> Array:
     """P values of many outcomes, corrected for all of them by the maximum over joint sign flips.
 
-    Parameters
-    ----------
-    slopes : array-like of shape (n_dyads, n_outcomes)
-        Slope of every dyad and outcome; NaN where a dyad has none.
-    rng : numpy.random.Generator
-        Used above 14 dyads only.
-    n_flips : int
-        Random flips above 14 dyads.
-
-    Returns
-    -------
-    ndarray of shape (n_outcomes,)
-        Two-sided corrected p; NaN for an outcome with fewer than two slopes.
+    Shapes: ``slopes`` (n_dyads, n_outcomes), returns (n_outcomes,).
 
     Examples
     --------
@@ -184,20 +139,13 @@ def total_above(ranked: Array, thresholds: Array) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Neighbouring outcomes that grow (or fall) together.
+    """Neighbouring outcomes that grow (or fall) together."""
 
-    Parameters
-    ----------
-    members : ndarray of shape (n_members, 2)
-        Channel (or pair) and band positions.
-    mass : float
-        Sum of the t values.
-    p : float
-        Two-sided p, corrected over all clusters.
-    """
-
+    #: shape (n_members, 2): Channel (or pair) and band positions
     members: NDArray[np.intp]
+    #: Sum of the t values
     mass: float
+    #: Two-sided p, corrected over all clusters
     p: float
 
 
@@ -211,33 +159,9 @@ def flip_clusters(
 ) -> list[Cluster]:
     """Cluster test over channels and bands on joint sign flips.
 
-    Parameters
-    ----------
-    slopes : array-like of shape (n_dyads, n_channels, n_bands)
-        Slope of every dyad, all finite. Channels may be channel pairs; bands are in order of frequency.
-    adjacency : array-like of shape (n_channels, n_channels)
-        True where two channels are neighbours. Neighbouring bands of one channel are always joined.
-    rng : numpy.random.Generator
-        Used where there are more sign patterns than ``n_flips``.
-    threshold : float, optional
-        Absolute t that starts a cluster; by default that of two-sided p = .05.
-    n_flips : int
-        Random flips, where all sign patterns would be more.
-
-    Returns
-    -------
-    list of Cluster
-        Largest mass first, with the exact p where all sign patterns were looked at. A significant cluster says that
-        something grows, not exactly where.
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit or a slope is missing.
-
-    References
-    ----------
     Maris & Oostenveld 2007, doi:10.1016/j.jneumeth.2007.03.024
+
+    Shapes: ``slopes`` (n_dyads, n_channels, n_bands), ``adjacency`` (n_channels, n_channels).
 
     Examples
     --------
@@ -298,15 +222,7 @@ def _find_clusters(t: Array, limit: float, edges: sparse.csr_array) -> list[tupl
 def benjamini_hochberg(p: ArrayLike) -> Array:
     """P values adjusted for the false discovery rate.
 
-    Parameters
-    ----------
-    p : array-like of shape (n,)
-        P values; NaN stay NaN and are not counted.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Adjusted p (Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x).
+    Shapes: ``p`` (n,), returns (n,).
 
     Examples
     --------

@@ -39,23 +39,15 @@ IMCOH = ("imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
 
 @dataclass(frozen=True)
 class Guard:
-    """One guard's answer.
+    """One guard's answer."""
 
-    Parameters
-    ----------
-    name : str
-        ``signal_to_noise``, ``space``, ``band``, ``lag``, ``clock`` ...
-    passed : bool or None
-        None = not assessable.
-    figure : float or None
-        The slope it looked at, per unit of time.
-    detail : str
-        One sentence.
-    """
-
+    #: ``signal_to_noise``, ``space``, ``band``, ``lag``, ``clock``
     name: str
+    #: None = not assessable
     passed: bool | None
+    #: The slope it looked at, per unit of time
     figure: float | None
+    #: One sentence
     detail: str
 
     @property
@@ -139,28 +131,7 @@ class Slopes:
 
 
 def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.DataFrame | None:
-    """Rows of a guard or quality table that are of one modality, as a study may hold both.
-
-    Parameters
-    ----------
-    table : DataFrame or None
-        Columns ``dyad session`` and, optionally, ``modality``.
-    what : str
-        What to call the table in errors.
-    modality : str
-        ``eeg`` or ``fnirs``.
-
-    Returns
-    -------
-    DataFrame or None
-
-    Raises
-    ------
-    InputError
-        If it is no table.
-    TableError
-        If ``dyad`` or ``session`` is missing.
-    """
+    """Rows of a guard or quality table that are of one modality, as a study may hold both."""
     if table is None:
         return None
     if not isinstance(table, pd.DataFrame):
@@ -172,20 +143,7 @@ def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.
 
 
 def made_for_another(guards: pd.DataFrame, outcome: Mapping[str, str]) -> str:
-    """Say which outcome a guard table was made for, if it is another one.
-
-    Parameters
-    ----------
-    guards : DataFrame
-        guards.tsv, which names its outcome in ``metric band roi``; a table without these is taken at its word.
-    outcome : mapping
-        ``metric band roi`` that is claimed to change; an empty one is not compared.
-
-    Returns
-    -------
-    str
-        Empty where it is the same.
-    """
+    """Say which outcome a guard table was made for, if it is another one."""
     named = [column for column in OUTCOME if column in guards and outcome[column]]
     found = guards[named].dropna().astype(str).drop_duplicates().to_dict("records")
     other = [row for row in found if any(row[column] not in ("", outcome[column]) for column in named)]
@@ -302,15 +260,7 @@ def lag(slopes: Slopes, sign: float) -> Guard:
 def pattern_projection(slopes: Slopes) -> Array:
     """Each session's lag pattern, projected on the mean pattern of the other dyads.
 
-    Parameters
-    ----------
-    slopes : Slopes
-        With the columns of :data:`IMCOH`.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Projection on the unit-norm mean of all sessions of the other dyads; NaN where a part is missing.
+    Shapes: returns (n_rows,).
     """
     vectors = np.column_stack([slopes.column(name) for name in IMCOH])
     known = np.isfinite(vectors).all(1)
@@ -339,23 +289,7 @@ EEG_GUARDS: dict[str, Callable[[Slopes, float], Guard]] = {
 def eeg_guards(
     guards: pd.DataFrame | None, sessions: pd.DataFrame, *, outcome: Mapping[str, str], sign: float
 ) -> list[Guard]:
-    """Answer of every EEG guard.
-
-    Parameters
-    ----------
-    guards : DataFrame or None
-        guards.tsv; None makes every guard not assessable, and so does a table made for another outcome.
-    sessions : DataFrame
-        ``dyad session t value`` of the outcome.
-    outcome : mapping
-        Its ``metric band roi task``.
-    sign : float
-        +1 where growth is claimed, -1 for a fall.
-
-    Returns
-    -------
-    list of Guard
-    """
+    """Answer of every EEG guard."""
     if guards is None:
         return [not_assessable(name, "the table alone holds no guard measures") for name in EEG_GUARDS]
     other = made_for_another(guards, outcome)
@@ -379,20 +313,13 @@ def summarise(guards: Sequence[Guard]) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Trend:
-    """A quality measure, and the direction of change that would raise the excess.
+    """A quality measure, and the direction of change that would raise the excess."""
 
-    Parameters
-    ----------
-    column : str
-        Column of quality.tsv (mean of the two people) or of the outcome's sessions.
-    direction : int
-        -1: a fall raises the excess; +1: a rise does; 0: either may.
-    label : str
-        What it is called in a sentence.
-    """
-
+    #: Column of quality.tsv (mean of the two people) or of the outcome's sessions
     column: str
+    #: -1: a fall raises the excess; +1: a rise does; 0: either may
     direction: int
+    #: What it is called in a sentence
     label: str
 
 
@@ -415,24 +342,7 @@ _CLOCK_COLUMNS = ("clock_source", "clock_ppm", "clock_residual_ms")
 
 
 def fnirs_guards(quality: pd.DataFrame | None, sessions: pd.DataFrame, *, task: str, sign: float) -> list[Guard]:
-    """Answer of every fNIRS guard: they flag, they never adjust.
-
-    Parameters
-    ----------
-    quality : DataFrame or None
-        quality.tsv, a row per dyad, session and person.
-    sessions : DataFrame
-        ``dyad session t`` and, where known, ``pseudo_mean_z`` of the outcome.
-    task : str
-        Task of the outcome.
-    sign : float
-        +1 where growth is claimed, -1 for a fall.
-
-    Returns
-    -------
-    list of Guard
-        A measure that changes (p < .05) in the direction that would make the outcome change fails its guard.
-    """
+    """Answer of every fNIRS guard: they flag, they never adjust."""
     if quality is None:
         out = [not_assessable(name, "the table alone holds no quality measures") for name in FNIRS_GUARDS]
     else:

@@ -16,20 +16,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RandomTerm:
-    """One random term: these columns vary by this grouping.
+    """One random term: these columns vary by this grouping."""
 
-    Parameters
-    ----------
-    groups : ndarray of shape (n,)
-        Group of every observation.
-    columns : ndarray of shape (n, q)
-        Columns whose coefficients differ between groups.
-    correlated : bool
-        Whether those coefficients may correlate.
-    """
-
+    #: shape (n,): Group of every observation
     groups: NDArray[Any]
+    #: shape (n, q): Columns whose coefficients differ between groups
     columns: Array
+    #: Whether those coefficients may correlate
     correlated: bool = True
 
 
@@ -136,30 +129,21 @@ def _rank_within(groups: NDArray[np.intp]) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Problem:
-    """What the deviance needs of the data.
+    """What the deviance needs of the data."""
 
-    Parameters
-    ----------
-    r, x, y : ndarray of shape (n_groups, q, q), (n_groups, q, p), (n_groups, q)
-        ``Z``, ``X`` and ``y`` of every group, rotated onto the column space of ``Z``.
-    xx, xy, yy : ndarray of shape (p, p), (p,) and float
-        Cross products of what is left of ``X`` and ``y`` outside that space, summed over groups.
-    patterns : ndarray of shape (n_theta, q, q)
-        Where each parameter stands in the factor ``L``.
-    n : int
-        Observations.
-    reml : bool
-        Restricted likelihood; otherwise the full one.
-    """
-
+    #: shape (n_groups, q, q): ``Z``, ``X`` and ``y`` of every group, rotated onto the column space of ``Z``
     r: Array
     x: Array
     y: Array
+    #: shape (p, p): Cross products of what is left of ``X`` and ``y`` outside that space, summed over groups
     xx: Array
     xy: Array
     yy: float
+    #: shape (n_theta, q, q): Where each parameter stands in the factor ``L``
     patterns: Array
+    #: Observations
     n: int
+    #: Restricted likelihood; otherwise the full one
     reml: bool
 
     @property
@@ -171,20 +155,7 @@ class Problem:
 def rotate(z: Array, x: Array, y: Array, patterns: Array, *, n: int, reml: bool) -> Problem:
     """Rotate every group onto the column space of its ``Z``.
 
-    Parameters
-    ----------
-    z, x, y : ndarray of shape (n_groups, n_max, q), (n_groups, n_max, p), (n_groups, n_max)
-        Data by group; groups with fewer rows are filled with zeros, which changes nothing.
-    patterns : ndarray of shape (n_theta, q, q)
-        Where each parameter stands in the factor.
-    n : int
-        True number of observations.
-    reml : bool
-        Restricted likelihood.
-
-    Returns
-    -------
-    Problem
+    Shapes: ``z, x, y`` (n_groups, n_max, q), ``patterns`` (n_theta, q, q).
     """
     q, r = np.linalg.qr(z)
     qt = q.transpose(0, 2, 1)
@@ -224,17 +195,7 @@ def factor(theta: Array, patterns: Array) -> Array:
 def evaluate(problem: Problem, theta: Array) -> Evaluation:
     """Deviance at ``theta``, with residual variance and fixed effects profiled out.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rotated data.
-    theta : ndarray of shape (n_theta,)
-        Entries of the relative covariance factor.
-
-    Returns
-    -------
-    Evaluation
-        ``deviance`` is minus twice the (restricted) log-likelihood.
+    Shapes: ``theta`` (n_theta,).
     """
     lower = factor(theta, problem.patterns)
     a = problem.r @ lower
@@ -261,20 +222,13 @@ def evaluate(problem: Problem, theta: Array) -> Evaluation:
 
 @dataclass(frozen=True)
 class Derivatives:
-    """Derivatives at one point.
+    """Derivatives at one point."""
 
-    Parameters
-    ----------
-    gradient : ndarray of shape (n_theta,)
-        Of the deviance with respect to theta.
-    hessian : ndarray of shape (n_theta + 1, n_theta + 1)
-        Of the deviance with respect to theta and sigma (not profiled).
-    d_c : ndarray of shape (n_theta, p, p)
-        Of ``(X' W^-1 X)^-1`` with respect to theta.
-    """
-
+    #: shape (n_theta,): Of the deviance with respect to theta
     gradient: Array
+    #: shape (n_theta + 1, n_theta + 1): Of the deviance with respect to theta and sigma (not profiled)
     hessian: Array
+    #: shape (n_theta, p, p): Of ``(X' W^-1 X)^-1`` with respect to theta
     d_c: Array
 
     def profiled(self) -> Array:
@@ -327,19 +281,7 @@ def derivatives(problem: Problem, at: Evaluation) -> Derivatives:
 def minimise(problem: Problem, starts: Any) -> tuple[Evaluation, bool]:
     """Lowest deviance over several starting points, by damped Newton steps.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rotated data.
-    starts : iterable of ndarray of shape (n_theta,)
-        Starting points; zero diagonals are saddle points and no good start.
-
-    Returns
-    -------
-    Evaluation
-        The best point found.
-    bool
-        Whether the search that led there converged.
+    Shapes: ``starts`` (n_theta,).
     """
     best: tuple[Evaluation, bool] | None = None
     for start in starts:

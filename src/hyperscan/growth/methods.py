@@ -23,16 +23,6 @@ REFERENCES: Mapping[str, str] = {
 def describe_methods(result: GrowthResult) -> str:
     """Say how growth was analysed, for the methods section of a paper.
 
-    Parameters
-    ----------
-    result : GrowthResult
-        The analysis to describe.
-
-    Returns
-    -------
-    str
-        One paragraph, then the references it names.
-
     Examples
     --------
     >>> import pandas as pd

@@ -22,29 +22,21 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CappedSlope:
-    """Slope of the mixed model, its df capped at the number of dyads minus one.
+    """Slope of the mixed model, its df capped at the number of dyads minus one."""
 
-    Parameters
-    ----------
-    slope, se : float
-        Fixed slope per unit of time, and its standard error.
-    df_satterthwaite, p_satterthwaite : float
-        Uncapped degrees of freedom, and the p they give.
-    df, t, p, ci_low, ci_high : float
-        Capped degrees of freedom, t, two-sided p and 95 % interval.
-    singular : bool
-        The covariance of the dyads' intercepts and slopes lies on its boundary.
-    """
-
+    #: Fixed slope per unit of time, and its standard error
     slope: float
     se: float
+    #: Uncapped degrees of freedom, and the p they give
     df_satterthwaite: float
     p_satterthwaite: float
+    #: Capped degrees of freedom, t, two-sided p and 95 % interval
     df: float
     t: float
     p: float
     ci_low: float
     ci_high: float
+    #: The covariance of the dyads' intercepts and slopes lies on its boundary
     singular: bool
 
     @classmethod
@@ -79,23 +71,15 @@ FAR = 100.0
 
 @dataclass(frozen=True)
 class Design:
-    """Sessions of one outcome as arrays.
+    """Sessions of one outcome as arrays."""
 
-    Parameters
-    ----------
-    t : ndarray of shape (n,)
-        Time; counted from the first if far from zero.
-    codes : ndarray of shape (n,)
-        Dyad of every row, 0 to n_dyads - 1.
-    labels : ndarray of shape (n_dyads,)
-        Names of the dyads.
-    therapists : ndarray of shape (n_dyads,) or None
-        Therapist of every dyad, where the table says.
-    """
-
+    #: shape (n,): Time; counted from the first if far from zero
     t: Array
+    #: shape (n,): Dyad of every row, 0 to n_dyads - 1
     codes: NDArray[np.intp]
+    #: shape (n_dyads,): Names of the dyads
     labels: NDArray[Any]
+    #: shape (n_dyads,): Therapist of every dyad, where the table says
     therapists: NDArray[Any] | None
 
     @classmethod

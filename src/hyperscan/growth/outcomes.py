@@ -30,37 +30,7 @@ def relate_outcomes(
     cell: Mapping[str, str],
     outcomes: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Relate each outcome column to synchrony, within and between dyads and over the course.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The user's table, with the outcome columns.
-    names : Names
-        What its columns are called.
-    sessions : DataFrame
-        ``dyad session t value`` of the primary outcome.
-    cell : mapping
-        Its task, to take outcomes of the same task's rows.
-    outcomes : sequence of str
-        Columns; each is an outcome of every session.
-
-    Returns
-    -------
-    list of dict
-        Three rows per outcome: ``within_lagged`` (does a session of more synchrony than usual for the dyad
-        come before a higher outcome, time kept in the model), ``between`` (do dyads of more synchrony have a
-        higher outcome) and ``change`` (does a dyad's growth go with its outcome's slope, Pearson's r).
-        ``p_holm`` is corrected over all rows. An outcome with one number per dyad has ``between`` alone, by
-        linear regression over dyads. Earlier means the dyad's session before that has a value.
-
-    Raises
-    ------
-    InputError
-        If ``outcomes`` is a single text.
-    TableError
-        If a column is missing.
-    """
+    """Relate each outcome column to synchrony, within and between dyads and over the course."""
     if isinstance(outcomes, str):
         raise InputError(f"outcomes = {outcomes!r}: expected a list of columns, such as [{outcomes!r}].")
     rows: list[dict[str, Any]] = []

@@ -34,45 +34,30 @@ FORMATS = (".png", ".svg", ".pdf")
 
 @dataclass(frozen=True)
 class Scatter:
-    """How much excess synchrony varies, in Fisher z.
+    """How much excess synchrony varies, in Fisher z."""
 
-    Parameters
-    ----------
-    intercept_sd : float
-        Between dyads, at the first session.
-    slope_sd : float
-        Between dyads' slopes, per session.
-    residual_sd : float
-        Within a dyad, from session to session.
-    therapist_slope_sd : float
-        Between therapists' slopes, per session.
-    """
-
+    #: Between dyads, at the first session
     intercept_sd: float = 0.10
+    #: Between dyads' slopes, per session
     slope_sd: float = 0.03
+    #: Within a dyad, from session to session
     residual_sd: float = 0.08
+    #: Between therapists' slopes, per session
     therapist_slope_sd: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class PowerResult:
-    """Power of the planned analyses.
+    """Power of the planned analyses."""
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row per number of dyads and sessions: ``dyads sessions slope power se ci_low ci_high two_stage
-        n_sim``. ``power`` is the share of simulated studies that would claim growth (mixed model and
-        two-stage test, and therapists where several dyads share one); ``two_stage`` that of the two-stage
-        test alone; se and the 95 % interval (Wilson) are Monte Carlo errors.
-    target : float
-        Power asked for.
-    settings : dict
-        Everything else that was assumed.
-    """
-
+    #: One row per number of dyads and sessions: ``dyads sessions slope power se ci_low ci_high two_stage n_sim``.
+    #: ``power`` is the share of simulated studies that would claim growth (mixed model and two-stage test, and
+    #: therapists where several dyads share one); ``two_stage`` that of the two-stage test alone; se and the 95 %
+    #: interval (Wilson) are Monte Carlo errors
     table: pd.DataFrame = field(repr=False)
+    #: Power asked for
     target: float
+    #: Everything else that was assumed
     settings: dict[str, Any]
 
     @property
@@ -279,27 +264,7 @@ def simulate_sessions(
 ) -> tuple[Design, Array]:
     """Draw one study from the mixed model.
 
-    Parameters
-    ----------
-    therapists : ndarray of shape (n_dyads,)
-        Therapist of every dyad, 0 onwards.
-    n_sessions : int
-        Sessions per dyad.
-    slope : float
-        Mean growth per session.
-    scatter : Scatter
-        Variation.
-    missing : float
-        Share of sessions missing at random.
-    rng : numpy.random.Generator
-        Source.
-
-    Returns
-    -------
-    Design
-        Times and dyads of the sessions that took place.
-    ndarray of shape (n,)
-        Their values.
+    Shapes: ``therapists`` (n_dyads,), returns (n,).
     """
     n = len(therapists)
     steps = rng.normal(slope, scatter.slope_sd, n)

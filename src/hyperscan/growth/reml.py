@@ -39,49 +39,34 @@ NO_RESIDUAL = 1e-20
 
 @dataclass(frozen=True)
 class MixedFit:
-    """A fitted mixed model.
+    """A fitted mixed model."""
 
-    Parameters
-    ----------
-    estimate, se, df, t, p : ndarray of shape (p,)
-        Fixed effects, standard errors, Satterthwaite df, t and two-sided p. For maximum likelihood ``df`` is
-        NaN.
-    vcov : ndarray of shape (p, p)
-        Covariance of the fixed effects.
-    sigma : float
-        Residual standard deviation, in the unit of y.
-    theta : ndarray of shape (n_theta,)
-        Entries of the relative covariance factors, term by term, lower triangles column by column.
-    covariances : tuple of ndarray of shape (q, q)
-        Covariance of the random coefficients, per term.
-    singular : bool
-        A covariance lies on the boundary (a variance of zero, or a correlation of one).
-    converged : bool
-        Whether the search for the optimum ended at one.
-    deviance : float
-        Minus twice the (restricted) log-likelihood.
-    n_obs : int
-        Observations.
-    reml : bool
-        Whether the likelihood was restricted.
-    random_effects : mapping
-        Predicted deviations of the groups of the first term, arrays of shape (q,).
-    """
-
+    #: shape (p,): Fixed effects, standard errors, Satterthwaite df, t and two-sided p. For maximum likelihood ``df`` is
+    #: NaN
     estimate: Array
     se: Array
     df: Array
     t: Array
     p: Array
+    #: shape (p, p): Covariance of the fixed effects
     vcov: Array
+    #: Residual standard deviation, in the unit of y
     sigma: float
+    #: shape (n_theta,): Entries of the relative covariance factors, term by term, lower triangles column by column
     theta: Array
+    #: shape (q, q): Covariance of the random coefficients, per term
     covariances: tuple[Array, ...]
+    #: A covariance lies on the boundary (a variance of zero, or a correlation of one)
     singular: bool
+    #: Whether the search for the optimum ended at one
     converged: bool
+    #: Minus twice the (restricted) log-likelihood
     deviance: float
+    #: Observations
     n_obs: int
+    #: Whether the likelihood was restricted
     reml: bool
+    #: Predicted deviations of the groups of the first term, arrays of shape (q,)
     random_effects: Mapping[Hashable, Array]
 
     @property
@@ -93,28 +78,7 @@ class MixedFit:
 def fit_mixed(y: ArrayLike, fixed: ArrayLike, random: Sequence[RandomTerm], *, reml: bool = True) -> MixedFit:
     """Fit a linear mixed model with one grouping, or with groupings nested in the first term's.
 
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        Outcome.
-    fixed : array-like of shape (n, p)
-        Columns of the fixed effects, the constant included.
-    random : sequence of RandomTerm
-        The first term's grouping is the coarsest; every other is nested in it.
-    reml : bool
-        Restricted maximum likelihood (default), else maximum likelihood.
-
-    Returns
-    -------
-    MixedFit
-        Degrees of freedom after Satterthwaite, as the R package lmerTest computes them
-        (Kuznetsova et al. 2017, doi:10.18637/jss.v082.i13): from the gradient of the coefficients' variance
-        and the inverse Hessian of the deviance with respect to the covariance factor and sigma.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a column is collinear, observations are too few, or groupings are not nested.
+    Shapes: ``y`` (n,), ``fixed`` (n, p).
 
     Examples
     --------
@@ -257,28 +221,7 @@ def fit_slope(
 ) -> MixedFit:
     """Fit ``y ~ 1 + t + (1 + t | dyad)``.
 
-    Parameters
-    ----------
-    y, t : array-like of shape (n,)
-        Outcome, and time.
-    dyad : array-like of shape (n,)
-        Dyad of every observation.
-    slope : {'correlated', 'uncorrelated', 'none'}
-        Slope of each dyad: correlated with its intercept, independent of it, or none of its own.
-    therapist : array-like of shape (n,), optional
-        Therapist of every observation: adds the same random coefficients between therapists, dyads within.
-    reml : bool
-        Restricted maximum likelihood.
-
-    Returns
-    -------
-    MixedFit
-        Coefficient 0 is the value at t = 0, coefficient 1 the slope per unit of t.
-
-    Raises
-    ------
-    InputError
-        As :func:`fit_mixed`.
+    Shapes: ``y, t`` (n,), ``dyad`` (n,), ``therapist`` (n,).
 
     Examples
     --------
@@ -317,16 +260,7 @@ def _lines(y: Array, x: Array, dyad: NDArray[Any]) -> tuple[Array, float]:
 def noiseless(y: Array, t: Array, dyad: NDArray[Any]) -> bool:
     """Whether every dyad's values lie exactly on a line, though some dyad has three or more.
 
-    Parameters
-    ----------
-    y, t : ndarray of shape (n,)
-        Value, and time.
-    dyad : ndarray of shape (n,)
-        Dyad of every observation.
-
-    Returns
-    -------
-    bool
+    Shapes: ``y, t`` (n,), ``dyad`` (n,).
     """
     x = np.column_stack([np.ones_like(t), t])
     counts = np.unique(dyad, return_counts=True)[1]

@@ -152,13 +152,7 @@ class GrowthResult:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, ready for JSON.
-
-        Returns
-        -------
-        dict
-            Keys of growth.json; what is not a number is None.
-        """
+        """Everything as plain values, ready for JSON."""
         parts = {name: value for name, value in vars(self).items() if name not in ("per_session", "guards", "per_dyad")}
         parts["guards"] = [guard.to_dict() for guard in self.guards]
         parts["per_dyad"] = self.per_dyad.to_dict("records")

@@ -17,28 +17,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SlopeTest:
-    """A one-sample t test of slopes against zero.
+    """A one-sample t test of slopes against zero."""
 
-    Parameters
-    ----------
-    slope, sd, se : float
-        Mean of the slopes, their standard deviation and the standard error of the mean, per unit of time.
-    df, t, p : float
-        Degrees of freedom, t and two-sided p.
-    ci_low, ci_high : float
-        95 % confidence interval of the mean slope.
-    n : int
-        Slopes that entered.
-    """
-
+    #: Mean of the slopes, their standard deviation and the standard error of the mean, per unit of time
     slope: float
     sd: float
     se: float
+    #: Degrees of freedom, t and two-sided p
     df: float
     t: float
     p: float
+    #: 95 % confidence interval of the mean slope
     ci_low: float
     ci_high: float
+    #: Slopes that entered
     n: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,21 +45,7 @@ class SlopeTest:
 def dyad_slopes(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, weights: ArrayLike | None = None) -> Array:
     """Slope of every dyad by (weighted) least squares.
 
-    Parameters
-    ----------
-    y, t : array-like of shape (n,)
-        Value, and time. Rows with a NaN in y or without a positive weight are left out.
-    codes : array-like of shape (n,)
-        Dyad of every row, 0 to n_dyads - 1.
-    n_dyads : int
-        Dyads.
-    weights : array-like of shape (n,), optional
-        Weight of every row; equal by default.
-
-    Returns
-    -------
-    ndarray of shape (n_dyads,)
-        Slope per unit of time; NaN for a dyad without two distinct times.
+    Shapes: ``y, t`` (n,), ``codes`` (n,), ``weights`` (n,), returns (n_dyads,).
 
     Examples
     --------
@@ -97,17 +75,7 @@ def dyad_slopes(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, weig
 def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
     """Test whether the mean slope differs from zero.
 
-    Parameters
-    ----------
-    slopes : array-like of shape (n,)
-        Slopes; NaN are left out.
-    level : float
-        Confidence level of the interval.
-
-    Returns
-    -------
-    SlopeTest
-        With fewer than two slopes everything but the mean is NaN. Slopes that are all zero give p = 1.
+    Shapes: ``slopes`` (n,).
 
     Examples
     --------
@@ -134,17 +102,7 @@ def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
 def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, float]:
     """Mean slope of every therapist's dyads.
 
-    Parameters
-    ----------
-    slopes : ndarray of shape (n_dyads,)
-        Slope of every dyad; NaN are left out.
-    therapists : ndarray of shape (n_dyads,)
-        Therapist of every dyad.
-
-    Returns
-    -------
-    dict
-        Mean slope by therapist, therapists without a slope left out.
+    Shapes: ``slopes`` (n_dyads,), ``therapists`` (n_dyads,).
     """
     known = np.isfinite(slopes)
     labels = dict.fromkeys(therapists[known].tolist())
@@ -164,26 +122,9 @@ def describe_dyad(
 ) -> dict[str, Any]:
     """Describe the sessions of one dyad and, where there are enough, test for a trend.
 
-    Parameters
-    ----------
-    t, y : array-like of shape (n_sessions,)
-        Time and value, no NaN.
-    rng : numpy.random.Generator
-        Used where values tie, so that the exact distribution is not known.
-    n_permutations : int
-        Permutations in that case.
-
-    Returns
-    -------
-    dict
-        ``n_sessions slope ci_low ci_high tau p tested exact text``: Theil-Sen slope per unit of time with its 95 %
-        interval, Kendall's tau (-1 to 1, 0 = no trend) and the two-sided Mann-Kendall p, ``exact`` where nothing
-        ties, else by random permutations; None where there are too few sessions. With two sessions ``slope`` is
-        their difference per unit of time.
-
-    References
-    ----------
     Theil-Sen: Sen 1968, doi:10.1080/01621459.1968.10480934. Mann-Kendall: Mann 1945, doi:10.2307/1907187.
+
+    Shapes: ``t, y`` (n_sessions,).
 
     Examples
     --------
@@ -219,19 +160,7 @@ def describe_dyad(
 def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000) -> float:
     """Two-sided p of the Mann-Kendall test of trend.
 
-    Parameters
-    ----------
-    t, y : array-like of shape (n_sessions,)
-        Time and value.
-    rng : numpy.random.Generator
-        Used where values or times tie.
-    n_permutations : int
-        Permutations where they tie.
-
-    Returns
-    -------
-    float
-        Exact without ties; with ties (b + 1) / (n_permutations + 1) over random permutations.
+    Shapes: ``t, y`` (n_sessions,).
 
     Examples
     --------

@@ -325,27 +325,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sessions:
-    """Rows of one outcome, runs of one session averaged.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From :func:`tidy`.
-    cell : mapping
-        From :func:`choose`.
-    unit : str
-        What the slope is per.
-
-    Returns
-    -------
-    Sessions
-        Sorted by dyad and time; a row without value, time or chance level of the others' kind is left out and counted.
-
-    Raises
-    ------
-    TableError
-        If a dyad has several therapists.
-    """
+    """Rows of one outcome, runs of one session averaged."""
     rows = frame[np.logical_and.reduce([frame[column] == cell[column] for column in CELL])]
     kept = rows[rows["value"].notna() & rows["t"].notna()]
     _check_therapists(kept)

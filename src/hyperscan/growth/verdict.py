@@ -32,19 +32,7 @@ def claimed_sign(
     therapists: Mapping[str, Any],
     alpha: float = 0.05,
 ) -> int:
-    """Direction that all needed tests agree on: 1 growth, -1 fall, 0 none.
-
-    Parameters
-    ----------
-    mixed, two_stage, therapists : mapping
-        With ``slope`` and ``p``; therapists with ``needed``.
-    alpha : float
-        Level of every test.
-
-    Returns
-    -------
-    int
-    """
+    """Direction that all needed tests agree on: 1 growth, -1 fall, 0 none."""
     if mixed is None:
         return 0
     needed = [mixed, two_stage, *([therapists] if therapists["needed"] else [])]
@@ -57,22 +45,6 @@ def claimed_sign(
 
 def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Sequence[Guard]) -> str:
     """Verdict: the first line of the design's list that matches.
-
-    Parameters
-    ----------
-    n_dyads : int
-        Dyads with two or more sessions.
-    claimed : int
-        From :func:`claimed_sign`.
-    equivalent : bool or None
-        Whether the equivalence test holds.
-    guards : sequence of Guard
-        Their answers.
-
-    Returns
-    -------
-    str
-        A key of :data:`VERDICTS`.
 
     Examples
     --------

@@ -13,20 +13,7 @@ from hyperscan.errors import InputError
 def analytic_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Check two arrays of analytic signals, and bring them to one complex precision.
 
-    Parameters
-    ----------
-    a, b : complex array, shape (..., n_a, n_times) and (..., n_b, n_times)
-        Analytic signals of therapist and client.
-
-    Returns
-    -------
-    a, b : complex array, shapes as given
-        complex64 if both are, else complex128.
-
-    Raises
-    ------
-    InputError
-        If an array is real, or the shapes do not fit.
+    Shapes: ``a, b`` (..., n_a, n_times).
 
     Examples
     --------
@@ -48,20 +35,7 @@ def analytic_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 def real_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Check two arrays of real signals, and bring them to one precision.
 
-    Parameters
-    ----------
-    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
-        Signals of therapist and client.
-
-    Returns
-    -------
-    a, b : array, shapes as given
-        float32 if both are, else float64.
-
-    Raises
-    ------
-    InputError
-        If an array is complex or not numeric, or the shapes do not fit.
+    Shapes: ``a, b`` (..., n_a, n_times).
 
     Examples
     --------
@@ -80,15 +54,7 @@ def real_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 def leading_shape(a: NDArray[Any], b: NDArray[Any]) -> tuple[int, ...]:
     """Broadcast shape of the leading dims (windows) of a checked pair.
 
-    Parameters
-    ----------
-    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
-        A pair that passed :func:`analytic_pair` or :func:`real_pair`.
-
-    Returns
-    -------
-    tuple of int
-        Shape of everything before channels and samples.
+    Shapes: ``a, b`` (..., n_a, n_times).
 
     Examples
     --------

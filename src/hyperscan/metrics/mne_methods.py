@@ -53,22 +53,6 @@ _MULTIVARIATE = ("mic", "mim", "gc", "gc_tr")
 def adapt(name: str) -> MetricSpec:
     """Make a metric of a method of mne-connectivity.
 
-    Parameters
-    ----------
-    name : str
-        ``"mne:<method>"``: a bivariate method of ``spectral_connectivity_epochs`` with real values, ``mic``,
-        ``mim``, ``gc`` and ``gc_tr`` with one channel each, or ``psi``.
-
-    Returns
-    -------
-    MetricSpec
-        Takes real signals, ``sfreq`` in Hz and ``band`` in Hz.
-
-    Raises
-    ------
-    InputError
-        If there is no such method.
-
     Examples
     --------
     >>> adapt("mne:wpli2_debiased").params

@@ -258,16 +258,6 @@ def magnitude(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
 def lagged_part(minus: NDArray[Any], *_: Any) -> NDArray[Any]:
     """Imaginary part corrected for the real part, of locking or coherency.
 
-    Parameters
-    ----------
-    minus : complex array, any shape
-        Values within the unit circle.
-
-    Returns
-    -------
-    array, same shape
-        ``|Im| / sqrt(1 - Re**2)``, 0 where nothing but lag 0 (or half a cycle) is left.
-
     Examples
     --------
     >>> import numpy as np

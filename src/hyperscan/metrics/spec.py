@@ -45,16 +45,6 @@ def fisher(value: NDArray[Any]) -> NDArray[Any]:
 def identity(value: NDArray[Any]) -> NDArray[Any]:
     """Leave a value as it is, where no transform to a growth scale is known.
 
-    Parameters
-    ----------
-    value : array, any shape
-        Values of a metric.
-
-    Returns
-    -------
-    array, same shape
-        The same values.
-
     Examples
     --------
     >>> import numpy as np
@@ -129,23 +119,7 @@ class MetricSpec:
     def evaluate(self, a: Any, b: Any, **params: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Compute the metric and its value on the growth scale.
 
-        Parameters
-        ----------
-        a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
-            Signals of therapist and client in the metric's domain.
-        **params
-            ``sfreq`` in Hz and ``band`` (low, high) in Hz; those that the metric does not take are ignored.
-
-        Returns
-        -------
-        value, z : array, shape (..., n_a, n_b)
-            The metric, and what growth is tested on.
-
-        Raises
-        ------
-        InputError
-            If a needed parameter is missing, or the function's result has a wrong shape, is complex or lies
-            outside its bounds.
+        Shapes: ``a, b`` (..., n_a, n_times), ``value, z`` (..., n_a, n_b).
         """
         chosen = self._chosen(params)
         if self.z_func is not None:
@@ -207,14 +181,6 @@ class MetricSpec:
 
 def is_ours(func: Callable[..., Any]) -> bool:
     """Whether a function comes with this package, options set by ``functools.partial`` or not.
-
-    Parameters
-    ----------
-    func : callable
-
-    Returns
-    -------
-    bool
 
     Examples
     --------

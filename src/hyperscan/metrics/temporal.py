@@ -18,21 +18,10 @@ _FLAT = 1e-12  # variance relative to the mean square below which nothing is lef
 def innovations(x: NDArray[np.float64], max_order: int) -> NDArray[np.float64]:
     """Prediction errors of each channel's best autoregressive model, in robust standard units.
 
-    Burg's recursion, with the order of each channel that has the smallest Bayesian criterion. The first
-    ``max_order`` samples are left out for all channels, so that the errors of two people stay paired.
+    Burg's recursion, with the order of each channel that has the smallest Bayesian criterion. The first ``max_order``
+    samples are left out for all channels, so that the errors of two people stay paired.
 
-    Parameters
-    ----------
-    x : array, shape (..., n_channels, n_times)
-        Real signals.
-    max_order : int
-        Largest order tried, in samples; below ``n_times``.
-
-    Returns
-    -------
-    array, shape (..., n_channels, n_times - max_order)
-        Errors less their median, over the scaled median absolute deviation. NaN throughout where a channel
-        holds a NaN or is flat.
+    Shapes: ``x`` (..., n_channels, n_times), returns (..., n_channels, n_times - max_order).
 
     Examples
     --------

@@ -331,17 +331,7 @@ def wtc_floor(
 ) -> NDArray[Any]:
     """Per-scale quantile of the squared coherence over cells and pairs, as a floor for `wtc_phase`.
 
-    Parameters
-    ----------
-    a, b, sfreq, band
-        As for `wtc`, with people who never met, or surrogates of those who did.
-    quantile : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    ndarray, shape (n_scales,)
-        Squared coherence; NaN for a scale without a cell inside the cone.
+    Shapes: returns (n_scales,).
 
     Examples
     --------

@@ -42,15 +42,7 @@ class LaggedProducts(NamedTuple):
 def as_they_are(x: NDArray[Any]) -> NDArray[Any]:
     """Leave samples unprepared.
 
-    Parameters
-    ----------
-    x : ndarray, shape (n_channels, n_times)
-        Samples.
-
-    Returns
-    -------
-    ndarray, shape (n_channels, n_times)
-        The same samples.
+    Shapes: ``x`` (n_channels, n_times), returns (n_channels, n_times).
 
     Examples
     --------
@@ -71,25 +63,7 @@ def lagged_products(
 ) -> LaggedProducts:
     """Sum the products of all pairs at every lag of a grid, around the circle.
 
-    Parameters
-    ----------
-    u : ndarray, shape (n_a, n_times)
-        Real or complex series.
-    v : ndarray, shape (n_b, n_times)
-        The series to be shifted.
-    step : int
-        Samples between lags; the first ``n_times // step * step`` samples are used.
-    prepare : tuple of callable
-        What is done first to samples (n_channels, n) of ``u`` and of ``v``, whichever and however many.
-    valid : tuple of ndarray of bool, shape (n_times,), or None
-        Samples of ``u`` and ``v`` that count; the others add nothing.
-    with_plus : bool
-        Also return the products without conjugation, and the squares.
-
-    Returns
-    -------
-    LaggedProducts
-        Sums at all lags of the grid.
+    Shapes: ``u`` (n_a, n_times), ``v`` (n_b, n_times), ``valid`` (n_times,).
 
     Examples
     --------

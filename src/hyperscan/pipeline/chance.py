@@ -50,20 +50,13 @@ Names = tuple[str, str]
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs of people of one session number, task and run, who did not meet.
+    """Pairs of people of one session number, task and run, who did not meet."""
 
-    Parameters
-    ----------
-    key : SessionKey
-        Of any of its sessions; its dyad means nothing.
-    number : int
-        Among the batches of this session number, task and run.
-    pairs : tuple of (str, str)
-        Dyads that lend the therapist and the client.
-    """
-
+    #: Of any of its sessions; its dyad means nothing
     key: SessionKey
+    #: Among the batches of this session number, task and run
     number: int
+    #: Dyads that lend the therapist and the client
     pairs: tuple[Names, ...]
 
     @property
@@ -85,20 +78,7 @@ def pair_of(entry: Mapping[str, Any]) -> Names:
 
 
 def batches_of(plan: Plan, prepared: Path) -> list[Batch]:
-    """Tile the pairs that a plan asks for, so that a batch's people fit into memory together.
-
-    Parameters
-    ----------
-    plan : dict
-        From :func:`hyperscan.pipeline.plan.make_plan`.
-    prepared : Path
-        Folder of prepared signals, for their sizes.
-
-    Returns
-    -------
-    list of Batch
-        In the order of their names.
-    """
+    """Tile the pairs that a plan asks for, so that a batch's people fit into memory together."""
     groups: dict[tuple[Any, ...], set[Names]] = defaultdict(set)
     for entry in plan["pseudo_pairs"]:
         groups[tuple(entry[name] for name in SessionKey._fields[1:])].add(pair_of(entry))
@@ -124,21 +104,7 @@ def sides_for(n_bytes: int) -> tuple[int, int]:
 
 
 def compute_batch(batch: Batch, plan: Plan, config: StudyConfig, prepared: Path, wanted: str) -> None:
-    """Compute a batch into a folder that appears whole.
-
-    Parameters
-    ----------
-    batch : Batch
-        The pairs.
-    plan : dict
-        Group decisions of the plan.
-    config : StudyConfig
-        The study's choices.
-    prepared : Path
-        Folder of prepared signals; the batch is put among them.
-    wanted : str
-        Digest to record.
-    """
+    """Compute a batch into a folder that appears whole."""
     with new_folder(prepared / batch.name) as temporary:
         done = attempt(batch.key, partial(_compute, batch, plan, config, prepared, temporary))
         write_manifest(temporary, wanted, {"rows": [done]})
@@ -191,19 +157,7 @@ class Chance:
 
 
 def read_chance(entries: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> Chance:
-    """Pick the pairs of one dyad-session out of the batches that hold them.
-
-    Parameters
-    ----------
-    entries : sequence of mapping
-        The plan's pseudo pairs of the dyad-session.
-    folders : sequence of Path
-        Batches that hold them.
-
-    Returns
-    -------
-    Chance
-    """
+    """Pick the pairs of one dyad-session out of the batches that hold them."""
     for folder in folders:
         (row,) = (read_manifest(folder) or {})["rows"]
         if row["status"] != "ok":

@@ -66,27 +66,7 @@ def compute_unit(
     folder: Path,
     carried: Mapping[str, Any],
 ) -> None:
-    """Compute every usable row of a dyad-session into a folder that appears whole.
-
-    Parameters
-    ----------
-    unit : Unit
-        The dyad-session, usable rows only.
-    plan : dict
-        Group decisions of the plan, and its pseudo pairs of this unit.
-    batches : sequence of Batch
-        Where those pairs were computed.
-    config : StudyConfig
-        The study's choices.
-    prepared : Path
-        Folder of prepared signals and batches.
-    wanted : str
-        Digest to record.
-    folder : Path
-        Final folder.
-    carried : mapping
-        What preparation recorded of this unit, kept beside the results.
-    """
+    """Compute every usable row of a dyad-session into a folder that appears whole."""
     with new_folder(folder) as temporary:
         tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
         rows = []

@@ -24,20 +24,7 @@ GARBAGE_S = 10.0
 
 @contextlib.contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """Hold the output folder for this process; a lock of a dead process on this host is taken over.
-
-    Parameters
-    ----------
-    folder : Path
-        Output folder; made if it is missing.
-
-    Raises
-    ------
-    OutputLockedError
-        If another run holds the folder.
-    OutputWriteError
-        If the folder cannot be written.
-    """
+    """Hold the output folder for this process; a lock of a dead process on this host is taken over."""
     path = folder / LOCK_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,18 +49,7 @@ def sweep_locks(folder: Path) -> None:
 
 
 def check_unlocked(folder: Path) -> None:
-    """Refuse a folder that another run holds.
-
-    Parameters
-    ----------
-    folder : Path
-        Output folder.
-
-    Raises
-    ------
-    OutputLockedError
-        If a live run holds it.
-    """
+    """Refuse a folder that another run holds."""
     path = folder / LOCK_NAME
     if path.exists() and not _is_stale(path):
         raise OutputLockedError(_locked(path))

@@ -31,15 +31,7 @@ LOGS = "logs"
 
 
 class RunLog:
-    """A file of lines with their times in UTC.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder.
-    facts : mapping
-        What stands at the top.
-    """
+    """A file of lines with their times in UTC."""
 
     def __init__(self, out: Path, facts: Mapping[str, Any]) -> None:
         now = datetime.now(UTC)
@@ -104,13 +96,7 @@ def versions() -> dict[str, str]:
 
 
 def describe_output(out: Path) -> None:
-    """Write what BIDS asks of a derivative; the description first, because it makes the folder ours.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder.
-    """
+    """Write what BIDS asks of a derivative; the description first, because it makes the folder ours."""
     made_by = {OURS: hyperscan.__version__, **versions()}
     description = {
         "Name": "Inter-brain synchrony and its growth over sessions",
@@ -124,20 +110,7 @@ def describe_output(out: Path) -> None:
 
 
 def check_output(out: Path, sessions: Sequence[Session]) -> None:
-    """Refuse a folder in or around the study, and one that holds something else.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder; it need not exist.
-    sessions : sequence of Session
-        Of the study.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be used.
-    """
+    """Refuse a folder in or around the study, and one that holds something else."""
     here = out.resolve()
     for root in {row.root.resolve() for row in sessions}:
         inside = here.is_relative_to(root) and here.relative_to(root).parts[:1] != ("derivatives",)
@@ -188,17 +161,7 @@ QUALITY_COLUMNS = (
 
 
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
-    """Join the units' tables in the order of their keys and write them with their descriptions.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder.
-    units : sequence of Unit
-        Analysed dyad-sessions.
-    summaries : mapping of SessionKey to mapping
-        What preparation found, for ``quality.tsv``.
-    """
+    """Join the units' tables in the order of their keys and write them with their descriptions."""
     empty = {
         "synchrony": TABLES["synchrony"],
         "pseudo": PSEUDO_COLUMNS,
@@ -222,17 +185,7 @@ def failed_rows(out: Path, units: Sequence[Unit]) -> list[dict[str, Any]]:
 
 
 def quality_table(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per dyad-session and person, as ``quality.tsv`` has it.
-
-    Parameters
-    ----------
-    summaries : mapping of SessionKey to mapping
-        What preparation found; sessions without a report are left out.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """One row per dyad-session and person, as ``quality.tsv`` has it."""
     rows = []
     for key in sorted(summaries):
         summary = summaries[key]

@@ -39,31 +39,7 @@ def make_plan(
     config: StudyConfig,
     digests: Mapping[str, str],
 ) -> Plan:
-    """Decide what needs all sessions: counts, control channels, partners, and who is left out.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        Usable rows of the table.
-    rejected : sequence of Rejected
-        Rows that the table lost.
-    summaries : mapping of SessionKey to mapping
-        What preparation found.
-    config : StudyConfig
-        The study's choices.
-    digests : mapping of str to str
-        Digest of every prepared unit.
-
-    Returns
-    -------
-    dict
-        Content of ``plan.json``.
-
-    Raises
-    ------
-    NothingToAnalyseError
-        If not one dyad-session can be used.
-    """
+    """Decide what needs all sessions: counts, control channels, partners, and who is left out."""
     good = [row for row in sorted(sessions, key=lambda row: row.key) if summaries[row.key]["status"] == "ok"]
     skipped = [*map(public_rejected, rejected), *skips_of(sessions, summaries)]
     if not good:
@@ -109,20 +85,7 @@ def make_plan(
 
 
 def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
-    """Refuse settings that name a metric, band, region or outcome that there is not, before any work.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        For their modalities and covariates.
-    config : StudyConfig
-        The study's choices.
-
-    Raises
-    ------
-    ConfigError, InputError
-        With the name that was probably meant.
-    """
+    """Refuse settings that name a metric, band, region or outcome that there is not, before any work."""
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
     _check_outcomes(sessions, config)
@@ -144,21 +107,7 @@ def _check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
 
 
 def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Recipe:
-    """Fill in what the plan decided for a row's group.
-
-    Parameters
-    ----------
-    row : Session or SessionKey
-        The row, or its key.
-    plan : dict
-        From :func:`make_plan`.
-    config : StudyConfig
-        The study's choices.
-
-    Returns
-    -------
-    Recipe
-    """
+    """Fill in what the plan decided for a row's group."""
     group = next(g for g in plan["groups"] if (g["modality"], g["task"]) == (row.modality, row.task))
     matched = {
         entry["person"]: entry["s2"]
@@ -297,19 +246,7 @@ def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
 
 
 def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Finding]:
-    """Find what the table tells about the design, exchanged people, and channels that not every session has.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        Usable rows of the table.
-    summaries : mapping of SessionKey to mapping
-        What preparation found.
-
-    Returns
-    -------
-    list of Finding
-    """
+    """Find what the table tells about the design, exchanged people, and channels that not every session has."""
     people = {key: summary["quality"] for key, summary in summaries.items() if summary["status"] == "ok"}
     good = [row for row in sorted(sessions, key=lambda row: row.key) if row.key in people]
     return [*study_findings(sessions), *find_swaps(people), *roi_findings(comparable_rois(good, summaries))]
@@ -321,18 +258,7 @@ def recorded(findings: Sequence[Finding]) -> list[Plan]:
 
 
 def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:
-    """Find sessions whose recordings are there twice under two names.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        Usable rows of the table; files that cannot be read are left to the reader.
-
-    Returns
-    -------
-    dict
-        Key to the reason why it must not be analysed, without file names.
-    """
+    """Find sessions whose recordings are there twice under two names."""
     there = [row for row in sessions if all(_readable(p) for p in (row.therapist_file, row.client_file))]
     reasons: dict[SessionKey, str] = {}
     for finding in find_duplicates(there):

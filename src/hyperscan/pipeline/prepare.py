@@ -27,21 +27,7 @@ Summary = dict[str, Any]
 
 
 def prepare_unit(unit: Unit, config: StudyConfig, hashes: Mapping[str, str], wanted: str, folder: Path) -> None:
-    """Prepare every row of a dyad-session and leave its signals and summaries in a folder.
-
-    Parameters
-    ----------
-    unit : Unit
-        The dyad-session.
-    config : StudyConfig
-        The study's choices.
-    hashes : mapping of str to str
-        Hashes of its inputs when the run began.
-    wanted : str
-        Digest to record.
-    folder : Path
-        Where the signals go; appears whole.
-    """
+    """Prepare every row of a dyad-session and leave its signals and summaries in a folder."""
     with new_folder(folder) as temporary:
         rows = []
         for row in unit.rows:
@@ -51,21 +37,7 @@ def prepare_unit(unit: Unit, config: StudyConfig, hashes: Mapping[str, str], wan
 
 
 def attempt(key: SessionKey, work: Callable[[], Summary]) -> Summary:
-    """Do a row's work; a row that cannot be used becomes a summary with its reason.
-
-    Parameters
-    ----------
-    key : SessionKey
-        Of the row.
-    work : callable
-        Returns the summary of a row that went well.
-
-    Returns
-    -------
-    dict
-        With ``key``, ``status`` (``ok``, ``skipped`` or ``failed``), ``reason`` and ``notes``. A ``failed`` row
-        is tried again by the next run.
-    """
+    """Do a row's work; a row that cannot be used becomes a summary with its reason."""
     common: Summary = {"key": list(key), "status": "ok", "reason": "", "notes": []}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -117,27 +89,7 @@ def _named(config: StudyConfig) -> set[str]:
 
 
 def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Signals]]:
-    """Read, align, clean and judge one row, in memory.
-
-    Parameters
-    ----------
-    row : Session
-        The row.
-    config : StudyConfig
-        The study's choices.
-
-    Returns
-    -------
-    summary : dict
-        What the plan, the tables and ``check`` need.
-    people : dict of str to Signals
-        By role.
-
-    Raises
-    ------
-    SessionError
-        If the row cannot be used.
-    """
+    """Read, align, clean and judge one row, in memory."""
     aligned = align_pair(load_session(row))
     pair = preprocess_pair(aligned, config)
     people = {role: _with_public_names(who, config) for role, who in _people(pair, aligned, config).items()}

@@ -37,17 +37,6 @@ _QUOTED_NAME = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"")
 def public_channel(name: str, allowed: Iterable[str] = ()) -> str:
     """Return a channel name if it is a code, else a stand-in that is the same in every session.
 
-    Parameters
-    ----------
-    name : str
-        As the file has it.
-    allowed : iterable of str
-        Names that the configuration uses, and so has made public.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> public_channel("POz"), public_channel("E12"), public_channel("Jane Doe")
@@ -59,21 +48,7 @@ def public_channel(name: str, allowed: Iterable[str] = ()) -> str:
 
 
 def scrubbed(content: Any, row: Session, channels: Mapping[str, str]) -> Any:
-    """Replace file and channel names in every text of a summary.
-
-    Parameters
-    ----------
-    content : mapping, sequence, str or anything else
-        Of a row.
-    row : Session
-        Whose files these are.
-    channels : mapping of str to str
-        Channel names and their stand-ins.
-
-    Returns
-    -------
-    Same as content
-    """
+    """Replace file and channel names in every text of a summary."""
     if isinstance(content, Mapping):
         return {scrubbed(key, row, channels): scrubbed(value, row, channels) for key, value in content.items()}
     if isinstance(content, list | tuple):
@@ -90,15 +65,6 @@ def scrubbed(content: Any, row: Session, channels: Mapping[str, str]) -> Any:
 def public_reason(reason: str) -> str:
     """Leave the quoted cells of a table out of a reason.
 
-    Parameters
-    ----------
-    reason : str
-        Of a rejected row, or a finding.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> public_reason("dyad = 'Jane Doe': only letters and digits.")
@@ -109,14 +75,6 @@ def public_reason(reason: str) -> str:
 
 def public_note(note: str) -> str:
     """Leave quoted text, such as the names of annotations, out of a note of the history.
-
-    Parameters
-    ----------
-    note : str
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -186,18 +144,7 @@ _DATE = re.compile(r"(19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d")
 
 
 def leaks_of(table: StudyTable) -> Iterator[str]:
-    """List what must be removed before the inputs are shared.
-
-    Parameters
-    ----------
-    table : StudyTable
-        The study.
-
-    Yields
-    ------
-    str
-        File, and what kind of thing it holds where.
-    """
+    """List what must be removed before the inputs are shared."""
     seen: set[Path] = set()
     for row in table.sessions:
         for path in (row.therapist_file, row.client_file):

@@ -28,22 +28,7 @@ Entry = dict[str, Any]
 
 
 def comparable_rois(sessions: Sequence[Session], summaries: Mapping[SessionKey, Mapping[str, Any]]) -> list[Entry]:
-    """Decide which channels of each person's regions are used in all of a dyad's sessions.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        Rows that can be used.
-    summaries : mapping of SessionKey to mapping
-        What preparation found.
-
-    Returns
-    -------
-    list of dict
-        Only regions whose channels differ between sessions: ``modality``, ``task``, ``dyad``, ``person``, ``roi``,
-        ``used`` (channels; None = too few are common, every session keeps its own), and ``lost`` (channel to the
-        sessions that lack it).
-    """
+    """Decide which channels of each person's regions are used in all of a dyad's sessions."""
     found: dict[tuple[str, ...], dict[str, dict[SessionKey, Sequence[str]]]] = defaultdict(lambda: defaultdict(dict))
     for row in sessions:
         for person in summaries[row.key]["people"].values():
@@ -77,24 +62,7 @@ def used_rois(
     entries: Sequence[Mapping[str, Any]],
     whose: tuple[str, ...],
 ) -> dict[str, tuple[int, ...]]:
-    """Reduce one person's regions in one session to the channels of the plan.
-
-    Parameters
-    ----------
-    rois : mapping of str to sequence of int
-        Positions of each region's channels.
-    ch_names : sequence of str
-        Channels of the session.
-    entries : sequence of mapping
-        From :func:`comparable_rois`.
-    whose : tuple of str
-        Modality, task, dyad and person.
-
-    Returns
-    -------
-    dict of str to tuple of int
-        A region of which nothing is left is gone.
-    """
+    """Reduce one person's regions in one session to the channels of the plan."""
     used = {
         entry["roi"]: set(entry["used"])
         for entry in entries
@@ -107,40 +75,14 @@ def used_rois(
 
 
 def planned_signals(prepared: Path, key: SessionKey, role: str, plan: Mapping[str, Any]) -> Signals:
-    """Read one person of one dyad-session, regions reduced to the channels of the plan.
-
-    Parameters
-    ----------
-    prepared : Path
-        Folder of prepared signals.
-    key : SessionKey
-        The dyad-session.
-    role : {'therapist', 'client'}
-        Which person.
-    plan : mapping
-        With ``roi_channels`` from :func:`comparable_rois`.
-
-    Returns
-    -------
-    Signals
-    """
+    """Read one person of one dyad-session, regions reduced to the channels of the plan."""
     signals = Signals.load(signals_path(prepared, key, role))
     whose = (key.modality, key.task, key.dyad, signals.person)
     return dataclasses.replace(signals, rois=used_rois(signals.rois, signals.ch_names, plan["roi_channels"], whose))
 
 
 def roi_findings(entries: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Say what each person loses, once for all channels and not for every region again.
-
-    Parameters
-    ----------
-    entries : sequence of mapping
-        From :func:`comparable_rois`.
-
-    Returns
-    -------
-    list of Finding
-    """
+    """Say what each person loses, once for all channels and not for every region again."""
     return [
         Finding("roi_channels", "info" if entry["used"] is not None else "warning", _sentence(entry))
         for entry in entries

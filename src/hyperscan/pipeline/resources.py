@@ -46,17 +46,7 @@ _SHARE = 0.8
 
 
 def worker_bytes(units: Sequence[Unit]) -> int:
-    """Estimate the memory that a worker takes at its largest, in bytes: preparing, or with a batch of pairs.
-
-    Parameters
-    ----------
-    units : sequence of Unit
-        What will be worked on; rows are prepared one after the other.
-
-    Returns
-    -------
-    int
-    """
+    """Estimate the memory that a worker takes at its largest, in bytes: preparing, or with a batch of pairs."""
     rows = [row for unit in units for row in unit.rows]
     both = max((_samples(row.therapist_file, row.client_file) for row in rows), default=0)
     one = max(map(_samples_of_one, rows), default=0)
@@ -70,38 +60,12 @@ def work_bytes(units: Sequence[Unit]) -> int:
 
 
 def fitting_jobs(units: Sequence[Unit], wanted: int) -> int:
-    """Say how many workers fit into the free memory together, from 1 to what was asked for.
-
-    Parameters
-    ----------
-    units : sequence of Unit
-        What will be worked on.
-    wanted : int
-        Workers asked for.
-
-    Returns
-    -------
-    int
-    """
+    """Say how many workers fit into the free memory together, from 1 to what was asked for."""
     return max(1, min(wanted, int(_SHARE * free_bytes() // worker_bytes(units))))
 
 
 def session_seconds(row: Mapping[str, Any], config: StudyConfig, partners: int) -> float:
-    """Estimate the processor time that a dyad-session takes after its preparation, in s.
-
-    Parameters
-    ----------
-    row : mapping
-        Summary of a row that can be used.
-    config : StudyConfig
-        Metrics, bands and surrogates.
-    partners : int
-        Dyads it is re-paired with. A pair of people serves two dyads, so there are about as many pairs as partners.
-
-    Returns
-    -------
-    float
-    """
+    """Estimate the processor time that a dyad-session takes after its preparation, in s."""
     modality, fixed = row["key"][2], _S_SESSION + _S_PARTNER * partners
     people = [len(person["channels"]) for person in row["people"].values()]
     samples, bands = row["seconds"] * row["sfreq"], len(config.bands_of(modality))

@@ -128,33 +128,6 @@ def prepare_study(
 ) -> list[dict[str, Any]]:
     """Prepare some sessions and stop, so that cluster jobs stay independent; ``run_study`` finishes.
 
-    Parameters
-    ----------
-    sessions : sequence of Session
-        Of the whole study.
-    config : StudyConfig
-        The study's choices.
-    out : path-like
-        Output folder, shared by all jobs.
-    only : collection of SessionKey
-        Sessions to prepare.
-    n_jobs : int
-        Worker processes.
-    progress : bool
-        Show progress bars on standard error.
-
-    Returns
-    -------
-    list of dict
-        Rows among them that cannot be used, with their reasons.
-
-    Raises
-    ------
-    NothingToAnalyseError
-        If ``only`` names no session of the study.
-    OutputError
-        If the output folder is not one of ours, is held by a run that finishes, or cannot be written.
-
     Examples
     --------
     >>> import tempfile
@@ -231,21 +204,7 @@ def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, st
 
 
 def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[str] | None = None) -> GrowthResult:
-    """Fit growth from the tables that a run wrote, and from nothing else.
-
-    Parameters
-    ----------
-    out : Path
-        Folder of a run.
-    config : StudyConfig or None
-        Time axis, smallest slope of interest, outcomes and seed; None = the run's own, in its folder.
-    outcomes : sequence of str or None
-        Covariates (symptoms, alliance) to relate to synchrony; None = those of the settings.
-
-    Returns
-    -------
-    GrowthResult
-    """
+    """Fit growth from the tables that a run wrote, and from nothing else."""
     study = StudyResult.load(out)
     config = StudyConfig.from_toml(out / "config.toml") if config is None else config
     if study.table.empty:

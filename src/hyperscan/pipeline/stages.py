@@ -47,23 +47,7 @@ SHARED = ("groups", "matched_s2", "roi_channels")
 
 
 class Stages:
-    """One run's fixed facts, and its two stages of units.
-
-    Parameters
-    ----------
-    sessions : sequence of Session
-        Usable rows of the table.
-    config : StudyConfig
-        The study's choices.
-    out : Path
-        Output folder.
-    place : Place
-        Where units are worked on.
-    log : RunLog
-        Is told what goes on.
-    progress : bool
-        Show progress bars.
-    """
+    """One run's fixed facts, and its two stages of units."""
 
     def __init__(
         self,
@@ -232,19 +216,7 @@ def _by_unit(entries: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 
 
 def fitting(place: Place, sessions: Sequence[Session]) -> Place:
-    """Use fewer worker processes than asked for where their memory would not fit.
-
-    Parameters
-    ----------
-    place : Place
-        As asked for.
-    sessions : sequence of Session
-        What will be worked on.
-
-    Returns
-    -------
-    Place
-    """
+    """Use fewer worker processes than asked for where their memory would not fit."""
     if place.cluster is not None or place.n_jobs == 1:
         return place
     n_jobs = fitting_jobs(units_of(sessions), place.n_jobs)

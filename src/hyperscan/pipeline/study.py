@@ -28,27 +28,6 @@ def load_study(
 ) -> tuple[StudyTable, StudyConfig]:
     """Read a study's table and the settings beside it.
 
-    Parameters
-    ----------
-    study : path-like
-        Folder with ``dyads.tsv``, or the table.
-    config : path-like or None
-        TOML file; None = ``study.toml`` beside the table where it exists, else the defaults.
-    seed : int or None
-        Overrides the seed of the settings.
-
-    Returns
-    -------
-    table : StudyTable
-    config : StudyConfig
-
-    Raises
-    ------
-    TableError
-        If the table cannot be used as a whole.
-    InputError
-        If the settings name a metric or a primary outcome that the study's modalities do not have.
-
     Examples
     --------
     >>> import tempfile
@@ -68,26 +47,17 @@ def load_study(
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a run would do, as lines of text.
+    """What a run would do, as lines of text."""
 
-    Parameters
-    ----------
-    rows : tuple of dict
-        Summary of every row, as preparation gives it.
-    rejected : tuple of Rejected
-        Rows that the table lost.
-    notes : tuple of str
-        Findings about the study as a whole.
-    leaks : tuple of str
-        What the inputs hold about people, where that was asked for.
-    needs : str
-        Time, memory and disk that a run is estimated to take.
-    """
-
+    #: Summary of every row, as preparation gives it
     rows: tuple[dict[str, Any], ...]
+    #: Rows that the table lost
     rejected: tuple[Rejected, ...] = ()
+    #: Findings about the study as a whole
     notes: tuple[str, ...] = ()
+    #: What the inputs hold about people, where that was asked for
     leaks: tuple[str, ...] = ()
+    #: Time, memory and disk that a run is estimated to take
     needs: str = ""
 
     @property
@@ -111,19 +81,6 @@ class CheckReport:
 
 def check_study(study: str | Path, *, config: str | Path | None = None, privacy: bool = False) -> CheckReport:
     """Read, align and judge every session of a study; analyse and write nothing.
-
-    Parameters
-    ----------
-    study : path-like
-        Folder with ``dyads.tsv``, or the table.
-    config : path-like or None
-        TOML file; None = ``study.toml`` beside the table where it exists.
-    privacy : bool
-        Also list what the inputs hold about people: which field of which file, never what it says.
-
-    Returns
-    -------
-    CheckReport
 
     Examples
     --------

@@ -46,17 +46,7 @@ class Unit:
 
 
 def units_of(sessions: Iterable[Session]) -> list[Unit]:
-    """Group rows by dyad and session, in order.
-
-    Parameters
-    ----------
-    sessions : iterable of Session
-        Rows in any order.
-
-    Returns
-    -------
-    list of Unit
-    """
+    """Group rows by dyad and session, in order."""
     groups: dict[tuple[str, int], list[Session]] = {}
     for row in sorted(sessions, key=lambda row: row.key):
         groups.setdefault((row.dyad, row.session), []).append(row)
@@ -87,18 +77,8 @@ def digest(content: Mapping[str, Any]) -> str:
 def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
     """SHA-256 of every input of some rows, by dyad-session and role.
 
-    Files are named by whose they are, because their own names may hold what must not leave the study.
-    Sidecars count: a BrainVision header names its data file, an EEGLAB set may have one, a NIRx folder is
-    hashed whole.
-
-    Parameters
-    ----------
-    rows : sequence of Session
-        Rows of the table.
-
-    Returns
-    -------
-    dict of str to str
+    Files are named by whose they are, because their own names may hold what must not leave the study. Sidecars count: a
+    BrainVision header names its data file, an EEGLAB set may have one, a NIRx folder is hashed whole.
     """
     seen: dict[Path, str] = {}
     hashes = {}

@@ -44,36 +44,23 @@ ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Task:
-    """One piece of work that leaves its result in files.
+    """One piece of work that leaves its result in files."""
 
-    Parameters
-    ----------
-    name : str
-        Of the unit, ``dyad-D01/ses-01``.
-    work : callable
-        A function of a module, so that other processes find it.
-    arguments : tuple
-        Small: recordings go by path.
-    """
-
+    #: Of the unit, ``dyad-D01/ses-01``
     name: str
+    #: A function of a module, so that other processes find it
     work: Callable[..., Any]
+    #: Small: recordings go by path
     arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where units are worked on.
+    """Where units are worked on."""
 
-    Parameters
-    ----------
-    n_jobs : int
-        Worker processes on this machine; 1 = this process itself.
-    cluster : str or None
-        Address of a Dask scheduler, which replaces them.
-    """
-
+    #: Worker processes on this machine; 1 = this process itself
     n_jobs: int = 1
+    #: Address of a Dask scheduler, which replaces them
     cluster: str | None = None
 
 
@@ -85,26 +72,7 @@ def run_tasks(
     progress: bool = True,
     tell: Callable[[str], object] = logger.debug,
 ) -> list[str]:
-    """Do tasks in any order.
-
-    Parameters
-    ----------
-    tasks : sequence of Task
-        Independent of each other.
-    place : Place
-        Where.
-    label : str
-        What the progress bar says.
-    progress : bool
-        Show the bar.
-    tell : callable
-        Is told of every task that ends.
-
-    Returns
-    -------
-    list of str
-        Names of the tasks that killed their worker twice.
-    """
+    """Do tasks in any order."""
     if not tasks:
         return []
     logger.info("%s: %s", label, count(len(tasks), "unit"))

@@ -53,15 +53,6 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
 def column_label(column: str) -> str:
     """Words and unit for a column of a run's tables; an unknown column keeps its name.
 
-    Parameters
-    ----------
-    column : str
-        Column name.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> column_label("snr_alpha")
@@ -79,20 +70,7 @@ def column_label(column: str) -> str:
 
 
 def require(table: pd.DataFrame, *columns: str) -> None:
-    """Refuse a table without the columns a plot needs.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Any table.
-    *columns : str
-        What has to be there.
-
-    Raises
-    ------
-    TableError
-        Naming every missing column, and those found.
-    """
+    """Refuse a table without the columns a plot needs."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
         found = ", ".join(map(str, table.columns[:12])) or "none"
@@ -100,26 +78,7 @@ def require(table: pd.DataFrame, *columns: str) -> None:
 
 
 def time_of(table: pd.DataFrame, time: str) -> pd.Series:
-    """Time axis of a table: session numbers, or weeks since a dyad's first session.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With the column ``session``, or ``days`` for weeks.
-    time : {'session', 'weeks'}
-        Which axis.
-
-    Returns
-    -------
-    Series of float
-
-    Raises
-    ------
-    InputError
-        If the name is neither.
-    TableError
-        If the column is missing.
-    """
+    """Time axis of a table: session numbers, or weeks since a dyad's first session."""
     if time not in TIME_LABELS:
         raise InputError(f"time = {time!r}: expected 'session' or 'weeks'.")
     column = "session" if time == "session" else "days"
@@ -129,22 +88,7 @@ def time_of(table: pd.DataFrame, time: str) -> pd.Series:
 
 
 def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str, pd.DataFrame]:
-    """Curves over time, one per dyad: runs and tasks of a session are averaged.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per dyad and session (and run), with ``dyad`` and the columns.
-    columns : list of str
-        What to keep.
-    time : {'session', 'weeks'}
-        Time axis.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        By dyad, in order of name: ``time`` and the columns, sorted, rows without the first column left out.
-    """
+    """Curves over time, one per dyad: runs and tasks of a session are averaged."""
     require(table, "dyad", *columns)
     frame = pd.DataFrame({"dyad": table["dyad"].astype(str), "time": time_of(table, time)})
     for column in columns:
@@ -155,22 +99,7 @@ def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str,
 
 
 def window_table(dataset: Any, metric: str, band: str, roi_pair: str, signal: str = "") -> pd.DataFrame:
-    """Windows of one session's result as rows.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        That of a :class:`hyperscan.SynchronyResult`.
-    metric, band, roi_pair : str
-        Names.
-    signal : str
-        Name; empty = the primary one.
-
-    Returns
-    -------
-    DataFrame
-        ``session``, ``time_s`` (middle of the window, s from the start) and ``z`` (Fisher z).
-    """
+    """Windows of one session's result as rows."""
     chosen = {
         "metric": metric,
         "band": band,
@@ -185,15 +114,7 @@ def window_table(dataset: Any, metric: str, band: str, roi_pair: str, signal: st
 def mean_and_ci(values: np.ndarray) -> tuple[float, float]:
     """Mean and half-width of its 95 % confidence interval by Student's t.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        NaNs are left out.
-
-    Returns
-    -------
-    mean, half_width : float
-        The half-width is NaN below two values.
+    Shapes: ``values`` (n,).
     """
     from scipy import stats
 

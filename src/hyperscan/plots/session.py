@@ -92,22 +92,7 @@ def draw_map(
     significant: np.ndarray | None = None,
     arrows: tuple[int, int] = (12, 34),
 ) -> Any:
-    """Draw what :func:`wtc_map` draws, without the words around it.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Where to draw.
-    r2, phase, period, coi, sfreq, significant
-        As for :func:`wtc_map`.
-    arrows : tuple of int
-        Rows and columns of the grid of phase arrows.
-
-    Returns
-    -------
-    matplotlib.collections.QuadMesh
-        For a colour bar.
-    """
+    """Draw what :func:`wtc_map` draws, without the words around it."""
     r2, phase, period, coi = (np.asarray(x, dtype=float) for x in (r2, phase, period, coi))
     if r2.shape != phase.shape or r2.shape != (len(period), len(coi)):
         raise InputError(

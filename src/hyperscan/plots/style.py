@@ -29,29 +29,21 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours by what they mean, as ``#rrggbb``.
+    """Colours by what they mean, as ``#rrggbb``."""
 
-    Parameters
-    ----------
-    paper, ink, muted, grid : str
-        Background, text, secondary text and hairlines.
-    real, chance, slope : str
-        Real dyads, the chance level, and what was fitted.
-    therapist, client : str
-        The two people.
-    warn : str
-        What was lost or failed.
-    """
-
+    #: Background, text, secondary text and hairlines
     paper: str
     ink: str
     muted: str
     grid: str
+    #: Real dyads, the chance level, and what was fitted
     real: str
     chance: str
     slope: str
+    #: The two people
     therapist: str
     client: str
+    #: What was lost or failed
     warn: str
 
 
@@ -182,18 +174,7 @@ def figure_style(variant: str = "light") -> Iterator[Palette]:
 
 
 def new_figure(width: float = 8.4, height: float = 4.2) -> Figure:
-    """Make a figure that needs no display and that pyplot does not know.
-
-    Parameters
-    ----------
-    width, height : float
-        In inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        In a notebook, ``ax.figure`` as the last line of a cell shows it.
-    """
+    """Make a figure that needs no display and that pyplot does not know."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -203,19 +184,7 @@ def new_figure(width: float = 8.4, height: float = 4.2) -> Figure:
 
 
 def new_axes(ax: Axes | None, width: float = 8.4, height: float = 4.2) -> Axes:
-    """Return the Axes given, or those of a new figure.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes or None
-        Where to draw.
-    width, height : float
-        Size of the new figure in inches.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
+    """Return the Axes given, or those of a new figure."""
     if ax is not None:
         return ax
     with figure_style(_variant()):
@@ -225,26 +194,7 @@ def new_axes(ax: Axes | None, width: float = 8.4, height: float = 4.2) -> Axes:
 def panel_grid(
     n: int, *, columns: int, size: tuple[float, float], figure: Figure | None = None, **share: Any
 ) -> list[Axes]:
-    """Make small multiples: ``n`` Axes in rows of ``columns``, empty places left out.
-
-    Parameters
-    ----------
-    n : int
-        How many panels.
-    columns : int
-        Most panels in a row.
-    size : tuple of float
-        Width and height of one panel in inches.
-    figure : matplotlib.figure.Figure or None
-        Where to draw; None = a new figure.
-    **share
-        ``sharex`` and ``sharey``.
-
-    Returns
-    -------
-    list of matplotlib.axes.Axes
-        ``n`` of them, row by row; no row holds more than ``columns``.
-    """
+    """Make small multiples: ``n`` Axes in rows of ``columns``, empty places left out."""
     rows = max(1, -(-n // columns))
     columns = max(1, -(-n // rows))  # 5 panels as 3 + 2, not as 4 + 1
     with figure_style(_variant()):
@@ -264,14 +214,6 @@ def _variant() -> str:
 
 def upright(label: str) -> str:
     r"""Break a label for the vertical axis of a low figure where it would be cut off.
-
-    Parameters
-    ----------
-    label : str
-
-    Returns
-    -------
-    str
 
     Examples
     --------

@@ -108,25 +108,7 @@ def draw_pair(
 ) -> int:
     """Draw two heads of radius 1 and their links; they take :data:`PAIR_SIZE`.
 
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Where to draw.
-    links : ndarray, shape (n_therapist, n_client)
-        Values; NaN is never drawn.
-    therapist_xy, client_xy : ndarray, shape (n_channels, 2)
-        Positions in head radii, y to the nose.
-    threshold, strongest, size
-        As for :func:`two_heads`.
-    origin : tuple of float
-        Centre of the therapist's head.
-    fontsize : float
-        Of the heads' names.
-
-    Returns
-    -------
-    int
-        Links drawn.
+    Shapes: ``links`` (n_therapist, n_client), ``therapist_xy, client_xy`` (n_channels, 2).
     """
     colours = palette()
     centres = (np.array(origin), np.add(origin, (_APART, 0.0)))

@@ -30,23 +30,7 @@ def fresh_raw(
 ) -> BaseRaw:
     """Build a new raw with the channels of another.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        Where channels, positions and filters come from. Not changed.
-    data : ndarray, shape (n_channels, n_times), optional
-        Samples in SI units; those of ``raw`` if absent.
-    sfreq : float, optional
-        Sampling rate in Hz; that of ``raw`` if absent.
-    annotations : mne.Annotations, optional
-        Onsets in s from the first sample, ``orig_time`` None; those of ``raw`` if absent.
-    keep_date : bool
-        Keep the recording date.
-
-    Returns
-    -------
-    BaseRaw
-        Preloaded, first sample 0, without names, dates of birth, comments and device numbers.
+    Shapes: ``data`` (n_channels, n_times).
 
     Examples
     --------
@@ -75,18 +59,7 @@ def fresh_raw(
 
 
 def own_annotations(raw: BaseRaw) -> mne.Annotations:
-    """Annotations with onsets in s from the first sample.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-
-    Returns
-    -------
-    mne.Annotations
-        ``orig_time`` is None.
-    """
+    """Annotations with onsets in s from the first sample."""
     kept = raw.annotations
     return mne.Annotations(kept.onset - raw.first_time, kept.duration, list(kept.description), orig_time=None)
 
@@ -96,18 +69,7 @@ _NO_EVENT = ("bad", "edge", "boundary", "new segment", "sync status")
 
 
 def with_events(raw: BaseRaw) -> BaseRaw:
-    """Turn trigger channels into annotations.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        Starts at sample 0.
-
-    Returns
-    -------
-    BaseRaw
-        Without stimulus channels; each rising code is an annotation of its number, unless one stands there.
-    """
+    """Turn trigger channels into annotations."""
     stims = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
     if not stims:
         return raw
@@ -137,36 +99,14 @@ def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, np.ndar
 
 
 def is_technical(description: str) -> bool:
-    """Whether an annotation marks damage or a joint, and no moment that two devices share.
-
-    Parameters
-    ----------
-    description : str
-        Of an annotation.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an annotation marks damage or a joint, and no moment that two devices share."""
     return description.lower().startswith(_NO_EVENT)
 
 
 def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list[str]]:
     """List times and names of the events of a recording.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-    only : str, optional
-        Name of the events to keep.
-
-    Returns
-    -------
-    times : ndarray, shape (n_events,)
-        In s from the first sample, ascending.
-    names : list of str, length n_events
-        What they are called.
+    Shapes: ``times`` (n_events,).
     """
     kept = own_annotations(raw)
     rows = sorted(
@@ -180,17 +120,6 @@ def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list
 def is_called(name: str, wanted: str) -> bool:
     """Whether an event is the one that a table names.
 
-    Parameters
-    ----------
-    name : str
-        As the recording has it, such as ``Stimulus/S  1`` (BrainVision: type, then a padded code).
-    wanted : str
-        As the table has it: blanks count once, and the type may be left out.
-
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> is_called("Stimulus/S  1", "S 1"), is_called("Stimulus/S  1", "S 11")
@@ -201,17 +130,6 @@ def is_called(name: str, wanted: str) -> bool:
 
 
 def listed_events(raw: BaseRaw) -> str:
-    """List the names of the events with their counts, for messages.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-
-    Returns
-    -------
-    str
-        ``'1' (100), '2' (3)`` or ``none``. Long names are cut: annotations may hold free text.
-    """
+    """List the names of the events with their counts, for messages."""
     counts = Counter(name for name in event_times(raw)[1])
     return ", ".join(f"{name[:20]!r} ({n})" for name, n in counts.most_common(8)) or "none"

@@ -41,54 +41,22 @@ _KNOWN: tuple[tuple[str, bool, str], ...] = (
 
 @dataclass
 class Heard:
-    """What a reader warned of.
+    """What a reader warned of."""
 
-    Parameters
-    ----------
-    notes : list of str
-        In our words, free of header text.
-    weak : list of str
-        Those notes that make numbers weaker.
-    """
-
+    #: In our words, free of header text
     notes: list[str] = field(default_factory=list)
+    #: Those notes that make numbers weaker
     weak: list[str] = field(default_factory=list)
 
     def warn(self, name: str) -> None:
-        """Issue the weak ones as warnings.
-
-        Parameters
-        ----------
-        name : str
-            File as messages show it.
-        """
+        """Issue the weak ones as warnings."""
         for note in self.weak:
             warnings.warn(f"{name}: {note}. Check the file or export it anew.", DataQualityWarning, stacklevel=2)
 
 
 @contextlib.contextmanager
 def library(name: str, what: str, remedy: str = "Copy it again, or export it anew.") -> Iterator[Heard]:
-    """Call a reader of another library: any exception becomes one of ours, warnings are kept as notes.
-
-    Parameters
-    ----------
-    name : str
-        File as messages show it.
-    what : str
-        Format as messages call it.
-    remedy : str
-        What to do when the reader fails.
-
-    Yields
-    ------
-    Heard
-        Filled when the block ends.
-
-    Raises
-    ------
-    ReadError
-        For every exception of the library.
-    """
+    """Call a reader of another library: any exception becomes one of ours, warnings are kept as notes."""
     heard = Heard()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -135,20 +103,7 @@ def _sort(item: warnings.WarningMessage, heard: Heard) -> None:
 
 
 def check_memory(n_values: int, name: str) -> None:
-    """Refuse what cannot be held, before memory is asked for.
-
-    Parameters
-    ----------
-    n_values : int
-        Samples times channels, held as float64.
-    name : str
-        File as messages show it.
-
-    Raises
-    ------
-    ReadError
-        If they need more memory than there is.
-    """
+    """Refuse what cannot be held, before memory is asked for."""
     need, have = 8 * n_values, _available_bytes()
     if n_values < 0 or need > have:
         raise ReadError(

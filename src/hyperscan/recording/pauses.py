@@ -31,20 +31,7 @@ def open_gaps(raw: BaseRaw, after: np.ndarray, missing: np.ndarray, *, sfreq: fl
 
     The stretch is a straight line, so that filters do not ring, and is annotated ``BAD_gap``.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        Samples without the gaps; annotations count from its first sample, gaps left out.
-    after : ndarray of int, shape (n_gaps,)
-        First sample after each gap, ascending.
-    missing : ndarray of int, shape (n_gaps,)
-        Samples missing there.
-    sfreq : float, optional
-        Sampling rate in Hz, where the raw's own was taken over the gaps.
-
-    Returns
-    -------
-    BaseRaw
+    Shapes: ``after`` (n_gaps,), ``missing`` (n_gaps,).
 
     Examples
     --------
@@ -75,34 +62,12 @@ def open_gaps(raw: BaseRaw, after: np.ndarray, missing: np.ndarray, *, sfreq: fl
 
 
 def is_boundary(description: str) -> bool:
-    """Whether an annotation is a place where samples were cut out or recording was paused.
-
-    Parameters
-    ----------
-    description : str
-        Of an annotation.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an annotation is a place where samples were cut out or recording was paused."""
     return description.lower().rstrip("/").startswith(_BOUNDARIES)
 
 
 def mark_boundaries(raw: BaseRaw) -> tuple[BaseRaw, int]:
-    """Annotate places where the recording was cut or paused as ``BAD_boundary``.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-
-    Returns
-    -------
-    raw : BaseRaw
-        The same with marks two samples long, or unchanged.
-    n_marked : int
-    """
+    """Annotate places where the recording was cut or paused as ``BAD_boundary``."""
     kept = own_annotations(raw)
     sfreq = raw.info["sfreq"]
     inside = (kept.onset > 1.5 / sfreq) & (kept.onset < (raw.n_times - 1.5) / sfreq)
@@ -120,15 +85,7 @@ def mark_boundaries(raw: BaseRaw) -> tuple[BaseRaw, int]:
 def paused_at(raw: BaseRaw) -> np.ndarray:
     """List the places where an unknown time was lost.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        After :func:`mark_boundaries`.
-
-    Returns
-    -------
-    ndarray, shape (n_places,)
-        In s from the first sample, ascending.
+    Shapes: returns (n_places,).
     """
     kept = own_annotations(raw)
     return np.sort(kept.onset[kept.description == PAUSED] + 1.0 / raw.info["sfreq"])
@@ -159,36 +116,16 @@ _SEGMENT = re.compile(r"^Mk[0-9]+=New Segment,[^,\r\n]*,([0-9]+),[^,\r\n]*,[^,\r
 
 @dataclass(frozen=True)
 class Pause:
-    """A place where a recording was interrupted.
+    """A place where a recording was interrupted."""
 
-    Parameters
-    ----------
-    after : int
-        First sample after the pause.
-    seconds : float
-        How long it lasted.
-    """
-
+    #: First sample after the pause
     after: int
+    #: How long it lasted
     seconds: float
 
 
 def cut_out(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
-    """List the boundary events of an EEGLAB recording that say how much was cut out.
-
-    Parameters
-    ----------
-    events : mne.Annotations
-        Of the file: ``boundary`` lasts as long as what was cut out (EEGLAB ``event.duration``). Those of the raw
-        would be cut at its end.
-    sfreq : float
-        In Hz.
-
-    Returns
-    -------
-    tuple of Pause
-        Ascending. Boundaries without a duration are no part of it.
-    """
+    """List the boundary events of an EEGLAB recording that say how much was cut out."""
     # latencies lie between two samples, such as 1000.5
     found = [
         Pause(max(int(np.ceil(onset * sfreq - 1e-3)), 0), float(length))
@@ -200,18 +137,6 @@ def cut_out(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
 
 def new_segments(markers: str, sfreq: float) -> tuple[Pause, ...]:
     r"""List the pauses of a BrainVision recording, by the dates of its ``New Segment`` markers.
-
-    Parameters
-    ----------
-    markers : str
-        Content of the marker file (``.vmrk``).
-    sfreq : float
-        In Hz.
-
-    Returns
-    -------
-    tuple of Pause
-        Empty unless every segment has a believable date.
 
     Examples
     --------
@@ -242,28 +167,7 @@ def _date(text: str) -> datetime.datetime | None:
 
 
 def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Give a recording the time back that it did not record.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        Samples one after the other.
-    pauses : sequence of Pause
-        Ascending.
-    name : str
-        File as messages show it.
-
-    Returns
-    -------
-    raw : BaseRaw
-        With a stretch annotated ``BAD_gap`` for every pause, in place of its boundary.
-    notes : tuple of str
-
-    Raises
-    ------
-    ReadError
-        If memory does not hold the pauses.
-    """
+    """Give a recording the time back that it did not record."""
     sfreq = raw.info["sfreq"]
     pauses = [pause for pause in pauses if pause.after < raw.n_times]
     after = np.array([pause.after for pause in pauses], dtype=int)
@@ -287,28 +191,7 @@ def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[Base
 def mark_unplaced(
     raw: BaseRaw, lost_at: Sequence[float], placed_again: Sequence[float], name: str
 ) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Mark what follows a pause of unknown length, as nothing says when it was.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        One person, aligned.
-    lost_at, placed_again : sequence of float
-        Where stretches of unknown time begin and end, in s from the first sample.
-    name : str
-        File as messages show it.
-
-    Returns
-    -------
-    raw : BaseRaw
-        With annotations ``BAD_unplaced``.
-    notes : tuple of str
-
-    Warns
-    -----
-    DataQualityWarning
-        If there is such a stretch.
-    """
+    """Mark what follows a pause of unknown length, as nothing says when it was."""
     end = raw.n_times / raw.info["sfreq"]
     spans = [(max(a, 0.0), min(b, end)) for a, b in zip(lost_at, placed_again, strict=True)]
     spans = [(a, b) for a, b in spans if b - a > 1.0 / raw.info["sfreq"]]

@@ -33,46 +33,30 @@ class Segment:
 
 @dataclass(frozen=True)
 class ClockReport:
-    """How two recordings were put on one clock.
+    """How two recordings were put on one clock."""
 
-    Parameters
-    ----------
-    source : str
-        ``same_amplifier``, ``triggers``, ``timestamps``, ``offset`` or ``assumed``.
-    offset_s : float
-        Client's start on the therapist's clock, in s.
-    ppm : float
-        Drift of the client's clock that was removed, in parts per million; NaN if it cannot be known.
-    residual_ms : float
-        Root mean square of what is left, in ms; NaN if it cannot be known.
-    n_matched : int
-        Events or time stamps that the fit rests on.
-    notes : tuple of str
-        What was found on the way: missing triggers, jumps, resets.
-    """
-
+    #: ``same_amplifier``, ``triggers``, ``timestamps``, ``offset`` or ``assumed``
     source: str
+    #: Client's start on the therapist's clock, in s
     offset_s: float = 0.0
+    #: Drift of the client's clock that was removed, in parts per million; NaN if it cannot be known
     ppm: float = 0.0
+    #: Root mean square of what is left, in ms; NaN if it cannot be known
     residual_ms: float = 0.0
+    #: Events or time stamps that the fit rests on
     n_matched: int = 0
+    #: What was found on the way: missing triggers, jumps, resets
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What preparation found, one mapping per person with the columns of ``quality.tsv``.
+    """What preparation found, one mapping per person with the columns of ``quality.tsv``."""
 
-    Parameters
-    ----------
-    therapist, client : mapping of str to float, int or str
-        Values by column name; absent = not applicable to the modality.
-    dropped : mapping of str to mapping of str to str
-        Role, then channel, to the reason why the channel went.
-    """
-
+    #: Values by column name; absent = not applicable to the modality
     therapist: Mapping[str, Any]
     client: Mapping[str, Any]
+    #: Role, then channel, to the reason why the channel went
     dropped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, role: str) -> Mapping[str, Any]:

@@ -38,17 +38,7 @@ def _weights() -> np.ndarray:
 def interpolate(data: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Values between samples, by a windowed sinc.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_channels, n_times)
-        Samples.
-    positions : ndarray, shape (n_out,)
-        Ascending, in samples from the first one, within the data.
-
-    Returns
-    -------
-    ndarray, shape (n_channels, n_out)
-        In the unit of the data.
+    Shapes: ``data`` (n_channels, n_times), ``positions`` (n_out,), returns (n_channels, n_out).
 
     Examples
     --------
@@ -95,19 +85,7 @@ def _gather(data: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> np.ndar
 def lower_rate(data: np.ndarray, sfreq: float, target: float) -> tuple[np.ndarray, float]:
     """Resample to about a lower rate, anti-aliased and without delay.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_channels, n_times)
-        Samples.
-    sfreq, target : float
-        Rate of the data and wanted rate, in Hz.
-
-    Returns
-    -------
-    data : ndarray, shape (n_channels, n_out)
-        The first sample stays where it was in time.
-    sfreq : float
-        Rate reached, in Hz: a simple fraction of the old one. Unchanged where the target is not lower.
+    Shapes: ``data`` (n_channels, n_times), ``data`` (n_channels, n_out).
 
     Examples
     --------
@@ -130,17 +108,7 @@ _SAME_TIME = 5e-5
 def sample_times(start: float, stop: float, rate: float) -> np.ndarray:
     """List the therapist's sample times from a start to a stop.
 
-    Parameters
-    ----------
-    start, stop : float
-        On the therapist's clock, in s.
-    rate : float
-        In Hz.
-
-    Returns
-    -------
-    ndarray, shape (n_times,)
-        In s.
+    Shapes: returns (n_times,).
     """
     # the therapist's own samples, so that they need no interpolation
     first = np.ceil(start * rate - _SAME_TIME * rate)
@@ -151,19 +119,7 @@ def sample_times(start: float, stop: float, rate: float) -> np.ndarray:
 def on_own_stamps(raw: BaseRaw, stamps: np.ndarray) -> tuple[BaseRaw, StampFit]:
     """Put a recording on the clock of its own time stamps, which nothing else shares.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        Samples one after the other.
-    stamps : ndarray, shape (n_times,)
-        Time of each, in s.
-
-    Returns
-    -------
-    raw : BaseRaw
-        At its nominal rate; gaps are bridged by a line and annotated ``BAD_gap``.
-    fit : StampFit
-        What the stamps say.
+    Shapes: ``stamps`` (n_times,).
     """
     rate = raw.info["sfreq"]
     fit = fit_stamps(stamps, rate)
@@ -175,28 +131,7 @@ def on_own_stamps(raw: BaseRaw, stamps: np.ndarray) -> tuple[BaseRaw, StampFit]:
 def on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float, *, keep_date: bool = False) -> BaseRaw:
     """Take a recording's values at times of another clock.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-    track : sequence of Piece
-        From s of the recording to s of the other clock.
-    grid : ndarray, shape (n_out,)
-        Times on the other clock, in s, evenly spaced.
-    rate : float
-        Of the grid, in Hz.
-    keep_date : bool
-        Keep the recording date.
-
-    Returns
-    -------
-    BaseRaw
-        Starts with the grid. Time that was not recorded is bridged by a line and annotated ``BAD_gap``.
-
-    Raises
-    ------
-    ClockError
-        If no sample lies on the grid.
+    Shapes: ``grid`` (n_out,).
     """
     sfreq = raw.info["sfreq"]
     last = (raw.n_times - 1) / sfreq
@@ -256,22 +191,7 @@ def _bridge(data: np.ndarray, gaps: list[tuple[int, int]]) -> None:
 
 
 def moved_annotations(raw: BaseRaw, track: Sequence[Piece], zero: float, duration: float) -> mne.Annotations:
-    """Move annotations to another clock, and cut them to what is left.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-    track : sequence of Piece
-        From s of the recording to s of the other clock.
-    zero, duration : float
-        Beginning and length of the new axis, in s of the other clock.
-
-    Returns
-    -------
-    mne.Annotations
-        Onsets from ``zero`` on.
-    """
+    """Move annotations to another clock, and cut them to what is left."""
     kept = own_annotations(raw)
     moved = mne.Annotations([], [], [], orig_time=None)
     for onset, length, name in zip(kept.onset, kept.duration, kept.description, strict=True):
@@ -285,19 +205,7 @@ def moved_annotations(raw: BaseRaw, track: Sequence[Piece], zero: float, duratio
 
 
 def on_common(track: Sequence[Piece], own: float) -> float:
-    """Translate a time of a recording by the piece that holds there.
-
-    Parameters
-    ----------
-    track : sequence of Piece
-        From s of the recording to s of the other clock.
-    own : float
-        In s.
-
-    Returns
-    -------
-    float
-    """
+    """Translate a time of a recording by the piece that holds there."""
     times = [float(piece.to_common(np.array([own]))[0]) for piece in track]
     outside = [max(piece.start - time, time - piece.stop, 0.0) for piece, time in zip(track, times, strict=True)]
     return times[int(np.argmin(outside))]

@@ -15,19 +15,13 @@ MAX_PPM = 200.0
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch over which one clock follows the other without a jump.
+    """A stretch over which one clock follows the other without a jump."""
 
-    Parameters
-    ----------
-    own, common : ndarray, shape (n_knots,)
-        The same moments on the device's clock and on the common clock, in s; straight lines between, and
-        beyond.
-    start, stop : float
-        Where the piece holds, in s on the common clock.
-    """
-
+    #: shape (n_knots,): The same moments on the device's clock and on the common clock, in s; straight lines between,
+    #: and beyond
     own: np.ndarray
     common: np.ndarray
+    #: Where the piece holds, in s on the common clock
     start: float = -np.inf
     stop: float = np.inf
 
@@ -84,21 +78,13 @@ _SHORT_S = 10.0
 
 @dataclass(frozen=True)
 class StampFit:
-    """What time stamps say about a device's clock.
+    """What time stamps say about a device's clock."""
 
-    Parameters
-    ----------
-    pieces : tuple of Piece
-        From s of samples (number / nominal rate) to the stamps' clock.
-    ppm : float
-        How much faster than nominal the device sampled, in parts per million.
-    residual_ms : float
-        Root mean square of what straight pieces leave of the smoothed stamps, in ms.
-    notes : tuple of str
-    """
-
+    #: From s of samples (number / nominal rate) to the stamps' clock
     pieces: tuple[Piece, ...]
+    #: How much faster than nominal the device sampled, in parts per million
     ppm: float
+    #: Root mean square of what straight pieces leave of the smoothed stamps, in ms
     residual_ms: float
     notes: tuple[str, ...] = ()
 
@@ -106,19 +92,7 @@ class StampFit:
 def find_breaks(stamps: np.ndarray, sfreq: float, *, step: float = _STEP) -> np.ndarray:
     """Find where time stamps jump for good, as opposed to jitter of transport.
 
-    Parameters
-    ----------
-    stamps : ndarray, shape (n_times,)
-        Time of each sample, in s.
-    sfreq : float
-        Nominal rate, in Hz.
-    step : float
-        Smallest lasting step that counts, in samples.
-
-    Returns
-    -------
-    ndarray of int, shape (n_breaks,)
-        First sample after each break, ascending.
+    Shapes: ``stamps`` (n_times,), returns (n_breaks,).
 
     Examples
     --------
@@ -155,16 +129,7 @@ def _spread(x: np.ndarray) -> float:
 def fit_stamps(stamps: np.ndarray, sfreq: float) -> StampFit:
     """Fit straight pieces to the time stamps of a recording.
 
-    Parameters
-    ----------
-    stamps : ndarray, shape (n_times,)
-        Time of each sample, in s.
-    sfreq : float
-        Nominal rate, in Hz.
-
-    Returns
-    -------
-    StampFit
+    Shapes: ``stamps`` (n_times,).
 
     Examples
     --------

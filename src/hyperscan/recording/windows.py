@@ -16,24 +16,7 @@ from hyperscan.schema import ROLES
 
 
 def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    """Find the parts that the row of the table asks for.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        Before alignment, on the therapist's time.
-
-    Returns
-    -------
-    segments : tuple of Segment
-        In s from the therapist's first sample.
-    notes : tuple of str
-
-    Raises
-    ------
-    ReadError
-        If the part lies outside the recording, or no event has that name.
-    """
+    """Find the parts that the row of the table asks for."""
     session = pair.session
     duration = pair.therapist.n_times / pair.therapist.info["sfreq"]
     start = session.start_s or 0.0
@@ -59,22 +42,7 @@ def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str
 
 
 def segment_spans(pair: PairedRecording) -> list[tuple[float, float]]:
-    """Spans of the segment event in s: the therapist's annotations, else the client's.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        A pair.
-
-    Returns
-    -------
-    list of (start, stop)
-
-    Raises
-    ------
-    ReadError
-        If nobody's recording has such an event.
-    """
+    """Spans of the segment event in s: the therapist's annotations, else the client's."""
     session = pair.session
     for raw in (pair.therapist, pair.client):
         spans = _spans(raw, session.segment_event or "")
@@ -115,20 +83,6 @@ def _merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def shifted(segments: tuple[Segment, ...], start: float, duration: float) -> tuple[Segment, ...]:
     """Move segments to a time axis that begins later, and cut them to it.
 
-    Parameters
-    ----------
-    segments : tuple of Segment
-        On the old axis.
-    start : float
-        Beginning of the new axis on the old one, in s.
-    duration : float
-        Length of the new axis, in s.
-
-    Returns
-    -------
-    tuple of Segment
-        Those of which something is left.
-
     Examples
     --------
     >>> shifted((Segment(0.0, 10.0),), 4.0, 3.0)
@@ -151,27 +105,18 @@ Spans = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Windows of equal length, side by side within each segment.
+    """Windows of equal length, side by side within each segment."""
 
-    Parameters
-    ----------
-    starts : ndarray of int, shape (n_windows,)
-        First sample of each window.
-    segment : ndarray of int, shape (n_windows,)
-        Index of the segment it lies in.
-    offset_s : ndarray, shape (n_windows,)
-        Time since that segment's start, in s.
-    clean_therapist, clean_client : ndarray of bool, shape (n_windows,)
-        Whether nothing in the window is marked as bad in that person.
-    n_window : int
-        Samples per window.
-    """
-
+    #: shape (n_windows,): First sample of each window
     starts: NDArray[np.intp]
+    #: shape (n_windows,): Index of the segment it lies in
     segment: NDArray[np.intp]
+    #: shape (n_windows,): Time since that segment's start, in s
     offset_s: NDArray[np.float64]
+    #: shape (n_windows,): Whether nothing in the window is marked as bad in that person
     clean_therapist: NDArray[np.bool_]
     clean_client: NDArray[np.bool_]
+    #: Samples per window
     n_window: int
 
     @property
@@ -181,20 +126,7 @@ class WindowGrid:
 
 
 def annotated_spans(raw: BaseRaw, prefixes: Iterable[str]) -> Spans:
-    """Annotations whose description starts with one of some words, in s from the first sample.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Recording.
-    prefixes : iterable of str
-        Beginnings of descriptions; case is ignored.
-
-    Returns
-    -------
-    list of (float, float)
-        Onset and end in s, in order of onset.
-    """
+    """Annotations whose description starts with one of some words, in s from the first sample."""
     wanted = tuple(prefix.lower() for prefix in prefixes)
     return sorted(
         (float(onset) - raw.first_time, float(onset + duration) - raw.first_time)
@@ -208,14 +140,7 @@ def annotated_spans(raw: BaseRaw, prefixes: Iterable[str]) -> Spans:
 def clean_mask(raw: BaseRaw) -> NDArray[np.bool_]:
     """Mark samples that no ``BAD`` annotation covers.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Recording.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_times,)
+    Shapes: returns (n_times,).
     """
     mask = np.ones(raw.n_times, bool)
     for start, stop in annotated_spans(raw, ["bad"]):
@@ -232,18 +157,7 @@ def _sample_range(start: float, stop: float, raw: BaseRaw) -> slice:
 
 
 def break_samples(raw: BaseRaw) -> list[int]:
-    """Find the samples at which the recording was interrupted.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Recording.
-
-    Returns
-    -------
-    list of int
-        Sorted; neither 0 nor ``n_times`` is among them.
-    """
+    """Find the samples at which the recording was interrupted."""
     sfreq = raw.info["sfreq"]
     cuts = {round(edge * sfreq) for span in annotated_spans(raw, BREAKS) for edge in span}
     return sorted(cut for cut in cuts if 0 < cut < raw.n_times)
@@ -256,25 +170,7 @@ def whole_segments(pair: PairedRecording) -> tuple[Segment, ...]:
 
 
 def window_grid(pair: PairedRecording, window_s: float) -> WindowGrid:
-    """Non-overlapping windows from the start of each segment on, and which of them are clean.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        Two raws of one sampling rate and length.
-    window_s : float
-        Length of a window in s.
-
-    Returns
-    -------
-    WindowGrid
-        All windows that fit into the segments, clean or not; one that crosses an interruption is not clean.
-
-    Raises
-    ------
-    QualityError
-        If no window fits into any segment.
-    """
+    """Non-overlapping windows from the start of each segment on, and which of them are clean."""
     raw = pair.therapist
     sfreq = float(raw.info["sfreq"])
     n_window = round(window_s * sfreq)
@@ -315,18 +211,7 @@ def _grid(
 def clean_windows(raw: BaseRaw, starts: NDArray[np.intp], n_window: int) -> NDArray[np.bool_]:
     """Windows in which nothing is marked as bad and the recording is not interrupted.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        One person.
-    starts : ndarray of int, shape (n_windows,)
-        First samples.
-    n_window : int
-        Samples per window.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_windows,)
+    Shapes: ``starts`` (n_windows,), returns (n_windows,).
     """
     bad = np.concatenate([[0], np.cumsum(~clean_mask(raw))])
     ends = np.minimum(starts + n_window, raw.n_times)

@@ -19,24 +19,6 @@ def build_report(out: str | Path, info: Mapping[str, Any] | None = None) -> Path
     """Write ``report.html``, a page per dyad, ``methods.md`` and ``references.bib``.
 
     The same files give the same bytes: nothing of the machine, the time or the folder's name enters.
-
-    Parameters
-    ----------
-    out : path-like
-        A run's folder.
-    info : mapping or None
-        ``versions`` (mapping of name to version) and ``command`` to print beside those of
-        ``dataset_description.json``.
-
-    Returns
-    -------
-    Path
-        ``report.html``.
-
-    Raises
-    ------
-    InputError
-        If the folder is not an output of a run, or a file of it is damaged.
     """
     out = Path(out)
     run = read_folder(out, info)
@@ -52,18 +34,7 @@ def build_report(out: str | Path, info: Mapping[str, Any] | None = None) -> Path
 
 
 def render_pages(run: RunFolder) -> dict[str, str]:
-    """Make the text of every page.
-
-    Parameters
-    ----------
-    run : RunFolder
-        What the run left.
-
-    Returns
-    -------
-    dict of str to str
-        Path inside the folder to HTML; the dyads' pages first, ``report.html`` last.
-    """
+    """Make the text of every page."""
     links = sections.dyad_links(run)
     pages = {address: _render("dyad.html.j2", dyad_page(run, dyad)) for dyad, address in links.items()}
     return {**pages, "report.html": _render("report.html.j2", study_page(run))}

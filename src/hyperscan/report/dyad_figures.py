@@ -19,24 +19,7 @@ STRONGEST, MOST_LINKS = 0.05, 40
 
 
 def results_of(run: RunFolder, dyad: str) -> dict[str, SynchronyResult]:
-    """Full results of a dyad's sessions that hold the primary outcome, by title, in order of session.
-
-    Parameters
-    ----------
-    run : RunFolder
-        What the run left.
-    dyad : str
-        Label.
-
-    Returns
-    -------
-    dict of str to SynchronyResult
-
-    Raises
-    ------
-    ReadError
-        If a file of the folder is damaged.
-    """
+    """Full results of a dyad's sessions that hold the primary outcome, by title, in order of session."""
     wanted = run.outcome
     found = {}
     for path in sorted(run.folder.glob(f"dyad-{dyad}/ses-*/*_synchrony.nc")):

@@ -32,23 +32,15 @@ _PIXELS = 1.5
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on a page.
+    """A figure on a page."""
 
-    Parameters
-    ----------
-    src : str
-        Data URI of an SVG.
-    alt : str
-        What the figure shows, for those who do not see it.
-    caption : str
-        What to know when reading it.
-    width, height : int
-        Size on a wide page, in CSS pixels.
-    """
-
+    #: Data URI of an SVG
     src: str
+    #: What the figure shows, for those who do not see it
     alt: str
+    #: What to know when reading it
     caption: str
+    #: Size on a wide page, in CSS pixels
     width: int
     height: int
 

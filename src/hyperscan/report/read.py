@@ -41,14 +41,9 @@ _CHUNK = 200_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which rows of the tables are the primary outcome.
+    """Which rows of the tables are the primary outcome."""
 
-    Parameters
-    ----------
-    modality, signal, metric, band, roi, task : str
-        Labels; empty = not given, which matches everything.
-    """
-
+    #: Labels; empty = not given, which matches everything
     modality: str = ""
     signal: str = ""
     metric: str = ""
@@ -76,35 +71,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """All that a report is made from.
+    """All that a report is made from."""
 
-    Parameters
-    ----------
-    synchrony, pseudo, guards, quality : DataFrame
-        The tables; empty where the file is absent. ``pseudo`` holds the primary outcome only.
-    growth, plan, description, info : mapping
-        The JSON files; empty where absent.
-    config : StudyConfig
-        Effective settings.
-    config_text : str
-        ``config.toml`` as it stands.
-    outcome : Outcome
-        The primary outcome.
-    folder : Path
-        Where it lies, for the full matrices, which are read when a dyad's page is drawn.
-    """
-
+    #: The tables; empty where the file is absent. ``pseudo`` holds the primary outcome only
     synchrony: pd.DataFrame
     pseudo: pd.DataFrame
     guards: pd.DataFrame
     quality: pd.DataFrame
+    #: The JSON files; empty where absent
     growth: Mapping[str, Any]
     plan: Mapping[str, Any]
     description: Mapping[str, Any]
     info: Mapping[str, Any]
+    #: Effective settings
     config: StudyConfig
+    #: ``config.toml`` as it stands
     config_text: str
+    #: The primary outcome
     outcome: Outcome
+    #: Where it lies, for the full matrices, which are read when a dyad's page is drawn
     folder: Path
 
     @property
@@ -123,25 +108,7 @@ class RunFolder:
 
 
 def read_folder(out: Path, info: Mapping[str, Any] | None = None) -> RunFolder:
-    """Read what a run left.
-
-    Parameters
-    ----------
-    out : Path
-        The run's folder.
-    info : mapping or None
-        Versions and command to print. ``run.json`` is not read: it is written after the report and holds the
-        report's digest, so a report that depended on it would not be the same when it is built again.
-
-    Returns
-    -------
-    RunFolder
-
-    Raises
-    ------
-    InputError
-        If the folder holds neither ``synchrony.tsv`` nor ``growth.json``, or a file of it is damaged.
-    """
+    """Read what a run left."""
     if not any((out / name).is_file() for name in ("synchrony.tsv", "growth.json")):
         raise InputError(
             f"{out.name}: holds neither synchrony.tsv nor growth.json, so it is no output of a run.\n"
@@ -169,24 +136,7 @@ def read_folder(out: Path, info: Mapping[str, Any] | None = None) -> RunFolder:
 
 
 def read_table(path: Path, outcome: Outcome | None = None) -> pd.DataFrame:
-    """Read a TSV of a run, labels as text and the rest as numbers.
-
-    Parameters
-    ----------
-    path : Path
-        File; an absent one gives an empty table.
-    outcome : Outcome or None
-        Keep only the rows of this outcome, so that a table of millions of rows needs little memory.
-
-    Returns
-    -------
-    DataFrame
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read as a table.
-    """
+    """Read a TSV of a run, labels as text and the rest as numbers."""
     if not path.is_file():
         return pd.DataFrame()
     try:

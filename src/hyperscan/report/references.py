@@ -9,17 +9,11 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Reference:
-    """One entry of ``references.bib``.
+    """One entry of ``references.bib``."""
 
-    Parameters
-    ----------
-    authors : str
-        BibTeX form, joined by ``and``.
-    title, journal, year, volume, pages, doi : str
-        As printed; volume and pages may be empty.
-    """
-
+    #: BibTeX form, joined by ``and``
     authors: str
+    #: As printed; volume and pages may be empty
     title: str
     journal: str
     year: str
@@ -135,15 +129,6 @@ METRIC_REFERENCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def bibtex(keys: Iterable[str]) -> str:
     """Entries of the given references as BibTeX.
-
-    Parameters
-    ----------
-    keys : iterable of str
-        Keys of :data:`REFERENCES`.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

@@ -31,20 +31,13 @@ _P_COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table.
+    """One cell of a table."""
 
-    Parameters
-    ----------
-    text : str
-        What is shown.
-    value : str
-        The number in full, empty for text.
-    link : str
-        Address inside the report, empty for none.
-    """
-
+    #: What is shown
     text: str
+    #: The number in full, empty for text
     value: str = ""
+    #: Address inside the report, empty for none
     link: str = ""
 
 
@@ -127,24 +120,7 @@ def table_of(
     *,
     links: Mapping[str, str] | None = None,
 ) -> Table:
-    """Lay out records as a table.
-
-    Parameters
-    ----------
-    rows : iterable of mapping
-        One per row.
-    columns : mapping of str to str
-        Key to column head, in order.
-    caption : str
-        What the table says.
-    links : mapping of str to str or None
-        Text of a first cell to its address.
-
-    Returns
-    -------
-    Table
-        Columns that are empty in every row are left out, except the first.
-    """
+    """Lay out records as a table."""
     rows = list(rows)
     first = next(iter(columns))
     used = [key for key in columns if key == first or any(not _empty(row.get(key)) for row in rows)]

@@ -10,23 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """Words for one verdict.
+    """Words for one verdict."""
 
-    Parameters
-    ----------
-    label : str
-        Headline.
-    mood : {'yes', 'caution', 'no', 'unknown'}
-        Decides the look; the headline says the same without colour.
-    meaning : str
-        What was found.
-    limits : str
-        What it cannot say.
-    """
-
+    #: Headline
     label: str
+    #: one of {'yes', 'caution', 'no', 'unknown'}: Decides the look; the headline says the same without colour
     mood: str
+    #: What was found
     meaning: str
+    #: What it cannot say
     limits: str
 
 
@@ -133,15 +125,6 @@ _NONE = Verdict(
 
 def verdict_of(growth: Mapping[str, Any]) -> Verdict:
     """Words for the verdict of ``growth.json``; an unknown or absent one is called no verdict.
-
-    Parameters
-    ----------
-    growth : mapping
-        ``growth.json``.
-
-    Returns
-    -------
-    Verdict
 
     Examples
     --------

@@ -39,24 +39,16 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class SessionView:
-    """What of a session is shown.
+    """What of a session is shown."""
 
-    Parameters
-    ----------
-    metric, band : str
-        Names.
-    signal : str or None
-        None = the primary one.
-    roi : str
-        ROI pair, therapist's first.
-    threshold : float or None
-        Smallest link between the heads; None = the strongest 5 %.
-    """
-
+    #: Names
     metric: str
     band: str
+    #: None = the primary one
     signal: str | None
+    #: ROI pair, therapist's first
     roi: str
+    #: Smallest link between the heads; None = the strongest 5 %
     threshold: float | None
 
     @property

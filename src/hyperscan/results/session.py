@@ -146,20 +146,7 @@ class SynchronyResult:
         return write_dataset(path, self.dataset)
 
     def to_matrix(self, metric: str, band: str, *, signal: str | None = None) -> pd.DataFrame:
-        """Values between the channels, averaged over the windows.
-
-        Parameters
-        ----------
-        metric, band : str
-            Names.
-        signal : str or None
-            None = the primary one.
-
-        Returns
-        -------
-        DataFrame
-            On the metric's own scale; the therapist's channels as index, the client's as columns.
-        """
+        """Values between the channels, averaged over the windows."""
         import pandas as pd
 
         values = self.get_data(metric, band, signal=signal)
@@ -193,17 +180,7 @@ class SynchronyResult:
     def coherence_map(self) -> dict[str, Any]:
         """Wavelet coherence of the primary ROI pair over time and period, as ``plots.wtc_map`` takes it.
 
-        Returns
-        -------
-        dict
-            ``r2`` (0 to 1) and ``phase`` (rad, positive where the therapist leads), shape (n_periods, n_times);
-            ``period`` (s), ``coi`` (s), ``sfreq`` (Hz), and ``significant``: above the 95th percentile of the
-            period under circular shifts.
-
-        Raises
-        ------
-        InputError
-            If the result holds no map: only an fNIRS study with the primary metric ``wtc`` has one.
+        Shapes: returns (n_periods, n_times).
         """
         data = self.dataset
         if "wtc_r2" not in data:

@@ -51,23 +51,15 @@ class Study(Protocol):
 
 @dataclass(frozen=True)
 class StudyView:
-    """What of a study is shown.
+    """What of a study is shown."""
 
-    Parameters
-    ----------
-    study : StudyResult
-        The tables.
-    outcome : mapping of str to str
-        ``modality task signal metric band roi_therapist roi_client``.
-    dyad : str or None
-        One dyad alone.
-    time : str
-        ``session`` or ``weeks``.
-    """
-
+    #: The tables
     study: Study
+    #: ``modality task signal metric band roi_therapist roi_client``
     outcome: Mapping[str, str]
+    #: One dyad alone
     dyad: str | None
+    #: ``session`` or ``weeks``
     time: str
 
     @classmethod

@@ -41,48 +41,32 @@ RHYTHM_V = 12e-6
 
 @dataclass(frozen=True)
 class EegTruth:
-    """What one simulated EEG session holds.
+    """What one simulated EEG session holds."""
 
-    Parameters
-    ----------
-    coupled_fraction : float
-        Shared part of the two rhythms' power, 0 to 1.
-    lag_s : float
-        How much later the client is, in s.
-    rhythm_gain : tuple of float
-        Amplitude of the rhythm of therapist and client, 1 = as usual.
-    bandwidth_hz : float
-        Width of the rhythm around 10 Hz.
-    artefact : str
-        Kind of a common artefact: ``''``, ``broadband``, ``narrowband`` (both on all channels) or
-        ``topography`` (narrowband, with the rhythm's own topography).
-    artefact_gain : float
-        Amplitude of the artefact relative to the background.
-    exponent : float
-        Power law of the background.
-    clock_ppm : float
-        How much faster the client's clock runs, in parts per million.
-    background_gain : tuple of float
-        Amplitude of the background of therapist and client, 1 = as usual.
-    curvature : float
-        Log-power background falls by ``curvature * log(f / 10 Hz) ** 2`` beside the power law: concave if positive.
-    task_gain : float
-        Amplitude, relative to the rhythm, of a response of both people to the timing of a task.
-    task_seed : int
-        Seed of that response: sessions of one seed share it, whoever takes part.
-    """
-
+    #: Shared part of the two rhythms' power, 0 to 1
     coupled_fraction: float = 0.0
+    #: How much later the client is, in s
     lag_s: float = 0.025
+    #: Amplitude of the rhythm of therapist and client, 1 = as usual
     rhythm_gain: tuple[float, float] = (1.0, 1.0)
+    #: Width of the rhythm around 10 Hz
     bandwidth_hz: float = 4.0
+    #: Kind of a common artefact: ``''``, ``broadband``, ``narrowband`` (both on all channels) or ``topography``
+    #: (narrowband, with the rhythm's own topography)
     artefact: str = ""
+    #: Amplitude of the artefact relative to the background
     artefact_gain: float = 0.0
+    #: Power law of the background
     exponent: float = 1.0
+    #: How much faster the client's clock runs, in parts per million
     clock_ppm: float = 0.0
+    #: Amplitude of the background of therapist and client, 1 = as usual
     background_gain: tuple[float, float] = rarely((1.0, 1.0))
+    #: Log-power background falls by ``curvature * log(f / 10 Hz) ** 2`` beside the power law: concave if positive
     curvature: float = rarely(0.0)
+    #: Amplitude, relative to the rhythm, of a response of both people to the timing of a task
     task_gain: float = rarely(0.0)
+    #: Seed of that response: sessions of one seed share it, whoever takes part
     task_seed: int = rarely(0)
 
 
@@ -91,23 +75,7 @@ def simulate_eeg(
 ) -> tuple[Array, Array]:
     """Make one session of two people's EEG.
 
-    Parameters
-    ----------
-    truth : EegTruth
-        What the session holds.
-    ch_names : tuple of str
-        Sites among those of :data:`TOPOGRAPHY`.
-    sfreq : float
-        Sampling rate in Hz.
-    duration_s : float
-        Length in s.
-    rng : numpy.random.Generator
-        Source of chance.
-
-    Returns
-    -------
-    therapist, client : array, shape (n_channels, n_times)
-        In V.
+    Shapes: ``therapist, client`` (n_channels, n_times).
 
     Examples
     --------

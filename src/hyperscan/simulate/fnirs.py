@@ -33,48 +33,31 @@ MOTION_OD = 0.3
 
 @dataclass(frozen=True)
 class FnirsTruth:
-    """What one simulated fNIRS session holds.
+    """What one simulated fNIRS session holds."""
 
-    Parameters
-    ----------
-    coupled_fraction : float
-        Shared part of the two slow neural signals' power, 0 to 1.
-    lag_s : float
-        How much later the client is, in s.
-    systemic_gain : float
-        Amplitude of each person's own superficial waves, 1 = as usual.
-    common_systemic : float
-        Fraction of the superficial waves' power that both people share.
-    noise_gain : float
-        Amplitude of the instrument's noise, 1 = as usual.
-    motion_per_min : float
-        Movements per minute that both people make together: spikes in light of all channels.
-    task_gain : float
-        Amplitude, relative to the neural signal, of a response of both people to the timing of a task.
-    task_seed : int
-        Seed of that response: sessions of one seed share it, whoever takes part.
-    """
-
+    #: Shared part of the two slow neural signals' power, 0 to 1
     coupled_fraction: float = 0.0
+    #: How much later the client is, in s
     lag_s: float = 2.0
+    #: Amplitude of each person's own superficial waves, 1 = as usual
     systemic_gain: float = 1.0
+    #: Fraction of the superficial waves' power that both people share
     common_systemic: float = 0.0
+    #: Amplitude of the instrument's noise, 1 = as usual
     noise_gain: float = rarely(1.0)
+    #: Movements per minute that both people make together: spikes in light of all channels
     motion_per_min: float = rarely(0.0)
+    #: Amplitude, relative to the neural signal, of a response of both people to the timing of a task
     task_gain: float = rarely(0.0)
+    #: Seed of that response: sessions of one seed share it, whoever takes part
     task_seed: int = rarely(0)
 
 
 @dataclass(frozen=True)
 class Optodes:
-    """A small probe: each long channel has its own pair, each short channel sits at a source.
+    """A small probe: each long channel has its own pair, each short channel sits at a source."""
 
-    Parameters
-    ----------
-    n_long, n_short : int
-        Channels of each kind; a channel has both wavelengths.
-    """
-
+    #: Channels of each kind; a channel has both wavelengths
     n_long: int = 4
     n_short: int = 2
 
@@ -102,23 +85,7 @@ def simulate_fnirs(
 ) -> tuple[Array, Array]:
     """Make one session of two people's light intensities.
 
-    Parameters
-    ----------
-    truth : FnirsTruth
-        What the session holds.
-    optodes : Optodes
-        The probe, equal for both people.
-    sfreq : float
-        Sampling rate in Hz; above 2.5 Hz the heart beat is in the signal.
-    duration_s : float
-        Length in s.
-    rng : numpy.random.Generator
-        Source of chance.
-
-    Returns
-    -------
-    therapist, client : array, shape (n_channels * 2, n_times)
-        Intensity (arbitrary units), both wavelengths of a channel next to each other.
+    Shapes: ``therapist, client`` (n_channels * 2, n_times).
 
     Examples
     --------
@@ -163,18 +130,7 @@ def _move(people: list[Array], per_min: float, sfreq: float, rng: np.random.Gene
 def write_snirf(path: Path, intensity: Array, optodes: Optodes, sfreq: float, *, subject: str = "anonymous") -> None:
     """Write intensities as a SNIRF 1.1 file.
 
-    Parameters
-    ----------
-    path : Path
-        Final name.
-    intensity : array, shape (n_channels * 2, n_times)
-        As :func:`simulate_fnirs` gives it.
-    optodes : Optodes
-        The probe.
-    sfreq : float
-        Sampling rate in Hz.
-    subject : str
-        Label of the person.
+    Shapes: ``intensity`` (n_channels * 2, n_times).
     """
     with h5py.File(path, "w") as file:
         file["formatVersion"] = "1.1"

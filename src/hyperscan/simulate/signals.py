@@ -43,24 +43,7 @@ def power_law_noise(
 ) -> Array:
     """Gaussian noise whose power falls as ``1 / f ** exponent``, with unit variance.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(..., n_times)``.
-    sfreq : float
-        Sampling rate in Hz.
-    exponent : float
-        0 is white, 1 is pink.
-    rng : numpy.random.Generator
-        Source of chance.
-    low_hz : float
-        Below this frequency in Hz the spectrum is flat.
-    curvature : float
-        Log power falls by ``curvature * log(f / 10 Hz) ** 2`` beside the power law.
-
-    Returns
-    -------
-    array, shape (..., n_times)
+    Shapes: returns (..., n_times).
 
     Examples
     --------
@@ -78,20 +61,7 @@ def power_law_noise(
 def band_noise(shape: tuple[int, ...], sfreq: float, band: tuple[float, float], rng: np.random.Generator) -> Array:
     """Gaussian noise with a flat spectrum inside a band, and unit variance.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(..., n_times)``.
-    sfreq : float
-        Sampling rate in Hz.
-    band : tuple of float
-        Edges in Hz.
-    rng : numpy.random.Generator
-        Source of chance.
-
-    Returns
-    -------
-    array, shape (..., n_times)
+    Shapes: returns (..., n_times).
     """
     freqs = np.fft.rfftfreq(shape[-1], 1 / sfreq)
     return _shaped_noise(shape, ((freqs >= band[0]) & (freqs <= band[1])).astype(float), rng)
@@ -100,18 +70,7 @@ def band_noise(shape: tuple[int, ...], sfreq: float, band: tuple[float, float], 
 def delay(x: Array, sfreq: float, lag_s: float) -> Array:
     """Circularly delay a signal by any time, exactly.
 
-    Parameters
-    ----------
-    x : array, shape (..., n_times)
-        Signal.
-    sfreq : float
-        Sampling rate in Hz.
-    lag_s : float
-        Delay in s; positive = later.
-
-    Returns
-    -------
-    array, shape (..., n_times)
+    Shapes: ``x`` (..., n_times), returns (..., n_times).
 
     Examples
     --------
@@ -133,27 +92,10 @@ def coupled_pair(
 ) -> tuple[Array, Array]:
     """Two unit-variance rhythms that share a fraction of their power.
 
-    ``x = sqrt(c) shared(t) + sqrt(1 - c) own``: power stays constant whatever the fraction, and the true
-    correlation of the two people, at the lag, is ``c``.
+    ``x = sqrt(c) shared(t) + sqrt(1 - c) own``: power stays constant whatever the fraction, and the true correlation of
+    the two people, at the lag, is ``c``.
 
-    Parameters
-    ----------
-    n_times : int
-        Samples.
-    sfreq : float
-        Sampling rate in Hz.
-    band : tuple of float
-        Edges in Hz.
-    fraction : float
-        Shared part of each person's power, 0 to 1.
-    rng : numpy.random.Generator
-        Source of chance.
-    lag_s : float
-        How much later the client is, in s.
-
-    Returns
-    -------
-    therapist, client : array, shape (n_times,)
+    Shapes: ``therapist, client`` (n_times,).
 
     Examples
     --------

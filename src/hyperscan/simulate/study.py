@@ -70,36 +70,24 @@ MIN_SESSIONS = 2
 
 @dataclass(frozen=True)
 class StudyDesign:
-    """Size and shape of a simulated study.
+    """Size and shape of a simulated study."""
 
-    Parameters
-    ----------
-    modality : {'eeg', 'fnirs'}
-        Kind of recording.
-    n_dyads, n_sessions : int
-        Each dyad has a therapist of its own.
-    duration_s : float
-        Length of a session in s.
-    sfreq : float
-        Sampling rate in Hz.
-    ch_names : tuple of str
-        EEG sites.
-    optodes : Optodes
-        fNIRS probe.
-    lag_s : float
-        How much later the client is, in s.
-    config : StudyConfig
-        Written beside the table as ``study.toml``.
-    """
-
+    #: one of {'eeg', 'fnirs'}: Kind of recording
     modality: str
+    #: Each dyad has a therapist of its own
     n_dyads: int = 8
     n_sessions: int = 5
+    #: Length of a session in s
     duration_s: float = 60.0
+    #: Sampling rate in Hz
     sfreq: float = 128.0
+    #: EEG sites
     ch_names: tuple[str, ...] = CH_NAMES
+    #: fNIRS probe
     optodes: Optodes = field(default_factory=Optodes)
+    #: How much later the client is, in s
     lag_s: float = 0.025
+    #: Written beside the table as ``study.toml``
     config: Mapping[str, Any] = field(default_factory=lambda: {"window_s": 10.0})
 
 
@@ -253,16 +241,7 @@ def _write_fnirs(
 def write_edf(path: Path, data: Array, ch_names: tuple[str, ...], sfreq: float) -> None:
     """Write EEG as an EDF file in microvolt.
 
-    Parameters
-    ----------
-    path : Path
-        Final name.
-    data : array, shape (n_channels, n_times)
-        In V.
-    ch_names : tuple of str
-        Names of the channels.
-    sfreq : float
-        Sampling rate in Hz.
+    Shapes: ``data`` (n_channels, n_times).
     """
     import edfio
 

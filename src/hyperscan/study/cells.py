@@ -170,16 +170,6 @@ _COVARIATE_NAME = re.compile(r"[^\W\d_][\w .()/%+-]{0,63}")
 def check_columns(columns: Sequence[str]) -> list[str]:
     """List what is wrong with a header.
 
-    Parameters
-    ----------
-    columns : sequence of str
-        Names as they stand in the table.
-
-    Returns
-    -------
-    list of str
-        One sentence per fault; empty if there is none.
-
     Examples
     --------
     >>> check_columns([*REQUIRED, "day"])

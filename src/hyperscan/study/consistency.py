@@ -22,18 +22,7 @@ _LABELS = ("dyad", "therapist", "client", "task", "run")
 
 
 def compare_rows(entries: Sequence[Entry]) -> Faults:
-    """Run every check that needs more than one row.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Rows to analyse.
-
-    Returns
-    -------
-    dict
-        Line -> faults; lines without one are absent.
-    """
+    """Run every check that needs more than one row."""
     sound = [entry for entry in entries if not entry.faults]
     found = (
         _duplicate_keys(entries),

@@ -31,26 +31,18 @@ _SAMPLES = {".vhdr": (".eeg", ".dat"), ".set": (".fdt",)}
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the study that a reader should know.
+    """Something about the study that a reader should know."""
 
-    Parameters
-    ----------
-    kind : str
-        ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``,
-        ``days_missing``, ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice``,
-        ``swapped``, ``same_content`` or ``roi_channels``.
-    severity : {'info', 'warning', 'error'}
-        ``info`` is normal, ``warning`` weakens the result, ``error`` means that these sessions must not be
-        analysed.
-    message : str
-        What was found and what to do.
-    keys : tuple of SessionKey
-        Sessions concerned.
-    """
-
+    #: ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``, ``days_missing``,
+    #: ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice``, ``swapped``, ``same_content`` or
+    #: ``roi_channels``
     kind: str
+    #: one of {'info', 'warning', 'error'}: ``info`` is normal, ``warning`` weakens the result, ``error`` means that
+    #: these sessions must not be analysed
     severity: Literal["info", "warning", "error"]
+    #: What was found and what to do
     message: str
+    #: Sessions concerned
     keys: tuple[SessionKey, ...] = ()
 
     def __str__(self) -> str:
@@ -59,16 +51,6 @@ class Finding:
 
 def study_findings(sessions: Iterable[Session]) -> list[Finding]:
     """Look at the design: which sessions are missing, how they are spaced, who works with whom.
-
-    Parameters
-    ----------
-    sessions : iterable of Session
-        As the table gives them.
-
-    Returns
-    -------
-    list of Finding
-        In a fixed order: by dyad, then by person, then the study.
 
     Examples
     --------
@@ -89,18 +71,8 @@ def study_findings(sessions: Iterable[Session]) -> list[Finding]:
 def find_duplicates(sessions: Iterable[Session]) -> list[Finding]:
     """Find recordings that are byte for byte the same under two names.
 
-    Only files of equal size whose first, middle and last 64 KiB agree are hashed (SHA-256) as a whole, so
-    that a sound study costs a few reads per file.
-
-    Parameters
-    ----------
-    sessions : iterable of Session
-        As the table gives them; the recordings must be readable.
-
-    Returns
-    -------
-    list of Finding
-        One per group of equal recordings; their sessions must not be analysed.
+    Only files of equal size whose first, middle and last 64 KiB agree are hashed (SHA-256) as a whole, so that a sound
+    study costs a few reads per file.
     """
     uses: dict[Path, list[tuple[Session, str]]] = defaultdict(list)
     for session in sorted(sessions, key=lambda session: session.key):
@@ -315,17 +287,6 @@ Floats = NDArray[np.float64]
 
 def find_swaps(people: Mapping[SessionKey, Facts]) -> list[Finding]:
     """Look for sessions in which the two people seem to be exchanged; nothing is ever changed.
-
-    Parameters
-    ----------
-    people : mapping
-        Session -> role (``therapist``, ``client``) -> columns of quality.tsv. Those typical of a person are used,
-        such as the frequency, width and height of the alpha peak; NaN = not known.
-
-    Returns
-    -------
-    list of Finding
-        One warning per session in question, in order.
 
     Examples
     --------

@@ -20,59 +20,30 @@ _MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table.
+    """One line of a table."""
 
-    Parameters
-    ----------
-    line : int
-        Line of the file, the header being 1.
-    cells : mapping
-        Column name -> text without surrounding blanks.
-    fault : str
-        What is wrong with the line as a whole; empty if nothing is.
-    """
-
+    #: Line of the file, the header being 1
     line: int
+    #: Column name -> text without surrounding blanks
     cells: Mapping[str, str]
+    #: What is wrong with the line as a whole; empty if nothing is
     fault: str = ""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text.
+    """A table of text."""
 
-    Parameters
-    ----------
-    path : Path
-        The table.
-    columns : tuple of str
-        Names in order, empty ones at the end left out.
-    rows : tuple of Row
-        Lines that are not blank.
-    """
-
+    #: The table
     path: Path
+    #: Names in order, empty ones at the end left out
     columns: tuple[str, ...]
+    #: Lines that are not blank
     rows: tuple[Row, ...]
 
 
 def find_table(path: str | Path) -> Path:
-    """Find the table of a study.
-
-    Parameters
-    ----------
-    path : path-like
-        Study folder, or the table itself.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    TableError
-        If there is none, or a folder holds two.
-    """
+    """Find the table of a study."""
     path = Path(path)
     if not path.is_dir():
         if path.suffix.lower() not in _SEPARATORS and path.exists():
@@ -90,22 +61,7 @@ def find_table(path: str | Path) -> Path:
 
 
 def read_grid(path: Path) -> Grid:
-    """Read a tab- or comma-separated table.
-
-    Parameters
-    ----------
-    path : Path
-        ``.tsv`` (tabs) or ``.csv`` (commas), UTF-8 with or without a byte-order mark, any line ends.
-
-    Returns
-    -------
-    Grid
-
-    Raises
-    ------
-    TableError
-        If the file cannot be read, decoded or split into columns, or holds no row.
-    """
+    """Read a tab- or comma-separated table."""
     text = _decode(_read_bytes(path), path.name)
     separator = _SEPARATORS[path.suffix.lower()]
     lines = _split(text, separator, path.name)

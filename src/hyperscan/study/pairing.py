@@ -16,24 +16,16 @@ from hyperscan.study.session import Session
 
 @dataclass(frozen=True)
 class PseudoSession:
-    """A dyad-session re-paired with a person of another dyad's.
+    """A dyad-session re-paired with a person of another dyad's."""
 
-    Parameters
-    ----------
-    key : SessionKey
-        The dyad-session that the pair is the chance level of.
-    partner : SessionKey
-        The other dyad-session.
-    which : {'client', 'therapist'}
-        Who comes from the partner: ``client`` pairs therapist i with client j, ``therapist`` pairs
-        therapist j with client i.
-    shared_therapist : bool
-        The two dyads share their therapist, so they may be alike without having met.
-    """
-
+    #: The dyad-session that the pair is the chance level of
     key: SessionKey
+    #: The other dyad-session
     partner: SessionKey
+    #: one of {'client', 'therapist'}: Who comes from the partner: ``client`` pairs therapist i with client j,
+    #: ``therapist`` pairs therapist j with client i
     which: str
+    #: The two dyads share their therapist, so they may be alike without having met
     shared_therapist: bool = False
 
 
@@ -47,27 +39,8 @@ def pseudo_pairs(
 ) -> list[PseudoSession]:
     """Draw the pseudo pairs of every dyad-session.
 
-    Pairs only form between dyads that differ in therapist and client, within one session number, modality,
-    task and run; dyads that share a therapist step in where fewer than ``min_pseudo`` pairs exist otherwise.
-
-    Parameters
-    ----------
-    sessions : iterable of Session
-        Order does not matter.
-    max_partners : int
-        At most so many other dyads per dyad-session (two pairs each).
-    min_pseudo : int
-        Pairs wanted before dyads that share a therapist are let in.
-    seed : int
-        Every group of sessions draws from its own child generator, so one group never changes another.
-    compatible : mapping, optional
-        Session key -> label, such as (sampling rate, ROI set): only equal labels are paired, and sessions
-        that the mapping does not name (they could not be prepared) take no part.
-
-    Returns
-    -------
-    list of PseudoSession
-        Sorted by key.
+    Pairs only form between dyads that differ in therapist and client, within one session number, modality, task and
+    run; dyads that share a therapist step in where fewer than ``min_pseudo`` pairs exist otherwise.
 
     Examples
     --------

@@ -19,27 +19,7 @@ _MAX_PATH = 4096
 
 
 def study_path(text: str, root: Path) -> Path:
-    """Find a recording that the table names.
-
-    Parameters
-    ----------
-    text : str
-        Path relative to the study folder.
-    root : Path
-        Study folder, resolved.
-
-    Returns
-    -------
-    Path
-        Existing file or folder. Links inside the study stay as they are named, because the parts of a
-        recording (``.vhdr``, ``.eeg``) find each other by their names, which git-annex changes.
-
-    Raises
-    ------
-    InputError
-        If the path is absolute, leads out of the study folder (by ``..`` or by a link), cannot be
-        followed, or nothing is there.
-    """
+    """Find a recording that the table names."""
     _refuse_unsafe(text)
     named: Path | None = root / text
     real = _resolve(root / text)
@@ -126,20 +106,13 @@ _FILES = ("therapist_file", "client_file")
 
 @dataclass(frozen=True)
 class Entry:
-    """A row whose cells were read.
+    """A row whose cells were read."""
 
-    Parameters
-    ----------
-    line : int
-        Line of the table.
-    values : mapping
-        Column -> value; columns without a (usable) value are absent.
-    faults : tuple of str
-        What keeps the row from being used.
-    """
-
+    #: Line of the table
     line: int
+    #: Column -> value; columns without a (usable) value are absent
     values: Mapping[str, Any]
+    #: What keeps the row from being used
     faults: tuple[str, ...] = ()
 
     @property
@@ -157,20 +130,7 @@ class Entry:
 
 
 def read_row(row: Row, root: Path) -> Entry:
-    """Read every cell of a row.
-
-    Parameters
-    ----------
-    row : Row
-        Line of the table.
-    root : Path
-        Study folder, resolved.
-
-    Returns
-    -------
-    Entry
-        With every fault found, not only the first.
-    """
+    """Read every cell of a row."""
     values: dict[str, Any] = {}
     faults: list[str] = [row.fault] if row.fault else []
     readers = {**_IDS, **dict.fromkeys(_FILES, lambda text: study_path(text, root)), **OPTIONAL}

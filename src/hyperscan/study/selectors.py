@@ -35,23 +35,17 @@ _MAX_NUMBER = 65_536
 class Selector:
     """Which part of a file is one person.
 
-    Parameters
-    ----------
-    kind : {'positions', 'prefix', 'suffix', 'sources', 'stream', 'group'}
-        How the part is named.
-    numbers : tuple of int
-        Channel positions or source numbers, from 1 on, ascending; empty for other kinds.
-    text : str
-        Prefix, suffix, stream name or SNIRF group; empty for other kinds.
-
     Examples
     --------
     >>> parse_selector("1-2,4").pick(["Fz", "Cz", "Pz", "Oz"])
     ['Fz', 'Cz', 'Oz']
     """
 
+    #: one of {'positions', 'prefix', 'suffix', 'sources', 'stream', 'group'}: How the part is named
     kind: str
+    #: Channel positions or source numbers, from 1 on, ascending; empty for other kinds
     numbers: tuple[int, ...] = ()
+    #: Prefix, suffix, stream name or SNIRF group; empty for other kinds
     text: str = ""
 
     def __str__(self) -> str:
@@ -68,22 +62,6 @@ class Selector:
 
     def pick(self, ch_names: Sequence[str]) -> list[str]:
         """Channels of this person, in the order of the file.
-
-        Parameters
-        ----------
-        ch_names : sequence of str, length n_channels
-            Every channel of the file, stimulus channels too: positions count all of them.
-
-        Returns
-        -------
-        list of str
-            Never empty.
-
-        Raises
-        ------
-        InputError
-            If no channel fits, a position lies beyond the last channel, or the selector names a stream or
-            a group.
 
         Examples
         --------
@@ -103,18 +81,7 @@ class Selector:
         return chosen
 
     def strip(self, name: str) -> str:
-        """Channel name without this person's prefix or suffix: ``T_Fz`` -> ``Fz``.
-
-        Parameters
-        ----------
-        name : str
-            A channel name.
-
-        Returns
-        -------
-        str
-            The name as it is for other kinds of selector, or where nothing would be left.
-        """
+        """Channel name without this person's prefix or suffix: ``T_Fz`` -> ``Fz``."""
         bare = name
         if self.kind == "prefix":
             bare = name.removeprefix(self.text)
@@ -142,21 +109,6 @@ class Selector:
 def parse_selector(text: str) -> Selector:
     """Read a selector as ``dyads.tsv`` writes it.
 
-    Parameters
-    ----------
-    text : str
-        ``1-32``, ``1-16,33-48``, ``prefix:T_``, ``suffix:-0``, ``sources:1-8``, ``stream:NAME``
-        or ``/nirs1``.
-
-    Returns
-    -------
-    Selector
-
-    Raises
-    ------
-    InputError
-        If the text has none of these forms.
-
     Examples
     --------
     >>> parse_selector("prefix:T_")
@@ -179,23 +131,6 @@ def parse_selector(text: str) -> Selector:
 
 def disjoint(a: Selector, b: Selector, names: Sequence[str] | None = None) -> bool:
     """Whether two selectors can never choose the same part of one file.
-
-    Parameters
-    ----------
-    a, b : Selector
-        Rules of the two people.
-    names : sequence of str, optional
-        Channel names of the file. With them the chosen channels are compared; without them two rules of
-        different kinds count as overlapping, because nobody can tell.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    InputError
-        If names are given and a rule fits none of them.
 
     Examples
     --------

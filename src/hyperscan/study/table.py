@@ -27,23 +27,15 @@ _MAX_TEXT = 64
 
 @dataclass(frozen=True)
 class Covariate:
-    """A further column.
+    """A further column."""
 
-    Parameters
-    ----------
-    name : str
-        Name of the column.
-    values : mapping
-        Line -> int, float or str (one type per column), None where the cell is empty. Empty if left out.
-    problem : str
-        Why the column cannot be read.
-    note : str
-        What was left out or changed.
-    """
-
+    #: Name of the column
     name: str
+    #: Line -> int, float or str (one type per column), None where the cell is empty. Empty if left out
     values: Mapping[int, Any] = field(default_factory=dict)
+    #: Why the column cannot be read
     problem: str = ""
+    #: What was left out or changed
     note: str = ""
 
 
@@ -52,16 +44,6 @@ def read_covariates(grid: Grid) -> list[Covariate]:
 
     Dates are left out (they identify people; ``days`` keeps what growth needs), remarks too, and text that a
     spreadsheet would run as a formula gets an apostrophe in front.
-
-    Parameters
-    ----------
-    grid : Grid
-        The table.
-
-    Returns
-    -------
-    list of Covariate
-        In the order of the table.
     """
     names = [name for name in grid.columns if name and name not in REQUIRED and name not in OPTIONAL]
     return [_read(name, {row.line: row.cells.get(name, "") for row in grid.rows}) for name in names]
@@ -127,26 +109,17 @@ _PLAIN = (*REQUIRED, *(name for name in OPTIONAL if name not in ("date", "includ
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row of the table that is not analysed.
+    """A row of the table that is not analysed."""
 
-    Parameters
-    ----------
-    line : int
-        Line of the table.
-    dyad : str
-        Label; empty where the cell cannot be read.
-    session : int or None
-        Session number; None where the cell cannot be read.
-    reason : str
-        Every fault of the row, each with its remedy.
-    modality, task, run : str
-        The rest of the key, as far as it can be read.
-    """
-
+    #: Line of the table
     line: int
+    #: Label; empty where the cell cannot be read
     dyad: str
+    #: Session number; None where the cell cannot be read
     session: int | None
+    #: Every fault of the row, each with its remedy
     reason: str
+    #: The rest of the key, as far as it can be read
     modality: str = ""
     task: str = ""
     run: str = ""
@@ -159,49 +132,24 @@ class Rejected:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A table that was read.
+    """A table that was read."""
 
-    Parameters
-    ----------
-    sessions : tuple of Session
-        Usable rows, in the order of the table.
-    rejected : tuple of Rejected
-        Rows that cannot be used.
-    root : Path
-        Study folder, resolved.
-    path : Path
-        The table.
-    excluded : tuple of Rejected
-        Rows that the column ``include`` leaves out on purpose.
-    notes : tuple of str
-        What was left out or changed on reading, which warnings repeat.
-    """
-
+    #: Usable rows, in the order of the table
     sessions: tuple[Session, ...]
+    #: Rows that cannot be used
     rejected: tuple[Rejected, ...]
+    #: Study folder, resolved
     root: Path
+    #: The table
     path: Path
+    #: Rows that the column ``include`` leaves out on purpose
     excluded: tuple[Rejected, ...] = ()
+    #: What was left out or changed on reading, which warnings repeat
     notes: tuple[str, ...] = ()
 
 
 def read_table(path: str | Path) -> StudyTable:
     r"""Read ``dyads.tsv`` with every fault of every row, and open no recording.
-
-    Parameters
-    ----------
-    path : path-like
-        Study folder, or the table itself (``.tsv`` or ``.csv``).
-
-    Returns
-    -------
-    StudyTable
-
-    Raises
-    ------
-    TableError
-        If the structure is broken: no table, wrong separator or encoding, missing or doubled columns.
-        ``problems`` lists every fault.
 
     Examples
     --------

@@ -37,43 +37,20 @@ Names = tuple[str, str]
 
 @dataclass
 class PairValues:
-    """What a pair of people who did not meet contributes to chance.
+    """What a pair of people who did not meet contributes to chance."""
 
-    Parameters
-    ----------
-    roi_pairs : list of tuple of str
-        ROI pairs, therapist first.
-    table : dict
-        (signal, metric, band) to mean z per ROI pair, shape (n_roi_pairs,).
-    guards : GuardValues or None
-        Its part in the guards (EEG).
-    """
-
+    #: ROI pairs, therapist first
     roi_pairs: list[tuple[str, str]]
+    #: (signal, metric, band) to mean z per ROI pair, shape (n_roi_pairs,)
     table: dict[tuple[str, str, str], Array] = field(default_factory=dict)
+    #: Its part in the guards (EEG)
     guards: GuardValues | None = None
 
 
 def chance_values(
     therapists: Mapping[str, Signals], clients: Mapping[str, Signals], pairs: Sequence[Names], recipe: Recipe
 ) -> dict[Names, PairValues]:
-    """Compute many pairs of people who did not meet.
-
-    Parameters
-    ----------
-    therapists, clients : mapping of str to Signals
-        By the dyads they come from; of one session number, sampling rate and set of ROIs.
-    pairs : sequence of (str, str)
-        Dyads that lend the therapist and the client.
-    recipe : Recipe
-        What to compute.
-
-    Returns
-    -------
-    dict
-        Pair to its values, which do not depend on the other pairs; a pair with too few windows clean in both
-        people is not there.
-    """
+    """Compute many pairs of people who did not meet."""
     shared, done = {}, {}
     for t, c in pairs:
         try:
@@ -157,31 +134,7 @@ MAX_SHIFTS = 40
 def with_other_windows(
     result: SynchronyResult, a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, n_null: int | None
 ) -> SynchronyResult:
-    """Add what every window of the therapist reaches with the client's windows of other times.
-
-    Parameters
-    ----------
-    result : SynchronyResult
-        Of the same session.
-    a, b : Signals
-        Therapist and client.
-    recipe : Recipe
-        What to compute.
-    windows : WindowPair
-        Windows that both share.
-    n_null : int or None
-        Shifts by whole windows, evenly spaced; None = all, at most 40.
-
-    Returns
-    -------
-    SynchronyResult
-        With ``window_null`` (signal, metric, band, shift, window, roi_pair), on the growth scale.
-
-    Raises
-    ------
-    InputError
-        If there is one window alone, as in fNIRS.
-    """
+    """Add what every window of the therapist reaches with the client's windows of other times."""
     count = len(windows.therapist)
     if count < 2:
         raise InputError("null = 'windows': this session is one window, so there is no other to meet. Use 'lags'.")

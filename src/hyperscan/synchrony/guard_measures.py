@@ -43,18 +43,12 @@ GUARD_COLUMNS = (
 
 @dataclass(frozen=True)
 class GuardValues:
-    """What one pair of people, partners or not, contributes.
+    """What one pair of people, partners or not, contributes."""
 
-    Parameters
-    ----------
-    plv_squared : array, shape (n_a, n_b)
-        Mean over windows of the squared PLV between the primary ROI's channels.
-    matched_z, control_z, outband_z, lag_robust_z : float
-        Mean z of the primary ROI pair after noise matching, of the control channels, outside the band, and
-        of the corrected imaginary PLV; NaN where it cannot be computed.
-    """
-
+    #: shape (n_a, n_b): Mean over windows of the squared PLV between the primary ROI's channels
     plv_squared: Array
+    #: Mean z of the primary ROI pair after noise matching, of the control channels, outside the band, and of the
+    #: corrected imaginary PLV; NaN where it cannot be computed
     matched_z: float
     control_z: float
     outband_z: float
@@ -63,32 +57,21 @@ class GuardValues:
 
 @dataclass(frozen=True)
 class GuardView:
-    """One person's part in the guards, computed once however many partners the person meets.
+    """One person's part in the guards, computed once however many partners the person meets."""
 
-    Parameters
-    ----------
-    person : str
-        Label of the person.
-    seed : int
-        Of the noise that the noise-matched check adds.
-    sfreq : float
-        Sampling rate in Hz.
-    fraction : float
-        Mean in-band signal fraction of the primary ROI.
-    n_primary : int
-        Channels of the primary ROI: the first ones of ``in_band``. Control channels follow, if all are there.
-    in_band : BandWindows
-        The primary band.
-    out_band : BandWindows or None
-        Outside of it, channels of the primary ROI; None where that cannot be assessed.
-    """
-
+    #: Label of the person
     person: str
+    #: Of the noise that the noise-matched check adds
     seed: int
+    #: Sampling rate in Hz
     sfreq: float
+    #: Mean in-band signal fraction of the primary ROI
     fraction: float
+    #: Channels of the primary ROI: the first ones of ``in_band``. Control channels follow, if all are there
     n_primary: int
+    #: The primary band
     in_band: BandWindows
+    #: Outside of it, channels of the primary ROI; None where that cannot be assessed
     out_band: BandWindows | None
     _noise: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
 
@@ -105,22 +88,7 @@ class GuardView:
 
 
 def guard_view(signals: Signals, recipe: Recipe, roi: str) -> GuardView | None:
-    """Filter what the guards need of one person.
-
-    Parameters
-    ----------
-    signals : Signals
-        The person (EEG).
-    recipe : Recipe
-        With control channels from the plan.
-    roi : str
-        The person's side of the primary ROI pair.
-
-    Returns
-    -------
-    GuardView or None
-        None for fNIRS and where the person has no channel of the primary ROI.
-    """
+    """Filter what the guards need of one person."""
     if recipe.modality != "eeg" or roi not in signals.rois:
         return None
     inside, control = list(signals.rois[roi]), signals.indices(recipe.control).tolist()
@@ -147,22 +115,7 @@ def _windows_of(signals: Signals, channels: list[int], band: tuple[float, float]
 
 
 def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> GuardValues | None:
-    """Compute a pair's contribution to the guards.
-
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client (EEG).
-    recipe : Recipe
-        With control channels and matched signal fractions from the plan.
-    windows : WindowPair
-        Windows that both share.
-
-    Returns
-    -------
-    GuardValues or None
-        None for fNIRS and where a person has no channel of the primary ROI.
-    """
+    """Compute a pair's contribution to the guards."""
     views = [guard_view(person, recipe, roi) for person, roi in zip((a, b), recipe.primary.rois, strict=True)]
     return guard_values_of(views[0], views[1], recipe, windows)
 
@@ -170,21 +123,7 @@ def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) ->
 def guard_values_of(
     a: GuardView | None, b: GuardView | None, recipe: Recipe, windows: WindowPair
 ) -> GuardValues | None:
-    """Compute a pair's contribution to the guards from what was filtered already.
-
-    Parameters
-    ----------
-    a, b : GuardView or None
-        Therapist and client, from :func:`guard_view`.
-    recipe : Recipe
-        With matched signal fractions from the plan.
-    windows : WindowPair
-        Windows that both share.
-
-    Returns
-    -------
-    GuardValues or None
-    """
+    """Compute a pair's contribution to the guards from what was filtered already."""
     if a is None or b is None:
         return None
     sides = ((a, windows.therapist), (b, windows.client))
@@ -215,26 +154,7 @@ def guard_row(
     real: GuardValues,
     pseudo: Sequence[GuardValues],
 ) -> dict[str, float]:
-    """Put real and re-paired values together to one row of ``guards.tsv``.
-
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client.
-    recipe : Recipe
-        What was computed.
-    windows : WindowPair
-        Windows of the real pair.
-    real : GuardValues
-        Of the dyad.
-    pseudo : sequence of GuardValues
-        Of its re-pairings at the same session number.
-
-    Returns
-    -------
-    dict
-        One number per column of :data:`GUARD_COLUMNS`; NaN = not assessable.
-    """
+    """Put real and re-paired values together to one row of ``guards.tsv``."""
     row = dict.fromkeys(GUARD_COLUMNS, float("nan"))
     if pseudo:
         floor = _finite_mean([_finite_mean(values.plv_squared) for values in pseudo])

@@ -36,18 +36,12 @@ MIN_PERIODS = 2.0
 
 
 class LagTest(NamedTuple):
-    """The lag null of one signal, metric and band.
+    """The lag null of one signal, metric and band."""
 
-    Parameters
-    ----------
-    estimate, p : array, shape (n_roi_pairs,)
-        Whole-session statistic on the growth scale, and its one-sided p-value.
-    surrogates : array, shape (n_lags, n_roi_pairs)
-        The same statistic under every shift; no rows where the recording is too short.
-    """
-
+    #: shape (n_roi_pairs,): Whole-session statistic on the growth scale, and its one-sided p-value
     estimate: Array
     p: Array
+    #: shape (n_lags, n_roi_pairs): The same statistic under every shift; no rows where the recording is too short
     surrogates: Array
 
     @property
@@ -59,27 +53,7 @@ class LagTest(NamedTuple):
 def lag_tests(
     a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, *, n_null: int, rng: np.random.Generator
 ) -> dict[CellKey, LagTest]:
-    """Test every metric that a shift leaves cheap to compute.
-
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client of one dyad-session.
-    recipe : Recipe
-        What to compute.
-    windows : WindowPair
-        Windows that both share; lags are at least two of them.
-    n_null : int
-        Shifts.
-    rng : numpy.random.Generator
-        Source of chance.
-
-    Returns
-    -------
-    dict
-        (signal, metric, band) to the test; what is missing has no folded form. Where the recording is too
-        short for lags, p and chance are NaN, with a warning.
-    """
+    """Test every metric that a shift leaves cheap to compute."""
     if recipe.modality == "fnirs":
         return _whole_tests(a, b, recipe, windows, n_null, rng)
     by_preparation: dict[Preparation, list[MetricSpec]] = {}  # metrics of equal products are shifted together

@@ -21,34 +21,22 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class WindowPair:
-    """Windows that two people share, by their first samples.
+    """Windows that two people share, by their first samples."""
 
-    Parameters
-    ----------
-    therapist, client : array of int, shape (n_windows,)
-        First sample of every window in each person's own data.
-    n_window : int
-        Samples per window.
-    """
-
+    #: shape (n_windows,): First sample of every window in each person's own data
     therapist: Array
     client: Array
+    #: Samples per window
     n_window: int
 
 
 @dataclass(frozen=True)
 class BandWindows:
-    """A person's clean windows in one band: filtered and cut once, however many partners the person meets.
+    """A person's clean windows in one band: filtered and cut once, however many partners the person meets."""
 
-    Parameters
-    ----------
-    starts : array of int, shape (n_clean,)
-        First sample of every window, ascending.
-    values : complex array, shape (n_clean, n_channels, n_window)
-        Analytic signal.
-    """
-
+    #: shape (n_clean,): First sample of every window, ascending
     starts: Array
+    #: shape (n_clean, n_channels, n_window): Analytic signal
     values: Array
 
     def at(self, starts: Array) -> Array:
@@ -59,42 +47,19 @@ class BandWindows:
 
 @dataclass(frozen=True)
 class Cell:
-    """One signal, metric and band of one pair of people.
+    """One signal, metric and band of one pair of people."""
 
-    Parameters
-    ----------
-    signal, metric, band : str
-        Names.
-    value, z : array, shape (n_windows, n_a, n_b)
-        Per window and channel pair: the metric, and the same on the growth scale.
-    """
-
+    #: Names
     signal: str
     metric: str
     band: str
+    #: shape (n_windows, n_a, n_b): Per window and channel pair: the metric, and the same on the growth scale
     value: Array
     z: Array
 
 
 def shared_windows(a: Signals, b: Signals, recipe: Recipe) -> WindowPair:
-    """Pair the windows of two people by the time since their segment's start.
-
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client.
-    recipe : Recipe
-        ``n_windows`` are taken, evenly spaced, from those clean in both.
-
-    Returns
-    -------
-    WindowPair
-
-    Raises
-    ------
-    QualityError
-        If fewer than ``min_windows`` are clean in both people.
-    """
+    """Pair the windows of two people by the time since their segment's start."""
     if recipe.modality == "fnirs":
         return _whole(a, b, recipe)
     where_b = {tuple(window): i for i, window in enumerate(b.windows) if b.clean[i]}
@@ -137,25 +102,7 @@ def cells(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterat
 def person_windows(
     signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]], n_window: int
 ) -> Iterator[tuple[str, BandWindows]]:
-    """Stream a person's clean windows band by band, so that one band is in memory at a time.
-
-    Parameters
-    ----------
-    signals : Signals
-        The person.
-    signal : str
-        Which signal.
-    bands : mapping of str to tuple of float
-        Edges in Hz.
-    n_window : int
-        Samples per window.
-
-    Yields
-    ------
-    name : str
-        Of the band.
-    windows : BandWindows
-    """
+    """Stream a person's clean windows band by band, so that one band is in memory at a time."""
     starts = first_samples(signals, np.flatnonzero(signals.clean))
     stream = person_bands(signals, signal, bands)
     for name in bands:  # no name for what is yielded: a waiting generator would keep it
@@ -165,18 +112,7 @@ def person_windows(
 def roi_means(values: Array, a: Signals, b: Signals, pairs: list[tuple[str, str]]) -> Array:
     """Average channel pairs to ROI pairs.
 
-    Parameters
-    ----------
-    values : array, shape (..., n_a, n_b)
-        NaN channel pairs are left out of the mean.
-    a, b : Signals
-        Therapist and client, for their ROIs.
-    pairs : list of tuple of str
-        ROI pairs.
-
-    Returns
-    -------
-    array, shape (..., n_pairs)
+    Shapes: ``values`` (..., n_a, n_b), returns (..., n_pairs).
     """
     with warnings.catch_warnings():
         # an ROI pair without any finite channel pair is NaN, and is reported as such by its rows
@@ -253,25 +189,7 @@ def _phase_cells(a: Signals, b: Signals, signal: str, recipe: Recipe, windows: W
 def band_cells(
     a: BandWindows, b: BandWindows, signal: str, band: str, sfreq: float, recipe: Recipe, windows: WindowPair
 ) -> Iterator[Cell]:
-    """Compute every metric of a pair in one band.
-
-    Parameters
-    ----------
-    a, b : BandWindows
-        Therapist and client.
-    signal, band : str
-        Names.
-    sfreq : float
-        Sampling rate in Hz.
-    recipe : Recipe
-        What to compute.
-    windows : WindowPair
-        Windows that both share.
-
-    Yields
-    ------
-    Cell
-    """
+    """Compute every metric of a pair in one band."""
     x, y = a.at(windows.therapist), b.at(windows.client)
     for domain, specs in _by_domain(recipe.metrics).items():
         inputs = (x, y) if domain == "analytic" else (x.real, y.real)

@@ -113,23 +113,7 @@ class Signals:
 def signals_of(
     pair: PairedRecording, role: str, config: StudyConfig, *, unregressed: PairedRecording | None = None
 ) -> Signals:
-    """Cut one person of a prepared pair down to arrays.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        From :func:`hyperscan.preprocess_pair`.
-    role : {'therapist', 'client'}
-        Which person.
-    config : StudyConfig
-        Window length, ROIs and primary band.
-    unregressed : PairedRecording or None
-        The same fNIRS pair prepared without short-channel regression.
-
-    Returns
-    -------
-    Signals
-    """
+    """Cut one person of a prepared pair down to arrays."""
     if pair.quality is None:
         raise InputError("pair is not prepared (pair.quality is None). Call preprocess_pair first.")
     raw, modality = pair.raw(role), pair.session.modality

@@ -20,44 +20,29 @@ N_SUB_BANDS = 4
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that a pair of people needs to be compared, whoever they are.
+    """Everything that a pair of people needs to be compared, whoever they are."""
 
-    Parameters
-    ----------
-    modality : {'eeg', 'fnirs'}
-        Kind of recording.
-    metrics : tuple of MetricSpec
-        What to compute.
-    bands : mapping of str to tuple of float
-        Edges in Hz.
-    primary : Primary
-        The outcome named in advance.
-    roi_pairs : str or tuple of str
-        ``'matching'``, ``'all'`` or a list of pairs.
-    window_s : float
-        Window length in s (EEG).
-    n_windows : int or None
-        Windows per session; None = all that are clean.
-    seconds : float or None
-        Common length in s (fNIRS); None = all there is.
-    min_windows : int
-        A pair with fewer common clean windows gives no value.
-    control : tuple of str
-        Channels that carry little of the rhythm.
-    matched_s2 : mapping of str to float
-        Person to the in-band signal fraction that the noise-matched check brings every session down to.
-    """
-
+    #: one of {'eeg', 'fnirs'}: Kind of recording
     modality: str
+    #: What to compute
     metrics: tuple[MetricSpec, ...]
+    #: Edges in Hz
     bands: Mapping[str, tuple[float, float]]
+    #: The outcome named in advance
     primary: Primary
+    #: ``'matching'``, ``'all'`` or a list of pairs
     roi_pairs: str | tuple[str, ...] = "matching"
+    #: Window length in s (EEG)
     window_s: float = 20.0
+    #: Windows per session; None = all that are clean
     n_windows: int | None = None
+    #: Common length in s (fNIRS); None = all there is
     seconds: float | None = None
+    #: A pair with fewer common clean windows gives no value
     min_windows: int = 3
+    #: Channels that carry little of the rhythm
     control: tuple[str, ...] = ()
+    #: Person to the in-band signal fraction that the noise-matched check brings every session down to
     matched_s2: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -89,27 +74,7 @@ class Recipe:
 
 
 def recipe_of(config: StudyConfig, modality: str) -> Recipe:
-    """Take from the configuration what one modality needs.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        The study's choices.
-    modality : {'eeg', 'fnirs'}
-        Kind of recording.
-
-    Returns
-    -------
-    Recipe
-        With everything that only the whole study can tell left open.
-
-    Raises
-    ------
-    ConfigError
-        If the primary band is not computed, or there is no region of a name.
-    InputError
-        If a metric is unknown.
-    """
+    """Take from the configuration what one modality needs."""
     primary, bands = config.primary_of(modality), config.bands_of(modality)
     if primary.band not in bands:
         raise ConfigError(

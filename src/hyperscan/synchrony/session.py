@@ -30,25 +30,7 @@ OUTLINED = 0.05
 
 
 def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> dict[str, Any]:
-    """Map of the primary ROI pair in the primary band, averaged over its channel pairs.
-
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client.
-    recipe : Recipe
-        What the study computes.
-    windows : WindowPair
-        The stretch that both share.
-
-    Returns
-    -------
-    dict
-        Variables of the result: ``wtc_r2`` and ``wtc_phase`` (rad, positive where the therapist leads) over
-        ``wtc_period`` (s) and ``wtc_time`` (s), ``wtc_coi`` (longest period in s free of edge effects) and
-        ``wtc_floor``, the 95th percentile of each period under circular shifts of the client. Empty unless
-        wavelet coherence is the primary metric of an fNIRS study.
-    """
+    """Map of the primary ROI pair in the primary band, averaged over its channel pairs."""
     pair = recipe.primary.rois
     if recipe.modality != "fnirs" or recipe.primary.metric != "wtc" or pair[0] not in a.rois or pair[1] not in b.rois:
         return {}
@@ -86,19 +68,7 @@ def roi_table(
 ) -> dict[tuple[str, str, str], Array]:
     """Mean z per ROI pair of any two people.
 
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client; of one dyad or re-paired.
-    recipe : Recipe
-        What to compute.
-    windows : WindowPair or None
-        None = those that both share.
-
-    Returns
-    -------
-    dict
-        (signal, metric, band) to an array of shape (n_roi_pairs,).
+    Shapes: returns (n_roi_pairs,).
     """
     windows = windows or shared_windows(a, b, recipe)
     pairs = recipe.pairs_of(a.rois, b.rois)
@@ -111,23 +81,7 @@ def roi_table(
 def session_result(
     a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, attrs: Mapping[str, Any]
 ) -> SynchronyResult:
-    """Compute one dyad-session and label it.
-
-    Parameters
-    ----------
-    a, b : Signals
-        Therapist and client.
-    recipe : Recipe
-        What to compute.
-    windows : WindowPair
-        Windows that both share.
-    attrs : mapping
-        Labels of the session.
-
-    Returns
-    -------
-    SynchronyResult
-    """
+    """Compute one dyad-session and label it."""
     import xarray as xr
 
     pairs = recipe.pairs_of(a.rois, b.rois)
@@ -170,23 +124,7 @@ def session_result(
 
 
 def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) -> dict[str, Any]:
-    """Labels that a result carries: who, when, how much, and by what.
-
-    Parameters
-    ----------
-    session : Session
-        The row.
-    a : Signals
-        Therapist, for the sampling rate.
-    windows : WindowPair
-        Windows that were used.
-    seed : int
-        Seed of the nulls.
-
-    Returns
-    -------
-    dict
-    """
+    """Labels that a result carries: who, when, how much, and by what."""
     window_s = windows.n_window / a.sfreq
     return {
         "dyad": session.dyad,
@@ -208,20 +146,7 @@ def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) 
 
 
 def with_lag_tests(result: SynchronyResult, tests: Mapping[tuple[str, str, str], LagTest]) -> SynchronyResult:
-    """Add the lag null to a result.
-
-    Parameters
-    ----------
-    result : SynchronyResult
-        Of the same session.
-    tests : mapping
-        From :func:`hyperscan.synchrony.lag_tests`.
-
-    Returns
-    -------
-    SynchronyResult
-        With ``lag_estimate``, ``lag_p`` and ``lag_null``; NaN where a metric has no such null, or fewer shifts.
-    """
+    """Add the lag null to a result."""
     data = result.dataset
     names = ("signal", "metric", "band")
     axes = [[str(name) for name in data[dim].values] for dim in names]

@@ -75,36 +75,7 @@ def analytic_bands(
 
     The forward FFT is shared. Use and release one band before asking for the next, and only one band is held.
 
-    Parameters
-    ----------
-    x : array, shape (..., n_times)
-        Real signals, any unit. float32 is computed as float32, everything else as float64.
-    sfreq : float
-        Sampling rate in Hz.
-    bands : mapping of str to tuple of float
-        Pass-band edges in Hz by name.
-    decim : int
-        Return every ``decim``-th sample of the full-rate result, at a fraction of its cost. The samples are
-        exact, but a statistic of fewer samples differs: keep at least 3 samples per Hz of bandwidth
-        (transitions included) for amplitude metrics and 8 for phase metrics, and do not decimate for
-        ``ccorr`` and ``accorr``.
-
-    Yields
-    ------
-    name : str
-        Name of the band, in the order given.
-    z : complex array, shape (..., ceil(n_times / decim))
-        Its analytic signal, in the unit of x.
-
-    Raises
-    ------
-    InputError
-        If ``x`` is complex or empty, or a band does not fit the sampling rate; before anything is computed.
-
-    Warns
-    -----
-    DataQualityWarning
-        If a filter is longer than the signal.
+    Shapes: ``x`` (..., n_times), ``z`` (..., ceil(n_times / decim).
 
     Examples
     --------
@@ -131,24 +102,7 @@ def analytic_bands(
 def band_response(freqs: NDArray[Any], band: tuple[float, float], sfreq: float) -> NDArray[np.float64]:
     """Power response of the band filter.
 
-    Parameters
-    ----------
-    freqs : array, shape (n_freqs,)
-        Frequencies in Hz.
-    band : tuple of float
-        Pass-band edges in Hz.
-    sfreq : float
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    array, shape (n_freqs,)
-        Squared gain, 1 within the band and about 0 outside.
-
-    Raises
-    ------
-    InputError
-        If the band does not fit the sampling rate.
+    Shapes: ``freqs`` (n_freqs,), returns (n_freqs,).
 
     Examples
     --------
@@ -169,22 +123,7 @@ def design_band_pass(band: tuple[float, float], sfreq: float) -> NDArray[np.floa
 
     The difference of two Hamming-windowed low-passes, each as long as its own transition band demands.
 
-    Parameters
-    ----------
-    band : tuple of float
-        Pass-band edges in Hz.
-    sfreq : float
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    array, shape (n_taps,)
-        Odd number of taps, symmetric about the middle.
-
-    Raises
-    ------
-    InputError
-        If the band does not fit the sampling rate.
+    Shapes: returns (n_taps,).
 
     Examples
     --------

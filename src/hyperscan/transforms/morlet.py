@@ -95,21 +95,7 @@ class ScaleBlock:
 def cross_spectra(a: ScaleBlock, b: ScaleBlock, slab: int = 2**22) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
     """Smooth the cross-spectrum of all pairs, a few output times at once so that the work stays in cache.
 
-    Parameters
-    ----------
-    a, b : ScaleBlock
-        The same scales and times of two people.
-    slab : int
-        Bytes of cross-spectrum to hold at once.
-
-    Yields
-    ------
-    rows : slice
-        Which channels of ``a``.
-    times : slice
-        Which output times.
-    cross : ndarray, shape (..., n_band, n_times, n_rows, n_b)
-        Smoothed ``conj(a) b``.
+    Shapes: ``cross`` (..., n_band, n_times, n_rows, n_b).
     """
     n_a, n_b = a.coefficients.shape[-2], b.coefficients.shape[-2]
     if not a.kernels:
@@ -148,21 +134,7 @@ def scale_block(
 ) -> ScaleBlock:
     """Transform channels at neighbouring periods.
 
-    Parameters
-    ----------
-    spectrum : PaddedSpectrum
-        The channels.
-    periods : ndarray, shape (n_scales,)
-        Fourier periods in seconds, twelve per octave, guard scales included.
-    guard : int
-        How many on each side only serve the smoothing over scales.
-    oversampling : float | None
-        Decimated rate over the highest frequency that the shortest wavelet passes; None keeps the full rate.
-
-    Returns
-    -------
-    ScaleBlock
-        Coefficients, smoothed power and cone weights.
+    Shapes: ``periods`` (n_scales,).
 
     Examples
     --------

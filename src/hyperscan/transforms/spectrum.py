@@ -30,20 +30,13 @@ Floats = NDArray[np.floating]
 
 
 class PeakEstimate(NamedTuple):
-    """The highest point of a spectrum above its background, inside a band.
+    """The highest point of a spectrum above its background, inside a band."""
 
-    Parameters
-    ----------
-    height_db : ndarray, shape (...)
-        Power over background at the peak, in dB.
-    frequency : ndarray, shape (...)
-        Peak frequency in Hz; NaN where no peak stands out.
-    width : ndarray, shape (...)
-        Full width in Hz at half the height above the background; NaN where no peak stands out.
-    """
-
+    #: shape (...): Power over background at the peak, in dB
     height_db: Floats
+    #: shape (...): Peak frequency in Hz; NaN where no peak stands out
     frequency: Floats
+    #: shape (...): Full width in Hz at half the height above the background; NaN where no peak stands out
     width: Floats
 
 
@@ -52,32 +45,9 @@ def welch_psd(
 ) -> tuple[Floats, Floats]:
     """Power spectral density, averaged over half-overlapping Hann segments that are clean throughout.
 
-    Parameters
-    ----------
-    x : array_like, shape (..., n_times)
-        Signals.
-    sfreq : float
-        Sampling rate in Hz.
-    segment_s : float
-        Length of a segment in s; 4 s resolve 0.25 Hz.
-    clean : array_like of bool, shape (n_times,) or None
-        Samples that may be used; None = all.
-
-    Returns
-    -------
-    freqs : ndarray, shape (n_freqs,)
-        In Hz.
-    psd : ndarray, shape (..., n_freqs)
-        In squared units of `x` per Hz, at least 0; NaN throughout if no segment is clean.
-
-    Raises
-    ------
-    InputError
-        If `clean` has another length than `x`, or the segment holds fewer than 8 samples.
-
-    References
-    ----------
     Welch 1967, https://doi.org/10.1109/TAU.1967.1161901
+
+    Shapes: ``x`` (..., n_times), ``clean`` (n_times,), ``freqs`` (n_freqs,), ``psd`` (..., n_freqs).
 
     Examples
     --------
@@ -133,26 +103,7 @@ def fit_background(
 ) -> Floats:
     """Background of a spectrum: log power as a polynomial of log frequency, fitted beside the rhythm.
 
-    Parameters
-    ----------
-    freqs : array_like, shape (n_freqs,)
-        In Hz.
-    psd : array_like, shape (..., n_freqs)
-        Power spectral density.
-    degree : {1, 2}
-        1 = a straight line (1/f), 2 = a curve.
-    spans : sequence of (float, float)
-        Frequencies in Hz that the fit rests on, edges included.
-
-    Returns
-    -------
-    ndarray, shape (..., n_freqs)
-        Background in the units of `psd`; NaN at 0 Hz and where the spectrum cannot be fitted.
-
-    Raises
-    ------
-    InputError
-        If `degree` is neither 1 nor 2.
+    Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (..., n_freqs).
 
     Examples
     --------
@@ -185,32 +136,10 @@ def signal_fraction(
 ) -> Floats:
     """Share of the power in a band that is not background.
 
-    Fits log power over 2-5 and 15-40 Hz, and compares the fit with the spectrum inside the band, both
-    weighted by what the band filter lets through.
+    Fits log power over 2-5 and 15-40 Hz, and compares the fit with the spectrum inside the band, both weighted by what
+    the band filter lets through.
 
-    Parameters
-    ----------
-    freqs : array_like, shape (n_freqs,)
-        In Hz; they must reach 40 Hz.
-    psd : array_like, shape (..., n_freqs)
-        Power spectral density, best from :func:`welch_psd` with 4-s segments.
-    band_power_response : array_like, shape (n_freqs,)
-        Power response of the band filter, see :func:`hyperscan.transforms.band_response`.
-    degree : {1, 2}
-        Degree of the background in log-log coordinates.
-    spans : sequence of (float, float)
-        Frequencies in Hz that the background is fitted over; other bands than alpha need others, see
-        :func:`background_spans`.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        0.05 (floor: no rhythm above the background) to 1; NaN where the spectrum cannot be fitted.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit together, or `degree` is neither 1 nor 2.
+    Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), ``band_power_response`` (n_freqs,), returns (...).
 
     Examples
     --------
@@ -237,20 +166,7 @@ def signal_fraction(
 def spectral_peak(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -> PeakEstimate:
     """Height, frequency and width of the highest peak above the background in a band.
 
-    Parameters
-    ----------
-    freqs : array_like, shape (n_freqs,)
-        In Hz, evenly spaced.
-    psd : array_like, shape (..., n_freqs)
-        Power spectral density.
-    band : (float, float)
-        Where to look, in Hz.
-
-    Returns
-    -------
-    PeakEstimate
-        Height in dB (can be negative), frequency and width in Hz, each of shape (...). The spectrum is
-        smoothed over three bins first.
+    Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (...).
 
     Examples
     --------
@@ -269,16 +185,6 @@ def spectral_peak(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -
 
 def background_spans(band: tuple[float, float]) -> list[tuple[float, float]]:
     """Choose frequencies beside a band for the fit of its background.
-
-    Parameters
-    ----------
-    band : (float, float)
-        In Hz, within 2-40 Hz.
-
-    Returns
-    -------
-    list of (float, float)
-        In Hz. Bands within 6-14 Hz get those of the guards.
 
     Examples
     --------
@@ -334,19 +240,7 @@ def _half_width(freqs: Floats, excess: Floats, above: slice) -> float:
 def band_power(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -> Floats:
     """Power between two frequencies.
 
-    Parameters
-    ----------
-    freqs : array_like, shape (n_freqs,)
-        In Hz, evenly spaced.
-    psd : array_like, shape (..., n_freqs)
-        Power spectral density.
-    band : (float, float)
-        Edges in Hz, included.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        In squared units, at least 0.
+    Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (...).
 
     Examples
     --------
@@ -361,19 +255,7 @@ def band_power(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -> F
 def power_share(freqs: ArrayLike, psd: ArrayLike, part: tuple[float, float], whole: tuple[float, float]) -> Floats:
     """Share of the power of a wide band that lies in a part of it.
 
-    Parameters
-    ----------
-    freqs : array_like, shape (n_freqs,)
-        In Hz, evenly spaced.
-    psd : array_like, shape (..., n_freqs)
-        Power spectral density.
-    part, whole : (float, float)
-        Edges in Hz.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        0 to 1; NaN where there is no power at all.
+    Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (...).
 
     Examples
     --------

@@ -91,18 +91,7 @@ class WaveletTransform:
         return inside / (len(self.scales) * self.n_times)
 
     def pick(self, channels: Sequence[int] | NDArray[np.intp]) -> WaveletTransform:
-        """Keep some channels, in the order given.
-
-        Parameters
-        ----------
-        channels : sequence of int
-            Positions of the channels.
-
-        Returns
-        -------
-        WaveletTransform
-            A record of those channels.
-        """
+        """Keep some channels, in the order given."""
         chosen = np.asarray(channels, dtype=np.intp)
         return replace(
             self,
@@ -120,17 +109,7 @@ class WaveletTransform:
 def cone_of_influence(n_times: int, sfreq: float) -> NDArray[np.float64]:
     """Longest period unharmed by the recording's ends, at each sample.
 
-    Parameters
-    ----------
-    n_times : int
-        Samples.
-    sfreq : float
-        Sampling frequency in Hz.
-
-    Returns
-    -------
-    ndarray, shape (n_times,)
-        Period in seconds; a cell of the map is valid where its period is not longer.
+    Shapes: returns (n_times,).
 
     Examples
     --------
@@ -144,20 +123,7 @@ def cone_of_influence(n_times: int, sfreq: float) -> NDArray[np.float64]:
 def band_periods(band: tuple[float, float]) -> NDArray[np.float64]:
     """List the periods of a band on the common grid ``10 s x 2^(j/12)``.
 
-    Parameters
-    ----------
-    band : tuple of float
-        Low and high edge in Hz, both included.
-
-    Returns
-    -------
-    ndarray, shape (n_scales,)
-        Fourier periods in seconds, rising.
-
-    Raises
-    ------
-    InputError
-        If the band is not two rising positive frequencies or holds no period of the grid.
+    Shapes: returns (n_scales,).
 
     Examples
     --------
@@ -178,22 +144,7 @@ def band_periods(band: tuple[float, float]) -> NDArray[np.float64]:
 def period_grid(periods: NDArray[np.float64], sfreq: float) -> NDArray[np.float64]:
     """Fill in twelve periods per octave between the shortest and the longest, or check that they are.
 
-    Parameters
-    ----------
-    periods : ndarray, shape (n_periods,)
-        In seconds, rising; two values are taken as the limits.
-    sfreq : float
-        Sampling frequency in Hz.
-
-    Returns
-    -------
-    ndarray, shape (n_scales,)
-        In seconds, from the shortest on.
-
-    Raises
-    ------
-    InputError
-        If the periods are not positive and rising, not twelve per octave, or start below two samples.
+    Shapes: ``periods`` (n_periods,), returns (n_scales,).
 
     Examples
     --------
@@ -217,34 +168,11 @@ def wavelet_transform(
 ) -> WaveletTransform:
     """Transform channels for one band, guard scales and smoothed power included.
 
-    The mean is removed and each channel divided by its standard deviation (coherence does not depend on
-    either), then zero-padded to twice its length. Each group of up to eight scales is computed at a rate
-    of its own, ``oversampling`` times the highest frequency that its shortest wavelet passes, by cutting the
-    spectrum.
+    The mean is removed and each channel divided by its standard deviation (coherence does not depend on either), then
+    zero-padded to twice its length. Each group of up to eight scales is computed at a rate of its own, ``oversampling``
+    times the highest frequency that its shortest wavelet passes, by cutting the spectrum.
 
-    Parameters
-    ----------
-    x : array_like, shape (..., n_channels, n_times)
-        Real signals; float32 stays float32, anything else becomes float64. A channel that is constant or
-        holds a value that is not finite gets NaN power.
-    sfreq : float
-        Sampling frequency in Hz.
-    band : tuple of float
-        Low and high edge in Hz.
-    oversampling : float | None
-        None keeps the full rate (about two orders of magnitude slower). The default 2.0 changes band means
-        by less than 1e-4 (``pytest tests/test_metrics_wavelet.py -k decimation`` measures it).
-
-    Returns
-    -------
-    WaveletTransform
-        The record that `hyperscan.metrics.wtc` takes in place of an array.
-
-    Raises
-    ------
-    InputError
-        If the band does not end below half the sampling frequency, there are fewer than 8 samples, or an
-        argument is of the wrong kind.
+    Shapes: ``x`` (..., n_channels, n_times).
 
     Examples
     --------
@@ -269,19 +197,7 @@ def wavelet_transform(
 def transform_periods(x: ArrayLike, sfreq: float, periods: NDArray[np.float64]) -> WaveletTransform:
     """Transform at exactly these periods, full rate, no guard scales: the map that ``wtc.m`` draws.
 
-    Parameters
-    ----------
-    x : array_like, shape (..., n_channels, n_times)
-        Real signals.
-    sfreq : float
-        Sampling frequency in Hz.
-    periods : ndarray, shape (n_scales,)
-        Fourier periods in seconds, twelve per octave.
-
-    Returns
-    -------
-    WaveletTransform
-        At full rate; the scale kernel is cut off at the first and last period.
+    Shapes: ``x`` (..., n_channels, n_times), ``periods`` (n_scales,).
 
     Examples
     --------

@@ -86,24 +86,7 @@ def sliding_starts(n_times: int, n_window: int, n_step: int, *, onset: int = 0) 
 
     Time-resolved synchrony is a metric of such windows; overlapping windows are not independent.
 
-    Parameters
-    ----------
-    n_times : int
-        Length of the stretch in samples.
-    n_window, n_step : int
-        Window length and distance between starts, in samples.
-    onset : int
-        First sample of the stretch.
-
-    Returns
-    -------
-    array of int, shape (n_windows,)
-        Empty when not one window fits.
-
-    Raises
-    ------
-    InputError
-        If ``n_window`` or ``n_step`` is not positive.
+    Shapes: returns (n_windows,).
 
     Examples
     --------

@@ -41,14 +41,9 @@ class _InTwoSteps:
 
 @dataclass(frozen=True)
 class PhasePreparation(_InTwoSteps):
-    """Unit phasors, raised to a power for n:m locking: cosines above sines.
+    """Unit phasors, raised to a power for n:m locking: cosines above sines."""
 
-    Parameters
-    ----------
-    power : int
-        1, or a factor of n:m phase locking.
-    """
-
+    #: 1, or a factor of n:m phase locking
     power: int = 1
     n_rows: int = 2
 
@@ -156,14 +151,9 @@ class SinePreparation(_InTwoSteps):
 
 @dataclass(frozen=True)
 class EnvelopePreparation(_InTwoSteps):
-    """Standard scores of amplitude, or of power.
+    """Standard scores of amplitude, or of power."""
 
-    Parameters
-    ----------
-    squared : bool
-        Whether power is meant.
-    """
-
+    #: Whether power is meant
     squared: bool = False
     n_rows: int = 1
 

@@ -42,24 +42,16 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True)
 class Products:
-    """Time averages of products of prepared channels u (therapist) and v (client).
+    """Time averages of products of prepared channels u (therapist) and v (client)."""
 
-    Parameters
-    ----------
-    minus : array, shape (..., n_a, n_b)
-        Mean of ``u conj(v)``; real if the prepared channels are.
-    plus : complex array, shape (..., n_a, n_b), or None
-        Mean of ``u v``.
-    a, b : complex array, shape (..., n_a) and (..., n_b), or None
-        Mean of ``u**2`` and of ``v**2``.
-    n_times : int
-        Number of samples averaged.
-    """
-
+    #: shape (..., n_a, n_b): Mean of ``u conj(v)``; real if the prepared channels are
     minus: NDArray[Any]
+    #: shape (..., n_a, n_b): Mean of ``u v``
     plus: NDArray[Any] | None
+    #: shape (..., n_a): Mean of ``u**2`` and of ``v**2``
     a: NDArray[Any] | None
     b: NDArray[Any] | None
+    #: Number of samples averaged
     n_times: int
 
 
@@ -73,21 +65,7 @@ def cross_products(
 ) -> Products:
     """Average products of every channel of a with every channel of b.
 
-    Parameters
-    ----------
-    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
-        A checked pair of one precision.
-    prepare : Preparation
-        How samples are prepared.
-    prepare_b : Preparation, optional
-        The same for ``b`` if it differs.
-    plus : bool
-        Whether the mean of ``u v`` and of the squares is wanted too.
-
-    Returns
-    -------
-    Products
-        In the precision of the input.
+    Shapes: ``a, b`` (..., n_a, n_times).
 
     Examples
     --------
@@ -127,22 +105,7 @@ def cross_products(
 def pair_sums(a: NDArray[Any], b: NDArray[Any], prepare: Preparation, combine: Combine, n_sums: int) -> NDArray[Any]:
     """Add up a compiled kernel's results over the chunks of every window.
 
-    Parameters
-    ----------
-    a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
-        A checked pair of one precision.
-    prepare : Preparation
-        How samples are prepared.
-    combine : callable
-        ``combine(rows_a, rows_b, out)`` writes sums over one chunk's samples to out, shape (n_sums, n_a,
-        n_b), and NaN for channels with a NaN.
-    n_sums : int
-        Number of sums per pair of channels.
-
-    Returns
-    -------
-    array of float, shape (n_sums, ..., n_a, n_b)
-        Sums over all samples.
+    Shapes: ``a, b`` (..., n_a, n_times), ``combine`` (n_sums, n_a, n_b), returns (n_sums, ..., n_a, n_b).
 
     Examples
     --------
@@ -337,21 +300,7 @@ class CrossMoment:
     ) -> NDArray[Any]:
         """Turn averaged products into the value of the metric.
 
-        Parameters
-        ----------
-        minus : array, shape (..., n_a, n_b)
-            Mean over time of ``u conj(v)``, u and v the prepared channels of therapist and client.
-        plus : complex array, shape (..., n_a, n_b), optional
-            Mean of ``u v``, if ``needs_plus``.
-        a, b : complex array, shape (..., n_a) and (..., n_b), optional
-            Mean of ``u**2`` and ``v**2``, if ``needs_plus``. A circular shift leaves them as they are.
-        n_times : int, optional
-            Samples averaged; where a metric corrects for their number, none means very many.
-
-        Returns
-        -------
-        array, shape (..., n_a, n_b)
-            Values of the metric.
+        Shapes: ``minus`` (..., n_a, n_b), ``plus`` (..., n_a, n_b), ``a, b`` (..., n_a), returns (..., n_a, n_b).
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.finish(minus, plus, a, b, n_times)

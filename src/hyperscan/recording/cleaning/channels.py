@@ -42,17 +42,11 @@ _KIND = {"eog": "EOG", "ecg": "ECG", "emg": "EMG", "stim": "trigger or status ch
 
 @dataclass(frozen=True)
 class ElectrodeTable:
-    """What the channels of one person are.
+    """What the channels of one person are."""
 
-    Parameters
-    ----------
-    names : mapping of str to str
-        Scalp channels: name in the recording to standard name, in the order of the recording.
-    dropped : mapping of str to str
-        All other channels, with the reason.
-    """
-
+    #: Scalp channels: name in the recording to standard name, in the order of the recording
     names: Mapping[str, str]
+    #: All other channels, with the reason
     dropped: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,16 +80,6 @@ def clean_name(name: str) -> str | None:
 
     Prefixes (``EEG ``, ``1_``), references (``-Ref``, ``-A1``), case and old names are understood.
 
-    Parameters
-    ----------
-    name : str
-        Name in the recording.
-
-    Returns
-    -------
-    str or None
-        None if it is no single position of the 10-05 system.
-
     Examples
     --------
     >>> [clean_name(name) for name in ("EEG FP1-Ref", "1_Fz", "T3", "Fp1-F7", "EEG A2-A1")]
@@ -115,20 +99,8 @@ def _words(name: str) -> list[str]:
 def sort_channels(raw: BaseRaw) -> ElectrodeTable:
     """Tell scalp EEG from everything else, by type, name and, for unknown names, by the values.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        One person.
-
-    Returns
-    -------
-    ElectrodeTable
-        Names in the table of scalp channels are unique; of two channels at one position the first is kept.
-
-    Notes
-    -----
-    Channel types of many files are guesses: an ECG typed as EEG is told by its name, a trigger channel of
-    unknown name by having no more than 32 different values (our choice).
+    Channel types of many files are guesses: an ECG typed as EEG is told by its name, a trigger channel of unknown name
+    by having no more than 32 different values (our choice).
     """
     names: dict[str, str] = {}
     dropped: dict[str, str] = {}
@@ -155,15 +127,6 @@ def is_positional(names: Iterable[str]) -> bool:
     """Whether channels are called after the amplifier's connectors (A1 to H32) and not after the 10-20 system.
 
     Then C3 is a plug, not the electrode over the motor cortex, and A1 is no ear.
-
-    Parameters
-    ----------
-    names : iterable of str
-        All channels of one person.
-
-    Returns
-    -------
-    bool
 
     Examples
     --------
@@ -274,17 +237,6 @@ def roi_channels(raw: BaseRaw, config: StudyConfig | None = None) -> dict[str, t
 
 def known_rois(modality: str, config: StudyConfig) -> tuple[str, ...]:
     """Names that an ROI can have: a region of the configuration, or one that comes with the package.
-
-    Parameters
-    ----------
-    modality : {'eeg', 'fnirs'}
-        Kind of recording.
-    config : StudyConfig
-        For its ``rois``.
-
-    Returns
-    -------
-    tuple of str
 
     Examples
     --------

@@ -41,27 +41,10 @@ _LABEL_PROBABILITY = 0.8
 def remove_components(raw: BaseRaw, config: StudyConfig) -> tuple[BaseRaw, tuple[str, ...]]:
     """Remove components of eyes or muscles, as ``eeg_ica`` asks.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Filtered, referenced EEG; changed in place where components are removed.
-    config : StudyConfig
-        ``eeg_ica`` ('none', 'ocular', 'muscle' or 'ocular+muscle') and ``seed``.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-        The same object.
-    notes : tuple of str
-        What was removed.
-
-    Notes
-    -----
     Extended Infomax. Classes by mne-icalabel (Pion-Tonachini et al. 2019,
-    https://doi.org/10.1016/j.neuroimage.2019.05.026) where it is installed and channels have positions, else by
-    MNE's detectors: correlation with the channels next to the eyes, and the spectrum and topography of muscle
-    (Dharmaprani et al. 2016, https://doi.org/10.1109/EMBC.2016.7590834). The note says which; keep to one
-    within a study.
+    https://doi.org/10.1016/j.neuroimage.2019.05.026) where it is installed and channels have positions, else by MNE's
+    detectors: correlation with the channels next to the eyes, and the spectrum and topography of muscle (Dharmaprani et
+    al. 2016, https://doi.org/10.1109/EMBC.2016.7590834). The note says which; keep to one within a study.
     """
     if config.eeg_ica == "none":
         return raw, ()
@@ -165,26 +148,17 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class CleanPerson:
-    """One person after preparation.
+    """One person after preparation."""
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Kept channels; ``BAD_`` annotations mark what may not be used.
-    dropped : mapping of str to str
-        Channel to reason.
-    n_total : int
-        Channels of the modality that were recorded, bad ones included.
-    notes : tuple of str
-        Steps, for the history.
-    facts : mapping of str to float
-        Numbers for the quality report that need the unprepared signal.
-    """
-
+    #: Kept channels; ``BAD_`` annotations mark what may not be used
     raw: BaseRaw
+    #: Channel to reason
     dropped: Mapping[str, str]
+    #: Channels of the modality that were recorded, bad ones included
     n_total: int
+    #: Steps, for the history
     notes: tuple[str, ...]
+    #: Numbers for the quality report that need the unprepared signal
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -208,26 +182,7 @@ class _Cap:
 
 
 def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> CleanPerson:
-    """Prepare the EEG of one person.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        As read and aligned; not changed.
-    config : StudyConfig
-        The ``eeg_`` settings.
-    who : str
-        What to call the recording in errors.
-
-    Returns
-    -------
-    CleanPerson
-
-    Raises
-    ------
-    QualityError
-        If no usable scalp channel is left.
-    """
+    """Prepare the EEG of one person."""
     table = sort_channels(raw)
     if not table.names:
         raise QualityError(

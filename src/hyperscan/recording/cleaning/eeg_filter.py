@@ -61,24 +61,8 @@ class Signals:
 def read_signals(raw: BaseRaw, names: Sequence[str], config: StudyConfig) -> Signals:
     """Read, repair, resample and filter the scalp channels of one person.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        One person; not changed.
-    names : sequence of str
-        Channels to read.
-    config : StudyConfig
-        ``eeg_line_hz``, ``eeg_max_sfreq``, ``eeg_filter_hz``.
-
-    Returns
-    -------
-    Signals
-
-    Notes
-    -----
-    The passband is made by a zero-phase FIR filter (Hamming, MNE's transition bands), whose -6 dB points lie
-    outside the passband: it is flat from edge to edge. See Widmann et al. 2015,
-    https://doi.org/10.1016/j.jneumeth.2014.08.002.
+    The passband is made by a zero-phase FIR filter (Hamming, MNE's transition bands), whose -6 dB points lie outside
+    the passband: it is flat from edge to edge. See Widmann et al. 2015, https://doi.org/10.1016/j.jneumeth.2014.08.002.
     """
     sfreq = float(raw.info["sfreq"])
     cuts = break_samples(raw)
@@ -139,17 +123,7 @@ def _longest(cuts: list[int], n_times: int) -> int:
 def fill_missing(block: Floats, sfreq: float) -> list[Spans]:
     """Bridge non-finite samples linearly, in place, so that filters stay defined.
 
-    Parameters
-    ----------
-    block : ndarray, shape (n_channels, n_times)
-        Changed in place. A channel without any finite value becomes 0.
-    sfreq : float
-        In Hz.
-
-    Returns
-    -------
-    list of list of (float, float)
-        Per channel, the spans in s that were bridged: never to be analysed.
+    Shapes: ``block`` (n_channels, n_times).
     """
     spans: list[Spans] = []
     for row in block:
@@ -212,21 +186,7 @@ def _notch(block: Floats, sfreq: float, line_hz: float) -> Floats:
 def filter_stretches(block: Floats, sfreq: float, cuts: Sequence[int], passband: tuple[float, float | None]) -> Spans:
     """Band-pass in place, each uninterrupted stretch on its own.
 
-    Parameters
-    ----------
-    block : ndarray, shape (n_channels, n_times)
-        Changed in place.
-    sfreq : float
-        In Hz.
-    cuts : sequence of int
-        Samples at which the recording was interrupted.
-    passband : (float, float or None)
-        Edges in Hz.
-
-    Returns
-    -------
-    list of (float, float)
-        Stretches in s that are shorter than the filter; they are set to 0.
+    Shapes: ``block`` (n_channels, n_times).
     """
     n_times = block.shape[-1]
     n_filter = filter_length(passband, sfreq)

@@ -29,20 +29,7 @@ Events = dict[str, list[tuple[float, float]]]
 
 
 def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> Events:
-    """Events annotated in either recording of a pair.
-
-    Parameters
-    ----------
-    raws : collection of mne.io.BaseRaw
-        Recordings that start together.
-    ignore : collection of str
-        Descriptions that are no events: segment and synchronisation marks.
-
-    Returns
-    -------
-    dict of str to list of (float, float)
-        Description to onsets and durations in s.
-    """
+    """Events annotated in either recording of a pair."""
     events: Events = {}
     for raw in raws:
         seconds = raw.n_times / raw.info["sfreq"]
@@ -62,18 +49,9 @@ def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> E
 def haemodynamic_response(times: Floats) -> Floats:
     """Canonical response to a brief event, peak 1.
 
-    Parameters
-    ----------
-    times : ndarray, shape (n_times,)
-        In s after the event.
-
-    Returns
-    -------
-    ndarray, shape (n_times,)
-
-    References
-    ----------
     Friston et al. 1998, https://doi.org/10.1006/nimg.1997.0306 (gamma densities of 6 and 16 s, ratio 6)
+
+    Shapes: ``times`` (n_times,), returns (n_times,).
 
     Examples
     --------
@@ -93,19 +71,7 @@ def _gamma(times: Floats, shape: float) -> Floats:
 def event_regressors(events: Events, n_times: int, sfreq: float) -> Floats:
     """Model the responses to events: per kind the canonical one and its slope in time.
 
-    Parameters
-    ----------
-    events : dict of str to list of (float, float)
-        From :func:`session_events`.
-    n_times : int
-        Samples.
-    sfreq : float
-        In Hz.
-
-    Returns
-    -------
-    ndarray, shape (2 * n_kinds, n_times)
-        The slope lets the response come earlier or later.
+    Shapes: returns (2 * n_kinds, n_times).
     """
     kernel = haemodynamic_response(np.arange(0, 32, 1 / sfreq))
     rows = []

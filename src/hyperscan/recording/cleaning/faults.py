@@ -40,22 +40,7 @@ def find_bad_channels(
 ) -> dict[str, str]:
     """Find channels to leave out, with the reason.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_channels, n_times)
-        Filtered EEG in V, not re-referenced.
-    sfreq : float
-        In Hz.
-    names : sequence of str
-        Channel names.
-    missing, held : sequence of list of (float, float)
-        Per channel, spans in s without values and spans at one value.
-    references : collection of str
-        Electrodes off the scalp, which need not be like the others.
-
-    Returns
-    -------
-    dict of str to str
+    Shapes: ``data`` (n_channels, n_times).
     """
     seconds = data.shape[-1] / sfreq
     bad = _lost(names, missing, held, seconds)
@@ -172,19 +157,7 @@ MARGIN_S = 0.25
 def artefact_spans(data: Floats, sfreq: float, cuts: Sequence[int] = ()) -> Spans:
     """Find spans of excessive amplitude or gradient.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_channels, n_times)
-        Filtered EEG of the kept channels, in V.
-    sfreq : float
-        In Hz.
-    cuts : sequence of int
-        Samples at which the recording was interrupted: the step there is no artefact.
-
-    Returns
-    -------
-    list of (float, float)
-        In s, widened by a margin and merged.
+    Shapes: ``data`` (n_channels, n_times).
     """
     n_block = max(2, round(BLOCK_S * sfreq))
     n_blocks = data.shape[-1] // n_block

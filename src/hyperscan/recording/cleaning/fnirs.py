@@ -42,20 +42,6 @@ MAX_AGE = 120.0
 def differential_pathlength(wavelength_nm: ArrayLike, age_years: float) -> NDArray[np.float64]:
     """Differential pathlength factor of the frontal human head.
 
-    Parameters
-    ----------
-    wavelength_nm : array_like
-        Wavelengths in nm.
-    age_years : float
-        Age in years.
-
-    Returns
-    -------
-    ndarray of the shape of `wavelength_nm`
-        Path of the light over the distance of source and detector.
-
-    References
-    ----------
     Scholkmann & Wolf 2013, https://doi.org/10.1117/1.JBO.18.10.105004 (equation 7)
 
     Examples
@@ -90,23 +76,7 @@ def age_of(pair: PairedRecording, role: str, config: StudyConfig) -> float:
 
 
 def pathlength_factors(raw: BaseRaw, config: StudyConfig, age_years: float) -> tuple[float | tuple[float, ...], str]:
-    """Choose the factors of the Beer-Lambert law for one person.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Optical density; names end in the nominal wavelength.
-    config : StudyConfig
-        ``fnirs_ppf``.
-    age_years : float
-        Only used with ``fnirs_ppf = 'age'``.
-
-    Returns
-    -------
-    factors : float, or tuple of float with one per wavelength in ascending order
-    note : str
-        In words, for the history.
-    """
+    """Choose the factors of the Beer-Lambert law for one person."""
     if config.fnirs_ppf != BY_AGE:
         return float(config.fnirs_ppf), f"partial pathlength factor {float(config.fnirs_ppf):g}"
     waves = sorted({float(name.rsplit(" ", 1)[-1]) for name in raw.ch_names})
@@ -127,14 +97,9 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class CleanOptodes(CleanPerson):
-    """One person's haemoglobin after preparation.
+    """One person's haemoglobin after preparation."""
 
-    Parameters
-    ----------
-    moving : ndarray of bool, shape (n_seconds,)
-        Seconds in which the cap moved, before correction; empty for haemoglobin input.
-    """
-
+    #: shape (n_seconds,): Seconds in which the cap moved, before correction; empty for haemoglobin input
     moving: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
@@ -161,33 +126,6 @@ def clean_fnirs(
 ) -> CleanOptodes:
     """Prepare the fNIRS of one person.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        As read and aligned; not changed.
-    config : StudyConfig
-        The ``fnirs_`` settings.
-    events : dict of str to list of (float, float)
-        Session events to regress out; empty = none.
-    n_grid : int
-        Samples of the common grid, which starts with the recording.
-    who : str
-        What to call the recording in messages.
-    age_years : float
-        Needed with ``fnirs_ppf = 'age'`` only.
-
-    Returns
-    -------
-    CleanOptodes
-        Channels ``S1_D1 hbo`` and ``S1_D1 hbr`` in M.
-
-    Raises
-    ------
-    QualityError
-        If no usable long channel is left.
-
-    References
-    ----------
     Fishburn et al. 2019, https://doi.org/10.1016/j.neuroimage.2018.09.025 (TDDR); Delpy et al. 1988,
     https://doi.org/10.1088/0031-9155/33/12/008 (Beer-Lambert law); Yücel et al. 2021,
     https://doi.org/10.1117/1.NPh.8.1.012101 (order and reporting of steps).

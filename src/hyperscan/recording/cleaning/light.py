@@ -27,15 +27,7 @@ Floats = NDArray[np.floating]
 def source_detector_mm(raw: BaseRaw) -> Floats:
     """Source-detector distance of every channel.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        fNIRS of one person.
-
-    Returns
-    -------
-    ndarray, shape (n_channels,)
-        In mm, recordings that store mm for m corrected; NaN where the file holds no positions.
+    Shapes: returns (n_channels,).
     """
     places = np.array([ch["loc"][3:9] for ch in raw.info["chs"]], float)
     distance = np.linalg.norm(places[:, 3:] - places[:, :3], axis=1)
@@ -49,23 +41,10 @@ def source_detector_mm(raw: BaseRaw) -> Floats:
 def regress_out(targets: Floats, regressors: Floats) -> tuple[Floats, Floats]:
     """Remove what regressors explain, by least squares on demeaned signals.
 
-    Parameters
-    ----------
-    targets : ndarray, shape (n_targets, n_times)
-        Signals to clean.
-    regressors : ndarray, shape (n_regressors, n_times)
-        Signals to remove; collinear ones are no problem.
-
-    Returns
-    -------
-    cleaned : ndarray, shape (n_targets, n_times)
-        Targets without the explained part; their means are kept.
-    fitted : ndarray, shape (n_targets, n_times)
-        The explained part, of zero mean.
-
-    References
-    ----------
     Scholkmann et al. 2014, https://doi.org/10.1088/0967-3334/35/4/717 (regression on short channels)
+
+    Shapes: ``targets`` (n_targets, n_times), ``regressors`` (n_regressors, n_times), ``cleaned`` (n_targets, n_times),
+    ``fitted`` (n_targets, n_times).
 
     Examples
     --------
@@ -84,19 +63,7 @@ def regress_out(targets: Floats, regressors: Floats) -> tuple[Floats, Floats]:
 def scalp_part(data: Floats, kinds: Sequence[str | float], short: NDArray[np.bool_]) -> Floats:
     """Part of each long channel that the short channels of the same kind explain.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_channels, n_times)
-        One person; optical density or haemoglobin.
-    kinds : sequence, length n_channels
-        Wavelength or chromophore of each channel.
-    short : ndarray of bool, shape (n_channels,)
-        Which channels are short.
-
-    Returns
-    -------
-    ndarray, shape (n_channels, n_times)
-        0 for short channels, and for kinds without a short channel.
+    Shapes: ``data`` (n_channels, n_times), ``short`` (n_channels,), returns (n_channels, n_times).
     """
     part = np.zeros_like(data)
     for kind in dict.fromkeys(kinds):
@@ -127,29 +94,19 @@ _LEVELS = {
 
 @dataclass(frozen=True)
 class Light:
-    """Usable channels of one person as optical density.
+    """Usable channels of one person as optical density."""
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Optical density, or haemoglobin where the recording holds that.
-    dropped : dict of str to str
-        Base name to reason.
-    sci : dict of str to float
-        Scalp coupling index by base name; empty where it cannot be computed.
-    notes : tuple of str
-        Steps, for the history.
-    missing : list of (float, float)
-        Spans in s that were bridged.
-    saturation : float
-        Share of the samples of all channels, bad ones included, at the channel's highest value or at rest.
-    """
-
+    #: Optical density, or haemoglobin where the recording holds that
     raw: BaseRaw
+    #: Base name to reason
     dropped: dict[str, str]
+    #: Scalp coupling index by base name; empty where it cannot be computed
     sci: dict[str, float]
+    #: Steps, for the history
     notes: tuple[str, ...]
+    #: Spans in s that were bridged
     missing: Spans
+    #: Share of the samples of all channels, bad ones included, at the channel's highest value or at rest
     saturation: float = float("nan")
 
 
@@ -172,26 +129,7 @@ def level_of(raw: BaseRaw, who: str) -> str:
 
 
 def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
-    """Intensity or optical density of the channels that can be used.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Intensity or optical density of one person; not changed.
-    min_sci : float
-        Smallest scalp coupling index.
-    who : str
-        What to call the recording in errors.
-
-    Returns
-    -------
-    Light
-
-    Raises
-    ------
-    QualityError
-        If no channel is left.
-    """
+    """Intensity or optical density of the channels that can be used."""
     level = level_of(raw, who)
     picks = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind in _LEVELS]
     own = raw.copy().pick(picks).load_data(verbose="error")
@@ -226,20 +164,7 @@ def _check_wavelengths(raw: BaseRaw, who: str) -> None:
 
 
 def bridge_missing(raw: BaseRaw) -> tuple[BaseRaw, Spans]:
-    """Bridge short gaps linearly, so that filters stay defined.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        fNIRS of one person; not changed.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-        The same object where nothing is missing. A channel with long gaps keeps them.
-    spans : list of (float, float)
-        In s; they were bridged and must be marked.
-    """
+    """Bridge short gaps linearly, so that filters stay defined."""
     data, sfreq = raw.get_data(), float(raw.info["sfreq"])
     usable = clean_mask(raw)
     # what a gap was filled with is no measurement: zeros in it are no reason to drop the channel
@@ -324,16 +249,7 @@ def _scalp_coupling(raw: BaseRaw) -> dict[str, float]:
 def motion_seconds(density: Floats, sfreq: float) -> NDArray[np.bool_]:
     """Seconds in which the optical density of the whole cap jumps.
 
-    Parameters
-    ----------
-    density : ndarray, shape (n_channels, n_times)
-        Optical density before motion correction.
-    sfreq : float
-        In Hz.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_seconds,)
+    Shapes: ``density`` (n_channels, n_times), returns (n_seconds,).
     """
     global_variation = np.sqrt((np.diff(density, axis=-1) ** 2).mean(0))
     n_second = max(1, round(sfreq))
@@ -348,17 +264,7 @@ def motion_seconds(density: Floats, sfreq: float) -> NDArray[np.bool_]:
 def noise_floor(density: Floats, sfreq: float) -> float:
     """Level of the instrument's noise: median over channels of the spectrum's top fifth.
 
-    Parameters
-    ----------
-    density : ndarray, shape (n_channels, n_times)
-        Optical density.
-    sfreq : float
-        In Hz.
-
-    Returns
-    -------
-    float
-        In optical density per square root of Hz. At rates under about 4 Hz the heart beat adds to it.
+    Shapes: ``density`` (n_channels, n_times).
     """
     # tapered, or drift would leak to the top
     taper = np.hanning(density.shape[-1])

@@ -47,22 +47,7 @@ def signal_fractions(
 ) -> dict[str, float]:
     """Share of the power in a band that stands above the 1/f background, for every channel.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Prepared EEG of one person.
-    band : (float, float)
-        In Hz; the fit is validated for bands within 6-14 Hz.
-    degree : {1, 2}
-        Background as a line or a curve in log-log coordinates.
-    clean : ndarray of bool, shape (n_times,) or None
-        Samples to use; None = all that no ``BAD`` annotation covers.
-
-    Returns
-    -------
-    dict of str to float
-        Channel to 0.05 (no rhythm) to 1; NaN where it cannot be assessed: sampled under 90 Hz, or without
-        4 clean seconds in a row.
+    Shapes: ``clean`` (n_times,).
 
     Examples
     --------
@@ -89,22 +74,7 @@ def _fraction(freqs: Floats, psd: Floats, band: tuple[float, float], sfreq: floa
 
 
 def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: StudyConfig) -> QualityReport:
-    """Measure both people of a prepared pair and grade them.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        With the prepared raws.
-    people : mapping of str to CleanPerson
-        By role, what preparation found.
-    config : StudyConfig
-        Bands, primary outcome, window length and floors.
-
-    Returns
-    -------
-    QualityReport
-        One mapping per person, columns of ``quality.tsv``.
-    """
+    """Measure both people of a prepared pair and grade them."""
     measure = _measure_eeg if pair.session.modality == "eeg" else _measure_fnirs
     clock = _clock(pair)
     counts = _windows(pair, config)
@@ -234,21 +204,7 @@ def _grade(values: Mapping[str, Any], pair: PairedRecording, config: StudyConfig
 
 
 def below_floor(values: Mapping[str, Any], modality: str, config: StudyConfig) -> str:
-    """Why a person's recording is too short to be used; empty if it is not.
-
-    Parameters
-    ----------
-    values : mapping
-        Columns of the quality table.
-    modality : {'eeg', 'fnirs'}
-        Kind of recording.
-    config : StudyConfig
-        ``min_windows``, ``window_s`` (EEG), ``min_seconds`` (fNIRS).
-
-    Returns
-    -------
-    str
-    """
+    """Why a person's recording is too short to be used; empty if it is not."""
     if modality == "eeg" and values["n_windows"] < config.min_windows:
         found = f"{count(values['n_windows'], 'clean window')} of {config.window_s:g} s"
         found += f" ({values['clean_seconds']:.0f} s clean)" if "clean_seconds" in values else ""

@@ -56,22 +56,7 @@ class Clocks:
 
 
 def find_clocks(pair: PairedRecording) -> Clocks:
-    """Decide what aligns a pair, and fit it.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        As loaded.
-
-    Returns
-    -------
-    Clocks
-
-    Raises
-    ------
-    ClockError
-        If the declared clock cannot be used, or none is declared.
-    """
+    """Decide what aligns a pair, and fit it."""
     declared = pair.session.clock
     if declared == "none":
         raise ClockError(
@@ -276,16 +261,6 @@ def _date(raw: BaseRaw) -> datetime.datetime | None:
 
 def hour_hint(seconds: float) -> str:
     """Say so when a difference is whole hours, as time zones and daylight saving make it.
-
-    Parameters
-    ----------
-    seconds : float
-        A difference of two starts.
-
-    Returns
-    -------
-    str
-        Starts with a space, or empty.
 
     Examples
     --------

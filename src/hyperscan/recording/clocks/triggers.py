@@ -36,30 +36,19 @@ _NEAR_S = 5.0
 
 @dataclass(frozen=True)
 class ClockFit:
-    """How the client's clock runs against the therapist's.
+    """How the client's clock runs against the therapist's."""
 
-    Parameters
-    ----------
-    pieces : tuple of Piece
-        In order; more than one where a clock was set anew.
-    offset_s : float
-        The client's zero on the therapist's clock, in s.
-    ppm : float
-        How much faster the client's clock runs; NaN where the events span too little time to tell.
-    residual_ms : float
-        Root mean square distance of the matched events from the fit, in ms; NaN for fewer than three.
-    matched : ndarray of int, shape (n_matched, 2)
-        Positions of the events in the therapist's and in the client's list.
-    anchors : ndarray, shape (n_matched,)
-        When those were, in s on the therapist's clock.
-    notes : tuple of str
-    """
-
+    #: In order; more than one where a clock was set anew
     pieces: tuple[Piece, ...]
+    #: The client's zero on the therapist's clock, in s
     offset_s: float
+    #: How much faster the client's clock runs; NaN where the events span too little time to tell
     ppm: float
+    #: Root mean square distance of the matched events from the fit, in ms; NaN for fewer than three
     residual_ms: float
+    #: shape (n_matched, 2): Positions of the events in the therapist's and in the client's list
     matched: np.ndarray
+    #: shape (n_matched,): When those were, in s on the therapist's clock
     anchors: np.ndarray
     notes: tuple[str, ...] = ()
 
@@ -78,32 +67,10 @@ def match_events(
 ) -> ClockFit:
     """Match two lists of event times of which some are missing, extra or bouncing, and fit offset and drift.
 
-    The difference of true partners clusters at the offset, whatever the events are called: all differences
-    are
-    searched for the densest offset and drift (a Hough transform), then a straight line is fitted to mutual
-    nearest neighbours by least squares, trimmed at four robust standard deviations. What is left over is
-    searched
-    again, for a clock that was set anew.
-
-    Parameters
-    ----------
-    therapist, client : ndarray, shapes (n_a,) and (n_b,)
-        Ascending times, in s, each on its own clock.
-    names : tuple of two sequences of str, optional
-        What the events are called; only used to tell two equally good matches apart.
-    tolerance_s : float
-        Jitter of an event, in s: half a sample of the slower device, or more.
-    expected_s : float, optional
-        Offset that was noted, in s; only used to tell two equally good matches apart.
-
-    Returns
-    -------
-    ClockFit
-
-    Raises
-    ------
-    NoFitError
-        If no or several matches fit.
+    The difference of true partners clusters at the offset, whatever the events are called: all differences are searched
+    for the densest offset and drift (a Hough transform), then a straight line is fitted to mutual nearest neighbours by
+    least squares, trimmed at four robust standard deviations. What is left over is searched again, for a clock that was
+    set anew.
 
     Examples
     --------

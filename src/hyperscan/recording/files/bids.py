@@ -39,17 +39,6 @@ _NO_VALUE = ("", "n/a")
 def bids_tables(path: Path) -> dict[str, Path]:
     """Find the tables that belong to a recording by the inheritance principle of BIDS.
 
-    Parameters
-    ----------
-    path : Path
-        Recording, such as ``sub-01/eeg/sub-01_task-talk_eeg.edf``.
-
-    Returns
-    -------
-    dict of str to Path
-        ``channels`` and ``events``, where there are any: of the nearest folder, and in it the one that
-        shares most with the recording's name.
-
     Examples
     --------
     >>> bids_tables(Path("therapist.edf"))
@@ -82,34 +71,7 @@ def _shared(file: Path) -> int:
 
 
 def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Take channel types, bad channels and events from the tables beside a recording, in place.
-
-    Parameters
-    ----------
-    data : BaseRaw or BaseEpochs
-        All channels of the file, as just read. Epochs get no events.
-    path : Path
-        The recording.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    volts : dict of str to float
-        Channels whose unit only the table tells: what their values have to be multiplied by.
-    notes : tuple of str
-        What was taken.
-
-    Raises
-    ------
-    ReadError
-        If a table cannot be read, or names a channel twice.
-
-    Warns
-    -----
-    DataQualityWarning
-        If a table disagrees with the recording; the recording is believed.
-    """
+    """Take channel types, bad channels and events from the tables beside a recording, in place."""
     tables = bids_tables(path)
     volts: dict[str, float] = {}
     notes: list[str] = []

@@ -14,20 +14,13 @@ _HEAD = 4096
 
 @dataclass(frozen=True)
 class Format:
-    """A file format.
+    """A file format."""
 
-    Parameters
-    ----------
-    name : str
-        As messages call it.
-    suffixes : tuple of str
-        Lower-case name endings that such a file may have; empty for folders.
-    matches : callable
-        Whether the first bytes of a file are of this format.
-    """
-
+    #: As messages call it
     name: str
+    #: Lower-case name endings that such a file may have; empty for folders
     suffixes: tuple[str, ...]
+    #: Whether the first bytes of a file are of this format
     matches: Callable[[bytes], bool]
 
 
@@ -131,26 +124,7 @@ _IMPOSTORS: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
 
 
 def recognise(path: Path, name: str) -> str:
-    """Name the format of a recording by its content.
-
-    Parameters
-    ----------
-    path : Path
-        File or folder.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    str
-        A format: ``EDF``, ``BDF``, ``SNIRF``, ``NIRx``, ``EEGLAB`` ...
-
-    Raises
-    ------
-    ReadError
-        If nothing is there, it is empty, was not downloaded, has the wrong name ending, or is of no known
-        format.
-    """
+    """Name the format of a recording by its content."""
     if path.is_symlink() and not path.exists():
         raise ReadError(f"{name}: is a link to data that were not downloaded. Fetch them (datalad get) and try again.")
     if not path.exists():
@@ -167,26 +141,7 @@ def recognise(path: Path, name: str) -> str:
 
 
 def first_bytes(path: Path, name: str, n: int = _HEAD) -> bytes:
-    """Read the start of a file.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-    n : int
-        Number of bytes.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be opened.
-    """
+    """Read the start of a file."""
     try:
         with path.open("rb") as file:
             return file.read(n)

@@ -22,52 +22,25 @@ _BLOCK_START = 104
 
 @dataclass(frozen=True)
 class EdfHeader:
-    """What the fixed part of an EDF or BDF header says.
+    """What the fixed part of an EDF or BDF header says."""
 
-    Parameters
-    ----------
-    header_bytes, record_bytes : int
-        Size of the header and of one data record, in bytes.
-    n_records : int
-        Announced data records; -1 = not known when writing began.
-    record_s : float
-        Length of a record, in s.
-    discontinuous : bool
-        EDF+D: records need not follow each other in time.
-    annotations : tuple of (int, int)
-        First byte and number of bytes of every annotation signal within a record.
-    n_values : int
-        Samples of all signals in a record.
-    """
-
+    #: Size of the header and of one data record, in bytes
     header_bytes: int
     record_bytes: int
+    #: Announced data records; -1 = not known when writing began
     n_records: int
+    #: Length of a record, in s
     record_s: float
+    #: EDF+D: records need not follow each other in time
     discontinuous: bool
+    #: First byte and number of bytes of every annotation signal within a record
     annotations: tuple[tuple[int, int], ...]
+    #: Samples of all signals in a record
     n_values: int = 0
 
 
 def read_edf_header(path: Path, name: str) -> EdfHeader:
-    """Read sizes from an EDF or BDF header.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    EdfHeader
-
-    Raises
-    ------
-    ReadError
-        If a number of the header is no number.
-    """
+    """Read sizes from an EDF or BDF header."""
     with path.open("rb") as file:
         fixed = file.read(256)
         try:
@@ -100,25 +73,7 @@ def read_edf_header(path: Path, name: str) -> EdfHeader:
 
 
 def check_edf(path: Path, name: str) -> tuple[str, ...]:
-    """Compare an EDF or BDF file with its header.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    tuple of str
-        A note where up to 1 % is missing.
-
-    Raises
-    ------
-    ReadError
-        If more is missing, or the header announces more than memory holds.
-    """
+    """Compare an EDF or BDF file with its header."""
     header = read_edf_header(path, name)
     held = (path.stat().st_size - header.header_bytes) // header.record_bytes
     if header.n_records == -1:
@@ -148,22 +103,7 @@ def _cut(name: str, held_s: float, announced_s: float) -> str:
 def record_onsets(path: Path, name: str) -> np.ndarray | None:
     """Read the times of the data records of a discontinuous EDF+ or BDF+ file.
 
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    ndarray, shape (n_records,), or None
-        In s; None where records follow each other.
-
-    Raises
-    ------
-    ReadError
-        If a record does not say when it began.
+    Shapes: returns (n_records,).
     """
     header = read_edf_header(path, name)
     if not header.discontinuous:
@@ -206,25 +146,7 @@ def _check_channel_names(header: str, name: str) -> None:
 
 
 def check_brainvision(path: Path, name: str) -> tuple[str, ...]:
-    """Compare the three files of a BrainVision recording.
-
-    Parameters
-    ----------
-    path : Path
-        Header (``.vhdr``).
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    tuple of str
-        Notes.
-
-    Raises
-    ------
-    ReadError
-        If data or markers are missing, belong to another recording, or were cut off.
-    """
+    """Compare the three files of a BrainVision recording."""
     text = _text(path)
     _check_channel_names(text, name)
     keys = dict(_KEYS.findall(text))
@@ -259,18 +181,7 @@ def check_brainvision(path: Path, name: str) -> tuple[str, ...]:
 
 
 def marker_text(path: Path) -> str:
-    """Read the marker file of a BrainVision recording that was checked.
-
-    Parameters
-    ----------
-    path : Path
-        Header (``.vhdr``).
-
-    Returns
-    -------
-    str
-        Empty where the header names none.
-    """
+    """Read the marker file of a BrainVision recording that was checked."""
     named = dict(_KEYS.findall(_text(path))).get("MarkerFile")
     return _text(_partner(path, named, "marker", path.name)) if named else ""
 
@@ -308,22 +219,7 @@ def _last_marker(markers: Path | None) -> int:
 
 
 def check_fdt(data: Path, n_values: int, name: str) -> None:
-    """Check that the data part (``.fdt``) of an EEGLAB file is whole.
-
-    Parameters
-    ----------
-    data : Path
-        Data part: float32 values.
-    n_values : int
-        Announced channels times samples.
-    name : str
-        The path of the ``.set`` file as messages show it.
-
-    Raises
-    ------
-    ReadError
-        If it is too short.
-    """
+    """Check that the data part (``.fdt``) of an EEGLAB file is whole."""
     held = data.stat().st_size // 4
     if held < n_values:
         raise ReadError(
@@ -332,20 +228,7 @@ def check_fdt(data: Path, n_values: int, name: str) -> None:
 
 
 def fif_blocks(path: Path) -> set[int]:
-    """List what a FIF file holds, from the tags alone.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-
-    Returns
-    -------
-    set of int
-        Codes of the blocks (``mne.io.constants.FIFF.FIFFB_...``). Those of a file that was cut off are listed
-        as far
-        as they go.
-    """
+    """List what a FIF file holds, from the tags alone."""
     found: set[int] = set()
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -22,25 +22,7 @@ from hyperscan.study.session import Session
 
 
 def pair_epochs(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:
-    """Join the epochs that both people have.
-
-    Parameters
-    ----------
-    session : Session
-        Row of ``dyads.tsv``.
-    therapist, client : Recorded
-        Epochs of one person each.
-
-    Returns
-    -------
-    PairedRecording
-        Raws of the common epochs in time order, one segment per epoch.
-
-    Raises
-    ------
-    ReadError
-        If epochs differ in length or rate, or nothing tells which belong together.
-    """
+    """Join the epochs that both people have."""
     a, b = therapist.data, client.data
     _check_alike(session, a, b)
     first, second, how = common_epochs(a, b, session.relative(session.client_file))
@@ -60,24 +42,7 @@ def pair_epochs(session: Session, therapist: Recorded, client: Recorded) -> Pair
 def common_epochs(a: BaseEpochs, b: BaseEpochs, name: str) -> tuple[np.ndarray, np.ndarray, str]:
     """Find the epochs that two people have in common.
 
-    Parameters
-    ----------
-    a, b : BaseEpochs
-        Therapist's and client's.
-    name : str
-        File as messages show it.
-
-    Returns
-    -------
-    first, second : ndarray of int, shape (n_common,)
-        Positions in ``a`` and ``b``, in time order.
-    how : str
-        What they were paired by.
-
-    Raises
-    ------
-    ReadError
-        If no key tells which epochs belong together.
+    Shapes: ``first, second`` (n_common,).
     """
     for key, how in ((_samples, "event sample"), (_selection, "the number of the original epoch")):
         keys = key(a), key(b)

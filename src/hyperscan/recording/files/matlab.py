@@ -41,24 +41,7 @@ class MalformedError(ValueError):
 
 
 def check_matrix(data: memoryview, element: Element, order: str, depth: int = 0) -> None:
-    """Check that everything within an array is where and what it says.
-
-    Parameters
-    ----------
-    data : memoryview of bytes
-        The file.
-    element : Element
-        An array (type 14).
-    order : {'<', '>'}
-        Byte order.
-    depth : int
-        Arrays around this one.
-
-    Raises
-    ------
-    MalformedError
-        If a tag cannot be right.
-    """
+    """Check that everything within an array is where and what it says."""
     if element.start == element.stop:  # an empty array
         return
     parts = list(_elements(data, element.start, element.stop, order))
@@ -136,19 +119,6 @@ def check_matlab(path: Path, name: str) -> None:
     """Check that every variable of a MAT-file is there to its last byte, and that memory holds it.
 
     A reader that is asked for one variable does not notice when a later one is cut off.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-
-    Raises
-    ------
-    ReadError
-        If the last variable was cut off, a variable unpacks to more than memory holds, or a file of level 7.3
-        refers to other files.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -204,22 +174,7 @@ def _check_unpacked(file: BinaryIO, n_bytes: int, order: str, name: str) -> None
 
 
 def check_hdf5(file: h5py.File, name: str, group: str = "/") -> None:
-    """Check the links and sizes of an HDF5 file.
-
-    Parameters
-    ----------
-    file : h5py.File
-        Open for reading.
-    name : str
-        The path as messages show it.
-    group : str
-        Group to weigh; links are looked at everywhere.
-
-    Raises
-    ------
-    ReadError
-        If a link leads to another place, data lie in another file, or the group is larger than memory.
-    """
+    """Check the links and sizes of an HDF5 file."""
     n_bytes = 0
     for where, item in _items(file, "", set(), name):
         if not isinstance(item, h5py.Dataset):
@@ -234,20 +189,7 @@ def check_hdf5(file: h5py.File, name: str, group: str = "/") -> None:
 
 
 def check_heaps(path: Path, name: str) -> None:
-    """Walk the collections that hold texts: the HDF5 library runs in a circle on one whose sizes are damaged.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file. Layout: HDF5 file format specification 3.0, section III.E.
-    name : str
-        The path as messages show it.
-
-    Raises
-    ------
-    ReadError
-        If a size leads nowhere or out of its collection.
-    """
+    """Walk the collections that hold texts: the HDF5 library runs in a circle on one whose sizes are damaged."""
     if path.stat().st_size == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

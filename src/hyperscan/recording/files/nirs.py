@@ -24,23 +24,6 @@ def read_homer(path: Path, name: str) -> BaseRaw:
     """Read a Homer ``.nirs`` file.
 
     It holds ``d`` (times, measurements), ``t`` (s), ``SD`` (probe, list of measurements) and ``s`` (stimuli).
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    BaseRaw
-        Raw intensity with MNE's names (``S1_D1 760``), positions in the head frame as the probe gives them.
-
-    Raises
-    ------
-    ReadError
-        If a variable is missing or sizes do not fit together.
     """
     check_matlab(path, name)
     shapes = {key: shape for key, shape, _ in scipy.io.whosmat(path)}
@@ -67,17 +50,7 @@ def read_homer(path: Path, name: str) -> BaseRaw:
 
 
 def listed_light(path: Path) -> tuple[float, ...]:
-    """List the wavelengths of a file that was read, in nm, in the order of its probe.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-
-    Returns
-    -------
-    tuple of float
-    """
+    """List the wavelengths of a file that was read, in nm, in the order of its probe."""
     probe = scipy.io.loadmat(path, variable_names=["SD"], squeeze_me=False, struct_as_record=False)["SD"][0, 0]
     return tuple(float(value) for value in np.asarray(probe.Lambda).ravel())
 
@@ -125,24 +98,7 @@ def _with_stimuli(raw: BaseRaw, times: np.ndarray, stimuli: Any) -> BaseRaw:
 
 
 def read_nirx(path: Path, name: str) -> BaseRaw:
-    """Read a NIRx folder.
-
-    Parameters
-    ----------
-    path : Path
-        Folder with ``.hdr``, ``.wl1``, ``.wl2`` and the probe.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    BaseRaw
-
-    Raises
-    ------
-    ReadError
-        If the software version is one that MNE does not read, or the two wavelengths differ in length.
-    """
+    """Read a NIRx folder."""
     _check_lengths(path, name)
     try:
         return mne.io.read_raw_nirx(path, preload=False, verbose="WARNING")

@@ -40,21 +40,6 @@ def check_copies(pair: PairedRecording) -> None:
 
     Parts of one file that its writer told apart (groups, streams) are named on purpose and may be read;
     :func:`check_two_people` keeps them from being analysed.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        As loaded.
-
-    Raises
-    ------
-    ReadError
-        If at least half of the channels hold the same samples.
-
-    Warns
-    -----
-    DataQualityWarning
-        If some, but not most, channels are the same in both.
     """
     picks = _signal_channels(pair)
     same, most = _same_at_once(pair, picks)
@@ -74,19 +59,7 @@ def check_copies(pair: PairedRecording) -> None:
 
 
 def check_two_people(pair: PairedRecording) -> None:
-    """Refuse to prepare a pair in which both people have the same samples.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        Aligned, not yet prepared.
-
-    Raises
-    ------
-    QualityError
-        If at least half of the channels hold the same samples: their synchrony would be that of one person
-        with herself.
-    """
+    """Refuse to prepare a pair in which both people have the same samples."""
     same, most = _same_at_once(pair, _signal_channels(pair))
     if most:
         raise QualityError(f"{pair.session.key}, {_twice(pair, same, 'at lag 0')}")
@@ -226,18 +199,7 @@ _BLOCK_S = {"EEG": 1.0, "haemoglobin": 20.0}
 
 
 def check_same_file(session: Session) -> None:
-    """Refuse one file for both people without a rule that tells them apart.
-
-    Parameters
-    ----------
-    session : Session
-        A row.
-
-    Raises
-    ------
-    ReadError
-        If the two paths, two links or two copies are the same data.
-    """
+    """Refuse one file for both people without a rule that tells them apart."""
     a, b = session.therapist_file, session.client_file
     if session.therapist_channels is not None and session.client_channels is not None:
         return
@@ -253,17 +215,7 @@ def check_same_file(session: Session) -> None:
 
 
 def one_file(session: Session) -> bool:
-    """Whether both people are in one file: one path, or two links to it.
-
-    Parameters
-    ----------
-    session : Session
-        A row.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether both people are in one file: one path, or two links to it."""
     a, b = session.therapist_file, session.client_file
     return a == b or (a.exists() and b.exists() and a.samefile(b))
 
@@ -283,31 +235,7 @@ def _digest(path: Path) -> str:
 
 
 def compare_people(pair: PairedRecording, therapist: Recorded, client: Recorded) -> PairedRecording:
-    """Refuse pairs that are not two people measured alike.
-
-    Parameters
-    ----------
-    pair : PairedRecording
-        As loaded.
-    therapist, client : Recorded
-        What their files say of them.
-
-    Returns
-    -------
-    PairedRecording
-        The same.
-
-    Raises
-    ------
-    ReadError
-        If both people share channels of one file, the signals are of different kinds, the units or wavelengths
-        differ, or the samples are the same, be it with a shift in time.
-
-    Warns
-    -----
-    DataQualityWarning
-        If some, but not most, channels are the same in both.
-    """
+    """Refuse pairs that are not two people measured alike."""
     _check_overlap(pair, therapist.channels, client.channels)
     _check_kinds(pair)
     _check_units(pair)

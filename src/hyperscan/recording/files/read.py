@@ -47,56 +47,25 @@ _FNIRS = (*SIGNAL_TYPES["fnirs"], "fnirs_fd_phase")
 
 @dataclass(frozen=True)
 class Recorded:
-    """One person's recording, as the file holds it.
+    """One person's recording, as the file holds it."""
 
-    Parameters
-    ----------
-    data : BaseRaw or BaseEpochs
-        Preloaded, with the channels of this person only.
-    stamps : ndarray, shape (n_times,), or None
-        Time of each sample in s on a clock that all streams of the file share; None if the file has none.
-    channels : tuple of str
-        Names that the channels have in the file, to compare with the other person's.
-    notes : tuple of str
-        What was noticed, in words fit for a methods section.
-    light : tuple of float
-        Wavelengths in nm, in the order in which the file's probe lists them; empty where it lists none.
-    pauses : tuple of Pause
-        Interruptions of known length that ``data`` does not hold yet.
-    """
-
+    #: Preloaded, with the channels of this person only
     data: BaseRaw | BaseEpochs
+    #: shape (n_times,): Time of each sample in s on a clock that all streams of the file share; None if the file has
+    #: none
     stamps: np.ndarray | None = None
+    #: Names that the channels have in the file, to compare with the other person's
     channels: tuple[str, ...] = ()
+    #: What was noticed, in words fit for a methods section
     notes: tuple[str, ...] = ()
+    #: Wavelengths in nm, in the order in which the file's probe lists them; empty where it lists none
     light: tuple[float, ...] = ()
+    #: Interruptions of known length that ``data`` does not hold yet
     pauses: tuple[Pause, ...] = ()
 
 
 def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Recorded:
-    """Read the part of a file that is one person.
-
-    Parameters
-    ----------
-    path : Path
-        File or folder.
-    rule : str or None
-        Selector as in ``dyads.tsv``; None = all of the file.
-    modality : {'eeg', 'fnirs'}
-        What the row of the table says.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    Recorded
-
-    Raises
-    ------
-    ReadError
-        If the file is missing, damaged, of an unknown format or another modality, or if the selector fits
-        nothing in it.
-    """
+    """Read the part of a file that is one person."""
     kind = recognise(path, name)
     selector = _selector(rule, kind, name)
     with library(name, kind) as heard, mne.use_log_level("WARNING"):
@@ -123,22 +92,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Re
 
 
 def channel_names(path: Path) -> list[str]:
-    """Look at the channel names of a recording, as the file has them.
-
-    Parameters
-    ----------
-    path : Path
-        File or folder.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read.
-    """
+    """Look at the channel names of a recording, as the file has them."""
     kind = recognise(path, path.name)
     with library(path.name, kind), mne.use_log_level("WARNING"):
         return list(_read(path, kind, None, path.name).data.ch_names)

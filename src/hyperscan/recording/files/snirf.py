@@ -28,30 +28,8 @@ _STEP = 0.75
 def read_snirf(path: Path, group: str | None, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     """Read one person of a SNIRF file.
 
-    MNE takes the sampling rate over gaps in the time vector, which moves everything behind a gap; here gaps
-    are
-    opened to their true length and annotated.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    group : str or None
-        ``/nirs``, ``/nirs1`` ...; None where the file has one group only.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    raw : BaseRaw
-        Preloaded; events start with the first sample.
-    notes : tuple of str
-
-    Raises
-    ------
-    ReadError
-        If the group is not there or not named although there are several, a data block is missing or doubled,
-        or the file refers to other files.
+    MNE takes the sampling rate over gaps in the time vector, which moves everything behind a gap; here gaps are opened
+    to their true length and annotated.
     """
     check_heaps(path, name)
     with h5py.File(path, "r") as file:
@@ -75,20 +53,7 @@ def read_snirf(path: Path, group: str | None, name: str) -> tuple[BaseRaw, tuple
 
 
 def listed_light(path: Path, group: str | None) -> tuple[float, ...]:
-    """List the wavelengths of a file that was read, in nm, in the order of its probe.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    group : str or None
-        ``/nirs``, ``/nirs1`` ...; None where the file has one group only.
-
-    Returns
-    -------
-    tuple of float
-        Empty where the probe lists none.
-    """
+    """List the wavelengths of a file that was read, in nm, in the order of its probe."""
     with h5py.File(path, "r") as file:
         chosen = group or next(key for key in file if _NIRS.fullmatch(key))
         held = file.get(f"{chosen}/probe/wavelengths")

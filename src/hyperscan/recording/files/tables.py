@@ -22,23 +22,7 @@ _SAME_RATE = 0.01
 
 
 def strict_json(path: Path) -> Any:
-    """Read JSON in which no key stands twice and every number is one.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-
-    Returns
-    -------
-    object
-        As ``json.loads`` gives it.
-
-    Raises
-    ------
-    ValueError
-        If it is no such JSON. Nesting without end raises ``RecursionError``.
-    """
+    """Read JSON in which no key stands twice and every number is one."""
     text = path.read_text(encoding="utf-8-sig")
     return json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_nan)
 
@@ -54,27 +38,7 @@ def _no_nan(text: str) -> float:
 
 
 def check_sidecar(path: Path, sfreq: float, name: str) -> None:
-    """Compare a recording of a BIDS dataset with the JSON beside it.
-
-    Parameters
-    ----------
-    path : Path
-        Recording, such as ``sub-01_task-talk_eeg.edf``.
-    sfreq : float
-        Its sampling rate, in Hz.
-    name : str
-        The path as messages show it.
-
-    Raises
-    ------
-    ReadError
-        If the JSON cannot be read.
-
-    Warns
-    -----
-    DataQualityWarning
-        If it names another sampling rate.
-    """
+    """Compare a recording of a BIDS dataset with the JSON beside it."""
     beside = path.with_suffix(".json")
     if not path.stem.endswith(("_eeg", "_nirs")) or not beside.is_file():
         return
@@ -112,25 +76,8 @@ class _Sidecar:
 def read_table(path: Path, name: str) -> BaseRaw:
     """Read a text table: one row per sample, one column per channel.
 
-    ``NAME_sidecar.json`` beside ``NAME.csv`` declares ``SamplingFrequency`` (Hz), ``ChannelNames`` and
-    ``Unit`` (V, mV, uV, nV;
-    for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
-
-    Parameters
-    ----------
-    path : Path
-        File with commas, semicolons, tabs or spaces between numbers; one line of headings is skipped.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    BaseRaw
-
-    Raises
-    ------
-    ReadError
-        If the sidecar is missing or wrong, or the table holds something else than numbers.
+    ``NAME_sidecar.json`` beside ``NAME.csv`` declares ``SamplingFrequency`` (Hz), ``ChannelNames`` and ``Unit`` (V, mV,
+    uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
     """
     sidecar = _sidecar(path, name)
     text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
@@ -160,26 +107,7 @@ def _numbers(line: str, separator: str | None) -> list[float] | None:
 
 
 def read_matlab(path: Path, name: str) -> BaseRaw:
-    """Read a matrix of a MATLAB file that a JSON sidecar describes.
-
-    Parameters
-    ----------
-    path : Path
-        Level-5 MAT-file. ``NAME_sidecar.json`` declares ``SamplingFrequency``, ``ChannelNames``, ``Unit``
-        and, where there are
-        several matrices, ``Variable``.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    BaseRaw
-
-    Raises
-    ------
-    ReadError
-        If the sidecar is missing or wrong, or no numeric matrix is there.
-    """
+    """Read a matrix of a MATLAB file that a JSON sidecar describes."""
     sidecar = _sidecar(path, name)
     check_matlab(path, name)
     matrices = [

@@ -23,32 +23,7 @@ MAX_OFF_NM = 15.0
 
 
 def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Leave out channels whose other wavelength is missing.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        fNIRS recording.
-    name : str
-        File as messages show it.
-
-    Returns
-    -------
-    raw : BaseRaw
-        Every source-detector pair with the same wavelengths.
-    notes : tuple of str
-
-    Raises
-    ------
-    ReadError
-        If no pair has both wavelengths, wavelengths are those of no fNIRS device or stand at the wrong channels, or
-        a distance between optodes shows a wrong unit.
-
-    Warns
-    -----
-    DataQualityWarning
-        If channels were left out.
-    """
+    """Leave out channels whose other wavelength is missing."""
     types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     light = [each for each, kind in types.items() if kind in ("fnirs_cw_amplitude", "fnirs_od")]
     if not light or "fnirs_fd_phase" in types.values():
@@ -99,22 +74,7 @@ def wavelengths(raw: BaseRaw) -> tuple[int, ...]:
 
 
 def check_same_light(session: Session, people: Mapping[str, BaseRaw], listed: Mapping[str, tuple[float, ...]]) -> None:
-    """Refuse two people whose light differs: the haemoglobin of one is wrong, or means another depth and mixture.
-
-    Parameters
-    ----------
-    session : Session
-        Row of ``dyads.tsv``.
-    people : mapping of str to BaseRaw
-        ``therapist`` and ``client``, as loaded.
-    listed : mapping of str to tuple of float
-        The same to the wavelengths in nm in the order of their files' probes; empty = not known.
-
-    Raises
-    ------
-    ReadError
-        If the wavelengths differ in number or by more than 5 nm, or one probe lists them the other way round.
-    """
+    """Refuse two people whose light differs: the haemoglobin of one is wrong, or means another depth and mixture."""
     found = {role: wavelengths(raw) for role, raw in people.items()}
     a, b = found["therapist"], found["client"]
     same = _alike(a, b) and _alike(b, a)

@@ -39,25 +39,7 @@ class _Walk:
 
 
 def check_chunks(path: Path, name: str) -> bool:
-    """Check that chunks follow each other to the end, and that none claims more samples than it can hold.
-
-    Parameters
-    ----------
-    path : Path
-        XDF file.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    bool
-        Whether the last chunk was cut off.
-
-    Raises
-    ------
-    ReadError
-        If a length, a tag, a stream header or a number of samples cannot be.
-    """
+    """Check that chunks follow each other to the end, and that none claims more samples than it can hold."""
     with path.open("rb") as file:
         walk = _Walk(file, path.stat().st_size, name, {})
         file.seek(4)
@@ -155,31 +137,10 @@ _TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
 def read_xdf(path: Path, wanted: str | None, name: str) -> tuple[BaseRaw, np.ndarray, tuple[str, ...]]:
     """Read one person's EEG stream.
 
-    Stamps are put on the recording computer's clock by the file's own clock offsets; they are not smoothed,
-    because
+    Stamps are put on the recording computer's clock by the file's own clock offsets; they are not smoothed, because
     smoothing hides gaps.
 
-    Parameters
-    ----------
-    path : Path
-        File.
-    wanted : str or None
-        Name or source id of the stream; None where the file has one EEG stream only.
-    name : str
-        The path as messages show it.
-
-    Returns
-    -------
-    raw : BaseRaw
-        Preloaded, with the markers of all marker streams as annotations.
-    stamps : ndarray, shape (n_times,)
-        Time of each sample, in s.
-    notes : tuple of str
-
-    Raises
-    ------
-    ReadError
-        If the file is damaged, or the stream is not there, empty, or one of several that fit.
+    Shapes: ``stamps`` (n_times,).
     """
     cut = check_chunks(path, name)
     streams, quiet = _load(path)

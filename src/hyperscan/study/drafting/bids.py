@@ -47,17 +47,7 @@ class BidsFile:
 
 
 def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:
-    """Pick the recordings that are named as BIDS wants.
-
-    Parameters
-    ----------
-    recordings : iterable of Recording
-        What the folder holds.
-
-    Returns
-    -------
-    list of BidsFile
-    """
+    """Pick the recordings that are named as BIDS wants."""
     named = [recording for recording in recordings if _NAME.fullmatch(recording.stem)]
     if not named:
         return []
@@ -72,22 +62,7 @@ def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:
 
 
 def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str], bool]) -> Layout:
-    """Pair the people of a BIDS dataset.
-
-    Parameters
-    ----------
-    files : sequence of BidsFile
-        Its recordings.
-    root : Path
-        Dataset folder, for ``participants.tsv``.
-    holds_two : callable
-        Path of a recording -> whether two people are in it; asked of the first one only, where no label
-        names the dyads.
-
-    Returns
-    -------
-    Layout
-    """
+    """Pair the people of a BIDS dataset."""
     participants, notes = _participants(root)
     dyad_of = _column(participants, _DYAD_COLUMNS)
     roles = {subject: role_of(word) for subject, word in _column(participants, _ROLE_COLUMNS).items()}

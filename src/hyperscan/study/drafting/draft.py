@@ -25,23 +25,15 @@ _COLUMNS = (*REQUIRED, "task", "run", "therapist_channels", "client_channels", "
 
 @dataclass(frozen=True)
 class Draft:
-    """A proposal for ``dyads.tsv``.
+    """A proposal for ``dyads.tsv``."""
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        The table, all text; an empty cell has to be filled in, and keeps its row from being analysed.
-    rule : str
-        Which rule paired the recordings.
-    questions : tuple of str
-        What has to be filled in or confirmed; each begins with the column.
-    notes : tuple of str
-        What was assumed or passed over.
-    """
-
+    #: The table, all text; an empty cell has to be filled in, and keeps its row from being analysed
     rows: pd.DataFrame
+    #: Which rule paired the recordings
     rule: str
+    #: What has to be filled in or confirmed; each begins with the column
     questions: tuple[str, ...] = ()
+    #: What was assumed or passed over
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -53,22 +45,6 @@ class Draft:
 
 def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
     """Draft the table of a study from its folders and names; nothing is written.
-
-    Parameters
-    ----------
-    folder : path-like
-        Study folder: BIDS or not.
-    peek : callable, optional
-        Path -> channel names, used where one file may hold two people.
-
-    Returns
-    -------
-    Draft
-
-    Raises
-    ------
-    InputError
-        If the folder is missing or holds no recording.
 
     Examples
     --------
@@ -94,27 +70,7 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
 
 
 def write_draft(draft: Draft, path: str | Path) -> Path:
-    """Write a draft; an existing table is never replaced.
-
-    Parameters
-    ----------
-    draft : Draft
-        From :func:`draft_dyads`.
-    path : path-like
-        Study folder, or the ``.tsv`` file to make.
-
-    Returns
-    -------
-    Path
-        The new table.
-
-    Raises
-    ------
-    OutputError
-        If the table exists.
-    OutputWriteError
-        If it cannot be written; nothing is left behind.
-    """
+    """Write a draft; an existing table is never replaced."""
     path = Path(path)
     path = path / "dyads.tsv" if path.is_dir() else path
     text = draft.rows.to_csv(sep="\t", index=False, lineterminator="\n")

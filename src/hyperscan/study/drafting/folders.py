@@ -71,20 +71,7 @@ Groups = dict[tuple[str, ...], list[tuple[Place, str]]]
 
 
 def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Layout:
-    """Pair recordings by folders and names.
-
-    Parameters
-    ----------
-    recordings : sequence of Recording
-        What the folder holds.
-    holds_two : callable
-        Path of a recording -> whether two people are in it; asked of the first one only, where ``S02`` in the
-        names may be a session or a person.
-
-    Returns
-    -------
-    Layout
-    """
+    """Pair recordings by folders and names."""
     places = _drop_constant_words(_places(recordings, holds_two))
     groups: dict[tuple[object, ...], list[Place]] = defaultdict(list)
     for place in places:

@@ -28,26 +28,17 @@ _MIN_CHANNELS = 2
 
 @dataclass(frozen=True)
 class Inside:
-    """What a file says about the people in it.
+    """What a file says about the people in it."""
 
-    Parameters
-    ----------
-    rule : str
-        How two people were told apart; empty if they were not.
-    channels : tuple of str
-        Two selectors; empty if they were not told apart.
-    words : tuple of str
-        What may name the roles.
-    question : str
-        What to fill in; empty if nothing.
-    modality : str
-        Where only the content tells it.
-    """
-
+    #: How two people were told apart; empty if they were not
     rule: str = ""
+    #: Two selectors; empty if they were not told apart
     channels: tuple[str, ...] = ()
+    #: What may name the roles
     words: tuple[str, ...] = ()
+    #: What to fill in; empty if nothing
     question: str = ""
+    #: Where only the content tells it
     modality: str = ""
 
     def people(self, file: str) -> tuple[Person, ...]:
@@ -59,20 +50,7 @@ class Inside:
 
 
 def look_inside(path: Path, peek: Peek | None = None) -> Inside:
-    """Tell two people in one file apart, reading headers only.
-
-    Parameters
-    ----------
-    path : Path
-        Recording.
-    peek : callable, optional
-        Path -> channel names, for formats that this room does not read.
-
-    Returns
-    -------
-    Inside
-        With a question where it cannot be told.
-    """
+    """Tell two people in one file apart, reading headers only."""
     if not path.exists():
         return Inside(question="it is not there or not downloaded, so nobody looked inside")
     if path.suffix.lower() == ".xdf":
@@ -90,15 +68,6 @@ def look_inside(path: Path, peek: Peek | None = None) -> Inside:
 
 def split_names(names: Sequence[str]) -> Inside:
     """Tell two people apart by a prefix or suffix that splits the channels into two like-named sets.
-
-    Parameters
-    ----------
-    names : sequence of str, length n_channels
-        Channel names of one file.
-
-    Returns
-    -------
-    Inside
 
     Examples
     --------

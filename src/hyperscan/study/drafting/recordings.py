@@ -30,17 +30,11 @@ _MAX_ENTRIES = 500_000
 
 @dataclass(frozen=True)
 class Recording:
-    """A file or folder that looks like a recording.
+    """A file or folder that looks like a recording."""
 
-    Parameters
-    ----------
-    path : PurePosixPath
-        Relative to the study folder.
-    modality : {'eeg', 'fnirs', ''}
-        Empty where the name does not tell.
-    """
-
+    #: Relative to the study folder
     path: PurePosixPath
+    #: one of {'eeg', 'fnirs', ''}: Empty where the name does not tell
     modality: str
 
     @property
@@ -55,25 +49,7 @@ class Recording:
 
 
 def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
-    """List what looks like a recording.
-
-    Parameters
-    ----------
-    folder : Path
-        Study folder, resolved.
-
-    Returns
-    -------
-    recordings : list of Recording
-        Sorted by path.
-    notes : list of str
-        What was passed over, and why.
-
-    Raises
-    ------
-    InputError
-        If the folder holds too many entries to be a study.
-    """
+    """List what looks like a recording."""
     found: list[Recording] = []
     notes: list[str] = []
     for path in _walk(folder, notes):
@@ -179,48 +155,31 @@ CLIENT_WORDS = frozenset(["client", "cl", "c", "patient", "pat", "pt", "p"])
 
 @dataclass(frozen=True)
 class Person:
-    """One person's part in a meeting.
+    """One person's part in a meeting."""
 
-    Parameters
-    ----------
-    file : str
-        Recording, relative to the study folder.
-    label : str
-        Id; empty where it is not known.
-    role : {'therapist', 'client', ''}
-        Empty where it is not known.
-    channels : str
-        Selector, where a file holds two people.
-    """
-
+    #: Recording, relative to the study folder
     file: str
+    #: Id; empty where it is not known
     label: str = ""
+    #: one of {'therapist', 'client', ''}: Empty where it is not known
     role: str = ""
+    #: Selector, where a file holds two people
     channels: str = ""
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """One dyad-session as far as the layout tells.
+    """One dyad-session as far as the layout tells."""
 
-    Parameters
-    ----------
-    dyad : str
-        Label; empty if it has to be filled in.
-    session : int or None
-        Number; None if it has to be filled in.
-    modality : str
-        ``eeg``, ``fnirs`` or empty.
-    people : tuple of Person
-        Two if all is well.
-    task, run, condition : str
-        Further labels.
-    """
-
+    #: Label; empty if it has to be filled in
     dyad: str
+    #: Number; None if it has to be filled in
     session: int | None
+    #: ``eeg``, ``fnirs`` or empty
     modality: str
+    #: Two if all is well
     people: tuple[Person, ...]
+    #: Further labels
     task: str = ""
     run: str = ""
     condition: str = ""
@@ -228,20 +187,13 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a rule made of a folder.
+    """What a rule made of a folder."""
 
-    Parameters
-    ----------
-    rule : str
-        Sentence that says which rule was used.
-    meetings : tuple of Meeting
-        One per row.
-    questions, notes : tuple of str
-        What the reader has to fill in; what was assumed or passed over.
-    """
-
+    #: Sentence that says which rule was used
     rule: str
+    #: One per row
     meetings: tuple[Meeting, ...]
+    #: What the reader has to fill in; what was assumed or passed over
     questions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

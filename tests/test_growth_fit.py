@@ -15,8 +15,9 @@ from hyperscan.config import Primary
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import describe_methods, fit_growth, plan_power
 from hyperscan.growth.reml import fit_slope
-from hyperscan.growth.verdict import VERDICTS, sentence
+from hyperscan.growth.verdict import sentence
 from hyperscan.storage import read_table
+from hyperscan.words import VERDICTS
 
 PRIMARY_KEYS = {
     "metric", "band", "roi", "task", "slope", "se", "df_satterthwaite", "p_satterthwaite", "df", "t", "p",

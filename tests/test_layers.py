@@ -24,7 +24,8 @@ LINES = [
     {"transforms"},
     {"config"},
     {"storage"},
-    {"schema", "words", "errors"},
+    {"words"},
+    {"schema", "errors"},
 ]
 LEVEL = {room: len(LINES) - i for i, rooms in enumerate(LINES) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")

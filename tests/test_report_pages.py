@@ -24,7 +24,8 @@ from hyperscan.report.build import dyad_page, study_page
 from hyperscan.report.methods import methods_of
 from hyperscan.report.read import read_folder
 from hyperscan.report.references import METRIC_REFERENCES, REFERENCES, bibtex
-from hyperscan.report.wording import VERDICTS, without_paths
+from hyperscan.report.wording import without_paths
+from hyperscan.words import VERDICTS
 from report_fixtures import Fake, contrast, write_fake
 
 CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -142,30 +143,6 @@ def _light(run: Any) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "STUDY_PICTURES", dict.fromkeys(figures.STUDY_PICTURES, lambda run: None))
         return study_page(run)
-
-
-@pytest.mark.parametrize("verdict", sorted(VERDICTS))
-def test_words_never_claim_a_cause(verdict: str) -> None:
-    words = VERDICTS[verdict].meaning + VERDICTS[verdict].limits
-    assert not re.search(r"\bcaused?\b|brains synchroni[sz]ed|proves?\b", words)
-
-
-def test_each_verdict_has_words_of_its_own() -> None:
-    assert len({verdict.meaning for verdict in VERDICTS.values()}) == len(VERDICTS)
-    for name, verdict in VERDICTS.items():
-        assert ("could not be assessed" in verdict.meaning) == name.endswith("unchecked")
-        assert ("zero lag" in verdict.meaning) == name.endswith("lag_unresolved")
-        assert (verdict.mood == "yes") == (name in ("grows", "declines"))
-        assert verdict.label.lower().replace(", ", "_").replace(" ", "_") == name
-    assert "not evidence that synchrony stays the same" in VERDICTS["no_clear_change"].limits
-
-
-def test_a_fall_is_told_as_a_fall() -> None:
-    for name, verdict in VERDICTS.items():
-        if name.startswith("declines"):
-            assert "increase" not in verdict.meaning
-            assert "decrease" in verdict.meaning
-    assert "an increase in partner-specific statistical dependence" in VERDICTS["grows"].meaning
 
 
 def test_sections_stand_in_the_promised_order(html: str) -> None:

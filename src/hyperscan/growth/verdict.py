@@ -7,20 +7,7 @@ from typing import Any
 
 from hyperscan.errors import count
 from hyperscan.growth.guards import Guard, summarise
-
-#: Every verdict and what it means in words.
-VERDICTS: Mapping[str, str] = {
-    "grows": "an increase that passed every guard",
-    "grows_lag_unresolved": "an increase that a shared artefact without lag could also make",
-    "grows_unchecked": "an increase whose guards could not all be assessed",
-    "declines": "a decrease that passed every guard",
-    "declines_lag_unresolved": "a decrease that a shared artefact without lag could also make",
-    "declines_unchecked": "a decrease whose guards could not all be assessed",
-    "confounded": "a change that a change of the recording explains as well",
-    "no_change": "a slope shown to be smaller than the smallest slope of interest",
-    "no_clear_change": "no change shown, and none ruled out",
-    "cannot_tell": "too few dyads to tell",
-}
+from hyperscan.words import VERDICTS
 
 #: Fewer dyads with two or more sessions than this give no verdict (with 5, no sign-flip p can reach .05).
 MIN_DYADS = 6
@@ -82,7 +69,7 @@ def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
     Parameters
     ----------
     verdict : str
-        A key of :data:`VERDICTS`.
+        A key of :data:`hyperscan.words.VERDICTS`.
     facts : mapping
         ``primary two_stage sign_flip real_slope pseudo_slope therapist_level guards equivalence one_dyad
         value unit n_dropped n_unpaired n_weak_chance n_lag_chance`` of the result.
@@ -104,20 +91,10 @@ def subject(facts: Mapping[str, Any]) -> str:
 
 
 def _opening(verdict: str, facts: Mapping[str, Any]) -> str:
-    what, cell = subject(facts), _cell(facts["primary"])
-    if verdict == "cannot_tell":
-        return f"Cannot tell whether {what}{cell} changed over sessions."
-    if verdict == "no_change":
-        bound = facts["equivalence"]["bound"]
-        limit = f"{bound:g} per {facts['unit']} named in advance"
-        return f"No change in {what}{cell}: its slope is smaller than the {limit}."
-    if verdict == "no_clear_change":
-        return f"No clear change in {what}{cell} was shown; that is not evidence of no change."
-    direction = "Increase" if facts["primary"]["slope"] > 0 else "Decrease"
-    if verdict == "confounded":
-        return f"{direction} in {what}{cell}, but the recordings changed too: it is not attributed to coupling."
-    kind = {"unchecked": ", unchecked", "unresolved": ", lag unresolved"}.get(verdict.rsplit("_", 1)[-1], "")
-    return f"{direction} in {what}{cell}{kind}."
+    bound = f"{facts['equivalence']['bound']:g} per {facts['unit']}" if verdict == "no_change" else ""
+    direction = "Increase" if (facts["primary"]["slope"] or 0) > 0 else "Decrease"
+    what = f"{subject(facts)}{_cell(facts['primary'])}"
+    return VERDICTS[verdict].opening.format(direction=direction, what=what, bound=bound)
 
 
 def _cell(primary: Mapping[str, Any]) -> str:

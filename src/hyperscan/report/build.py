@@ -12,7 +12,7 @@ from hyperscan.report.methods import methods_of
 from hyperscan.report.read import RunFolder, read_folder, strings
 from hyperscan.report.references import bibtex
 from hyperscan.report.tables import label
-from hyperscan.report.wording import verdict_of
+from hyperscan.words import NO_VERDICT, VERDICTS
 
 
 def build_report(out: str | Path, info: Mapping[str, Any] | None = None) -> Path:
@@ -43,7 +43,7 @@ def render_pages(run: RunFolder) -> dict[str, str]:
 def study_page(run: RunFolder) -> dict[str, Any]:
     """Everything that the first page shows."""
     return {
-        "verdict": verdict_of(run.growth),
+        "verdict": VERDICTS.get(str(run.growth.get("verdict", "")), NO_VERDICT),
         "sentence": label(run.growth.get("sentence", ""), longest=4000),
         "facts": sections.key_facts(run),
         "guards": sections.guard_rows(run),

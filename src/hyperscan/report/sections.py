@@ -23,7 +23,7 @@ from hyperscan.report.tables import (
     short,
     table_of,
 )
-from hyperscan.report.wording import guard_question
+from hyperscan.words import GUARDS
 
 #: A dyad gets a page of its own only under a name that is one harmless folder name.
 _SAFE = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -46,10 +46,11 @@ def guard_rows(run: RunFolder) -> list[dict[str, Any]]:
         passed = guard.get("passed")
         state, word, sign = states[passed if isinstance(passed, bool) else None]
         name = label(guard.get("name", ""))
+        words = GUARDS.get(name)
         rows.append(
             {
                 "name": name.replace("_", " ") or "unnamed",
-                "question": guard_question(name),
+                "question": words.question if words else "",
                 "state": state,
                 "word": word,
                 "sign": sign,

@@ -1,0 +1,267 @@
+"""How verdicts and guards are said: one table of each, for the sentence, the report, the site and the terminal.
+
+What a verdict means and what a guard asks is told here once. A guard without a function of its own in
+``growth.guards`` is a trend guard: its measures say which change of the recordings would raise the excess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from hyperscan.schema import CLOCK_COLUMNS, MODALITIES
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Words for one verdict."""
+
+    #: As ``growth.json`` names it
+    word: str
+    #: Headline
+    label: str
+    #: one of {'yes', 'caution', 'no', 'unknown'}: Decides the look; the headline says the same without colour
+    mood: str
+    #: First line of the sentence, with places for ``direction``, ``what`` changed and the ``bound`` of equivalence
+    opening: str
+    #: What was found
+    meaning: str
+    #: What it cannot say
+    limits: str
+
+
+_GROWS = Verdict(
+    "grows",
+    "Grows",
+    "yes",
+    "{direction} in {what}.",
+    "Over the sessions there was an increase in partner-specific statistical dependence: each real pair moved away "
+    "from the level that the same people reach with strangers, by the mixed model and by the two-stage test "
+    "alike, and no guard explains it by the recording.",
+    "It does not say why: speech, shared attention, a warmer relation or a better fit of the caps in ways that "
+    "the guards do not see remain possible, and nothing here shows an effect of therapy.",
+)
+_UNCHECKED = Verdict(
+    "grows_unchecked",
+    "Grows, unchecked",
+    "caution",
+    "{direction} in {what}, unchecked.",
+    "Synchrony above chance increased over the sessions, but at least one guard could not be assessed, so "
+    "a change of the recordings has not been ruled out as the reason.",
+    "It cannot tell growing dependence between the two people from a recording that changed in the way "
+    "the missing guard would have looked for. Read the guards that are not assessable as open questions.",
+)
+_LAG = Verdict(
+    "grows_lag_unresolved",
+    "Grows, lag unresolved",
+    "caution",
+    "{direction} in {what}, lag unresolved.",
+    "Synchrony above chance increased over the sessions and the recording does not explain it, except that "
+    "the increase sits at zero lag (or half a cycle), where dependence between two people and an artefact "
+    "common to both look the same.",
+    "It cannot tell the two apart. Shared sound, light, mains or movement that grew over the sessions would "
+    "look like this.",
+)
+_CONFOUNDED = Verdict(
+    "confounded",
+    "Confounded",
+    "no",
+    "{direction} in {what}, but the recordings changed too: it is not attributed to coupling.",
+    "Synchrony above chance changed over the sessions, but so did something about the recordings that "
+    "produces such a change by itself. The failed guard below names it.",
+    "It is not evidence of a change between the two people, nor of its absence: true growth may hide behind "
+    "the confound. A new recording that holds the named quantity constant would be needed.",
+)
+_NO_CHANGE = Verdict(
+    "no_change",
+    "No change",
+    "no",
+    "No change in {what}: its slope is smaller than the {bound} named in advance.",
+    "The slope is smaller than the smallest slope of interest that was named before the data were seen "
+    "(equivalence test).",
+    "It speaks of the slope over this span of sessions only, and of the bound that was named: smaller "
+    "changes are not ruled out.",
+)
+_NO_CLEAR = Verdict(
+    "no_clear_change",
+    "No clear change",
+    "unknown",
+    "No clear change in {what} was shown; that is not evidence of no change.",
+    "The data show neither growth nor a fall that both tests agree on.",
+    "This is not evidence that synchrony stays the same: with few dyads or sessions a true change is easily "
+    "missed. The confidence interval shows which slopes remain possible.",
+)
+_CANNOT = Verdict(
+    "cannot_tell",
+    "Cannot tell",
+    "unknown",
+    "Cannot tell whether {what} changed over sessions.",
+    "There are fewer than six dyads with two or more usable sessions, too few to speak of change in a group. "
+    "What was measured is described below without a test of the group.",
+    "Neither growth in a group nor its absence can be read from these curves.",
+)
+
+
+def _falling(verdict: Verdict) -> Verdict:
+    """Turn the words for growth into those for a fall."""
+    meaning, limits = verdict.meaning, verdict.limits
+    for rise, fall in (
+        ("increased", "decreased"),
+        ("an increase", "a decrease"),
+        ("the increase", "the decrease"),
+        ("moved away from the level", "moved towards or below the level"),
+        ("a warmer relation or a better fit of the caps", "fatigue or a worse fit of the caps"),
+        ("growing dependence", "falling dependence"),
+        ("that grew", "that fell"),
+    ):
+        meaning, limits = meaning.replace(rise, fall), limits.replace(rise, fall)
+    word, label = verdict.word.replace("grows", "declines"), verdict.label.replace("Grows", "Declines")
+    return replace(verdict, word=word, label=label, meaning=meaning, limits=limits)
+
+
+#: Every verdict by its word.
+VERDICTS: Mapping[str, Verdict] = MappingProxyType(
+    {
+        verdict.word: verdict
+        for verdict in (
+            *(_GROWS, _LAG, _UNCHECKED),
+            *map(_falling, (_GROWS, _LAG, _UNCHECKED)),
+            *(_CONFOUNDED, _NO_CHANGE, _NO_CLEAR, _CANNOT),
+        )
+    }
+)
+
+#: Words where a folder holds no verdict, or one of another version.
+NO_VERDICT = Verdict(
+    "",
+    "No verdict",
+    "unknown",
+    "",
+    "This folder holds no verdict on growth that this report knows.",
+    "The tables and curves below are a description only.",
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column that a trend guard takes slopes of, and the change of it that would raise the excess."""
+
+    column: str
+    #: -1: a fall raises the excess; +1: a rise does; 0: either may
+    direction: int
+    #: What it is called in a sentence
+    label: str
+
+
+@dataclass(frozen=True)
+class GuardWords:
+    """What a guard asks, of which figures, and what fails it."""
+
+    name: str
+    question: str
+    fails: str
+    modalities: tuple[str, ...] = MODALITIES
+    #: Of a trend guard
+    measures: tuple[Measure, ...] = ()
+    #: Columns that a guard with a function of its own takes slopes of
+    figures: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that its answer rests on."""
+        return self.figures or tuple(measure.column for measure in self.measures)
+
+
+_EEG, _FNIRS = ("eeg",), ("fnirs",)
+
+# fNIRS: a fall of noise, or a rise of what both share, shows constant coupling better. In-band SD counts both ways (our
+# choice): it falls with noise and rises with the signal itself.
+_GUARDS = (
+    GuardWords(
+        "signal_to_noise",
+        "Does growth remain once in-band signal-to-noise is divided out?",
+        "corrected for both people's signal fraction, the change no longer shows with p < .05 for both background fits",
+        _EEG,
+        figures=("g1_line", "g1_quad", "w_line", "w_quad"),
+    ),
+    GuardWords(
+        "space",
+        "Does it grow more in the region of interest than in control channels?",
+        "the region does not change more than channels that carry little of the rhythm (p < .10)",
+        _EEG,
+        figures=("excess_z", "control_excess_z"),
+    ),
+    GuardWords(
+        "band",
+        "Is growth absent from a band outside the rhythm?",
+        "synchrony outside the band changes the same way by more than a tenth of the change (p < .10)",
+        _EEG,
+        figures=("excess_z", "outband_excess_z"),
+    ),
+    GuardWords(
+        "lag",
+        "Does it grow at a lag that a common artefact cannot have?",
+        "neither synchrony that is blind to zero lag nor the lag pattern changes the same way (p < .05)",
+        _EEG,
+        figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4"),
+    ),
+    GuardWords(
+        "short_channels",
+        "Did the share of scalp signal (short channels) change?",
+        "the share of short-channel signal falls over the sessions (p < .05)",
+        _FNIRS,
+        (Measure("short_r2", -1, "share of short-channel (systemic) signal"),),
+    ),
+    GuardWords(
+        "in_band_sd",
+        "Did the in-band standard deviation change?",
+        "the standard deviation inside the band changes either way (p < .05)",
+        _FNIRS,
+        (Measure("band_sd", 0, "in-band standard deviation"),),
+    ),
+    GuardWords(
+        "mayer",
+        "Did Mayer waves change?",
+        "the fraction of Mayer waves falls (p < .05)",
+        _FNIRS,
+        (Measure("mayer_fraction", -1, "Mayer-wave fraction"),),
+    ),
+    GuardWords(
+        "motion",
+        "Did joint motion change?",
+        "motion in both people at once rises (p < .05)",
+        _FNIRS,
+        (Measure("motion_overlap", 1, "overlap of motion in both people"),),
+    ),
+    GuardWords(
+        "instrument",
+        "Did instrument noise or scalp coupling change?",
+        "instrument noise falls, or scalp coupling rises (p < .05)",
+        _FNIRS,
+        (Measure("instrument_noise", -1, "instrument noise"), Measure("sci", 1, "scalp coupling")),
+    ),
+    GuardWords(
+        "length",
+        "Did the amount of data change?",
+        "the clean time rises (p < .05)",
+        _FNIRS,
+        (Measure("clean_seconds", 1, "clean seconds"),),
+    ),
+    GuardWords(
+        "chance",
+        "Did the chance level move the other way?",
+        "the chance level falls while the excess rises (p < .05)",
+        _FNIRS,
+        figures=("pseudo_mean_z",),
+    ),
+    GuardWords(
+        "clock",
+        "Did the two clocks drift less over the sessions?",
+        "drift or residual of the clocks falls (p < .05)",
+        figures=tuple(name for name in CLOCK_COLUMNS if name != "clock_offset_s"),
+    ),
+)
+
+#: Every guard by its name, in the order in which a result lists those of a modality. For a fall all signs are turned.
+GUARDS: Mapping[str, GuardWords] = MappingProxyType({guard.name: guard for guard in _GUARDS})

@@ -4,6 +4,7 @@ usage: python scripts/compare_conditions.py OUT TASK1 TASK2
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,14 +17,11 @@ KEYS = ["dyad", "therapist", "session"]
 
 def excess(study: hs.StudyResult, task: str) -> pd.Series:
     """Excess of the primary outcome in one task, by dyad and session; runs of a session are averaged."""
-    primary, table = study.plan["primary"], study.table
-    therapist, client = primary["roi"].split("-")
-    chosen = (table["task"] == task) & (table["roi_therapist"] == therapist) & (table["roi_client"] == client)
-    for name in ("modality", "signal", "metric", "band"):
-        chosen &= table[name] == primary[name]
-    if not chosen.any():
-        raise SystemExit(f"task {task!r} is not in this run; there are: {', '.join(sorted(set(table['task'])))}")
-    return table[chosen].groupby(KEYS)["excess_z"].mean()
+    rows = replace(study.plan.primary, task=task).select(study.table)
+    if rows.empty:
+        tasks = ", ".join(sorted(set(study.table["task"])))
+        raise SystemExit(f"task {task!r} is not in this run; there are: {tasks}")
+    return rows.groupby(KEYS)["excess_z"].mean()
 
 
 def main() -> None:

@@ -389,14 +389,8 @@ def through_files(condition: Any, design: Design, seed: Sequence[int]) -> Tables
             rows.append({**named, **files, "clock": row.clock})
         write_table(study / "dyads.tsv", pd.DataFrame(rows))
         done = run_study(read_sessions(study / "dyads.tsv"), config, out=out)
-        tables = _primary_rows(done.table, done.plan["primary"]), done.guards, done.quality
+        tables = done.plan.primary.select(done.table), done.guards, done.quality
         verdict = growth_of(out, config).verdict
     if judge(tables).verdict != verdict:
         raise RuntimeError(f"the run's verdict is {verdict}, that of its primary rows {judge(tables).verdict}")
     return tables
-
-
-def _primary_rows(table: pd.DataFrame, primary: Mapping[str, str]) -> pd.DataFrame:
-    roi = table["roi_therapist"] + "-" + table["roi_client"]
-    same = [table[name] == primary[name] for name in ("signal", "metric", "band")]
-    return table[np.logical_and.reduce([*same, roi == primary["roi"]])]

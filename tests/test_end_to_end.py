@@ -185,5 +185,5 @@ def test_a_session_that_cannot_be_used_does_not_stop_the_others(
     assert "dyad-02/ses-02/client.edf" in told
     assert "Traceback" not in told
     result = StudyResult.load(tmp_path / "out")
-    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D02", 2)]
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D02", 2)]
     assert len(result.table[["dyad", "session"]].drop_duplicates()) == 17

@@ -156,8 +156,8 @@ def test_a_unit_that_kills_its_worker_is_left_out(
 
     monkeypatch.setattr("hyperscan.pipeline.stages.run_tasks", lose)
     result = run(study, tmp_path / "out")
-    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D02", 1)]
-    assert "memory" in result.skipped[0]["reason"]
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D02", 1)]
+    assert "memory" in result.skipped[0].reason
     assert not (tmp_path / "out/dyad-D02/ses-01").exists()
     assert set(result.table["dyad"]) == {"D01", "D02"}
 

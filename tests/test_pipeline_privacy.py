@@ -83,8 +83,8 @@ def test_no_canary_leaves(study: Path, tmp_path: Path, capfd: pytest.CaptureFixt
 def test_no_canary_leaves_with_a_reason(study: Path, tmp_path: Path) -> None:
     broken, out = study.parent / "broken", tmp_path / "out"
     result = run(broken, out, report=True)
-    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D01", 1)]
-    reason = result.skipped[0]["reason"]
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D01", 1)]
+    reason = result.skipped[0].reason
     assert "[therapist_file]" in reason
     table, _ = load_study(broken)
     row = next(row for row in table.sessions if row.key[:2] == ("D01", 1))

@@ -249,8 +249,8 @@ def test_an_input_that_changes_while_it_is_read_is_left_out(
 
     monkeypatch.setattr(prepare_module, "load_session", load_and_change)
     result = run(mine, tmp_path / "out")
-    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D01", 1)]
-    assert "changed while it was read" in result.skipped[0]["reason"]
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D01", 1)]
+    assert "changed while it was read" in result.skipped[0].reason
     assert not (tmp_path / "out/dyad-D01/ses-01").exists()
 
 
@@ -264,8 +264,8 @@ def test_an_unreadable_input_is_left_out(mine: Path, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(prepare_module, "load_session", forbid)
     result = run(mine, tmp_path / "out")
-    assert {entry["dyad"] for entry in result.skipped} == {"D02"}
-    assert "Permission denied" in result.skipped[0]["reason"]
+    assert {entry.dyad for entry in result.skipped} == {"D02"}
+    assert "Permission denied" in result.skipped[0].reason
     monkeypatch.undo()  # a failure of the machine is not remembered
     assert run(mine, tmp_path / "out").skipped == []
 
@@ -283,8 +283,8 @@ def test_a_fault_in_one_session_costs_only_that_one(
 
     monkeypatch.setattr(prepare_module, "align_pair", fail)
     result = run(mine, tmp_path / "out")
-    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D02", 2)]
-    assert words in result.skipped[0]["reason"]
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D02", 2)]
+    assert words in result.skipped[0].reason
     everything = "".join(path.read_text("utf-8", "replace") for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert "Jane Doe" not in everything
     if words == "internal error":
@@ -296,12 +296,12 @@ def test_one_recording_under_two_names_is_left_out(mine: Path, tmp_path: Path) -
     first, second = (next(mine.glob(f"dyad-0{i}/ses-01/*therapist*.edf")) for i in (1, 2))
     shutil.copy(first, second)
     result = run(mine, tmp_path / "out")
-    assert [(entry["dyad"], entry["session"]) for entry in result.skipped] == [("D01", 1), ("D02", 1)]
-    assert "one recording is there under two names" in result.skipped[0]["reason"]
-    assert "edf" not in result.skipped[0]["reason"]
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D01", 1), ("D02", 1)]
+    assert "one recording is there under two names" in result.skipped[0].reason
+    assert "edf" not in result.skipped[0].reason
     report = check_study(mine)
     assert (report.usable, report.skipped) == (2, 2)
-    assert {finding["kind"] for finding in result.plan["findings"]} >= {"few_dyads", "two_sessions"}
+    assert {finding.kind for finding in result.plan.findings} >= {"few_dyads", "two_sessions"}
 
 
 def test_no_usable_row_is_nothing_to_analyse(mine: Path, tmp_path: Path) -> None:

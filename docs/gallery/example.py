@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 import hyperscan as hs
+from hyperscan.results.plan import Plan, Skip
+from hyperscan.schema import Outcome
 
 rng = np.random.default_rng(0)
 labels = {"modality": "eeg", "task": "", "run": "", "signal": "eeg", "metric": "plv"}
@@ -34,7 +36,8 @@ quality["snr_alpha"] = rng.uniform(0.5, 0.7, len(quality))
 # two sessions were lost, and in a real study these tables come from hs.run_study
 lost = keys.iloc[[5, 17]]
 table = table[~table.set_index(["dyad", "session"]).index.isin(lost.set_index(["dyad", "session"]).index)]
-plan = {"primary": {**labels, "band": "alpha", "roi": "posterior-posterior"}, "skipped": lost.to_dict("records")}
+primary = Outcome("plv", "alpha", "posterior-posterior", signal="eeg", modality="eeg")
+plan = Plan("0.1.0", primary, skipped=tuple(Skip(**row, reason="too short") for row in lost.to_dict("records")))
 study = hs.StudyResult(table, pseudo=pd.DataFrame(), guards=pd.DataFrame(), quality=quality, plan=plan)
 
 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

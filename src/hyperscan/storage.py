@@ -16,6 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ PARTIAL_PREFIX = ".partial-"
 
 #: Ten significant digits: more than any of our numbers carries, and equal across machines (our choice).
 FLOAT_FORMAT = "%.10g"
+
+#: Rows of a table that are read at once where only some of them are kept.
+_PART = 200_000
 
 #: How BIDS writes a missing value in a table.
 MISSING = "n/a"
@@ -68,8 +72,13 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
     return _write_through(Path(path), lambda temporary: _dump_arrays(temporary, arrays))
 
 
-def read_table(path: str | Path, *texts: str) -> pd.DataFrame:
-    """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text."""
+def read_table(
+    path: str | Path, *texts: str, keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+) -> pd.DataFrame:
+    """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.
+
+    ``keep`` chooses rows of each part as it is read, so that a table far larger than them never is in memory.
+    """
     import pandas as pd
 
     path = Path(path)
@@ -80,9 +89,19 @@ def read_table(path: str | Path, *texts: str) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             header = next(csv.reader(lines, delimiter=separator), [])
-        frame = pd.read_csv(
-            path, sep=separator, na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(labels, str)
+        read = partial(
+            pd.read_csv,
+            path,
+            sep=separator,
+            na_values=[MISSING],
+            keep_default_na=False,
+            dtype=dict.fromkeys(labels, str),
         )
+        if keep is None:
+            frame = read()
+        else:
+            with read(chunksize=_PART) as parts:
+                frame = pd.concat([keep(part) for part in parts], ignore_index=True)
     except UnicodeDecodeError:
         raise TableError(f"{path.name}: not UTF-8. Save the table as UTF-8.") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:

@@ -83,16 +83,17 @@ def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[
 def _told(skipped: Sequence[Any], sessions: Sequence[Any], rejected: Sequence[Any] = ()) -> int:
     """Say what was skipped, with the names and cells that the records leave out; return the exit code."""
     from hyperscan.pipeline import public_rejected, revealed
+    from hyperscan.results.plan import Skip
 
-    lost = [public_rejected(entry) for entry in rejected]
+    lost = [Skip(**public_rejected(entry)) for entry in rejected]
     for entry in rejected:
         say(f"skipped {entry}")
     rows = {(row.dyad, row.session, row.modality, row.task, row.run): row for row in sessions}
     for entry in (entry for entry in skipped if entry not in lost):
-        row = rows.get((entry["dyad"], entry["session"], entry["modality"], entry["task"], entry["run"]))
-        reason = entry["reason"] if row is None else revealed(entry["reason"], row)
-        session = f" ses-{entry['session']:02d}" if isinstance(entry["session"], int) else ""
-        say(f"skipped {entry['dyad']}{session}: {reason}")
+        row = rows.get((entry.dyad, entry.session, entry.modality, entry.task, entry.run))
+        reason = entry.reason if row is None else revealed(entry.reason, row)
+        session = f" ses-{entry.session:02d}" if entry.session is not None else ""
+        say(f"skipped {entry.dyad}{session}: {reason}")
     return SOME_SKIPPED if skipped else OK
 
 

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import hyperscan
 from hyperscan.config import StudyConfig
@@ -24,6 +23,7 @@ from hyperscan.pipeline.stages import WORK, Stages, fitting
 from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
+from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
 from hyperscan.storage import sha256, sweep, write_json, write_text
 from hyperscan.study import Rejected, Session
@@ -125,7 +125,7 @@ def prepare_study(
     only: Collection[SessionKey],
     n_jobs: int = 1,
     progress: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[Skip]:
     """Prepare some sessions and stop, so that cluster jobs stay independent; ``run_study`` finishes.
 
     Examples
@@ -148,7 +148,8 @@ def prepare_study(
             "None of the sessions asked for can be used. Check the labels; `hyperscan check` names broken rows."
         )
     describe_output(out)
-    return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs), progress).prepare())
+    skips = skips_of(chosen, _stages(chosen, config, out, Place(n_jobs), progress).prepare())
+    return [Skip(**entry) for entry in skips]
 
 
 def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:
@@ -209,9 +210,9 @@ def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[s
     config = StudyConfig.from_toml(out / "config.toml") if config is None else config
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
-    primary = study.plan["primary"]
-    names = {name: primary[name] for name in ("metric", "band", "roi", "task")}
-    mine = (study.table["modality"] == primary["modality"]) & (study.table["signal"] == primary["signal"])
+    primary = study.plan.primary
+    names = {name: getattr(primary, name) for name in ("metric", "band", "roi", "task")}
+    mine = (study.table["modality"] == primary.modality) & (study.table["signal"] == primary.signal)
     return fit_growth(
         study.table[mine],
         primary=names,

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from hyperscan.errors import InputError, count, did_you_mean
+from hyperscan.results.folder import RunFolder
+from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult, read_synchrony
-from hyperscan.schema import KEYS
-from hyperscan.storage import read_table
+from hyperscan.schema import KEYS, ROLES, TABLES, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-
-class Study(Protocol):
-    """What figures need of a study's result."""
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Synchrony."""
-
-    @property
-    def pseudo(self) -> pd.DataFrame:
-        """Re-paired dyads."""
-
-    @property
-    def guards(self) -> pd.DataFrame:
-        """What the guards' slopes are taken of."""
-
-    @property
-    def quality(self) -> pd.DataFrame:
-        """One row per dyad-session and person."""
-
-    @property
-    def plan(self) -> Mapping[str, Any]:
-        """What a session alone cannot know."""
-
-    @property
-    def skipped(self) -> list[dict[str, Any]]:
-        """Dyad-sessions that were left out."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +26,18 @@ class StudyView:
     """What of a study is shown."""
 
     #: The tables
-    study: Study
-    #: ``modality task signal metric band roi_therapist roi_client``
-    outcome: Mapping[str, str]
+    study: StudyResult
+    #: Which rows of the tables
+    outcome: Outcome
     #: One dyad alone
     dyad: str | None
     #: ``session`` or ``weeks``
     time: str
 
     @classmethod
-    def of(cls, study: Study, named: Mapping[str, str | None], dyad: str | None, time: str) -> StudyView:
+    def of(cls, study: StudyResult, named: Mapping[str, str | None], dyad: str | None, time: str) -> StudyView:
         """Complete what was named by the primary outcome; refuse a name that the tables do not have."""
-        names = {key: str(value) for key, value in study.plan["primary"].items()}
-        names |= {key: value for key, value in named.items() if value is not None}
+        names = asdict(study.plan.primary) | {key: value for key, value in named.items() if value is not None}
         table, mine = study.table, study.table["modality"] == names["modality"]
         pairs = (table["roi_therapist"] + "-" + table["roi_client"])[mine]
         known = {name: list(table[name][mine].unique()) for name in ("signal", "metric", "band")}
@@ -79,14 +50,15 @@ class StudyView:
                     f"{name} = {names[name]!r} is not in this study; there are: {', '.join(map(str, values[:12]))}."
                     f"{did_you_mean(names[name], values)}"
                 )
-        roi_therapist, roi_client = names["roi"].split("-", 1)
-        outcome = {name: names[name] for name in ("modality", "task", "signal", "metric", "band")}
-        return cls(study, {**outcome, "roi_therapist": roi_therapist, "roi_client": roi_client}, dyad, time)
+        outcome = Outcome(**{item.name: names[item.name] for item in fields(Outcome)})
+        return cls(study, outcome, dyad, time)
 
     def rows(self, table: pd.DataFrame | None = None, *free: str) -> pd.DataFrame:
         """Rows of the outcome, of any value in the ``free`` columns; of the synchrony table if none is given."""
         found = self.study.table if table is None else table
-        for name, value in {**self.outcome, **({"dyad": self.dyad} if self.dyad else {})}.items():
+        labels = {name: getattr(self.outcome, name) for name in ("modality", "task", "signal", "metric", "band")}
+        labels |= {f"roi_{role}": getattr(self.outcome.rois, role) for role in ROLES}
+        for name, value in {**labels, **({"dyad": self.dyad} if self.dyad else {})}.items():
             if name in found and name not in free:
                 found = found[found[name].fillna("").astype(str) == value]
         if self.time == "weeks" and "days" not in found and len(found):
@@ -154,7 +126,7 @@ def _sessions(view: StudyView, ax: Axes | None) -> Any:
     from hyperscan.plots import missing_session_grid
 
     used = view.rows()[["dyad", "session"]].drop_duplicates().assign(state="used")
-    skipped = pd.DataFrame(view.study.skipped, columns=list(KEYS))
+    skipped = pd.DataFrame([asdict(skip) for skip in view.study.skipped], columns=list(KEYS))
     placed = skipped["session"].notna() & (skipped["dyad"] != "")  # a row of the table may be past reading
     skipped = view.rows(skipped[placed])[["dyad", "session"]].assign(state="skipped")
     states = pd.concat([used, skipped], ignore_index=True).drop_duplicates(["dyad", "session"])
@@ -194,18 +166,20 @@ class StudyResult:
         What the guards' slopes are taken of.
     quality : DataFrame
         One row per dyad-session and person.
-    plan : mapping
-        What a session alone cannot know: ``plan.json``.
+    plan : Plan
+        What a session alone cannot know: ``plan.json`` as a record.
     path : Path or None
         Folder the tables came from; None if it was temporary.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> labels = {"modality": "eeg", "signal": "eeg", "metric": "plv", "band": "alpha", "task": "", "run": ""}
-    >>> rois = {"roi_therapist": "all", "roi_client": "all"}
+    >>> from hyperscan.results import Plan
+    >>> from hyperscan.schema import Outcome
+    >>> labels = {"modality": "eeg", "signal": "eeg", "metric": "plv", "band": "alpha", "task": ""}
+    >>> rois = {"run": "", "roi_therapist": "all", "roi_client": "all"}
     >>> table = pd.DataFrame([{"dyad": "D1", "session": s, "excess_z": 0.1 * s, **labels, **rois} for s in (1, 2)])
-    >>> plan = {"primary": {**labels, "roi": "all-all"}, "skipped": []}
+    >>> plan = Plan("0.1.0", Outcome(roi="all-all", **labels))
     >>> study = StudyResult(table, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), plan)
     >>> study
     <StudyResult | 1 dyad, 2 sessions, 0 skipped>
@@ -217,7 +191,7 @@ class StudyResult:
     pseudo: pd.DataFrame
     guards: pd.DataFrame
     quality: pd.DataFrame
-    plan: Mapping[str, Any]
+    plan: Plan
     path: Path | None = None
 
     def __repr__(self) -> str:
@@ -226,9 +200,9 @@ class StudyResult:
         return f"<StudyResult | {count(n_dyads, 'dyad')}, {count(n_sessions, 'session')}, {len(self.skipped)} skipped>"
 
     @property
-    def skipped(self) -> list[dict[str, Any]]:
-        """Dyad-sessions that were left out, each with its reason."""
-        return list(self.plan.get("skipped", []))
+    def skipped(self) -> list[Skip]:
+        """Dyad-sessions that were left out, each with its labels and its ``reason``."""
+        return list(self.plan.skipped)
 
     @classmethod
     def load(cls, path: str | Path) -> StudyResult:
@@ -248,17 +222,15 @@ class StudyResult:
         InputError
             If the folder holds no finished run.
         """
-        path = Path(path)
-        names = {"table": "synchrony", "pseudo": "pseudo", "guards": "guards", "quality": "quality"}
-        missing = [f"{name}.tsv" for name in names.values() if not (path / f"{name}.tsv").is_file()]
-        if missing or not (path / "plan.json").is_file():
+        folder = RunFolder(Path(path))
+        missing = [f"{name}.tsv" for name in TABLES if not (folder.path / f"{name}.tsv").is_file()]
+        if missing or not (folder.path / "plan.json").is_file():
             raise InputError(
-                f"{path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
+                f"{folder.path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
                 "Name the folder given to run -o, or start that run again to finish it."
             )
-        tables = {key: read_table(path / f"{name}.tsv") for key, name in names.items()}
-        plan = json.loads((path / "plan.json").read_text(encoding="utf-8"))
-        return cls(**tables, plan=plan, path=path)
+        plan = Plan.load(folder.path / "plan.json")
+        return cls(folder.table, folder.pseudo, folder.guards, folder.quality, plan, folder.path)
 
     def session(
         self, dyad: str, session: int, *, modality: str | None = None, task: str | None = None, run: str | None = None

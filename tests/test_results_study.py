@@ -13,7 +13,8 @@ from matplotlib.colors import to_rgb
 
 import hyperscan as hs
 from hyperscan.errors import DataQualityWarning, InputError, TableError
-from hyperscan.results.figures import SESSION_FIGURES
+from hyperscan.results.plan import Skip
+from hyperscan.results.session import SESSION_FIGURES
 from hyperscan.results.study import MANY_AXES, STUDY_FIGURES
 
 
@@ -132,10 +133,10 @@ def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:
 
 
 def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:
-    lost = {"dyad": "D02", "session": 9, "modality": "eeg", "task": "", "run": "", "reason": "too short"}
-    table_fault = {"dyad": "D99", "session": None, "modality": "eeg", "task": "", "run": "", "reason": "line 3"}
-    nameless = {**table_fault, "dyad": "", "session": 4}
-    plan = {**study.plan, "skipped": [lost, table_fault, nameless]}
+    lost = Skip("D02", 9, "eeg", "", "", "too short")
+    table_fault = Skip("D99", None, "eeg", "", "", "line 3")
+    nameless = dataclasses.replace(table_fault, dyad="", session=4)
+    plan = dataclasses.replace(study.plan, skipped=(lost, table_fault, nameless))
     ax = dataclasses.replace(study, plan=plan).plot("sessions")
     assert ax.get_title(loc="left") == "18 of 19 dyad-sessions used"
     skipped = next(line for line in ax.lines if "skipped" in str(line.get_label()))

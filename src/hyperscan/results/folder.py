@@ -1,0 +1,119 @@
+"""A run's folder: the one reader of what a run left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperscan.config import StudyConfig
+from hyperscan.errors import InputError
+from hyperscan.results.plan import Plan, Remark
+from hyperscan.schema import COLUMNS, TABLES, Outcome
+from hyperscan.storage import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns without which a synchrony table says nothing.
+NEEDED = ("dyad", "session", "metric", "band")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run, each read when it is first asked for; an absent one is empty, never invented."""
+
+    path: Path
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Synchrony."""
+        table = self._table("synchrony")
+        missing = [name for name in NEEDED if name not in table]
+        if len(table.columns) and missing:
+            raise InputError(
+                f"synchrony.tsv: lacks the columns {', '.join(missing)}, which every run writes."
+                " Run the analysis again."
+            )
+        return table
+
+    @cached_property
+    def pseudo(self) -> pd.DataFrame:
+        """Re-paired dyads, of every outcome."""
+        return self._table("pseudo")
+
+    @cached_property
+    def guards(self) -> pd.DataFrame:
+        """What the guards' slopes are taken of."""
+        return self._table("guards")
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """One row per dyad-session and person."""
+        return self._table("quality")
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Decisions of the run; one that cannot be read is empty and says so among its findings."""
+        if not (self.path / "plan.json").is_file():
+            return Plan("", Outcome())
+        try:
+            return Plan.load(self.path / "plan.json")
+        except InputError as error:
+            return Plan("", Outcome(), findings=(Remark("unreadable", "warning", str(error)),))
+
+    @cached_property
+    def growth(self) -> Mapping[str, Any]:
+        """Content of ``growth.json``."""
+        return self._json("growth.json")
+
+    @cached_property
+    def config_text(self) -> str:
+        """``config.toml`` as it is."""
+        path = self.path / "config.toml"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    @cached_property
+    def config(self) -> StudyConfig:
+        """Effective settings; the defaults where they were not kept."""
+        return StudyConfig.from_toml(self.path / "config.toml") if self.config_text else StudyConfig()
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Versions of what made the folder, by name, ours first."""
+        made_by = self._json("dataset_description.json").get("GeneratedBy")
+        made_by = made_by if isinstance(made_by, list) else []
+        return {str(one.get("Name", "")): str(one.get("Version", "")) for one in made_by if isinstance(one, dict)}
+
+    @property
+    def dyads(self) -> list[str]:
+        """Every dyad that is named anywhere, in order."""
+        names = {skip.dyad for skip in self.plan.skipped}
+        for table in (self.table, self.quality):
+            if "dyad" in table:
+                names |= set(table["dyad"].astype(str))
+        return sorted(names - {""})
+
+    def pseudo_of(self, outcome: Outcome) -> pd.DataFrame:
+        """Re-paired dyads of one outcome; the whole table, which may be huge, is never in memory."""
+        return self._table("pseudo", outcome)
+
+    def _table(self, name: str, outcome: Outcome | None = None) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self.path / f"{name}.tsv"
+        texts = [column for column in TABLES[name] if COLUMNS[column].text]
+        if not path.is_file():
+            return pd.DataFrame()
+        return read_table(path, *texts, keep=None if outcome is None else partial(Outcome.select, outcome))
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except ValueError as error:
+            raise InputError(f"{name}: not valid JSON ({error}). Run the analysis again.") from None
+        return content if isinstance(content, dict) else {}

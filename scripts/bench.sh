@@ -11,8 +11,7 @@ venv=benchmarks/.venv
 wanted=$(cat pyproject.toml requirements.lock | cksum)
 if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ]; then
   echo "installing hyperscan, hypyp and pycwt into $venv (once) ..." >&2
-  # pathspec 1 imports a regex engine that is also called hyperscan, and would find this package
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[bench]" numba "pathspec<1"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[bench]" numba
   echo "$wanted" > "$venv/.installed"
 fi
 export MPLBACKEND=Agg

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,49 @@ def test_import_brings_no_more_than_it_needs(statement: str, absent: set[str]) -
     code = f"{statement}\nimport sys\nprint(sorted({absent!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+PATHSPEC = "import pathspec; print(pathspec.GitIgnoreSpec.from_lines(['*.fif']).match_file('a/b.fif'))"
+
+
+def test_who_looks_for_the_regex_engine_of_our_name_is_told_that_it_is_not_there(tmp_path: Path) -> None:
+    module = tmp_path / "pathspec" / "_backends" / "hyperscan.py"
+    module.parent.mkdir(parents=True)
+    for package in (module.parent.parent, module.parent):
+        (package / "__init__.py").touch()
+    module.write_text("try:\n    import hyperscan\nexcept ModuleNotFoundError as e:\n    error = e\n")
+    code = "from pathspec._backends.hyperscan import error; import hyperscan; print(error.name, hyperscan.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == f"hyperscan {hyperscan.__version__}\n"
+
+
+@pytest.mark.slow
+def test_tools_built_on_pathspec_work_in_an_environment_with_ours(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    venv.create(tmp_path / "env", with_pip=True)
+    programs = tmp_path / "env" / "bin"
+    install = [programs / "python", "-m", "pip", "install", "-q", "-c", root / "requirements.lock"]
+    for what in (["pathspec>=1", "mypy", "mkdocs"], ["--no-deps", root]):
+        done = subprocess.run([*install, *what], capture_output=True, text=True, timeout=600)
+        if done.returncode:
+            pytest.skip(f"pip cannot install here: {done.stderr.strip().splitlines()[-1]}")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# Start\n")
+    (tmp_path / "docs" / "left_out.md").write_text("# Left out\n")
+    (tmp_path / "mkdocs.yml").write_text("site_name: study\nexclude_docs: left_*.md\n")
+    (tmp_path / "study.py").write_text("n: int = 1\n")
+
+    def said(*command: object) -> str:
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert said(programs / "python", "-c", PATHSPEC) == "True\n"
+    assert said(programs / "python", "-c", "import pathspec, hyperscan; print(hyperscan.StudyConfig().seed)") == "0\n"
+    assert "no issues found" in said(programs / "mypy", "study.py")
+    said(programs / "mkdocs", "build", "-q", "-d", tmp_path / "site")
+    assert (tmp_path / "site" / "index.html").exists()
+    assert not (tmp_path / "site" / "left_out").exists()
 
 
 def _session(**changes: object) -> hyperscan.Session:

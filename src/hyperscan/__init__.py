@@ -8,9 +8,21 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+
+def _refuse_pathspec() -> None:
+    """Refuse to be the regex engine of this name that ``pathspec`` (black, mypy, mkdocs) tries for its backend."""
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        if str(frame.f_globals.get("__name__")).startswith("pathspec._backends."):
+            raise ModuleNotFoundError("hyperscan-mne is no regex engine", name="hyperscan")
+
+
+_refuse_pathspec()
 
 #: Public name -> module that holds it. Imported when first used, so that ``import hyperscan`` is quick and
 #: ``hyperscan.metrics`` needs no mne.

@@ -34,6 +34,7 @@ from hyperscan.pipeline.plan import make_plan, recipe_for
 from hyperscan.pipeline.run import growth_of
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning import channels as electrodes
+from hyperscan.schema import CLOCK_COLUMNS
 from hyperscan.simulate import Optodes
 from hyperscan.simulate.fnirs import write_snirf
 from hyperscan.simulate.study import CH_NAMES, write_edf
@@ -60,6 +61,9 @@ CONTROL = "control"
 
 Array = np.ndarray
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+#: Columns of the quality table that are alike in all sessions of one length.
+SHARED = ("clean_seconds", "n_windows", *CLOCK_COLUMNS)
 
 
 def recording(row: Session, people: Any, ppm: float) -> PairedRecording:
@@ -168,7 +172,7 @@ def _summary_of(
     for role, person in people.items():
         inside = list(person.rois[rois[0]])
         own = {"s2_line": float(person.s2_line[inside].mean()), "s2_quad": float(person.s2_quad[inside].mean())}
-        quality[role] = {name: first["quality"][role][name] for name in ("clean_seconds", "n_windows")} | own
+        quality[role] = {name: first["quality"][role][name] for name in SHARED} | own
     described = {role: prepare._describe(person, rois[i]) for i, (role, person) in enumerate(people.items())}
     return {**first, "key": list(row.key), "quality": quality, "people": described}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import warnings
 from pathlib import Path
 
@@ -13,35 +15,47 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
 from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.cleaning.quality import signal_fractions
-from hyperscan.recording.records import Segment
+from hyperscan.recording.records import BandQuality, PersonQuality, Segment
 from hyperscan.recording.windows import clean_mask, window_grid
+from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, COLUMNS, KEYS, QUALITY_AFTER_BANDS, TABLES
+from hyperscan.storage import to_json
 from prepare_fixtures import CAP, backwards, brain, clean_pair, eeg_raw, fnirs_pair, one_over_f, pair_of, rhythm
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SHORT = StudyConfig(window_s=5.0)
 
-EEG_COLUMNS = {
-    "channels_kept", "channels_total", "clean_seconds", "n_windows", "snr_theta", "snr_alpha", "snr_beta",
-    "snr_gamma", "peak_hz_alpha", "peak_width_alpha", "s2_line", "s2_quad", "highfreq", "motion",
-    "clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms", "grade", "reason", "saturation", "lost",
-    "line_noise_db", "amplitude",
-}  # fmt: skip
-FNIRS_COLUMNS = {
-    "channels_kept", "channels_total", "clean_seconds", "n_windows", "motion", "clock_source",
-    "clock_offset_s", "clock_ppm", "clock_residual_ms", "short_r2", "band_sd", "mayer_fraction",
-    "motion_overlap", "instrument_noise", "sci", "grade", "reason", "saturation",
-}  # fmt: skip
+CLOCK = ("triggers", 0.0, 0.0, 0.0)
 
 
-def test_columns():
-    eeg = preprocess_pair(clean_pair(0), SHORT).quality
-    assert set(eeg.therapist) >= EEG_COLUMNS
-    assert set(eeg.client) == set(eeg.therapist)
-    fnirs = preprocess_pair(fnirs_pair(0)[0]).quality
-    assert set(fnirs.client) >= FNIRS_COLUMNS
-    for values in (eeg.therapist, fnirs.therapist):
-        assert all(isinstance(value, int | float | str) for value in values.values())
-    assert eeg.of("client")["clock_source"] == "triggers"
+def test_the_record_has_the_columns_of_the_table():
+    fields = [field.name for field in dataclasses.fields(PersonQuality)]
+    table = [name for name in TABLES["quality"] if name not in (*KEYS, "person")]
+    assert sorted(fields) == sorted([*table, *QUALITY_AFTER_BANDS, "bands"])
+    assert [f"{field.name}_" for field in dataclasses.fields(BandQuality)] == list(BANDWISE)
+    assert set(fields) - {"bands"} <= set(COLUMNS)
+
+
+def test_columns_of_each_modality_and_their_way_through_json():
+    eeg, fnirs = preprocess_pair(clean_pair(0), SHORT).quality, preprocess_pair(fnirs_pair(0)[0]).quality
+    light = {"short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci"}
+    rhythm = {"s2_line", "s2_quad", "highfreq"}
+    table = set(TABLES["quality"]) - {*KEYS, "person"}
+    bands = {f"{prefix}{band}" for prefix in BANDWISE for band in ("theta", "alpha", "beta", "gamma")}
+    assert set(eeg.therapist) == set(eeg.client) == (table - light) | bands | set(QUALITY_AFTER_BANDS)
+    assert set(fnirs.therapist) == set(fnirs.client) == (table - rhythm) | {"saturation"}
+    for quality in (eeg, fnirs):
+        for person in (quality.therapist, quality.client):
+            assert tuple(person[name] for name in CLOCK_COLUMNS) == CLOCK
+            stored = dataclasses.replace(person, clock_ppm=np.nan)
+            found = PersonQuality.from_row(json.loads(to_json(stored)))
+            assert list(found) == list(stored)
+            assert np.isnan(found.clock_ppm)
+            assert found["grade"] == found.grade == person.grade
+            assert found.bands.keys() == person.bands.keys()
+    assert eeg.of("client") is eeg.client
+    assert eeg.client["peak_hz_alpha"] == eeg.client.bands["alpha"].peak_hz
+    with pytest.raises(KeyError):
+        eeg.client["sci"]
 
 
 def test_signal_fraction_follows_the_simulated_rhythm_over_20_db():

@@ -219,6 +219,10 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column("motion_overlap", "Joint motion", "Motion in both at once (0-1)"),
     Column("instrument_noise", "Instrument noise", "Instrument noise (a.u.)"),
     Column("sci", "Scalp coupling", "Scalp coupling index (0-1)"),
+    Column("amplitude", "Amplitude (V)"),
+    Column("line_noise_db", "Mains over its surroundings (dB)"),
+    Column("lost", "Lost (share)"),
+    Column("saturation", "At a rail or at rest (share)"),
     Column("grade", "Grade", text=True),
     Column("reason", "Reason", text=True),
 )
@@ -227,8 +231,8 @@ COLUMNS: Mapping[str, Column] = _columns(
 BANDWISE: Mapping[str, Column] = _columns(
     Column("snr_", "Signal fraction, {}", "Signal fraction, {} (0-1)"),
     Column("peak_hz_", "Peak (Hz), {}", "Peak frequency, {} (Hz)"),
-    Column("peak_db_", "Peak (dB over the background), {}", "Peak over the background, {} (dB)"),
     Column("peak_width_", "Peak width (Hz), {}"),
+    Column("peak_db_", "Peak (dB over the background), {}", "Peak over the background, {} (dB)"),
 )
 
 #: Columns by which a table names the outcome that it was made for.
@@ -252,6 +256,9 @@ GUARD_COLUMNS = (
 
 #: How a clock was aligned, per dyad-session.
 CLOCK_COLUMNS = ("clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms")
+
+#: Columns of ``quality.tsv`` behind those of single bands.
+QUALITY_AFTER_BANDS = ("amplitude", "line_noise_db", "lost", "saturation")
 
 #: Columns of every table of a run, in their order; covariates and columns of single bands follow.
 TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -135,31 +135,6 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-#: Columns of ``quality.tsv`` that every modality has, in front of the bands' own.
-QUALITY_COLUMNS = (
-    "channels_kept",
-    "channels_total",
-    "clean_seconds",
-    "n_windows",
-    "s2_line",
-    "s2_quad",
-    "highfreq",
-    "motion",
-    "clock_source",
-    "clock_offset_s",
-    "clock_ppm",
-    "clock_residual_ms",
-    "short_r2",
-    "band_sd",
-    "mayer_fraction",
-    "motion_overlap",
-    "instrument_noise",
-    "sci",
-    "grade",
-    "reason",
-)
-
-
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
     """Join the units' tables in the order of their keys and write them with their descriptions."""
     empty = {
@@ -186,16 +161,13 @@ def failed_rows(out: Path, units: Sequence[Unit]) -> list[dict[str, Any]]:
 
 def quality_table(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> pd.DataFrame:
     """One row per dyad-session and person, as ``quality.tsv`` has it."""
-    rows = []
-    for key in sorted(summaries):
-        summary = summaries[key]
-        for role in ROLES if "quality" in summary else ():
-            clock = {f"clock_{name}": summary["clock"][name] for name in ("source", "offset_s", "ppm", "residual_ms")}
-            rows.append({**key._asdict(), "person": role, **clock, **summary["quality"][role]})
-    frame = pd.DataFrame(rows)
-    if frame.empty:
-        return pd.DataFrame(columns=[*KEYS, "person", *QUALITY_COLUMNS])
-    first = [*KEYS, "person", *(name for name in QUALITY_COLUMNS if name in frame)]
+    rows = [
+        {**key._asdict(), "person": role, **summaries[key]["quality"][role]}
+        for key in sorted(summaries)
+        for role in (ROLES if "quality" in summaries[key] else ())
+    ]
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(TABLES["quality"]))
+    first = [name for name in TABLES["quality"] if name in frame]
     return frame[first + [name for name in frame if name not in first]]
 
 

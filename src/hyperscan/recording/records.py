@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.schema import ROLES
+from hyperscan.schema import KEYS, QUALITY_AFTER_BANDS, ROLES, TABLES
 from hyperscan.study.session import Session
 
 
@@ -50,16 +51,104 @@ class ClockReport:
 
 
 @dataclass(frozen=True)
-class QualityReport:
-    """What preparation found, one mapping per person with the columns of ``quality.tsv``."""
+class BandQuality:
+    """One person's rhythm in one band; each field is a column of ``quality.tsv`` that ends in the band's name."""
 
-    #: Values by column name; absent = not applicable to the modality
-    therapist: Mapping[str, Any]
-    client: Mapping[str, Any]
+    #: Share of the power above the 1/f background, 0 to 1
+    snr: float
+    #: Frequency and width of the peak in Hz; NaN without one
+    peak_hz: float
+    peak_width: float
+    #: Height of the peak over the background, in dB
+    peak_db: float
+
+
+@dataclass(frozen=True)
+class PersonQuality(Mapping[str, float | str]):
+    """What preparation found in one person: a row of ``quality.tsv``, also readable as a mapping of its columns.
+
+    None = does not apply to the modality, and is no column of the row; NaN = could not be measured.
+    """
+
+    channels_kept: int
+    channels_total: int
+    clean_seconds: float
+    n_windows: int
+    #: How the clocks were aligned, alike in both people
+    clock_source: str = ""
+    clock_offset_s: float = float("nan")
+    clock_ppm: float = float("nan")
+    clock_residual_ms: float = float("nan")
+    #: ``good``, ``fair``, ``poor`` or ``reject``, and why
+    grade: str = ""
+    reason: str = ""
+    #: Signal fraction of the primary region and band, over a straight and a curved background (EEG)
+    s2_line: float | None = None
+    s2_quad: float | None = None
+    #: Share of the power at 30-40 Hz (EEG)
+    highfreq: float | None = None
+    #: Share of the power at 1-2 Hz (EEG), share of the seconds that hold motion (fNIRS)
+    motion: float | None = None
+    #: Share of HbO in the analysis band that short channels explain (fNIRS)
+    short_r2: float | None = None
+    #: Size in the analysis band, in M (fNIRS)
+    band_sd: float | None = None
+    mayer_fraction: float | None = None
+    #: Share of the seconds in which both people move (fNIRS)
+    motion_overlap: float | None = None
+    instrument_noise: float | None = None
+    #: Scalp coupling index, mean over channels (fNIRS)
+    sci: float | None = None
+    #: Rhythms by the name of their band (EEG)
+    bands: Mapping[str, BandQuality] = field(default_factory=dict)
+    #: Size in V, mains over its surroundings in dB, share of the samples that were lost (EEG)
+    amplitude: float | None = None
+    line_noise_db: float | None = None
+    lost: float | None = None
+    #: Share of the samples at a rail or at rest
+    saturation: float | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, float | str | None]) -> PersonQuality:
+        """Read a row of ``quality.tsv`` or its JSON form, where None stands for NaN."""
+        known = {f.name for f in dataclasses.fields(cls)} - {"bands"}
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+        suffixes = {name: name.removeprefix("snr_") for name in values if name.startswith("snr_")}
+        bands = {
+            band: BandQuality(*(values[f"{f.name}_{band}"] for f in dataclasses.fields(BandQuality)))
+            for band in suffixes.values()
+        }
+        return cls(**{name: value for name, value in values.items() if name in known}, bands=bands)
+
+    def to_row(self) -> dict[str, float | str]:
+        """Values by column name, in the order of ``quality.tsv``."""
+        names = [name for name in TABLES["quality"] if name not in (*KEYS, "person")]
+        row = {name: getattr(self, name) for name in names}
+        for band, rhythm in self.bands.items():
+            row |= {f"{name}_{band}": value for name, value in dataclasses.asdict(rhythm).items()}
+        row |= {name: getattr(self, name) for name in QUALITY_AFTER_BANDS}
+        return {name: value for name, value in row.items() if value is not None}
+
+    def __getitem__(self, column: str) -> float | str:
+        return self.to_row()[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_row())
+
+    def __len__(self) -> int:
+        return len(self.to_row())
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What preparation found, one row of ``quality.tsv`` per person."""
+
+    therapist: PersonQuality
+    client: PersonQuality
     #: Role, then channel, to the reason why the channel went
     dropped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def of(self, role: str) -> Mapping[str, Any]:
+    def of(self, role: str) -> PersonQuality:
         """Return the values of one person."""
         return self.therapist if role == "therapist" else self.client
 
@@ -120,7 +209,7 @@ class PairedRecording:
             for role, raw in (("therapist", self.therapist), ("client", self.client))
         )
         clock = f"clock {self.clock.source}" if self.clock else "not aligned"
-        grades = "/".join(str(self.quality.of(role)["grade"]) for role in ROLES) if self.quality else ""
+        grades = "/".join(self.quality.of(role).grade for role in ROLES) if self.quality else ""
         quality = f"quality {grades}" if grades else "not prepared"
         return f"<PairedRecording | {self.session.key} | {people} | {clock} | {quality}>"
 

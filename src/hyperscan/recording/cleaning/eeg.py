@@ -158,8 +158,18 @@ class CleanPerson:
     n_total: int
     #: Steps, for the history
     notes: tuple[str, ...]
-    #: Numbers for the quality report that need the unprepared signal
-    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CleanCap(CleanPerson):
+    """One person's EEG after preparation, with what only the unprepared signal tells."""
+
+    #: Mains over its surroundings in dB, before filtering
+    line_noise_db: float
+    #: Share of the time without values or at a rail, in any kept channel
+    lost: float
+    #: Share of the samples of all channels, bad ones included, at a rail or another value that does not move
+    saturation: float
 
 
 @dataclass(frozen=True)
@@ -181,7 +191,7 @@ class _Cap:
         return dataclasses.replace(self, notes=(*self.notes, *notes))
 
 
-def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> CleanPerson:
+def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> CleanCap:
     """Prepare the EEG of one person."""
     table = sort_channels(raw)
     if not table.names:
@@ -208,9 +218,8 @@ def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> Clea
     )
     dropped = {**table.dropped, **{name: why for name, why in cap.bad.items() if name not in cap.names}}
     scalp = [at for at, name in enumerate(names.values()) if name in table.names.values()]
-    facts = {"line_noise_db": signals.line_db, "lost": lost, "saturation": _at_one_value(signals, scalp)}
     notes = (*_name_notes(table), *cap.notes, *component_notes, *mark_notes)
-    return CleanPerson(clean, dropped, len(table.names), notes, facts)
+    return CleanCap(clean, dropped, len(table.names), notes, signals.line_db, lost, _at_one_value(signals, scalp))
 
 
 def _some(items: Sequence[str], most: int = 4) -> str:

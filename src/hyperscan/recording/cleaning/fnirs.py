@@ -97,10 +97,18 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class CleanOptodes(CleanPerson):
-    """One person's haemoglobin after preparation."""
+    """One person's haemoglobin after preparation, with what only the light tells (NaN for haemoglobin input)."""
 
+    #: Scalp coupling index, mean over channels
+    sci: float
+    instrument_noise: float
+    saturation: float
+    #: Share of the seconds that hold motion, before correction
+    motion: float
+    #: Share of HbO in the analysis band that short channels explain; NaN without any
+    short_r2: float
     #: shape (n_seconds,): Seconds in which the cap moved, before correction; empty for haemoglobin input
-    moving: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    moving: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,9 @@ class _Probe:
     dropped: dict[str, str]
     notes: tuple[str, ...]
     missing: Spans
-    facts: dict[str, float] = field(default_factory=dict)
+    sci: float = np.nan
+    instrument_noise: float = np.nan
+    saturation: float = np.nan
     moving: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
@@ -143,7 +153,7 @@ def clean_fnirs(
     explained = _on_grid(part, config, n_grid)[0] if n_short else np.zeros_like(full)
     kinds = _kinds(whole)
     main = np.array([kind == ("hbo" if "hbo" in kinds else "hbr") for kind in kinds])
-    facts = {**probe.facts, "short_r2": _share(full[main], explained[main], config) if n_short else np.nan}
+    short_r2 = _share(full[main], explained[main], config) if n_short else np.nan
     signal = full - explained if config.fnirs_short_regression else full
     clean = _pack(raw, whole, signal, config)
     event_notes = _without_events(clean, events, config)
@@ -160,7 +170,18 @@ def clean_fnirs(
         *_loss_notes(probe),
     )
     n_total = sum(kind in ("long", "nowhere") for kind in lengths.values())
-    return CleanOptodes(clean, probe.dropped, n_total, notes, facts, probe.moving)
+    return CleanOptodes(
+        clean,
+        probe.dropped,
+        n_total,
+        notes,
+        sci=probe.sci,
+        instrument_noise=probe.instrument_noise,
+        saturation=probe.saturation,
+        motion=float(probe.moving.mean()) if is_light else np.nan,
+        short_r2=short_r2,
+        moving=probe.moving,
+    )
 
 
 def _with_places(raw: BaseRaw, who: str) -> tuple[BaseRaw, tuple[str, ...]]:
@@ -219,17 +240,15 @@ def _kinds(raw: BaseRaw) -> list[str]:
 def _from_light(raw: BaseRaw, config: StudyConfig, who: str) -> _Probe:
     light = read_light(raw, config.fnirs_min_sci, who)
     density, sfreq = light.raw.get_data(), float(raw.info["sfreq"])
-    facts = {
-        "sci": float(np.mean(list(light.sci.values()))) if light.sci else np.nan,
-        "instrument_noise": noise_floor(density, sfreq),
-        "saturation": light.saturation,
-    }
     moving = motion_seconds(density, sfreq)
     corrected, notes = light.raw, light.notes
     if config.fnirs_tddr:
         corrected = mne.preprocessing.nirs.temporal_derivative_distribution_repair(light.raw, verbose="error")
         notes = (*notes, "motion corrected by temporal derivative distribution repair")
-    return _Probe(corrected, light.dropped, notes, light.missing, {**facts, "motion": float(moving.mean())}, moving)
+    sci = float(np.mean(list(light.sci.values()))) if light.sci else np.nan
+    return _Probe(
+        corrected, light.dropped, notes, light.missing, sci, noise_floor(density, sfreq), light.saturation, moving
+    )
 
 
 def _from_haemoglobin(raw: BaseRaw) -> _Probe:
@@ -246,8 +265,7 @@ def _from_haemoglobin(raw: BaseRaw) -> _Probe:
     notes = ["haemoglobin as recorded: optical density, scalp coupling, motion correction and Beer-Lambert skipped"]
     if kinds and "hbr" not in kinds:
         notes.append("the recording holds HbO only; HbR and HbT are not computed")
-    facts = dict.fromkeys(("sci", "instrument_noise", "motion", "saturation"), np.nan)
-    return _Probe(own.pick(kept) if kept else own, dropped, tuple(notes), missing, facts)
+    return _Probe(own.pick(kept) if kept else own, dropped, tuple(notes), missing)
 
 
 def _split(probe: _Probe, lengths: Mapping[str, str], who: str) -> tuple[_Probe, int]:

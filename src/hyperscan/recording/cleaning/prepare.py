@@ -71,7 +71,7 @@ def preprocess_pair(
     >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 9000)), info, verbose="error") for _ in range(2)]
     >>> clock = ClockReport("same_amplifier")
     >>> pair = preprocess_pair(PairedRecording(*raws, row, clock=clock))
-    >>> pair.quality.client["grade"], pair.quality.client["n_windows"]
+    >>> pair.quality.client.grade, pair.quality.client.n_windows
     ('good', 3)
     """
     config = config or StudyConfig()
@@ -147,7 +147,7 @@ def _online_note(pair: PairedRecording) -> list[str]:
     return [f"recorded with different online filters: {said}"]
 
 
-def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> dict[str, CleanPerson]:
+def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> Mapping[str, CleanPerson]:
     _check_cycles(pair, config)
     _warn_of_short_windows(pair, config)
     people = {role: clean_eeg(pair.raw(role), config, f"{pair.session.key}, {role}") for role in ROLES}
@@ -201,7 +201,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, DataQualityWarning, stacklevel=4)
 
 
-def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> dict[str, CleanPerson]:
+def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, CleanPerson]:
     who = {role: f"{pair.session.key}, {role}" for role in ROLES}
     levels = {role: level_of(pair.raw(role), who[role]) for role in ROLES}
     if len(set(levels.values())) > 1:
@@ -218,10 +218,10 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> dict[str, Clea
     ignore = [mark for mark in (pair.session.segment_event, pair.session.sync_event) if mark]
     events = session_events([pair.therapist, pair.client], ignore) if config.fnirs_regress_events else {}
     ages = {role: age_of(pair, role, config) for role in ROLES}
-    people: dict[str, CleanPerson] = {
+    people = {
         role: clean_fnirs(pair.raw(role), config, events, n_grid, who[role], age_years=ages[role]) for role in ROLES
     }
-    unshort = [role for role in ROLES if not np.isfinite(people[role].facts["short_r2"])]
+    unshort = [role for role in ROLES if not np.isfinite(people[role].short_r2)]
     if unshort:
         _warn(
             f"{pair.session.key}: no short channels in {' and '.join(unshort)}; waves of the scalp "
@@ -263,10 +263,10 @@ def _enforce(pair: PairedRecording, config: StudyConfig) -> None:
         grid = window_grid(pair, config.window_s)
         if grid.clean.sum() >= config.min_windows:
             return
-        both = {"n_windows": int(grid.clean.sum())}
-        who, why = "both people together", below_floor(both, "eeg", config)
+        who, why = "both people together", below_floor(int(grid.clean.sum()), np.nan, "eeg", config)
     for role in ROLES:
-        reason = below_floor(pair.quality.of(role), pair.session.modality, config)
+        found = pair.quality.of(role)
+        reason = below_floor(found.n_windows, found.clean_seconds, pair.session.modality, config)
         if reason:
             who, why = role, reason
             break

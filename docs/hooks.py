@@ -85,14 +85,16 @@ def metrics_table() -> str:
     """Every metric with its facts and the paper that defines it."""
     from hyperscan.metrics import METRICS
 
-    rows = ["| metric | what it is | range | without coupling | sees lag 0 | direction | paper |", "|---" * 7 + "|"]
+    heads = "| metric | what it is | for | range | without coupling | sees lag 0 | direction | paper |"
+    rows = [heads, "|---" * 8 + "|"]
     for name, spec in METRICS.items():
         low, high = spec.bounds
         direction = {"none": "-", "sign": "+ = therapist leads", "a_to_b": "therapist to client"}[spec.direction]
         # a DOI may hold < and >
         link = f"[doi](<https://doi.org/{spec.citation.replace('<', '%3C').replace('>', '%3E')}>)"
         sees = "no" if spec.zero_lag_blind else "yes"
-        facts = (f"`{name}`", spec.summary, f"{low:g} to {high:g}", spec.chance, sees, direction, link)
+        kinds = ", ".join({"eeg": "EEG", "fnirs": "fNIRS"}[kind] for kind in spec.modalities)
+        facts = (f"`{name}`", spec.summary, kinds, f"{low:g} to {high:g}", spec.chance, sees, direction, link)
         rows.append("| " + " | ".join(facts) + " |")
     return "\n".join(rows)
 

@@ -32,7 +32,7 @@ FRESH_SEED = 48_151_623  # not used for any choice of the package
 
 SFREQ, BAND = 64.0, (8.0, 12.0)  # of analytic signals
 SLOW_SFREQ, WTC_BAND = 16.0, (0.5, 2.0)  # of real signals: every fourth sample, near the rate of fNIRS
-DOMAIN_SFREQ = {"analytic": SFREQ, "real": SLOW_SFREQ}
+DOMAIN_SFREQ = {"analytic": SFREQ, "real": SLOW_SFREQ, "wavelet": SLOW_SFREQ}
 AR = 0.9  # coefficient at the higher rate; .66 from one sample to the next at the lower one
 EDGE = 2 * int(SFREQ)  # cut off at both ends after filtering: half the filter is 1.7 s
 LENGTH_S = 16.0  # of a recording, by default
@@ -57,10 +57,10 @@ def _broadband(rng: np.random.Generator, length_s: float, n_channels: int = N_CH
 
 
 def _forms(x: NDArray[Any]) -> Forms:
-    """What metrics of either domain take, filter edges cut off."""
+    """What metrics of each domain take, filter edges cut off; wavelets are made of the real signals."""
     inner = slice(EDGE, -EDGE)
-    slow = x[..., inner][..., :: int(SFREQ / SLOW_SFREQ)]
-    return {"real": slow.copy(), "analytic": analytic_signal(x, SFREQ, BAND)[..., inner].copy()}
+    slow = x[..., inner][..., :: int(SFREQ / SLOW_SFREQ)].copy()
+    return {"real": slow, "wavelet": slow, "analytic": analytic_signal(x, SFREQ, BAND)[..., inner].copy()}
 
 
 def _size(spec: MetricSpec, value: NDArray[Any]) -> NDArray[Any]:

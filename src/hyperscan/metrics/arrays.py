@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
+
+#: What a metric takes: analytic or real signals of a band, or wavelet coefficients.
+Domain = Literal["analytic", "real", "wavelet"]
+
+
+def into_domain(signals: NDArray[Any], domain: Domain, sfreq: float, band: tuple[float, float]) -> Any:
+    """Bring signals into a metric's domain: whole real ones, or analytic ones, which are of the band already.
+
+    Shapes: ``signals`` (..., n_channels, n_times), returns the same, or a WaveletTransform of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((2, 500))
+    >>> analytic = into_domain(x, "analytic", 50.0, (8, 12))
+    >>> bool(np.all(into_domain(analytic, "real", 50.0, (8, 12)) == analytic.real))
+    True
+    >>> into_domain(analytic, "wavelet", 50.0, (8, 12)).shape
+    (2, 500)
+    """
+    # the transforms load scipy.fft, which the metrics themselves do not need
+    from hyperscan.transforms import analytic_signal, wavelet_transform
+
+    if domain == "wavelet":
+        return wavelet_transform(signals.real, sfreq, band)
+    analytic = signals if signals.dtype.kind == "c" else analytic_signal(signals, sfreq, band)
+    return analytic if domain == "analytic" else analytic.real
 
 
 def analytic_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:

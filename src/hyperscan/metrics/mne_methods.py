@@ -77,12 +77,24 @@ def adapt(name: str) -> MetricSpec:
         citation=_DOI,
         summary=f"{method} of mne-connectivity, over {_EPOCH_S:g}-s epochs of each window",
         params=("sfreq", "band"),
+        shortest_s=shortest_window,
     )
+
+
+def shortest_window(band: tuple[float, float]) -> float:
+    """Return the seconds that the fewest epochs of a band take.
+
+    Examples
+    --------
+    >>> shortest_window((8, 12)), shortest_window((1, 4))
+    (6.0, 15.0)
+    """
+    return _MIN_EPOCHS * max(_EPOCH_S, _MIN_CYCLES / band[0])
 
 
 def _between(method: str, a: NDArray[Any], b: NDArray[Any], sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
     first, second = real_pair(a, b)
-    n_epoch = round(max(_EPOCH_S, _MIN_CYCLES / band[0]) * sfreq)
+    n_epoch = round(shortest_window(band) / _MIN_EPOCHS * sfreq)
     n_epochs = first.shape[-1] // n_epoch
     if n_epochs < _MIN_EPOCHS:
         raise InputError(

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
-from hyperscan.metrics.arrays import analytic_pair, real_pair
+from hyperscan.metrics.arrays import Domain, analytic_pair, real_pair
 from hyperscan.metrics.engine.products import CrossMoment
+from hyperscan.schema import MODALITIES
+
+if TYPE_CHECKING:
+    from hyperscan.metrics.wavelet import WaveletMap
 
 MetricFunction = Callable[..., NDArray[Any]]
 # The Fisher transform is capped here, so that a perfect value (a copied channel) stays finite (our choice).
@@ -64,14 +68,17 @@ class MetricSpec:
         Its name in tables.
     func : callable
         ``func(a, b, **params) -> (..., n_a, n_b)``.
-    domain : {"analytic", "real"}
-        What ``a`` and ``b`` are: complex analytic signals or real signals of the band.
+    domain : {"analytic", "real", "wavelet"}
+        What ``a`` and ``b`` are: complex analytic signals or real signals of the band, or records of
+        :func:`hyperscan.transforms.wavelet_transform`.
     bounds : tuple of float
         Smallest and largest possible value.
     link : callable
         Values to the scale growth is tested on.
     z_func : callable, optional
         ``z_func(a, b, **params) -> (value, z)``, where z is no function of the value.
+    map_func : callable, optional
+        ``map_func(a, b, sfreq=..., band=...) -> WaveletMap``, the course over time and period.
     zero_lag_blind : bool
         Whether signals equal at lag 0 give 0; such a metric cannot see volume-conducted or shared signals,
         nor true coupling at lag 0.
@@ -90,6 +97,11 @@ class MetricSpec:
         How it follows from averaged products.
     params : tuple of str
         Which of ``sfreq`` (Hz) and ``band`` (Hz, Hz) the function takes.
+    not_for : mapping of str to str
+        Modality (``eeg``, ``fnirs``) that it does not apply to, and the reason; a study that asks for it there is
+        refused before any work.
+    shortest_s : callable, optional
+        ``shortest_s(band) -> float``, the shortest window in s that it can be computed from; likewise.
 
     Examples
     --------
@@ -103,10 +115,11 @@ class MetricSpec:
 
     name: str
     func: MetricFunction = field(repr=False)
-    domain: Literal["analytic", "real"] = "analytic"
+    domain: Domain = "analytic"
     bounds: tuple[float, float] = (-np.inf, np.inf)
     link: Callable[[NDArray[Any]], NDArray[Any]] = field(default=identity, repr=False)
     z_func: Callable[..., tuple[NDArray[Any], NDArray[Any]]] | None = field(default=None, repr=False)
+    map_func: Callable[..., WaveletMap] | None = field(default=None, repr=False)
     zero_lag_blind: bool = False
     symmetric: bool = True
     direction: Literal["none", "sign", "a_to_b"] = "none"
@@ -115,6 +128,13 @@ class MetricSpec:
     summary: str = ""
     moment: CrossMoment | None = field(default=None, repr=False)
     params: tuple[str, ...] = ()
+    not_for: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shortest_s: Callable[[tuple[float, float]], float] | None = field(default=None, repr=False)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Kinds of recording that it applies to."""
+        return tuple(modality for modality in MODALITIES if modality not in self.not_for)
 
     def evaluate(self, a: Any, b: Any, **params: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Compute the metric and its value on the growth scale.
@@ -125,13 +145,14 @@ class MetricSpec:
         if self.z_func is not None:
             return self.z_func(a, b, **chosen)
         # a function of the user's that changed its inputs would change what the next metric sees
-        value = np.asarray(self.func(*((a, b) if is_ours(self.func) else map(_unwritable, (a, b))), **chosen))
+        kept = is_ours(self.func) or self.domain == "wavelet"
+        value = np.asarray(self.func(*((a, b) if kept else map(_unwritable, (a, b))), **chosen))
         self._check_shape(value, np.shape(a), np.shape(b))
         self._check_values(value)
         return value, self.link(value)
 
     def check(self, a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Check a pair of arrays against the domain.
+        """Check a pair of arrays against the domain; wavelets pass, as the metrics that take them check them.
 
         Parameters
         ----------
@@ -148,6 +169,8 @@ class MetricSpec:
         InputError
             If they are not of the domain, or the shapes do not fit.
         """
+        if self.domain == "wavelet":
+            return a, b
         return analytic_pair(a, b) if self.domain == "analytic" else real_pair(a, b)
 
     def _chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from inspect import signature
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from hyperscan.metrics import amplitude, information, lagged, phase, spectral, t
 from hyperscan.metrics.engine.products import Preparation, Products, cross_products
 from hyperscan.metrics.mne_methods import PREFIX, adapt
 from hyperscan.metrics.spec import MetricSpec, fisher, is_ours
+
+if TYPE_CHECKING:
+    from hyperscan.metrics.wavelet import WaveletMap
 
 _CONTEXT = ("sfreq", "band")
 _BIASED = "> 0, falls with window length and bandwidth"
@@ -33,6 +36,12 @@ def _wtc_evaluate(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> tu
     from hyperscan.metrics.wavelet import wtc_evaluate
 
     return wtc_evaluate(a, b, sfreq, band)
+
+
+def _wtc_map(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> WaveletMap:
+    from hyperscan.metrics.wavelet import wtc_mean_map
+
+    return wtc_mean_map(a, b, sfreq, band)
 
 
 _SPECS = (
@@ -115,19 +124,20 @@ _SPECS = (
     MetricSpec(
         "xcorr", temporal.xcorr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
         chance="not 0: the strongest of many lags", citation="10.1037/1082-989X.7.3.338",
-        summary="strongest cross-correlation within 1 s",
+        summary="strongest cross-correlation within 1 s", shortest_s=lambda _: 1.1 * temporal.MAX_LAG_S,
     ),
     MetricSpec(
         "xcorr_lag", temporal.xcorr_lag, domain="real", params=("sfreq",), symmetric=False, direction="sign",
         chance="any lag", citation="10.1037/1082-989X.7.3.338",
-        summary="lag of the strongest cross-correlation (s)",
+        summary="lag of the strongest cross-correlation (s)", shortest_s=lambda _: 1.1 * temporal.MAX_LAG_S,
     ),
     MetricSpec(
         "ar_corr", temporal.ar_corr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
         chance="0", citation="10.1117/1.JBO.22.5.055002", summary="robust AR-prewhitened correlation",
+        not_for={"eeg": "it compares equal samples, so coupling at a lag of more than one sample (some ms) is lost"},
     ),
     MetricSpec(
-        "wtc", _wtc, domain="real", bounds=(0, 1), z_func=_wtc_evaluate, params=("sfreq", "band"),
+        "wtc", _wtc, domain="wavelet", bounds=(0, 1), z_func=_wtc_evaluate, map_func=_wtc_map, params=("sfreq", "band"),
         chance="about 0.32", citation="10.5194/npg-11-561-2004", summary="squared wavelet coherence",
     ),
 )  # fmt: skip

@@ -213,7 +213,7 @@ def wtc_map(x: ArrayLike, y: ArrayLike, sfreq: float, periods: ArrayLike | None 
     return WaveletMap(r2, np.angle(cross.conj()), period, coi)
 
 
-def wtc_mean_map(a: ArrayLike, b: ArrayLike, sfreq: float, band: tuple[float, float]) -> WaveletMap:
+def wtc_mean_map(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]) -> WaveletMap:
     """Coherence of a band over time and period, averaged over all pairs of channels.
 
     The cells are those that `wtc` averages, so their mean inside the cone is the mean of `wtc` over the pairs.
@@ -251,7 +251,7 @@ def wtc_mean_map(a: ArrayLike, b: ArrayLike, sfreq: float, band: tuple[float, fl
     >>> wtc_mean_map(x, x[:1], sfreq=2.0, band=(0.02, 0.1)).r2.shape
     (28, 1200)
     """
-    first, second = _matching(np.asarray(a), np.asarray(b), sfreq, band)
+    first, second = _matching(a, b, sfreq, band)
     pieces: dict[tuple[int, int], list[NDArray[Any]]] = {}
     for r2, cross, _, _, scales in _cells(first, second):
         aligned = np.sqrt(r2) * np.exp(-1j * np.angle(cross))

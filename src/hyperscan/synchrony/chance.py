@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.errors import InputError, QualityError
+from hyperscan.metrics.arrays import into_domain
 from hyperscan.results import SynchronyResult
 from hyperscan.synchrony.guard_measures import GuardValues, guard_values_of, guard_view
 from hyperscan.synchrony.pair import (
@@ -17,7 +18,6 @@ from hyperscan.synchrony.pair import (
     Cell,
     WindowPair,
     band_cells,
-    metric_input,
     person_windows,
     roi_means,
     shared_windows,
@@ -121,7 +121,7 @@ def _whole_cells(
                     if (role, name, windows.n_window) not in inputs:
                         person = people[role][name]
                         window = person.data[signal][:, start : start + windows.n_window]
-                        made = metric_input(spec, window, person.sfreq, recipe.bands[band])
+                        made = into_domain(window, spec.domain, person.sfreq, recipe.bands[band])
                         inputs[role, name, windows.n_window] = made
                 x, y = inputs[0, t, windows.n_window], inputs[1, c, windows.n_window]
                 yield (t, c), whole_cell(spec, x, y, signal, band, people[0][t].sfreq, recipe)

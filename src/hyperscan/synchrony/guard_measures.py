@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.metrics import get_metric
+from hyperscan.metrics import MetricSpec, get_metric
+from hyperscan.metrics.arrays import into_domain
 from hyperscan.synchrony.pair import BandWindows, WindowPair, person_windows
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import OUT_BAND, Recipe
@@ -130,7 +131,7 @@ def guard_values_of(
     in_band = [view.in_band.at(starts) for view, starts in sides]
     inside = [cut[:, : view.n_primary] for cut, view in zip(in_band, (a, b), strict=True)]
     outside = [cut[:, view.n_primary :] for cut, view in zip(in_band, (a, b), strict=True)]
-    metric, nothing = recipe.primary.metric, float("nan")
+    metric, nothing = recipe.primary_metric, float("nan")
     control = outband = nothing
     if all(cut.shape[1] for cut in outside):
         control = _mean_z(metric, outside, recipe, a.sfreq)
@@ -142,7 +143,7 @@ def guard_values_of(
         matched_z=_matched((a, b), inside, recipe),
         control_z=control,
         outband_z=outband,
-        lag_robust_z=_mean_z("ciplv", inside, recipe, a.sfreq),
+        lag_robust_z=_mean_z(get_metric("ciplv"), inside, recipe, a.sfreq),
     )
 
 
@@ -179,12 +180,17 @@ def _sides(a: Signals, b: Signals, windows: WindowPair) -> list[tuple[Signals, A
 
 
 def _mean_z(
-    metric: str, cut: Sequence[Array], recipe: Recipe, sfreq: float, band: tuple[float, float] | None = None
+    metric: MetricSpec, cut: Sequence[Array], recipe: Recipe, sfreq: float, band: tuple[float, float] | None = None
 ) -> float:
-    _, z = get_metric(metric).evaluate(*cut, sfreq=sfreq, band=band or recipe.primary_band)
+    z = _on_growth_scale(metric, cut, sfreq, band or recipe.primary_band)
     if np.isnan(z).all():
         return float("nan")
     return float(np.mean(np.nanmean(z, axis=(-2, -1))))
+
+
+def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], sfreq: float, band: tuple[float, float]) -> Array:
+    x, y = (into_domain(each, metric.domain, sfreq, band) for each in cut)
+    return metric.evaluate(x, y, sfreq=sfreq, band=band)[1]
 
 
 def _matched(views: Sequence[GuardView], inside: Sequence[Array], recipe: Recipe) -> float:
@@ -196,9 +202,7 @@ def _matched(views: Sequence[GuardView], inside: Sequence[Array], recipe: Recipe
         some = slice(start, start + NOISY_WINDOWS)
         pairs = zip(inside, noise, strict=True)
         cut = [own[some] if more is None else own[some] + more[0][some] * more[1] for own, more in pairs]
-        parts.append(
-            get_metric(recipe.primary.metric).evaluate(*cut, sfreq=views[0].sfreq, band=recipe.primary_band)[1]
-        )
+        parts.append(_on_growth_scale(recipe.primary_metric, cut, views[0].sfreq, recipe.primary_band))
     return float(np.mean(np.concatenate(parts)))
 
 

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from hyperscan import nulls
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import JointMoment, MetricSpec
+from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
-from hyperscan.synchrony.pair import WindowPair, metric_input, person_bands, roi_means, whole_windows
+from hyperscan.synchrony.pair import WindowPair, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
-from hyperscan.transforms import wavelet_transform
 
 Array = npt.NDArray[Any]
 CellKey = tuple[str, str, str]
@@ -56,23 +56,25 @@ def lag_tests(
     """Test every metric that a shift leaves cheap to compute."""
     if recipe.modality == "fnirs":
         return _whole_tests(a, b, recipe, windows, n_null, rng)
-    by_preparation: dict[Preparation, list[MetricSpec]] = {}  # metrics of equal products are shifted together
+    # metrics of equal products are shifted together
+    groups: dict[tuple[Domain, Preparation], list[MetricSpec]] = {}
     for spec in recipe.metrics:
-        if spec.moment is not None and spec.domain == "analytic":
-            by_preparation.setdefault(spec.moment.preparation, []).append(spec)
+        if spec.moment is not None:
+            groups.setdefault((spec.domain, spec.moment.preparation), []).append(spec)
     valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
     tests = {}
     streams = [person_bands(person, "eeg", recipe.bands) for person in (a, b)]
-    for band in recipe.bands:
+    for band, edges in recipe.bands.items():
         x, y = (next(stream)[1] for stream in streams)
-        for specs in by_preparation.values():
+        for (domain, _), specs in groups.items():
+            ours, theirs = (into_domain(each, domain, a.sfreq, edges) for each in (x, y))
             joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
-            found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, valid)
+            found = _shifted(ours, theirs, joint, n_null, 2 * windows.n_window, rng, valid)
             _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, 2 * windows.n_window / a.sfreq)
             for k, spec in enumerate(specs):
                 one = nulls.LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
                 tests["eeg", spec.name, band] = _judge(one, spec.link, a, b, recipe)
-        del x, y  # before the next band is filtered
+        del x, y, ours, theirs  # before the next band is filtered
     return tests
 
 
@@ -134,12 +136,12 @@ def _whole_tests(
     for band, edges in recipe.bands.items():
         min_lag = int(MIN_PERIODS / edges[0] * a.sfreq)
         for spec in recipe.metrics:
-            if spec.name == "wtc":
-                link: Callable[[Array], Array] = np.asarray  # the statistic is on the growth scale already
+            link: Callable[[Array], Array] = np.asarray
+            if spec.domain == "wavelet":  # the statistic is on the growth scale already
                 found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng)
             elif spec.moment is not None:
                 link = spec.link
-                ours, theirs = (metric_input(spec, each, a.sfreq, edges) for each in (x, y))
+                ours, theirs = (into_domain(each, spec.domain, a.sfreq, edges) for each in (x, y))
                 found = _shifted(ours, theirs, spec.moment, n_null, min_lag, rng)
             else:
                 continue
@@ -150,9 +152,10 @@ def _whole_tests(
 
 def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> nulls.Stacked:
     """Coherence on the growth scale as a function of the shifted client; the therapist is transformed once."""
-    therapist = wavelet_transform(x, sfreq, band)
+    therapist = into_domain(x, spec.domain, sfreq, band)
 
     def statistic(_: Array, shifted: Array) -> Array:
-        return np.asarray(spec.evaluate(therapist, wavelet_transform(shifted, sfreq, band), sfreq=sfreq, band=band)[1])
+        client = into_domain(shifted, spec.domain, sfreq, band)
+        return np.asarray(spec.evaluate(therapist, client, sfreq=sfreq, band=band)[1])
 
     return nulls.Stacked(statistic, max(1, STACKED_SAMPLES // x.size))

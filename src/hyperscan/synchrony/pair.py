@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from hyperscan.errors import QualityError
 from hyperscan.metrics import MetricSpec, evaluate_many
+from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
-from hyperscan.transforms import analytic_bands, analytic_signal, wavelet_transform
+from hyperscan.transforms import analytic_bands, analytic_signal
 
 Array = npt.NDArray[Any]
 
@@ -190,30 +191,26 @@ def band_cells(
     a: BandWindows, b: BandWindows, signal: str, band: str, sfreq: float, recipe: Recipe, windows: WindowPair
 ) -> Iterator[Cell]:
     """Compute every metric of a pair in one band."""
-    x, y = a.at(windows.therapist), b.at(windows.client)
-    for domain, specs in _by_domain(recipe.metrics).items():
-        inputs = (x, y) if domain == "analytic" else (x.real, y.real)
-        for metric, (value, z) in evaluate_many(specs, *inputs, sfreq=sfreq, band=recipe.bands[band]).items():
+    cut, edges = (a.at(windows.therapist), b.at(windows.client)), recipe.bands[band]
+    by_domain: dict[Domain, list[MetricSpec]] = {}
+    for spec in recipe.metrics:
+        by_domain.setdefault(spec.domain, []).append(spec)
+    for domain, specs in by_domain.items():
+        x, y = (into_domain(each, domain, sfreq, edges) for each in cut)
+        for metric, (value, z) in evaluate_many(specs, x, y, sfreq=sfreq, band=edges).items():
             yield Cell(signal, metric, band, value, z)
-
-
-def _by_domain(specs: tuple[MetricSpec, ...]) -> dict[str, list[MetricSpec]]:
-    domains: dict[str, list[MetricSpec]] = {}
-    for spec in specs:
-        domains.setdefault(spec.domain, []).append(spec)
-    return domains
 
 
 def _whole_cells(a: Signals, b: Signals, signal: str, recipe: Recipe, windows: WindowPair) -> Iterator[Cell]:
     x, y = whole_windows(a, b, signal, windows)
     for band, edges in recipe.bands.items():
         for spec in recipe.metrics:
-            ours, theirs = (metric_input(spec, each, a.sfreq, edges) for each in (x, y))
+            ours, theirs = (into_domain(each, spec.domain, a.sfreq, edges) for each in (x, y))
             yield whole_cell(spec, ours, theirs, signal, band, a.sfreq, recipe)
 
 
 def whole_cell(spec: MetricSpec, x: Any, y: Any, signal: str, band: str, sfreq: float, recipe: Recipe) -> Cell:
-    """Compute one metric of two people's :func:`metric_input`."""
+    """Compute one metric of two people's signals in its domain."""
     value, z = spec.evaluate(x, y, sfreq=sfreq, band=recipe.bands[band])
     return Cell(signal, spec.name, band, value[None], z[None])
 
@@ -223,11 +220,3 @@ def whole_windows(a: Signals, b: Signals, signal: str, windows: WindowPair) -> t
     sides = (a, windows.therapist[0]), (b, windows.client[0])
     x, y = (person.data[signal][:, start : start + windows.n_window] for person, start in sides)
     return x, y
-
-
-def metric_input(spec: MetricSpec, x: Array, sfreq: float, band: tuple[float, float]) -> Any:
-    """Bring a person's signals into the domain of a metric: wavelets, analytic or real signals of the band."""
-    if spec.name == "wtc":
-        return wavelet_transform(x, sfreq, band)
-    analytic = analytic_signal(x, sfreq, band)
-    return analytic if spec.domain == "analytic" else analytic.real

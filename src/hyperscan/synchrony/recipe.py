@@ -51,6 +51,11 @@ class Recipe:
         return SIGNALS[self.modality]
 
     @property
+    def primary_metric(self) -> MetricSpec:
+        """The metric of the primary outcome."""
+        return get_metric(self.primary.metric)
+
+    @property
     def primary_band(self) -> tuple[float, float]:
         """Edges of the primary band in Hz."""
         return self.bands[self.primary.band]
@@ -89,15 +94,34 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
     names = config.metrics[modality]
     if primary.metric not in names:
         names = (primary.metric, *names)
+    metrics = tuple(get_metric(name) for name in names)
+    for spec in metrics:
+        _check_applies(spec, modality, config)
     return Recipe(
         modality=modality,
-        metrics=tuple(get_metric(name) for name in names),
+        metrics=metrics,
         bands=bands,
         primary=primary,
         roi_pairs=config.roi_pairs,
         window_s=config.window_s,
         min_windows=config.min_windows,
     )
+
+
+def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig) -> None:
+    """Refuse a metric that is not meant for a modality, or needs more than the shortest window that may come."""
+    key = "primary.metric" if spec.name == config.primary_of(modality).metric else f"metrics.{modality}"
+    if modality in spec.not_for:
+        raise ConfigError(f"{key}: {spec.name!r} does not apply to {modality}: {spec.not_for[modality]}. Name another.")
+    if spec.shortest_s is None:
+        return
+    length = "window_s" if modality == "eeg" else "min_seconds"
+    for band, edges in config.bands_of(modality).items():
+        if spec.shortest_s(edges) > getattr(config, length):
+            raise ConfigError(
+                f"{key}: {spec.name!r} needs {spec.shortest_s(edges):g} s in band {band!r}, and {length} = "
+                f"{getattr(config, length):g}. Raise {length}, leave out the band, or name another metric."
+            )
 
 
 def _check_rois(key: str, pairs: Iterable[tuple[str, str]], known: tuple[str, ...]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import hyperscan
-from hyperscan.metrics import WaveletMap, wtc_mean_map
+from hyperscan.metrics import MetricSpec, WaveletMap
+from hyperscan.metrics.arrays import into_domain
 from hyperscan.results import SynchronyResult
 from hyperscan.study import Session
 from hyperscan.synchrony.lag_null import LagTest
@@ -31,12 +32,12 @@ OUTLINED = 0.05
 
 def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> dict[str, Any]:
     """Map of the primary ROI pair in the primary band, averaged over its channel pairs."""
-    pair = recipe.primary.rois
-    if recipe.modality != "fnirs" or recipe.primary.metric != "wtc" or pair[0] not in a.rois or pair[1] not in b.rois:
+    pair, metric = recipe.primary.rois, recipe.primary_metric
+    if recipe.modality != "fnirs" or metric.map_func is None or pair[0] not in a.rois or pair[1] not in b.rois:
         return {}
     x, y = whole_windows(a, b, recipe.signals[0], windows)
     x, y = x[list(a.rois[pair[0]])], y[list(b.rois[pair[1]])]
-    found = wtc_mean_map(x, y, a.sfreq, recipe.primary_band)
+    found, *shifted = maps_under_shifts(metric, x, y, a.sfreq, recipe.primary_band)
     step = -(-x.shape[-1] // MAX_COLUMNS)
     plane = ("wtc_period", "wtc_time")
     return {
@@ -45,19 +46,26 @@ def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -
         "wtc_r2": (plane, found.r2[:, ::step].astype(np.float32)),
         "wtc_phase": (plane, found.phase[:, ::step].astype(np.float32), {"units": "rad"}),
         "wtc_coi": ("wtc_time", found.coi[::step], {"units": "s"}),
-        "wtc_floor": ("wtc_period", _floor(x, y, a.sfreq, recipe.primary_band)),
+        "wtc_floor": ("wtc_period", [_quantile(shifted, row) for row in range(len(found.period))]),
     }
 
 
-def _floor(x: Array, y: Array, sfreq: float, band: tuple[float, float]) -> Array:
-    """Find what each period exceeds in 5 % of its cells when the client is shifted against the therapist."""
-    n_times = x.shape[-1]
-    shifts = np.arange(1, N_SHIFTS + 1) * n_times // (N_SHIFTS + 1)
-    maps = [wtc_mean_map(x, np.roll(y, shift, axis=-1), sfreq, band) for shift in shifts]
-    return np.array([_quantile(maps, row) for row in range(len(maps[0].period))])
+def maps_under_shifts(
+    metric: MetricSpec, x: Array, y: Array, sfreq: float, band: tuple[float, float]
+) -> Iterator[WaveletMap]:
+    """Map two people as they were, and with the client shifted in circles against the therapist.
+
+    Shapes: ``x, y`` (n_channels, n_times).
+    """
+    assert metric.map_func is not None
+    therapist, n_times = into_domain(x, metric.domain, sfreq, band), x.shape[-1]
+    for step in range(N_SHIFTS + 1):
+        moved = np.roll(y, step * n_times // (N_SHIFTS + 1), axis=-1)
+        yield metric.map_func(therapist, into_domain(moved, metric.domain, sfreq, band), sfreq=sfreq, band=band)
 
 
-def _quantile(maps: list[WaveletMap], row: int) -> float:
+def _quantile(maps: Sequence[WaveletMap], row: int) -> float:
+    """Find what a period exceeds in 5 % of its cells."""
     cells = np.concatenate([found.r2[row, found.valid[row]] for found in maps])
     cells = cells[np.isfinite(cells)]
     return float(np.quantile(cells, 1 - OUTLINED)) if len(cells) else np.nan

@@ -75,6 +75,11 @@ class WaveletTransform:
         return int(self.blocks[0].power.shape[-2])
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the input, (..., n_channels, n_times)."""
+        return (*self.blocks[0].power.shape[:-3], self.n_channels, self.n_times)
+
+    @property
     def coi(self) -> NDArray[np.float64]:
         """Longest trustworthy period in seconds at each full-rate sample, shape (n_times,)."""
         return cone_of_influence(self.n_times, self.sfreq)

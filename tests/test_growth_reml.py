@@ -326,3 +326,16 @@ def test_errors_name_what_is_wrong(change: dict, text: str) -> None:
     given = {"y": np.arange(8.0) % 3, "t": np.tile(np.arange(4.0), 2), "dyad": np.repeat([1, 2], 4)} | change
     with pytest.raises(InputError, match=text):
         fit_slope(**given)
+
+
+@pytest.mark.parametrize("round_off", [0.0, 1e-17])
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_dyads_on_one_common_line_need_no_optimiser(slope: float, round_off: float) -> None:
+    # two dyads re-paired with each other have one chance level: at two sessions each, no residual is left at all
+    t = np.array([1.0, 2.0, 1.0, 2.0])
+    dyad = np.array(["A", "A", "B", "B"])
+    y = 0.2 + slope * t + round_off * np.array([1, -1, -1, 1])
+    fit = fit_slope(y, t, dyad)
+    assert fit.estimate == pytest.approx([0.2, slope], abs=1e-12)
+    assert fit.sigma == 0.0
+    assert fit.converged

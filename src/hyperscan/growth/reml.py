@@ -258,14 +258,18 @@ def _lines(y: Array, x: Array, dyad: NDArray[Any]) -> tuple[Array, float]:
 
 
 def noiseless(y: Array, t: Array, dyad: NDArray[Any]) -> bool:
-    """Whether every dyad's values lie exactly on a line, though some dyad has three or more.
+    """Tell whether nothing is left to fit: every dyad's values lie exactly on a line, or all dyads' on the same one.
 
     Shapes: ``y, t`` (n,), ``dyad`` (n,).
     """
     x = np.column_stack([np.ones_like(t), t])
     counts = np.unique(dyad, return_counts=True)[1]
-    # two sessions always lie on a line; three by chance never do
-    return bool(counts.max() > 2 and _lines(y, x, dyad)[1] <= 1e-10 * (np.abs(y).max() or 1.0))
+    nothing = 1e-10 * (np.abs(y).max() or 1.0)
+    # two sessions of one dyad always lie on a line; three, or those of two dyads, by chance never do
+    if counts.max() > 2 and _lines(y, x, dyad)[1] <= nothing:
+        return True
+    common = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    return bool(len(counts) > 1 and len(y) > 2 and np.abs(y - common).max() <= nothing)
 
 
 def _exact_lines(y: Array, x: Array, dyad: NDArray[Any], reml: bool) -> MixedFit:

@@ -17,7 +17,7 @@ from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.records import BandQuality, PersonQuality, Segment
 from hyperscan.recording.windows import clean_mask, window_grid
-from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, COLUMNS, KEYS, QUALITY_AFTER_BANDS, TABLES
+from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, COLUMNS, KEYS, QUALITY_FACTS, TABLES
 from hyperscan.storage import to_json
 from prepare_fixtures import CAP, backwards, brain, clean_pair, eeg_raw, fnirs_pair, one_over_f, pair_of, rhythm
 
@@ -29,20 +29,17 @@ CLOCK = ("triggers", 0.0, 0.0, 0.0)
 
 def test_the_record_has_the_columns_of_the_table():
     fields = [field.name for field in dataclasses.fields(PersonQuality)]
-    table = [name for name in TABLES["quality"] if name not in (*KEYS, "person")]
-    assert sorted(fields) == sorted([*table, *QUALITY_AFTER_BANDS, "bands"])
+    assert set(fields) == {name for facts in QUALITY_FACTS.values() for name in facts}
+    assert set(fields) >= set(TABLES["quality"]) - {*KEYS, "person"}
     assert [f"{field.name}_" for field in dataclasses.fields(BandQuality)] == list(BANDWISE)
     assert set(fields) - {"bands"} <= set(COLUMNS)
 
 
 def test_columns_of_each_modality_and_their_way_through_json():
     eeg, fnirs = preprocess_pair(clean_pair(0), SHORT).quality, preprocess_pair(fnirs_pair(0)[0]).quality
-    light = {"short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci"}
-    rhythm = {"s2_line", "s2_quad", "highfreq"}
-    table = set(TABLES["quality"]) - {*KEYS, "person"}
     bands = {f"{prefix}{band}" for prefix in BANDWISE for band in ("theta", "alpha", "beta", "gamma")}
-    assert set(eeg.therapist) == set(eeg.client) == (table - light) | bands | set(QUALITY_AFTER_BANDS)
-    assert set(fnirs.therapist) == set(fnirs.client) == (table - rhythm) | {"saturation"}
+    assert set(eeg.therapist) == set(eeg.client) == set(QUALITY_FACTS["eeg"]) - {"bands"} | bands
+    assert tuple(fnirs.therapist) == tuple(fnirs.client) == QUALITY_FACTS["fnirs"]
     for quality in (eeg, fnirs):
         for person in (quality.therapist, quality.client):
             assert tuple(person[name] for name in CLOCK_COLUMNS) == CLOCK

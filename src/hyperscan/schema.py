@@ -257,9 +257,6 @@ GUARD_COLUMNS = (
 #: How a clock was aligned, per dyad-session.
 CLOCK_COLUMNS = ("clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms")
 
-#: Columns of ``quality.tsv`` behind those of single bands.
-QUALITY_AFTER_BANDS = ("amplitude", "line_noise_db", "lost", "saturation")
-
 #: Columns of every table of a run, in their order; covariates and columns of single bands follow.
 TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -280,6 +277,23 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("channels_kept", "channels_total", "clean_seconds", "n_windows", "s2_line", "s2_quad"),
             *("highfreq", "motion", *CLOCK_COLUMNS),
             *("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci", "grade", "reason"),
+        ),
+    }
+)
+
+#: What is known of the quality of one person, by modality, as a unit's manifest lists it; ``bands`` = the columns of
+#: :data:`BANDWISE` for every band.
+QUALITY_FACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "eeg": (
+            *("channels_kept", "channels_total", "clean_seconds", "n_windows", "bands", "s2_line", "s2_quad"),
+            *("highfreq", "motion", "amplitude", "line_noise_db", "lost", "saturation"),
+            *(*CLOCK_COLUMNS, "grade", "reason"),
+        ),
+        "fnirs": (
+            *("channels_kept", "channels_total", "clean_seconds", "n_windows", "band_sd", "mayer_fraction"),
+            *("sci", "instrument_noise", "saturation", "motion", "short_r2"),
+            *(*CLOCK_COLUMNS, "motion_overlap", "grade", "reason"),
         ),
     }
 )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.schema import KEYS, QUALITY_AFTER_BANDS, ROLES, TABLES
+from hyperscan.schema import QUALITY_FACTS, ROLES
 from hyperscan.study.session import Session
 
 
@@ -121,13 +121,15 @@ class PersonQuality(Mapping[str, float | str]):
         return cls(**{name: value for name, value in values.items() if name in known}, bands=bands)
 
     def to_row(self) -> dict[str, float | str]:
-        """Values by column name, in the order of ``quality.tsv``."""
-        names = [name for name in TABLES["quality"] if name not in (*KEYS, "person")]
-        row = {name: getattr(self, name) for name in names}
-        for band, rhythm in self.bands.items():
-            row |= {f"{name}_{band}": value for name, value in dataclasses.asdict(rhythm).items()}
-        row |= {name: getattr(self, name) for name in QUALITY_AFTER_BANDS}
-        return {name: value for name, value in row.items() if value is not None}
+        """List the values that apply to the modality by column of ``quality.tsv``."""
+        row: dict[str, float | str] = {}
+        for name in QUALITY_FACTS["eeg" if self.sci is None else "fnirs"]:
+            if name == "bands":
+                for band, rhythm in self.bands.items():
+                    row |= {f"{each}_{band}": value for each, value in dataclasses.asdict(rhythm).items()}
+            elif getattr(self, name) is not None:
+                row[name] = getattr(self, name)
+        return row
 
     def __getitem__(self, column: str) -> float | str:
         return self.to_row()[column]

@@ -12,10 +12,9 @@ import pytest
 
 import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
-from hyperscan.pipeline.unit import files_of
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.annotations import event_times
-from hyperscan.recording.files.bids import bids_tables
+from hyperscan.recording.files.bids import bids_tables, files_of
 from prepare_fixtures import CAP, brain
 
 NAMES = ("Fz", "Cz", "Pz", "Oz")

@@ -13,7 +13,7 @@ import format_fixtures as rare
 import recording_fixtures as make
 from hyperscan.errors import ReadError
 from hyperscan.recording import PairedRecording, align_pair, load_session
-from hyperscan.recording.files.formats import recognise
+from hyperscan.study.formats import recognise
 
 WRITERS: dict[str, Callable[..., Path]] = {"t.raw": rare.write_egi, "t.gdf": rare.write_gdf, "t.cnt": rare.write_cnt}
 EVENTS = {"t.raw": "DIN1", "t.gdf": "769", "t.cnt": "7"}
@@ -45,7 +45,7 @@ def test_samples_names_and_events_come_out(tmp_path: Path, file: str) -> None:
 @pytest.mark.parametrize("file", WRITERS)
 def test_they_are_told_by_content(tmp_path: Path, file: str) -> None:
     WRITERS[file](tmp_path / file)
-    assert recognise(tmp_path / file, file) == {"t.raw": "EGI", "t.gdf": "GDF", "t.cnt": "CNT"}[file]
+    assert recognise(tmp_path / file, file).name == {"t.raw": "EGI", "t.gdf": "GDF", "t.cnt": "CNT"}[file]
     (tmp_path / file).rename(tmp_path / "t.edf")
     refused(tmp_path, "t.edf", "its name ends in '.edf'", "Rename")
 

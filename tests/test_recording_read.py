@@ -18,8 +18,8 @@ import scipy.io
 import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import load_session
-from hyperscan.recording.files.formats import recognise
-from hyperscan.recording.files.intact import check_brainvision
+from hyperscan.recording.files.eeg import check_brainvision, read_brainvision_header
+from hyperscan.study.formats import recognise
 
 
 def load(root: Path, therapist: str = "t.fif", client: str = "c.fif", modality: str = "eeg", **changes):
@@ -200,7 +200,7 @@ def test_unreadable_object_matlab(good: Path) -> None:
 def test_recognised(tmp_path: Path, file: str) -> None:
     WRITERS[file](tmp_path / file, 0)
     expected = {"fif": "FIF", "edf": "EDF", "bdf": "BDF", "vhdr": "BrainVision", "set": "EEGLAB"}
-    assert recognise(tmp_path / file, file) == expected[file.rpartition(".")[2]]
+    assert recognise(tmp_path / file, file).name == expected[file.rpartition(".")[2]]
 
 
 # ---- damage
@@ -247,7 +247,8 @@ def test_brainvision_parts(good: Path) -> None:
     first, second = re.findall(r"^Ch[0-9]+=([^,]+),", header, re.MULTILINE)[:2]
     same_place = "\n[Coordinates]\nCh1=1,90,45\nCh2=1,90,45\n"
     (good / "t.vhdr").write_text(header + same_place, encoding="utf-8")
-    assert check_brainvision(good / "t.vhdr", "t.vhdr") == (), "places are no names"
+    header_read = read_brainvision_header(good / "t.vhdr", "t.vhdr")
+    assert check_brainvision(header_read, "t.vhdr") == (), "places are no names"
     (good / "t.vhdr").write_text(header.replace(f"Ch2={second},", f"Ch2={first},"), encoding="utf-8")
     refused(good, "t.vhdr", "c-raw.fif", f"1 channel name stands there twice ('{first}')", "Give each its own name")
     make.write_brainvision(good / "other.vhdr", 1)
@@ -556,7 +557,7 @@ _READ = {
 
 @pytest.mark.parametrize("file", _READ)
 def test_real_readers(shared: Path, file: str) -> None:
-    from hyperscan.recording.files.read import read_person
+    from hyperscan.recording.files.load import read_person
 
     fnirs = file.startswith(("nirx", "hitachi", "boxy", "snirf"))
     found = read_person(shared / "data" / "readers" / file, None, modality="fnirs" if fnirs else "eeg", name=file)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.errors import count
-from hyperscan.pipeline.unit import files_of
+from hyperscan.recording.files.bids import files_of
 from hyperscan.study import Rejected, Session, StudyTable
 
 #: ``Fz``, ``E101``, ``S1_D12``, ``AF7h``, ``EEG Cz-Ref``: a place. No name of a person has this form.

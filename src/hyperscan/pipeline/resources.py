@@ -10,14 +10,13 @@ from typing import Any
 
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.chance import sides_for
-from hyperscan.pipeline.unit import Unit, files_of
+from hyperscan.pipeline.unit import Unit
+from hyperscan.recording.files.bids import files_of
 from hyperscan.study import Session
+from hyperscan.study.formats import value_bytes
 from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
 from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
 from hyperscan.synchrony.person import SIGNALS
-
-#: Bytes that one sample takes in a file, by format; what is unknown counts like the densest.
-_BYTES_PER_SAMPLE = {".edf": 2, ".bdf": 3, ".fif": 4, ".gz": 2, ".set": 4, ".fdt": 4, ".snirf": 8, ".xdf": 4, ".eeg": 2}
 
 #: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
 _COPIES = 3
@@ -91,9 +90,7 @@ def free_bytes() -> int:
 
 
 def _samples(*paths: Path) -> int:
-    return sum(
-        _size(file) // _BYTES_PER_SAMPLE.get(file.suffix.lower(), 2) for path in set(paths) for file in files_of(path)
-    )
+    return sum(_size(file) // value_bytes(file) for path in set(paths) for file in files_of(path))
 
 
 def _samples_of_one(row: Session) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 import hyperscan
 from hyperscan.config import StudyConfig
-from hyperscan.recording.files.bids import bids_tables
+from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import SessionKey
 from hyperscan.storage import sha256, to_json, write_json
 from hyperscan.study import Session
@@ -98,38 +96,6 @@ def _hash(file: Path) -> str:
         return sha256(file)
     except OSError as error:  # the reader will say the same, and that row is left out
         return f"unreadable: {error.strerror}"
-
-
-def files_of(path: Path) -> list[Path]:
-    """List a recording's own file and the files beside it that belong to it."""
-    if path.is_dir() or not path.exists():
-        return [path]
-    suffixes = (".eeg", ".vmrk", ".dat", ".fdt", ".json", ".tsv", "_sidecar.json")
-    beside = [path.with_name(path.stem + suffix) for suffix in suffixes]
-    if path.suffix.lower() == ".fif":  # parts of a split recording
-        escaped = glob.escape(path.stem)
-        beside += sorted([*path.parent.glob(f"{escaped}-[0-9]*.fif"), *path.parent.glob(_split_pattern(path))])
-    if path.suffix.lower() == ".vhdr":
-        beside += [path.with_name(name) for name in _named_in(path)]
-    beside += bids_tables(path).values()
-    return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
-
-
-def _named_in(header: Path) -> list[str]:
-    """List the files that a BrainVision header names, as far as they lie beside it."""
-    try:
-        text = header.read_bytes()[:100_000].decode("latin-1")
-    except OSError:
-        return []
-    names = re.findall(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", text, re.MULTILINE)
-    return [name.replace("$b", header.stem) for name in names if not {"/", "\0"} & set(name)]
-
-
-def _split_pattern(path: Path) -> str:
-    """BIDS puts ``split-01`` into the name of every part."""
-    head, found, tail = path.stem.partition("_split-")
-    rest = tail.partition("_")[2]
-    return f"{glob.escape(head)}_split-*_{glob.escape(rest)}.fif" if found and rest else glob.escape(path.name)
 
 
 def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -> str:

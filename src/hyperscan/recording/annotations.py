@@ -114,7 +114,7 @@ def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list
         for onset, name in zip(kept.onset, kept.description, strict=True)
         if not is_technical(str(name)) and (only is None or is_called(str(name), only))
     )
-    return np.array([row[0] for row in rows]), [row[1] for row in rows]
+    return np.array([onset for onset, _ in rows]), [name for _, name in rows]
 
 
 def is_called(name: str, wanted: str) -> bool:

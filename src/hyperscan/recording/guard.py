@@ -1,4 +1,4 @@
-"""Where the readers of other libraries are called: their exceptions and warnings end here."""
+"""Guard around readers of other libraries: their exceptions and warnings end here, and no header fills the memory."""
 
 from __future__ import annotations
 
@@ -9,44 +9,70 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from hyperscan.errors import DataQualityWarning, HyperscanError, ReadError
 
-#: What readers warn of, in words without header text: pattern, whether the number gets weaker, our words (''
-#: = of no
-#: concern). The first that fits counts.
-_KNOWN: tuple[tuple[str, bool, str], ...] = (
-    ("naming conventions|categories.xml|single dat file|was expected in the specified path", False, ""),
-    ("only contains 2D location", False, "optode positions are two-dimensional"),
-    ("boundary", False, "holds discontinuities, kept as annotations"),
-    ("[Nn]umber of records", True, "its header announces another number of records than it holds"),
-    ("jitter", True, "its sampling intervals are uneven"),
-    ("Limited .*annotation", False, "annotations that reach beyond the data were cut"),
-    ("annotation.*(outside|expanding)", True, "annotations lie outside the data and were cut"),
-    ("not unique|duplicate", True, "channel names stood there twice and got running numbers"),
-    ("physical range|Physical range|scaling", True, "the physical range of a channel is not defined"),
-    (
+
+class _Warning(NamedTuple):
+    """A warning that readers give."""
+
+    pattern: str
+    #: Whether the number gets weaker
+    is_weak: bool
+    #: Our words, without header text; empty if it is of no concern
+    words: str
+
+
+#: What readers warn of; the first that fits counts.
+_KNOWN: tuple[_Warning, ...] = (
+    _Warning("naming conventions|categories.xml|single dat file|was expected in the specified path", False, ""),
+    _Warning("only contains 2D location", False, "optode positions are two-dimensional"),
+    _Warning("boundary", False, "holds discontinuities, kept as annotations"),
+    _Warning("[Nn]umber of records", True, "its header announces another number of records than it holds"),
+    _Warning("jitter", True, "its sampling intervals are uneven"),
+    _Warning("Limited .*annotation", False, "annotations that reach beyond the data were cut"),
+    _Warning("annotation.*(outside|expanding)", True, "annotations lie outside the data and were cut"),
+    _Warning("not unique|duplicate", True, "channel names stood there twice and got running numbers"),
+    _Warning("physical range|Physical range|scaling", True, "the physical range of a channel is not defined"),
+    _Warning(
         "[Cc]utoff|highpass|lowpass|filter|software filter",
         False,
         "online filters differ between channels or are not stated",
     ),
-    ("[Ii]mpedance", False, "impedances could not be read"),
-    ("[Cc]oordinate|position|[Mm]ontage|digitiz|landmark|[Ff]iducial", False, "sensor positions are incomplete"),
-    ("meas_date|[Mm]easurement date|date", False, "its recording date cannot be used"),
-    ("subject|birth|sex|hand", False, ""),
-    ("stim channel|trigger|event", False, "its trigger channel holds unusual codes"),
-    ("unit|Unit", True, "the unit of a channel is not known"),
+    _Warning("[Ii]mpedance", False, "impedances could not be read"),
+    _Warning(
+        "[Cc]oordinate|position|[Mm]ontage|digitiz|landmark|[Ff]iducial", False, "sensor positions are incomplete"
+    ),
+    _Warning("meas_date|[Mm]easurement date|date", False, "its recording date cannot be used"),
+    _Warning("subject|birth|sex|hand", False, ""),
+    _Warning("stim channel|trigger|event", False, "its trigger channel holds unusual codes"),
+    _Warning("unit|Unit", True, "the unit of a channel is not known"),
 )
+#: Warnings about code, not about data.
+_ABOUT_CODE = (DeprecationWarning, FutureWarning, PendingDeprecationWarning, ResourceWarning)
 
 
 @dataclass
-class Heard:
+class ReaderNotes:
     """What a reader warned of."""
 
     #: In our words, free of header text
     notes: list[str] = field(default_factory=list)
     #: Those notes that make numbers weaker
     weak: list[str] = field(default_factory=list)
+
+    def add(self, item: warnings.WarningMessage) -> None:
+        """Take up one warning."""
+        text = str(item.message)
+        if issubclass(item.category, DataQualityWarning):
+            self.weak.append(text)
+        elif not issubclass(item.category, _ABOUT_CODE):
+            unknown = _Warning("", True, f"the reader warned of something ({item.category.__name__})")
+            known = next((known for known in _KNOWN if re.search(known.pattern, text)), unknown)
+            if known.words and known.words not in self.notes:
+                self.notes.append(known.words)
+                self.weak += [known.words] * known.is_weak
 
     def warn(self, name: str) -> None:
         """Issue the weak ones as warnings."""
@@ -55,9 +81,9 @@ class Heard:
 
 
 @contextlib.contextmanager
-def library(name: str, what: str, remedy: str = "Copy it again, or export it anew.") -> Iterator[Heard]:
-    """Call a reader of another library: any exception becomes one of ours, warnings are kept as notes."""
-    heard = Heard()
+def guarded(name: str, what: str, remedy: str = "Copy it again, or export it anew.") -> Iterator[ReaderNotes]:
+    """Turn any exception of a reader into one of ours, and keep its warnings as notes."""
+    heard = ReaderNotes()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -68,38 +94,20 @@ def library(name: str, what: str, remedy: str = "Copy it again, or export it ane
             raise ReadError(
                 f"{name}: does not fit into memory. Use a machine with more, or export it in parts."
             ) from error
-        except ImportError as error:
-            raise ReadError(_needs_package(name, what, error.name or "?")) from error
         except Exception as error:
             # MNE's way of saying that a package of its own is missing
-            lacking = re.search(r"the module (\w+)\S* is needed", str(error))
+            needed = re.search(r"the module (\w+)\S* is needed", str(error))
+            lacking = (error.name or "?") if isinstance(error, ImportError) else needed and needed[1]
             if lacking:
-                raise ReadError(_needs_package(name, what, lacking[1])) from error
+                raise ReadError(
+                    f"{name}: reading {what} needs the Python package {lacking!r}. Install it, or export the file as "
+                    "FIF."
+                ) from error
             raise ReadError(
                 f"{name}: cannot be read as {what} ({type(error).__name__}): it is damaged or incomplete. {remedy}"
             ) from error
     for item in caught:
-        _sort(item, heard)
-
-
-def _needs_package(name: str, what: str, package: str) -> str:
-    return f"{name}: reading {what} needs the Python package {package!r}. Install it, or export the file as FIF."
-
-
-def _sort(item: warnings.WarningMessage, heard: Heard) -> None:
-    if issubclass(item.category, DataQualityWarning):
-        heard.weak.append(str(item.message))
-        return
-    # about code, not about data
-    if issubclass(item.category, DeprecationWarning | FutureWarning | PendingDeprecationWarning | ResourceWarning):
-        return
-    text = str(item.message)
-    unknown = (True, f"the reader warned of something ({item.category.__name__})")
-    weak, words = next((known[1:] for known in _KNOWN if re.search(known[0], text)), unknown)
-    if words and words not in heard.notes:
-        heard.notes.append(words)
-        if weak:
-            heard.weak.append(words)
+        heard.add(item)
 
 
 def check_memory(n_values: int, name: str) -> None:

@@ -6,7 +6,6 @@ import datetime
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import mne
@@ -16,6 +15,7 @@ from mne.io import BaseRaw
 from hyperscan.errors import DataQualityWarning, count
 from hyperscan.recording.annotations import fresh_raw, own_annotations
 from hyperscan.recording.guard import check_memory
+from hyperscan.recording.records import Pause
 from hyperscan.recording.timeline import MAX_PPM
 
 #: What readers call a place where samples were cut out or recording was paused.
@@ -91,17 +91,10 @@ def paused_at(raw: BaseRaw) -> np.ndarray:
     return np.sort(kept.onset[kept.description == PAUSED] + 1.0 / raw.info["sfreq"])
 
 
-def recorded(raw: BaseRaw) -> np.ndarray:
-    """Tell samples that were recorded from those that bridge a gap.
+def recorded_mask(raw: BaseRaw) -> np.ndarray:
+    """Mark samples that were recorded, as opposed to those that bridge a gap.
 
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_times,)
+    Shapes: returns (n_times,).
     """
     mask = np.ones(raw.n_times, bool)
     kept, sfreq = own_annotations(raw), raw.info["sfreq"]
@@ -112,16 +105,6 @@ def recorded(raw: BaseRaw) -> np.ndarray:
 
 
 _SEGMENT = re.compile(r"^Mk[0-9]+=New Segment,[^,\r\n]*,([0-9]+),[^,\r\n]*,[^,\r\n]*(?:,([0-9]{20}))?", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Pause:
-    """A place where a recording was interrupted."""
-
-    #: First sample after the pause
-    after: int
-    #: How long it lasted
-    seconds: float
 
 
 def cut_out(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:

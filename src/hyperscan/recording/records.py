@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from mne import BaseEpochs
 from mne.io import BaseRaw
 
 from hyperscan.schema import QUALITY_FACTS, ROLES
@@ -30,6 +31,34 @@ class Segment:
     onset_s: float
     duration_s: float
     task: str = ""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A place where a recording was interrupted."""
+
+    #: First sample after the pause
+    after: int
+    #: How long it lasted
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PersonRecording:
+    """One person's recording, as the file holds it."""
+
+    data: BaseRaw | BaseEpochs
+    #: shape (n_times,): Time of each sample in s on a clock that all streams of the file share; None if the file has
+    #: none
+    stamps: np.ndarray | None = None
+    #: Names that the channels have in the file, to compare with the other person's
+    channels: tuple[str, ...] = ()
+    #: What was noticed, in words fit for a methods section
+    notes: tuple[str, ...] = ()
+    #: Wavelengths in nm, in the order in which the file's probe lists them; empty where it lists none
+    light: tuple[float, ...] = ()
+    #: Interruptions of known length that ``data`` does not hold yet
+    pauses: tuple[Pause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,8 +206,7 @@ class PairedRecording:
     history : tuple of str
         Every step that changed data, in words fit for a methods section.
     stamps : tuple of two ndarray of shape (n_times,), or None
-        Time of each sample of therapist and client in s on the shared clock of their file (XDF); None where
-        the
+        Time of each sample of therapist and client in s on the shared clock of their file (XDF); None where the
         files have none, and after alignment.
     epoched : bool
         Joined epochs, already paired in time.

@@ -1,11 +1,14 @@
-"""``channels.tsv`` and ``events.tsv`` of a BIDS recording: channel types, bad channels, units, events."""
+"""Files next to a recording: its own parts, a JSON sidecar, and the ``channels.tsv`` and ``events.tsv`` of BIDS."""
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import mne
 import numpy as np
@@ -15,6 +18,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.annotations import is_technical, own_annotations
+from hyperscan.study.formats import formats_named
 
 _NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
 _LEVEL = re.compile(r"(?:sub|ses)-[A-Za-z0-9]+|eeg|nirs")
@@ -34,6 +38,26 @@ _VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "microV": 
 #: Onsets in tables are rounded to a millisecond or so.
 _ROUNDING_S = 1e-3
 _NO_VALUE = ("", "n/a")
+#: Rates that differ by more than this are two settings, not two roundings (our choice).
+_SAME_RATE = 0.01
+
+
+def files_of(path: Path) -> list[Path]:
+    """List a recording's own file and the files next to it that belong to it.
+
+    Examples
+    --------
+    >>> files_of(Path("gone.edf"))
+    [PosixPath('gone.edf')]
+    """
+    if path.is_dir() or not path.exists():
+        return [path]
+    formats = formats_named(path)
+    endings = [ending for form in formats for ending in form.companions]
+    beside = [path.with_name(path.stem + ending) for ending in (*endings, ".json", ".tsv")]
+    beside += [file for form in formats for file in form.further(path)]
+    beside += bids_tables(path).values()
+    return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
 
 
 def bids_tables(path: Path) -> dict[str, Path]:
@@ -47,27 +71,76 @@ def bids_tables(path: Path) -> dict[str, Path]:
     if not _NAME.fullmatch(path.stem):
         return {}
     entities = set(path.stem.split("_")[:-1])
-    return {
-        kind: found
-        for kind in ("channels", "events")
-        for found in [next(_applying(path, kind, entities), None)]
-        if found is not None
-    }
-
-
-def _applying(path: Path, kind: str, entities: set[str]) -> Iterator[Path]:
-    """Tables of a kind whose name holds nothing that the recording's does not, nearest first."""
+    found: dict[str, Path] = {}
     folder = path.parent
-    while True:
-        near = [file for file in folder.glob(f"*{kind}.tsv") if set(file.stem.split("_")[:-1]) <= entities]
-        yield from sorted((file for file in near if file.stem.split("_")[-1] == kind), key=_shared, reverse=True)
+    while len(found) < 2:
+        for kind in ("channels", "events"):
+            near = [file for file in folder.glob(f"*_{kind}.tsv") if set(file.stem.split("_")[:-1]) <= entities]
+            near += list(folder.glob(f"{kind}.tsv"))
+            if near:
+                found.setdefault(kind, max(sorted(near), key=lambda file: file.stem.count("_")))
         if not _LEVEL.fullmatch(folder.name):
-            return
+            break
         folder = folder.parent
+    return {kind: found[kind] for kind in ("channels", "events") if kind in found}
 
 
-def _shared(file: Path) -> int:
-    return file.stem.count("_")
+def _once_each(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key appears twice")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a JSON file next to a recording declares; None where it does not, or says what cannot be it."""
+
+    #: SamplingFrequency, in Hz
+    sfreq: float | None
+    #: ChannelNames
+    channels: tuple[str, ...] | None
+    unit: str | None
+    variable: str | None
+
+    @classmethod
+    def read(cls, path: Path) -> Sidecar:
+        """Read JSON in which no key appears twice and every number is one."""
+        text = path.read_text(encoding="utf-8-sig")
+        values = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_number)
+        held = values if isinstance(values, dict) else {}
+        rate, names, unit = held.get("SamplingFrequency"), held.get("ChannelNames"), held.get("Unit")
+        variable = held.get("Variable")
+        listed = names if isinstance(names, list) else [None]
+        return cls(
+            float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
+            tuple(listed) if all(isinstance(each, str) and each for each in listed) else None,
+            unit if isinstance(unit, str) else None,
+            None if variable is None else str(variable),
+        )
+
+
+def check_sidecar(path: Path, sfreq: float, name: str) -> None:
+    """Compare a recording of a BIDS dataset with the JSON next to it."""
+    beside = path.with_suffix(".json")
+    if not path.stem.endswith(("_eeg", "_nirs")) or not beside.is_file():
+        return
+    try:
+        rate = Sidecar.read(beside).sfreq
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise ReadError(
+            f"{name}: its sidecar {beside.name[-60:]} is not valid JSON ({type(error).__name__}; no key may stand "
+            "twice, NaN is no number). Correct it, or remove it."
+        ) from error
+    if rate is not None and rate > 0 and abs(rate / sfreq - 1) > _SAME_RATE:
+        warnings.warn(
+            f"{name}: holds {sfreq:g} Hz, its sidecar says {rate:g} Hz; the recording is believed. Correct it.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
 
 
 def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], tuple[str, ...]]:

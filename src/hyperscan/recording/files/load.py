@@ -1,8 +1,10 @@
-"""A row of ``dyads.tsv`` to two recordings: read, split, compare, pair epochs, find the parts to analyse."""
+"""A row of ``dyads.tsv`` to two recordings: read each person, pair epochs, find the parts to analyse."""
 
 from __future__ import annotations
 
+import importlib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import mne
@@ -10,18 +12,144 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError, count
+from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
-from hyperscan.recording.files.pairs import check_same_file, compare_people, one_file
-from hyperscan.recording.files.read import Recorded, read_person
-from hyperscan.recording.pauses import mark_boundaries
-from hyperscan.recording.records import PairedRecording, Segment
+from hyperscan.recording.files.bids import check_sidecar, with_bids_tables
+from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
+from hyperscan.recording.files.wavelengths import whole_pairs
+from hyperscan.recording.guard import check_memory, guarded
+from hyperscan.recording.pauses import mark_boundaries, restore_time
+from hyperscan.recording.records import PairedRecording, PersonRecording, Segment
 from hyperscan.recording.resampling import on_own_stamps
 from hyperscan.recording.windows import find_segments
+from hyperscan.study.formats import FORMATS, Format, recognise
+from hyperscan.study.selectors import Selector, parse_selector
 from hyperscan.study.session import Session
 
+# ---- one person
 
-def pair_epochs(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:
+
+def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> PersonRecording:
+    """Read the part of a file that is one person."""
+    form = recognise(path, name)
+    selector = _selector(rule, form, name)
+    with guarded(name, form.name) as heard, mne.use_log_level("WARNING"):
+        found = read_file(path, form, name, "" if selector is None or selector.picks_channels else selector.text)
+        # a damaged type shows only when it is asked for
+        found.data.get_channel_types()
+    heard.warn(name)
+    _check_names(found.data, name)
+    check_sidecar(path, found.data.info["sfreq"], name)
+    volts, table_notes = with_bids_tables(found.data, path, name)
+    channels = _picked(found.data, selector, name)
+    data = _loaded(found.data, channels, name, form.name)
+    for each in set(data.ch_names) & volts.keys():
+        data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
+    _check_modality(data, modality, name)
+    notes = (*found.notes, *table_notes, *(f"{name}: {note}" for note in heard.notes))
+    if isinstance(data, BaseRaw):
+        data, restored = restore_time(data, found.pauses, name)
+        notes += restored
+    if modality == "fnirs" and isinstance(data, BaseRaw):
+        data, further = whole_pairs(data, name)
+        notes += further
+    # fNIRS names carry source, detector and wavelength: another name breaks mne.preprocessing.nirs
+    if selector is not None and modality == "eeg":
+        bare = {each: selector.strip(each) for each in data.ch_names}
+        if len(set(bare.values())) == len(bare):
+            data.rename_channels({old: new for old, new in bare.items() if old != new}, verbose="WARNING")
+    return replace(found, data=data, channels=tuple(channels), notes=notes, pauses=())
+
+
+def channel_names(path: Path) -> list[str]:
+    """Look at the channel names of a recording, as the file has them."""
+    form = recognise(path, path.name)
+    with guarded(path.name, form.name), mne.use_log_level("WARNING"):
+        return list(read_file(path, form, path.name).data.ch_names)
+
+
+def read_file(path: Path, form: Format, name: str, part: str = "") -> PersonRecording:
+    """Call the reader of a format, with the part of the file that it is to read."""
+    module, _, function = form.reader.partition(":")
+    read = getattr(importlib.import_module(module), function)
+    if module == "mne.io":
+        return PersonRecording(read(path, preload=False, verbose="WARNING"))
+    found: PersonRecording = read(path, name, part) if part else read(path, name)
+    return found
+
+
+def _selector(rule: str | None, form: Format, name: str) -> Selector | None:
+    if rule is None:
+        return None
+    try:
+        selector = parse_selector(rule)
+    except InputError as error:
+        raise ReadError(f"{name}: the channel rule {error} Correct it in dyads.tsv.") from None
+    if not selector.picks_channels and form.selects != selector.kind:
+        needs = " or ".join(each.name for each in FORMATS if each.selects == selector.kind)
+        raise ReadError(
+            f"{name}: the rule {rule!r} chooses a part of a {needs} file, but this is {form.name}. "
+            "Choose channels instead: 1-32, prefix:T_, suffix:-0 or sources:1-8."
+        )
+    return selector
+
+
+def _picked(data: BaseRaw | BaseEpochs, selector: Selector | None, name: str) -> list[str]:
+    if selector is None or not selector.picks_channels:
+        return list(data.ch_names)
+    try:
+        chosen = selector.pick(data.ch_names)
+    except InputError as error:
+        raise ReadError(f"{name}: the channel rule {error} Correct it in dyads.tsv.") from None
+    # a trigger channel serves both people
+    types = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
+    return [each for each in data.ch_names if each in set(chosen) or types[each] == "stim"]
+
+
+def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str) -> BaseRaw | BaseEpochs:
+    n_times = data.n_times if isinstance(data, BaseRaw) else len(data.times) * len(data.events)
+    check_memory(n_times * len(channels), name)
+    with guarded(name, kind) as heard:
+        if len(channels) < len(data.ch_names):
+            data = data.copy().pick(channels, verbose="WARNING")
+        if not data.preload:
+            with mne.use_log_level("WARNING"):
+                data.load_data()
+    heard.warn(name)
+    return data
+
+
+def _check_names(data: BaseRaw | BaseEpochs, name: str) -> None:
+    for number, each in enumerate(data.ch_names, start=1):
+        if "\0" in each:  # numpy drops it at the end of a name, so that nothing finds the channel again
+            raise ReadError(
+                f"{name}: the name of channel {number} holds a zero byte, so its header is damaged. "
+                "Copy it again, or export it anew."
+            )
+
+
+def _check_modality(data: BaseRaw | BaseEpochs, modality: str, name: str) -> None:
+    types = set(data.get_channel_types())
+    if types & set(SIGNAL_TYPES[modality]):
+        return
+    found = (
+        "fNIRS"
+        if types & {*SIGNAL_TYPES["fnirs"], "fnirs_fd_phase"}
+        else "EEG"
+        if "eeg" in types
+        else "no EEG and no fNIRS"
+    )
+    wanted = "EEG" if modality == "eeg" else "fNIRS"
+    raise ReadError(
+        f"{name}: the row says modality {modality!r}, but the file holds {found} channels (no {wanted}). "
+        "Correct the column modality, the channel rule or the file; both people need one modality."
+    )
+
+
+# ---- two people
+
+
+def pair_epochs(session: Session, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
     """Join the epochs that both people have."""
     a, b = therapist.data, client.data
     _check_alike(session, a, b)
@@ -44,12 +172,16 @@ def common_epochs(a: BaseEpochs, b: BaseEpochs, name: str) -> tuple[np.ndarray, 
 
     Shapes: ``first, second`` (n_common,).
     """
-    for key, how in ((_samples, "event sample"), (_selection, "the number of the original epoch")):
-        keys = key(a), key(b)
-        if keys[0] is None or keys[1] is None:
-            continue
-        shared, first, second = np.intersect1d(keys[0], keys[1], return_indices=True)
-        if shared.size:
+    samples = a.events[:, 0], b.events[:, 0]
+    # 0, 1, 2 ... is what MNE writes when nobody said when epochs were recorded
+    told = not any(np.array_equal(x, np.arange(len(x))) or len(np.unique(x)) < len(x) for x in samples)
+    numbered = not any(len(epochs.drop_log) == len(epochs.selection) for epochs in (a, b))
+    for known, (mine, theirs), how in (
+        (told, samples, "event sample"),
+        (numbered, (a.selection, b.selection), "the number of the original epoch"),
+    ):
+        shared, first, second = np.intersect1d(mine, theirs, return_indices=True)
+        if known and shared.size:
             return first, second, how
     if len(a) == len(b):
         warnings.warn(
@@ -65,18 +197,6 @@ def common_epochs(a: BaseEpochs, b: BaseEpochs, name: str) -> tuple[np.ndarray, 
         "epochs). "
         "Save both with their events, cut at the same moments."
     )
-
-
-def _samples(epochs: BaseEpochs) -> np.ndarray | None:
-    # 0, 1, 2 ... is what MNE writes when nobody said when epochs were recorded
-    samples = epochs.events[:, 0]
-    trivial = np.array_equal(samples, np.arange(len(samples))) or len(np.unique(samples)) < len(samples)
-    return None if trivial else samples
-
-
-def _selection(epochs: BaseEpochs) -> np.ndarray | None:
-    trivial = len(epochs.drop_log) == len(epochs.selection)
-    return None if trivial else epochs.selection
 
 
 def _check_alike(session: Session, a: BaseEpochs, b: BaseEpochs) -> None:
@@ -102,8 +222,7 @@ def _joined(epochs: BaseEpochs, rows: np.ndarray) -> BaseRaw:
 def load_session(session: Session) -> PairedRecording:
     """Read the two people of a session.
 
-    Splitting comes first, so the two never meet in a filter, a reference or a vote on bad channels. Values
-    are
+    Splitting comes first, so the two never meet in a filter, a reference or a vote on bad channels. Values are
     left as the files hold them.
 
     Parameters
@@ -139,23 +258,30 @@ def load_session(session: Session) -> PairedRecording:
     ['Pz', 'Oz']
     """
     check_same_file(session)
-    therapist = _read(session, session.therapist_file, session.therapist_channels)
-    client = _read(session, session.client_file, session.client_channels)
-    if isinstance(therapist.data, BaseEpochs) or isinstance(client.data, BaseEpochs):
-        pair = _load_epochs(session, therapist, client)
-    else:
-        pair = _load_raws(session, therapist, client)
+    parts = (
+        (session.therapist_file, session.therapist_channels),
+        (session.client_file, session.client_channels),
+    )
+    therapist, client = (
+        read_person(path, rule, modality=session.modality, name=session.relative(path)) for path, rule in parts
+    )
+    epoched = [isinstance(person.data, BaseEpochs) for person in (therapist, client)]
+    if any(epoched) and not all(epoched):
+        raise ReadError(
+            f"{session.relative(session.therapist_file if epoched[0] else session.client_file)}: holds epochs, the "
+            "other person's file is continuous. Export both the same way."
+        )
+    pair = (pair_epochs if all(epoched) else pair_raws)(session, therapist, client)
     return compare_people(pair, therapist, client)
 
 
-def _read(session: Session, path: Path, rule: str | None) -> Recorded:
-    return read_person(path, rule, modality=session.modality, name=session.relative(path))
-
-
-def _load_raws(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:
+def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
+    """Mark events and pauses of two continuous recordings, and find the parts to analyse."""
     raws: list[BaseRaw] = []
     notes: list[str] = []
-    shared = _share_stamps(session, therapist, client)
+    # time stamps of the two people are on one clock; else each recording's own put its samples in place
+    one_clock = session.clock == "timestamps" or (one_file(session) and session.clock in (None, "same_amplifier"))
+    shared = one_clock and therapist.stamps is not None and client.stamps is not None
     for person, path in ((therapist, session.therapist_file), (client, session.client_file)):
         raw, n_marked = mark_boundaries(with_events(fresh_raw(person.data)))
         if person.stamps is not None and not shared:
@@ -168,25 +294,7 @@ def _load_raws(session: Session, therapist: Recorded, client: Recorded) -> Paire
                 f"{session.relative(path)}: {count(n_marked, 'place')} where recording was cut or paused marked as bad"
             )
     pair = PairedRecording(raws[0], raws[1], session, history=tuple(dict.fromkeys(notes)))
-    if shared and therapist.stamps is not None and client.stamps is not None:
+    if one_clock and therapist.stamps is not None and client.stamps is not None:
         pair = pair.replace(stamps=(therapist.stamps, client.stamps))
     segments, note = find_segments(pair)
     return pair.replace(segments=segments, history=(*pair.history, *note))
-
-
-def _share_stamps(session: Session, therapist: Recorded, client: Recorded) -> bool:
-    """Whether time stamps of the two people are on one clock; else each recording's own put its samples in place."""
-    if therapist.stamps is None or client.stamps is None:
-        return False
-    return session.clock == "timestamps" or (one_file(session) and session.clock in (None, "same_amplifier"))
-
-
-def _load_epochs(session: Session, therapist: Recorded, client: Recorded) -> PairedRecording:
-    if not (isinstance(therapist.data, BaseEpochs) and isinstance(client.data, BaseEpochs)):
-        role = "therapist" if isinstance(therapist.data, BaseEpochs) else "client"
-        raise ReadError(
-            f"{session.relative(getattr(session, f'{role}_file'))}: holds epochs, the other person's file is "
-            "continuous. "
-            "Export both the same way."
-        )
-    return pair_epochs(session, therapist, client)

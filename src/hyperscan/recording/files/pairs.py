@@ -11,13 +11,17 @@ from mne.io import BaseRaw
 from scipy.fft import irfft, next_fast_len, rfft
 
 from hyperscan.errors import DataQualityWarning, QualityError, ReadError, count
-from hyperscan.recording.files.read import SIGNAL_TYPES, Recorded
 from hyperscan.recording.files.wavelengths import check_same_light
-from hyperscan.recording.pauses import recorded
-from hyperscan.recording.records import PairedRecording
+from hyperscan.recording.pauses import recorded_mask
+from hyperscan.recording.records import PairedRecording, PersonRecording
 from hyperscan.schema import ROLES
 from hyperscan.study.session import Session
 
+#: Channel types that make a recording one of this modality.
+SIGNAL_TYPES = {
+    "eeg": ("eeg",),
+    "fnirs": ("fnirs_cw_amplitude", "fnirs_od", "hbo", "hbr", "fnirs_fd_ac_amplitude"),
+}
 #: Two channels that correlate more than this hold the same samples (BAD_INPUT practice; our choice).
 SAME_R = 0.999
 #: The steps from sample to sample must agree too, to at least this r (our choice: unrelated ones are near 0, rounding
@@ -108,7 +112,7 @@ def _steps(x: np.ndarray) -> np.ndarray:
 def _aligned_looks(pair: PairedRecording, picks: Picks) -> tuple[np.ndarray, np.ndarray]:
     rates = {role: pair.raw(role).info["sfreq"] for role in picks}
     # from where both recorded: the bridges over two gaps are two straight lines
-    first_s = max(float(np.argmax(recorded(pair.raw(role)))) / rate for role, rate in rates.items())
+    first_s = max(float(np.argmax(recorded_mask(pair.raw(role)))) / rate for role, rate in rates.items())
     n_s = min(_LOOK_S, *(pair.raw(role).n_times / rate - first_s for role, rate in rates.items()))
     low = min(rates.values())
     grid = np.arange(int(n_s * low)) / low
@@ -188,7 +192,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 #: Two people's amplitudes differ by less than this unless a unit is wrong (our choice; people differ up to
 #: ten-fold).
-MAX_RATIO = 100.0
+MAX_FOLD = 100.0
 #: Standard deviation in V within a second that EEG may have, as the median over seconds and channels: from
 #: amplifier noise
 #: to beyond any artefact (our choice, wide). Volts read as microvolts are a million off.
@@ -234,7 +238,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def compare_people(pair: PairedRecording, therapist: Recorded, client: Recorded) -> PairedRecording:
+def compare_people(pair: PairedRecording, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
     """Refuse pairs that are not two people measured alike."""
     _check_overlap(pair, therapist.channels, client.channels)
     _check_kinds(pair)
@@ -291,7 +295,7 @@ def _check_kinds(pair: PairedRecording) -> None:
 def _look(raw: BaseRaw, kinds: set[str]) -> np.ndarray:
     """Take the middle minute that was recorded of the channels of some types, shape (n_channels, n_times)."""
     picks = [k for k, kind in enumerate(raw.get_channel_types()) if kind in kinds]
-    rows = np.flatnonzero(recorded(raw))
+    rows = np.flatnonzero(recorded_mask(raw))
     n = min(rows.size, round(_LOOK_S * raw.info["sfreq"]))
     rows = rows[(rows.size - n) // 2 :][:n]
     if not rows.size:
@@ -320,13 +324,13 @@ def _check_units(pair: PairedRecording) -> None:
                 "export it anew with its unit."
             )
     smaller, larger = sorted(size.values())
-    if smaller and larger / smaller > MAX_RATIO:
+    if smaller and larger / smaller > MAX_FOLD:
         worse = min(size, key=lambda role: size[role])
         raise ReadError(
             f"{session.relative(getattr(session, f'{worse}_file'))}: the amplitudes of the two people differ "
             f"{larger / smaller:.0f}-fold "
             f"(therapist {size['therapist']:.2g}, client {size['client']:.2g} {unit}); at most "
-            f"{MAX_RATIO:.0f}-fold is plausible. "
+            f"{MAX_FOLD:.0f}-fold is plausible. "
             "Check the unit of both exports."
         )
 

@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mne
 import numpy as np
 import scipy.io
-from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.errors import ReadError
+from hyperscan.recording.files.bids import Sidecar
 from hyperscan.recording.files.matlab import check_matlab
 from hyperscan.recording.guard import check_memory
-
-#: Rates that differ by more than this are two settings, not two roundings (our choice).
-_SAME_RATE = 0.01
-
-
-def strict_json(path: Path) -> Any:
-    """Read JSON in which no key stands twice and every number is one."""
-    text = path.read_text(encoding="utf-8-sig")
-    return json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_nan)
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return dict(pairs)
-
-
-def _no_nan(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
-
-
-def check_sidecar(path: Path, sfreq: float, name: str) -> None:
-    """Compare a recording of a BIDS dataset with the JSON beside it."""
-    beside = path.with_suffix(".json")
-    if not path.stem.endswith(("_eeg", "_nirs")) or not beside.is_file():
-        return
-    try:
-        held = strict_json(beside)
-    except (ValueError, RecursionError) as error:
-        raise ReadError(
-            f"{name}: its sidecar {beside.name[-60:]} is not valid JSON ({type(error).__name__}; no key may stand "
-            "twice, NaN is no number). Correct it, or remove it."
-        ) from error
-    rate = held.get("SamplingFrequency") if isinstance(held, dict) else None
-    if isinstance(rate, int | float) and rate > 0 and abs(rate / sfreq - 1) > _SAME_RATE:
-        warnings.warn(
-            f"{name}: holds {sfreq:g} Hz, its sidecar says {rate:g} Hz; the recording is believed. Correct it.",
-            DataQualityWarning,
-            stacklevel=3,
-        )
-
+from hyperscan.recording.records import PersonRecording
 
 #: Units that a sidecar may name, with channel type and factor to SI.
 _UNITS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
@@ -65,21 +22,25 @@ _FORM = '{"SamplingFrequency": 250, "ChannelNames": ["Fz", "Cz"], "Unit": "uV"}'
 
 
 @dataclass(frozen=True)
-class _Sidecar:
+class _Declared:
+    """What the numbers of a table are."""
+
     sfreq: float
     names: tuple[str, ...]
     kinds: tuple[str, ...]
+    #: To SI
     factor: float
+    #: Name of the matrix; None if there is only one
     variable: str | None
 
 
-def read_table(path: Path, name: str) -> BaseRaw:
+def read_numbers(path: Path, name: str) -> PersonRecording:
     """Read a text table: one row per sample, one column per channel.
 
     ``NAME_sidecar.json`` beside ``NAME.csv`` declares ``SamplingFrequency`` (Hz), ``ChannelNames`` and ``Unit`` (V, mV,
     uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
     """
-    sidecar = _sidecar(path, name)
+    declared = _declared(path, name)
     text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
     lines = text.splitlines()
     separator = next((each for each in ("\t", ";", ",") if each in lines[0]), None)
@@ -93,7 +54,7 @@ def read_table(path: Path, name: str) -> BaseRaw:
             "numbers. "
             "Write one row per sample and one column per channel."
         )
-    return _raw(np.array(rows, dtype=float), sidecar, name)
+    return _recording(np.array(rows, dtype=float), declared, name)
 
 
 def _numbers(line: str, separator: str | None) -> list[float] | None:
@@ -106,84 +67,66 @@ def _numbers(line: str, separator: str | None) -> list[float] | None:
         return None
 
 
-def read_matlab(path: Path, name: str) -> BaseRaw:
+def read_matlab(path: Path, name: str) -> PersonRecording:
     """Read a matrix of a MATLAB file that a JSON sidecar describes."""
-    sidecar = _sidecar(path, name)
+    declared = _declared(path, name)
     check_matlab(path, name)
-    matrices = [
-        (key, shape)
+    shapes = {
+        key: shape
         for key, shape, kind in scipy.io.whosmat(path)
         if kind in ("double", "single") and len(shape) == 2 and min(shape) >= 1 and max(shape) > 1
-    ]
-    fits = [row for row in matrices if sidecar.variable in (None, row[0])]
+    }
+    fits = [key for key in shapes if declared.variable in (None, key)]
     if len(fits) != 1:
-        listed = ", ".join(f"{key[:20]} {shape[0]}x{shape[1]}" for key, shape in matrices[:6]) or "none"
+        listed = ", ".join(f"{key[:20]} {n}x{m}" for key, (n, m) in list(shapes.items())[:6]) or "none"
         raise ReadError(
             f"{name}: cannot tell which matrix is the recording (there: {listed}). "
             'Name it in the sidecar: "Variable": "NAME".'
         )
-    key, shape = fits[0]
-    check_memory(int(shape[0]) * int(shape[1]), name)
-    return _raw(np.asarray(scipy.io.loadmat(path, variable_names=[key])[key], dtype=float), sidecar, name)
+    check_memory(int(np.prod(shapes[fits[0]], dtype=object)), name)
+    held = scipy.io.loadmat(path, variable_names=fits)[fits[0]]
+    return _recording(np.asarray(held, dtype=float), declared, name)
 
 
-def _raw(data: np.ndarray, sidecar: _Sidecar, name: str) -> BaseRaw:
-    n = len(sidecar.names)
+def _recording(data: np.ndarray, declared: _Declared, name: str) -> PersonRecording:
+    n = len(declared.names)
     if n not in data.shape or data.ndim != 2:
         raise ReadError(
             f"{name}: is a table of {' x '.join(map(str, data.shape))}, but its sidecar names {n} channels. "
             "Name every column, in its order."
         )
     data = data.T if data.shape[1] == n else data
-    info = mne.create_info(list(sidecar.names), sidecar.sfreq, list(sidecar.kinds))
-    return mne.io.RawArray(np.ascontiguousarray(data) * sidecar.factor, info, verbose="WARNING")
+    info = mne.create_info(list(declared.names), declared.sfreq, list(declared.kinds))
+    raw = mne.io.RawArray(np.ascontiguousarray(data) * declared.factor, info, verbose="WARNING")
+    return PersonRecording(raw)
 
 
-def _sidecar(path: Path, name: str) -> _Sidecar:
+def _declared(path: Path, name: str) -> _Declared:
     beside = path.with_name(f"{path.stem}_sidecar.json")
     if not beside.exists():
         raise ReadError(
-            f"{name}: a plain table needs {beside.name} beside it, which says what the numbers are, such "
-            f"as\n{_FORM}\n"
+            f"{name}: a plain table needs {beside.name} beside it, which says what the numbers are, such as\n{_FORM}\n"
             "Write it, or export the recording as EDF, FIF or SNIRF."
         )
     try:
-        values = strict_json(beside)
-    except (ValueError, RecursionError) as error:
+        sidecar = Sidecar.read(beside)
+    except (ValueError, RecursionError, OverflowError) as error:
         raise ReadError(
             f"{name}: its sidecar is not valid JSON ({type(error).__name__}). Write it as\n{_FORM}"
         ) from error
-    return _checked(values, name)
-
-
-def _checked(values: Any, name: str) -> _Sidecar:
-    held = values if isinstance(values, dict) else {}
-    rate, names, unit = held.get("SamplingFrequency"), held.get("ChannelNames"), held.get("Unit")
-    if not (_is_rate(rate) and _are_names(names) and isinstance(unit, str) and unit in {**_UNITS, **_HB_UNITS}):
+    rate, names, unit = sidecar.sfreq or 0.0, sidecar.channels, sidecar.unit
+    if not 0 < rate < 1e6 or not names or len(set(names)) < len(names) or unit not in {**_UNITS, **_HB_UNITS}:
         units = ", ".join(dict.fromkeys((*_UNITS, *_HB_UNITS)))
         raise ReadError(
-            f"{name}: its sidecar needs SamplingFrequency (Hz), ChannelNames (all different) and Unit "
-            f"({units}). "
+            f"{name}: its sidecar needs SamplingFrequency (Hz), ChannelNames (all different) and Unit ({units}). "
             f"Write it as\n{_FORM}"
         )
-    listed, variable = tuple(map(str, names or ())), held.get("Variable")
     if unit in _UNITS:
-        return _Sidecar(float(rate or 0), listed, ("eeg",) * len(listed), _UNITS[unit], variable)
-    kinds = tuple(each.lower()[-3:] for each in listed)
+        return _Declared(rate, names, ("eeg",) * len(names), _UNITS[unit], sidecar.variable)
+    kinds = tuple(each.lower()[-3:] for each in names)
     if not set(kinds) <= {"hbo", "hbr"}:
         raise ReadError(
-            f"{name}: its sidecar gives a unit of haemoglobin, so channel names must end in ' hbo' or ' "
-            "hbr'. "
+            f"{name}: its sidecar gives a unit of haemoglobin, so channel names must end in ' hbo' or ' hbr'. "
             "Rename them."
         )
-    return _Sidecar(float(rate or 0), listed, kinds, _HB_UNITS[unit], variable)
-
-
-def _is_rate(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
-
-
-def _are_names(value: Any) -> bool:
-    if not isinstance(value, list) or not value:
-        return False
-    return all(isinstance(each, str) and each for each in value) and len(set(value)) == len(value)
+    return _Declared(rate, names, kinds, _HB_UNITS[unit], sidecar.variable)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import mne
 import numpy as np
 import pyxdf
-from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError, did_you_mean
 from hyperscan.recording.guard import check_memory
+from hyperscan.recording.records import PersonRecording
 from hyperscan.recording.timeline import fit_stamps
 
 #: Bytes of one value by the stream's channel_format (XDF specification 1.0); a text has a length and may be empty.
@@ -27,14 +29,22 @@ _TAGS = range(1, 7)
 _MAX_HEADER = 20_000_000
 
 
+class _Announced(NamedTuple):
+    """What a stream header says of its samples."""
+
+    #: Bytes of the smallest sample
+    smallest: int
+    n_channels: int
+
+
 @dataclass
 class _Walk:
-    """Where the walk is, and what the stream headers said: smallest sample in bytes, channels."""
+    """Where the walk over the chunks is, and what it met so far."""
 
     file: BinaryIO
     size: int
     name: str
-    streams: dict[int, tuple[int, int]]
+    streams: dict[int, _Announced]
     n_values: int = 0
 
 
@@ -91,7 +101,7 @@ def _look(walk: _Walk, start: int, length: int) -> bool:
     return _samples(walk, start, stream, length - 6)
 
 
-def _stream(walk: _Walk, start: int, length: int) -> tuple[int, int]:
+def _stream(walk: _Walk, start: int, length: int) -> _Announced:
     if not 0 < length <= _MAX_HEADER:
         raise _damage(walk, start, "a stream header of an impossible size")
     text = walk.file.read(length).decode("utf-8", errors="replace")
@@ -102,7 +112,7 @@ def _stream(walk: _Walk, start: int, length: int) -> tuple[int, int]:
     if count is None or form is None or form[1] not in _WIDTHS:
         raise _damage(walk, start, "a stream header without channel_count or channel_format")
     # one byte in front of each sample says whether a time stamp follows
-    return 1 + int(count[1]) * _WIDTHS[form[1]], int(count[1])
+    return _Announced(1 + int(count[1]) * _WIDTHS[form[1]], int(count[1]))
 
 
 def _samples(walk: _Walk, start: int, stream: int, length: int) -> bool:
@@ -131,32 +141,73 @@ _UNITS = {"microvolts": 1e-6, "microvolt": 1e-6, "uv": 1e-6, "µv": 1e-6, "μv":
 _UNITS |= {"millivolts": 1e-3, "mv": 1e-3, "volts": 1.0, "volt": 1.0, "v": 1.0, "nanovolts": 1e-9, "nv": 1e-9}
 #: A longer pause is none (our choice): the time between would have to be held in memory.
 _LONGEST_PAUSE_H = 3.0
+_FIELDS = ("name", "type", "source_id", "channel_format", "nominal_srate")
 _TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
 
 
-def read_xdf(path: Path, wanted: str | None, name: str) -> tuple[BaseRaw, np.ndarray, tuple[str, ...]]:
-    """Read one person's EEG stream.
+@dataclass(frozen=True)
+class _Channel:
+    """What a stream says of one of its channels."""
+
+    label: str = ""
+    kind: str = "eeg"
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """One stream of an XDF file."""
+
+    name: str
+    source: str
+    #: What it calls itself, such as EEG or Markers, in lower case
+    kind: str
+    #: As in the file, for messages
+    kind_shown: str
+    is_text: bool
+    #: In Hz; 0 where samples come when they come
+    rate: float
+    #: shape (n_times,): On the recording computer's clock, in s
+    stamps: np.ndarray
+    #: Rows of samples
+    values: Any
+    channels: tuple[_Channel, ...]
+    #: Whether the file goes on to the stream's end
+    is_whole: bool
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether samples come regularly."""
+        return not self.is_text and self.rate > 0
+
+    @property
+    def holds_markers(self) -> bool:
+        """Whether it holds texts, or codes that come when they come, and calls itself markers."""
+        words = ("marker", "trigger", "stim")
+        return self.is_text or (self.rate == 0 and any(word in self.kind for word in words))
+
+
+def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
+    """Read one person's EEG stream, ``part`` being its name or source.
 
     Stamps are put on the recording computer's clock by the file's own clock offsets; they are not smoothed, because
     smoothing hides gaps.
-
-    Shapes: ``stamps`` (n_times,).
     """
     cut = check_chunks(path, name)
-    streams, quiet = _load(path)
-    stream = _choose(streams, wanted, name)
-    stamps = np.asarray(stream["time_stamps"], dtype=float)
-    rate = _nominal(stream, stamps, name)
-    data = np.asarray(stream["time_series"], dtype=float).T
+    streams = _load(path)
+    stream = _choose(streams, part, name)
+    _check_stamps(stream, name)
+    data = np.asarray(stream.values, dtype=float).T
     labels, types, factors = _channels(stream, data.shape[0])
     data *= factors[:, None]
-    raw = mne.io.RawArray(data, mne.create_info(labels, rate, types), verbose="WARNING")
-    raw.set_annotations(_markers(streams, stamps, rate, name), verbose="WARNING")
-    notes = (f"{name}: the file was cut off; what it holds was used",) if quiet or cut else ()
-    return raw, stamps, notes
+    raw = mne.io.RawArray(data, mne.create_info(labels, stream.rate, types), verbose="WARNING")
+    raw.set_annotations(_markers(streams, stream, name), verbose="WARNING")
+    cut = cut or any(not each.is_whole for each in streams if len(each.stamps))
+    notes = (f"{name}: the file was cut off; what it holds was used",) if cut else ()
+    return PersonRecording(raw, stream.stamps, notes=notes)
 
 
-def _load(path: Path) -> tuple[list[dict[str, Any]], bool]:
+def _load(path: Path) -> list[_Stream]:
     # pyxdf writes to the log what the stamps tell us better
     log = logging.getLogger("pyxdf.pyxdf")
     silenced, log.disabled = log.disabled, True
@@ -164,56 +215,71 @@ def _load(path: Path) -> tuple[list[dict[str, Any]], bool]:
         streams, _ = pyxdf.load_xdf(str(path), synchronize_clocks=True, dejitter_timestamps=False, verbose=False)
     finally:
         log.disabled = silenced
-    cut = any(not stream.get("footer") for stream in streams if len(stream["time_stamps"]))
-    return streams, cut
+    made = []
+    for stream in streams:
+        info = {key: str((stream["info"].get(key) or [""])[0] or "") for key in _FIELDS}
+        desc = (stream["info"].get("desc") or [None])[0]
+        held = (desc.get("channels") or [None])[0] if isinstance(desc, dict) else None
+        listed = held.get("channel") if isinstance(held, dict) else None
+        channels = [
+            _Channel(*(str((each.get(key) or [""])[0] or "") for key in ("label", "type", "unit")))
+            for each in listed or []
+            if isinstance(each, dict)
+        ]
+        is_text = info["channel_format"] == "string"
+        made.append(
+            _Stream(
+                info["name"],
+                info["source_id"],
+                info["type"].lower(),
+                info["type"],
+                is_text,
+                0.0 if is_text else float(info["nominal_srate"] or 0),
+                np.asarray(stream["time_stamps"], dtype=float),
+                stream["time_series"],
+                tuple(channels),
+                bool(stream.get("footer")),
+            )
+        )
+    return made
 
 
-def _tag(stream: dict[str, Any], key: str) -> str:
-    found = stream["info"].get(key) or [""]
-    return str(found[0] or "")
-
-
-def _is_signal(stream: dict[str, Any]) -> bool:
-    return _tag(stream, "channel_format") != "string" and float(_tag(stream, "nominal_srate") or 0) > 0
-
-
-def _listed(streams: list[dict[str, Any]]) -> str:
-    rows = [
-        f"{_tag(s, 'name')[:30]!r} ({_tag(s, 'type')[:12] or '?'}, {len(s['time_stamps'])} samples)" for s in streams
-    ]
+def _listed(streams: list[_Stream]) -> str:
+    rows = [f"{s.name[:30]!r} ({s.kind_shown[:12] or '?'}, {len(s.stamps)} samples)" for s in streams]
     return "; ".join(rows[:8]) or "none"
 
 
-def _choose(streams: list[dict[str, Any]], wanted: str | None, name: str) -> dict[str, Any]:
-    signals = [stream for stream in streams if _is_signal(stream)]
-    fits = signals if wanted is None else [s for s in signals if wanted in (_tag(s, "name"), _tag(s, "source_id"))]
+def _choose(streams: list[_Stream], wanted: str | None, name: str) -> _Stream:
+    signals = [stream for stream in streams if stream.is_signal]
+    fits = signals if wanted is None else [s for s in signals if wanted in (s.name, s.source)]
     if not fits:
-        known = [_tag(stream, "name") for stream in signals]
+        known = [stream.name for stream in signals]
         what = "no stream with a sampling rate" if wanted is None else f"no stream called {wanted!r}"
         raise ReadError(
             f"{name}: has {what}.{did_you_mean(wanted or '', known)} Streams: {_listed(streams)}. Correct "
             "the channel rule."
         )
     # one device often sends EEG and its movement sensors under one name
-    eeg = [stream for stream in fits if _tag(stream, "type").lower() == "eeg"]
+    eeg = [stream for stream in fits if stream.kind == "eeg"]
     fits = eeg or fits
     if wanted is None and len(fits) > 1:
-        fits = [stream for stream in fits if len(stream["time_stamps"])] or fits
+        fits = [stream for stream in fits if len(stream.stamps)] or fits
     if len(fits) > 1:
         raise ReadError(
             f"{name}: {len(fits)} streams fit: {_listed(fits)}. Say which is whose in therapist_channels and "
             "client_channels: "
             "stream:NAME or stream:SOURCE_ID."
         )
-    if len(fits[0]["time_stamps"]) < 2:
+    if len(fits[0].stamps) < 2:
         raise ReadError(
-            f"{name}: the stream {_tag(fits[0], 'name')[:30]!r} is empty. Streams: {_listed(streams)}. Record it again."
+            f"{name}: the stream {fits[0].name[:30]!r} is empty. Streams: {_listed(streams)}. Record it again."
         )
     return fits[0]
 
 
-def _nominal(stream: dict[str, Any], stamps: np.ndarray, name: str) -> float:
-    rate = float(_tag(stream, "nominal_srate"))
+def _check_stamps(stream: _Stream, name: str) -> None:
+    """Refuse a stream whose rate or time stamps cannot be used."""
+    rate, stamps = stream.rate, stream.stamps
     tenth = max(1, len(stamps) // 10)
     rises = bool(np.isfinite(stamps).all()) and np.median(stamps[-tenth:]) > np.median(stamps[:tenth])
     if not np.isfinite(rate) or rate <= 0 or not rises:
@@ -226,71 +292,42 @@ def _nominal(stream: dict[str, Any], stamps: np.ndarray, name: str) -> float:
             f"{name}: {len(stamps)} samples at {rate:g} Hz, but their time stamps leave {paused:.3g} h without any; "
             f"allowed are {_LONGEST_PAUSE_H:g} h. A stamp is damaged, or two recordings were joined: export each anew."
         )
-    return rate
 
 
-def _channels(stream: dict[str, Any], n: int) -> tuple[list[str], list[str], np.ndarray]:
-    listed = _descriptions(stream)
-    if len(listed) != n:
-        listed = [{} for _ in range(n)]
-    labels = [str((each.get("label") or [""])[0] or f"EEG{k + 1:03d}") for k, each in enumerate(listed)]
-    kinds = [str((each.get("type") or [""])[0] or "eeg").lower() for each in listed]
-    types = [_TYPES.get(kind, "misc") for kind in kinds]
-    if "eeg" not in types and _tag(stream, "type").lower() == "eeg":
+def _channels(stream: _Stream, n: int) -> tuple[list[str], list[str], np.ndarray]:
+    """Name the channels, and find their types and factors to SI."""
+    listed = stream.channels if len(stream.channels) == n else (_Channel(),) * n
+    labels = [each.label or f"EEG{k:03d}" for k, each in enumerate(listed, start=1)]
+    types = [_TYPES.get((each.kind or "eeg").lower(), "misc") for each in listed]
+    if "eeg" not in types and stream.kind == "eeg":
         types = ["eeg"] * n
-    units = [str((each.get("unit") or [""])[0] or "").strip().lower() for each in listed]
+    units = [each.unit.strip().lower() for each in listed]
     factors = [_UNITS.get(unit, 1.0) if kind != "misc" else 1.0 for unit, kind in zip(units, types, strict=True)]
-    seen: dict[str, int] = {}
-    for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-    labels = [label if seen[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
+    times = Counter(labels)
+    labels = [label if times[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
     return labels, types, np.array(factors)
 
 
-def _descriptions(stream: dict[str, Any]) -> list[dict[str, Any]]:
-    desc = (stream["info"].get("desc") or [None])[0]
-    channels = (desc.get("channels") or [None])[0] if isinstance(desc, dict) else None
-    found = channels.get("channel") if isinstance(channels, dict) else None
-    return [each for each in found or [] if isinstance(each, dict)]
-
-
-def _markers(streams: list[dict[str, Any]], stamps: np.ndarray, rate: float, name: str) -> mne.Annotations:
-    marks = [stream for stream in streams if _holds_markers(stream) and len(stream["time_stamps"])]
-    _check_twice(marks, name)
+def _markers(streams: list[_Stream], signal: _Stream, name: str) -> mne.Annotations:
+    """Place the markers of all streams on the samples of one."""
+    marks = [stream for stream in streams if stream.holds_markers and len(stream.stamps)]
+    for first, second in itertools.combinations(marks, 2):
+        same_name = (first.name, first.source) == (second.name, second.source)
+        if same_name and not np.array_equal(first.stamps, second.stamps):
+            raise ReadError(
+                f"{name}: two marker streams have one name but differ: {_listed(marks)}. "
+                "Leave one of them out when exporting, or record them under two names."
+            )
     rows: set[tuple[float, str]] = set()
     for stream in marks:
-        for time, values in zip(stream["time_stamps"], stream["time_series"], strict=True):
+        for time, values in zip(stream.stamps, stream.values, strict=True):
             value = values[0] if isinstance(values, list | tuple | np.ndarray) else values
             rows.add((float(time), value if isinstance(value, str) else f"{value:g}"))
-    pieces = fit_stamps(stamps, rate).pieces
+    pieces = fit_stamps(signal.stamps, signal.rate).pieces
     events = mne.Annotations([], [], [], orig_time=None)
     for time, text in sorted(rows):
         piece = min(pieces, key=lambda each: max(each.start - time, time - each.stop, 0.0))
         own = float(piece.to_own(np.array([time]))[0])
-        if 0 <= own <= (len(stamps) - 1) / rate:
+        if 0 <= own <= (len(signal.stamps) - 1) / signal.rate:
             events.append(own, 0.0, text or "marker")
     return events
-
-
-def _holds_markers(stream: dict[str, Any]) -> bool:
-    """Texts, or codes that come when they come, from what calls itself markers."""
-    if _tag(stream, "channel_format") == "string":
-        return True
-    kind = _tag(stream, "type").lower()
-    return float(_tag(stream, "nominal_srate") or 0) == 0 and any(
-        word in kind for word in ("marker", "trigger", "stim")
-    )
-
-
-def _check_twice(marks: list[dict[str, Any]], name: str) -> None:
-    for k, stream in enumerate(marks):
-        for other in marks[:k]:
-            same_name = (_tag(stream, "name"), _tag(stream, "source_id")) == (
-                _tag(other, "name"),
-                _tag(other, "source_id"),
-            )
-            if same_name and not np.array_equal(stream["time_stamps"], other["time_stamps"]):
-                raise ReadError(
-                    f"{name}: two marker streams have one name but differ: {_listed(marks)}. "
-                    "Leave one of them out when exporting, or record them under two names."
-                )

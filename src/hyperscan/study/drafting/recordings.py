@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hyperscan.errors import InputError
+from hyperscan.study.formats import FORMATS, formats_named
 
-_EEG = frozenset([".edf", ".bdf", ".gdf", ".vhdr", ".set", ".fif", ".cnt", ".egi", ".mff", ".raw", ".obci"])
-_FNIRS = frozenset({".snirf", ".nirs"})
+#: What studies hold and nobody reads for us: ending -> modality, empty where it does not tell.
+UNREADABLE = {".xlsx": "", ".obci": "eeg"}
 #: Tables of numbers: recordings only where a folder holds no other ones.
-_PLAIN = frozenset([".mat", ".csv", ".txt", ".tsv", ".xlsx"])
-#: Formats that nobody reads for us.
-UNREADABLE = frozenset({".xlsx", ".obci"})
+_PLAIN = frozenset([".xlsx", *(suffix for form in FORMATS if form.plain for suffix in form.suffixes)])
 #: Folders of BIDS and of version control that hold no recordings to analyse.
 _SKIPPED = frozenset({"derivatives", "sourcedata", "code", "stimuli", "__pycache__", "node_modules"})
 #: Tables that describe a study, not a recording.
@@ -117,25 +116,19 @@ def _shown(path: Path, folder: Path) -> str:
 
 def _is_recording_folder(path: Path) -> bool:
     """Tell a recording that is a folder: EGI's .mff, NIRx."""
-    try:
-        names = [entry.suffix.lower() for entry in path.iterdir()]
-    except OSError:
-        return False
-    return path.suffix.lower() == ".mff" or (".wl1" in names and ".hdr" in names)
+    folders = [form for form in FORMATS if form.folder is not None]
+    return any(path.suffix.lower() in form.suffixes or (form.folder and form.folder(path)) for form in folders)
 
 
 def _modality(path: Path) -> str | None:
     """Kind of recording by its name; None if it is none."""
     suffix = path.suffix.lower()
     if path.is_dir():
-        return "eeg" if suffix == ".mff" else "fnirs"
+        return next(form.modality for form in FORMATS if suffix in form.suffixes or (form.folder and form.folder(path)))
     if _TABLES.fullmatch(path.name):
         return None
-    if suffix in _EEG:
-        return "eeg"
-    if suffix in _FNIRS:
-        return "fnirs"
-    return "" if suffix == ".xdf" or suffix in _PLAIN else None
+    named = [form.modality for form in formats_named(path) if form.folder is None]
+    return named[0] if named else UNREADABLE.get(suffix)
 
 
 def _continues(path: PurePosixPath, names: set[PurePosixPath]) -> bool:

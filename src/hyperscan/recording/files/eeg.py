@@ -1,0 +1,379 @@
+"""EEG files whose headers are checked before MNE reads them: FIF, EDF, BDF, BrainVision, EEGLAB, EGI, GDF, Nicolet."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mne
+import numpy as np
+from mne.io import BaseRaw
+from mne.io.constants import FIFF
+
+from hyperscan.errors import ReadError, count
+from hyperscan.recording.annotations import fresh_raw, own_annotations
+from hyperscan.recording.files.matlab import check_matlab
+from hyperscan.recording.guard import check_memory
+from hyperscan.recording.pauses import GAP, cut_out, new_segments, open_gaps
+from hyperscan.recording.records import PersonRecording
+
+#: Share of a recording that may be missing at its end before it is refused (BAD_INPUT practice; our choice).
+MAX_CUT = 0.01
+
+
+def _cut(name: str, held_s: float, announced_s: float) -> ReadError:
+    return ReadError(
+        f"{name}: is cut off: it holds {held_s:.1f} of {announced_s:.1f} s that its header announces "
+        f"({100 * (1 - held_s / announced_s):.0f} % missing, at most {100 * MAX_CUT:.0f} % is allowed). "
+        "Copy it again, or export the part that is left."
+    )
+
+
+# ---- FIF
+
+#: Kind of the FIF tag that opens a block.
+_BLOCK_START = 104
+
+
+def read_fif(path: Path, name: str) -> PersonRecording:
+    """Read a continuous recording or epochs."""
+    blocks = fif_blocks(path)
+    if FIFF.FIFFB_MNE_EPOCHS in blocks:
+        return PersonRecording(mne.read_epochs(path, preload=False, proj=False, verbose="WARNING"))
+    continuous = blocks & {FIFF.FIFFB_RAW_DATA, FIFF.FIFFB_IAS_RAW_DATA, FIFF.FIFFB_CONTINUOUS_DATA}
+    if FIFF.FIFFB_EVOKED in blocks and not continuous:
+        raise ReadError(
+            f"{name}: holds an average (evoked), in which single moments are lost. "
+            "Name the continuous recording or its epochs instead."
+        )
+    if not continuous:
+        raise ReadError(f"{name}: is a FIF file without a recording. Name the -raw.fif or -epo.fif file instead.")
+    try:
+        return PersonRecording(mne.io.read_raw_fif(path, preload=False, on_split_missing="raise", verbose="WARNING"))
+    except ValueError as error:
+        lacking = re.search(r"next file (.+) does not exist", str(error))
+        if lacking is None:
+            raise
+        raise ReadError(
+            f"{name}: is one of several parts, and the next one ({Path(lacking[1]).name}) is not there. "
+            "Copy all parts into one folder, under the names they were saved with."
+        ) from error
+
+
+def fif_blocks(path: Path) -> set[int]:
+    """List what a FIF file holds, from the tags alone."""
+    found: set[int] = set()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while 0 <= at <= size - 16:
+            file.seek(at, os.SEEK_SET)
+            kind, _, n_bytes, following = struct.unpack(">iiii", file.read(16))
+            if kind == _BLOCK_START and n_bytes == 4 and at + 20 <= size:
+                found.add(struct.unpack(">i", file.read(4))[0])
+            step = at + 16 + n_bytes if following == 0 else following
+            if step <= at:
+                break
+            at = step
+    return found
+
+
+# ---- EDF and BDF
+
+
+@dataclass(frozen=True)
+class EdfHeader:
+    """What the fixed part of an EDF or BDF header says."""
+
+    #: Size of the header and of one data record, in bytes
+    header_bytes: int
+    record_bytes: int
+    #: Announced data records; -1 = not known when writing began
+    n_records: int
+    #: Length of a record, in s
+    record_s: float
+    #: EDF+D: records need not follow each other in time
+    discontinuous: bool
+    #: First byte and number of bytes of every annotation signal within a record
+    annotations: tuple[tuple[int, int], ...]
+    #: Samples of all signals in a record
+    n_values: int
+    #: Whole data records that the file holds
+    n_held: int
+
+
+def read_edf_header(path: Path, name: str) -> EdfHeader:
+    """Read sizes from an EDF or BDF header."""
+    with path.open("rb") as file:
+        fixed = file.read(256)
+        try:
+            n_signals = int(fixed[252:256])
+            signals = file.read(256 * n_signals)
+            samples = [int(signals[216 * n_signals + 8 * k :][:8]) for k in range(n_signals)]
+            n_records, record_s = int(fixed[236:244]), float(fixed[244:252])
+        except ValueError as error:
+            raise ReadError(
+                f"{name}: its header is cut off or damaged (a size is no number). Copy it again, or export it anew."
+            ) from error
+    if n_signals < 1 or len(signals) < 256 * n_signals or min(samples) < 0 or sum(samples) == 0:
+        raise ReadError(f"{name}: its header is cut off or announces no samples. Copy it again, or export it anew.")
+    width = 3 if fixed[0] == 0xFF else 2
+    starts = np.concatenate([[0], np.cumsum(samples)]) * width
+    annotations = tuple(
+        (int(starts[k]), samples[k] * width)
+        for k in range(n_signals)
+        if signals[16 * k : 16 * k + 16].strip() in (b"EDF Annotations", b"BDF Annotations")
+    )
+    header_bytes, record_bytes = 256 * (n_signals + 1), width * sum(samples)
+    return EdfHeader(
+        header_bytes,
+        record_bytes,
+        n_records,
+        record_s,
+        fixed[192:197] in (b"EDF+D", b"BDF+D"),
+        annotations,
+        sum(samples),
+        (path.stat().st_size - header_bytes) // record_bytes,
+    )
+
+
+def check_edf(header: EdfHeader, name: str) -> tuple[str, ...]:
+    """Compare what an EDF or BDF file holds with what its header announces."""
+    if header.n_records == -1:
+        return (f"{name}: its header does not say how long it is; all {header.n_held} records were used",)
+    check_memory(header.n_records * header.n_values, name)
+    if header.n_records < 1 or header.n_held < 1:
+        raise ReadError(f"{name}: holds no data record. Copy it again, or export it anew.")
+    lost = 1 - header.n_held / header.n_records
+    if lost > MAX_CUT:
+        raise _cut(name, header.n_held * header.record_s, header.n_records * header.record_s)
+    if lost <= 0:
+        return ()
+    missing_s = (header.n_records - header.n_held) * header.record_s
+    return (f"{name}: the last {missing_s:.1f} s announced by its header are missing",)
+
+
+def record_onsets(path: Path, header: EdfHeader, name: str) -> np.ndarray:
+    """Read the times of the data records of a discontinuous EDF+ or BDF+ file.
+
+    Shapes: returns (n_records,).
+    """
+    if not header.annotations:
+        raise ReadError(
+            f"{name}: is discontinuous (EDF+D), but no annotation signal says when its records began. Export it anew."
+        )
+    records = np.memmap(path, np.uint8, "r", header.header_bytes, (header.n_held, header.record_bytes))
+    first, n = header.annotations[0]
+    onsets = []
+    for record in records[:, first : first + n]:
+        found = re.match(rb"([+-][0-9]+(?:\.[0-9]+)?)\x14", record.tobytes())
+        if found is None:
+            raise ReadError(f"{name}: a record of this discontinuous file does not say when it began. Export it anew.")
+        onsets.append(float(found[1]))
+    return np.array(onsets)
+
+
+def read_edf(path: Path, name: str) -> PersonRecording:
+    """Read an EDF or BDF file, gaps of a discontinuous one opened."""
+    header = read_edf_header(path, name)
+    notes = check_edf(header, name)
+    read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
+    raw = read(path, preload=False, verbose="WARNING")
+    if header.discontinuous:
+        raw, opened = open_records(raw, record_onsets(path, header, name), name)
+        notes += opened
+    return PersonRecording(raw, notes=notes)
+
+
+def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
+    """Open the gaps between data records, which MNE reads as if there were none.
+
+    Shapes: ``onsets`` (n_records,).
+    """
+    sfreq = raw.info["sfreq"]
+    per_record = raw.n_times / len(onsets)
+    # true time ahead of recorded time, in samples; what is written is rounded to a millisecond or so
+    ahead = (onsets - onsets[0]) * sfreq - per_record * np.arange(len(onsets))
+    rounding = max(0.75, 2e-3 * sfreq)
+    if (np.diff(ahead) < -rounding).any():
+        raise ReadError(f"{name}: its records overlap in time. The file is damaged: export it anew.")
+    rows = np.flatnonzero(np.diff(ahead) > rounding)
+    missing = np.diff(np.rint([0.0, *ahead[rows + 1]])).astype(int)
+    if not rows.size:
+        return raw, ()
+    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name)
+    # events of EDF+ are given in true time, which the opened recording has again
+    events = own_annotations(raw)
+    opened = open_gaps(fresh_raw(raw), np.rint((rows + 1) * per_record).astype(int), missing)
+    gaps = own_annotations(opened)
+    gaps.delete(np.flatnonzero(gaps.description != GAP))
+    events.onset -= onsets[0]
+    note = f"{name}: {count(rows.size, 'gap')} ({missing.sum() / sfreq:.1f} s) opened and marked as bad"
+    return fresh_raw(opened, annotations=gaps + events), (note,)
+
+
+# ---- BrainVision
+
+_KEYS = re.compile(r"^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
+_CHANNEL = re.compile(r"^Ch[0-9]+=([^,\n]*),", re.MULTILINE)
+_MARKER = re.compile(r"^Mk[0-9]+=[^,\r\n]*,[^,\r\n]*,([0-9]+)", re.MULTILINE)
+_WIDTHS = {"INT_16": 2, "UINT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4, "IEEE_FLOAT_64": 8}
+
+
+@dataclass(frozen=True)
+class BrainVisionHeader:
+    """What the header of a BrainVision recording says, and the two files that it names."""
+
+    #: Entries of all sections by name
+    keys: Mapping[str, str]
+    #: Names of the channels
+    channels: tuple[str, ...]
+    data: Path
+    #: Content of the marker file; empty if none is named
+    markers: str
+
+
+def read_brainvision_header(path: Path, name: str) -> BrainVisionHeader:
+    """Read a header and the markers, and find the data."""
+    text = _text(path)
+    section = re.split(r"^\[", text.partition("[Channel Infos]")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    channels = tuple(_CHANNEL.findall(section))
+    # MNE's reader finds no unit for doubled names
+    twice = [channel for channel, times in Counter(channels).items() if channel and times > 1]
+    if twice:
+        shown = ", ".join(map(repr, twice[:4]))
+        raise ReadError(
+            f"{name}: {count(len(twice), 'channel name stands', 'channel names stand')} there twice ({shown}), as when "
+            "two people's montages are in one file. Give each its own name in the header's [Channel Infos], as Fz_1 "
+            "and Fz_2."
+        )
+    keys = dict(_KEYS.findall(text))
+    data = _partner(path, keys.get("DataFile"), "data", name)
+    markers = _text(_partner(path, keys["MarkerFile"], "marker", name)) if keys.get("MarkerFile") else ""
+    return BrainVisionHeader(keys, channels, data, markers)
+
+
+def _text(path: Path) -> str:
+    # text after [Comment] is free and may hold anything
+    return path.read_bytes().decode("utf-8-sig", errors="replace").split("[Comment]")[0]
+
+
+def _partner(path: Path, named: str | None, what: str, name: str) -> Path:
+    if not named:
+        raise ReadError(f"{name}: names no {what} file. The header is damaged: export the recording anew.")
+    named = named.replace("$b", path.stem)
+    found = path.parent / Path(named.replace("\\", "/")).name
+    shown = Path(named.replace("\\", "/")).suffix
+    if Path(named.replace("\\", "/")).stem != path.stem:
+        raise ReadError(
+            f"{name}: points to a {what} file of another name, so it may be another recording (a renamed "
+            "copy?). "
+            f"Give all three files one name, and correct the {what.capitalize()}File line in the header."
+        )
+    if not found.exists():
+        raise ReadError(f"{name}: its {what} file ({shown}) is not there. Copy it beside the header.")
+    if what == "data" and found.stat().st_size == 0:
+        raise ReadError(f"{name}: its data file ({shown}) is empty (0 bytes). Copy it again.")
+    return found
+
+
+def check_brainvision(header: BrainVisionHeader, name: str) -> tuple[str, ...]:
+    """Compare the length of the data with what header and markers announce."""
+    keys, size = header.keys, header.data.stat().st_size
+    width = _WIDTHS.get(keys.get("BinaryFormat", "").upper())
+    if keys.get("DataFormat", "BINARY").upper() != "BINARY" or width is None:
+        return ()
+    try:
+        n_channels, interval_us = int(keys["NumberOfChannels"]), float(keys["SamplingInterval"])
+        announced = int(keys["DataPoints"]) if keys.get("DataPoints") else None
+    except (KeyError, ValueError) as error:
+        raise ReadError(
+            f"{name}: lacks a readable NumberOfChannels or SamplingInterval. The header is damaged: export "
+            "the recording anew."
+        ) from error
+    frame = n_channels * width
+    held, rest = divmod(size, frame)
+    if rest or not held:
+        raise ReadError(
+            f"{name}: its data file holds {size} bytes, which is no whole number of frames of "
+            f"{frame} bytes "
+            f"({n_channels} channels): it was cut off. Copy the .eeg file again."
+        )
+    needed = max(announced or 0, max(map(int, _MARKER.findall(header.markers)), default=0))
+    check_memory(needed * n_channels, name)
+    if held < needed * (1 - MAX_CUT):
+        raise _cut(name, held * interval_us * 1e-6, needed * interval_us * 1e-6)
+    if announced is not None and held < announced:
+        return (f"{name}: {announced - held} samples announced by its header are missing at the end",)
+    return ()
+
+
+def read_brainvision(path: Path, name: str) -> PersonRecording:
+    """Read the three files of a BrainVision recording."""
+    header = read_brainvision_header(path, name)
+    notes = check_brainvision(header, name)
+    raw = mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING")
+    return PersonRecording(raw, notes=notes, pauses=new_segments(header.markers, raw.info["sfreq"]))
+
+
+# ---- other formats
+
+
+def read_eeglab(path: Path, name: str) -> PersonRecording:
+    """Read a continuous EEGLAB recording or its epochs."""
+    check_matlab(path, name)
+    try:
+        raw = mne.io.read_raw_eeglab(path, preload=False, verbose="WARNING")
+    except FileNotFoundError as error:
+        raise ReadError(
+            f"{name}: its data part (.fdt) is not there. Copy the .fdt file beside the .set file."
+        ) from error
+    except TypeError as error:
+        # MNE's way of saying that the file holds trials
+        if "trials" not in str(error):
+            raise
+        return PersonRecording(mne.io.read_epochs_eeglab(path, verbose="WARNING"))
+    data, n_values = Path(raw.filenames[0]), raw.n_times * len(raw.ch_names)
+    if data.suffix == ".fdt" and data.stat().st_size // 4 < n_values:
+        raise ReadError(
+            f"{name}: its data part (.fdt) holds {data.stat().st_size // 4} of {n_values} values: it was cut off. "
+            "Copy it again."
+        )
+    if "boundary" not in raw.annotations.description:
+        return PersonRecording(raw)
+    # the raw's own annotations are cut to its end, and a pause may be longer than what is left
+    return PersonRecording(raw, pauses=cut_out(mne.read_annotations(path), raw.info["sfreq"]))
+
+
+def read_egi(path: Path, name: str) -> PersonRecording:
+    """Read an EGI simple binary file that is not segmented."""
+    with path.open("rb") as file:
+        version = file.read(4)[3]
+    # odd versions of simple binary are cut into segments, without the time between them
+    if version % 2:
+        raise ReadError(
+            f"{name}: is a segmented EGI file, which does not tell the time between its segments. "
+            "Export the continuous recording (MFF, or simple binary that is not segmented)."
+        )
+    return PersonRecording(mne.io.read_raw_egi(path, preload=False, verbose="WARNING"))
+
+
+def read_gdf(path: Path, name: str) -> PersonRecording:
+    """Read a GDF file."""
+    del name
+    raw = mne.io.read_raw_gdf(path, preload=False, verbose="WARNING")
+    # a new segment by the event table of GDF 2.0: when it began is not told
+    known = {"32766": "New Segment"}
+    raw.annotations.rename({old: new for old, new in known.items() if old in raw.annotations.description})
+    return PersonRecording(raw)
+
+
+def read_nicolet(path: Path, name: str) -> PersonRecording:
+    """Read a Nicolet recording."""
+    del name
+    return PersonRecording(mne.io.read_raw_nicolet(path, "eeg", preload=False, verbose="WARNING"))

@@ -1,0 +1,335 @@
+"""The table of file formats: how each is told by its content, what belongs to it, how a draft finds it, what reads it.
+
+A format costs one entry here and its reader, which is named and not imported: this floor knows no reader.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyperscan.errors import ReadError
+
+#: Bytes that are looked at; BrainVision headers with a comment above the title still fit.
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file that belongs to a recording and cannot be read alone."""
+
+    #: Lower-case ending of its name; None if its content tells it
+    suffix: str | None
+    #: What it is, and what to name instead, for messages
+    what: str
+    instead: str
+    #: Ending that the recording next to it must have; None if none is looked for
+    header: str | None = None
+    #: Whether the first bytes of a file are such a part
+    matches: Callable[[bytes], bool] = lambda _: False
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: its entry is all that the package knows of it besides its reader."""
+
+    #: As messages call it
+    name: str
+    #: ``module:function``; it takes path and name for messages, and ``part`` where ``selects`` says so
+    reader: str
+    #: Lower-case endings that the name may have; a draft looks for them
+    suffixes: tuple[str, ...]
+    #: Whether the first bytes of a file are of this format; None if nothing in them tells it
+    matches: Callable[[bytes], bool] | None = None
+    #: Whether other texts may fit too, so that the name has to be right and no other format may fit
+    loose: bool = False
+    #: What its first bytes are called where several formats share them
+    content: str = ""
+    #: Whether a folder is such a recording; None if a file is
+    folder: Callable[[Path], bool] | None = None
+    #: one of {'eeg', 'fnirs', ''}: Empty where name and format do not tell
+    modality: str = "eeg"
+    #: Whether a draft takes it for a recording only where a folder holds no other ones
+    plain: bool = False
+    #: one of {'stream', 'group', ''}: Kind of channel rule that is resolved while reading
+    selects: str = ""
+    #: Endings of files of the same stem that belong to the recording
+    companions: tuple[str, ...] = ()
+    #: Further files that belong to it
+    further: Callable[[Path], list[Path]] = lambda _: []
+    #: Files that users name instead of the recording
+    parts: tuple[Part, ...] = ()
+    #: Bytes of one stored value, to guess the work before a file is read
+    value_bytes: int = 2
+
+    @property
+    def content_name(self) -> str:
+        """What messages call the first bytes of such a file."""
+        return self.content or self.name
+
+
+def _starts(*magic: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(magic)
+
+
+def _text(head: bytes) -> str:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return head.decode("utf-16", errors="replace").lstrip()
+    return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip()
+
+
+def _begins(*words: str) -> Callable[[bytes], bool]:
+    return lambda head: _text(head).replace(" ", "").lower().startswith(words)
+
+
+def _is_hitachi(head: bytes) -> bool:
+    return _text(head).startswith("Header") and "File Version" in _text(head)[:200]
+
+
+def _is_numbers(head: bytes) -> bool:
+    text = _text(head)
+    return bool(text) and all(char.isprintable() or char in "\r\n\t" for char in text)
+
+
+def _fif_parts(path: Path) -> list[Path]:
+    """List the parts of a split recording; BIDS puts ``split-01`` into the name of every part."""
+    head, found, tail = path.stem.partition("_split-")
+    rest = tail.partition("_")[2]
+    bids = f"{glob.escape(head)}_split-*_{glob.escape(rest)}.fif" if found and rest else glob.escape(path.name)
+    return sorted([*path.parent.glob(f"{glob.escape(path.stem)}-[0-9]*.fif"), *path.parent.glob(bids)])
+
+
+def _named_in_header(path: Path) -> list[Path]:
+    """List the files that a BrainVision header names, as far as they lie next to it."""
+    try:
+        text = path.read_bytes()[:100_000].decode("latin-1")
+    except OSError:
+        return []
+    names = re.findall(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", text, re.MULTILINE)
+    return [path.with_name(name.replace("$b", path.stem)) for name in names if not {"/", "\0"} & set(name)]
+
+
+_OWN = "hyperscan.recording.files"
+_EGI_VERSIONS = (b"\2", b"\3", b"\4", b"\5", b"\6", b"\7")
+_MATLAB = _starts(b"MATLAB 7.3", b"MATLAB 5.0")
+
+#: Sources of the first bytes: EDF+ (edfplus.info), BioSemi BDF, GDF 2.0, the FIF tag layout, BrainVision Core Data
+#: Format 1.0, the XDF wiki, HDF5 file format, MATLAB level 5 MAT-file layout. EGI simple binary begins with a
+#: big-endian version number from 2 to 7, then a year.
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "FIF",
+        f"{_OWN}.eeg:read_fif",
+        (".fif",),
+        _starts(b"\0\0\0\x64\0\0\0\x1f"),
+        further=_fif_parts,
+        value_bytes=4,
+    ),
+    Format("EDF", f"{_OWN}.eeg:read_edf", (".edf", ".rec"), _starts(b"0       ")),
+    Format("BDF", f"{_OWN}.eeg:read_edf", (".bdf",), _starts(b"\xffBIOSEMI"), value_bytes=3),
+    Format(
+        "BrainVision",
+        f"{_OWN}.eeg:read_brainvision",
+        (".vhdr", ".ahdr"),
+        _begins("brainvisiondataexchangeheader"),
+        companions=(".eeg", ".vmrk", ".dat"),
+        further=_named_in_header,
+        parts=(
+            Part(
+                None,
+                "a BrainVision marker file",
+                "its header (.vhdr)",
+                matches=_begins("brainvisiondataexchangemarker"),
+            ),
+            Part(".eeg", "the data part of a BrainVision recording", "its header (.vhdr)", header=".vhdr"),
+        ),
+    ),
+    Format(
+        "EEGLAB",
+        f"{_OWN}.eeg:read_eeglab",
+        (".set",),
+        _MATLAB,
+        content="MATLAB",
+        companions=(".fdt",),
+        parts=(Part(".fdt", "the data part of an EEGLAB recording", "its .set file"),),
+        value_bytes=4,
+    ),
+    Format(
+        "EGI",
+        f"{_OWN}.eeg:read_egi",
+        (".raw", ".egi"),
+        lambda head: head[:3] == b"\0\0\0" and head[3:4] in _EGI_VERSIONS and head[4:5] in (b"\7", b"\x08"),
+    ),
+    Format("EGI MFF", "mne.io:read_raw_egi", (".mff",), folder=lambda path: (path / "signal1.bin").exists()),
+    Format("GDF", f"{_OWN}.eeg:read_gdf", (".gdf",), _starts(b"GDF ")),
+    Format("CNT", "mne.io:read_raw_cnt", (".cnt",), _starts(b"Version 3.0")),
+    Format("ANT CNT", "mne.io:read_raw_ant", (".cnt",), _starts(b"RIFF")),
+    Format("Persyst", "mne.io:read_raw_persyst", (".lay",), companions=(".dat",)),
+    Format("eximia", "mne.io:read_raw_eximia", (".nxe",)),
+    Format("Curry", "mne.io:read_raw_curry", (".cdt", ".dap"), companions=(".dat", ".rs3", ".cdt.dpa", ".cdt.dpo")),
+    Format("Nicolet", f"{_OWN}.eeg:read_nicolet", (".data",), companions=(".head",)),
+    Format("XDF", f"{_OWN}.xdf:read_xdf", (".xdf",), _starts(b"XDF:"), modality="", selects="stream", value_bytes=4),
+    Format(
+        "SNIRF",
+        f"{_OWN}.nirs:read_snirf",
+        (".snirf",),
+        _starts(b"\x89HDF\r\n\x1a\n"),
+        content="HDF5",
+        modality="fnirs",
+        selects="group",
+        value_bytes=8,
+    ),
+    Format(
+        "NIRx",
+        f"{_OWN}.nirs:read_nirx",
+        (),
+        folder=lambda path: any(path.glob("*.hdr")) and any(path.glob("*wl1")),
+        modality="fnirs",
+    ),
+    Format("Homer", f"{_OWN}.nirs:read_homer", (".nirs",), _MATLAB, content="MATLAB", modality="fnirs"),
+    Format("Hitachi", "mne.io:read_raw_hitachi", (".csv",), _is_hitachi, modality="", plain=True),
+    Format(
+        "BOXY", "mne.io:read_raw_boxy", (".txt",), lambda head: _text(head).startswith("BOXY"), modality="", plain=True
+    ),
+    Format(
+        "MATLAB",
+        f"{_OWN}.tables:read_matlab",
+        (".mat",),
+        _MATLAB,
+        modality="",
+        plain=True,
+        further=lambda path: [path.with_name(f"{path.stem}_sidecar.json")],
+    ),
+    Format(
+        "table",
+        f"{_OWN}.tables:read_numbers",
+        (".csv", ".tsv", ".txt"),
+        _is_numbers,
+        loose=True,
+        modality="",
+        plain=True,
+        further=lambda path: [path.with_name(f"{path.stem}_sidecar.json")],
+    ),
+)
+
+#: Content that is no recording at all: first bytes, what it is, what to do.
+_IMPOSTORS: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
+    (
+        lambda head: (
+            b"git-lfs.github.com" in head[:200] or b".git/annex/" in head[:300] or head.startswith(b"/annex/objects")
+        ),
+        "is a pointer: its data were not downloaded",
+        "Fetch them (git lfs pull, git annex get or datalad get) and try again.",
+    ),
+    (
+        lambda head: _text(head).lower().startswith(("<!doctype html", "<html")),
+        "is a web page, so its data were not downloaded",
+        "Download the recording itself.",
+    ),
+    (
+        _starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+        "is a Python pickle, which can run code when it is opened",
+        "Export the recording as FIF, EDF or SNIRF.",
+    ),
+    (
+        _starts(b"\x1f\x8b", b"PK\3\4", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf"),
+        "is a compressed archive, which is never unpacked here",
+        "Unpack it and name the recording inside.",
+    ),
+    (
+        _starts(b"\x93NUMPY"),
+        "is a NumPy array without sampling rate or channel names (and may hold pickled objects)",
+        "Export the recording as FIF, EDF or SNIRF.",
+    ),
+)
+
+
+def formats_named(path: Path) -> list[Format]:
+    """List the formats whose name may end as a path does.
+
+    Examples
+    --------
+    >>> [form.name for form in formats_named(Path("a.CNT"))]
+    ['CNT', 'ANT CNT']
+    """
+    return [form for form in FORMATS if path.suffix.lower() in form.suffixes]
+
+
+def value_bytes(path: Path) -> int:
+    """Guess the bytes of one stored value from the name of a file or of its part.
+
+    Examples
+    --------
+    >>> value_bytes(Path("a.bdf")), value_bytes(Path("a.fdt")), value_bytes(Path("a.json"))
+    (3, 4, 2)
+    """
+    suffix = path.suffix.lower()
+    return next((form.value_bytes for form in FORMATS if suffix in (*form.suffixes, *form.companions)), 2)
+
+
+def recognise(path: Path, name: str) -> Format:
+    """Find the format of a recording by its content."""
+    if path.is_symlink() and not path.exists():
+        raise ReadError(f"{name}: is a link to data that were not downloaded. Fetch them (datalad get) and try again.")
+    if not path.exists():
+        raise ReadError(f"{name}: is not there. Correct the path in dyads.tsv or add the file.")
+    if path.is_dir():
+        found = next((form for form in FORMATS if form.folder is not None and form.folder(path)), None)
+        if found is None:
+            raise ReadError(
+                f"{name}: is a folder without a recording. Allowed: a NIRx folder (.hdr, .wl1, .wl2) or an EGI .mff "
+                "folder. Name the recording itself."
+            )
+        return found
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise ReadError(f"{name}: cannot be opened ({error.strerror}). Check its permissions.") from error
+    if not head:
+        raise ReadError(f"{name}: is empty (0 bytes). Copy or download it again.")
+    for is_impostor, fault, remedy in _IMPOSTORS:
+        if is_impostor(head):
+            raise ReadError(f"{name}: {fault}. {remedy}")
+    return _by_content(path, head, name)
+
+
+def _by_content(path: Path, head: bytes, name: str) -> Format:
+    suffix = path.suffix.lower()
+    for part in (part for form in FORMATS for part in form.parts if part.matches(head)):
+        raise ReadError(f"{name}: is {part.what}. Name {part.instead} in dyads.tsv instead.")
+    told = [form for form in FORMATS if form.matches is not None and not form.loose and form.matches(head)]
+    fitting = [form for form in told if suffix in form.suffixes]
+    if fitting:
+        return fitting[0]
+    if told:
+        allowed = " or ".join(ending for form in told for ending in form.suffixes)
+        raise ReadError(
+            f"{name}: its name ends in {suffix or 'nothing'!r}, but its content is {told[0].content_name}. "
+            f"Rename it to end in {allowed}, or copy the right file."
+        )
+    return _by_name(path, head, name)
+
+
+def _by_name(path: Path, head: bytes, name: str) -> Format:
+    suffix = path.suffix.lower()
+    for part in (part for form in FORMATS for part in form.parts if part.suffix == suffix):
+        if part.header is None or path.with_suffix(part.header).exists():
+            raise ReadError(f"{name}: is {part.what}. Name {part.instead} in dyads.tsv instead.")
+    named = formats_named(path)
+    by_name = [form for form in named if form.matches is None or form.loose]
+    for form in by_name:
+        if form.matches is None or form.matches(head):
+            return form
+    if named and not by_name:
+        raise ReadError(
+            f"{name}: its name ends in {suffix}, but its first bytes are not those of {named[0].content_name}. "
+            "It is damaged or of another format: copy it again, or export it anew."
+        )
+    raise ReadError(
+        f"{name}: is of no known format. Known: {', '.join(form.name for form in FORMATS)} (the last two with a JSON "
+        "sidecar). Export it as one of these."
+    )

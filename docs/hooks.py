@@ -1,9 +1,9 @@
 """What the site takes from the program itself while it is built, so that it cannot go stale.
 
-A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command, ``<!-- table: metrics -->`` and
-``<!-- table: synchrony -->`` become tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of
-the pages in that folder. ``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines,
-``<!-- code: example -->`` the lines alone.
+A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command. ``<!-- table: metrics -->`` and
+``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``quality``) become tables, ``<!-- table: validation -->``
+and ``<!-- table: reliability -->`` lists of the pages in that folder. ``<!-- figure: growth -->`` runs
+``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->`` the lines alone.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import base64
 import contextlib
 import html
 import io
-import json
 import os
 import re
 import runpy
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,16 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
-def column_table() -> str:
-    """Columns of ``synchrony.tsv`` as its sidecar describes them."""
-    from hyperscan.pipeline.output import COLUMN_DESCRIPTIONS
+def column_table(table: str) -> str:
+    """Columns of a table of a run: what each means, and its unit."""
+    from hyperscan import schema
 
+    columns = [schema.COLUMNS[name] for name in schema.TABLES[table]]
+    if table == "quality":
+        columns += [replace(column, name=f"{column.name}<band>") for column in schema.BANDWISE.values()]
+        columns += [schema.COLUMNS[name] for name in schema.QUALITY_AFTER_BANDS]
     rows = ["| column | meaning | unit |", "|---|---|---|"]
-    for name, facts in json.loads(json.dumps(COLUMN_DESCRIPTIONS)).items():
-        rows.append(f"| `{name}` | {facts['Description']} | {facts.get('Units', '')} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, *(f"| `{column.name}` | {column.meaning} | {column.units} |" for column in columns)])
 
 
 def page_list(folder: str) -> str:
@@ -119,7 +122,7 @@ def page_list(folder: str) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "metrics": metrics_table,
-    "synchrony": column_table,
+    **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "guards", "quality")},
     "validation": lambda: page_list("validation"),
     "reliability": lambda: page_list("reliability"),
 }

@@ -6,7 +6,7 @@ Nothing here reads, writes or computes. Whoever needs a list of columns, a head 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -120,6 +120,12 @@ class Column:
     meaning: str = ""
     units: str = ""
     text: bool = False
+    p_value: bool = False
+
+    @property
+    def label(self) -> str:
+        """Words for an axis, or for a sentence, in one line."""
+        return (self.axis or self.head).replace("\n", " ")
 
 
 def _columns(*columns: Column) -> Mapping[str, Column]:
@@ -181,8 +187,13 @@ COLUMNS: Mapping[str, Column] = _columns(
         "Whole-session estimate",
         meaning="whole-session statistic on the growth scale, mean over channel pairs",
     ),
-    Column("lag_p", "p, lag null", meaning="one-sided p of lag_estimate under circular shifts"),
-    Column("n_windows", "Windows (n)", "Clean windows (n)", "windows analysed, the same number in every session"),
+    Column("lag_p", "p, lag null", meaning="one-sided p of lag_estimate under circular shifts", p_value=True),
+    Column(
+        "n_windows",
+        "Windows (n)",
+        "Clean windows (n)",
+        "windows analysed, the same number in every session; in quality.tsv those clean in this person",
+    ),
     Column("window_s", "Window (s)", meaning="window length", units="s"),
     Column("seconds", "Data used (s)", meaning="time analysed", units="s"),
     Column(
@@ -192,47 +203,161 @@ COLUMNS: Mapping[str, Column] = _columns(
         text=True,
     ),
     # guards
-    Column("g1_line", "Coupling, noise-corrected, straight 1/f", "Coupling, noise-corrected,\nstraight 1/f (a.u.)"),
-    Column("g1_quad", "Coupling, noise-corrected, curved 1/f", "Coupling, noise-corrected,\ncurved 1/f (a.u.)"),
-    Column("w_line", "Weight, straight 1/f", "Weight, straight 1/f (0-1)"),
-    Column("w_quad", "Weight, curved 1/f", "Weight, curved 1/f (0-1)"),
-    Column("matched_excess_z", "Excess, noise-matched", "Excess, noise-matched\n(Fisher z)"),
-    Column("control_excess_z", "Excess, control channels", "Excess, control channels\n(Fisher z)"),
-    Column("outband_excess_z", "Excess, outside the band", "Excess, outside the band\n(Fisher z)"),
-    Column("lag_robust_excess_z", "Excess, blind to zero lag", "Excess, blind to zero lag\n(Fisher z)"),
-    *(Column(f"imcoh_{i}", f"Imaginary coherency, part {i} of the band") for i in (1, 2, 3, 4)),
+    Column(
+        "g1_line",
+        "Coupling, noise-corrected, straight 1/f (a.u.)",
+        "Coupling, noise-corrected,\nstraight 1/f (a.u.)",
+        "squared coupling corrected for both people's signal fraction, with a straight 1/f background",
+    ),
+    Column(
+        "g1_quad",
+        "Coupling, noise-corrected, curved 1/f (a.u.)",
+        "Coupling, noise-corrected,\ncurved 1/f (a.u.)",
+        "as g1_line, with a curved background",
+    ),
+    Column("w_line", "Weight, straight 1/f (0-1)", meaning="weight of g1_line"),
+    Column("w_quad", "Weight, curved 1/f (0-1)", meaning="weight of g1_quad"),
+    Column(
+        "matched_excess_z",
+        "Excess, noise-matched (Fisher z)",
+        "Excess, noise-matched\n(Fisher z)",
+        "excess after noise was matched over sessions, a sensitivity check",
+    ),
+    Column(
+        "control_excess_z",
+        "Excess, control channels (Fisher z)",
+        "Excess, control channels\n(Fisher z)",
+        "excess in channels that carry least of the rhythm",
+    ),
+    Column(
+        "outband_excess_z",
+        "Excess, outside the band (Fisher z)",
+        "Excess, outside the band\n(Fisher z)",
+        "excess in the same regions outside the band",
+    ),
+    Column(
+        "lag_robust_excess_z",
+        "Excess, blind to zero lag (Fisher z)",
+        "Excess, blind to zero lag\n(Fisher z)",
+        "excess of ciplv",
+    ),
+    *(
+        Column(
+            f"imcoh_{i}",
+            f"Imaginary coherency, part {i} of the band",
+            meaning=f"signed imaginary coherency of the regions' means, part {i} of 4 of the band",
+        )
+        for i in (1, 2, 3, 4)
+    ),
     # quality
-    Column("channels_kept", "Channels kept", "Channels kept (n)"),
-    Column("channels_total", "of"),
-    Column("clean_seconds", "Clean (s)", "Clean time (s)"),
-    Column("s2_line", "Signal fraction s²", "Signal fraction s² (0-1)"),
-    Column("s2_quad", "s², curved fit", "Signal fraction s², curved (0-1)"),
-    Column("highfreq", "High-frequency power", "Power at 30-40 Hz (share)"),
-    Column("motion", "Motion (share)"),
-    Column("clock_source", "Clock", text=True),
-    Column("clock_offset_s", "Offset (s)", "Clock offset (s)"),
-    Column("clock_ppm", "Drift removed (ppm)", "Clock drift removed (ppm)"),
-    Column("clock_residual_ms", "Residual (ms)", "Clock residual (ms)"),
-    Column("short_r2", "Short-channel r²", "Short-channel r² (0-1)"),
-    Column("band_sd", "In-band SD", "In-band SD (M)"),
-    Column("mayer_fraction", "Mayer fraction", "Mayer fraction (0-1)"),
-    Column("motion_overlap", "Joint motion", "Motion in both at once (0-1)"),
-    Column("instrument_noise", "Instrument noise", "Instrument noise (a.u.)"),
-    Column("sci", "Scalp coupling", "Scalp coupling index (0-1)"),
-    Column("amplitude", "Amplitude (V)"),
-    Column("line_noise_db", "Mains over its surroundings (dB)"),
-    Column("lost", "Lost (share)"),
-    Column("saturation", "At a rail or at rest (share)"),
-    Column("grade", "Grade", text=True),
-    Column("reason", "Reason", text=True),
+    Column("channels_kept", "Channels kept", "Channels kept (n)", "channels that were analysed"),
+    Column("channels_total", "of", meaning="channels that the recording has of this person"),
+    Column("clean_seconds", "Clean (s)", "Clean time (s)", "time free of artefacts", "s"),
+    Column(
+        "s2_line",
+        "Signal fraction s²",
+        "Signal fraction s² (0-1)",
+        "signal fraction of the primary band, with a straight 1/f background",
+    ),
+    Column("s2_quad", "s², curved fit", "Signal fraction s², curved (0-1)", "as s2_line, with a curved background"),
+    Column(
+        "highfreq",
+        "High-frequency power",
+        "Power at 30-40 Hz (share)",
+        "EEG: share of the power of 1-40 Hz at 30-40 Hz (muscle)",
+    ),
+    Column(
+        "motion",
+        "Motion (share)",
+        meaning="EEG: share of the power of 1-40 Hz at 1-2 Hz (drift); fNIRS: share of seconds in which the whole cap"
+        " moves (global variance of the derivative)",
+    ),
+    Column("clock_source", "Clock", meaning=f"how the two clocks were aligned: {', '.join(CLOCKS[:-1])}", text=True),
+    Column(
+        "clock_offset_s",
+        "Offset (s)",
+        "Clock offset (s)",
+        "start of the client's recording on the therapist's clock",
+        "s",
+    ),
+    Column(
+        "clock_ppm",
+        "Drift removed (ppm)",
+        "Clock drift removed (ppm)",
+        "drift of the client's clock that was removed",
+        "ppm",
+    ),
+    Column("clock_residual_ms", "Residual (ms)", "Clock residual (ms)", "what was left after drift was removed", "ms"),
+    Column(
+        "short_r2",
+        "Short-channel r²",
+        "Short-channel r² (0-1)",
+        "fNIRS: share of HbO in the analysis band that short channels explain",
+    ),
+    Column("band_sd", "In-band SD", "In-band SD (M)", "fNIRS: standard deviation in the analysis band", "M"),
+    Column(
+        "mayer_fraction",
+        "Mayer fraction",
+        "Mayer fraction (0-1)",
+        "fNIRS: power at 0.07-0.13 over 0.02-0.2 Hz",
+    ),
+    Column(
+        "motion_overlap",
+        "Joint motion",
+        "Motion in both at once (0-1)",
+        "fNIRS: share of seconds in which both people move",
+    ),
+    Column(
+        "instrument_noise", "Instrument noise", "Instrument noise (a.u.)", "fNIRS: noise floor of the optical density"
+    ),
+    Column("sci", "Scalp coupling", "Scalp coupling index (0-1)", "fNIRS: scalp coupling index, mean over channels"),
+    Column("amplitude", "Amplitude (V)", meaning="EEG: size of the signal", units="V"),
+    Column(
+        "line_noise_db",
+        "Mains over its surroundings (dB)",
+        meaning="EEG: mains over its surroundings, before filtering",
+        units="dB",
+    ),
+    Column("lost", "Lost (share)", meaning="EEG: share of the time without values or at a rail"),
+    Column(
+        "saturation",
+        "At a rail or at rest (share)",
+        meaning="share of samples at a rail or another value that does not move, bad channels included",
+    ),
+    Column("grade", "Grade", meaning="good, fair or poor", text=True),
+    Column("reason", "Reason", meaning="why the grade is what it is", text=True),
+    # rows of growth.json
+    Column("name", "Column", meaning="what the row is about", text=True),
+    Column("slope", "Slope (Fisher z per unit of time)", meaning="change per session or week"),
+    Column("se", "SE", meaning="standard error of the slope"),
+    Column("df", "df", meaning="degrees of freedom"),
+    Column("t", "t", meaning="slope / se"),
+    Column("p", "p", meaning="two-sided p", p_value=True),
+    Column("p_satterthwaite", "p, Satterthwaite", meaning="p with df not capped", p_value=True),
+    Column("smallest_p", "smallest p", meaning="smallest p that the test could have given", p_value=True),
+    Column("ci_low", "95 % CI, low", meaning="lower end of the 95 % interval of the slope"),
+    Column("ci_high", "95 % CI, high", meaning="upper end of the 95 % interval of the slope"),
+    Column("p_max_t", "p, max-T corrected", meaning="p corrected for all outcomes", p_value=True),
+    Column("q_bh", "q, FDR (BH)", meaning="p adjusted for the false discovery rate", p_value=True),
+    Column("p_holm", "p, Holm corrected", meaning="p corrected for all relations", p_value=True),
+    Column("n_dyads", "Dyads (n)", meaning="dyads that entered"),
+    Column("primary", "Primary", meaning="whether it is the outcome named in advance"),
 )
 
 #: Columns of ``quality.tsv`` that end in the name of a band, by what stands before it.
 BANDWISE: Mapping[str, Column] = _columns(
-    Column("snr_", "Signal fraction, {}", "Signal fraction, {} (0-1)"),
-    Column("peak_hz_", "Peak (Hz), {}", "Peak frequency, {} (Hz)"),
-    Column("peak_width_", "Peak width (Hz), {}"),
-    Column("peak_db_", "Peak (dB over the background), {}", "Peak over the background, {} (dB)"),
+    Column(
+        "snr_", "Signal fraction, {}", "Signal fraction, {} (0-1)", "share of the band's power above the background"
+    ),
+    Column("peak_hz_", "Peak (Hz), {}", "Peak frequency, {} (Hz)", "frequency of the band's peak", "Hz"),
+    Column("peak_width_", "Peak width (Hz), {}", meaning="width of the peak", units="Hz"),
+    Column(
+        "peak_db_",
+        "Peak (dB over the background), {}",
+        "Peak over the background, {} (dB)",
+        "height of the peak over the background",
+        "dB",
+    ),
 )
 
 #: Columns by which a table names the outcome that it was made for.
@@ -317,5 +442,5 @@ def column_of(name: str) -> Column:
     for prefix, column in BANDWISE.items():
         if name.startswith(prefix):
             band = name.removeprefix(prefix)
-            return Column(name, column.head.format(band), column.axis.format(band))
+            return replace(column, name=name, head=column.head.format(band), axis=column.axis.format(band))
     return Column(name, name.replace("_", " "), name)

@@ -20,7 +20,7 @@ from hyperscan.errors import OutputError
 from hyperscan.pipeline.compute import PSEUDO_COLUMNS
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.unit import Unit, read_manifest
-from hyperscan.schema import KEYS, ROLES, TABLES, SessionKey
+from hyperscan.schema import COLUMNS, KEYS, ROLES, TABLES, SessionKey
 from hyperscan.storage import PARTIAL_PREFIX, read_table, write_json, write_table, write_text
 from hyperscan.study import Session
 from hyperscan.synchrony import GUARD_COLUMNS
@@ -150,7 +150,7 @@ def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey
         table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
         write_table(out / f"{name}.tsv", table)
     write_table(out / "quality.tsv", quality_table(summaries))
-    write_json(out / "synchrony.json", COLUMN_DESCRIPTIONS)
+    write_json(out / "synchrony.json", column_descriptions("synchrony"))
 
 
 def failed_rows(out: Path, units: Sequence[Unit]) -> list[dict[str, Any]]:
@@ -171,22 +171,16 @@ def quality_table(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> pd.DataF
     return frame[first + [name for name in frame if name not in first]]
 
 
-#: What the columns of ``synchrony.tsv`` mean, as BIDS sidecars say it.
-COLUMN_DESCRIPTIONS = {
-    "dyad": {"Description": "label of the dyad"},
-    "session": {"Description": "session number, from 1 on"},
-    "days": {"Description": "days since the dyad's first session", "Units": "d"},
-    "signal": {"Description": "eeg, or hbo, hbr, hbt, hbo_nosc (HbO without short-channel regression)"},
-    "estimate": {"Description": "mean of the metric over windows and channel pairs"},
-    "z": {"Description": "mean over windows and channel pairs on the growth scale (Fisher z)"},
-    "pseudo_mean_z": {"Description": "mean z of re-paired dyads of the same session number: the chance level"},
-    "pseudo_sd_z": {"Description": "standard deviation of z among the re-paired dyads"},
-    "n_pseudo": {"Description": "re-paired dyads"},
-    "excess_z": {"Description": "z - pseudo_mean_z; flagged chance_from_lags: lag_estimate - its mean under shifts"},
-    "lag_estimate": {"Description": "whole-session statistic on the growth scale, mean over channel pairs"},
-    "lag_p": {"Description": "one-sided p of lag_estimate under circular shifts"},
-    "n_windows": {"Description": "windows analysed, the same number in every session"},
-    "window_s": {"Description": "window length", "Units": "s"},
-    "seconds": {"Description": "time analysed", "Units": "s"},
-    "flags": {"Description": "no_value, no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;"},
-}
+def column_descriptions(table: str) -> dict[str, dict[str, str]]:
+    """Say what the columns of a table mean, as a BIDS sidecar does.
+
+    Examples
+    --------
+    >>> column_descriptions("synchrony")["window_s"]
+    {'Description': 'window length', 'Units': 's'}
+    """
+    columns = [COLUMNS[name] for name in TABLES[table]]
+    return {
+        column.name: {"Description": column.meaning, **({"Units": column.units} if column.units else {})}
+        for column in columns
+    }

@@ -107,7 +107,8 @@ def column_table(table: str) -> str:
     columns = [schema.COLUMNS[name] for name in schema.TABLES[table]]
     if table == "quality":
         columns += [replace(column, name=f"{column.name}<band>") for column in schema.BANDWISE.values()]
-        columns += [schema.COLUMNS[name] for name in schema.QUALITY_AFTER_BANDS]
+        facts = dict.fromkeys(name for names in schema.QUALITY_FACTS.values() for name in names if name != "bands")
+        columns += [schema.COLUMNS[name] for name in facts if name not in schema.TABLES[table]]
     rows = ["| column | meaning | unit |", "|---|---|---|"]
     return "\n".join([*rows, *(f"| `{column.name}` | {column.meaning} | {column.units} |" for column in columns)])
 

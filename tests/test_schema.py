@@ -8,14 +8,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hyperscan.schema import COLUMNS, QUALITY_AFTER_BANDS, TABLES, Outcome, RoiPair, SessionKey, column_of
+from hyperscan.schema import COLUMNS, QUALITY_FACTS, TABLES, Outcome, RoiPair, SessionKey, column_of
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_of_a_table_has_a_head_and_a_meaning(table: str) -> None:
-    told = [column_of(name) for name in (*TABLES[table], *QUALITY_AFTER_BANDS)]
+    told = [column_of(name) for name in TABLES[table]]
     assert [column.name for column in told if not (column.head and column.meaning)] == []
     assert len({column.head for column in told}) == len(told)
+
+
+@pytest.mark.parametrize("modality", QUALITY_FACTS)
+def test_every_fact_of_quality_is_told(modality: str) -> None:
+    told = [column_of(name) for name in QUALITY_FACTS[modality] if name != "bands"]
+    assert [column.name for column in told if not column.meaning] == []
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -6,15 +6,13 @@ Standard output holds the result, standard error the log and the progress.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hyperscan.cli.commands import OK
 from hyperscan.cli.parsers import parser_of_all, parser_of_bids
-from hyperscan.cli.terminal import Stopped, say, start_log, stop
+from hyperscan.cli.terminal import Stopped, discard_output, own_process, say
 from hyperscan.errors import HyperscanError, OutputWriteError
 
 __all__ = ["bids_main", "main"]
@@ -34,11 +32,11 @@ def bids_main(argv: Sequence[str] | None = None) -> int:
 
 def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     arguments = parser.parse_args(argv)
-    start_log(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     try:
-        return int(arguments.action(arguments))
+        with own_process(arguments):
+            code = int(arguments.action(arguments))
+            sys.stdout.flush()
+        return code
     except HyperscanError as error:
         say(f"hyperscan: {error}")
         return error.exit_code
@@ -46,7 +44,7 @@ def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         say("hyperscan: memory ran out. Use fewer --jobs, or a machine with more memory.")
         return BUG
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return OK
     except (PermissionError, OSError) as error:
         name = Path(str(error.filename)).name if error.filename else "a file"

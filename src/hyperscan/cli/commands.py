@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import time
 from collections.abc import Collection, Sequence
@@ -46,8 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Analyse a study."""
     from hyperscan.pipeline import load_study, prepare_study, run_study
 
-    if arguments.private:
-        os.umask(0o077)
     table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
     if arguments.dry_run:
         return check(arguments)
@@ -190,10 +187,17 @@ def metrics(_: argparse.Namespace) -> int:
 
 
 def completion(arguments: argparse.Namespace) -> int:
-    """Print what a shell needs to complete the command."""
-    from hyperscan.cli.completion import completion_script
+    """Print what a shell needs to complete a command."""
+    import shtab
 
-    show(completion_script(arguments.root, arguments.shell))
+    parsers = [arguments.parsers[arguments.program]()]
+    for parser in parsers:  # grows by the commands of a command
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+            elif action.type is Path:
+                action.complete = shtab.FILE
+    show(shtab.complete(parsers[0], arguments.shell))
     return OK
 
 

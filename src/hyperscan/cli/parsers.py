@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import hyperscan
 from hyperscan.cli import commands
@@ -39,6 +39,185 @@ class _Parser(argparse.ArgumentParser):
         return found
 
 
+class Argument:
+    """One argument of a command, kept until there is a parser to add it to."""
+
+    def __init__(self, *flags: str, group: str = "", **told: Any) -> None:
+        self.flags, self.group, self.told = flags, group, told
+
+
+class Command(NamedTuple):
+    """One command: what it does, and what its help page says."""
+
+    #: Does the work and gives the exit code
+    action: Callable[[argparse.Namespace], int]
+    #: Sentence of the help page
+    summary: str
+    #: Command lines that work
+    example: str
+    arguments: tuple[Argument, ...] = ()
+
+
+STUDY = (
+    Argument("study", type=Path, metavar="STUDY", help="folder with dyads.tsv, or the table itself"),
+    Argument("--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"),
+)
+SEED = Argument("--seed", type=seed, default=0, help="seed (default 0)")
+VERBOSITY = (
+    Argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress"),
+    Argument("-v", "--verbose", action="store_true", help="name every step as it is done"),
+)
+
+COMMANDS = {
+    "init": Command(
+        commands.init,
+        "draft dyads.tsv from what is in a folder",
+        "hyperscan init my_study",
+        (Argument("folder", type=Path, metavar="FOLDER", help="folder with recordings, BIDS or not"),),
+    ),
+    "check": Command(
+        commands.check,
+        "say what would run and what not, without analysis",
+        "hyperscan check my_study",
+        (*STUDY, Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where")),
+    ),
+    "run": Command(
+        commands.run,
+        "analyse a study",
+        "hyperscan run my_study -o results --jobs 2",
+        (
+            *STUDY,
+            Argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results"),
+            Argument("--jobs", type=count, default=1, metavar="N", help="worker processes (default 1)"),
+            Argument("--seed", type=seed, help="seed of every random draw (default: as configured, 0)"),
+            Argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs"),
+            Argument("--private", action="store_true", help="results readable by their owner only (umask 077)"),
+            Argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop"),
+            Argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing"),
+        ),
+    ),
+    "growth": Command(
+        commands.growth,
+        "the verdict of a run, or of any tidy table",
+        "hyperscan growth results\n  hyperscan growth alliance.csv --dyad pair --value wai --therapist coach",
+        (
+            Argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV or CSV table"),
+            Argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv"),
+            *(
+                Argument(
+                    option(name),
+                    group="what a table holds (a run's folder knows its own)",
+                    type=TABLE_TYPES.get(name, str),
+                    nargs="+" if name == "outcomes" else None,
+                    metavar=metavar,
+                    help=text,
+                )
+                for name, (metavar, text) in TABLE_OPTIONS.items()
+            ),
+        ),
+    ),
+    "config": Command(
+        commands.config,
+        "print the settings as study.toml",
+        "hyperscan config --defaults > study.toml",
+        (Argument("--defaults", action="store_true", help="with a comment on every key"),),
+    ),
+    "power": Command(
+        commands.power,
+        "how likely a study is to find growth",
+        "hyperscan power --dyads 8 12 20 --sessions 8 --slope 0.03",
+        (
+            Argument(
+                "--dyads",
+                type=count,
+                nargs="+",
+                required=True,
+                metavar="N",
+                help="number of dyads, one or several",
+            ),
+            Argument(
+                "--sessions",
+                type=count,
+                nargs="+",
+                required=True,
+                metavar="N",
+                help="sessions per dyad, one or several",
+            ),
+            Argument(
+                "--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z, 0 or more"
+            ),
+            Argument(
+                "--dyads-per-therapist",
+                type=count,
+                default=1,
+                metavar="N",
+                help="dyads that one therapist sees (default 1); above 1, growth has to hold over therapists, too",
+            ),
+            Argument("--missing", type=float, default=0.0, metavar="SHARE", help="sessions missing (default 0)"),
+            *(Argument(option(name), type=float, metavar="SD", help=text) for name, text in SCATTER.items()),
+            Argument("--target", type=float, default=0.8, metavar="P", help="power wanted (default 0.8)"),
+            Argument("--simulations", type=count, default=500, metavar="N", help="simulated studies (default 500)"),
+            SEED,
+            Argument("--figure", type=Path, metavar="FILE", help="draw power over dyads: .png, .svg or .pdf"),
+        ),
+    ),
+    "report": Command(
+        commands.report,
+        "build the report of a run again",
+        "hyperscan report results",
+        (Argument("output", type=Path, metavar="OUT", help="folder of a run"),),
+    ),
+    "metrics": Command(commands.metrics, "list every metric", "hyperscan metrics"),
+    "simulate": Command(
+        commands.simulate,
+        "write a study with known truth",
+        "hyperscan simulate demo --scenario growth",
+        (
+            Argument("dest", type=Path, metavar="DEST", help="folder to make"),
+            Argument(
+                "--scenario",
+                default="growth",
+                help="what changes over the sessions: growth, none, constant, missing, shared_task ...; a wrong name "
+                "lists all (default growth)",
+            ),
+            Argument("--modality", choices=("eeg", "fnirs"), default="eeg"),
+            Argument("--dyads", type=count, metavar="N", help="number of dyads (default 8)"),
+            Argument("--sessions", type=count, metavar="N", help="sessions per dyad (default 5 EEG, 4 fNIRS)"),
+            SEED,
+        ),
+    ),
+    "completion": Command(
+        commands.completion,
+        "print a script that completes this command in a shell",
+        "hyperscan completion bash > ~/.local/share/bash-completion/completions/hyperscan",
+        (
+            Argument("shell", choices=("bash", "zsh"), help="which shell"),
+            Argument(
+                "--program",
+                choices=("hyperscan", "hyperscan-bids"),
+                default="hyperscan",
+                help="which program (default hyperscan)",
+            ),
+        ),
+    ),
+}
+
+BIDS_ARGUMENTS = (
+    Argument("bids_dir", type=Path, help="BIDS dataset with a dyads.tsv at its root"),
+    Argument("output", type=Path, metavar="output_dir", help="folder for the results"),
+    Argument("level", choices=("participant", "group"), help="prepare sessions, or finish the study"),
+    Argument("--participant-label", nargs="+", metavar="LABEL", help="people whose sessions to prepare"),
+    Argument("--session-label", nargs="+", metavar="LABEL", help="sessions to prepare"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser, arguments: Sequence[Argument]) -> None:
+    """Add arguments to a parser, each to the group that it names."""
+    groups = {"": parser, **{title: parser.add_argument_group(title) for title in {a.group for a in arguments} - {""}}}
+    for argument in arguments:
+        groups[argument.group].add_argument(*argument.flags, **argument.told)
+
+
 def parser_of_all() -> argparse.ArgumentParser:
     """Make the parser of ``hyperscan``."""
     parser = _Parser(
@@ -48,161 +227,18 @@ def parser_of_all() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hyperscan-mne {hyperscan.__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for name, (action, text, example, fill) in COMMANDS.items():
-        command = commands.add_parser(
+    each = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, command in COMMANDS.items():
+        page = each.add_parser(
             name,
-            help=text,
-            description=text,
-            epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+            help=command.summary,
+            description=command.summary,
+            epilog=f"example:\n  {command.example}\n\n{EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.set_defaults(action=action, parser=command, root=parser)
-        _add_verbosity(command)
-        fill(command)
+        page.set_defaults(action=command.action, parser=page, parsers=PROGRAMS)
+        add_arguments(page, (*VERBOSITY, *command.arguments))
     return parser
-
-
-def _add_verbosity(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress")
-    parser.add_argument("-v", "--verbose", action="store_true", help="name every step as it is done")
-
-
-def _study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder with dyads.tsv, or the table itself")
-    parser.add_argument(
-        "--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"
-    )
-
-
-def _fill_check(parser: argparse.ArgumentParser) -> None:
-    _study(parser)
-    parser.add_argument("--privacy", action="store_true", help="list what the inputs hold about people, and where")
-
-
-def _fill_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with recordings, BIDS or not")
-
-
-def _fill_run(parser: argparse.ArgumentParser) -> None:
-    _study(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
-    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="worker processes (default 1)")
-    parser.add_argument("--seed", type=seed, help="seed of every random draw (default: as configured, 0)")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs")
-    parser.add_argument("--private", action="store_true", help="results readable by their owner only (umask 077)")
-    parser.add_argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop")
-    parser.add_argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing")
-
-
-def _fill_growth(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV or CSV table")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv")
-    group = parser.add_argument_group("what a table holds (a run's folder knows its own)")
-    for name, (metavar, text) in TABLE_OPTIONS.items():
-        group.add_argument(
-            option(name), type=TABLE_TYPES.get(name, str), nargs="+" if name == "outcomes" else None,
-            metavar=metavar, help=text,
-        )  # fmt: skip
-
-
-def _fill_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--defaults", action="store_true", help="with a comment on every key")
-
-
-def _fill_power(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dyads", type=count, nargs="+", required=True, metavar="N", help="number of dyads, one or several"
-    )
-    parser.add_argument(
-        "--sessions", type=count, nargs="+", required=True, metavar="N", help="sessions per dyad, one or several"
-    )
-    parser.add_argument(
-        "--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z, 0 or more"
-    )
-    parser.add_argument(
-        "--dyads-per-therapist", type=count, default=1, metavar="N",
-        help="dyads that one therapist sees (default 1); above 1, growth has to hold over therapists, too",
-    )  # fmt: skip
-    parser.add_argument("--missing", type=float, default=0.0, metavar="SHARE", help="sessions missing (default 0)")
-    for name, text in SCATTER.items():
-        parser.add_argument(option(name), type=float, metavar="SD", help=text)
-    parser.add_argument("--target", type=float, default=0.8, metavar="P", help="power wanted (default 0.8)")
-    parser.add_argument("--simulations", type=count, default=500, metavar="N", help="simulated studies (default 500)")
-    parser.add_argument("--seed", type=seed, default=0, help="seed (default 0)")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw power over dyads: .png, .svg or .pdf")
-
-
-def _fill_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder of a run")
-
-
-def _fill_completion(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh"), help="which shell")
-
-
-def _fill_simulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dest", type=Path, metavar="DEST", help="folder to make")
-    parser.add_argument(
-        "--scenario",
-        default="growth",
-        help="what changes over the sessions: growth, none, constant, missing, shared_task ...; a wrong name lists all "
-        "(default growth)",
-    )
-    parser.add_argument("--modality", choices=("eeg", "fnirs"), default="eeg")
-    parser.add_argument("--dyads", type=count, metavar="N", help="number of dyads (default 8)")
-    parser.add_argument("--sessions", type=count, metavar="N", help="sessions per dyad (default 5 EEG, 4 fNIRS)")
-    parser.add_argument("--seed", type=seed, default=0, help="seed (default 0)")
-
-
-def _nothing_to_add(_: argparse.ArgumentParser) -> None:
-    """Leave a command without arguments of its own."""
-
-
-Fill = Callable[[argparse.ArgumentParser], None]
-
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, Fill]] = {
-    "init": (commands.init, "draft dyads.tsv from what is in a folder", "hyperscan init my_study", _fill_init),
-    "check": (
-        commands.check,
-        "say what would run and what not, without analysis",
-        "hyperscan check my_study",
-        _fill_check,
-    ),
-    "run": (commands.run, "analyse a study", "hyperscan run my_study -o results --jobs 2", _fill_run),
-    "growth": (
-        commands.growth,
-        "the verdict of a run, or of any tidy table",
-        "hyperscan growth results\n  hyperscan growth alliance.csv --dyad pair --value wai --therapist coach",
-        _fill_growth,
-    ),
-    "config": (
-        commands.config,
-        "print the settings as study.toml",
-        "hyperscan config --defaults > study.toml",
-        _fill_config,
-    ),
-    "power": (
-        commands.power,
-        "how likely a study is to find growth",
-        "hyperscan power --dyads 8 12 20 --sessions 8 --slope 0.03",
-        _fill_power,
-    ),
-    "report": (commands.report, "build the report of a run again", "hyperscan report results", _fill_report),
-    "metrics": (commands.metrics, "list every metric", "hyperscan metrics", _nothing_to_add),
-    "simulate": (
-        commands.simulate,
-        "write a study with known truth",
-        "hyperscan simulate demo --scenario growth",
-        _fill_simulate,
-    ),
-    "completion": (
-        commands.completion,
-        "print a script that completes this command in a shell",
-        "hyperscan completion bash > ~/.local/share/bash-completion/completions/hyperscan",
-        _fill_completion,
-    ),
-}
 
 
 def parser_of_bids() -> argparse.ArgumentParser:
@@ -214,11 +250,10 @@ def parser_of_bids() -> argparse.ArgumentParser:
         f"  hyperscan-bids my_bids results group\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bids_dir", type=Path, help="BIDS dataset with a dyads.tsv at its root")
-    parser.add_argument("output", type=Path, metavar="output_dir", help="folder for the results")
-    parser.add_argument("level", choices=("participant", "group"), help="prepare sessions, or finish the study")
-    parser.add_argument("--participant-label", nargs="+", metavar="LABEL", help="people whose sessions to prepare")
-    parser.add_argument("--session-label", nargs="+", metavar="LABEL", help="sessions to prepare")
     parser.set_defaults(action=commands.bids)
-    _add_verbosity(parser)
+    add_arguments(parser, (*BIDS_ARGUMENTS, *VERBOSITY))
     return parser
+
+
+#: The parser of each program.
+PROGRAMS = {"hyperscan": parser_of_all, "hyperscan-bids": parser_of_bids}

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 logger = logging.getLogger("hyperscan")
+
+
+#: Signals that end a command in good order.
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -22,8 +31,9 @@ class Stopped(BaseException):
 
 def stop(number: int, _: FrameType | None) -> None:
     """Handle a signal: tidy up, once."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # once is enough: a second one must not cut the tidying short
-        signal.signal(each, signal.SIG_IGN)
+    for each in STOPPING:
+        if signal.getsignal(each) is stop:  # once is enough: a second one must not cut the tidying short
+            signal.signal(each, signal.SIG_IGN)
     raise Stopped(number)
 
 
@@ -37,11 +47,50 @@ def show(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
-def start_log(arguments: argparse.Namespace) -> None:
-    """Send log and warnings to standard error, as much as was asked for."""
-    level = logging.WARNING if arguments.quiet else logging.DEBUG if arguments.verbose else logging.INFO
-    # libraries stay at warnings: what they debug (fonts, locators) says nothing about a study
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.captureWarnings(True)
-    warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
-    logger.setLevel(level)
+def discard_output() -> None:
+    """Throw away what standard output still holds for a reader that has gone."""
+    number = sys.stdout.fileno()
+    pipe = os.dup(number)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no file
+            os.dup2(nowhere.fileno(), number)
+        sys.stdout.flush()
+    finally:
+        os.dup2(pipe, number)
+        os.close(pipe)
+
+
+@contextlib.contextmanager
+def own_process(arguments: argparse.Namespace) -> Iterator[None]:
+    """Set signals, log, warnings and file mask for one command, and put back the caller's own."""
+    logs = (logging.getLogger(), logger)
+    levels = [log.level for log in logs]
+    handlers: list[logging.Handler] = []
+    former: dict[signal.Signals, Any] = {}
+    with warnings.catch_warnings():
+        mask = os.umask(0o077) if getattr(arguments, "private", False) else None
+        try:
+            if threading.current_thread() is threading.main_thread():  # nowhere else can signals be handled
+                for each in STOPPING:
+                    if signal.getsignal(each) is not None:  # else Python did not set it, and could not put it back
+                        former[each] = signal.getsignal(each)
+                        signal.signal(each, stop)
+            if not logs[0].handlers:
+                # libraries stay at warnings: what they debug (fonts, locators) says nothing about a study
+                handlers = [logging.StreamHandler(sys.stderr)]
+                logs[0].addHandler(handlers[0])
+                logs[0].setLevel(logging.WARNING)
+            logger.setLevel(
+                logging.WARNING if arguments.quiet else logging.DEBUG if arguments.verbose else logging.INFO
+            )
+            warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            for log, level in zip(logs, levels, strict=True):
+                log.setLevel(level)
+            for added in handlers:
+                logs[0].removeHandler(added)
+            if mask is not None:
+                os.umask(mask)

@@ -1,43 +1,17 @@
-"""The command line: exit codes, what goes where, no traceback for a user's fault."""
+"""What each command does: its exit code, what goes where, no traceback for a user's fault."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import shutil
-import signal
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from hyperscan import cli
-from hyperscan.cli.completion import completion_script
-from hyperscan.cli.parsers import COMMANDS, parser_of_all
-from hyperscan.errors import NothingToAnalyseError, OutputLockedError, OutputWriteError
+from hyperscan.errors import NothingToAnalyseError
 from pipeline_fixtures import edit_table, tiny_study, tree
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """Put the signal handlers and the mask back that a command sets for its process."""
-    import logging
-    import os
-    import warnings
-
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    mask, show, level = os.umask(0o022), warnings.showwarning, logging.getLogger("hyperscan").level
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
-    os.umask(mask)
-    logging.captureWarnings(False)
-    logging.getLogger("hyperscan").setLevel(level)
-    warnings.showwarning = show
 
 
 @pytest.fixture
@@ -127,16 +101,6 @@ def test_the_terminal_shows_the_cells_that_the_records_leave_out(
     assert "same_amplifer'" not in (out / "plan.json").read_text(encoding="utf-8")
 
 
-def test_verbose_says_more_of_us_and_no_more_of_libraries() -> None:
-    code = (
-        "import logging; from hyperscan import cli; cli.main(['metrics', '-v']);"
-        "print([logging.getLogger(n).isEnabledFor(logging.DEBUG) for n in ('hyperscan.pipeline', 'matplotlib')])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[True, False]\n")
-    assert done.stderr == ""
-
-
 def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
     out, whole = study.parent / "out", study.parent / "whole"
@@ -149,58 +113,6 @@ def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, mo
     monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
     assert call("run", study, "-o", whole, "-q") == 0
     assert tree(out) == tree(whole)
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "words"),
-    [
-        (OutputLockedError("x: locked"), 5, "locked"),
-        (OutputWriteError("x: full"), 6, "full"),
-        (NothingToAnalyseError("x: nothing"), 4, "nothing"),
-        (PermissionError(13, "Permission denied", "/home/jane/x.tsv"), 6, "x.tsv: Permission denied"),
-        (MemoryError(), 1, "memory ran out"),
-    ],
-)
-def test_exit_codes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, words: str
-) -> None:
-    def fail(_: argparse.Namespace) -> int:
-        raise error
-
-    monkeypatch.setitem(COMMANDS, "metrics", (fail, *COMMANDS["metrics"][1:]))
-    assert call("metrics") == code
-    said = capsys.readouterr().err
-    assert words in said
-    assert "/home/jane" not in said
-    assert "Traceback" not in said
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
-    def interrupt(_: argparse.Namespace) -> int:
-        signal.raise_signal(number)
-        return 0
-
-    monkeypatch.setitem(COMMANDS, "metrics", (interrupt, *COMMANDS["metrics"][1:]))
-    assert call("metrics") == code
-
-
-@pytest.mark.parametrize(
-    ("arguments", "hint"),
-    [
-        (("chek", "x"), "Did you mean 'check'?"),
-        (("run", "x", "-o", "y", "--job", "2", "--sed", "1"), "--se"),
-        (("simulate", "x", "--modality", "fnir"), "Did you mean 'fnirs'?"),
-        (("run", "x", "-o", "y", "--jobs", "0"), "whole number"),
-        (("run", "x", "-o", "y", "--seed", "-1"), "--seed"),
-        ((), "required"),
-    ],
-)
-def test_usage_faults_end_with_2(arguments: tuple[str, ...], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        call(*arguments)
-    assert caught.value.code == 2
-    assert hint in capsys.readouterr().err
 
 
 def test_a_missing_study_and_a_broken_config_end_with_2(
@@ -372,22 +284,6 @@ def test_a_misspelt_setting_is_told_before_any_work(
     assert not (study.parent / "out").exists()
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        call(name, "--help")
-    assert caught.value.code == 0
-    said = capsys.readouterr().out
-    assert f"hyperscan {name}" in said
-    assert "5 output locked" in said
-
-
-def test_the_bids_door_has_an_example_too(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.bids_main(["--help"])
-    assert "hyperscan-bids my_bids results participant --participant-label 01 02" in capsys.readouterr().out
-
-
 def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("config", "--defaults") == 0
     assert "window_s" in capsys.readouterr().out
@@ -400,38 +296,3 @@ def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "demo/dyads.tsv").unlink()
     assert call("init", tmp_path / "demo") == 0
     assert (tmp_path / "demo/dyads.tsv").exists()
-
-
-def completed(*words: str, cwd: Path) -> list[str]:
-    """What bash would offer for the last of the words."""
-    shell = shutil.which("bash")
-    if shell is None:
-        pytest.skip("no bash on this machine")
-    script = completion_script(parser_of_all(), "bash") + (
-        'COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _hyperscan; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(
-        [shell, "-c", script, "bash", *words], capture_output=True, text=True, check=True, cwd=cwd, timeout=60
-    )
-    assert not done.stderr
-    return done.stdout.split("\n")[:-1]
-
-
-def test_bash_completes_commands_options_values_and_files(tmp_path: Path) -> None:
-    (tmp_path / "my study").mkdir()
-    assert completed("hyperscan", "co", cwd=tmp_path) == ["config", "completion"]
-    assert completed("hyperscan", "run", "--d", cwd=tmp_path) == ["--dyad-label", "--dry-run"]
-    assert completed("hyperscan", "simulate", "--modality", "", cwd=tmp_path) == ["eeg", "fnirs"]
-    assert completed("hyperscan", "completion", "z", cwd=tmp_path) == ["zsh"]
-    assert completed("hyperscan", "check", "my", cwd=tmp_path) == ["my study"]
-
-
-def test_zsh_script_is_one_and_knows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("completion", "zsh") == 0
-    script = capsys.readouterr().out
-    assert script.startswith("#compdef hyperscan\n")
-    for name in COMMANDS:
-        assert f"'{name}:" in script
-    shell = shutil.which("zsh")
-    if shell is not None:
-        subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=60)

@@ -171,13 +171,67 @@ class PersonQuality(Mapping[str, float | str]):
 
 
 @dataclass(frozen=True)
+class EegDecisions:
+    """What the data of one person's EEG decided where the settings leave it open, in one session."""
+
+    #: Rate after resampling and edges of the passband in Hz; no upper edge where the recording ends below it
+    sfreq: float
+    passband_hz: tuple[float, float | None]
+    #: False: every stretch is shorter than the filter, so neither filtered nor resampled
+    filtered: bool
+    #: Scalp channels as recorded, in the order of the recording, by standard name
+    montage: tuple[str, ...]
+    #: Channels are called after connectors, so that no positions are known
+    positional: bool
+    #: Channels of the montage left out as bad, and those of them that were interpolated
+    bad: tuple[str, ...]
+    interpolated: tuple[str, ...]
+    #: ``average``, ``recorded``, or the channels of the new reference joined by ``+``, and channels that it is made of
+    reference: str
+    n_reference: int
+    #: Independent channels that are left, before components are removed
+    rank: int
+    #: What told components apart, empty without ICA, and how many went by kind
+    detector: str = ""
+    components: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FnirsDecisions:
+    """What the data of one person's fNIRS decided where the settings leave it open, in one session."""
+
+    #: ``intensity``, ``optical density`` or ``haemoglobin``
+    level: str
+    #: Signals that could be computed: ``hbo``, ``hbr``
+    signals: tuple[str, ...]
+    #: ``in m``, ``in mm`` or ``assumed``: where source-detector distances come from
+    distances: str
+    #: Long channels as recorded, by base name, and what of all channels was left out
+    montage: tuple[str, ...]
+    bad: tuple[str, ...]
+    #: Scalp coupling was judged: the sampling rate holds the heart beat
+    coupling_judged: bool
+    #: Good short channels, and whether they were regressed out
+    n_short: int
+    short_regressed: bool
+    #: Edges of the passband in Hz; no upper edge where the recording ends below it
+    passband_hz: tuple[float, float | None]
+    #: Kinds of events whose responses were regressed out
+    events: tuple[str, ...]
+    #: Factors of the Beer-Lambert law, one or one per wavelength; empty for haemoglobin
+    pathlength: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class QualityReport:
-    """What preparation found, one row of ``quality.tsv`` per person."""
+    """What preparation found, one row of ``quality.tsv`` per person, and what it decided."""
 
     therapist: PersonQuality
     client: PersonQuality
     #: Role, then channel, to the reason why the channel went
     dropped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: Role to what that person's data decided; the clock's decisions are in :class:`ClockReport`
+    decisions: Mapping[str, EegDecisions | FnirsDecisions] = field(default_factory=dict)
 
     def of(self, role: str) -> PersonQuality:
         """Return the values of one person."""

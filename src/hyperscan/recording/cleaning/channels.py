@@ -111,8 +111,11 @@ def sort_channels(raw: BaseRaw) -> ElectrodeTable:
         reason, label = _judge(name, kind, positional=positional)
         if not reason and named and _EXTERNAL.fullmatch(name):
             reason = "external electrode beside the cap"
-        if not reason and label == name and clean_name(name) is None and _looks_like_codes(raw, name):
-            reason = "few distinct values, as in a trigger channel"
+        if not reason and label == name and clean_name(name) is None:
+            values = raw.get_data(picks=[name], stop=min(raw.n_times, round(60 * raw.info["sfreq"])))[0]
+            distinct = np.unique(values[np.isfinite(values)]).size
+            if 1 < distinct <= 32 and values.size > 1000:
+                reason = "few distinct values, as in a trigger channel"
         if not reason and label in taken:
             reason = f"same position as {taken[label]}"
         if reason:
@@ -124,7 +127,7 @@ def sort_channels(raw: BaseRaw) -> ElectrodeTable:
 
 
 def is_positional(names: Iterable[str]) -> bool:
-    """Whether channels are called after the amplifier's connectors (A1 to H32) and not after the 10-20 system.
+    """Tell whether channels are called after the amplifier's connectors (A1 to H32) and not after the 10-20 system.
 
     Then C3 is a plug, not the electrode over the motor cortex, and A1 is no ear.
 
@@ -166,12 +169,6 @@ def _judge(name: str, kind: str, *, positional: bool) -> tuple[str, str]:
     return "", name
 
 
-def _looks_like_codes(raw: BaseRaw, name: str) -> bool:
-    values = raw.get_data(picks=[name], stop=min(raw.n_times, round(60 * raw.info["sfreq"])))[0]
-    distinct = np.unique(values[np.isfinite(values)])
-    return 1 < distinct.size <= 32 and values.size > 1000
-
-
 #: Letters of electrode names by region (our choice among the usual groupings). ``posterior`` holds the
 #: parietal, parieto-occipital and occipital rows.
 EEG_ROWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -202,12 +199,12 @@ _TEMPLATE_TRANS = Path(mne.__file__).parent / "data" / "fsaverage" / "fsaverage-
 
 
 def roi_channels(raw: BaseRaw, config: StudyConfig | None = None) -> dict[str, tuple[str, ...]]:
-    """Regions present in a recording, with their channels.
+    """Find the regions present in a recording, with their channels.
 
     Parameters
     ----------
     raw : mne.io.BaseRaw
-        One person, prepared or not.
+        One person, n_channels of any number, prepared or not.
     config : StudyConfig or None
         Its ``rois`` add to the built-in regions or replace them.
 
@@ -231,7 +228,8 @@ def roi_channels(raw: BaseRaw, config: StudyConfig | None = None) -> dict[str, t
         regions = {"all": names, **_fnirs_regions(raw), **_chosen(user, {name: name for name in names})}
     else:
         names = tuple(raw.ch_names)
-        regions = {"all": names, **_eeg_regions(names), **_chosen(user, _lookup(names))}
+        known = {key: name for name in names for key in (name.lower(), (clean_name(name) or name).lower())}
+        regions = {"all": names, **_eeg_regions(names), **_chosen(user, known)}
     return {region: channels for region, channels in regions.items() if channels or region == "all"}
 
 
@@ -275,27 +273,20 @@ def _eeg_regions(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     letters = {name: roi_base(name) for name in names}
     regions = {region: tuple(name for name in names if letters[name] in rows) for region, rows in EEG_ROWS.items()}
     temporal = [name for name in names if letters[name] in _TEMPORAL]
-    regions["temporal_left"] = tuple(name for name in temporal if _is_left(name))
-    regions["temporal_right"] = tuple(name for name in temporal if not _is_left(name))
+    # odd numbers lie over the left hemisphere
+    left = {name for name in temporal if re.search(r"[13579]h?$", clean_name(name) or "")}
+    regions["temporal_left"] = tuple(name for name in temporal if name in left)
+    regions["temporal_right"] = tuple(name for name in temporal if name not in left)
     return regions
 
 
-def _is_left(name: str) -> bool:
-    digits = re.sub(r"\D", "", clean_name(name) or "")
-    return bool(digits) and int(digits) % 2 == 1
-
-
-def _lookup(names: Sequence[str]) -> dict[str, str]:
-    return {key: name for name in names for key in (name.lower(), (clean_name(name) or name).lower())}
-
-
 def _chosen(user: Mapping[str, Sequence[str]], known: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    def found(name: str) -> str | None:
-        return known.get(name) or known.get((clean_name(name) or name).lower()) or known.get(base_name(name))
-
-    return {
-        region: tuple(dict.fromkeys(hit for name in names if (hit := found(name)))) for region, names in user.items()
-    }
+    """Find the channels of regions that the settings name, under any of their names."""
+    regions = {}
+    for region, names in user.items():
+        found = [known.get(at) or known.get((clean_name(at) or at).lower()) or known.get(base_name(at)) for at in names]
+        regions[region] = tuple(dict.fromkeys(name for name in found if name))
+    return regions
 
 
 def _fnirs_regions(raw: BaseRaw) -> dict[str, tuple[str, ...]]:
@@ -309,10 +300,10 @@ def _fnirs_regions(raw: BaseRaw) -> dict[str, tuple[str, ...]]:
         if np.isfinite(at).all() and 0.03 < np.linalg.norm(at) < 0.15
     }
     return {
-        region: tuple(name for name, at in placed.items() if _within(at, centres))
+        region: tuple(
+            name
+            for name, at in placed.items()
+            if min(np.linalg.norm(at - np.array(centre)) for centre in centres) <= FNIRS_RADIUS_MM
+        )
         for region, centres in FNIRS_CENTRES_MM.items()
     }
-
-
-def _within(at: np.ndarray, centres: Sequence[tuple[float, float, float]]) -> bool:
-    return bool(min(np.linalg.norm(at - np.array(centre)) for centre in centres) <= FNIRS_RADIUS_MM)

@@ -6,14 +6,17 @@ and differently so in every session; they are regressed out before synchrony is 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mne.io import BaseRaw
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
 from scipy.special import gammaln
 
 from hyperscan.recording.annotations import is_called, own_annotations
+from hyperscan.recording.cleaning.light import FILTER_ORDER, regress_out
 
 #: Annotations that describe the recording, not the session.
 _TECHNICAL = ("bad", "edge", "new segment", "boundary", "start recording", "end recording", "recording")
@@ -24,13 +27,19 @@ _SAME_S = 0.5
 #: With more kinds of events than this, all are taken as one: a code per event has no average (our choice).
 MAX_KINDS = 12
 
-Floats = NDArray[np.floating]
-Events = dict[str, list[tuple[float, float]]]
+Array = NDArray[np.floating]
 
 
-def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> Events:
-    """Events annotated in either recording of a pair."""
-    events: Events = {}
+class SessionEvent(NamedTuple):
+    """An annotated event of a session, in s from the first sample."""
+
+    onset_s: float
+    duration_s: float
+
+
+def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> dict[str, list[SessionEvent]]:
+    """Collect the events annotated in either recording of a pair, by label."""
+    events: dict[str, list[SessionEvent]] = {}
     for raw in raws:
         seconds = raw.n_times / raw.info["sfreq"]
         own = own_annotations(raw)
@@ -39,14 +48,14 @@ def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> E
             if named or str(label).lower().startswith(_TECHNICAL) or duration > _MAX_COVER * seconds:
                 continue
             known = events.setdefault(str(label), [])
-            if all(abs(onset - other) > _SAME_S for other, _ in known):
-                known.append((float(onset), float(duration)))
+            if all(abs(onset - other.onset_s) > _SAME_S for other in known):
+                known.append(SessionEvent(float(onset), float(duration)))
     if len(events) > MAX_KINDS:
         return {"any event": sorted({event for group in events.values() for event in group})}
     return events
 
 
-def haemodynamic_response(times: Floats) -> Floats:
+def haemodynamic_response(times: Array) -> Array:
     """Canonical response to a brief event, peak 1.
 
     Friston et al. 1998, https://doi.org/10.1006/nimg.1997.0306 (gamma densities of 6 and 16 s, ratio 6)
@@ -59,19 +68,16 @@ def haemodynamic_response(times: Floats) -> Floats:
     >>> float(times[haemodynamic_response(times).argmax()].round(1))
     5.0
     """
-    response = _gamma(times, 6.0) - _gamma(times, 16.0) / 6
+    positive = np.maximum(times, 1e-9)
+    early, late = (np.exp((shape - 1) * np.log(positive) - positive - gammaln(shape)) for shape in (6.0, 16.0))
+    response = early - late / 6
     return np.asarray(response / response.max())
 
 
-def _gamma(times: Floats, shape: float) -> Floats:
-    positive = np.maximum(times, 1e-9)
-    return np.exp((shape - 1) * np.log(positive) - positive - gammaln(shape))
-
-
-def event_regressors(events: Events, n_times: int, sfreq: float) -> Floats:
+def event_regressors(events: Mapping[str, Sequence[SessionEvent]], n_times: int, sfreq: float) -> Array:
     """Model the responses to events: per kind the canonical one and its slope in time.
 
-    Shapes: returns (2 * n_kinds, n_times).
+    Shapes: returns (2 * n_kinds, n_times), without those that never change.
     """
     kernel = haemodynamic_response(np.arange(0, 32, 1 / sfreq))
     rows = []
@@ -83,3 +89,21 @@ def event_regressors(events: Events, n_times: int, sfreq: float) -> Floats:
         expected = np.convolve(course, kernel)[:n_times]
         rows += [expected, np.gradient(expected)]
     return np.array([row for row in rows if np.ptp(row) > 0]).reshape(-1, n_times)
+
+
+def regress_events(
+    data: Array, events: Mapping[str, Sequence[SessionEvent]], sfreq: float, band: tuple[float, float]
+) -> Array | None:
+    """Remove the responses to session events, filtered like the data; None where too many kinds leave too little.
+
+    Shapes: ``data`` (n_channels, n_times), returns (n_channels, n_times).
+    """
+    n_times = data.shape[-1]
+    design = event_regressors(events, n_times, sfreq)
+    if not len(design) or len(design) > n_times // 10:
+        return None
+    low, high = band
+    sos = butter(FILTER_ORDER, (low, min(high, 0.45 * sfreq)), "bandpass", fs=sfreq, output="sos")
+    # filtered like the data, or slow differences would come back
+    design = sosfiltfilt(sos, design, axis=-1, padlen=min(n_times - 1, round(sfreq / low)))
+    return regress_out(data, design)[0]

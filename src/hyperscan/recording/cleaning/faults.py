@@ -11,7 +11,7 @@ from hyperscan.recording.cleaning.eeg_filter import mask_spans
 from hyperscan.recording.windows import Spans
 
 #: Largest share of a recording that a channel may miss or stand still.
-MAX_LOST = 0.2
+MAX_LOST_SHARE = 0.2
 #: Amplitude under this part of the median channel's is flat.
 FLAT_RATIO = 0.02
 #: Amplitude over this many times the median channel's, and this many robust SD away, is noise.
@@ -27,11 +27,11 @@ MAX_UNCORRELATED = 0.2
 #: Power of the difference of two channels over their own power below which they share one gel bridge.
 BRIDGE_RATIO = 1e-3
 
-Floats = NDArray[np.floating]
+Array = NDArray[np.floating]
 
 
 def find_bad_channels(
-    data: Floats,
+    data: Array,
     sfreq: float,
     names: Sequence[str],
     missing: Sequence[Spans],
@@ -43,30 +43,28 @@ def find_bad_channels(
     Shapes: ``data`` (n_channels, n_times).
     """
     seconds = data.shape[-1] / sfreq
-    bad = _lost(names, missing, held, seconds)
+    bad: dict[str, str] = {}
+    for name, gaps, stills in zip(names, missing, held, strict=True):
+        lost, still = (sum(stop - start for start, stop in spans) / seconds for spans in (gaps, stills))
+        if lost > MAX_LOST_SHARE:
+            bad[name] = f"no value in {lost:.0%} of the recording"
+        elif still > MAX_LOST_SHARE:
+            bad[name] = f"flat in {still:.0%} of the recording"
     bad |= _wrong_amplitude(data, sfreq, names, bad)
     bad |= _uncorrelated(data, sfreq, names, {*bad, *references})
     return bad | _bridged(data, sfreq, names, {*bad, *references})
 
 
-def _lost(names: Sequence[str], missing: Sequence[Spans], held: Sequence[Spans], seconds: float) -> dict[str, str]:
-    bad: dict[str, str] = {}
-    for name, gaps, stills in zip(names, missing, held, strict=True):
-        lost, still = (sum(stop - start for start, stop in spans) / seconds for spans in (gaps, stills))
-        if lost > MAX_LOST:
-            bad[name] = f"no value in {lost:.0%} of the recording"
-        elif still > MAX_LOST:
-            bad[name] = f"flat in {still:.0%} of the recording"
-    return bad
+def block_amplitudes(data: Array, n_block: int) -> Array:
+    """Compute standard deviations in blocks.
 
-
-def block_amplitudes(data: Floats, n_block: int) -> Floats:
-    """Compute standard deviations in blocks, shape (n_channels, n_blocks)."""
+    Shapes: ``data`` (n_channels, n_times), returns (n_channels, n_blocks).
+    """
     n_blocks = max(1, data.shape[-1] // n_block)
     return np.stack([row[: n_blocks * n_block].reshape(n_blocks, -1).std(-1) for row in data])
 
 
-def _wrong_amplitude(data: Floats, sfreq: float, names: Sequence[str], bad: dict[str, str]) -> dict[str, str]:
+def _wrong_amplitude(data: Array, sfreq: float, names: Sequence[str], bad: dict[str, str]) -> dict[str, str]:
     amplitude = np.median(block_amplitudes(data, round(sfreq)), axis=-1)
     steps = np.array([np.median(block_amplitudes(np.diff(row)[None], round(sfreq))) for row in data])
     good = np.array([name not in bad for name in names])
@@ -87,7 +85,7 @@ def _wrong_amplitude(data: Floats, sfreq: float, names: Sequence[str], bad: dict
     return found
 
 
-def _is_outlier(values: Floats, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _is_outlier(values: Array, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     with np.errstate(divide="ignore"):
         logs = np.log(values)
     centre = np.median(logs[good])
@@ -95,53 +93,45 @@ def _is_outlier(values: Floats, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray((logs - centre > NOISY_Z * spread) & (logs - centre > np.log(NOISY_RATIO)))
 
 
-def _block_correlations(data: Floats, n_block: int) -> Floats:
-    """Largest absolute correlation with any other channel: median over blocks, shape (n_channels,)."""
-    n_blocks = data.shape[-1] // n_block
-    best = np.empty((n_blocks, len(data)))
-    for number in range(n_blocks):
-        block = data[:, number * n_block : (number + 1) * n_block]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            r = np.abs(np.nan_to_num(np.corrcoef(block)))
-        np.fill_diagonal(r, 0)
-        best[number] = r.max(axis=-1)
-    return np.median(best, axis=0)
-
-
-def _uncorrelated(data: Floats, sfreq: float, names: Sequence[str], bad: Collection[str]) -> dict[str, str]:
+def _uncorrelated(data: Array, sfreq: float, names: Sequence[str], bad: Collection[str]) -> dict[str, str]:
     good = [index for index, name in enumerate(names) if name not in bad]
     n_block = round(4 * sfreq)
     if len(good) < MIN_CORRELATED or data.shape[-1] < 3 * n_block:
         return {}
-    best = _block_correlations(data[good], n_block)
+    # largest absolute correlation with any other channel, median over blocks
+    largest = []
+    for start in range(0, data.shape[-1] - n_block + 1, n_block):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r = np.abs(np.nan_to_num(np.corrcoef(data[good, start : start + n_block])))
+        np.fill_diagonal(r, 0)
+        largest.append(r.max(axis=-1))
+    best = np.median(largest, axis=0)
     apart = np.flatnonzero(best < UNCORRELATED_R)
     if np.median(best) < CAP_R or apart.size > MAX_UNCORRELATED * len(good):
         return {}
     return {names[good[at]]: f"uncorrelated with every other channel (r = {best[at]:.2f})" for at in apart}
 
 
-def _bridged(data: Floats, sfreq: float, names: Sequence[str], bad: Collection[str]) -> dict[str, str]:
+def _bridged(data: Array, sfreq: float, names: Sequence[str], bad: Collection[str]) -> dict[str, str]:
     good = [index for index, name in enumerate(names) if name not in bad]
     n_block = round(2 * sfreq)
     if len(good) < 2 or data.shape[-1] < n_block:
         return {}
     # half a minute spread over the recording; the median over blocks, as a shared artefact bridges nothing
     starts = np.linspace(0, data.shape[-1] - n_block, 15).astype(int)
-    ratio = np.median([_difference_ratio(data[good, start : start + n_block]) for start in starts], axis=0)
-    close = np.triu(ratio <= BRIDGE_RATIO, k=1)
+    ratios = []
+    for start in starts:
+        covariance = np.cov(data[good, start : start + n_block])
+        power = np.diag(covariance)
+        # power of the difference of two channels over their mean power
+        own = (power[:, None] + power[None, :]) / 2
+        ratios.append(np.divide(2 * (own - covariance), own, out=np.full_like(own, np.inf), where=own > 0))
+    close = np.triu(np.median(ratios, axis=0) <= BRIDGE_RATIO, k=1)
     found: dict[str, str] = {}
     for first, second in zip(*np.nonzero(close), strict=True):
         if names[good[first]] not in found:
             found[names[good[second]]] = f"bridged with {names[good[first]]}"
     return found
-
-
-def _difference_ratio(block: Floats) -> Floats:
-    """Compare the power of each channel difference with the channels' own, shape (n_channels, n_channels)."""
-    covariance = np.cov(block)
-    power = np.diag(covariance)
-    own = (power[:, None] + power[None, :]) / 2
-    return np.divide(2 * (own - covariance), own, out=np.full_like(own, np.inf), where=own > 0)
 
 
 #: Length in s of the blocks that are judged.
@@ -154,7 +144,7 @@ ONE_STEP_RATIO, MANY_STEPS_RATIO = 10.0, 5.0
 MARGIN_S = 0.25
 
 
-def artefact_spans(data: Floats, sfreq: float, cuts: Sequence[int] = ()) -> Spans:
+def artefact_spans(data: Array, sfreq: float, cuts: Sequence[int] = ()) -> Spans:
     """Find spans of excessive amplitude or gradient.
 
     Shapes: ``data`` (n_channels, n_times).
@@ -170,7 +160,7 @@ def artefact_spans(data: Floats, sfreq: float, cuts: Sequence[int] = ()) -> Span
     return merge_spans(mask_spans(marked, sfreq / n_block), data.shape[-1] / sfreq)
 
 
-def _ratios(row: Floats, n_block: int, joints: NDArray[np.intp]) -> Floats:
+def _ratios(row: Array, n_block: int, joints: NDArray[np.intp]) -> Array:
     """Range and largest step of each block over the channel's median block, shape (2, n_blocks)."""
     n_blocks = row.size // n_block
     change = np.diff(row, append=row[-1])
@@ -189,7 +179,7 @@ def _ratios(row: Floats, n_block: int, joints: NDArray[np.intp]) -> Floats:
     return np.divide(values, usual, out=np.zeros_like(values), where=usual > 0)
 
 
-def _excessive(ratio: Floats, one: float, many: float) -> NDArray[np.bool_]:
+def _excessive(ratio: Array, one: float, many: float) -> NDArray[np.bool_]:
     """Blocks in which one channel exceeds a high limit or many exceed a lower one."""
     n_many = max(2, int(np.ceil(MANY_CHANNELS * len(ratio))))
     return np.asarray((ratio > one).any(0) | ((ratio > many).sum(0) >= n_many))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,23 +12,29 @@ import numpy as np
 from mne.io import BaseRaw
 from numpy.typing import NDArray
 
-from hyperscan.errors import QualityError
+from hyperscan.errors import DataQualityWarning, QualityError, count
 from hyperscan.recording.cleaning.channels import base_name
 from hyperscan.recording.cleaning.eeg_filter import fill_missing, mask_spans
 from hyperscan.recording.files.wavelengths import MAX_OFF_NM
 from hyperscan.recording.windows import Spans, clean_mask
 
+#: Order of the Butterworth filters, run forward and backward (our choice).
+FILTER_ORDER = 3
+#: Distance assumed where a file holds no optode positions, in mm (our choice; the usual adult probe).
+NOMINAL_MM = 30.0
+#: A channel longer than this, in mm, is a mistake in the file or blind (our choice).
+MAX_MM = 100.0
 #: Between the limit for short channels and this many times it, a channel sees scalp and brain mixed and is
 #: not used (our choice).
 MIXED_UP_TO = 1.5
 
-Floats = NDArray[np.floating]
+Array = NDArray[np.floating]
 
 
-def source_detector_mm(raw: BaseRaw) -> Floats:
+def source_detector_mm(raw: BaseRaw) -> Array:
     """Source-detector distance of every channel.
 
-    Shapes: returns (n_channels,).
+    Shapes: returns (n_channels,), in mm; NaN where it is unknown.
     """
     places = np.array([ch["loc"][3:9] for ch in raw.info["chs"]], float)
     distance = np.linalg.norm(places[:, 3:] - places[:, :3], axis=1)
@@ -38,7 +45,47 @@ def source_detector_mm(raw: BaseRaw) -> Floats:
     return distance if np.nanmedian(distance) > 1 else distance * 1000
 
 
-def regress_out(targets: Floats, regressors: Floats) -> tuple[Floats, Floats]:
+def place_optodes(raw: BaseRaw, who: str) -> tuple[BaseRaw, str]:
+    """Give distances in m, assumed where the whole file has none, and say where they come from.
+
+    ``in m``, ``in mm`` (as stored) or ``assumed``.
+    """
+    distance = source_detector_mm(raw)
+    stored = np.array([np.linalg.norm(ch["loc"][6:9] - ch["loc"][3:6]) for ch in raw.info["chs"]])
+    in_mm = bool(np.nanmedian(stored) > 1) if np.isfinite(stored).any() else False
+    missing = np.isnan(distance)
+    if in_mm or missing.all():
+        raw = raw.copy()
+        for ch in raw.info["chs"]:
+            ch["loc"][:9] /= 1000 if in_mm else 1
+            if missing.all():
+                ch["loc"][3:9] = [0, 0, 0, NOMINAL_MM / 1000, 0, 0]
+    said = ""
+    if missing.all():
+        said = (
+            f"{count(missing.sum(), 'channel has', 'channels have')} no optode positions; {NOMINAL_MM:g} mm are "
+            "assumed, and short channels cannot be told. Export the probe's positions."
+        )
+    elif missing.any():
+        # among optodes with places, one without may be short, so nothing can be assumed of it
+        said = f"{count(missing.sum(), 'channel')} without a source-detector distance left out. Correct the probe."
+    if said:
+        warnings.warn(f"{who}: {said}", DataQualityWarning, stacklevel=4)
+    return raw, "assumed" if missing.all() else "in mm" if in_mm else "in m"
+
+
+def channel_lengths(raw: BaseRaw, short_mm: float) -> dict[str, str]:
+    """Map base names to ``short``, ``mixed``, ``long``, ``far`` or ``nowhere``."""
+    # distances are rounded in files: 10.0 mm is short
+    limits = (short_mm + 0.5, MIXED_UP_TO * short_mm, MAX_MM)
+    lengths = {}
+    for name, mm in zip(raw.ch_names, source_detector_mm(raw), strict=True):
+        kind = ("short", "mixed", "long", "far")[int(np.searchsorted(limits, mm))]
+        lengths[base_name(name)] = "nowhere" if np.isnan(mm) else kind
+    return lengths
+
+
+def regress_out(targets: Array, regressors: Array) -> tuple[Array, Array]:
     """Remove what regressors explain, by least squares on demeaned signals.
 
     Scholkmann et al. 2014, https://doi.org/10.1088/0967-3334/35/4/717 (regression on short channels)
@@ -60,7 +107,7 @@ def regress_out(targets: Floats, regressors: Floats) -> tuple[Floats, Floats]:
     return targets - fitted, fitted
 
 
-def scalp_part(data: Floats, kinds: Sequence[str | float], short: NDArray[np.bool_]) -> Floats:
+def scalp_part(data: Array, kinds: Sequence[str | float], short: NDArray[np.bool_]) -> Array:
     """Part of each long channel that the short channels of the same kind explain.
 
     Shapes: ``data`` (n_channels, n_times), ``short`` (n_channels,), returns (n_channels, n_times).
@@ -129,22 +176,32 @@ def level_of(raw: BaseRaw, who: str) -> str:
 
 
 def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
-    """Intensity or optical density of the channels that can be used."""
+    """Read the optical density of the channels that can be used."""
     level = level_of(raw, who)
     picks = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind in _LEVELS]
     own = raw.copy().pick(picks).load_data(verbose="error")
-    _check_wavelengths(own, who)
+    if not any(np.isfinite(ch["loc"][9]) for ch in own.info["chs"]):
+        raise QualityError(
+            f"{who}: the file names no wavelength of its {len(own.ch_names)} channels (BOXY files hold none), so "
+            "haemoglobin cannot be computed.\nExport it as SNIRF with the probe's wavelengths and positions."
+        )
     own, missing = bridge_missing(own)
     dropped = {base_name(name): "marked as bad in the recording" for name in own.info["bads"]}
     dropped |= _unpaired(own)
     dropped |= {base: why for base, why in _unusable(own, level).items() if base not in dropped}
-    saturation = _at_the_top(own.get_data())
+    # the one highest sample of a channel is no rail
+    at_top = [np.count_nonzero(row == np.nanmax(row, initial=-np.inf)) - 1 for row in own.get_data()]
+    saturation = float(np.mean(np.maximum(at_top, 0))) / max(1, own.n_times - 1)
     own = _without(own, dropped, who)
     notes: tuple[str, ...] = ()
     if level == "intensity":
         own = mne.preprocessing.nirs.optical_density(own, verbose="error")
         notes = ("optical density from intensity (negative natural logarithm of the ratio to the mean)",)
-    sci = _scalp_coupling(own)
+    sci: dict[str, float] = {}
+    # the upper edge of MNE's filter, transition included, must lie below Nyquist
+    if own.info["sfreq"] / 2 > HEART_HZ[1] + 0.3:
+        values = mne.preprocessing.nirs.scalp_coupling_index(own, *HEART_HZ, verbose="error")
+        sci = {base_name(name): float(value) for name, value in zip(own.ch_names, values, strict=True)}
     weak = {
         base: f"scalp coupling index {value:.3f} < {min_sci:g}" for base, value in sci.items() if not value >= min_sci
     }
@@ -153,14 +210,6 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
     else:
         notes += ("scalp coupling not judged: the sampling rate does not hold the heart beat",)
     return Light(_without(own, weak, who), dropped | weak, sci, notes, missing, saturation)
-
-
-def _check_wavelengths(raw: BaseRaw, who: str) -> None:
-    if not any(np.isfinite(ch["loc"][9]) for ch in raw.info["chs"]):
-        raise QualityError(
-            f"{who}: the file names no wavelength of its {len(raw.ch_names)} channels (BOXY files hold none), so "
-            "haemoglobin cannot be computed.\nExport it as SNIRF with the probe's wavelengths and positions."
-        )
 
 
 def bridge_missing(raw: BaseRaw) -> tuple[BaseRaw, Spans]:
@@ -187,10 +236,10 @@ def _unpaired(raw: BaseRaw) -> dict[str, str]:
     for ch in raw.info["chs"]:
         waves.setdefault(base_name(ch["ch_name"]), []).append(float(ch["loc"][9]))
     pairs = {base: sorted(group) for base, group in waves.items()}
-    count = Counter(len(group) for group in pairs.values() if len(group) > 1)
-    if not count:
+    sizes = Counter(len(group) for group in pairs.values() if len(group) > 1)
+    if not sizes:
         return dict.fromkeys(waves, "only one wavelength")
-    usual = count.most_common(1)[0][0]
+    usual, _ = sizes.most_common(1)[0]
     expected = np.median([group for group in pairs.values() if len(group) == usual], axis=0)
     return {
         base: f"wavelengths {_listed(group)} nm, others have {_listed(expected)} nm"
@@ -220,17 +269,10 @@ def _unusable(raw: BaseRaw, level: str) -> dict[str, str]:
     return bad
 
 
-def _at_the_top(data: Floats) -> float:
-    """Share of samples at the highest value of their channel, its one highest sample left out."""
-    return float(np.mean([max(0, np.count_nonzero(row == np.nanmax(row, initial=-np.inf)) - 1) for row in data])) / max(
-        1, data.shape[-1] - 1
-    )
-
-
 def _without(raw: BaseRaw, dropped: dict[str, str], who: str) -> BaseRaw:
     kept = [name for name in raw.ch_names if base_name(name) not in dropped]
     if not kept:
-        reasons = "; ".join(f"{count} {why}" for why, count in Counter(dropped.values()).most_common(3))
+        reasons = "; ".join(f"{n} {why}" for why, n in Counter(dropped.values()).most_common(3))
         raise QualityError(
             f"{who}: no usable fNIRS channel is left ({reasons}).\n"
             "Check optode contact, lower fnirs_min_sci, or leave the session out (include = no)."
@@ -238,15 +280,7 @@ def _without(raw: BaseRaw, dropped: dict[str, str], who: str) -> BaseRaw:
     return raw if len(kept) == len(raw.ch_names) else raw.copy().pick(kept)
 
 
-def _scalp_coupling(raw: BaseRaw) -> dict[str, float]:
-    # the upper edge of MNE's filter, transition included, must lie below Nyquist
-    if raw.info["sfreq"] / 2 <= HEART_HZ[1] + 0.3:
-        return {}
-    values = mne.preprocessing.nirs.scalp_coupling_index(raw, *HEART_HZ, verbose="error")
-    return {base_name(name): float(value) for name, value in zip(raw.ch_names, values, strict=True)}
-
-
-def motion_seconds(density: Floats, sfreq: float) -> NDArray[np.bool_]:
+def motion_seconds(density: Array, sfreq: float) -> NDArray[np.bool_]:
     """Seconds in which the optical density of the whole cap jumps.
 
     Shapes: ``density`` (n_channels, n_times), returns (n_seconds,).
@@ -261,7 +295,7 @@ def motion_seconds(density: Floats, sfreq: float) -> NDArray[np.bool_]:
     return np.asarray(worst > middle + MOTION_Z * spread)
 
 
-def noise_floor(density: Floats, sfreq: float) -> float:
+def noise_floor(density: Array, sfreq: float) -> float:
     """Level of the instrument's noise: median over channels of the spectrum's top fifth.
 
     Shapes: ``density`` (n_channels, n_times).

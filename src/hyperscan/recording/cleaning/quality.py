@@ -106,9 +106,9 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
             found = _with_haemoglobin(found, raw, person, moving, config)
         grade, reason = _grade(found, pair.session.modality, sum(segment.duration_s for segment in segments), config)
         judged[role] = dataclasses.replace(found, grade=grade, reason=reason)
-    return QualityReport(
-        judged["therapist"], judged["client"], {role: dict(person.dropped) for role, person in people.items()}
-    )
+    dropped = {role: dict(person.dropped) for role, person in people.items()}
+    decisions = {role: person.decisions for role, person in people.items()}
+    return QualityReport(judged["therapist"], judged["client"], dropped, decisions)
 
 
 def _with_rhythms(found: PersonQuality, raw: BaseRaw, person: CleanCap, config: StudyConfig) -> PersonQuality:

@@ -78,6 +78,14 @@ class ClockReport:
     #: What was found on the way: missing triggers, jumps, resets
     notes: tuple[str, ...] = ()
 
+    def describe(self) -> str:
+        """Say in one line of the history how the clocks were aligned."""
+        text = f"recordings were put on the therapist's clock by {self.source.replace('_', ' ')} "
+        text += f"(offset {self.offset_s:.3f} s"
+        text += "" if math.isnan(self.ppm) else f", drift {self.ppm:.1f} ppm"
+        text += f", {self.n_matched} matched" if self.n_matched else ""
+        return text + (")" if math.isnan(self.residual_ms) else f", residual {self.residual_ms:.2f} ms rms)")
+
 
 @dataclass(frozen=True)
 class BandQuality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -22,14 +23,10 @@ from hyperscan.schema import CLOCKS, ROLES
 def align_pair(pair: PairedRecording) -> PairedRecording:
     """Put two recordings on the therapist's clock and crop them to the time that both cover.
 
-    EEG: the client is resampled to the therapist's samples by a windowed sinc, anti-aliased to the lower rate
-    where
-    rates differ. fNIRS: recordings keep their own rate, because motion correction needs it; the drift goes
-    into the
-    client's sampling rate, and the first samples lie within half a sample of each other. Time that one of
-    them did
-    not record is bridged by a straight line and annotated ``BAD_gap``; it is never interpolated as if
-    measured.
+    EEG: the client is resampled to the therapist's samples by a windowed sinc, anti-aliased to the lower rate where
+    rates differ. fNIRS: recordings keep their own rate, because motion correction needs it; the drift goes into the
+    client's sampling rate, and the first samples lie within half a sample of each other. Time that one of them
+    did not record is bridged by a straight line and annotated ``BAD_gap``; it is never interpolated as if measured.
 
     Parameters
     ----------
@@ -39,8 +36,7 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
     Returns
     -------
     PairedRecording
-        Both raws start at 0 s; EEG raws have one rate and length; ``clock`` says how it was done,
-        ``segments`` are on
+        Both raws start at 0 s; EEG raws have one rate and n_times; ``clock`` says how it was done, ``segments`` are on
         the new axis.
 
     Raises
@@ -74,10 +70,14 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
             f"{did_you_mean(pair.session.clock, CLOCKS)}"
         )
     if pair.epoched and pair.session.clock != "none":
-        return _epochs_aligned(pair)
+        source = pair.session.clock or "triggers"
+        known = 0.0 if source == "same_amplifier" else np.nan
+        report = ClockReport(source, 0.0, known, known, len(pair.segments), ("epochs were paired when they were read",))
+        return pair.replace(clock=report, history=(*pair.history, report.describe()))
     clocks = find_clocks(pair)
     start, stop = _common_time(pair, clocks)
-    raws, length = _placed(pair, clocks, start, stop)
+    raws = _place(pair, clocks, start, stop)
+    length = min(raw.n_times / raw.info["sfreq"] for raw in raws.values())
     segments = shifted(pair.segments or (Segment(start, length, pair.session.task),), start, length)
     if not segments:
         raise ClockError(
@@ -85,19 +85,18 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
             "recorded. "
             "Correct start_s, stop_s or segment_event in dyads.tsv."
         )
-    raws, unplaced = _with_unplaced(pair, clocks, raws, start)
-    report = _with_losses(pair, clocks.report, start, stop)
-    history = (*pair.history, _sentence(report), *_changed_rates(pair), *unplaced)
-    return pair.replace(
-        therapist=raws[0], client=raws[1], segments=segments, clock=report, history=history, stamps=None
-    )
-
-
-def _epochs_aligned(pair: PairedRecording) -> PairedRecording:
-    source = pair.session.clock or "triggers"
-    known = 0.0 if source == "same_amplifier" else np.nan
-    report = ClockReport(source, 0.0, known, known, len(pair.segments), ("epochs were paired when they were read",))
-    return pair.replace(clock=report, history=(*pair.history, _sentence(report)))
+    raws, unplaced = _mark_pauses(pair, clocks, raws, start)
+    changed = _changed_rates(pair)
+    notes = [*clocks.report.notes, *changed]
+    lost = {role: pair.raw(role).n_times / pair.raw(role).info["sfreq"] - (stop - start) for role in ROLES}
+    if max(lost.values()) > 1.0:
+        notes.append(
+            f"cropped to common time: {max(lost['therapist'], 0):.0f} s of the therapist's and "
+            f"{max(lost['client'], 0):.0f} s of the client's left out"
+        )
+    report = dataclasses.replace(clocks.report, notes=tuple(notes))
+    history = (*pair.history, report.describe(), *changed, *unplaced)
+    return pair.replace(**raws, segments=segments, clock=report, history=history, stamps=None)
 
 
 def _client(pair: PairedRecording) -> str:
@@ -106,13 +105,13 @@ def _client(pair: PairedRecording) -> str:
 
 def _common_time(pair: PairedRecording, clocks: Clocks) -> tuple[float, float]:
     """First and last moment on the therapist's clock that both recorded, in s."""
-    bounds = []
-    for raw, track in ((pair.therapist, clocks.therapist), (pair.client, clocks.client)):
-        last = (raw.n_times - 1) / raw.info["sfreq"]
-        first_at = max(float(track[0].to_common(np.zeros(1))[0]), track[0].start)
-        last_at = min(float(track[-1].to_common(np.array([last]))[0]), track[-1].stop)
-        bounds.append((first_at, last_at))
-    start, stop = max(bounds[0][0], bounds[1][0]), min(bounds[0][1], bounds[1][1])
+    firsts, lasts = [], []
+    for role in ROLES:
+        raw, track = pair.raw(role), clocks.of(role)
+        end = (raw.n_times - 1) / raw.info["sfreq"]
+        firsts.append(max(float(track[0].to_common(np.zeros(1))[0]), track[0].start))
+        lasts.append(min(float(track[-1].to_common(np.array([end]))[0]), track[-1].stop))
+    start, stop = max(firsts), min(lasts)
     if stop <= start:
         offset = clocks.report.offset_s
         raise ClockError(
@@ -123,21 +122,19 @@ def _common_time(pair: PairedRecording, clocks: Clocks) -> tuple[float, float]:
     return start, stop
 
 
-def _placed(pair: PairedRecording, clocks: Clocks, start: float, stop: float) -> tuple[list[BaseRaw], float]:
-    pieces = len(clocks.therapist) + len(clocks.client)
-    if pair.session.modality == "fnirs" and pieces == 2 and pair.stamps is None:
-        raws = [
-            _cropped(pair.therapist, clocks.therapist[0], start, stop),
-            _cropped(pair.client, clocks.client[0], start, stop),
-        ]
-        return raws, min(raw.n_times / raw.info["sfreq"] for raw in raws)
-    rates = [pair.therapist.info["sfreq"], pair.client.info["sfreq"]]
-    common = rates[0] if abs(rates[0] / rates[1] - 1) < SAME_RATE else min(rates)
-    wanted = rates if pair.session.modality == "fnirs" else [common, common]
-    raws = []
-    for raw, track, rate in zip((pair.therapist, pair.client), (clocks.therapist, clocks.client), wanted, strict=True):
-        raws.append(on_grid(raw, track, sample_times(start, stop, rate), rate))
-    return raws, min(raw.n_times / raw.info["sfreq"] for raw in raws)
+def _place(pair: PairedRecording, clocks: Clocks, start: float, stop: float) -> dict[str, BaseRaw]:
+    """Bring both recordings to the common time: fNIRS cropped where it can be, all else read off on one grid."""
+    n_pieces = len(clocks.therapist) + len(clocks.client)
+    if pair.session.modality == "fnirs" and n_pieces == 2 and pair.stamps is None:
+        return {role: _cropped(pair.raw(role), clocks.of(role)[0], start, stop) for role in ROLES}
+    rates = {role: pair.raw(role).info["sfreq"] for role in ROLES}
+    if pair.session.modality != "fnirs":
+        alike = abs(rates["therapist"] / rates["client"] - 1) < SAME_RATE
+        rates = dict.fromkeys(ROLES, rates["therapist"] if alike else min(rates.values()))
+    return {
+        role: on_grid(pair.raw(role), clocks.of(role), sample_times(start, stop, rate), rate)
+        for role, rate in rates.items()
+    }
 
 
 def _cropped(raw: BaseRaw, piece: Piece, start: float, stop: float) -> BaseRaw:
@@ -154,46 +151,30 @@ def _cropped(raw: BaseRaw, piece: Piece, start: float, stop: float) -> BaseRaw:
     )
 
 
-def _with_unplaced(
-    pair: PairedRecording, clocks: Clocks, raws: list[BaseRaw], start: float
-) -> tuple[list[BaseRaw], tuple[str, ...]]:
+def _mark_pauses(
+    pair: PairedRecording, clocks: Clocks, raws: dict[str, BaseRaw], start: float
+) -> tuple[dict[str, BaseRaw], tuple[str, ...]]:
     """Mark what follows a pause of unknown length, unless events of both people say when it was."""
-    session = pair.session
+    session, anchors = pair.session, clocks.anchors
     if one_file(session) or clocks.report.source == "timestamps":
         return raws, ()
-    tracks = {"therapist": clocks.therapist, "client": clocks.client}
-    lost = {role: [on_common(tracks[role], float(t)) for t in paused_at(pair.raw(role))] for role in ROLES}
+    lost = {role: [on_common(clocks.of(role), float(t)) for t in paused_at(pair.raw(role))] for role in ROLES}
     tolerance = 1.5 / min(pair.raw(role).info["sfreq"] for role in ROLES)
     needed = max((part.onset_s + part.duration_s for part in pair.segments), default=np.inf)
-    marked: list[BaseRaw] = []
+    marked: dict[str, BaseRaw] = {}
     notes: list[str] = []
-    for raw, role, other in zip(raws, ROLES, ROLES[::-1], strict=True):
+    for role, other in zip(ROLES, ROLES[::-1], strict=True):
         # where both were cut at one moment, nothing moved against the other
         alone = [t for t in lost[role] if all(abs(t - each) > tolerance for each in lost[other])]
-        spans = [(a, b) for a, b in _stretches(alone, clocks.anchors) if a < needed]
+        # without events nothing places what follows the first pause
+        spans = list(pairwise([*alone, np.inf])) if anchors.size else [(time, np.inf) for time in alone[:1]]
+        spans = [(a, b) for a, b in spans if a < needed and not ((anchors > a) & (anchors < b)).any()]
         name = session.relative(getattr(session, f"{role}_file"))
-        whole, note = mark_unplaced(raw, [a - start for a, _ in spans], [b - start for _, b in spans], name)
-        marked.append(whole)
-        notes += note
-    return marked, tuple(notes)
-
-
-def _stretches(lost: list[float], anchors: np.ndarray) -> list[tuple[float, float]]:
-    """Stretches after lost time that no shared event places; without events nothing places what follows."""
-    if not lost or not anchors.size:
-        return [(time, np.inf) for time in lost[:1]]
-    return [(a, b) for a, b in pairwise([*lost, np.inf]) if not ((anchors > a) & (anchors < b)).any()]
-
-
-def _with_losses(pair: PairedRecording, report: ClockReport, start: float, stop: float) -> ClockReport:
-    lost = [raw.n_times / raw.info["sfreq"] - (stop - start) for raw in (pair.therapist, pair.client)]
-    notes = [*report.notes, *_changed_rates(pair)]
-    if max(lost) > 1.0:
-        notes.append(
-            f"cropped to common time: {max(lost[0], 0):.0f} s of the therapist's and {max(lost[1], 0):.0f} s "
-            "of the client's left out"
+        marked[role], said = mark_unplaced(
+            raws[role], [a - start for a, _ in spans], [b - start for _, b in spans], name
         )
-    return ClockReport(report.source, report.offset_s, report.ppm, report.residual_ms, report.n_matched, tuple(notes))
+        notes += said
+    return marked, tuple(notes)
 
 
 def _changed_rates(pair: PairedRecording) -> list[str]:
@@ -205,13 +186,3 @@ def _changed_rates(pair: PairedRecording) -> list[str]:
     faster = max(rates, key=lambda role: rates[role])
     name = pair.session.relative(getattr(pair.session, f"{faster}_file"))
     return [f"{name}: the {faster} was resampled from {high:g} to {low:g} Hz, the rate of the other person"]
-
-
-def _sentence(report: ClockReport) -> str:
-    source = report.source.replace("_", " ")
-    text = f"recordings were put on the therapist's clock by {source} (offset {report.offset_s:.3f} s"
-    if report.ppm == report.ppm:
-        text += f", drift {report.ppm:.1f} ppm"
-    if report.n_matched:
-        text += f", {report.n_matched} matched"
-    return text + (f", residual {report.residual_ms:.2f} ms rms)" if report.residual_ms == report.residual_ms else ")")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
 import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
-from mne.io import BaseRaw
 
 from hyperscan.errors import ClockError, DataQualityWarning, count
 from hyperscan.recording.annotations import event_times, listed_events
@@ -16,6 +15,7 @@ from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.records import ClockReport, PairedRecording
 from hyperscan.recording.resampling import SAME_RATE
 from hyperscan.recording.timeline import MAX_PPM, Piece, fit_stamps, straight
+from hyperscan.schema import ROLES
 
 #: Root mean square distance of matched events from the fit, in ms, above which two clocks are not taken for
 #: aligned;
@@ -38,26 +38,23 @@ _PLACEHOLDERS = {
 
 @dataclass(frozen=True)
 class Clocks:
-    """Where the samples of two people lie on the therapist's clock.
+    """Where the samples of two people lie on the therapist's clock, which is 0 at the therapist's first sample."""
 
-    Parameters
-    ----------
-    therapist, client : tuple of Piece
-        From s of each recording to s of the therapist's clock, which is 0 at the therapist's first sample.
-    report : ClockReport
-    anchors : ndarray, shape (n_matched,)
-        Moments that both recorded, in s on the therapist's clock; empty where no events were matched.
-    """
-
+    #: From s of each recording to s of the therapist's clock
     therapist: tuple[Piece, ...]
     client: tuple[Piece, ...]
     report: ClockReport
+    #: shape (n_matched,): Moments that both recorded, in s on the therapist's clock; empty without matched events
     anchors: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def of(self, role: str) -> tuple[Piece, ...]:
+        """Return the clock of one person."""
+        return self.therapist if role == "therapist" else self.client
 
 
 def find_clocks(pair: PairedRecording) -> Clocks:
     """Decide what aligns a pair, and fit it."""
-    declared = pair.session.clock
+    session, declared = pair.session, pair.session.clock
     if declared == "none":
         raise ClockError(
             f"{_files(pair)}: the row declares clock 'none'. Without a common clock synchrony means nothing: "
@@ -65,34 +62,20 @@ def find_clocks(pair: PairedRecording) -> Clocks:
         )
     if declared is not None:
         return _DECLARED[declared](pair)
-    return _undeclared(pair)
-
-
-def _undeclared(pair: PairedRecording) -> Clocks:
-    session = pair.session
     if one_file(session):
         return _timestamps(pair) if pair.stamps is not None else _same_amplifier(pair)
     if session.therapist_offset_s is not None or session.client_offset_s is not None:
         return _offset(pair)
     if session.sync_event is not None:
         return _triggers(pair)
-    found = _believable(pair)
-    if found is not None:
-        return found
+    # triggers that nobody named, if they leave no doubt
+    with contextlib.suppress(NoFitError):
+        fit = _fit_events(pair)
+        n_events = min(len(event_times(pair.raw(role))[0]) for role in ROLES)
+        if len(fit.matched) >= max(_ENOUGH, 0.5 * n_events):
+            return _from_events(pair, fit)
     _check_dates(pair)
     return _assumed(pair)
-
-
-def _believable(pair: PairedRecording) -> Clocks | None:
-    """Triggers that nobody named, if they leave no doubt."""
-    try:
-        fit = _fit_events(pair)
-    except NoFitError:
-        return None
-    events = [len(event_times(pair.raw(role))[0]) for role in ("therapist", "client")]
-    if len(fit.matched) < max(_ENOUGH, 0.5 * min(events)):
-        return None
-    return _from_events(pair, fit)
 
 
 def _same_amplifier(pair: PairedRecording) -> Clocks:
@@ -107,9 +90,7 @@ def _rate_drift(pair: PairedRecording) -> tuple[float, tuple[str, ...]]:
     """Drift that two almost equal rates in the headers stand for, in ppm."""
     a, b = pair.therapist.info["sfreq"], pair.client.info["sfreq"]
     ratio = a / b - 1.0
-    if ratio == 0.0 or abs(ratio) > SAME_RATE:
-        return 0.0, ()
-    if abs(ratio) < 1e-7:
+    if abs(ratio) < 1e-7 or abs(ratio) > SAME_RATE:
         return 0.0, ()
     # the rates in the headers are taken at their word: s of each recording are then true s
     return -1e6 * ratio, (f"{_files(pair)}: rates of {a:g} and {b:g} Hz were taken for one setting on two clocks",)
@@ -153,21 +134,23 @@ def _timestamps(pair: PairedRecording) -> Clocks:
             "XDF has). "
             "Declare triggers, offset, same_amplifier or assumed."
         )
-    fits = [
-        fit_stamps(stamps, pair.raw(role).info["sfreq"])
-        for role, stamps in zip(("therapist", "client"), pair.stamps, strict=True)
+    therapist, client = (
+        fit_stamps(stamps, pair.raw(role).info["sfreq"]) for role, stamps in zip(ROLES, pair.stamps, strict=True)
+    )
+    zero = float(therapist.pieces[0].common[0])
+    tracks = [
+        tuple(Piece(p.own, p.common - zero, p.start - zero, p.stop - zero) for p in fit.pieces)
+        for fit in (therapist, client)
     ]
-    zero = float(fits[0].pieces[0].common[0])
-    tracks = [tuple(Piece(p.own, p.common - zero, p.start - zero, p.stop - zero) for p in fit.pieces) for fit in fits]
-    ppm = 1e6 * ((1 + 1e-6 * fits[1].ppm) / (1 + 1e-6 * fits[0].ppm) - 1)
-    notes = [f"{role}: {note}" for role, fit in zip(("therapist", "client"), fits, strict=True) for note in fit.notes]
+    first = tracks[1][0]
+    notes = [f"{role}: {note}" for role, fit in zip(ROLES, (therapist, client), strict=True) for note in fit.notes]
     report = ClockReport(
-        "timestamps",
-        float(tracks[1][0].common[0] - tracks[1][0].own[0]),
-        ppm,
-        float(np.hypot(fits[0].residual_ms, fits[1].residual_ms)),
-        min(len(stamps) for stamps in pair.stamps),
-        tuple(notes),
+        source="timestamps",
+        offset_s=float(first.common[0] - first.own[0]),
+        ppm=1e6 * ((1 + 1e-6 * client.ppm) / (1 + 1e-6 * therapist.ppm) - 1),
+        residual_ms=float(np.hypot(therapist.residual_ms, client.residual_ms)),
+        n_matched=min(len(stamps) for stamps in pair.stamps),
+        notes=tuple(notes),
     )
     return Clocks(tracks[0], tracks[1], report)
 
@@ -186,28 +169,29 @@ def _triggers(pair: PairedRecording) -> Clocks:
 
 def _fit_events(pair: PairedRecording) -> ClockFit:
     only = pair.session.sync_event
-    lists = []
-    for role in ("therapist", "client"):
-        times, names = event_times(pair.raw(role), only)
-        known = only is not None and len(times) > 0
-        if only is not None and not known:
+    times: dict[str, np.ndarray] = {}
+    names: dict[str, list[str]] = {}
+    found = False
+    for role in ROLES:
+        times[role], names[role] = event_times(pair.raw(role), only)
+        found = found or (only is not None and len(times[role]) > 0)
+        if only is not None and not len(times[role]):
             # devices name one pulse differently, so the name may be known to one of them only
-            times, names = event_times(pair.raw(role))
-        lists.append((times, names, known))
-    if only is not None and not (lists[0][2] or lists[1][2]):
+            times[role], names[role] = event_times(pair.raw(role))
+    if only is not None and not found:
         raise NoFitError(f"no event of either recording is called {only!r}")
-    slower = min(pair.raw(role).info["sfreq"] for role in ("therapist", "client"))
+    slower = min(pair.raw(role).info["sfreq"] for role in ROLES)
     return match_events(
-        lists[0][0],
-        lists[1][0],
-        names=(lists[0][1], lists[1][1]),
+        times["therapist"],
+        times["client"],
+        names=(names["therapist"], names["client"]),
         tolerance_s=max(0.005, 0.75 / slower),
         expected_s=declared_offset(pair),
     )
 
 
 def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
-    slower = min(pair.raw(role).info["sfreq"] for role in ("therapist", "client"))
+    slower = min(pair.raw(role).info["sfreq"] for role in ROLES)
     limit = MAX_RESIDUAL_MS + 1e3 / slower
     if fit.ppm == fit.ppm and abs(fit.ppm) > MAX_PPM:
         raise ClockError(
@@ -234,13 +218,19 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
 
 def _check_dates(pair: PairedRecording) -> None:
     """Refuse recordings whose dates, where believable, say that they never overlapped or are whole hours apart."""
-    dates = [_date(pair.raw(role)) for role in ("therapist", "client")]
-    if dates[0] is None or dates[1] is None:
-        return
-    apart = (dates[1] - dates[0]).total_seconds()
-    lengths = [pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ("therapist", "client")]
+    dates = {}
+    for role in ROLES:
+        date = pair.raw(role).info["meas_date"]
+        if date is None or (date.year, date.month, date.day) in _PLACEHOLDERS or date.year < 1990:
+            return
+        # midnight to the second: a date without a time of day
+        if (date.hour, date.minute, date.second) == (0, 0, 0):
+            return
+        dates[role] = date
+    apart = (dates["client"] - dates["therapist"]).total_seconds()
+    length = {role: pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ROLES}
     shifted = hour_hint(apart)
-    overlap = -lengths[1] < apart < lengths[0]
+    overlap = -length["client"] < apart < length["therapist"]
     if overlap and not shifted:
         return
     fault = "though nothing else aligns them." if overlap else "so they never overlapped."
@@ -249,14 +239,6 @@ def _check_dates(pair: PairedRecording) -> None:
         f"{fault}{shifted}\n"
         "Correct the files, or declare the clock (offset, triggers; assumed if both started together)."
     )
-
-
-def _date(raw: BaseRaw) -> datetime.datetime | None:
-    date = raw.info["meas_date"]
-    if date is None or (date.year, date.month, date.day) in _PLACEHOLDERS or date.year < 1990:
-        return None
-    # midnight to the second: a date without a time of day
-    return None if (date.hour, date.minute, date.second) == (0, 0, 0) else date
 
 
 def hour_hint(seconds: float) -> str:

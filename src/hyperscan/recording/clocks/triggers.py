@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,10 +87,12 @@ def match_events(
     if not len(a) or not len(b):
         raise NoFitError("one of the recordings has no events")
     if len(a) == 1 and len(b) == 1:
-        return _single(a, b, np.array([[first[0], second[0]]]))
+        offset_s, matched = float(a[0] - b[0]), np.array([[first[0], second[0]]])
+        note = "one event is shared: the drift cannot be known"
+        return ClockFit((straight(offset_s),), offset_s, np.nan, np.nan, matched, a, (note,))
     codes = None if names is None else ([names[0][k] for k in first], [names[1][k] for k in second])
     best = _best_match(a, b, tolerance_s, codes, expected_s)
-    fits = [part for fit in _further(a, b, best, tolerance_s) for part in _steps(a, b, fit)]
+    fits = [part for fit in _further(a, b, best, tolerance_s) for part in fit.split_at_steps(a, b)]
     return _joined(a, b, fits, (first, second), tolerance_s)
 
 
@@ -100,16 +104,16 @@ def _debounced(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(times, float)[kept], np.array(kept, int)
 
 
-def _single(a: np.ndarray, b: np.ndarray, matched: np.ndarray) -> ClockFit:
-    note = "one event is shared: the drift cannot be known"
-    offset_s = float(a[0] - b[0])
-    return ClockFit((straight(offset_s),), offset_s, np.nan, np.nan, matched, a, (note,))
+class _Candidate(NamedTuple):
+    """An offset and a drift under which many differences of event times coincide."""
+
+    n_events: int
+    offset_s: float
+    ppm: float
 
 
-def _candidates(
-    a: np.ndarray, b: np.ndarray, tolerance_s: float, near_s: float | None = None
-) -> list[tuple[int, float, float]]:
-    """Densest offsets over a grid of drifts: (count, offset_s, ppm), best first, well apart."""
+def _candidates(a: np.ndarray, b: np.ndarray, tolerance_s: float, near_s: float | None = None) -> list[_Candidate]:
+    """Search a grid of drifts for the densest offsets, best first, well apart."""
     span = max(np.ptp(a), np.ptp(b), 1.0)
     width = 4 * tolerance_s
     step = max(1.0, 1e6 * width / span)
@@ -122,219 +126,97 @@ def _candidates(
         turned = middle + (b - middle) / (1 + 1e-6 * ppm)
         gaps = np.sort((a[::every, None] - turned).ravel())
         gaps = gaps if near_s is None else gaps[np.abs(gaps - near_s) <= _NEAR_S]
-        found += [(count, offset, float(ppm)) for count, offset in _peaks(gaps, width)]
-    found.sort(key=lambda item: (-item[0], abs(item[2])))
-    chosen: list[tuple[int, float, float]] = []
+        # windows that hold almost as many differences as the fullest one, fullest first
+        counts = np.searchsorted(gaps, gaps + width, side="right") - np.arange(len(gaps))
+        peaks: list[_Candidate] = []
+        while counts.size and len(peaks) < _MAX_PEAKS:
+            k = int(np.argmax(counts))
+            n = int(counts[k])
+            if n < 1 or (peaks and n < _RIVAL * peaks[0].n_events):
+                break
+            peaks.append(_Candidate(n, float(gaps[k : k + n].mean()), float(ppm)))
+            counts = np.where(np.abs(gaps - peaks[-1].offset_s) > 5 * width, counts, 0)
+        found += peaks
+    found.sort(key=lambda item: (-item.n_events, abs(item.ppm)))
+    chosen: list[_Candidate] = []
     for item in found:
-        if len(chosen) < _MAX_PEAKS and all(abs(item[1] - other[1]) > 5 * width for other in chosen):
+        if len(chosen) < _MAX_PEAKS and all(abs(item.offset_s - other.offset_s) > 5 * width for other in chosen):
             chosen.append(item)
     return chosen
 
 
-def _peaks(gaps: np.ndarray, width: float) -> list[tuple[int, float]]:
-    """Windows that hold almost as many differences as the fullest one: (count, mean), fullest first."""
-    counts = np.searchsorted(gaps, gaps + width, side="right") - np.arange(len(gaps))
-    found: list[tuple[int, float]] = []
-    while counts.size and len(found) < _MAX_PEAKS:
-        k = int(np.argmax(counts))
-        n = int(counts[k])
-        if n < 1 or (found and n < _RIVAL * found[0][0]):
-            break
-        found.append((n, float(gaps[k : k + n].mean())))
-        counts = np.where(np.abs(gaps - found[-1][1]) > 5 * width, counts, 0)
-    return found
-
-
 @dataclass(frozen=True)
-class _Match:
-    """Matched positions with the line therapist = mean_a + rate * (client - mean_b)."""
+class Match:
+    """Events of two lists that belong together, and the line therapist = mean_a + rate * (client - mean_b)."""
 
+    #: shape (n_matched, 2): Positions in the therapist's and in the client's list
     rows: np.ndarray
     rate: float
     mean_a: float
     mean_b: float
 
     def predict(self, b: np.ndarray) -> np.ndarray:
+        """Translate times of the client's clock, shape as `b`."""
         return self.mean_a + self.rate * (b - self.mean_b)
 
+    def refit(self, a: np.ndarray, b: np.ndarray, rows: np.ndarray) -> Match:
+        """Fit the line to other pairs of events by least squares, with the present rate where they cannot tell.
 
-def _refined(a: np.ndarray, b: np.ndarray, offset: float, ppm: float, tolerance_s: float) -> _Match:
-    match = _Match(np.zeros((0, 2), int), 1 / (1 + 1e-6 * ppm), b.mean() + offset, b.mean())
-    widest = limit = 6 * tolerance_s
-    for _ in range(12):
-        rows = _mutual(a, match.predict(b), limit)
-        if len(rows) < 2:
-            return replace(match, rows=rows)
-        previous = match
-        match = _fitted(a, b, rows, match.rate)
-        residual = a[rows[:, 0]] - match.predict(b[rows[:, 1]])
-        # never wider than at first: a line across a reset would gather both sides
-        limit = min(max(tolerance_s, 4 * 1.4826 * float(np.median(np.abs(residual)))), widest)
-        if np.array_equal(rows, previous.rows):
-            break
-    return match
+        Shapes: ``a`` (n_therapist,), ``b`` (n_client,), ``rows`` (n_matched, 2).
+        """
+        x, y = b[rows[:, 1]], a[rows[:, 0]]
+        dx = x - x.mean()
+        spread = float(dx @ dx)
+        slope = float(dx @ (y - y.mean())) / spread if spread > 0 and len(rows) > 2 else self.rate
+        if abs(slope - 1) > 2e-6 * _SEARCH_PPM:
+            slope = self.rate
+        return Match(rows, slope, float(y.mean()), float(x.mean()))
 
+    def conflicts(self, other: Match) -> bool:
+        """Tell whether two matches give the same events different partners."""
+        shared = {(int(i), int(j)) for i, j in self.rows} & {(int(i), int(j)) for i, j in other.rows}
+        if 2 * len(shared) > min(len(self.rows), len(other.rows)):
+            return False
+        claimed = max(len(np.intersect1d(self.rows[:, k], other.rows[:, k])) for k in (0, 1))
+        return 2 * claimed > min(len(self.rows), len(other.rows))
 
-def _mutual(a: np.ndarray, predicted: np.ndarray, limit: float) -> np.ndarray:
-    """Pairs of mutual nearest neighbours no further apart than the limit, shape (n, 2)."""
-    order = np.argsort(predicted)
-    near_b = order[_nearest(predicted[order], a)]
-    sorted_a = np.argsort(a)
-    near_a = sorted_a[_nearest(a[sorted_a], predicted)]
-    rows = np.arange(len(a))
-    keep = (near_a[near_b] == rows) & (np.abs(a - predicted[near_b]) <= limit)
-    return np.column_stack([rows[keep], near_b[keep]])
+    def part(self, other: Match) -> tuple[Match, Match]:
+        """Cut two matches where fewest of their events are on the wrong side, and leave those out."""
+        own, others = (match.rows[:, 0].tolist() for match in (self, other))
+        both = sorted([(position, False) for position in own] + [(position, True) for position in others])
+        is_other = np.array([each for _, each in both])
+        # wrong if all before the cut were this one's, and all after it the other's
+        before_other, before_own = (np.concatenate([[0], np.cumsum(each)]) for each in (is_other, ~is_other))
+        wrong = before_other + (~is_other).sum() - before_own
+        own_first = wrong.min() <= len(both) - wrong.max()
+        at = int(np.argmin(wrong) if own_first else np.argmax(wrong))
+        positions = [position for position, _ in both]
+        edge = positions[at] if at < len(both) else positions[-1] + 1
+        sides = []
+        for match, early in ((self, own_first), (other, not own_first)):
+            before = match.rows[:, 0] < edge
+            sides.append(replace(match, rows=match.rows[before if early else ~before]))
+        return sides[0], sides[1]
 
+    def split_at_steps(self, a: np.ndarray, b: np.ndarray) -> list[Match]:
+        """Part the match where its residual steps: a clock that was set anew by less than the search tells apart.
 
-def _nearest(sorted_values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    right = np.clip(np.searchsorted(sorted_values, x), 1, max(len(sorted_values) - 1, 1))
-    left = right - 1
-    right = np.minimum(right, len(sorted_values) - 1)
-    return np.where(np.abs(x - sorted_values[left]) <= np.abs(x - sorted_values[right]), left, right)
-
-
-def _fitted(a: np.ndarray, b: np.ndarray, rows: np.ndarray, rate: float) -> _Match:
-    x, y = b[rows[:, 1]], a[rows[:, 0]]
-    dx = x - x.mean()
-    spread = float(dx @ dx)
-    slope = float(dx @ (y - y.mean())) / spread if spread > 0 and len(rows) > 2 else rate
-    if abs(slope - 1) > 2e-6 * _SEARCH_PPM:
-        slope = rate
-    return _Match(rows, slope, float(y.mean()), float(x.mean()))
-
-
-def _best_match(
-    a: np.ndarray,
-    b: np.ndarray,
-    tolerance_s: float,
-    codes: tuple[Sequence[str], Sequence[str]] | None,
-    expected_s: float | None,
-) -> _Match:
-    candidates = _candidates(a, b, tolerance_s)
-    if expected_s is not None:
-        candidates += _candidates(a, b, tolerance_s, expected_s)
-    matches = [_refined(a, b, offset, ppm, tolerance_s) for _, offset, ppm in candidates]
-    matches.sort(key=lambda match: -len(match.rows))
-    n_best = len(matches[0].rows)
-    needed = max(2, int(np.ceil(0.3 * min(len(a), len(b)))))
-    if n_best < needed:
-        raise NoFitError(f"only {n_best} of {min(len(a), len(b))} events fit one offset and drift; needed: {needed}")
-    if _by_chance(a, b, n_best, tolerance_s, expected_s) > _CHANCE:
-        raise NoFitError(
-            f"only {n_best} of {len(a)} and {len(b)} events fit one offset and drift, as unrelated ones would"
-        )
-    rivals = [matches[0]]
-    for match in matches[1:]:
-        rival = len(match.rows) >= max(2, _RIVAL * n_best) and _conflicts(match, matches[0])
-        if rival and all(_conflicts(match, other) for other in rivals):
-            rivals.append(match)
-    if len(rivals) == 1:
-        return rivals[0]
-    if expected_s is not None:
-        return min(rivals, key=lambda match: abs(float(match.predict(np.zeros(1))[0]) - expected_s))
-    return _told_by_names(rivals, codes)
-
-
-def _by_chance(a: np.ndarray, b: np.ndarray, n: int, tolerance_s: float, expected_s: float | None) -> float:
-    """Count matches of n events that unrelated lists hold: the first is free, the second has the drift to move in."""
-    span = max(float(np.ptp(a)), float(np.ptp(b)), 1.0)
-    ways = comb(len(a), n) * comb(len(b), n)
-    near = 1.0 if expected_s is None else min(2 * _NEAR_S / span, 1.0)
-    second = max(2e-6 * MAX_PPM, 4 * tolerance_s / span)
-    return float(ways * near * second * min(4 * tolerance_s / span, 1.0) ** (n - 2))
-
-
-def _conflicts(match: _Match, other: _Match) -> bool:
-    """Whether two matches give the same events different partners."""
-    shared = {(int(i), int(j)) for i, j in match.rows} & {(int(i), int(j)) for i, j in other.rows}
-    if 2 * len(shared) > min(len(match.rows), len(other.rows)):
-        return False
-    claimed = max(len(np.intersect1d(match.rows[:, k], other.rows[:, k])) for k in (0, 1))
-    return 2 * claimed > min(len(match.rows), len(other.rows))
-
-
-def _told_by_names(rivals: list[_Match], codes: tuple[Sequence[str], Sequence[str]] | None) -> _Match:
-    offsets = ", ".join(f"{float(match.predict(np.zeros(1))[0]):.3f}" for match in rivals[:3])
-    if codes is not None:
-        purity = [_purity(match.rows, codes) for match in rivals]
-        order = np.argsort(purity)[::-1]
-        if purity[order[0]] > purity[order[1]] + 0.2:
-            return rivals[int(order[0])]
-    raise NoFitError(f"the events repeat regularly, so several offsets fit alike ({offsets} s)")
-
-
-def _purity(rows: np.ndarray, codes: tuple[Sequence[str], Sequence[str]]) -> float:
-    """Share of pairs that follow one translation of names, above what names in any order would give."""
-    pairs = [(codes[0][i], codes[1][j]) for i, j in rows]
-    usual: dict[str, dict[str, int]] = {}
-    for x, y in pairs:
-        usual.setdefault(x, {}).setdefault(y, 0)
-        usual[x][y] += 1
-    return sum(max(count.values()) for count in usual.values()) / max(len(pairs), 1)
-
-
-def _further(a: np.ndarray, b: np.ndarray, best: _Match, tolerance_s: float) -> list[_Match]:
-    """Match what is left, as a clock that was set anew leaves it; the best match comes first, without strays."""
-    fits = [best]
-    for _ in range(5):
-        rest_a = np.setdiff1d(np.arange(len(a)), np.concatenate([fit.rows[:, 0] for fit in fits]))
-        rest_b = np.setdiff1d(np.arange(len(b)), np.concatenate([fit.rows[:, 1] for fit in fits]))
-        if min(len(rest_a), len(rest_b)) < _FEWEST:
-            break
-        _, offset, ppm = _candidates(a[rest_a], b[rest_b], tolerance_s)[0]
-        match = _refined(a[rest_a], b[rest_b], offset, ppm, tolerance_s)
-        rows = np.column_stack([rest_a[match.rows[:, 0]], rest_b[match.rows[:, 1]]])
-        apart = _apart(replace(match, rows=rows), fits)
-        if apart is None or len(apart[-1].rows) < max(_FEWEST, 0.1 * len(best.rows)):
-            break
-        fits = apart
-    return fits
-
-
-def _apart(match: _Match, fits: list[_Match]) -> list[_Match] | None:
-    """Part a further match from the others in time; None if they interleave by more than stray events."""
-    parted = []
-    for fit in fits:
-        kept, match = _parted(fit, match)
-        lost = len(fit.rows) - len(kept.rows)
-        if lost > 0.15 * len(fit.rows):
-            return None
-        parted.append(kept)
-    return [*parted, match]
-
-
-def _parted(one: _Match, other: _Match) -> tuple[_Match, _Match]:
-    """Cut two matches where fewest of their events are on the wrong side, and leave those out."""
-    both = sorted([(int(i), False) for i in one.rows[:, 0]] + [(int(i), True) for i in other.rows[:, 0]])
-    is_other = np.array([each for _, each in both])
-    # wrong if all before the cut were the one's, and all after it the other's
-    wrong = np.concatenate([[0], np.cumsum(is_other)]) + (~is_other).sum() - np.concatenate([[0], np.cumsum(~is_other)])
-    first_is_one = wrong.min() <= len(both) - wrong.max()
-    at = int(np.argmin(wrong) if first_is_one else np.argmax(wrong))
-    edge = both[at][0] if at < len(both) else both[-1][0] + 1
-    sides = []
-    for match, early in ((one, first_is_one), (other, not first_is_one)):
-        before = match.rows[:, 0] < edge
-        sides.append(replace(match, rows=match.rows[before if early else ~before]))
-    return sides[0], sides[1]
-
-
-def _steps(a: np.ndarray, b: np.ndarray, match: _Match) -> list[_Match]:
-    """Part a match where its residual steps: a clock that was set anew by less than the search tells apart."""
-    rows = match.rows[np.argsort(b[match.rows[:, 1]])]
-    x, n = b[rows[:, 1]], len(rows)
-    residual = a[rows[:, 0]] - match.predict(x)
-    if n < 4 * _FEWEST:
-        return [match]
-    splits = range(_FEWEST, n - _FEWEST + 1)
-    losses = np.array([_loss(x[:k], residual[:k], 1) + _loss(x[k:], residual[k:], 1) for k in splits])
-    # against a bend that is smooth; strong evidence as in _bend, and half of what the bend leaves must go
-    smooth, stepped = _loss(x, residual, 3), max(float(losses.min()), 1e-12 * n)
-    if stepped > 0.5 * smooth or n * np.log(smooth / stepped) - np.log(n) < _STRONG:
-        return [match]
-    k = splits[int(np.argmin(losses))]
-    parts = [_fitted(a, b, part, match.rate) for part in (rows[:k], rows[k:])]
-    return [piece for part in parts for piece in _steps(a, b, part)]
+        Shapes: ``a`` (n_therapist,), ``b`` (n_client,).
+        """
+        rows = self.rows[np.argsort(b[self.rows[:, 1]])]
+        x, n = b[rows[:, 1]], len(rows)
+        residual = a[rows[:, 0]] - self.predict(x)
+        if n < 4 * _FEWEST:
+            return [self]
+        splits = range(_FEWEST, n - _FEWEST + 1)
+        losses = np.array([_loss(x[:k], residual[:k], 1) + _loss(x[k:], residual[k:], 1) for k in splits])
+        # against a bend that is smooth; strong evidence as in _bend, and half of what the bend leaves must go
+        smooth, stepped = _loss(x, residual, 3), max(float(losses.min()), 1e-12 * n)
+        if stepped > 0.5 * smooth or n * np.log(smooth / stepped) - np.log(n) < _STRONG:
+            return [self]
+        k = splits[int(np.argmin(losses))]
+        parts = [self.refit(a, b, part) for part in (rows[:k], rows[k:])]
+        return [piece for part in parts for piece in part.split_at_steps(a, b)]
 
 
 def _loss(x: np.ndarray, y: np.ndarray, degree: int) -> float:
@@ -343,27 +225,144 @@ def _loss(x: np.ndarray, y: np.ndarray, degree: int) -> float:
     return float(left @ left)
 
 
+def _refined(a: np.ndarray, b: np.ndarray, offset: float, ppm: float, tolerance_s: float) -> Match:
+    """Fit a line to mutual nearest neighbours, again and again, trimmed at four robust standard deviations."""
+    match = Match(np.zeros((0, 2), int), 1 / (1 + 1e-6 * ppm), b.mean() + offset, b.mean())
+    widest = limit = 6 * tolerance_s
+    order_a = np.argsort(a)
+    for _ in range(12):
+        predicted = match.predict(b)
+        order_b = np.argsort(predicted)
+        near_b = order_b[_nearest(predicted[order_b], a)]
+        near_a = order_a[_nearest(a[order_a], predicted)]
+        keep = (near_a[near_b] == np.arange(len(a))) & (np.abs(a - predicted[near_b]) <= limit)
+        rows = np.column_stack([np.flatnonzero(keep), near_b[keep]])
+        if len(rows) < 2:
+            return replace(match, rows=rows)
+        previous = match
+        match = match.refit(a, b, rows)
+        residual = a[rows[:, 0]] - match.predict(b[rows[:, 1]])
+        # never wider than at first: a line across a reset would gather both sides
+        limit = min(max(tolerance_s, 4 * 1.4826 * float(np.median(np.abs(residual)))), widest)
+        if np.array_equal(rows, previous.rows):
+            break
+    return match
+
+
+def _nearest(sorted_values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Position of the value nearest to each x, shape as x."""
+    right = np.clip(np.searchsorted(sorted_values, x), 1, max(len(sorted_values) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(sorted_values) - 1)
+    return np.where(np.abs(x - sorted_values[left]) <= np.abs(x - sorted_values[right]), left, right)
+
+
+def _best_match(
+    a: np.ndarray,
+    b: np.ndarray,
+    tolerance_s: float,
+    codes: tuple[Sequence[str], Sequence[str]] | None,
+    expected_s: float | None,
+) -> Match:
+    candidates = _candidates(a, b, tolerance_s)
+    if expected_s is not None:
+        candidates += _candidates(a, b, tolerance_s, expected_s)
+    matches = [_refined(a, b, each.offset_s, each.ppm, tolerance_s) for each in candidates]
+    matches.sort(key=lambda match: -len(match.rows))
+    n_best = len(matches[0].rows)
+    needed = max(2, int(np.ceil(0.3 * min(len(a), len(b)))))
+    if n_best < needed:
+        raise NoFitError(f"only {n_best} of {min(len(a), len(b))} events fit one offset and drift; needed: {needed}")
+    # matches of so many events that unrelated lists hold: the first is free, the second has the drift to move in
+    span = max(float(np.ptp(a)), float(np.ptp(b)), 1.0)
+    near = 1.0 if expected_s is None else min(2 * _NEAR_S / span, 1.0)
+    chance = min(4 * tolerance_s / span, 1.0)
+    second = max(2e-6 * MAX_PPM, 4 * tolerance_s / span)
+    ways = comb(len(a), n_best) * comb(len(b), n_best)
+    if float(ways * near * second * chance ** (n_best - 2)) > _CHANCE:
+        raise NoFitError(
+            f"only {n_best} of {len(a)} and {len(b)} events fit one offset and drift, as unrelated ones would"
+        )
+    rivals = [matches[0]]
+    for match in matches[1:]:
+        rival = len(match.rows) >= max(2, _RIVAL * n_best) and match.conflicts(matches[0])
+        if rival and all(match.conflicts(other) for other in rivals):
+            rivals.append(match)
+    if len(rivals) == 1:
+        return rivals[0]
+    if expected_s is not None:
+        return min(rivals, key=lambda match: abs(float(match.predict(np.zeros(1))[0]) - expected_s))
+    return _told_by_names(rivals, codes)
+
+
+def _told_by_names(rivals: list[Match], codes: tuple[Sequence[str], Sequence[str]] | None) -> Match:
+    """Choose the match whose pairs follow one translation of names far better than the others' do."""
+    if codes is not None:
+        purity = []
+        for match in rivals:
+            pairs = Counter((codes[0][i], codes[1][j]) for i, j in match.rows)
+            usual: dict[str, int] = {}
+            for (own, _), n in pairs.items():
+                usual[own] = max(usual.get(own, 0), n)
+            purity.append(sum(usual.values()) / max(len(match.rows), 1))
+        best, second = np.argsort(purity)[::-1][:2].tolist()
+        if purity[best] > purity[second] + 0.2:
+            return rivals[best]
+    offsets = ", ".join(f"{float(match.predict(np.zeros(1))[0]):.3f}" for match in rivals[:3])
+    raise NoFitError(f"the events repeat regularly, so several offsets fit alike ({offsets} s)")
+
+
+def _further(a: np.ndarray, b: np.ndarray, best: Match, tolerance_s: float) -> list[Match]:
+    """Match what is left, as a clock that was set anew leaves it; the best match comes first, without strays."""
+    fits = [best]
+    for _ in range(5):
+        rest_a = np.setdiff1d(np.arange(len(a)), np.concatenate([fit.rows[:, 0] for fit in fits]))
+        rest_b = np.setdiff1d(np.arange(len(b)), np.concatenate([fit.rows[:, 1] for fit in fits]))
+        if min(len(rest_a), len(rest_b)) < _FEWEST:
+            break
+        top = _candidates(a[rest_a], b[rest_b], tolerance_s)[0]
+        match = _refined(a[rest_a], b[rest_b], top.offset_s, top.ppm, tolerance_s)
+        match = replace(match, rows=np.column_stack([rest_a[match.rows[:, 0]], rest_b[match.rows[:, 1]]]))
+        parted = []
+        for fit in fits:
+            kept, match = fit.part(match)
+            parted.append(kept)
+        # matches that interleave by more than stray events are not one clock after another
+        entangled = any(
+            len(fit.rows) - len(kept.rows) > 0.15 * len(fit.rows) for fit, kept in zip(fits, parted, strict=True)
+        )
+        if entangled or len(match.rows) < max(_FEWEST, 0.1 * len(best.rows)):
+            break
+        fits = [*parted, match]
+    return fits
+
+
 def _joined(
     a: np.ndarray,
     b: np.ndarray,
-    fits: list[_Match],
+    fits: list[Match],
     numbers: tuple[np.ndarray, np.ndarray],
     tolerance_s: float,
 ) -> ClockFit:
     fits = sorted(fits, key=lambda fit: a[fit.rows[:, 0]].min())
     notes: list[str] = []
     pieces: list[Piece] = []
-    squares, ppms = [], []
     rows = np.concatenate([fit.rows for fit in fits])
     astray = _astray(a, b, rows)
-    for k, fit in enumerate(fits):
-        piece, ppm, residual, note = _piece(a, b, fit, tolerance_s)
+    fitted = [_stretch(a, b, fit, tolerance_s) for fit in fits]
+    for k, (fit, stretch) in enumerate(zip(fits, fitted, strict=True)):
         start = -np.inf if k == 0 else float(a[fit.rows[:, 0]].min())
         stop = np.inf if k == len(fits) - 1 else float(a[fit.rows[:, 0]].max())
-        pieces += _without(replace(piece, start=start, stop=stop), astray)
-        squares.append(residual**2)
-        ppms.append(ppm)
-        notes += note
+        left = [replace(stretch.piece, start=start, stop=stop)]
+        for first, last in astray:
+            cut = [
+                part
+                for each in left
+                for part in (replace(each, stop=min(each.stop, first)), replace(each, start=max(each.start, last)))
+            ]
+            left = [each for each in cut if each.stop > each.start]
+        pieces += left
+        notes += stretch.notes
     if len(fits) > 1:
         notes.append(f"a clock was set anew: {len(fits)} pieces were fitted separately")
     if astray:
@@ -373,8 +372,9 @@ def _joined(
     missing = len(a) - len(rows), len(b) - len(rows)
     if any(missing):
         notes.append(f"{missing[0]} of the therapist's and {missing[1]} of the client's events have no partner")
-    rms = float(np.sqrt(np.mean(np.concatenate(squares)))) * 1e3 if len(rows) > 2 * len(fits) else np.nan
-    worst = max(ppms, key=lambda each: 0.0 if np.isnan(each) else abs(each))
+    residual = np.concatenate([stretch.residual for stretch in fitted])
+    rms = float(np.sqrt(np.mean(residual**2))) * 1e3 if len(rows) > 2 * len(fits) else np.nan
+    worst = max((stretch.ppm for stretch in fitted), key=lambda ppm: 0.0 if np.isnan(ppm) else abs(ppm))
     matched = np.column_stack([numbers[0][rows[:, 0]], numbers[1][rows[:, 1]]])
     offset = float(pieces[0].to_common(np.zeros(1))[0])
     return ClockFit(tuple(pieces), offset, worst, rms, matched, np.sort(a[rows[:, 0]]), tuple(notes))
@@ -401,24 +401,22 @@ def _astray(a: np.ndarray, b: np.ndarray, rows: np.ndarray) -> list[tuple[float,
     return found
 
 
-def _without(piece: Piece, spans: list[tuple[float, float]]) -> list[Piece]:
-    """Take stretches out of a piece."""
-    left = [piece]
-    for first, last in spans:
-        cut = []
-        for each in left:
-            cut.append(replace(each, stop=min(each.stop, first)))
-            cut.append(replace(each, start=max(each.start, last)))
-        left = [each for each in cut if each.stop > each.start]
-    return left
-
-
 #: A drift whose standard error is above this is not removed: over an hour it would add more than it takes
 #: (our choice).
 _MAX_SE_PPM = 20.0
 
 
-def _piece(a: np.ndarray, b: np.ndarray, fit: _Match, tolerance_s: float) -> tuple[Piece, float, np.ndarray, list[str]]:
+@dataclass(frozen=True)
+class _Stretch:
+    """A stretch of time that one match covers, and what its line or curve leaves in s of each event."""
+
+    piece: Piece
+    ppm: float
+    residual: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def _stretch(a: np.ndarray, b: np.ndarray, fit: Match, tolerance_s: float) -> _Stretch:
     x, y = b[fit.rows[:, 1]], a[fit.rows[:, 0]]
     residual = y - fit.predict(x)
     n = len(x)
@@ -428,14 +426,13 @@ def _piece(a: np.ndarray, b: np.ndarray, fit: _Match, tolerance_s: float) -> tup
     error_ppm = 1e6 * sigma / max(float(np.linalg.norm(x - x.mean())), 1e-9)
     if n < 2 or error_ppm > _MAX_SE_PPM:
         offset = float(np.mean(y - x))
-        note = [f"{n} events span too little time to know the drift (standard error {error_ppm:.0f} ppm)"]
-        return straight(offset), np.nan, y - x - offset, note
+        note = f"{n} events span too little time to know the drift (standard error {error_ppm:.0f} ppm)"
+        return _Stretch(straight(offset), np.nan, y - x - offset, (note,))
     curve, bent = _bend(x, residual)
     knots = np.linspace(x.min(), x.max(), max(2, 1 + int(np.ptp(x) / 10))) if bent else np.array([x.min(), x.max()])
     piece = Piece(knots, fit.predict(knots) + np.polynomial.polynomial.polyval(knots - x.mean(), curve))
-    left = y - piece.to_common(x)
-    note = ["the drift changed during the recording; a smooth curve was fitted"] if bent else []
-    return piece, 1e6 * (1 / fit.rate - 1), left, note
+    notes = ("the drift changed during the recording; a smooth curve was fitted",) if bent else ()
+    return _Stretch(piece, 1e6 * (1 / fit.rate - 1), y - piece.to_common(x), notes)
 
 
 def _bend(x: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, bool]:

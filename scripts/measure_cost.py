@@ -33,12 +33,14 @@ from hyperscan.pipeline.stages import Stages
 from hyperscan.pipeline.workers import Place, Task
 from hyperscan.schema import SessionKey
 from hyperscan.storage import write_text
+from hyperscan.study import Session
 from hyperscan.synchrony import (
     Signals,
     chance_values,
     guard_values,
     lag_tests,
     recipe_of,
+    session_attrs,
     session_result,
     shared_windows,
 )
@@ -127,7 +129,8 @@ def large(n_channels: int, minutes: float, n_therapists: int, n_clients: int) ->
     if n_therapists > 1:
         a, b = therapists["D0"], clients["D1"]
         windows, began = shared_windows(a, b, recipe), time.process_time()
-        session_result(a, b, recipe, windows, {})
+        session = Session("D0", "T", "C", 1, "eeg", Path(), Path(), Path())
+        session_result(a, b, recipe, windows, session_attrs(session, a, windows, config.seed))
         guard_values(a, b, recipe, windows)
         lag_tests(a, b, recipe, windows, n_null=config.n_null, rng=np.random.default_rng(0))
         alone = time.process_time() - began

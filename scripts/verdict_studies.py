@@ -269,7 +269,7 @@ def _compare_eeg(
             chance.append(value)
             pseudo.append(values)
         out = _outcome("eeg", recipe, z, chance)
-        yield dyad, out, guard_row(a, b, recipe, windows, real, pseudo)
+        yield dyad, out, dataclasses.asdict(guard_row(a, b, recipe, windows, real, pseudo))
 
 
 def _outcome(signal: str, recipe: Recipe, z: float, chance: Sequence[float]) -> dict[str, Any]:

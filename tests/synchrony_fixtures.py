@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -17,6 +19,24 @@ from hyperscan.study import Session
 from hyperscan.synchrony import Signals, signals_of
 
 HERE = Path("study")
+CH_NAMES = ("Fz", "F3", "Pz", "O1")
+CONFIG = StudyConfig(
+    metrics={"eeg": ["plv", "coh", "aec", "corr"]}, bands={"theta": (4, 6), "alpha": (8, 12)}, window_s=10.0
+)
+
+
+@functools.cache
+def coupled() -> PairedRecording:
+    """Prepare a minute of four channels that are coupled, the third session of its dyad."""
+    return preprocess_pair(eeg_pair(CH_NAMES, session=3, coupled_fraction=0.8, lag_s=0.02), CONFIG)
+
+
+@functools.cache
+def fnirs() -> tuple[PairedRecording, StudyConfig]:
+    """Prepare five minutes of fNIRS."""
+    config = StudyConfig(metrics={"fnirs": ["wtc", "corr"]}, min_seconds=120.0)
+    with tempfile.TemporaryDirectory() as folder:
+        return fnirs_pair(Path(folder), config), config
 
 
 def eeg_pair(
@@ -29,7 +49,7 @@ def eeg_pair(
     **truth: object,
 ) -> PairedRecording:
     """Simulate an aligned dyad, named after its seed."""
-    data = simulate_eeg(EegTruth(**truth), ch_names, sfreq, seconds, np.random.default_rng([seed, session]))
+    data = simulate_eeg(EegTruth(**truth), ch_names, sfreq, seconds, np.random.default_rng(seed + 1000 * (session - 1)))
     raws = [mne.io.RawArray(x, mne.create_info(list(ch_names), sfreq, "eeg"), verbose="error") for x in data]
     names = f"D{seed}", f"T{seed}", f"C{seed}"
     row = Session(*names, session, "eeg", HERE, HERE, HERE, days=7.0 * (session - 1), clock="same_amplifier")

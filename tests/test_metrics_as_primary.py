@@ -13,7 +13,7 @@ from hyperscan.errors import ConfigError
 from hyperscan.metrics import METRICS, MetricSpec, get_metric
 from hyperscan.pipeline import check_study
 from hyperscan.recording import preprocess_pair
-from hyperscan.schema import GUARD_COLUMNS, MODALITIES
+from hyperscan.schema import GUARD_COLUMNS, MODALITIES, Cell
 from hyperscan.storage import read_table
 from hyperscan.synchrony import (
     Signals,
@@ -22,6 +22,7 @@ from hyperscan.synchrony import (
     guard_values,
     lag_tests,
     recipe_of,
+    session_attrs,
     session_result,
     shared_windows,
     with_lag_tests,
@@ -35,6 +36,7 @@ CONFIG = {
     "fnirs": StudyConfig(metrics={"fnirs": ["corr"]}, roi_pairs=["all-all"]),
 }
 PRIMARY = {"eeg": Primary("", "alpha", "posterior-posterior"), "fnirs": Primary("", "slow", "all-all")}
+SESSION = eeg_pair(CH_NAMES, 5.0).session
 NAMES = [*METRICS, "mne:coh", "mne:psi"]
 
 Dyads = list[tuple[Signals, Signals]]
@@ -77,7 +79,7 @@ def test_any_metric_may_be_primary_or_is_refused_before_work(study, name: str, m
             recipe_of(config, modality)
         return
     recipe = recipe_of(config, modality)
-    cell, rois = (recipe.signals[0], name, recipe.primary.band), recipe.primary.rois
+    cell, rois = Cell(recipe.signals[0], name, recipe.primary.band), recipe.primary.rois
     for dyads in study[modality]:
         if modality == "eeg":
             lowest = {p.person: 0.9 * float(np.mean(p.s2_line[list(p.rois["posterior"])])) for d in dyads for p in d}
@@ -88,10 +90,11 @@ def test_any_metric_may_be_primary_or_is_refused_before_work(study, name: str, m
         assert len(lent) == 2
         for a, b in dyads:
             windows = shared_windows(a, b, recipe)
+            label = session_attrs(SESSION, a, windows, 0)
             pairs = recipe.pairs_of(a.rois, b.rois)
             tests = lag_tests(a, b, recipe, windows, n_null=20, rng=np.random.default_rng(0))
-            result = with_lag_tests(session_result(a, b, recipe, windows, {"dyad": a.key.dyad}), tests)
-            data = result.dataset.sel(signal=cell[0], metric=name, band=cell[2], roi_pair="-".join(rois))
+            result = with_lag_tests(session_result(a, b, recipe, windows, label), tests)
+            data = result.dataset.sel(**cell._asdict(), roi_pair=str(rois))
             assert np.isfinite(data["roi_z"]).all()
             for values in lent.values():
                 assert np.isfinite(values.table[cell][values.roi_pairs.index(rois)])
@@ -102,7 +105,7 @@ def test_any_metric_may_be_primary_or_is_refused_before_work(study, name: str, m
                 assert real is None
                 continue
             row = guard_row(a, b, recipe, windows, real, [values.guards for values in lent.values()])
-            assert [column for column in GUARD_COLUMNS if not np.isfinite(row[column])] == []
+            assert [column for column in GUARD_COLUMNS if not np.isfinite(getattr(row, column))] == []
 
 
 @pytest.fixture(scope="module")

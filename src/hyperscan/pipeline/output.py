@@ -20,10 +20,9 @@ from hyperscan.errors import OutputError
 from hyperscan.pipeline.compute import PSEUDO_COLUMNS
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.unit import Unit, read_manifest
-from hyperscan.schema import COLUMNS, KEYS, ROLES, TABLES, SessionKey
+from hyperscan.schema import COLUMNS, GUARD_COLUMNS, KEYS, ROLES, TABLES, SessionKey
 from hyperscan.storage import PARTIAL_PREFIX, read_table, write_json, write_table, write_text
 from hyperscan.study import Session
-from hyperscan.synchrony import GUARD_COLUMNS
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from hyperscan.config import StudyConfig
 from hyperscan.pipeline.chance import sides_for
 from hyperscan.pipeline.unit import Unit
 from hyperscan.recording.files.bids import files_of
+from hyperscan.schema import SIGNALS
 from hyperscan.study import Session
 from hyperscan.study.formats import value_bytes
 from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
 from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
-from hyperscan.synchrony.person import SIGNALS
 
 #: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
 _COPIES = 3

@@ -15,8 +15,9 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.recording import PairedRecording
 from hyperscan.results import SynchronyResult
+from hyperscan.schema import ROLES
 from hyperscan.synchrony.chance import BYTES_FILTERING, BYTES_PER_SAMPLE, PairValues, chance_values, with_other_windows
-from hyperscan.synchrony.guard_measures import GUARD_COLUMNS, GuardValues, guard_row, guard_values
+from hyperscan.synchrony.guard_measures import GuardRow, GuardValues, guard_row, guard_values
 from hyperscan.synchrony.lag_null import LagTest, lag_tests
 from hyperscan.synchrony.pair import shared_windows
 from hyperscan.synchrony.person import Signals, signals_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BYTES_FILTERING",
     "BYTES_PER_SAMPLE",
-    "GUARD_COLUMNS",
+    "GuardRow",
     "GuardValues",
     "LagTest",
     "PairValues",
@@ -114,16 +115,24 @@ def compute_synchrony(
     config = config or StudyConfig()
     if null not in (None, "lags", "windows"):
         raise InputError(f"null = {null!r}: expected None, 'lags' or 'windows'. Pseudo-dyads need a study: run_study.")
-    _check_kinds(metrics, bands)
+    # one name where several are expected would be taken letter by letter
+    if isinstance(metrics, str):
+        raise InputError(f"metrics = {metrics!r}: expected a list of names or functions, as [{metrics!r}].")
+    if bands is not None and not isinstance(bands, Mapping):
+        raise InputError(f"bands = {bands!r}: expected a mapping of names to edges in Hz, as {{'alpha': (8, 12)}}.")
     modality = pair.session.modality
     if bands is not None:
-        config = dataclasses.replace(config, bands=dict(bands), primary=_first_band(config, bands, modality))
+        # the primary outcome stays if its band is there; else its band is the first one given
+        primary = config.primary_of(modality)
+        if primary.band not in bands:
+            primary = dataclasses.replace(primary, band=next(iter(bands), ""))
+        config = dataclasses.replace(config, bands=dict(bands), primary=primary)
     recipe = recipe_of(config, modality)
     if metrics is not None:
         from hyperscan.metrics import get_metrics
 
         recipe = dataclasses.replace(recipe, metrics=get_metrics(metrics))
-    a, b = (signals_of(pair, role, config) for role in ("therapist", "client"))
+    a, b = (signals_of(pair, role, config) for role in ROLES)
     windows = shared_windows(a, b, recipe)
     seed = config.seed if seed is None else seed
     result = session_result(a, b, recipe, windows, session_attrs(pair.session, a, windows, seed))
@@ -134,17 +143,3 @@ def compute_synchrony(
     rng = np.random.default_rng(seed)
     tests = lag_tests(a, b, recipe, windows, n_null=n_null or config.n_null, rng=rng)
     return with_lag_tests(result, tests)
-
-
-def _check_kinds(metrics: Any, bands: Any) -> None:
-    """Refuse one name where several are expected, which would be taken letter by letter."""
-    if isinstance(metrics, str):
-        raise InputError(f"metrics = {metrics!r}: expected a list of names or functions, as [{metrics!r}].")
-    if bands is not None and not isinstance(bands, Mapping):
-        raise InputError(f"bands = {bands!r}: expected a mapping of names to edges in Hz, as {{'alpha': (8, 12)}}.")
-
-
-def _first_band(config: StudyConfig, bands: Mapping[str, Any], modality: str) -> Any:
-    """Keep the primary outcome if its band is there; else its band is the first one given."""
-    primary = config.primary_of(modality)
-    return primary if primary.band in bands else dataclasses.replace(primary, band=next(iter(bands), ""))

@@ -6,10 +6,10 @@ signal-to-noise, nor a growing artefact common to two people; these columns are 
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -26,27 +26,30 @@ Array = npt.NDArray[Any]
 
 NOISY_WINDOWS = 8  # windows that noise is added to at once (our choice): a copy of all would be the largest array
 
-GUARD_COLUMNS = (
-    "g1_line",
-    "g1_quad",
-    "w_line",
-    "w_quad",
-    "matched_excess_z",
-    "control_excess_z",
-    "outband_excess_z",
-    "lag_robust_excess_z",
-    "imcoh_1",
-    "imcoh_2",
-    "imcoh_3",
-    "imcoh_4",
-)
+
+@dataclass(frozen=True)
+class GuardRow:
+    """A dyad-session's row of ``guards.tsv`` beside its keys: what each column means says the table of columns."""
+
+    g1_line: float = math.nan
+    g1_quad: float = math.nan
+    w_line: float = math.nan
+    w_quad: float = math.nan
+    matched_excess_z: float = math.nan
+    control_excess_z: float = math.nan
+    outband_excess_z: float = math.nan
+    lag_robust_excess_z: float = math.nan
+    imcoh_1: float = math.nan
+    imcoh_2: float = math.nan
+    imcoh_3: float = math.nan
+    imcoh_4: float = math.nan
 
 
 @dataclass(frozen=True)
 class GuardValues:
-    """What one pair of people, partners or not, contributes."""
+    """What one pair of people, partners or not, contributes; a mean z becomes a column ``..._excess_z``."""
 
-    #: shape (n_a, n_b): Mean over windows of the squared PLV between the primary ROI's channels
+    #: shape (n_a, n_b), or their mean: mean over windows of the squared PLV between the primary ROI's channels
     plv_squared: Array
     #: Mean z of the primary ROI pair after noise matching, of the control channels, outside the band, and of the
     #: corrected imaginary PLV; NaN where it cannot be computed
@@ -110,7 +113,7 @@ def guard_view(signals: Signals, recipe: Recipe, roi: str) -> GuardView | None:
 
 
 def _windows_of(signals: Signals, channels: list[int], band: tuple[float, float], recipe: Recipe) -> BandWindows:
-    some = dataclasses.replace(signals, data={"eeg": signals.data["eeg"][channels]})
+    some = replace(signals, data={"eeg": signals.data["eeg"][channels]})
     ((_, windows),) = person_windows(some, "eeg", {"band": band}, round(recipe.window_s * signals.sfreq))
     return windows
 
@@ -127,23 +130,25 @@ def guard_values_of(
     """Compute a pair's contribution to the guards from what was filtered already."""
     if a is None or b is None:
         return None
-    sides = ((a, windows.therapist), (b, windows.client))
-    in_band = [view.in_band.at(starts) for view, starts in sides]
-    inside = [cut[:, : view.n_primary] for cut, view in zip(in_band, (a, b), strict=True)]
-    outside = [cut[:, view.n_primary :] for cut, view in zip(in_band, (a, b), strict=True)]
-    metric, nothing = recipe.primary_metric, float("nan")
-    control = outband = nothing
+    views, band, metric = (a, b), recipe.primary_band, recipe.primary_metric
+    in_band = [a.in_band.at(windows.therapist), b.in_band.at(windows.client)]
+    inside = [cut[:, : view.n_primary] for cut, view in zip(in_band, views, strict=True)]
+    outside = [cut[:, view.n_primary :] for cut, view in zip(in_band, views, strict=True)]
+    matched = control = outband = math.nan
+    if all(view.person in recipe.matched_s2 for view in views):
+        noisy = zip(*(with_noise(view, cut, recipe) for view, cut in zip(views, inside, strict=True)), strict=True)
+        matched = float(np.mean(np.concatenate([_on_growth_scale(metric, pair, a.sfreq, band) for pair in noisy])))
     if all(cut.shape[1] for cut in outside):
-        control = _mean_z(metric, outside, recipe, a.sfreq)
+        control = _mean_z(metric, outside, a.sfreq, band)
     if a.out_band is not None and b.out_band is not None:
-        cut = [a.out_band.at(windows.therapist), b.out_band.at(windows.client)]
-        outband = _mean_z(metric, cut, recipe, a.sfreq, band=OUT_BAND)
+        beyond = [a.out_band.at(windows.therapist), b.out_band.at(windows.client)]
+        outband = _mean_z(metric, beyond, a.sfreq, OUT_BAND)
     return GuardValues(
         plv_squared=(get_metric("plv").evaluate(*inside)[0] ** 2).mean(axis=0),
-        matched_z=_matched((a, b), inside, recipe),
+        matched_z=matched,
         control_z=control,
         outband_z=outband,
-        lag_robust_z=_mean_z(get_metric("ciplv"), inside, recipe, a.sfreq),
+        lag_robust_z=_mean_z(get_metric("ciplv"), inside, a.sfreq, band),
     )
 
 
@@ -152,103 +157,87 @@ def guard_row(
     b: Signals,
     recipe: Recipe,
     windows: WindowPair,
-    real: GuardValues,
+    real: GuardValues | None,
     pseudo: Sequence[GuardValues],
-) -> dict[str, float]:
-    """Put real and re-paired values together to one row of ``guards.tsv``."""
-    row = dict.fromkeys(GUARD_COLUMNS, float("nan"))
-    if pseudo:
-        floor = _finite_mean([_finite_mean(values.plv_squared) for values in pseudo])
-        for fit in ("line", "quad"):
-            row[f"g1_{fit}"], row[f"w_{fit}"] = _attenuation_free(a, b, recipe, real.plv_squared, floor, fit)
-        for name in ("matched", "control", "outband", "lag_robust"):
-            chance = _finite_mean([getattr(values, f"{name}_z") for values in pseudo])
-            row[f"{name}_excess_z"] = float(getattr(real, f"{name}_z") - chance)
-    row |= {f"imcoh_{i}": value for i, value in enumerate(_imaginary(a, b, recipe, windows), start=1)}
-    return row
+) -> GuardRow:
+    """Put real and re-paired values together to one row of ``guards.tsv``; NaN where nothing can be said."""
+    if real is None:
+        return GuardRow()
+    row = {f"imcoh_{i}": value for i, value in enumerate(lag_pattern(a, b, recipe, windows), start=1)}
+    if not pseudo:
+        return GuardRow(**row)
+    # squared coupling beyond chance over what the signal fractions leave of it, and its weight
+    floor = _finite_mean([_finite_mean(values.plv_squared) for values in pseudo])
+    squared, rois = (real.plv_squared - floor) / (1 - floor), recipe.primary.rois
+    fits = {"line": (a.s2_line, b.s2_line), "quad": (a.s2_quad, b.s2_quad)}
+    for fit, (ours, theirs) in fits.items():
+        weight = np.outer(ours[list(a.rois[rois.therapist])], theirs[list(b.rois[rois.client])])
+        row |= {f"g1_{fit}": float(np.mean(squared / weight)), f"w_{fit}": float(np.mean(weight))}
+    for name in (item.name.removesuffix("_z") for item in fields(GuardValues) if item.name.endswith("_z")):
+        chance = _finite_mean([getattr(values, f"{name}_z") for values in pseudo])
+        row[f"{name}_excess_z"] = float(getattr(real, f"{name}_z") - chance)
+    return GuardRow(**row)
+
+
+def with_noise(view: GuardView, cut: Array, recipe: Recipe) -> Iterator[Array]:
+    """Stream some windows at a time, with noise that brings the ROI to the signal fraction of the noisiest session.
+
+    Shapes: ``cut`` (n_windows, n_channels, n_window), yields (:data:`NOISY_WINDOWS` or fewer, ...).
+    """
+    parts = [slice(start, start + NOISY_WINDOWS) for start in range(0, len(cut), NOISY_WINDOWS)]
+    excess = max(view.fraction / recipe.matched_s2[view.person] - 1, 0.0)
+    if excess == 0:
+        yield from (cut[some] for some in parts)
+        return
+    noise = view.noise(len(cut), recipe.primary_band)
+    scale = np.sqrt(excess * _power(cut) / _power(noise)).astype(cut.real.dtype)[:, None]
+    yield from (cut[some] + noise[some] * scale for some in parts)
+
+
+def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> list[float]:
+    """Signed imaginary coherency of the primary ROI pair in equal parts of the primary band."""
+    taper = np.hanning(windows.n_window + 2)[1:-1]
+    sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
+    x, y = (
+        np.fft.rfft(
+            person.data["eeg"][list(person.rois[roi])][:, starts[:, None] + np.arange(windows.n_window)].astype(float)
+            * taper
+        )
+        for person, starts, roi in sides
+    )
+    freqs = np.fft.rfftfreq(windows.n_window, 1 / a.sfreq)
+    values = []
+    for low, high in recipe.sub_bands:
+        inside = (freqs >= low) & (freqs < high)
+        if not inside.any():
+            return [math.nan] * len(recipe.sub_bands)
+        u, v = (spectrum[..., inside].reshape(len(spectrum), -1) for spectrum in (x, y))
+        cross = u @ v.conj().T
+        norm = np.sqrt(np.outer((np.abs(u) ** 2).sum(-1), (np.abs(v) ** 2).sum(-1)))
+        values.append(float(np.mean(cross.imag / norm)))
+    return values
+
+
+def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], sfreq: float, band: tuple[float, float]) -> Array:
+    """Compute a metric of analytic signals in its own domain.
+
+    Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b).
+    """
+    x, y = (into_domain(each, metric.domain, sfreq, band) for each in cut)
+    return metric.evaluate(x, y, sfreq=sfreq, band=band)[1]
+
+
+def _mean_z(metric: MetricSpec, cut: Sequence[Array], sfreq: float, band: tuple[float, float]) -> float:
+    z = _on_growth_scale(metric, cut, sfreq, band)
+    return math.nan if np.isnan(z).all() else float(np.mean(np.nanmean(z, axis=(-2, -1))))
 
 
 def _finite_mean(values: npt.ArrayLike) -> float:
     """Mean without what could not be computed: one partner's gap must not cost the chance level."""
     known = np.asarray(values, float)
     known = known[np.isfinite(known)]
-    return float(known.mean()) if known.size else float("nan")
-
-
-def _sides(a: Signals, b: Signals, windows: WindowPair) -> list[tuple[Signals, Array]]:
-    return [(a, windows.therapist), (b, windows.client)]
-
-
-def _mean_z(
-    metric: MetricSpec, cut: Sequence[Array], recipe: Recipe, sfreq: float, band: tuple[float, float] | None = None
-) -> float:
-    z = _on_growth_scale(metric, cut, sfreq, band or recipe.primary_band)
-    if np.isnan(z).all():
-        return float("nan")
-    return float(np.mean(np.nanmean(z, axis=(-2, -1))))
-
-
-def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], sfreq: float, band: tuple[float, float]) -> Array:
-    x, y = (into_domain(each, metric.domain, sfreq, band) for each in cut)
-    return metric.evaluate(x, y, sfreq=sfreq, band=band)[1]
-
-
-def _matched(views: Sequence[GuardView], inside: Sequence[Array], recipe: Recipe) -> float:
-    if not all(view.person in recipe.matched_s2 for view in views):
-        return float("nan")
-    noise = [_added(view, own, recipe) for view, own in zip(views, inside, strict=True)]
-    parts = []
-    for start in range(0, len(inside[0]), NOISY_WINDOWS):
-        some = slice(start, start + NOISY_WINDOWS)
-        pairs = zip(inside, noise, strict=True)
-        cut = [own[some] if more is None else own[some] + more[0][some] * more[1] for own, more in pairs]
-        parts.append(_on_growth_scale(recipe.primary_metric, cut, views[0].sfreq, recipe.primary_band))
-    return float(np.mean(np.concatenate(parts)))
-
-
-def _added(view: GuardView, cut: Array, recipe: Recipe) -> tuple[Array, Array] | None:
-    """In-band noise, and its scale per channel, that brings the ROI to the signal fraction of the noisiest session."""
-    excess = max(view.fraction / recipe.matched_s2[view.person] - 1, 0.0)
-    if excess == 0:
-        return None
-    noise = view.noise(len(cut), recipe.primary_band)
-    scale = np.sqrt(excess * _power(cut) / _power(noise)).astype(cut.real.dtype)
-    return noise, scale[:, None]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _power(cut: Array) -> Array:
     return np.mean([np.einsum("ct,ct->c", window, window.conj()).real for window in cut], axis=0) / cut.shape[-1]
-
-
-def _attenuation_free(
-    a: Signals, b: Signals, recipe: Recipe, plv_squared: Array, floor: float, fit: str
-) -> tuple[float, float]:
-    """Squared coupling beyond chance over what the signal fractions leave of it, and its weight."""
-    roi_a, roi_b = recipe.primary.rois
-    fraction_a = getattr(a, f"s2_{fit}")[list(a.rois[roi_a])]
-    fraction_b = getattr(b, f"s2_{fit}")[list(b.rois[roi_b])]
-    weight = np.outer(fraction_a, fraction_b)
-    squared = (plv_squared - floor) / (1 - floor)
-    return float(np.mean(squared / weight)), float(np.mean(weight))
-
-
-def _imaginary(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> list[float]:
-    """Signed imaginary coherency of the primary ROI pair in equal parts of the primary band."""
-    taper = np.hanning(windows.n_window + 2)[1:-1]
-    spectra = []
-    for (person, starts), roi in zip(_sides(a, b, windows), recipe.primary.rois, strict=True):
-        where = starts[:, None] + np.arange(windows.n_window)
-        cut = person.data["eeg"][list(person.rois[roi])][:, where].astype(float)
-        spectra.append(np.fft.rfft(cut * taper))
-    x, y = spectra
-    freqs = np.fft.rfftfreq(windows.n_window, 1 / a.sfreq)
-    values = []
-    for low, high in recipe.sub_bands:
-        inside = (freqs >= low) & (freqs < high)
-        if not inside.any():
-            return [float("nan")] * len(recipe.sub_bands)
-        u, v = (spectrum[..., inside].reshape(len(spectrum), -1) for spectrum in (x, y))
-        cross = u @ v.conj().T
-        norm = np.sqrt(np.outer((np.abs(u) ** 2).sum(-1), (np.abs(v) ** 2).sum(-1)))
-        values.append(float(np.mean(cross.imag / norm)))
-    return values

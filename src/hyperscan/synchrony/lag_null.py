@@ -18,12 +18,12 @@ from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import JointMoment, MetricSpec
 from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
+from hyperscan.schema import Cell
 from hyperscan.synchrony.pair import WindowPair, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
 
 Array = npt.NDArray[Any]
-CellKey = tuple[str, str, str]
 
 #: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough beside pseudo-dyads (our choice).
 N_WAVELET_LAGS = 99
@@ -52,7 +52,7 @@ class LagTest(NamedTuple):
 
 def lag_tests(
     a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, *, n_null: int, rng: np.random.Generator
-) -> dict[CellKey, LagTest]:
+) -> dict[Cell, LagTest]:
     """Test every metric that a shift leaves cheap to compute."""
     if recipe.modality == "fnirs":
         return _whole_tests(a, b, recipe, windows, n_null, rng)
@@ -61,72 +61,26 @@ def lag_tests(
     for spec in recipe.metrics:
         if spec.moment is not None:
             groups.setdefault((spec.domain, spec.moment.preparation), []).append(spec)
-    valid = [_valid(person, round(recipe.window_s * a.sfreq)) for person in (a, b)]
+    valid = (a.clean_samples(recipe.window_s), b.clean_samples(recipe.window_s))
     tests = {}
     streams = [person_bands(person, "eeg", recipe.bands) for person in (a, b)]
     for band, edges in recipe.bands.items():
-        x, y = (next(stream)[1] for stream in streams)
+        both = [next(stream)[1] for stream in streams]
         for (domain, _), specs in groups.items():
-            ours, theirs = (into_domain(each, domain, a.sfreq, edges) for each in (x, y))
             joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
-            found = _shifted(ours, theirs, joint, n_null, 2 * windows.n_window, rng, valid)
-            _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, 2 * windows.n_window / a.sfreq)
+            x, y = (into_domain(each, domain, a.sfreq, edges) for each in both)
+            found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, a, valid)
+            del x, y
             for k, spec in enumerate(specs):
                 one = nulls.LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
-                tests["eeg", spec.name, band] = _judge(one, spec.link, a, b, recipe)
-        del x, y, ours, theirs  # before the next band is filtered
+                tests[Cell("eeg", spec.name, band)] = _judge(one, spec.link, a, b, recipe)
+        del both  # before the next band is filtered
     return tests
-
-
-def _shifted(
-    x: Array,
-    y: Array,
-    statistic: Any,
-    n_null: int,
-    min_lag: int,
-    rng: np.random.Generator,
-    valid: list[Array] | None = None,
-) -> nulls.LagNull:
-    masks = {} if valid is None else {"valid_a": valid[0], "valid_b": valid[1]}
-    try:
-        return nulls.lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
-    except InputError:
-        joint = np.ones(x.shape[-1], dtype=bool) if valid is None else valid[0] & valid[1]
-        direct = statistic.compute if hasattr(statistic, "compute") else statistic
-        estimate = np.asarray(direct(x[..., joint], y[..., joint]))
-        return nulls.LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
-
-
-def _warn_if_short(null: nulls.LagNull, key: object, seconds: float, min_lag_s: float) -> None:
-    if not len(null.lags):
-        warnings.warn(
-            f"{key}: no lag null, so lag_p is missing: {seconds:g} s hold too few lags of at least {min_lag_s:g} s. "
-            "Shorten window_s or record longer.",
-            DataQualityWarning,
-            stacklevel=3,
-        )
-
-
-def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
-    pairs = recipe.pairs_of(a.rois, b.rois)
-    observed = roi_means(link(null.estimate), a, b, pairs)
-    if not len(null.lags):
-        return LagTest(observed, np.full(len(pairs), np.nan), np.empty((0, len(pairs))))
-    surrogates = roi_means(link(null.surrogates), a, b, pairs)
-    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates)
-
-
-def _valid(person: Signals, n_window: int) -> Array:
-    mask = np.zeros(next(iter(person.data.values())).shape[-1], dtype=bool)
-    for (segment, offset), clean in zip(person.windows, person.clean, strict=True):
-        start = person.spans[segment, 0] + offset
-        mask[start : start + n_window] |= clean
-    return mask
 
 
 def _whole_tests(
     a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, n_null: int, rng: np.random.Generator
-) -> dict[CellKey, LagTest]:
+) -> dict[Cell, LagTest]:
     """Test the primary haemoglobin signal, whose one window is the whole session."""
     signal = recipe.signals[0]
     if signal not in a.data or signal not in b.data:
@@ -138,15 +92,14 @@ def _whole_tests(
         for spec in recipe.metrics:
             link: Callable[[Array], Array] = np.asarray
             if spec.domain == "wavelet":  # the statistic is on the growth scale already
-                found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng)
+                found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng, a)
             elif spec.moment is not None:
                 link = spec.link
                 ours, theirs = (into_domain(each, spec.domain, a.sfreq, edges) for each in (x, y))
-                found = _shifted(ours, theirs, spec.moment, n_null, min_lag, rng)
+                found = _shifted(ours, theirs, spec.moment, n_null, min_lag, rng, a)
             else:
                 continue
-            _warn_if_short(found, a.key, x.shape[-1] / a.sfreq, min_lag / a.sfreq)
-            tests[signal, spec.name, band] = _judge(found, link, a, b, recipe)
+            tests[Cell(signal, spec.name, band)] = _judge(found, link, a, b, recipe)
     return tests
 
 
@@ -159,3 +112,45 @@ def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, floa
         return np.asarray(spec.evaluate(therapist, client, sfreq=sfreq, band=band)[1])
 
     return nulls.Stacked(statistic, max(1, STACKED_SAMPLES // x.size))
+
+
+def _shifted(
+    x: Array,
+    y: Array,
+    statistic: Any,
+    n_null: int,
+    min_lag: int,
+    rng: np.random.Generator,
+    person: Signals,
+    valid: tuple[Array, Array] | None = None,
+) -> nulls.LagNull:
+    """Shift the client in circles; where the session is too short for that, warn and give the estimate alone.
+
+    Shapes: ``x`` (n_a, n_times), ``y`` (n_b, n_times), ``valid`` two of (n_times,).
+    """
+    masks = {} if valid is None else {"valid_a": valid[0], "valid_b": valid[1]}
+    try:
+        found = nulls.lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
+    except InputError:
+        joint = np.ones(x.shape[-1], dtype=bool) if valid is None else valid[0] & valid[1]
+        direct = statistic.compute if hasattr(statistic, "compute") else statistic
+        estimate = np.asarray(direct(x[..., joint], y[..., joint]))
+        found = nulls.LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
+    if not len(found.lags):
+        warnings.warn(
+            f"{person.key}: no lag null, so lag_p is missing: {x.shape[-1] / person.sfreq:g} s hold too few lags of "
+            f"at least {min_lag / person.sfreq:g} s. Shorten window_s or record longer.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+    return found
+
+
+def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
+    """Bring a null to ROI pairs on the growth scale, with its p-values."""
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    observed = roi_means(link(null.estimate), a, b, pairs)
+    if not len(null.lags):
+        return LagTest(observed, np.full(len(pairs), np.nan), np.empty((0, len(pairs))))
+    surrogates = roi_means(link(null.surrogates), a, b, pairs)
+    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates)

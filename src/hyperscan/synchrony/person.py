@@ -22,9 +22,6 @@ from hyperscan.storage import write_arrays
 
 Array = npt.NDArray[Any]
 
-#: Signals of a modality; the first is the primary one. ``hbo_nosc`` is HbO without short-channel regression.
-SIGNALS = {"eeg": ("eeg",), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc")}
-
 #: The fit of the 1/f background was validated by simulation for bands within the first range, with the spectrum
 #: of the second range left in the recording (Hz).
 FITTED_BANDS, FITTED_SPAN = (6.0, 14.0), (2.0, 40.0)
@@ -80,6 +77,15 @@ class Signals:
     def indices(self, names: tuple[str, ...]) -> Array:
         """Positions of the named channels that this person has."""
         return np.array([self.ch_names.index(name) for name in names if name in self.ch_names], dtype=int)
+
+    def clean_samples(self, window_s: float) -> Array:
+        """Mark the samples that lie in a clean window, shape (n_times,)."""
+        n_window = round(window_s * self.sfreq)
+        mask = np.zeros(next(iter(self.data.values())).shape[-1], dtype=bool)
+        for (segment, offset), clean in zip(self.windows, self.clean, strict=True):
+            start = self.spans[segment, 0] + offset
+            mask[start : start + n_window] |= clean
+        return mask
 
     def save(self, path: Path) -> None:
         """Write to an uncompressed ``.npz`` without pickled objects."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, did_you_mean
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.recording.cleaning.channels import known_rois
-from hyperscan.synchrony.person import SIGNALS
+from hyperscan.schema import SIGNALS, RoiPair
 
 #: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
 OUT_BAND = (26.0, 34.0)
@@ -67,15 +67,16 @@ class Recipe:
         step = (high - low) / N_SUB_BANDS
         return [(low + i * step, low + (i + 1) * step) for i in range(N_SUB_BANDS)]
 
-    def pairs_of(self, rois_a: Mapping[str, object], rois_b: Mapping[str, object]) -> list[tuple[str, str]]:
+    def pairs_of(self, rois_a: Collection[str], rois_b: Collection[str]) -> list[RoiPair]:
         """ROI pairs that both people can form, therapist first."""
         if self.roi_pairs == "matching":
-            asked = [(name, name) for name in rois_a]
+            asked = [RoiPair(name, name) for name in rois_a]
         elif self.roi_pairs == "all":
-            asked = [(a, b) for a in rois_a for b in rois_b]
+            asked = [RoiPair(a, b) for a in rois_a for b in rois_b]
         else:
-            asked = [("all", "all"), *(_split(pair) for pair in self.roi_pairs)]
-        return [(a, b) for a, b in dict.fromkeys([*asked, self.primary.rois]) if a in rois_a and b in rois_b]
+            asked = [RoiPair.parse(pair) for pair in ("all", *self.roi_pairs)]
+        asked = list(dict.fromkeys([*asked, self.primary.rois]))
+        return [pair for pair in asked if pair.therapist in rois_a and pair.client in rois_b]
 
 
 def recipe_of(config: StudyConfig, modality: str) -> Recipe:
@@ -90,7 +91,7 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
     if not isinstance(config.roi_pairs, str):
         # one list serves both modalities of a study
         known = {name: None for kind in SIGNALS for name in known_rois(kind, config)}
-        _check_rois("roi_pairs", map(_split, config.roi_pairs), tuple(known))
+        _check_rois("roi_pairs", map(RoiPair.parse, config.roi_pairs), tuple(known))
     names = config.metrics[modality]
     if primary.metric not in names:
         names = (primary.metric, *names)
@@ -124,15 +125,10 @@ def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig) -> None
             )
 
 
-def _check_rois(key: str, pairs: Iterable[tuple[str, str]], known: tuple[str, ...]) -> None:
+def _check_rois(key: str, pairs: Iterable[RoiPair], known: tuple[str, ...]) -> None:
     unknown = [name for pair in pairs for name in pair if name not in known]
     if unknown:
         raise ConfigError(
             f"{key}: {unknown[0]!r} is no region; known: {', '.join(known)}."
             f" Name its channels in rois, or correct it.{did_you_mean(unknown[0], known)}"
         )
-
-
-def _split(pair: str) -> tuple[str, str]:
-    therapist, _, client = pair.partition("-")
-    return therapist, client or therapist

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,23 @@ import hyperscan
 from hyperscan.metrics import MetricSpec, WaveletMap
 from hyperscan.metrics.arrays import into_domain
 from hyperscan.results import SynchronyResult
+from hyperscan.schema import ROLES, Cell
 from hyperscan.study import Session
 from hyperscan.synchrony.lag_null import LagTest
-from hyperscan.synchrony.pair import Cell, WindowPair, cells, first_samples, roi_means, shared_windows, whole_windows
+from hyperscan.synchrony.pair import (
+    CellValues,
+    WindowPair,
+    cells,
+    first_samples,
+    roi_means,
+    shared_windows,
+    whole_windows,
+)
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Array = npt.NDArray[Any]
 
@@ -30,24 +43,139 @@ N_SHIFTS = 8
 OUTLINED = 0.05
 
 
-def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> dict[str, Any]:
-    """Map of the primary ROI pair in the primary band, averaged over its channel pairs."""
-    pair, metric = recipe.primary.rois, recipe.primary_metric
-    if recipe.modality != "fnirs" or metric.map_func is None or pair[0] not in a.rois or pair[1] not in b.rois:
-        return {}
+@dataclass(frozen=True)
+class SessionAttrs:
+    """Labels that a result carries: who, when, how much, and by what."""
+
+    dyad: str
+    therapist: str
+    client: str
+    session: int
+    #: NaN where no date is known
+    days: float
+    modality: str
+    task: str
+    run: str
+    n_windows: int
+    window_s: float
+    seconds: float
+    #: From the start of the first segment to the end of the last one
+    length_s: float
+    sfreq: float
+    seed: int
+    hyperscan_version: str = hyperscan.__version__
+
+
+def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) -> SessionAttrs:
+    """Label the result of a session."""
+    window_s = windows.n_window / a.sfreq
+    return SessionAttrs(
+        **session.key._asdict(),
+        therapist=session.therapist,
+        client=session.client,
+        days=float("nan") if session.days is None else session.days,
+        n_windows=len(windows.therapist),
+        window_s=window_s,
+        seconds=len(windows.therapist) * window_s,
+        length_s=float(a.spans[-1, 1] - a.spans[0, 0]) / a.sfreq,
+        sfreq=a.sfreq,
+        seed=seed,
+    )
+
+
+def session_result(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, attrs: SessionAttrs) -> SynchronyResult:
+    """Compute one dyad-session and label it."""
+    import xarray as xr
+
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    computed = list(cells(a, b, recipe, windows))
+    names = {dim: list(dict.fromkeys(getattr(found.cell, dim) for found in computed)) for dim in Cell._fields}
+    # every window there is, and whether it is clean in each person
+    starts = first_samples(a, np.arange(len(a.windows))) - a.spans[0, 0]
+    theirs = {tuple(window) for window, clean in zip(b.windows, b.clean, strict=True) if clean}
+    clean = np.array([a.clean, [tuple(window) in theirs for window in a.windows]], dtype=np.int8)
+    dims = tuple(names)
+    dataset = xr.Dataset(
+        {
+            "value": ((*dims, "window", *ROLES), _stacked(computed, names, lambda found: found.value)),
+            "z": ((*dims, *ROLES), _stacked(computed, names, lambda found: found.z.mean(axis=0))),
+            "roi_value": (
+                (*dims, "window", "roi_pair"),
+                _stacked(computed, names, lambda found: roi_means(found.value, a, b, pairs)),
+            ),
+            "roi_z": (
+                (*dims, "window", "roi_pair"),
+                _stacked(computed, names, lambda found: roi_means(found.z, a, b, pairs)),
+            ),
+            "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in names["band"]])),
+            "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
+            "grid_start": ("grid", starts / a.sfreq, {"units": "s"}),
+            "clean": (("person", "grid"), clean),
+            "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
+            "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),
+        },
+        coords={
+            **names,
+            "therapist": list(a.ch_names),
+            "client": list(b.ch_names),
+            "roi_pair": [str(pair) for pair in pairs],
+            "edge": ["low", "high"],
+            "axis": ["x", "y", "z"],
+            "person": list(ROLES),
+        },
+        attrs=asdict(attrs),
+    )
+    found = coherence_map(a, b, recipe, windows)
+    return SynchronyResult(dataset if found is None else dataset.merge(found))
+
+
+def roi_table(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair | None = None) -> dict[Cell, Array]:
+    """Mean z per ROI pair of any two people.
+
+    Shapes: returns (n_roi_pairs,).
+    """
+    windows = windows or shared_windows(a, b, recipe)
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    return {found.cell: roi_means(found.z, a, b, pairs).mean(axis=0) for found in cells(a, b, recipe, windows)}
+
+
+def with_lag_tests(result: SynchronyResult, tests: Mapping[Cell, LagTest]) -> SynchronyResult:
+    """Add the lag null to a result."""
+    data, names = result.dataset, names_of(result.dataset)
+    shape, n_pairs = tuple(map(len, names.values())), data.sizes["roi_pair"]
+    estimate, p = np.full((2, *shape, n_pairs), np.nan)
+    null = np.full((*shape, max((len(test.surrogates) for test in tests.values()), default=0), n_pairs), np.nan)
+    for cell, test in tests.items():
+        where = place_of(cell, names)
+        estimate[where], p[where], null[where][: len(test.surrogates)] = test.estimate, test.p, test.surrogates
+    by_pair = (*names, "roi_pair")
+    added = {"lag_estimate": (by_pair, estimate), "lag_p": (by_pair, p)}
+    return SynchronyResult(data.assign({**added, "lag_null": ((*names, "lag", "roi_pair"), null)}))
+
+
+def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> xr.Dataset | None:
+    """Map the primary ROI pair in the primary band, averaged over its channel pairs, where the metric has a map."""
+    import xarray as xr
+
+    rois, metric, band = recipe.primary.rois, recipe.primary_metric, recipe.primary_band
+    there = rois.therapist in a.rois and rois.client in b.rois
+    if recipe.modality != "fnirs" or metric.map_func is None or not there:
+        return None
     x, y = whole_windows(a, b, recipe.signals[0], windows)
-    x, y = x[list(a.rois[pair[0]])], y[list(b.rois[pair[1]])]
-    found, *shifted = maps_under_shifts(metric, x, y, a.sfreq, recipe.primary_band)
+    x, y = x[list(a.rois[rois.therapist])], y[list(b.rois[rois.client])]
+    found, *shifted = maps_under_shifts(metric, x, y, a.sfreq, band)
     step = -(-x.shape[-1] // MAX_COLUMNS)
     plane = ("wtc_period", "wtc_time")
-    return {
-        "wtc_period": ("wtc_period", found.period, {"units": "s"}),
-        "wtc_time": ("wtc_time", np.arange(0, x.shape[-1], step) / a.sfreq, {"units": "s"}),
-        "wtc_r2": (plane, found.r2[:, ::step].astype(np.float32)),
-        "wtc_phase": (plane, found.phase[:, ::step].astype(np.float32), {"units": "rad"}),
-        "wtc_coi": ("wtc_time", found.coi[::step], {"units": "s"}),
-        "wtc_floor": ("wtc_period", [_quantile(shifted, row) for row in range(len(found.period))]),
-    }
+    return xr.Dataset(
+        {
+            "wtc_period": ("wtc_period", found.period, {"units": "s"}),
+            "wtc_time": ("wtc_time", np.arange(0, x.shape[-1], step) / a.sfreq, {"units": "s"}),
+            "wtc_r2": (plane, found.r2[:, ::step].astype(np.float32)),
+            "wtc_phase": (plane, found.phase[:, ::step].astype(np.float32), {"units": "rad"}),
+            "wtc_coi": ("wtc_time", found.coi[::step], {"units": "s"}),
+            "wtc_floor": ("wtc_period", outline_of(shifted)),
+        }
+    )
 
 
 def maps_under_shifts(
@@ -64,138 +192,33 @@ def maps_under_shifts(
         yield metric.map_func(therapist, into_domain(moved, metric.domain, sfreq, band), sfreq=sfreq, band=band)
 
 
-def _quantile(maps: Sequence[WaveletMap], row: int) -> float:
-    """Find what a period exceeds in 5 % of its cells."""
-    cells = np.concatenate([found.r2[row, found.valid[row]] for found in maps])
-    cells = cells[np.isfinite(cells)]
-    return float(np.quantile(cells, 1 - OUTLINED)) if len(cells) else np.nan
+def outline_of(maps: Sequence[WaveletMap]) -> Array:
+    """Find what every period exceeds in 5 % of the cells of some maps, shape (n_periods,); NaN without cells."""
+    outline = np.full(len(maps[0].period), np.nan)
+    for row in range(len(outline)):
+        found = np.concatenate([one.r2[row, one.valid[row]] for one in maps])
+        found = found[np.isfinite(found)]
+        if len(found):
+            outline[row] = np.quantile(found, 1 - OUTLINED)
+    return outline
 
 
-def roi_table(
-    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair | None = None
-) -> dict[tuple[str, str, str], Array]:
-    """Mean z per ROI pair of any two people.
-
-    Shapes: returns (n_roi_pairs,).
-    """
-    windows = windows or shared_windows(a, b, recipe)
-    pairs = recipe.pairs_of(a.rois, b.rois)
-    return {
-        (cell.signal, cell.metric, cell.band): roi_means(cell.z, a, b, pairs).mean(axis=0)
-        for cell in cells(a, b, recipe, windows)
-    }
+def names_of(data: xr.Dataset) -> dict[str, list[str]]:
+    """List the signals, metrics and bands of a result."""
+    return {dim: [str(name) for name in data[dim].values] for dim in Cell._fields}
 
 
-def session_result(
-    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, attrs: Mapping[str, Any]
-) -> SynchronyResult:
-    """Compute one dyad-session and label it."""
-    import xarray as xr
-
-    pairs = recipe.pairs_of(a.rois, b.rois)
-    computed = list(cells(a, b, recipe, windows))
-    axes = {
-        "signal": _ordered(cell.signal for cell in computed),
-        "metric": _ordered(cell.metric for cell in computed),
-        "band": _ordered(cell.band for cell in computed),
-    }
-    grid = _Grid(axes, computed)
-    dims = tuple(axes)
-    dataset = xr.Dataset(
-        {
-            "value": ((*dims, "window", "therapist", "client"), grid.stack(lambda cell: cell.value)),
-            "z": ((*dims, "therapist", "client"), grid.stack(lambda cell: cell.z.mean(axis=0))),
-            "roi_value": (
-                (*dims, "window", "roi_pair"),
-                grid.stack(lambda cell: roi_means(cell.value, a, b, pairs)),
-            ),
-            "roi_z": ((*dims, "window", "roi_pair"), grid.stack(lambda cell: roi_means(cell.z, a, b, pairs))),
-            "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in axes["band"]])),
-            "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
-            **_grid(a, b),
-            "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
-            "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),
-            **coherence_map(a, b, recipe, windows),
-        },
-        coords={
-            **axes,
-            "therapist": list(a.ch_names),
-            "client": list(b.ch_names),
-            "roi_pair": ["-".join(pair) for pair in pairs],
-            "edge": ["low", "high"],
-            "axis": ["x", "y", "z"],
-            "person": ["therapist", "client"],
-        },
-        attrs=dict(attrs),
-    )
-    return SynchronyResult(dataset)
+def place_of(cell: Cell, names: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
+    """Find a cell among the names of signals, metrics and bands."""
+    return tuple(names[dim].index(label) for dim, label in cell._asdict().items())
 
 
-def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) -> dict[str, Any]:
-    """Labels that a result carries: who, when, how much, and by what."""
-    window_s = windows.n_window / a.sfreq
-    return {
-        "dyad": session.dyad,
-        "therapist": session.therapist,
-        "client": session.client,
-        "session": session.session,
-        "days": float("nan") if session.days is None else session.days,
-        "modality": session.modality,
-        "task": session.task,
-        "run": session.run,
-        "n_windows": len(windows.therapist),
-        "window_s": window_s,
-        "seconds": len(windows.therapist) * window_s,
-        "length_s": float(a.spans[-1, 1] - a.spans[0, 0]) / a.sfreq,
-        "sfreq": a.sfreq,
-        "seed": seed,
-        "hyperscan_version": hyperscan.__version__,
-    }
-
-
-def with_lag_tests(result: SynchronyResult, tests: Mapping[tuple[str, str, str], LagTest]) -> SynchronyResult:
-    """Add the lag null to a result."""
-    data = result.dataset
-    names = ("signal", "metric", "band")
-    axes = [[str(name) for name in data[dim].values] for dim in names]
-    shape, n_pairs = tuple(map(len, axes)), data.sizes["roi_pair"]
-    estimate, p = np.full((2, *shape, n_pairs), np.nan)
-    null = np.full((*shape, max((len(test.surrogates) for test in tests.values()), default=0), n_pairs), np.nan)
-    for key, test in tests.items():
-        where = tuple(known.index(name) for known, name in zip(axes, key, strict=True))
-        estimate[where], p[where], null[where][: len(test.surrogates)] = test.estimate, test.p, test.surrogates
-    by_pair = (*names, "roi_pair")
-    added = {"lag_estimate": (by_pair, estimate), "lag_p": (by_pair, p)}
-    return SynchronyResult(data.assign({**added, "lag_null": ((*names, "lag", "roi_pair"), null)}))
-
-
-def _grid(a: Signals, b: Signals) -> dict[str, Any]:
-    """Every window there is, and whether it is clean in each person."""
-    theirs = {tuple(window) for window, clean in zip(b.windows, b.clean, strict=True) if clean}
-    clean = np.array([a.clean, [tuple(window) in theirs for window in a.windows]], dtype=np.int8)
-    starts = first_samples(a, np.arange(len(a.windows))) - a.spans[0, 0]
-    return {"grid_start": ("grid", starts / a.sfreq, {"units": "s"}), "clean": (("person", "grid"), clean)}
-
-
-class _Grid:
-    """Cells laid out by signal, metric and band; what was not computed is NaN."""
-
-    def __init__(self, axes: Mapping[str, Sequence[str]], computed: Sequence[Cell]) -> None:
-        self.axes = axes
-        self.cells = {(cell.signal, cell.metric, cell.band): cell for cell in computed}
-
-    def stack(self, take: Any) -> Array:
-        """Stack one array per cell along three leading axes."""
-        first = np.asarray(take(next(iter(self.cells.values()))))
-        shape = tuple(len(names) for names in self.axes.values())
-        out = np.full((*shape, *first.shape), np.nan, dtype=first.dtype)
-        for (signal, metric, band), cell in self.cells.items():
-            where = tuple(
-                names.index(name) for names, name in zip(self.axes.values(), (signal, metric, band), strict=True)
-            )
-            out[where] = take(cell)
-        return out
-
-
-def _ordered(names: Any) -> list[str]:
-    return list(dict.fromkeys(names))
+def _stacked(
+    computed: Sequence[CellValues], names: Mapping[str, Sequence[str]], take: Callable[[CellValues], Array]
+) -> Array:
+    """Stack one array per cell along three leading axes; what was not computed is NaN."""
+    first = take(computed[0])
+    out = np.full((*map(len, names.values()), *first.shape), np.nan, dtype=first.dtype)
+    for found in computed:
+        out[place_of(found.cell, names)] = take(found)
+    return out

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
-import mne
 import numpy as np
 import pytest
 
 from hyperscan.config import StudyConfig
-from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
-from hyperscan.simulate import EegTruth, simulate_eeg
-from hyperscan.study import Session
+from hyperscan.recording import preprocess_pair
+from hyperscan.schema import GUARD_COLUMNS
 from hyperscan.synchrony import (
-    GUARD_COLUMNS,
+    GuardRow,
+    GuardValues,
     Recipe,
     Signals,
     guard_row,
@@ -22,9 +20,9 @@ from hyperscan.synchrony import (
     recipe_of,
     roi_table,
     shared_windows,
-    signals_of,
 )
 from hyperscan.transforms import analytic_signal
+from synchrony_fixtures import both, eeg_pair
 
 CH_NAMES = ("Fz", "F3", "F4", "Pz", "O1", "O2")
 SFREQ, SECONDS = 128.0, 61.0
@@ -35,12 +33,7 @@ CONTROL = ("F3", "F4")
 
 
 def people(seed: int, **truth: object) -> tuple[Signals, Signals]:
-    data = simulate_eeg(EegTruth(**truth), CH_NAMES, SFREQ, SECONDS, np.random.default_rng(seed))
-    raws = [mne.io.RawArray(x, mne.create_info(list(CH_NAMES), SFREQ, "eeg"), verbose="error") for x in data]
-    here = Path("study")
-    row = Session(f"D{seed}", f"T{seed}", f"C{seed}", 1, "eeg", here, here, here, clock="same_amplifier")
-    pair = preprocess_pair(align_pair(PairedRecording(*raws, row)), CONFIG)
-    return signals_of(pair, "therapist", CONFIG), signals_of(pair, "client", CONFIG)
+    return both(preprocess_pair(eeg_pair(CH_NAMES, SECONDS, seed, sfreq=SFREQ, **truth), CONFIG), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +62,7 @@ def plain_plv(a: Signals, b: Signals, names: tuple[str, ...], band: tuple[float,
 POSTERIOR = ("Pz", "O1", "O2")
 
 
-def row_of(study: list[tuple[Signals, Signals]], recipe: Recipe) -> tuple[dict[str, float], list[tuple]]:
+def row_of(study: list[tuple[Signals, Signals]], recipe: Recipe) -> tuple[GuardRow, list[tuple]]:
     a, b = study[0]
     partners = [(a, other) for _, other in study[1:]] + [(other, b) for other, _ in study[1:]]
     pseudo = [guard_values(x, y, recipe, shared_windows(x, y, recipe)) for x, y in partners]
@@ -86,8 +79,8 @@ def test_attenuation_free_coupling_is_its_definition(study, recipe) -> None:
     for fit in ("line", "quad"):
         s2 = [getattr(p, f"s2_{fit}")[p.indices(POSTERIOR)] for p in (a, b)]
         weight = s2[0][:, None] * s2[1][None]
-        assert row[f"g1_{fit}"] == pytest.approx(np.mean((squared - floor) / (1 - floor) / weight), rel=2e-4)
-        assert row[f"w_{fit}"] == pytest.approx(weight.mean(), rel=1e-6)
+        assert getattr(row, f"g1_{fit}") == pytest.approx(np.mean((squared - floor) / (1 - floor) / weight), rel=2e-4)
+        assert getattr(row, f"w_{fit}") == pytest.approx(weight.mean(), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +90,7 @@ def test_attenuation_free_coupling_is_its_definition(study, recipe) -> None:
 def test_controls_are_fisher_z_above_the_partners(study, recipe, column, names, band) -> None:
     row, partners = row_of(study, recipe)
     real, *chance = [np.arctanh(plain_plv(x, y, names, band, recipe)).mean() for x, y in [study[0], *partners]]
-    assert row[column] == pytest.approx(real - np.mean(chance), abs=2e-5)
+    assert getattr(row, column) == pytest.approx(real - np.mean(chance), abs=2e-5)
 
 
 def test_lag_robust_measure_is_the_corrected_imaginary_plv(study, recipe) -> None:
@@ -114,7 +107,7 @@ def test_lag_robust_measure_is_the_corrected_imaginary_plv(study, recipe) -> Non
         return float(np.arctanh(values).mean())
 
     real, *chance = [z(x, y) for x, y in [study[0], *partners]]
-    assert row["lag_robust_excess_z"] == pytest.approx(real - np.mean(chance), abs=2e-5)
+    assert row.lag_robust_excess_z == pytest.approx(real - np.mean(chance), abs=2e-5)
 
 
 def test_lag_pattern_has_the_sign_of_the_lead(recipe) -> None:
@@ -124,7 +117,8 @@ def test_lag_pattern_has_the_sign_of_the_lead(recipe) -> None:
         a, b = people(9, **truth, lag_s=lag)
         windows = shared_windows(a, b, recipe)
         values = guard_values(a, b, recipe, windows)
-        rows.append([guard_row(a, b, recipe, windows, values, [values])[f"imcoh_{i}"] for i in range(1, 5)])
+        row = guard_row(a, b, recipe, windows, values, [values])
+        rows.append([row.imcoh_1, row.imcoh_2, row.imcoh_3, row.imcoh_4])
     lead, none, follow = np.array(rows)
     # a quarter of a cycle at 10 Hz, so nearly all of the coherency of .9 x the signal fractions is imaginary
     assert (lead > 0.5).all()
@@ -141,7 +135,7 @@ def test_matched_noise_brings_synchrony_down(study, recipe) -> None:
     assert guard_values(a, b, recipe, windows).matched_z == pytest.approx(untouched / 2, rel=0.25)
     same = dataclasses.replace(recipe, matched_s2=dict.fromkeys((a.person, b.person), 1.0))
     assert guard_values(a, b, same, windows).matched_z == pytest.approx(untouched, abs=1e-5)
-    assert np.isfinite(row["matched_excess_z"])
+    assert np.isfinite(row.matched_excess_z)
 
 
 def test_real_and_repaired_people_share_one_path(study, recipe) -> None:
@@ -165,13 +159,14 @@ def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
     unfitted = dataclasses.replace(a, s2_line=np.full(6, np.nan), s2_quad=np.full(6, np.nan))
     row = guard_row(unfitted, b, bare, windows, guard_values(unfitted, b, bare, windows),
                     [guard_values(*study[1], bare, shared_windows(*study[1], bare))])  # fmt: skip
-    unknown = {name for name, value in row.items() if np.isnan(value)}
-    assert set(row) == set(GUARD_COLUMNS)
+    unknown = {name for name, value in dataclasses.asdict(row).items() if np.isnan(value)}
     assert unknown == {
         "g1_line", "g1_quad", "w_line", "w_quad", "matched_excess_z", "control_excess_z", "outband_excess_z",
     }  # fmt: skip
     lonely = guard_row(a, b, recipe, windows, guard_values(a, b, recipe, windows), [])
-    assert {name for name, value in lonely.items() if np.isfinite(value)} == {f"imcoh_{i}" for i in range(1, 5)}
+    assert {name for name, value in dataclasses.asdict(lonely).items() if np.isfinite(value)} == {
+        f"imcoh_{i}" for i in range(1, 5)
+    }
 
 
 def test_one_unfitted_partner_does_not_cost_the_chance_level(study, recipe) -> None:
@@ -187,3 +182,18 @@ def test_slower_sampling_leaves_the_band_open(study, recipe) -> None:
     a, b = (dataclasses.replace(p, sfreq=60.0) for p in study[0])
     windows = shared_windows(a, b, dataclasses.replace(recipe, window_s=10.0))
     assert np.isnan(guard_values(a, b, recipe, windows).outband_z)
+
+
+def test_the_row_has_the_columns_of_the_table() -> None:
+    assert tuple(item.name for item in dataclasses.fields(GuardRow)) == GUARD_COLUMNS
+    for item in dataclasses.fields(GuardValues):
+        if item.name.endswith("_z"):
+            assert f"{item.name.removesuffix('_z')}_excess_z" in GUARD_COLUMNS
+
+
+def test_nothing_is_said_where_the_region_is_not_there(study, recipe) -> None:
+    a, b = (dataclasses.replace(p, rois={"all": p.rois["all"]}) for p in study[0])
+    windows = shared_windows(a, b, recipe)
+    real = guard_values(a, b, recipe, windows)
+    assert real is None
+    assert all(np.isnan(value) for value in dataclasses.astuple(guard_row(a, b, recipe, windows, real, [])))

@@ -1,0 +1,60 @@
+"""Any two people: shared windows, cells, ROI means."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hyperscan.errors import QualityError
+from hyperscan.synchrony import recipe_of, roi_table, shared_windows
+from hyperscan.synchrony.pair import roi_means
+from synchrony_fixtures import CONFIG, both, coupled, fnirs
+
+
+def test_roi_means_leave_missing_channel_pairs_out() -> None:
+    a, b = both(coupled(), CONFIG)
+    values = np.arange(32.0).reshape(2, 4, 4)
+    values[0, 2, 2] = np.nan
+    found = roi_means(values, a, b, [("posterior", "posterior"), ("all", "frontal")])
+    expected = [[np.nanmean(w[2:, 2:]), np.nanmean(w[:, :2])] for w in values]
+    np.testing.assert_allclose(found, expected)
+    values[0, 2:, 2:] = np.nan
+    assert np.isnan(roi_means(values, a, b, [("posterior", "posterior")])[0, 0])
+
+
+def test_windows_are_those_clean_in_both_evenly_spaced_and_paired_by_time() -> None:
+    recipe = recipe_of(CONFIG, "eeg")
+    a, b = both(coupled(), CONFIG)
+    a = dataclasses.replace(a, clean=np.array([1, 1, 0, 1, 1, 1], bool))
+    # the partner's part of the session starts 5 s into a longer recording
+    late = dataclasses.replace(b, spans=b.spans + 640, clean=np.array([0, 1, 1, 1, 1, 1], bool))
+    shared = shared_windows(a, late, recipe)
+    np.testing.assert_array_equal(shared.therapist, np.array([1, 3, 4, 5]) * 1280)
+    np.testing.assert_array_equal(shared.client, shared.therapist + 640)
+    few = shared_windows(a, late, dataclasses.replace(recipe, n_windows=2))
+    np.testing.assert_array_equal(few.therapist, np.array([1, 4]) * 1280)
+    b = dataclasses.replace(b, clean=np.array([1, 1, 1, 0, 0, 0], bool))
+    with pytest.raises(QualityError, match=r"2 windows of 10 s are clean in both people, min_windows = 3"):
+        shared_windows(a, b, recipe)
+
+
+def test_swapping_people_transposes_a_symmetric_metric() -> None:
+    a, b = both(coupled(), CONFIG)
+    recipe = dataclasses.replace(recipe_of(CONFIG, "eeg"), roi_pairs="all")
+    there, back = roi_table(a, b, recipe), roi_table(b, a, recipe)
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    turned = [pairs.index((y, x)) for x, y in pairs]
+    for key in there:
+        np.testing.assert_allclose(there[key], back[key][turned], atol=1e-5)
+
+
+def test_fnirs_lengths_are_cut_to_the_common_one() -> None:
+    pair, config = fnirs()
+    a, b = both(pair, config)
+    recipe = dataclasses.replace(recipe_of(config, "fnirs"), seconds=100.0)
+    assert shared_windows(a, b, recipe).n_window == 200
+    short = dataclasses.replace(b, spans=np.array([[10, 110]]))
+    windows = shared_windows(a, short, recipe)
+    assert (windows.n_window, windows.therapist[0], windows.client[0]) == (100, 0, 10)

@@ -8,8 +8,9 @@ import pytest
 
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import fit_growth
-from hyperscan.growth.guards import IMCOH, Guard, Slopes, pattern_projection
-from hyperscan.growth.verdict import claimed_sign, decide
+from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Evidence, Guard, Slopes, ask_trend, pattern_projection
+from hyperscan.schema import Outcome
+from hyperscan.words import GUARDS, GuardWords, Measure
 
 N, S = 10, 6
 NOISE = 0.02
@@ -198,7 +199,7 @@ def test_pattern_is_that_of_the_other_dyads() -> None:
     rng = np.random.default_rng(5)
     vectors = rng.normal(size=(len(sessions), 4))
     vectors[3, 2] = np.nan
-    frame = sessions[["dyad", "session"]].assign(**dict(zip(IMCOH, vectors.T, strict=True)))
+    frame = sessions[["dyad", "session"]].assign(**dict(zip(LAG_PATTERN, vectors.T, strict=True)))
     slopes = Slopes.of(frame, sessions.assign(t=sessions["session"] - 1.0), task="")
     ours = pattern_projection(slopes)
     for i, dyad in enumerate(sessions["dyad"]):
@@ -295,51 +296,7 @@ def test_a_falling_chance_level_is_no_growth() -> None:
     assert answers(fit_growth(sync, quality=fnirs_quality()))["chance"] is False
 
 
-# --- the order of the verdict ---
-
-
-def guards_of(**passed: bool | None) -> list[Guard]:
-    return [Guard(name, value, None, "") for name, value in passed.items()]
-
-
-@pytest.mark.parametrize(
-    ("n", "claimed", "equivalent", "guards", "verdict"),
-    [
-        (5, 1, None, {"space": True}, "cannot_tell"),
-        (6, 0, None, {"space": False}, "no_clear_change"),
-        (6, 0, True, {"space": True}, "no_change"),
-        (6, 0, False, {}, "no_clear_change"),
-        (6, 1, True, {"space": True, "lag": True}, "grows"),
-        (6, 1, None, {"space": False, "lag": None}, "confounded"),
-        (6, 1, None, {"space": None, "lag": False}, "grows_unchecked"),
-        (6, 1, None, {"space": True, "lag": False}, "grows_lag_unresolved"),
-        (6, -1, None, {"space": True, "lag": False}, "declines_lag_unresolved"),
-        (6, -1, None, {"space": None}, "declines_unchecked"),
-        (6, -1, None, {"space": True}, "declines"),
-        (6, -1, None, {"space": False}, "confounded"),
-        (6, 1, None, {}, "grows_unchecked"),
-    ],
-)
-def test_verdict_is_the_first_line_that_matches(n, claimed, equivalent, guards, verdict) -> None:
-    assert decide(n_dyads=n, claimed=claimed, equivalent=equivalent, guards=guards_of(**guards)) == verdict
-
-
-@pytest.mark.parametrize(
-    ("mixed", "two_stage", "level", "sign"),
-    [
-        ((0.1, 0.01), (0.1, 0.01), None, 1), ((0.1, 0.06), (0.1, 0.01), None, 0),
-        ((0.1, 0.01), (0.1, 0.06), None, 0),
-        ((-0.1, 0.01), (-0.1, 0.01), None, -1), ((0.1, 0.01), (-0.1, 0.01), None, 0),
-        ((0.1, 0.01), (0.1, 0.01), (0.1, 0.2), 0), ((0.1, 0.01), (0.1, 0.01), (0.1, 0.04), 1),
-        ((0.1, np.nan), (0.1, 0.01), None, 0),
-    ],
-)  # fmt: skip
-def test_a_claim_needs_every_level(mixed, two_stage, level, sign) -> None:
-    def test(pair):
-        return {"slope": pair[0], "p": pair[1], "needed": True}
-
-    therapists = {"needed": False} if level is None else test(level)
-    assert claimed_sign(test(mixed), test(two_stage), therapists) == sign
+# --- the table of guards ---
 
 
 @pytest.mark.parametrize(("band", "verdict"), [("alpha", "grows"), ("theta", "grows_unchecked")])
@@ -376,3 +333,41 @@ def test_guard_tables_are_checked() -> None:
         fit_growth(table(), guards=guard_table().drop(columns="session"))
     with pytest.raises(InputError, match="quality is a list"):
         fit_growth(table(modality="fnirs"), quality=[])
+
+
+@pytest.mark.parametrize("name", sorted(GUARDS))
+def test_a_guard_looks_at_the_columns_that_its_words_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[str] = set()
+    column = Slopes.column
+    monkeypatch.setattr(Slopes, "column", lambda self, wanted: seen.add(wanted) or column(self, wanted))
+    modality = GUARDS[name].modalities[0]
+    sessions = table(modality=modality).assign(t=lambda d: d["session"] - 1.0, value=lambda d: d["excess_z"])
+    quality = fnirs_quality().assign(clock_source="triggers", clock_ppm=1.0, clock_residual_ms=1.0)
+    evidence = Evidence(sessions, Outcome(), guard_table(), quality)
+    guard = OWN_GUARDS[name](evidence, 1.0) if name in OWN_GUARDS else ask_trend(GUARDS[name], evidence, 1.0)
+    assert guard.name == name
+    assert guard.passed is not None
+    # the source of a clock is a label, of which no slope is taken
+    assert seen == set(GUARDS[name].columns) - {"clock_source"}
+
+
+def test_every_guard_without_a_function_says_which_trend_fails_it() -> None:
+    assert {name for name, words in GUARDS.items() if not words.measures} == set(OWN_GUARDS)
+
+
+@pytest.mark.parametrize(("column", "table_of"), [("outband_excess_z", "guards"), ("highfreq", "quality")])
+@pytest.mark.parametrize("modality", ["eeg", "fnirs"])
+def test_a_trend_guard_is_one_entry_of_the_table(
+    column: str, table_of: str, modality: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = GuardWords("new", "Did it?", "it rises", (modality,), (Measure(column, 1, "something new"),))
+    monkeypatch.setattr("hyperscan.growth.guards.GUARDS", {"new": words, **GUARDS})
+    quality = fnirs_quality().assign(highfreq=trend(0.05).tolist() * 2, modality=modality)
+    guards = guard_table(outband_excess_z=0.05).assign(modality=modality)
+    found = fit_growth(table(modality=modality), guards=guards, quality=quality)
+    assert found.guards[0].name == "new"
+    assert found.guards[0].passed is False
+    assert found.guards[0].detail.startswith("Something new changes in the direction")
+    assert found.verdict == "confounded"
+    without = fit_growth(table(modality=modality))
+    assert without.guards[0].reason == f"the table alone holds no {table_of.removesuffix('s')} measures."

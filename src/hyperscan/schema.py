@@ -78,6 +78,16 @@ class Cell(NamedTuple):
     band: str
 
 
+#: Labels by which the primary outcome is named in advance.
+NAMED = ("metric", "band", "roi", "task")
+
+#: Labels that tell two outcomes of a table apart, in the order in which tables are sorted by them.
+OUTCOME_LABELS = ("modality", "task", "signal", "metric", "band", "roi")
+
+#: Fewer dyads with two or more sessions than this give no verdict (with 5, no sign-flip p can reach .05).
+MIN_DYADS = 6
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a growth analysis is about. An empty label is one that is not given, and matches everything."""
@@ -97,6 +107,11 @@ class Outcome:
     def rois(self) -> RoiPair:
         """Regions of therapist and client."""
         return RoiPair.parse(self.roi)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Labels that a study names in advance."""
+        return {name: getattr(self, name) for name in NAMED}
 
     def select(self, table: pd.DataFrame, *, any_roi: bool = False) -> pd.DataFrame:
         """Rows of a run's table that are of this outcome; ``any_roi`` keeps every ROI pair."""

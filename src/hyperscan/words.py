@@ -166,6 +166,8 @@ class GuardWords:
     measures: tuple[Measure, ...] = ()
     #: Columns that a guard with a function of its own takes slopes of
     figures: tuple[str, ...] = ()
+    #: What is said where nothing holds its columns; empty = that there are no guard (or quality) measures
+    unknown: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -260,6 +262,7 @@ _GUARDS = (
         "Did the two clocks drift less over the sessions?",
         "drift or residual of the clocks falls (p < .05)",
         figures=tuple(name for name in CLOCK_COLUMNS if name != "clock_offset_s"),
+        unknown="the table alone says nothing about the recordings' clocks",
     ),
 )
 

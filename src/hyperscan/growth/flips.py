@@ -1,4 +1,4 @@
-"""Sign-flip tests of dyads' slopes: one outcome, many outcomes at once, and clusters of outcomes.
+"""Sign-flip tests of dyads' slopes: one outcome, and many outcomes at once.
 
 Under no growth a dyad's slopes are as likely to point up as down, all of them together. Flipping the sign of
 a dyad's whole slope vector keeps how outcomes hang together, which is what makes the maximum a valid
@@ -8,15 +8,12 @@ correction.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse, stats
-from scipy.sparse import csgraph
+from scipy import stats
 
-from hyperscan.errors import InputError
+from hyperscan.growth.records import FlipTest
 
 Array = NDArray[np.float64]
 
@@ -24,26 +21,6 @@ Array = NDArray[np.float64]
 MAX_EXACT = 14
 
 _CHUNK = 4096
-
-
-@dataclass(frozen=True)
-class FlipTest:
-    """A sign-flip test."""
-
-    #: Two-sided p
-    p: float
-    #: Sign patterns looked at
-    n_flips: int
-    #: Whether those were all there are
-    exact: bool
-    #: Smallest p this test could have given
-    smallest_p: float
-    #: Dyads with a slope
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain mapping of the fields."""
-        return asdict(self)
 
 
 def sign_patterns(n: int, n_flips: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -135,88 +112,6 @@ def max_t(slopes: ArrayLike, rng: np.random.Generator, n_flips: int = 100_000) -
 def total_above(ranked: Array, thresholds: Array) -> NDArray[np.intp]:
     """How many of the sorted values reach each threshold."""
     return np.asarray(len(ranked) - np.searchsorted(ranked, thresholds, side="left"), np.intp)
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Neighbouring outcomes that grow (or fall) together."""
-
-    #: shape (n_members, 2): Channel (or pair) and band positions
-    members: NDArray[np.intp]
-    #: Sum of the t values
-    mass: float
-    #: Two-sided p, corrected over all clusters
-    p: float
-
-
-def flip_clusters(
-    slopes: ArrayLike,
-    adjacency: ArrayLike,
-    rng: np.random.Generator,
-    *,
-    threshold: float | None = None,
-    n_flips: int = 1000,
-) -> list[Cluster]:
-    """Cluster test over channels and bands on joint sign flips.
-
-    Maris & Oostenveld 2007, doi:10.1016/j.jneumeth.2007.03.024
-
-    Shapes: ``slopes`` (n_dyads, n_channels, n_bands), ``adjacency`` (n_channels, n_channels).
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> x = rng.normal(size=(10, 3, 2)); x[:, :2] += 2
-    >>> clusters = flip_clusters(x, np.eye(3, k=1) + np.eye(3, k=-1), rng, n_flips=199)
-    >>> len(clusters[0].members), clusters[0].p <= 0.01
-    (4, True)
-    """
-    x, near = np.asarray(slopes, float), np.asarray(adjacency) != 0
-    if x.ndim != 3 or near.shape != x.shape[1:2] * 2:
-        raise InputError(
-            f"slopes {x.shape} and adjacency {near.shape} do not fit; expected (n_dyads, n_channels, n_bands) and "
-            "(n_channels, n_channels)."
-        )
-    if not np.isfinite(x).all():
-        raise InputError("slopes: some are missing. Leave out the dyads, channels or bands that lack them.")
-    n, n_bands = x.shape[0], x.shape[2]
-    flat = x.reshape(n, -1)
-    squares, counts = (flat**2).sum(0), np.full(flat.shape[1], float(n))
-    limit = float(stats.t.ppf(0.975, n - 1)) if threshold is None else threshold
-    edges = _grid_edges(near, n_bands)
-    observed = _find_clusters(_pseudo_t(flat.sum(0), squares, counts), limit, edges)
-    exact = n <= MAX_EXACT and 2**n <= n_flips
-    signs = np.vstack(list(sign_patterns(n, 0, rng))) if exact else 1.0 - 2.0 * rng.integers(0, 2, (n_flips, n))
-    null = np.zeros(len(signs))
-    for i, t in enumerate(_pseudo_t(signs @ flat, squares, counts)):
-        null[i] = max((abs(mass) for _, mass in _find_clusters(t, limit, edges)), default=0.0)
-    # one that is drawn may miss the observed pattern, which all of them hold
-    drawn = 0 if exact else 1
-    out = [
-        Cluster(
-            np.column_stack(np.divmod(members, n_bands)),
-            mass,
-            float((drawn + (null >= abs(mass) * (1 - 1e-10)).sum()) / (len(null) + drawn)),
-        )
-        for members, mass in observed
-    ]
-    return sorted(out, key=lambda cluster: -abs(cluster.mass))
-
-
-def _grid_edges(adjacency: NDArray[np.bool_], n_bands: int) -> sparse.csr_array:
-    channels = sparse.kron(sparse.csr_array(adjacency), sparse.eye_array(n_bands))
-    chain = np.eye(n_bands, k=1) + np.eye(n_bands, k=-1)
-    return sparse.csr_array(channels + sparse.kron(sparse.eye_array(len(adjacency)), sparse.csr_array(chain)))
-
-
-def _find_clusters(t: Array, limit: float, edges: sparse.csr_array) -> list[tuple[NDArray[np.intp], float]]:
-    found = []
-    for sign in (1.0, -1.0):
-        above = np.flatnonzero(sign * t > limit)
-        if len(above):
-            _, labels = csgraph.connected_components(edges[above][:, above], directed=False)
-            found += [(above[labels == k], float(t[above[labels == k]].sum())) for k in np.unique(labels)]
-    return found
 
 
 def benjamini_hochberg(p: ArrayLike) -> Array:

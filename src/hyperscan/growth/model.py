@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,54 +13,11 @@ from scipy import stats
 
 from hyperscan.errors import DataQualityWarning
 from hyperscan.growth.likelihood import RandomTerm
+from hyperscan.growth.records import BayesFactor, CappedSlope, CompanionSlope, Equivalence, SlopeTest, TherapistLevel
 from hyperscan.growth.reml import MixedFit, fit_mixed, fit_slope, noiseless
-from hyperscan.growth.slopes import SlopeTest, dyad_slopes, slope_test, therapist_means
+from hyperscan.growth.slopes import dyad_slopes, therapist_test
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CappedSlope:
-    """Slope of the mixed model, its df capped at the number of dyads minus one."""
-
-    #: Fixed slope per unit of time, and its standard error
-    slope: float
-    se: float
-    #: Uncapped degrees of freedom, and the p they give
-    df_satterthwaite: float
-    p_satterthwaite: float
-    #: Capped degrees of freedom, t, two-sided p and 95 % interval
-    df: float
-    t: float
-    p: float
-    ci_low: float
-    ci_high: float
-    #: The covariance of the dyads' intercepts and slopes lies on its boundary
-    singular: bool
-
-    @classmethod
-    def of(cls, fit: MixedFit, n_dyads: int) -> CappedSlope:
-        """Cap the df of coefficient 1 of a fit at ``n_dyads - 1``."""
-        slope, se, df_satt = float(fit.estimate[1]), float(fit.se[1]), float(fit.df[1])
-        df = min(df_satt, n_dyads - 1.0)
-        t = float(fit.t[1])
-        half = float(stats.t.ppf(0.975, df)) * se
-        return cls(
-            slope=slope,
-            se=se,
-            df_satterthwaite=df_satt,
-            p_satterthwaite=float(fit.p[1]),
-            df=df,
-            t=t,
-            p=float(2 * stats.t.sf(abs(t), df)),
-            ci_low=slope - half,
-            ci_high=slope + half,
-            singular=fit.singular,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain mapping of the fields."""
-        return dict(vars(self))
 
 
 #: Times that start further from zero than this many times their range (a year, a date as a number) are counted from
@@ -124,107 +80,48 @@ class Design:
         return None if fit is None else CappedSlope.of(fit, int(np.isfinite(self.slopes(y)).sum()))
 
 
-def therapist_level(design: Design, y: Array, slopes: Array) -> dict[str, Any]:
-    """Test over therapists, where therapists see several dyads.
+def therapist_level(design: Design, y: Array, slopes: Array) -> TherapistLevel:
+    """Test growth over therapists, where therapists see several dyads.
 
-    Parameters
-    ----------
-    design : Design
-        Sessions.
-    y : ndarray of shape (n,)
-        Value.
-    slopes : ndarray of shape (n_dyads,)
-        Slope of every dyad.
-
-    Returns
-    -------
-    dict
-        ``known`` (the table names therapists), ``n_therapists``, ``needed`` (several therapists, and one of
-        them with several dyads), the t test of the therapists' mean slopes, and ``mixed``: the slope of the
-        three-level model.
+    Shapes: ``y`` (n,), ``slopes`` (n_dyads,).
     """
     if design.therapists is None:
-        return {"known": False, "needed": False, "n_therapists": None, "mixed": None}
-    means = therapist_means(slopes, design.therapists)
-    n_dyads = int(np.isfinite(slopes).sum())
-    out: dict[str, Any] = {"known": True, "n_therapists": len(means), "mixed": None}
-    out["needed"] = 2 <= len(means) < n_dyads
-    if len(means) < n_dyads:
-        out |= slope_test(list(means.values())).to_dict()
-    if out["needed"] and not design.noiseless(y):
-        fit = fit_slope(y, design.t, design.codes, therapist=design.therapists[design.codes])
-        out["mixed"] = CappedSlope.of(fit, len(means)).to_dict()
-    return out
+        return TherapistLevel()
+    level = therapist_test(slopes, design.therapists)
+    if not level.needed or design.noiseless(y):
+        return level
+    fit = fit_slope(y, design.t, design.codes, therapist=design.therapists[design.codes])
+    return replace(level, mixed=CappedSlope.of(fit, level.n_therapists or 0))
 
 
-def equivalence(
-    mixed: CappedSlope, two_stage: SlopeTest, therapists: Mapping[str, Any], bound: float
-) -> dict[str, Any]:
-    """Two one-sided tests against a smallest slope of interest named in advance.
+def equivalence(mixed: CappedSlope, two_stage: SlopeTest, therapists: TherapistLevel, bound: float) -> Equivalence:
+    """Run two one-sided tests against a smallest slope of interest; ``bound`` 0 means that none was named.
 
-    Parameters
-    ----------
-    mixed : CappedSlope
-        Mixed-model slope.
-    two_stage : SlopeTest
-        Two-stage slope.
-    therapists : mapping
-        From :func:`therapist_level`; where it is ``needed``, its mean slope has to be small as well.
-    bound : float
-        Smallest slope of interest, per unit of time; 0 = none was named.
-
-    Returns
-    -------
-    dict
-        ``bound p ci90_low ci90_high holds``: the largest of the p values of both tests and all estimators,
-        the mixed model's 90 % interval, and whether p < .05 (None without a bound).
-
-    References
-    ----------
-    Schuirmann 1987, doi:10.1007/BF01068419
+    Where the therapist level is needed, its mean slope has to be small as well. Schuirmann 1987,
+    doi:10.1007/BF01068419
     """
     half = float(stats.t.ppf(0.95, mixed.df)) * mixed.se
-    out: dict[str, Any] = {
-        "bound": bound or None,
-        "p": None,
-        "ci90_low": mixed.slope - half,
-        "ci90_high": mixed.slope + half,
-        "holds": None,
-    }
-    if bound > 0:
-        found = [(mixed.slope, mixed.se, mixed.df), (two_stage.slope, two_stage.se, two_stage.df)]
-        if therapists["needed"]:
-            found.append((therapists["slope"], therapists["se"], therapists["df"]))
-        p = max(_tost(*numbers, bound) for numbers in found)
-        out |= {"p": p, "holds": bool(p < 0.05)}
-    return out
+    low, high = mixed.slope - half, mixed.slope + half
+    if bound == 0:
+        return Equivalence(None, None, low, high, None)
+    tests: list[CappedSlope | SlopeTest] = [mixed, two_stage]
+    tests += [therapists.test] if therapists.needed and therapists.test else []
+    # without a spread the slope is what it is
+    p = max(
+        float(abs(test.slope) >= bound)
+        if test.se == 0
+        else float(stats.t.sf((bound - abs(test.slope)) / test.se, test.df))
+        for test in tests
+    )
+    return Equivalence(bound, p, low, high, bool(p < 0.05))
 
 
-def _tost(slope: float, se: float, df: float, bound: float) -> float:
-    if se == 0:
-        return float(abs(slope) >= bound)
-    return float(stats.t.sf((bound - abs(slope)) / se, df))
+def bayes_factor(design: Design, y: Array) -> BayesFactor | None:
+    """Compare maximum-likelihood fits with and without the slope by BIC; None if no value departs from its dyad's line.
 
-
-def bayes_factor(design: Design, y: Array) -> dict[str, Any] | None:
-    """Rough Bayes factor for no growth, from the BIC of maximum-likelihood fits with and without the slope.
-
-    Parameters
-    ----------
-    design : Design
-        Sessions.
-    y : ndarray of shape (n,)
-        Value.
-
-    Returns
-    -------
-    dict or None
-        None where no value departs from its dyad's line. ``bf01`` (above 1 speaks for no growth), ``chisq``
-        and ``p`` of the likelihood-ratio test, ``bic0``, ``bic1``.
-
-    References
-    ----------
     Wagenmakers 2007, doi:10.3758/BF03194105
+
+    Shapes: ``y`` (n,).
     """
     if design.noiseless(y):
         return None
@@ -233,20 +130,15 @@ def bayes_factor(design: Design, y: Array) -> dict[str, Any] | None:
     term = RandomTerm(design.codes, columns)
     with_slope = fit_mixed(y, columns, [term], reml=False)
     without = fit_mixed(y, ones, [term], reml=False)
-    chisq = max(without.deviance - with_slope.deviance, 0.0)
-    return {
-        "bf01": float(np.exp((with_slope.bic - without.bic) / 2)),
-        "chisq": chisq,
-        "p": float(stats.chi2.sf(chisq, 1)),
-        "bic1": with_slope.bic,
-        "bic0": without.bic,
-    }
+    chisq = max(float(without.deviance - with_slope.deviance), 0.0)
+    bf01 = float(np.exp((with_slope.bic - without.bic) / 2))
+    return BayesFactor(bf01, chisq, float(stats.chi2.sf(chisq, 1)), bic1=float(with_slope.bic), bic0=float(without.bic))
 
 
-def slope_of(design: Design, sessions: pd.DataFrame, column: str) -> Mapping[str, Any] | None:
+def slope_of(design: Design, sessions: pd.DataFrame, column: str) -> CompanionSlope | None:
     """Mixed-model slope of a companion column, or None where the table lacks it."""
     if column not in sessions:
         return None
     y = sessions[column].to_numpy(float)
     fit = design.capped(y)
-    return None if fit is None else fit.to_dict() | {"n_sessions": int(np.isfinite(y).sum())}
+    return None if fit is None else CompanionSlope(fit, int(np.isfinite(y).sum()))

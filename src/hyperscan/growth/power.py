@@ -15,8 +15,10 @@ from scipy import stats
 
 from hyperscan.errors import InputError, count
 from hyperscan.growth.model import Design
-from hyperscan.growth.slopes import slope_test, therapist_means
-from hyperscan.growth.verdict import MIN_DYADS, claimed_sign
+from hyperscan.growth.records import TherapistLevel
+from hyperscan.growth.slopes import slope_test, therapist_test
+from hyperscan.growth.verdict import claimed_sign
+from hyperscan.schema import MIN_DYADS
 from hyperscan.storage import write_bytes
 
 if TYPE_CHECKING:
@@ -285,12 +287,8 @@ def _claims(design: Design, y: Array) -> tuple[bool, bool]:
         return False, two_stage.in_direction(1, 0.05)
     # the mixed model is fitted only where it can still decide
     mixed = design.capped(y)
-    level: dict[str, Any] = {"needed": False}
-    if design.therapists is not None:
-        means = therapist_means(slopes, design.therapists)
-        if 2 <= len(means) < two_stage.n:
-            level = {"needed": True, **slope_test(list(means.values())).to_dict()}
-    return claimed_sign(None if mixed is None else mixed.to_dict(), two_stage.to_dict(), level) == 1, True
+    level = TherapistLevel() if design.therapists is None else therapist_test(slopes, design.therapists)
+    return claimed_sign(mixed, two_stage, level) == 1, True
 
 
 def _share(claims: NDArray[np.bool_], n: int) -> dict[str, Any]:

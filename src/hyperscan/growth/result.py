@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
-from hyperscan.errors import count
-from hyperscan.growth.guards import Guard
+from hyperscan.errors import InputError, count
+from hyperscan.growth import records
 from hyperscan.growth.verdict import p_text
+from hyperscan.schema import NAMED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Columns of growth.tsv.
-COLUMNS = (
-    "part", "name", "metric", "band", "roi", "task", "slope", "se", "df", "t", "p", "ci_low", "ci_high",
-    "p_max_t", "q_bh", "n_dyads", "n_sessions", "passed", "detail",
+TSV_COLUMNS = (
+    "part", "name", *NAMED, "slope", "se", "df", "t", "p", "ci_low", "ci_high", "p_max_t",
+    "q_bh", "n_dyads", "n_sessions", "passed", "detail",
+)  # fmt: skip
+
+#: Parts of one estimate each.
+ESTIMATES = (
+    "primary", "two_stage", "sign_flip", "real_slope", "pseudo_slope", "therapist_level", "equivalence", "bayes_factor",
+    "one_dyad",
 )  # fmt: skip
 
 #: Trends that :meth:`GrowthResult.summary` shows beside the guards.
@@ -40,33 +44,36 @@ class GrowthResult:
         ``confounded``, ``no_change``, ``no_clear_change`` or ``cannot_tell``.
     sentence : str
         What to report, in words.
-    primary : mapping
+    primary : PrimarySlope
         ``metric band roi task slope se df_satterthwaite p_satterthwaite df t p ci_low ci_high singular
         n_dyads n_sessions``: the mixed model of the outcome named in advance. Slopes are per session (or
         week); ``df`` is Satterthwaite's capped at dyads - 1 and used by t, p and the 95 % interval. Numbers
-        are None where there are too few dyads.
-    two_stage, sign_flip : mapping
+        are None where there are too few dyads. This and the other parts of growth.json can be read as mappings,
+        ``primary["slope"]``.
+    two_stage, sign_flip : SlopeTest, FlipTest
         The same question from the dyads' least-squares slopes.
-    real_slope, pseudo_slope : mapping or None
+    real_slope, pseudo_slope : CompanionSlope or None
         Mixed-model slope of real pairs and of the chance level.
-    therapist_level : mapping
+    therapist_level : TherapistLevel
         Test of the therapists' mean slopes, and whether the verdict needed it.
-    guards : tuple of Guard
-        What else could have changed.
-    exploratory : list of dict
-        Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic; none for an
-        outcome of fewer dyads than a verdict needs, where others have more.
-    equivalence, bayes_factor, one_dyad : mapping or None
+    equivalence, one_dyad : Equivalence, DyadTrend or None
         Evidence for no change; the description of a single dyad.
-    outcomes : list of dict
-        Relations to covariates, corrected for how many were tried.
-    figures : mapping
-        Trends of the recordings, leave-one-dyad-out, missingness.
-    design : mapping
+    design : Analysis
         ``value time unit modality signal n_dropped n_unpaired n_averaged`` ..., and ``named``: whether the primary
         outcome was named by the caller or is the package's default, rather than the only one of the table.
+    guards : tuple of Guard
+        What else could have changed.
+    bayes_factor : BayesFactor or None
+        Rough evidence for no change.
+    exploratory : tuple of ExploratorySlope
+        Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic; none for an
+        outcome of fewer dyads than a verdict needs, where others have more.
+    outcomes : tuple of OutcomeRelation
+        Relations to covariates, corrected for how many were tried.
+    figures : Figures
+        Trends of the recordings, leave-one-dyad-out, missingness.
     per_dyad, per_session : DataFrame
-        Slope and size of every dyad; the sessions that entered.
+        Slope and size of every dyad, shape (n_dyads, 4 or 5); the sessions that entered, one row each.
 
     Examples
     --------
@@ -81,34 +88,29 @@ class GrowthResult:
 
     verdict: str
     sentence: str
-    primary: Mapping[str, Any]
-    two_stage: Mapping[str, Any]
-    sign_flip: Mapping[str, Any]
-    real_slope: Mapping[str, Any] | None
-    pseudo_slope: Mapping[str, Any] | None
-    therapist_level: Mapping[str, Any]
-    guards: tuple[Guard, ...]
-    exploratory: Sequence[Mapping[str, Any]]
-    equivalence: Mapping[str, Any] | None
-    bayes_factor: Mapping[str, Any] | None
-    one_dyad: Mapping[str, Any] | None
-    outcomes: Sequence[Mapping[str, Any]]
-    figures: Mapping[str, Any]
-    design: Mapping[str, Any]
+    primary: records.PrimarySlope
+    two_stage: records.SlopeTest
+    sign_flip: records.FlipTest
+    real_slope: records.CompanionSlope | None
+    pseudo_slope: records.CompanionSlope | None
+    therapist_level: records.TherapistLevel
+    equivalence: records.Equivalence | None
+    one_dyad: records.DyadTrend | None
+    design: records.Analysis
+    guards: tuple[records.Guard, ...]
+    bayes_factor: records.BayesFactor | None
+    exploratory: Sequence[records.ExploratorySlope]
+    outcomes: Sequence[records.OutcomeRelation]
+    figures: records.Figures
     per_dyad: pd.DataFrame = field(repr=False)
     per_session: pd.DataFrame = field(repr=False)
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not isinstance(value, pd.DataFrame):
-                object.__setattr__(self, name, _builtin(value))
-
     def __repr__(self) -> str:
-        main = self.primary
-        outcome = " ".join(str(main[key]) for key in ("metric", "band", "roi", "task") if main[key])
-        slope = "no slope" if main["slope"] is None else f"slope {main['slope']:+.3g}, p = {main['p']:.3g}"
-        size = f"{count(main['n_dyads'], 'dyad')}, {count(main['n_sessions'], 'session')}"
-        return f"<GrowthResult | {self.verdict} | {outcome or self.design['value']} | {slope} | {size}>"
+        main, fit = self.primary, self.primary.fit
+        outcome = " ".join(label for label in main.outcome.named.values() if label)
+        slope = "no slope" if fit is None else f"slope {fit.slope:+.3g}, p = {fit.p:.3g}"
+        size = f"{count(main.n_dyads, 'dyad')}, {count(main.n_sessions, 'session')}"
+        return f"<GrowthResult | {self.verdict} | {outcome or self.design.value} | {slope} | {size}>"
 
     def summary(self) -> str:
         """Verdict, sentence and guards as text.
@@ -122,42 +124,67 @@ class GrowthResult:
         if self.verdict != "cannot_tell":
             lines += ["guards:"]
             lines += [f"  {guard.name:<16} {marks[guard.passed]:<15} {guard.reason}" for guard in self.guards]
-            lines += self._beside()
-        found = [row for row in self.exploratory if not row["primary"] and (row["p_max_t"] or 1) < 0.05]
-        if len(self.exploratory) > 1:
+            beside = [trend for trend in self.figures.trends if trend.name in BESIDE and trend.n]
+            lines += ["beside them:"] if beside else []
             lines += [
-                "",
-                f"exploratory: {len(found)} of {len(self.exploratory) - 1} other outcomes change (max-T p < .05)",
+                f"  {trend.name:<18} {trend.person or '':<10} slope {trend.slope:+.3g} per {self.design.unit}, "
+                f"{p_text(trend.p)}"
+                for trend in beside
             ]
-            lines += [f"  {row['metric']} {row['band']} {row['roi']}: slope {row['slope']:+.3g}" for row in found[:10]]
+        found = [row for row in self.exploratory if not row.primary and row.p_max_t < 0.05]
+        if len(self.exploratory) > 1:
+            n_others = len(self.exploratory) - 1
+            lines += ["", f"exploratory: {len(found)} of {n_others} other outcomes change (max-T p < .05)"]
+            lines += [
+                f"  {row.outcome.metric} {row.outcome.band} {row.outcome.roi}: slope {row.test.slope:+.3g}"
+                for row in found[:10]
+            ]
             lines += [f"  and {len(found) - 10} more, in growth.json"] if len(found) > 10 else []
-        return "\n".join([*lines, *self._related()]).rstrip()
-
-    def _related(self) -> list[str]:
-        """Relations to the outcomes that were named, each corrected for all of them."""
-        if not self.outcomes:
-            return []
-        shown = [f"  {row['name']:<18} {row['relation']:<14} {_relation(row)}" for row in self.outcomes]
-        return ["", "outcomes (p by Holm, over all of these rows):", *shown]
-
-    def _beside(self) -> list[str]:
-        """Slopes that a reader needs to weigh the guards: both people's signal fraction, the noise-matched excess."""
-        shown = [row for row in self.figures["trends"] if row["name"] in BESIDE and row["n"]]
-        if not shown:
-            return []
-        return ["beside them:"] + [
-            f"  {row['name']:<18} {row['person'] or '':<10} slope {row['slope']:+.3g} per {self.design['unit']}, "
-            f"{p_text(row['p'])}"
-            for row in shown
-        ]
+        if self.outcomes:
+            lines += ["", "outcomes (p by Holm, over all of these rows):"]
+            lines += [f"  {row.name:<18} {row.relation:<14} {_relation(row)}" for row in self.outcomes]
+        return "\n".join(lines).rstrip()
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, ready for JSON."""
-        parts = {name: value for name, value in vars(self).items() if name not in ("per_session", "guards", "per_dyad")}
-        parts["guards"] = [guard.to_dict() for guard in self.guards]
-        parts["per_dyad"] = self.per_dyad.to_dict("records")
-        out: dict[str, Any] = _plain(parts)
+        """Everything as plain values, ready for JSON: the content of growth.json."""
+        order = ("verdict", "sentence", *ESTIMATES[:6], "exploratory", *ESTIMATES[6:], "outcomes", "figures", "design")
+        parts = {name: getattr(self, name) for name in (*order, "guards")}
+        out: dict[str, Any] = records.plain({**parts, "per_dyad": self.per_dyad.to_dict("records")})
         return out
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the content of growth.json; ``per_session`` is not part of it, and empty."""
+        single: dict[str, type[records.Record]] = {
+            "primary": records.PrimarySlope,
+            "two_stage": records.SlopeTest,
+            "sign_flip": records.FlipTest,
+            "real_slope": records.CompanionSlope,
+            "pseudo_slope": records.CompanionSlope,
+            "therapist_level": records.TherapistLevel,
+            "equivalence": records.Equivalence,
+            "bayes_factor": records.BayesFactor,
+            "one_dyad": records.DyadTrend,
+            "figures": records.Figures,
+            "design": records.Analysis,
+        }
+        several: dict[str, type[records.Record]] = {
+            "guards": records.Guard,
+            "exploratory": records.ExploratorySlope,
+            "outcomes": records.OutcomeRelation,
+        }
+        try:
+            parts: dict[str, Any] = {name: content[name] for name in ("verdict", "sentence")}
+            for name, record in single.items():
+                parts[name] = None if content[name] is None else record.from_dict(content[name])
+            for name, record in several.items():
+                parts[name] = tuple(map(record.from_dict, content[name]))
+            return cls(**parts, per_dyad=pd.DataFrame(content["per_dyad"]), per_session=pd.DataFrame())
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"growth.json: is not what this version writes ({error}).\n"
+                "Fit growth again: hyperscan growth OUT -o OUT."
+            ) from None
 
     def to_data_frame(self) -> pd.DataFrame:
         """Every estimate, one row each (growth.tsv).
@@ -166,33 +193,20 @@ class GrowthResult:
         -------
         DataFrame
         """
-        named = {key: self.primary[key] for key in ("metric", "band", "roi", "task")}
-        parts = [
-            "primary",
-            "two_stage",
-            "sign_flip",
-            "real_slope",
-            "pseudo_slope",
-            "therapist_level",
-            "equivalence",
-            "bayes_factor",
-            "one_dyad",
-        ]
-        rows = [{"part": part, "name": part, **named, **_estimate(getattr(self, part) or {})} for part in parts]
-        rows += [{"part": "guard", **named, **guard.to_dict(), "slope": guard.figure} for guard in self.guards]
-        rows += [{"part": "exploratory", "name": row["signal"], **row} for row in self.exploratory]
+        named = self.primary.outcome.named
+        rows: list[Mapping[str, Any]] = []
+        for part in ESTIMATES:
+            found = getattr(self, part) or {}
+            # the test over therapists counts therapists
+            n = None if part == "therapist_level" else found.get("n_dyads", found.get("n"))
+            rows.append({"part": part, "name": part, **named, **found, "n_dyads": n, "detail": _detail(found)})
+        rows += [{"part": "guard", **named, **guard, "slope": guard.figure} for guard in self.guards]
+        rows += [{"part": "exploratory", "name": row.outcome.signal, **row} for row in self.exploratory]
         rows += [{"part": "outcome", **row} for row in self.outcomes]
-        rows += [
-            {
-                "part": "dyad",
-                "name": row["dyad"],
-                **named,
-                "slope": row["slope"],
-                "n_sessions": row["n_sessions"],
-            }
-            for row in self.per_dyad.to_dict("records")
-        ]
-        return pd.DataFrame([{name: _plain(row.get(name)) for name in COLUMNS} for row in rows], columns=list(COLUMNS))
+        dyads = self.per_dyad[["dyad", "slope", "n_sessions"]].rename(columns={"dyad": "name"})
+        rows += [{"part": "dyad", **named, **dyad} for dyad in dyads.to_dict("records")]
+        plain = [{name: records.plain(row.get(name)) for name in TSV_COLUMNS} for row in rows]
+        return pd.DataFrame(plain, columns=list(TSV_COLUMNS))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw every dyad's curve with the group's slope and, for the excess, the band that pseudo pairs reach.
@@ -200,7 +214,7 @@ class GrowthResult:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Where to draw, one axes; a new figure by default.
 
         Returns
         -------
@@ -208,14 +222,13 @@ class GrowthResult:
         """
         from hyperscan.plots import growth_curves
 
-        table, value = self.per_session, self.design["value"]
+        table, value, time = self.per_session, self.design.value, self.design.time
         shown = table.drop(columns=[value], errors="ignore").rename(columns={"value": value})
-        if self.design["time"] == "weeks":
+        if time == "weeks":
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
-        time = self.design["time"]
         if time not in ("session", "weeks"):
             shown = shown.assign(**{time: shown["t"]})
-        drawn: Axes = growth_curves(shown, fit=_plain(self.primary), ax=ax, value=value, time=time)
+        drawn: Axes = growth_curves(shown, fit=records.plain(self.primary), ax=ax, value=value, time=time)
         return drawn
 
     def save(self, folder: str | Path) -> Path:
@@ -244,8 +257,8 @@ class GrowthResult:
         return folder
 
 
-def _estimate(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers of a part in the columns of growth.tsv; those without a column of their own as a detail."""
+def _detail(part: Mapping[str, Any]) -> str | None:
+    """Say what of an estimate has no column of its own in growth.tsv."""
     details = [
         f"bound {part['bound']:.10g}, holds: {part['holds']}" if part.get("bound") else "",
         f"90 % interval {part['ci90_low']:.10g} to {part['ci90_high']:.10g}" if "ci90_low" in part else "",
@@ -256,35 +269,12 @@ def _estimate(part: Mapping[str, Any]) -> dict[str, Any]:
         f"{part['n_therapists']} therapists, needed: {part['needed']}" if part.get("known") else "",
         str(part.get("text", "")),
     ]
-    size = None if "n_therapists" in part else part.get("n_dyads", part.get("n"))
-    return {**part, "n_dyads": size, "detail": "; ".join(text for text in details if text) or None}
+    return "; ".join(text for text in details if text) or None
 
 
-def _relation(row: Mapping[str, Any]) -> str:
-    if row["p_holm"] is None:
-        return f"not assessable: {row['detail']}"
-    name = "slope" if row["slope"] is not None else "r"
-    return f"{name} {row[name]:+.3g}, {p_text(row['p_holm'])}"
-
-
-def _builtin(value: Any) -> Any:
-    """Return numbers of numpy as those of Python, however deep they lie; a guard is a record of its own."""
-    if isinstance(value, Mapping):
-        return {str(key): _builtin(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(_builtin, value))
-    if isinstance(value, Guard):
-        return dataclasses.replace(value, figure=_builtin(value.figure))
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
-
-
-def _plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: what is not a number is None."""
-    value = _builtin(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def _relation(row: records.OutcomeRelation) -> str:
+    """Slope or correlation of an outcome, with its corrected p."""
+    if row.p_holm is None:
+        return f"not assessable: {row.detail}"
+    estimate = f"r {row.r:+.3g}" if row.slope is None else f"slope {row.slope:+.3g}"
+    return f"{estimate}, {p_text(row.p_holm)}"

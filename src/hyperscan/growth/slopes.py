@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,35 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from hyperscan.errors import count
+from hyperscan.growth.records import DyadTrend, LeaveOneOut, SlopeTest, TherapistLevel
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class SlopeTest:
-    """A one-sample t test of slopes against zero."""
-
-    #: Mean of the slopes, their standard deviation and the standard error of the mean, per unit of time
-    slope: float
-    sd: float
-    se: float
-    #: Degrees of freedom, t and two-sided p
-    df: float
-    t: float
-    p: float
-    #: 95 % confidence interval of the mean slope
-    ci_low: float
-    ci_high: float
-    #: Slopes that entered
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain mapping of the fields."""
-        return asdict(self)
-
-    def in_direction(self, sign: float, alpha: float) -> bool:
-        """Whether the mean slope has this sign with a two-sided p below alpha."""
-        return bool(self.slope * sign > 0 and self.p < alpha)
 
 
 def dyad_slopes(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, weights: ArrayLike | None = None) -> Array:
@@ -92,11 +65,11 @@ def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
     sd = float(x.std(ddof=1))
     # equal numbers leave a standard deviation of round-off
     sd = 0.0 if sd <= 1e-12 * float(np.abs(x).max()) else sd
-    se = sd / np.sqrt(n)
+    se = float(sd / np.sqrt(n))
     t = float(np.divide(mean, se)) if se > 0 else (0.0 if mean == 0 else float(np.copysign(np.inf, mean)))
     half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se
     p = float(2 * stats.t.sf(abs(t), n - 1))
-    return SlopeTest(mean, sd, float(se), float(n - 1), t, p, mean - half, mean + half, n)
+    return SlopeTest(mean, sd, se, float(n - 1), t, p, mean - half, mean + half, n)
 
 
 def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, float]:
@@ -109,17 +82,42 @@ def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, flo
     return {label: float(slopes[known & (therapists == label)].mean()) for label in labels}
 
 
+def therapist_test(slopes: Array, therapists: NDArray[Any]) -> TherapistLevel:
+    """Test the therapists' mean slopes, where one of them has several dyads.
+
+    Shapes: ``slopes`` (n_dyads,), ``therapists`` (n_dyads,).
+    """
+    means = therapist_means(slopes, therapists)
+    fewer = len(means) < int(np.isfinite(slopes).sum())
+    test = slope_test(list(means.values())) if fewer else None
+    return TherapistLevel(known=True, n_therapists=len(means), needed=fewer and len(means) > 1, test=test)
+
+
+def leave_one_out(slopes: Array, labels: NDArray[Any]) -> LeaveOneOut:
+    """Say how much one dyad decides: mean slope and p with each dyad left out.
+
+    Shapes: ``slopes`` (n_dyads,), ``labels`` (n_dyads,).
+    """
+    known = np.flatnonzero(np.isfinite(slopes))
+    if len(known) < 3:
+        return LeaveOneOut()
+    tests = [slope_test(np.delete(slopes, k)) for k in known]
+    means = np.array([test.slope for test in tests])
+    full = float(np.nanmean(slopes))
+    return LeaveOneOut(
+        same_sign=bool((np.sign(means) == np.sign(full)).all()),
+        slope_min=float(means.min()),
+        slope_max=float(means.max()),
+        p_max=max(test.p for test in tests),
+        dyad=str(labels[known[int(np.abs(means - full).argmax())]]),
+    )
+
+
 #: Below this many sessions a trend is described, not tested (its power is near nothing there; our choice).
-MIN_SESSIONS = 8
-
-_CAVEAT = (
-    "The p assumes independent sessions, which cannot be checked with so few; the result speaks of this dyad alone."
-)
+MIN_TESTED = 8
 
 
-def describe_dyad(
-    t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000
-) -> dict[str, Any]:
+def describe_dyad(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000) -> DyadTrend:
     """Describe the sessions of one dyad and, where there are enough, test for a trend.
 
     Theil-Sen: Sen 1968, doi:10.1080/01621459.1968.10480934. Mann-Kendall: Mann 1945, doi:10.2307/1907187.
@@ -129,32 +127,29 @@ def describe_dyad(
     Examples
     --------
     >>> out = describe_dyad(range(8), [1, 3, 2, 4, 5, 6, 8, 7], np.random.default_rng(0))
-    >>> out["slope"], round(out["p"], 4)
+    >>> out.slope, round(out.p, 4)
     (1.0, 0.0017)
     """
     t, y = np.asarray(t, float), np.asarray(y, float)
     n = len(y)
-    out: dict[str, Any] = dict.fromkeys(("slope", "ci_low", "ci_high", "tau", "p", "exact"))
-    out |= {"n_sessions": n, "tested": False}
+    who = f"One dyad, {count(n, 'session')}"
     if len(np.unique(t)) < 2:
-        return out | {"text": f"One dyad with {count(n, 'session')}: nothing can be said about change."}
-    slope, _, low, high = stats.theilslopes(y, t)
-    out["slope"] = float(slope)
+        text = f"One dyad with {count(n, 'session')}: nothing can be said about change."
+        return DyadTrend(n_sessions=n, text=text)
+    slope, _, low, high = map(float, stats.theilslopes(y, t))
     if n == 2:
-        return out | {"text": f"One dyad, two sessions: a difference of {y[-1] - y[0]:+.4g}, which no test can judge."}
-    out |= {"ci_low": float(low), "ci_high": float(high), "tau": _tau(t, y)}
-    if n < MIN_SESSIONS:
-        text = (
-            f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g}; "
-            f"below {MIN_SESSIONS} sessions described, not tested."
-        )
-        return out | {"text": text}
+        text = f"One dyad, two sessions: a difference of {y[-1] - y[0]:+.4g}, which no test can judge."
+        return DyadTrend(slope, n_sessions=n, text=text)
+    tau = float(stats.kendalltau(t, y).statistic) if len(np.unique(y)) > 1 else None
+    if n < MIN_TESTED:
+        text = f"{who}: Theil-Sen slope {slope:+.4g}; below {MIN_TESTED} sessions described, not tested."
+        return DyadTrend(slope, low, high, tau, n_sessions=n, text=text)
     p = mann_kendall(t, y, rng, n_permutations)
     text = (
-        f"One dyad, {count(n, 'session')}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), "
-        f"Mann-Kendall p = {p:.3g}. {_CAVEAT}"
+        f"{who}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), Mann-Kendall p = {p:.3g}. The p assumes "
+        "independent sessions, which cannot be checked with so few; the result speaks of this dyad alone."
     )
-    return out | {"p": p, "tested": True, "exact": not _ties(t, y), "text": text}
+    return DyadTrend(slope, low, high, tau, p, not _ties(t, y), n, True, text)
 
 
 def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permutations: int = 100_000) -> float:
@@ -184,9 +179,3 @@ def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permuta
 
 def _ties(t: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
     return len(np.unique(t)) < len(t) or len(np.unique(y)) < len(y)
-
-
-def _tau(t: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
-    if len(np.unique(y)) < 2:
-        return None
-    return float(stats.kendalltau(t, y).statistic)

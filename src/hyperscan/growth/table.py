@@ -10,12 +10,11 @@ import pandas as pd
 
 from hyperscan.config import PRIMARY, Primary
 from hyperscan.errors import InputError, TableError, count, did_you_mean
+from hyperscan.growth.records import Missing
+from hyperscan.schema import NAMED, OUTCOME_COLUMNS, OUTCOME_LABELS, Outcome
 
-#: What tells two outcomes apart.
-CELL = ("modality", "task", "signal", "metric", "band", "roi")
-
-#: Signal used of an fNIRS table when none is named, in order of preference.
-SIGNALS = ("hbo", "hbo_nosc", "hbt", "hbr")
+#: Signal used of an fNIRS table when none is named, in order of preference (our choice).
+PREFERRED = ("hbo", "hbo_nosc", "hbt", "hbr")
 
 #: Columns beside the value that describe the same outcome.
 COMPANIONS = ("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "n_windows", "seconds")
@@ -41,52 +40,26 @@ class Names:
 
 @dataclass(frozen=True)
 class Sessions:
-    """The rows of one outcome, one per dyad and session.
+    """The rows of one outcome, one per dyad and session."""
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns ``dyad session t value`` and, where the table has them, ``therapist z pseudo_mean_z
-        excess_z``.
-    cell : mapping
-        The outcome: ``modality task signal metric band roi`` (empty where the table does not say).
-    unit : str
-        What the slope is per: ``session``, ``week`` or the name of the time column.
-    n_dropped : int
-        Rows left out because value or time is missing.
-    n_unpaired : int
-        Rows left out because no other dyad could be re-paired, where the others have pseudo pairs.
-    n_averaged : int
-        Sessions whose runs were averaged.
-    """
-
+    #: Columns ``dyad session t value`` and, where the table has them, ``therapist z pseudo_mean_z excess_z``
     frame: pd.DataFrame
-    cell: Mapping[str, str]
+    outcome: Outcome
+    #: What the slope is per: ``session``, ``week`` or the name of the time column
     unit: str
+    #: Rows left out because value or time is missing
     n_dropped: int
+    #: Rows left out because no other dyad could be re-paired, where the others have pseudo pairs
     n_unpaired: int
+    #: Sessions whose runs were averaged
     n_averaged: int
 
 
 def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
     """Check a table and bring its columns to standard names.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row per dyad, session and outcome.
-    names : Names
-        What its columns are called.
-
-    Returns
-    -------
-    DataFrame
-        With ``dyad t value session unpaired`` and the columns of :data:`CELL` (empty text where absent).
-
-    Raises
-    ------
-    TableError
-        If a column is missing or holds what it cannot hold, or rows repeat.
+    Returns ``dyad t value session unpaired``, the labels of the outcome (empty text where absent) and what the table
+    holds of the columns beside the value; a table that cannot be used raises a TableError.
     """
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"table is a {type(table).__name__}; expected a pandas DataFrame.")
@@ -95,32 +68,29 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
         raise TableError("table has no rows; it needs one per dyad and session.")
     frame = pd.DataFrame({"dyad": label_column(table, names.dyad)})
     frame["value"] = number_column(table, names.value)
-    frame["t"] = _time(table, names)
+    column = _time_column(table, names)
+    frame["t"] = number_column(table, column)
+    if names.time == "session":
+        frame["t"] -= 1
+    elif column != names.time:
+        frame["t"] /= 7
     frame["session"] = number_column(table, names.session) if names.session in table else frame["t"]
     if names.therapist in table:
         frame["therapist"] = label_column(table, names.therapist)
     for column in COMPANIONS:
         if column in table:
             frame[column] = number_column(table, column)
-    for column in (*CELL, "run"):
-        frame[column] = _cell_column(table, column)
-    _check_sessions(frame, names.session)
-    _check_repeats(frame)
-    frame["unpaired"] = names.value == "excess_z" and _unpaired(frame)
+    for column in (*OUTCOME_LABELS, "run"):
+        frame[column] = text_column(table, column)
+    _check_rows(frame, names.session)
+    frame["unpaired"] = False
+    if names.value == "excess_z" and "n_pseudo" in frame:
+        # excess over the lag null is that of another statistic (the whole session's, not its windows'), and of the
+        # same coupling it is larger: a study whose late sessions lack partners would seem to grow
+        most = frame.groupby(list(OUTCOME_LABELS))["n_pseudo"].transform("max")
+        frame["unpaired"] = (frame["n_pseudo"] == 0) & (most > 0)
     frame.loc[frame["unpaired"], "value"] = np.nan
     return frame
-
-
-def _unpaired(frame: pd.DataFrame) -> pd.Series | bool:
-    """Find excess over the lag null among excess over pseudo pairs.
-
-    It is that of another statistic (the whole session's, not its windows'), and of the same coupling it is larger: a
-    study whose late sessions lack partners would seem to grow.
-    """
-    if "n_pseudo" not in frame:
-        return False
-    most = frame.groupby(list(CELL))["n_pseudo"].transform("max")
-    return (frame["n_pseudo"] == 0) & (most > 0)
 
 
 def _need(table: pd.DataFrame, *columns: str) -> None:
@@ -172,52 +142,37 @@ def number_column(table: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _time_column(table: pd.DataFrame, names: Names) -> str:
+    """Name the column that the time axis is taken from."""
     if names.time == "session":
         return names.session
     return names.days if names.time == "weeks" and "weeks" not in table else names.time
 
 
-def _time(table: pd.DataFrame, names: Names) -> pd.Series:
-    column = _time_column(table, names)
-    values = number_column(table, column)
-    if names.time == "session":
-        return values - 1
-    return values / 7 if column != names.time else values
-
-
-def _cell_column(table: pd.DataFrame, column: str) -> pd.Series:
+def text_column(table: pd.DataFrame, column: str) -> pd.Series:
+    """Labels of a column as text, empty where the table lacks them; ``roi`` may be spelled as two columns."""
     if column == "roi" and "roi" not in table and {"roi_therapist", "roi_client"} <= set(table.columns):
-        values = _text(table["roi_therapist"]) + "-" + _text(table["roi_client"])
-    elif column in table:
-        values = _text(table[column])
-    else:
-        values = pd.Series("", index=range(len(table)))
-    return values.reset_index(drop=True)
-
-
-def _text(values: pd.Series) -> pd.Series:
+        return text_column(table, "roi_therapist") + "-" + text_column(table, "roi_client")
+    if column not in table:
+        return pd.Series("", index=range(len(table)))
+    values = table[column].reset_index(drop=True)
     whole = pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
     values = values.astype("Int64") if whole else values
     return values.astype(object).where(values.notna(), "").map(str).replace("n/a", "")
 
 
-def _check_sessions(frame: pd.DataFrame, column: str) -> None:
-    """Refuse rows with a time but no session, which runs are averaged and guards joined by."""
+def _check_rows(frame: pd.DataFrame, session: str) -> None:
+    """Refuse rows with a time but no session, which runs are averaged and guards joined by, and rows that repeat."""
     lost = np.flatnonzero(frame["session"].isna() & frame["t"].notna())
     if len(lost):
         raise TableError(
-            f"{column}: row {lost[0] + 1} is empty though it has a time; every row needs its session.\n"
-            f"Fill it in, or drop the column {column!r} if time alone tells the sessions apart."
+            f"{session}: row {lost[0] + 1} is empty though it has a time; every row needs its session.\n"
+            f"Fill it in, or drop the column {session!r} if time alone tells the sessions apart."
         )
-
-
-def _check_repeats(frame: pd.DataFrame) -> None:
     # a session at two times is a mistake, too: only runs may share one
-    key = ["dyad", "session", *CELL, "run"]
-    repeated = frame[frame.duplicated(key) & frame["t"].notna()]
+    repeated = frame[frame.duplicated(["dyad", "session", *OUTCOME_LABELS, "run"]) & frame["t"].notna()]
     if len(repeated):
         row = repeated.iloc[0]
-        where = ", ".join(f"{name} {row[name]}" for name in CELL if row[name])
+        where = ", ".join(f"{name} {row[name]}" for name in OUTCOME_LABELS if row[name])
         raise TableError(
             f"table: {count(len(repeated), 'row repeats', 'rows repeat')} another; the first is dyad {row['dyad']}, "
             f"session {row['session']:g} {where}".rstrip()
@@ -228,80 +183,50 @@ def _check_repeats(frame: pd.DataFrame) -> None:
 
 def choose(
     frame: pd.DataFrame, primary: Primary | Mapping[str, str] | None, modality: str | None, signal: str | None
-) -> dict[str, str]:
-    """Choose the primary outcome.
+) -> Outcome:
+    """Choose the primary outcome of a tidy table.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From :func:`tidy`.
-    primary : Primary or mapping or None
-        The outcome named in advance; what it leaves open is what the table has one of, else the default.
-    modality, signal : str, optional
-        ``eeg`` or ``fnirs``; ``hbo`` ...
-
-    Returns
-    -------
-    dict
-        A value for each of :data:`CELL`.
-
-    Raises
-    ------
-    TableError
-        If the table does not hold the outcome, or the choice is open.
+    What was not named in advance is what the table has one of, else the default; an outcome that the table does not
+    hold, or that is left open, raises a TableError.
     """
     asked = _asked(primary)
-    cell: dict[str, str] = {}
-    rows = frame
-    rows, cell["modality"] = _pick(rows, "modality", modality or _modality(rows, asked))
-    rows, cell["signal"] = _pick(rows, "signal", signal or _signal(rows))
-    defaults = _defaults(rows, asked, cell["modality"])
-    for column in ("metric", "band", "roi"):
-        rows, cell[column] = _pick(rows, column, asked.get(column) or defaults.get(column, ""))
-    rows, cell["task"] = _pick(rows, "task", asked.get("task", ""))
-    return cell
+    found: dict[str, str] = {}
+    modalities = sorted(set(frame["modality"]))
+    holding = [
+        name
+        for name in modalities
+        if all(not label or label in set(frame[frame["modality"] == name][key]) for key, label in asked.items())
+    ]
+    # EEG first, where a study holds both and nothing was said
+    rows, found["modality"] = _pick(frame, "modality", modality or str((holding or modalities)[0]))
+    signals = set(rows["signal"])
+    preferred = next((name for name in PREFERRED if name in signals), "") if len(signals) > 1 else ""
+    rows, found["signal"] = _pick(rows, "signal", signal or preferred)
+    default = PRIMARY.get(found["modality"])
+    known = {column: rows[column].iloc[0] for column in OUTCOME_COLUMNS if rows[column].nunique() == 1}
+    for column in OUTCOME_COLUMNS:
+        wanted = asked.get(column) or str(known.get(column, "")) or str(getattr(default, column, ""))
+        rows, found[column] = _pick(rows, column, wanted)
+    rows, found["task"] = _pick(rows, "task", asked.get("task", ""))
+    return Outcome(**found)
 
 
 def _asked(primary: Primary | Mapping[str, str] | None) -> dict[str, str]:
+    """Labels that were named in advance."""
     if primary is None:
         return {}
     if isinstance(primary, Primary):
-        return {name: getattr(primary, name) for name in ("metric", "band", "roi", "task")}
+        return {name: getattr(primary, name) for name in NAMED}
     if not isinstance(primary, Mapping):
         raise InputError(f"primary = {primary!r}: expected a Primary or a mapping with metric, band, roi and task.")
     for key in primary:
-        if key not in ("metric", "band", "roi", "task"):
-            allowed = ["metric", "band", "roi", "task"]
-            raise InputError(f"primary has an unknown key {key!r}; allowed: {', '.join(allowed)}.")
+        if key not in NAMED:
+            raise InputError(f"primary has an unknown key {key!r}; allowed: {', '.join(NAMED)}.")
     return {key: str(value) for key, value in primary.items()}
 
 
-def _modality(rows: pd.DataFrame, asked: Mapping[str, str]) -> str:
-    found = sorted(set(rows["modality"]))
-    if len(found) == 1:
-        return str(found[0])
-    holding = [m for m in found if not asked or _holds(rows[rows["modality"] == m], asked)]
-    # EEG first, where a study holds both and nothing was said
-    return str((holding or found)[0])
-
-
-def _holds(rows: pd.DataFrame, asked: Mapping[str, str]) -> bool:
-    return all(not value or value in set(rows[column]) for column, value in asked.items())
-
-
-def _signal(rows: pd.DataFrame) -> str:
-    found = set(rows["signal"])
-    return next((name for name in SIGNALS if name in found), "") if len(found) > 1 else ""
-
-
-def _defaults(rows: pd.DataFrame, asked: Mapping[str, str], modality: str) -> dict[str, str]:
-    known = {column: rows[column].iloc[0] for column in ("metric", "band", "roi") if rows[column].nunique() == 1}
-    if modality in PRIMARY:
-        return {name: getattr(PRIMARY[modality], name) for name in ("metric", "band", "roi")} | known
-    return known
-
-
 def _pick(rows: pd.DataFrame, column: str, wanted: str) -> tuple[pd.DataFrame, str]:
+    """Rows of the wanted label, and the label; of the only one where none is wanted."""
     found: Sequence[str] = sorted(set(rows[column]))
     if not wanted or (len(found) == 1 and not found[0]):
         # a table that does not tell its outcomes apart by this column has one
@@ -321,36 +246,45 @@ def _pick(rows: pd.DataFrame, column: str, wanted: str) -> tuple[pd.DataFrame, s
 
 
 def _listed(names: Sequence[str]) -> str:
+    """List labels, the first ten of many."""
     return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
 
 
-def sessions_of(frame: pd.DataFrame, cell: Mapping[str, str], unit: str) -> Sessions:
+def sessions_of(frame: pd.DataFrame, outcome: Outcome, unit: str) -> Sessions:
     """Rows of one outcome, runs of one session averaged."""
-    rows = frame[np.logical_and.reduce([frame[column] == cell[column] for column in CELL])]
+    rows = frame[np.logical_and.reduce([frame[name] == getattr(outcome, name) for name in OUTCOME_LABELS])]
     kept = rows[rows["value"].notna() & rows["t"].notna()]
-    _check_therapists(kept)
-    numbers = ["t", "value", *[name for name in COMPANIONS if name in kept]]
-    first = ["therapist"] if "therapist" in kept else []
+    several = kept.groupby("dyad")["therapist"].nunique() > 1 if "therapist" in kept else pd.Series(dtype=bool)
+    if several.any():
+        raise TableError(
+            f"therapist: dyad {several.index[several][0]!r} has several; a dyad is one therapist with one client.\n"
+            "Give each pair its own dyad."
+        )
     grouped = kept.groupby(["dyad", "session"], sort=True)
-    out = grouped[numbers].mean()
+    out = grouped[["t", "value", *(name for name in COMPANIONS if name in kept)]].mean()
     if "n_pseudo" in out:
         # of several runs the weakest chance level counts
         out["n_pseudo"] = grouped["n_pseudo"].min()
-    for name in first:
-        out[name] = grouped[name].first()
+    if "therapist" in kept:
+        out["therapist"] = grouped["therapist"].first()
     n_averaged = int((grouped.size() > 1).sum())
     out = out.reset_index().sort_values(["dyad", "t"], kind="stable").reset_index(drop=True)
     n_unpaired = int(rows["unpaired"].sum())
-    return Sessions(out, dict(cell), unit, len(rows) - len(kept) - n_unpaired, n_unpaired, n_averaged)
+    return Sessions(out, outcome, unit, len(rows) - len(kept) - n_unpaired, n_unpaired, n_averaged)
 
 
-def _check_therapists(rows: pd.DataFrame) -> None:
-    if "therapist" not in rows:
-        return
-    several = rows.groupby("dyad")["therapist"].nunique()
-    if (several > 1).any():
-        dyad = several[several > 1].index[0]
-        raise TableError(
-            f"therapist: dyad {dyad!r} has several; a dyad is one therapist with one client.\n"
-            "Give each pair its own dyad."
-        )
+def missing_sessions(sessions: pd.DataFrame, numbered: bool) -> Missing:
+    """Count sessions per dyad, and say whether dyads that stop early stopped at unusual values.
+
+    The mixed model assumes that what is missing does not depend on what it would have been. Without session numbers
+    (``numbered``) dates alone do not say which one is missing.
+    """
+    sizes = sessions.groupby("dyad").size().to_numpy()
+    n, fewest, most = len(sessions), int(sizes.min(initial=len(sessions))), int(sizes.max(initial=0))
+    if not numbered:
+        return Missing(n, fewest, most)
+    last = sessions["session"] == sessions.groupby("dyad")["session"].transform("max")
+    early = sessions[last & (sessions["session"] < sessions["session"].max())]
+    gap = early["value"] - early["session"].map(sessions.groupby("session")["value"].mean())
+    stopped = float(gap.mean()) if len(early) else None
+    return Missing(n, fewest, most, len(sizes) * int(sessions["session"].nunique()), len(early), stopped)

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from hyperscan.errors import count
-from hyperscan.growth.guards import Guard, summarise
+from hyperscan.growth.guards import summarise
+from hyperscan.growth.records import CappedSlope, Findings, Guard, SlopeTest, TherapistLevel
+from hyperscan.schema import MIN_DYADS
 from hyperscan.words import VERDICTS
-
-#: Fewer dyads with two or more sessions than this give no verdict (with 5, no sign-flip p can reach .05).
-MIN_DYADS = 6
 
 
 def claimed_sign(
-    mixed: Mapping[str, Any] | None,
-    two_stage: Mapping[str, Any],
-    therapists: Mapping[str, Any],
-    alpha: float = 0.05,
+    mixed: CappedSlope | None, two_stage: SlopeTest, therapists: TherapistLevel, alpha: float = 0.05
 ) -> int:
     """Direction that all needed tests agree on: 1 growth, -1 fall, 0 none."""
     if mixed is None:
         return 0
-    needed = [mixed, two_stage, *([therapists] if therapists["needed"] else [])]
-    if not all(test["p"] < alpha for test in needed):
+    needed: list[CappedSlope | SlopeTest] = [mixed, two_stage]
+    needed += [therapists.test] if therapists.needed and therapists.test else []
+    if not all(test.p < alpha for test in needed):
         return 0
-    if all(test["slope"] > 0 for test in needed):
+    if all(test.slope > 0 for test in needed):
         return 1
-    return -1 if all(test["slope"] < 0 for test in needed) else 0
+    return -1 if all(test.slope < 0 for test in needed) else 0
 
 
 def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Sequence[Guard]) -> str:
-    """Verdict: the first line of the design's list that matches.
+    """Choose the verdict: the first line that matches.
 
     Examples
     --------
@@ -51,11 +47,6 @@ def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Seque
     return f"{stem}_lag_unresolved" if found["failed"] else stem
 
 
-def number(value: float) -> str:
-    """Signed number with three digits, for a sentence."""
-    return f"{value:+.3g}"
-
-
 def p_text(p: float | None) -> str:
     """``p = .012`` or ``p < .001``."""
     if p is None or p != p:
@@ -63,132 +54,109 @@ def p_text(p: float | None) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
-def sentence(verdict: str, facts: Mapping[str, Any]) -> str:
-    """One honest paragraph for a verdict.
-
-    Parameters
-    ----------
-    verdict : str
-        A key of :data:`hyperscan.words.VERDICTS`.
-    facts : mapping
-        ``primary two_stage sign_flip real_slope pseudo_slope therapist_level guards equivalence one_dyad
-        value unit n_dropped n_unpaired n_weak_chance n_lag_chance`` of the result.
-
-    Returns
-    -------
-    str
-    """
-    parts = [_opening(verdict, facts), _estimate(facts), _reason(verdict, facts), _limits(verdict, facts)]
+def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
+    """Write one honest paragraph for a verdict; fewer pseudo pairs than ``min_pseudo`` are called weak."""
+    named = ", ".join(label for label in found.primary.outcome.named.values() if label)
+    what = subject(found) + (f" ({named})" if named else "")
+    bound = found.equivalence.bound if found.equivalence else None
+    opening = VERDICTS[verdict].opening.format(
+        direction="Increase" if found.primary.fit and found.primary.fit.slope > 0 else "Decrease",
+        what=what,
+        bound=f"{bound:g} per {found.design.unit}" if bound else "",
+    )
+    parts = [opening, tell_estimate(found), tell_reason(verdict, found), tell_limits(verdict, found, min_pseudo)]
     return " ".join(part for part in parts if part)
 
 
-def subject(facts: Mapping[str, Any]) -> str:
+def subject(found: Findings) -> str:
     """Name what is said to change; dependence is partner-specific where other partners were compared."""
-    if facts["value"] != "excess_z":
-        return f"{facts['value']!r} (not compared with chance here)"
-    alone = facts["n_lag_chance"] and facts["n_lag_chance"] == facts["primary"]["n_sessions"]
+    if found.design.value != "excess_z":
+        return f"{found.design.value!r} (not compared with chance here)"
+    alone = found.design.n_lag_chance and found.design.n_lag_chance == found.primary.n_sessions
     return "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
 
 
-def _opening(verdict: str, facts: Mapping[str, Any]) -> str:
-    bound = f"{facts['equivalence']['bound']:g} per {facts['unit']}" if verdict == "no_change" else ""
-    direction = "Increase" if (facts["primary"]["slope"] or 0) > 0 else "Decrease"
-    what = f"{subject(facts)}{_cell(facts['primary'])}"
-    return VERDICTS[verdict].opening.format(direction=direction, what=what, bound=bound)
-
-
-def _cell(primary: Mapping[str, Any]) -> str:
-    named = [str(primary[name]) for name in ("metric", "band", "roi", "task") if primary[name]]
-    return f" ({', '.join(named)})" if named else ""
-
-
-def _estimate(facts: Mapping[str, Any]) -> str:
-    primary, two_stage = facts["primary"], facts["two_stage"]
-    if primary["slope"] is None or primary["se"] is None:
+def tell_estimate(found: Findings) -> str:
+    """Say the slope with its interval, every test of it, and the slopes of real pairs and chance."""
+    primary, fit = found.primary, found.primary.fit
+    if fit is None:
         return ""
-    unit = " Fisher z" if facts["value"] in ("excess_z", "z") else ""
+    unit = " Fisher z" if found.design.value in ("excess_z", "z") else ""
     text = (
-        f"b = {number(primary['slope'])}{unit} per {facts['unit']} (95 % CI {number(primary['ci_low'])} to "
-        f"{number(primary['ci_high'])}; t({primary['df']:.3g}) = {primary['t']:.2f}, {p_text(primary['p'])}; "
-        f"{primary['n_dyads']} dyads, {primary['n_sessions']} sessions); two-stage {p_text(two_stage['p'])}, "
-        f"sign-flip {p_text(facts['sign_flip']['p'])}"
+        f"b = {fit.slope:+.3g}{unit} per {found.design.unit} (95 % CI {fit.ci_low:+.3g} to {fit.ci_high:+.3g}; "
+        f"t({fit.df:.3g}) = {fit.t:.2f}, {p_text(fit.p)}; {primary.n_dyads} dyads, {primary.n_sessions} sessions); "
+        f"two-stage {p_text(found.two_stage.p)}, sign-flip {p_text(found.sign_flip.p)}"
     )
-    for name in ("real", "pseudo"):
-        slope = facts[f"{name}_slope"]
-        text += f"; {name} slope {number(slope['slope'])}" if slope else f"; {name} slope not in the table"
+    for name, companion in (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
+        text += f"; {name} slope {companion.fit.slope:+.3g}" if companion else f"; {name} slope not in the table"
     return text + "."
 
 
-def _reason(verdict: str, facts: Mapping[str, Any]) -> str:
-    guards: Sequence[Guard] = facts["guards"]
+def tell_reason(verdict: str, found: Findings) -> str:
+    """Say why it is this verdict."""
     if verdict == "cannot_tell":
-        return _too_few(facts)
+        flips = found.sign_flip
+        if found.one_dyad is not None:
+            return found.one_dyad.text
+        smallest = f"; with {flips.n}, no exact sign-flip p can fall below {flips.smallest_p:.3g}" if flips.n else ""
+        return f"{count(flips.n, 'dyad has', 'dyads have')} two or more sessions and {MIN_DYADS} are needed{smallest}."
     if verdict == "confounded":
-        return " ".join(guard.detail for guard in guards if guard.passed is False and guard.name != "lag")
+        return " ".join(guard.detail for guard in found.guards if guard.passed is False and guard.name != "lag")
     if verdict.endswith("_unchecked"):
-        return f"Not assessable: {_open(guards)}."
+        reasons: dict[str, list[str]] = {}
+        for guard in found.guards:
+            if guard.passed is None:
+                reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
+        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+        return f"Not assessable: {listed or 'every guard'}."
     if verdict.endswith("_lag_unresolved"):
         return "True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
     if verdict in ("no_clear_change", "no_change"):
-        return _unshown(facts)
+        return tell_disagreement(found)
     return "Every guard was passed. This is statistical dependence; nothing here shows what brought it about."
 
 
-def _open(guards: Sequence[Guard]) -> str:
-    """Guards that could not be assessed, those of one reason together."""
-    reasons: dict[str, list[str]] = {}
-    for guard in guards:
-        if guard.passed is None:
-            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
-    return "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items()) or "every guard"
-
-
-def _too_few(facts: Mapping[str, Any]) -> str:
-    n = facts["sign_flip"]["n"]
-    if facts["one_dyad"] is not None:
-        return str(facts["one_dyad"]["text"])
-    smallest = f"; with {n}, no exact sign-flip p can fall below {facts['sign_flip']['smallest_p']:.3g}" if n else ""
-    return f"{count(n, 'dyad has', 'dyads have')} two or more sessions and {MIN_DYADS} are needed{smallest}."
-
-
-def _unshown(facts: Mapping[str, Any]) -> str:
-    primary, two_stage = facts["primary"], facts["two_stage"]
-    text, shown = "", primary["p"] < 0.05
-    if shown != (two_stage["p"] < 0.05) or (shown and primary["slope"] * two_stage["slope"] < 0):
+def tell_disagreement(found: Findings) -> str:
+    """Say which test did not follow where one alone shows a change, and what may hide one."""
+    fit, two_stage, level = found.primary.fit, found.two_stage, found.therapist_level
+    assert fit is not None
+    text, shown = "", fit.p < 0.05
+    if shown != (two_stage.p < 0.05) or (shown and fit.slope * two_stage.slope < 0):
         text = "Mixed model and two-stage test disagree, so nothing is claimed."
-    elif shown and facts["therapist_level"]["needed"]:
-        level = facts["therapist_level"]
-        level_text = f"{level['n_therapists']} therapists, {p_text(level['p'])}"
-        text = f"It does not hold at therapist level ({level_text}), so nothing is claimed."
-    masked = next((g for g in facts["guards"] if g.name == "signal_to_noise"), None)
-    if masked is not None and masked.passed and primary["p"] >= 0.05:
+    elif shown and level.needed and level.test:
+        at = f"{level.n_therapists} therapists, {p_text(level.test.p)}"
+        text = f"It does not hold at therapist level ({at}), so nothing is claimed."
+    if not shown and any(guard.name == "signal_to_noise" and guard.passed for guard in found.guards):
         text += " It may be masked by falling signal-to-noise: after correction for it a change remains."
     return text.strip()
 
 
-def _limits(verdict: str, facts: Mapping[str, Any]) -> str:
-    level, text = facts["therapist_level"], []
-    n_therapists = level["n_therapists"]
-    if level["known"] and n_therapists is not None and n_therapists < 5 and verdict != "cannot_tell":
+def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
+    """Say how far the result reaches, and what is weak about it."""
+    level, design, text = found.therapist_level, found.design, []
+    n_therapists = level.n_therapists
+    if n_therapists is not None and n_therapists < 5 and verdict != "cannot_tell":
         who = "therapist" if n_therapists == 1 else "therapists"
         text.append(f"With {n_therapists} {who} this does not reach beyond them.")
-    if facts["primary"]["singular"]:
+    if found.primary.fit and found.primary.fit.singular:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
-    n_lag = facts["n_lag_chance"] or 0
-    n_weak = (facts["n_weak_chance"] or 0) - n_lag
+    n_lag = design.n_lag_chance or 0
+    n_weak = (design.n_weak_chance or 0) - n_lag
     if n_weak:
-        text.append(f"In {count(n_weak, 'session')} fewer than four pseudo pairs make the chance level.")
+        text.append(
+            f"In {count(n_weak, 'session')} fewer than {count(min_pseudo, 'pseudo pair')} make the chance level."
+        )
     if n_lag:
         text.append(
             f"In {count(n_lag, 'session')} no other dyad could be re-paired: "
             "the chance level is the lag null, a weaker one."
         )
-    if facts["n_unpaired"]:
-        lack = count(facts["n_unpaired"], "row was", "rows were")
+    if design.n_unpaired:
+        lack = count(design.n_unpaired, "row was", "rows were")
         text.append(f"{lack} left out: no other dyad could be re-paired, and the lag null is another chance level.")
-    if facts["value"] == "z" and facts["one_dyad"] is not None:
+    if design.value == "z" and found.one_dyad is not None:
         text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
-    if facts["n_dropped"]:
-        lack = count(facts["n_dropped"], "row lacks", "rows lack")
-        text.append(f"{lack} a value or a time and {'was' if facts['n_dropped'] == 1 else 'were'} left out.")
+    if design.n_dropped:
+        lack = count(design.n_dropped, "row lacks", "rows lack")
+        text.append(f"{lack} a value or a time and {'was' if design.n_dropped == 1 else 'were'} left out.")
     return " ".join(text)

@@ -220,6 +220,7 @@ def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[s
         guards=study.guards,
         quality=study.quality,
         equivalence_slope=config.equivalence_slope,
+        min_pseudo=config.min_pseudo,
         outcomes=config.outcomes if outcomes is None else outcomes,
         seed=config.seed,
     )

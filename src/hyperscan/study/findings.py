@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import count
-from hyperscan.schema import SessionKey
+from hyperscan.schema import MIN_DYADS, SessionKey
 from hyperscan.study.session import Session
 
-#: Growth is not judged with fewer dyads that have two or more sessions.
-MIN_DYADS = 6
 #: Sessions count as unequally spaced when the longest interval is more than so many times the shortest
 #: (our choice: a fortnight between weekly sessions is a holiday, not another rhythm, but worth a look).
 _UNEQUAL = 1.5

@@ -1,0 +1,417 @@
+"""What growth finds, part by part: the records that make up growth.json and growth.tsv.
+
+Code reads fields; whoever has a result in hand may also read them by the keys of growth.json.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from hyperscan.growth.reml import MixedFit
+from hyperscan.schema import Outcome
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Record(Mapping[str, Any]):
+    """A part of growth.json: fields, and the same values by key."""
+
+    def parts(self) -> dict[str, Any]:
+        """Values by the keys of growth.json, in their order."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back; a number that was not finite is NaN again."""
+        values = {item.name: content[item.name] for item in fields(cls)}
+        numbers = [item.name for item in fields(cls) if item.type == "float"]
+        return cls(**values | {name: math.nan for name in numbers if values[name] is None})
+
+    def __getitem__(self, name: str) -> Any:
+        return self.parts()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts())
+
+    def __len__(self) -> int:
+        return len(self.parts())
+
+
+@dataclass(frozen=True)
+class SlopeTest(Record):
+    """A one-sample t test of slopes against zero."""
+
+    #: Mean of the slopes, their standard deviation and the standard error of the mean, per unit of time
+    slope: float
+    sd: float
+    se: float
+    #: Degrees of freedom, t and two-sided p
+    df: float
+    t: float
+    p: float
+    #: 95 % confidence interval of the mean slope
+    ci_low: float
+    ci_high: float
+    #: Slopes that entered
+    n: int
+
+    def in_direction(self, sign: float, alpha: float) -> bool:
+        """Whether the mean slope has this sign with a two-sided p below alpha."""
+        return bool(self.slope * sign > 0 and self.p < alpha)
+
+
+@dataclass(frozen=True)
+class FlipTest(Record):
+    """A sign-flip test."""
+
+    #: Two-sided p
+    p: float
+    #: Sign patterns looked at
+    n_flips: int
+    #: Whether those were all there are
+    exact: bool
+    #: Smallest p this test could have given
+    smallest_p: float
+    #: Dyads with a slope
+    n: int
+
+
+@dataclass(frozen=True)
+class CappedSlope(Record):
+    """Slope of the mixed model, its df capped at the number of dyads minus one."""
+
+    #: Fixed slope per unit of time, and its standard error
+    slope: float
+    se: float
+    #: Uncapped degrees of freedom, and the p they give
+    df_satterthwaite: float
+    p_satterthwaite: float
+    #: Capped degrees of freedom, t, two-sided p and 95 % interval
+    df: float
+    t: float
+    p: float
+    ci_low: float
+    ci_high: float
+    #: The covariance of the dyads' intercepts and slopes lies on its boundary
+    singular: bool
+
+    @classmethod
+    def of(cls, fit: MixedFit, n_dyads: int) -> CappedSlope:
+        """Cap the df of coefficient 1 of a fit at ``n_dyads - 1``."""
+        slope, se, df_satt = float(fit.estimate[1]), float(fit.se[1]), float(fit.df[1])
+        df = min(df_satt, n_dyads - 1.0)
+        t = float(fit.t[1])
+        half = float(stats.t.ppf(0.975, df)) * se
+        return cls(
+            slope=slope,
+            se=se,
+            df_satterthwaite=df_satt,
+            p_satterthwaite=float(fit.p[1]),
+            df=df,
+            t=t,
+            p=float(2 * stats.t.sf(abs(t), df)),
+            ci_low=slope - half,
+            ci_high=slope + half,
+            singular=fit.singular,
+        )
+
+
+@dataclass(frozen=True)
+class PrimarySlope(Record):
+    """The mixed model of the outcome that was named in advance."""
+
+    #: Labels; empty where the table does not say
+    outcome: Outcome
+    #: None with too few dyads
+    fit: CappedSlope | None
+    n_dyads: int
+    n_sessions: int
+
+    def parts(self) -> dict[str, Any]:
+        """Labels, numbers and sizes side by side."""
+        numbers = dict.fromkeys(CappedSlope.__dataclass_fields__) if self.fit is None else self.fit.parts()
+        return {**self.outcome.named, **numbers, "n_dyads": self.n_dyads, "n_sessions": self.n_sessions}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        fit = None if content["se"] is None else CappedSlope.from_dict(content)
+        outcome = Outcome(**{name: content[name] for name in Outcome().named})
+        return cls(outcome, fit, content["n_dyads"], content["n_sessions"])
+
+
+@dataclass(frozen=True)
+class CompanionSlope(Record):
+    """Mixed-model slope of a column beside the outcome: the real pairs, or the chance level."""
+
+    fit: CappedSlope
+    n_sessions: int
+
+    def parts(self) -> dict[str, Any]:
+        """Numbers and size side by side."""
+        return {**self.fit.parts(), "n_sessions": self.n_sessions}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        return cls(CappedSlope.from_dict(content), content["n_sessions"])
+
+
+@dataclass(frozen=True)
+class TherapistLevel(Record):
+    """The test over therapists, where therapists see several dyads."""
+
+    #: Whether the table names therapists, and how many
+    known: bool = False
+    n_therapists: int | None = None
+    #: Slope of the three-level model
+    mixed: CappedSlope | None = None
+    #: Several therapists, one of them with several dyads: then the verdict needs the test
+    needed: bool = False
+    #: Of the therapists' mean slopes
+    test: SlopeTest | None = None
+
+    def parts(self) -> dict[str, Any]:
+        """Numbers of the test side by side with the rest."""
+        own = {name: value for name, value in vars(self).items() if name != "test"}
+        return own if self.test is None else {**own, **self.test.parts()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        own = {name: content[name] for name in ("known", "n_therapists", "needed")}
+        mixed = None if content["mixed"] is None else CappedSlope.from_dict(content["mixed"])
+        return cls(**own, mixed=mixed, test=SlopeTest.from_dict(content) if "slope" in content else None)
+
+
+@dataclass(frozen=True)
+class Guard(Record):
+    """One guard's answer."""
+
+    #: A key of :data:`hyperscan.words.GUARDS`
+    name: str
+    #: None = not assessable
+    passed: bool | None
+    #: The slope it looked at, per unit of time
+    figure: float | None
+    #: One sentence
+    detail: str
+
+    @property
+    def reason(self) -> str:
+        """Detail without the words that say again that it could not be assessed."""
+        return self.detail.removeprefix("Not assessable: ")
+
+
+@dataclass(frozen=True)
+class ExploratorySlope(Record):
+    """The two-stage slope of one metric, band and ROI pair."""
+
+    outcome: Outcome
+    test: SlopeTest
+    #: p corrected for all outcomes by the maximum statistic; NaN with too few dyads
+    p_max_t: float
+    #: p adjusted for the false discovery rate
+    q_bh: float
+    #: Whether it is the primary outcome
+    primary: bool
+
+    def parts(self) -> dict[str, Any]:
+        """Labels, numbers and size side by side."""
+        labels = {name: getattr(self.outcome, name) for name in ("task", "signal", "metric", "band", "roi")}
+        numbers = {name: value for name, value in self.test.parts().items() if name not in ("sd", "n")}
+        corrected = {"p_max_t": self.p_max_t, "q_bh": self.q_bh}
+        return {**labels, **numbers, **corrected, "n_dyads": self.test.n, "primary": self.primary}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back; the spread of the slopes follows from their standard error."""
+        outcome = Outcome(**{name: content[name] for name in ("task", "signal", "metric", "band", "roi")})
+        n, se = content["n_dyads"], content["se"]
+        test = SlopeTest.from_dict({**content, "n": n, "sd": None if se is None else se * math.sqrt(n)})
+        p_max_t, q_bh = (math.nan if content[name] is None else content[name] for name in ("p_max_t", "q_bh"))
+        return cls(outcome, test, p_max_t, q_bh, content["primary"])
+
+
+@dataclass(frozen=True)
+class Equivalence(Record):
+    """Two one-sided tests against a smallest slope of interest."""
+
+    #: Named in advance, per unit of time; None = none was
+    bound: float | None
+    #: Largest p of both sides and all estimators
+    p: float | None
+    #: The mixed model's 90 % interval
+    ci90_low: float
+    ci90_high: float
+    #: Whether p < .05
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class BayesFactor(Record):
+    """A rough Bayes factor for no growth, and the likelihood-ratio test of the slope."""
+
+    #: Above 1 speaks for no growth
+    bf01: float
+    chisq: float
+    p: float
+    #: With and without the slope
+    bic1: float
+    bic0: float
+
+
+@dataclass(frozen=True)
+class DyadTrend(Record):
+    """The course of a single dyad."""
+
+    #: Theil-Sen slope per unit of time and its 95 % interval
+    slope: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    #: Kendall's tau with time, and p of the Mann-Kendall test
+    tau: float | None = None
+    p: float | None = None
+    #: Whether the test was exact; else by random permutations
+    exact: bool | None = None
+    n_sessions: int = 0
+    tested: bool = False
+    #: One or two sentences
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class OutcomeRelation(Record):
+    """How a column such as symptoms or alliance relates to synchrony."""
+
+    #: Column, and ``within_lagged``, ``between`` or ``change``
+    name: str
+    relation: str
+    #: Sessions, or dyads
+    n: int
+    slope: float | None = None
+    se: float | None = None
+    df: float | None = None
+    t: float | None = None
+    p: float | None = None
+    #: Pearson's, of the change
+    r: float | None = None
+    detail: str = ""
+    #: p corrected for all relations that were asked for
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Trend(Record):
+    """Slope of something of the recordings, which decides nothing."""
+
+    topic: str
+    #: Column of the table, and whose it is (None: of both)
+    name: str
+    person: str | None
+    slope: float
+    t: float
+    p: float
+    n: int
+
+
+@dataclass(frozen=True)
+class LeaveOneOut(Record):
+    """How much one dyad decides: the mean slope with each dyad left out; None with fewer than three."""
+
+    same_sign: bool | None = None
+    slope_min: float | None = None
+    slope_max: float | None = None
+    #: Largest p
+    p_max: float | None = None
+    #: The dyad that the mean slope depends on most
+    dyad: str | None = None
+
+
+@dataclass(frozen=True)
+class Missing(Record):
+    """Sessions per dyad, and whether dyads that stop early stopped at unusual values."""
+
+    n_observed: int
+    #: Per dyad
+    fewest: int
+    most: int
+    #: Dyads times distinct sessions; None without session numbers, as the two below
+    n_planned: int | None = None
+    n_stopped_early: int | None = None
+    #: Mean over those dyads of their last value minus the mean of all dyads at that session
+    last_value_before_stop: float | None = None
+
+
+@dataclass(frozen=True)
+class Figures(Record):
+    """Figures beside the guards."""
+
+    trends: tuple[Trend, ...]
+    leave_one_out: LeaveOneOut
+    missing: Missing
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        trends = tuple(map(Trend.from_dict, content["trends"]))
+        return cls(trends, LeaveOneOut.from_dict(content["leave_one_out"]), Missing.from_dict(content["missing"]))
+
+
+@dataclass(frozen=True)
+class Analysis(Record):
+    """What was analysed, and what was left out (``design`` of growth.json)."""
+
+    #: Column of the outcome, column of time, and what the slope is per
+    value: str
+    time: str
+    unit: str
+    modality: str
+    signal: str
+    n_dyads_with_slope: int
+    #: Rows without a value or a time, and those without pseudo pairs where others have some
+    n_dropped: int
+    n_unpaired: int
+    #: Sessions whose runs were averaged
+    n_averaged: int
+    #: Sessions with fewer pseudo pairs than ``min_pseudo``, and with none; None where the table does not say
+    n_weak_chance: int | None
+    n_lag_chance: int | None
+    n_flips: int
+    #: Whether the outcome was named by the caller or is the package's default, rather than the only one of the table
+    named: bool
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a verdict and its sentence rest on."""
+
+    primary: PrimarySlope
+    two_stage: SlopeTest
+    sign_flip: FlipTest
+    real_slope: CompanionSlope | None
+    pseudo_slope: CompanionSlope | None
+    therapist_level: TherapistLevel
+    equivalence: Equivalence | None
+    one_dyad: DyadTrend | None
+    design: Analysis
+    guards: tuple[Guard, ...] = ()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it, however deep: records as mappings, what is not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

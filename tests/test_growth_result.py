@@ -1,0 +1,84 @@
+"""What a result says, draws and leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from growth_fixtures import many, table
+from hyperscan.errors import InputError
+from hyperscan.growth import fit_growth
+from hyperscan.storage import read_table
+
+RNG = np.random.default_rng
+
+
+def test_files_hold_everything(tmp_path: Path) -> None:
+    result = fit_growth(many(), equivalence_slope=0.01)
+    result.save(tmp_path / "out")
+    stored = json.loads((tmp_path / "out" / "growth.json").read_text(), parse_constant=pytest.fail)
+    for key in ("verdict", "sentence", "primary", "two_stage", "sign_flip", "real_slope", "pseudo_slope",
+                "therapist_level", "guards", "exploratory"):  # fmt: skip
+        assert key in stored
+    assert stored["primary"]["slope"] == pytest.approx(result.primary["slope"], rel=1e-9)
+    assert set(stored["guards"][0]) == {"name", "passed", "figure", "detail"}
+    frame = read_table(tmp_path / "out" / "growth.tsv")
+    counts = frame["part"].value_counts()
+    assert (counts["primary"], counts["guard"], counts["exploratory"], counts["dyad"]) == (1, 5, 8, 8)
+    parts = frame[~frame["part"].duplicated()].set_index("part")
+    assert parts.loc["equivalence", "detail"].startswith(f"bound 0.01, holds: {result.equivalence['holds']}; 90 %")
+    assert f"BF01 {result.bayes_factor['bf01']:.10g}" in parts.loc["bayes_factor", "detail"]
+    assert parts.loc["sign_flip", "detail"] == "smallest p 0.0078125, 256 flips"
+    assert parts.loc["two_stage", "n_dyads"] == 8
+    led = (
+        fit_growth(table(therapist=["T1"] * 24 + ["T2"] * 24)).to_data_frame().set_index("part").loc["therapist_level"]
+    )
+    assert led["detail"] == "2 therapists, needed: True"
+    assert np.isnan(led["n_dyads"])
+    alone = fit_growth(table(n=1, sessions=9)).to_data_frame().set_index("part")
+    assert alone.loc["one_dyad", "p"] > 0
+    assert "Mann-Kendall" in alone.loc["one_dyad", "detail"]
+
+
+def test_plot_draws_every_dyad() -> None:
+    for data, axis in ((table(), "session"), (table().assign(days=lambda d: 7 * d["session"]), "weeks")):
+        ax = fit_growth(data, time=axis).plot()
+        assert len(ax.lines) >= 8
+    ax = fit_growth(table().assign(months=lambda d: d["session"] / 4), time="months").plot()
+    assert ax.get_xlabel() == "months"
+    assert "chance (excess 0)" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert ax.lines[0].get_xdata().max() == 1.5
+    assert any("per month" in text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_a_plot_of_another_value_has_no_chance_and_no_fisher_z() -> None:
+    ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot()
+    assert ax.get_ylabel() == "wai"
+    assert not any("chance" in text.get_text() for text in ax.get_legend().get_texts())
+
+
+def test_results_repeat_and_inputs_stay() -> None:
+    data = many(n=16)
+    before = data.copy()
+    first, second = fit_growth(data, seed=3), fit_growth(data.sample(frac=1, random_state=1), seed=3)
+    assert json.dumps(first.to_dict()) == json.dumps(second.to_dict())
+    pd.testing.assert_frame_equal(data, before)
+
+
+@pytest.mark.parametrize("n", [1, 2, 8])
+def test_a_stored_result_is_read_back_whole(tmp_path: Path, n: int) -> None:
+    data = table(n=n, sessions=9, alliance=1.0, therapist=[f"T{k // 18}" for k in range(9 * n)])
+    result = fit_growth(data, outcomes=["alliance"], equivalence_slope=0.02, n_flips=99)
+    result.save(tmp_path)
+    stored = json.loads((tmp_path / "growth.json").read_text())
+    back = type(result).from_dict(stored)
+    assert json.dumps(back.to_dict()) == json.dumps(stored)
+    assert (back.verdict, back.sentence, back.guards) == (result.verdict, result.sentence, back.guards)
+    back.save(tmp_path / "again")
+    assert (tmp_path / "again" / "growth.tsv").read_bytes() == (tmp_path / "growth.tsv").read_bytes()
+    with pytest.raises(InputError, match=r"growth\.json: is not what this version writes"):
+        type(result).from_dict({name: part for name, part in stored.items() if name != "design"})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 
 import recording_fixtures as make
 
@@ -132,3 +136,146 @@ def write_mff(path: Path, seed: int = 0, *, sfreq: int = 100, gap_s: float = 0.0
     for name, text in texts.items():
         (path / f"{name}.xml").write_text(_XML + text, encoding="utf-8")
     return path
+
+
+def write_persyst(path: Path, seed: int = 0, *, sfreq: int = 100) -> Path:
+    """Write a Persyst layout (``.lay``) and its 16-bit values of 0.01 microvolt (``.dat``)."""
+    names = "\n".join(f"{name}-Ref={k}" for k, name in enumerate(NAMES, start=1))
+    path.write_text(
+        f"[FileInfo]\nFile={path.stem}.dat\nFileType=Interleaved\nSamplingRate={sfreq}\nHeaderLength=0\n"
+        f"Calibration=0.01\nWaveformCount={len(NAMES)}\nDataType=0\n[ChannelMap]\n{names}\n"
+        f"[Patient]\nFirst={make.CANARY}\nSex=F\nHand=R\nBirthDate=01-01-90\nTestDate=01-03-2024\nTestTime=10:00:00\n[Comments]\n",
+        encoding="utf-8",
+    )
+    path.with_suffix(".dat").write_bytes(np.rint(100 * microvolts(seed)).T.astype("<i2").tobytes())
+    return path
+
+
+def write_eximia(path: Path, seed: int = 0, *, n_times: int = 3000) -> Path:
+    """Write an eXimia file: three triggers, one EOG and 60 EEG channels at 1450 Hz, without a header."""
+    data = np.random.default_rng(seed).standard_normal((64, n_times)) * 1e2
+    data[:3] = 0
+    path.write_bytes(np.rint(data).T.astype("<i2").tobytes())
+    return path
+
+
+def write_nicolet(path: Path, seed: int = 0, *, sfreq: int = 100) -> Path:
+    """Write a Nicolet header (``.head``) and its 16-bit values of 0.01 microvolt (``.data``)."""
+    data = np.rint(100 * microvolts(seed)).T.astype("<i2")
+    facts = {
+        "start_ts": "2024-03-01 10:00:00.000",
+        "num_samples": len(data),
+        "sample_freq": sfreq,
+        "conversion_factor": 0.01,
+        "num_channels": len(NAMES),
+        "elec_names": f"[{','.join(NAMES)}]",
+        "pat_id": 1,
+        "adm_id": 1,
+        "rec_id": 1,
+    }
+    path.with_suffix(".head").write_text("".join(f"{key}={value}\n" for key, value in facts.items()))
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def write_curry(path: Path, seed: int = 0) -> Path:
+    """Write the two files of a Curry 8 recording; its reader needs a package that the tests do not install."""
+    path.write_bytes(microvolts(seed).T.astype("<f4").tobytes())
+    path.with_name(f"{path.name}.dpa").write_text("FileVersion = 804\nSampleFreqHz = 100\nSampleTimeUsec = 10000\n")
+    return path
+
+
+def declare(path: Path, names: Sequence[str] = NAMES, unit: str = "uV") -> None:
+    """Write the sidecar of a table of numbers."""
+    facts = {"SamplingFrequency": 100, "ChannelNames": list(names), "Unit": unit}
+    path.with_name(f"{path.stem}_sidecar.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def write_numbers(path: Path, seed: int = 0) -> Path:
+    """Write a table of numbers as text or, for ``.mat``, as a matrix, and its sidecar."""
+    declare(path)
+    if path.suffix == ".mat":
+        scipy.io.savemat(path, {"eeg": microvolts(seed).T})
+    else:
+        np.savetxt(path, microvolts(seed).T, delimiter=",")
+    return path
+
+
+def _xdf(path: Path, seed: int) -> Path:
+    return make.write_xdf(path, [make.xdf_person(seed, "A", 100.0 + np.arange(2000) / 100.0)])
+
+
+def _split_fif(path: Path, seed: int) -> Path:
+    raw = make.eeg_raw(seed, sfreq=1000.0, seconds=200.0)
+    raw.save(path, split_size="3MB", overwrite=True, verbose="ERROR")
+    return path
+
+
+def _copy(source: str) -> Callable[[Path, int], Path]:
+    """Copy a real recording of ``../shared/data/readers``."""
+
+    def write(path: Path, seed: int) -> Path:
+        del seed
+        found = Path(__file__).parents[2] / "shared" / "data" / "readers" / source
+        return Path(shutil.copytree(found, path) if found.is_dir() else shutil.copy(found, path))
+
+    return write
+
+
+def _cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 3 + 1])
+
+
+def _remove(ending: str) -> Callable[[Path], None]:
+    return lambda path: path.with_name(path.stem + ending).unlink()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A recording of a format: how it is written, and how it is damaged."""
+
+    #: Name of the file or folder
+    name: str
+    write: Callable[[Path, int], Path]
+    damage: Callable[[Path], None] = _cut
+    modality: str = "eeg"
+    #: Words of the message where the installed packages cannot read it
+    lacks: str = ""
+    #: Whether it is a copy of a real recording, which is no part of the project
+    is_real: bool = False
+
+
+def _write_riff(path: Path, seed: int) -> Path:
+    path.write_bytes(b"RIFF" + np.random.default_rng(seed).bytes(2000))
+    return path
+
+
+#: An example of each format by its name; the formats of ``hyperscan.study.formats`` are walked through it.
+EXAMPLES: dict[str, Example] = {
+    "FIF": Example("t-raw.fif", _split_fif),
+    "EDF": Example("t.edf", make.write_edf),
+    "BDF": Example("t.bdf", make.write_edf),
+    "BrainVision": Example("t.vhdr", make.write_brainvision, _remove(".vmrk")),
+    "EEGLAB": Example("t.set", lambda path, seed: make.write_set(path, seed, fdt=True), _remove(".fdt")),
+    "EGI": Example("t.raw", write_egi),
+    "EGI MFF": Example("t.mff", write_mff, lambda path: (path / "info1.xml").unlink()),
+    "GDF": Example("t.gdf", write_gdf),
+    "CNT": Example("t.cnt", write_cnt),
+    # the installed reader ends the process on files that its own writer made: only what it refuses is tried
+    "ANT CNT": Example("t.cnt", _write_riff, lacks="cannot be read as ANT CNT"),
+    "Persyst": Example("t.lay", write_persyst, _remove(".dat")),
+    "eximia": Example("t.nxe", write_eximia),
+    "Curry": Example("t.cdt", write_curry, _remove(".cdt.dpa"), lacks="needs the Python package 'curryreader'"),
+    "Nicolet": Example("t.data", write_nicolet),
+    "XDF": Example("t.xdf", _xdf, lambda path: path.write_bytes(path.read_bytes()[:300])),
+    "SNIRF": Example("t.snirf", make.write_snirf, modality="fnirs"),
+    "NIRx": Example(
+        "t", _copy("nirx_15_2_short"), lambda path: next(path.glob("*.wl2")).unlink(), modality="fnirs", is_real=True
+    ),
+    "Homer": Example("t.nirs", make.write_nirs, modality="fnirs"),
+    "Hitachi": Example("t.csv", _copy("hitachi/sample_MES_Probe1.csv"), modality="fnirs", is_real=True),
+    "BOXY": Example("t.txt", _copy("boxy/boxy_0_40_notriggers_unparsed.txt"), modality="fnirs", is_real=True),
+    "MATLAB": Example("t.mat", write_numbers),
+    "table": Example("t.csv", write_numbers, _remove("_sidecar.json")),
+}

@@ -168,7 +168,7 @@ FORMATS: tuple[Format, ...] = (
     Format("CNT", "mne.io:read_raw_cnt", (".cnt",), _starts(b"Version 3.0")),
     Format("ANT CNT", "mne.io:read_raw_ant", (".cnt",), _starts(b"RIFF")),
     Format("Persyst", "mne.io:read_raw_persyst", (".lay",), companions=(".dat",)),
-    Format("eximia", "mne.io:read_raw_eximia", (".nxe",)),
+    Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",)),
     Format("Curry", "mne.io:read_raw_curry", (".cdt", ".dap"), companions=(".dat", ".rs3", ".cdt.dpa", ".cdt.dpo")),
     Format("Nicolet", f"{_OWN}.eeg:read_nicolet", (".data",), companions=(".head",)),
     Format("XDF", f"{_OWN}.xdf:read_xdf", (".xdf",), _starts(b"XDF:"), modality="", selects="stream", value_bytes=4),

@@ -377,3 +377,14 @@ def read_nicolet(path: Path, name: str) -> PersonRecording:
     """Read a Nicolet recording."""
     del name
     return PersonRecording(mne.io.read_raw_nicolet(path, "eeg", preload=False, verbose="WARNING"))
+
+
+def read_eximia(path: Path, name: str) -> PersonRecording:
+    """Read an eXimia recording: frames of 64 channels of 16 bits, without a header."""
+    size, frame = path.stat().st_size, 128
+    if size % frame:
+        raise ReadError(
+            f"{name}: holds {size} bytes, which is no whole number of frames of {frame} bytes (64 channels): it was "
+            "cut off. Copy it again."
+        )
+    return PersonRecording(mne.io.read_raw_eximia(path, preload=False, verbose="WARNING"))

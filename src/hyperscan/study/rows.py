@@ -1,26 +1,172 @@
-"""One row of ``dyads.tsv``: its values and its paths, with every fault of the row."""
+"""One row of ``dyads.tsv``: text to values, or sentences that say what to write.
+
+A cell is read by one function; a path is followed inside the study folder; cells that contradict each other are told.
+"""
 
 from __future__ import annotations
 
 import errno
+import math
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from hyperscan.errors import InputError, did_you_mean
-from hyperscan.study.cells import OPTIONAL, is_missing, label, modality, session_number, shown
+from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
 from hyperscan.study.grid import Row
-from hyperscan.study.selectors import Selector, disjoint
+from hyperscan.study.selectors import Selector, disjoint, parse_selector
+from hyperscan.study.session import Session
+
+#: Ways to say "no value": BIDS writes n/a, R writes NA, pandas writes nan.
+_NO_VALUE = frozenset({"", "n/a", "na", "nan"})
+
+#: Beyond any real study (our choice); keeps typing errors out of file names and time axes.
+MAX_SESSION = 9999
+MAX_DAYS = 36_525
+MAX_SECONDS = 1e7
+MAX_LABEL = 64
+
+_LABEL = re.compile(r"[A-Za-z0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
+_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that there is no value."""
+    return text.casefold() in _NO_VALUE
+
+
+def quote(text: str, limit: int = 60) -> str:
+    """Value as a message may show it: quoted, on one line, cut to ``limit`` characters."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def read_label(text: str) -> str:
+    """Read an id such as ``D01``: 1-64 letters and digits."""
+    if _LABEL.fullmatch(text) and len(text) <= MAX_LABEL:
+        return text
+    plain = re.sub(r"[^A-Za-z0-9]", "", text)[:20]
+    raise InputError(
+        f"only letters A-Z a-z and digits are allowed, at most {MAX_LABEL}."
+        + (f" Write for example {plain!r}." if plain else " Give it a plain code.")
+    )
+
+
+def read_session(text: str) -> int:
+    """Read a session number from 1 on; ``01`` and ``1.0`` are 1."""
+    value = float(text) if holds_number(text) else math.nan
+    if not value.is_integer() or not 1 <= value <= MAX_SESSION:
+        digits = re.sub(r"[^0-9]", "", text).lstrip("0")[:4]
+        usable = digits and "." not in text and not text.startswith("-")
+        hint = f" Write {digits}?" if usable else " Write 1 for the first session."
+        raise InputError(f"expected a whole number from 1 to {MAX_SESSION}.{hint}")
+    return int(value)
+
+
+def read_modality(text: str) -> str:
+    """Read ``eeg`` or ``fnirs``, in any case."""
+    if text.casefold() in MODALITIES:
+        return text.casefold()
+    hint = " Did you mean 'fnirs'?" if text.casefold() == "nirs" else did_you_mean(text.casefold(), MODALITIES)
+    raise InputError(f"allowed: {', '.join(MODALITIES)}. Write one of them.{hint}")
+
+
+def read_clock(text: str) -> str:
+    """Read how the two recordings share a clock; ``none`` is refused."""
+    if text not in CLOCKS:
+        raise InputError(f"allowed: {', '.join(CLOCKS[:-1])}. Write one of them.{did_you_mean(text, CLOCKS)}")
+    if text == "none":
+        raise InputError(
+            "two recordings without a common clock cannot be compared. Name what they share "
+            f"({', '.join(CLOCKS[:4])}), or write 'assumed' if they were started together."
+        )
+    return text
+
+
+def read_number(text: str, low: float = -MAX_SECONDS, high: float = MAX_SECONDS) -> float:
+    """Read a finite number with a decimal point, within ``low`` and ``high``."""
+    if DECIMAL_COMMA.fullmatch(text):
+        raise InputError(f"has a decimal comma. Write {text.replace(',', '.')[:20]}.")
+    value = float(text) if holds_number(text) else math.nan
+    if not low <= value <= high:
+        raise InputError(f"expected a number from {low:g} to {high:g}, with a decimal point. Correct it.")
+    return value
+
+
+def holds_number(text: str) -> bool:
+    """Whether a cell holds a finite number."""
+    return _NUMBER.fullmatch(text) is not None and len(text) <= MAX_LABEL and math.isfinite(float(text))
+
+
+def read_seconds(text: str) -> float:
+    """Read a time in s from 0 on."""
+    return read_number(text, 0.0)
+
+
+def read_days(text: str) -> float:
+    """Read days since the dyad's first session, from 0 on."""
+    return read_number(text, 0.0, MAX_DAYS)
+
+
+def read_date(text: str) -> datetime:
+    """Read a date such as ``2026-03-31``; it is only ever used to count days."""
+    try:
+        return datetime.fromisoformat(text if _ISO.fullmatch(text) else "")
+    except ValueError:
+        raise InputError("expected a date. Write it like 2026-03-31 (year-month-day).") from None
+
+
+def read_yes_no(text: str) -> bool:
+    """Read ``yes``/``no``, ``true``/``false``, ``1``/``0``."""
+    if text.casefold() not in _YES_NO:
+        raise InputError(f"allowed: {', '.join(_YES_NO)}. Write one of them.{did_you_mean(text.casefold(), _YES_NO)}")
+    return _YES_NO[text.casefold()]
+
+
+def read_event(text: str) -> str:
+    """Read the name of an annotation or trigger: one printable line."""
+    if not text.isprintable() or len(text) > 200:
+        raise InputError("expected one line of at most 200 characters. Copy the event's name from the recording.")
+    return text
+
+
+REQUIRED = ("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file")
+
+#: How each optional column is read. Files are read apart, because they need the study folder.
+OPTIONAL: Mapping[str, Callable[[str], Any]] = {
+    "days": read_days,
+    "date": read_date,
+    "task": read_label,
+    "run": read_label,
+    "start_s": read_seconds,
+    "stop_s": read_seconds,
+    "segment_event": read_event,
+    "therapist_channels": parse_selector,
+    "client_channels": parse_selector,
+    "clock": read_clock,
+    "therapist_offset_s": read_number,
+    "client_offset_s": read_number,
+    "sync_event": read_event,
+    "include": read_yes_no,
+}
+
 
 #: A longer path is refused by the operating systems we run on (Linux PATH_MAX).
 _MAX_PATH = 4096
 
 
-def study_path(text: str, root: Path) -> Path:
+def read_path(text: str, root: Path) -> Path:
     """Find a recording that the table names."""
-    _refuse_unsafe(text)
+    if "\0" in text or len(text) > _MAX_PATH:
+        raise InputError(f"is no usable path (NUL, or longer than {_MAX_PATH} characters). Rename the file.")
+    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor or text.startswith("~"):
+        raise InputError("is an absolute path. Write it relative to the table's folder, so that the study can move.")
     named: Path | None = root / text
     real = _resolve(root / text)
     if real is None and (root / text).is_symlink():
@@ -29,20 +175,13 @@ def study_path(text: str, root: Path) -> Path:
         named = _other_normal_form(root, PurePosixPath(text).parts)
         real = _resolve(named) if named is not None else None
     if real is None or named is None:
-        raise InputError(_missing(text, root))
+        raise InputError(_explain_absence(text, root))
     if real == root or not real.is_relative_to(root):
         raise InputError(
             "leads out of the study folder. Put the recording, or the table, where the path stays inside "
             "(no '..', no link to elsewhere)."
         )
     return real if ".." in named.parts else named
-
-
-def _refuse_unsafe(text: str) -> None:
-    if "\0" in text or len(text) > _MAX_PATH:
-        raise InputError(f"is no usable path (NUL, or longer than {_MAX_PATH} characters). Rename the file.")
-    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor or text.startswith("~"):
-        raise InputError("is an absolute path. Write it relative to the table's folder, so that the study can move.")
 
 
 def _resolve(path: Path) -> Path | None:
@@ -61,18 +200,15 @@ def _other_normal_form(root: Path, parts: tuple[str, ...]) -> Path | None:
     """Find a path whose letters are composed differently: macOS stores é as e + accent."""
     here = root
     for part in parts:
-        same = [entry for entry in _entries(here, root) if _composed(entry.name) == _composed(part)]
+        wanted = unicodedata.normalize("NFC", part)
+        same = [entry for entry in _entries(here, root) if unicodedata.normalize("NFC", entry.name) == wanted]
         if len(same) != 1:
             return None
         here = same[0]
     return here
 
 
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
-def _missing(text: str, root: Path) -> str:
+def _explain_absence(text: str, root: Path) -> str:
     if "\\" in text:
         return "is not there. Write folders with '/', not with a backslash."
     parent, hint = root, ""
@@ -94,103 +230,121 @@ def _entries(folder: Path, root: Path) -> list[Path]:
         return []
 
 
+#: How each required column is read; files are read apart, because they need the study folder.
 _IDS: Mapping[str, Callable[[str], Any]] = {
-    "dyad": label,
-    "therapist": label,
-    "client": label,
-    "session": session_number,
-    "modality": modality,
+    "dyad": read_label,
+    "therapist": read_label,
+    "client": read_label,
+    "session": read_session,
+    "modality": read_modality,
 }
-_FILES = ("therapist_file", "client_file")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A row whose cells were read."""
+class StudyRow:
+    """A row whose cells were read; empty or None where a cell holds no (usable) value."""
 
     #: Line of the table
     line: int
-    #: Column -> value; columns without a (usable) value are absent
-    values: Mapping[str, Any]
     #: What keeps the row from being used
     faults: tuple[str, ...] = ()
+    #: Whether the row asks to be analysed
+    include: bool = True
+    dyad: str = ""
+    therapist: str = ""
+    client: str = ""
+    session: int | None = None
+    modality: str = ""
+    therapist_file: Path | None = None
+    client_file: Path | None = None
+    days: float | None = None
+    date: datetime | None = None
+    task: str = ""
+    run: str = ""
+    start_s: float | None = None
+    stop_s: float | None = None
+    segment_event: str | None = None
+    therapist_channels: Selector | None = None
+    client_channels: Selector | None = None
+    clock: str | None = None
+    therapist_offset_s: float | None = None
+    client_offset_s: float | None = None
+    sync_event: str | None = None
 
     @property
-    def included(self) -> bool:
-        """Whether the row asks to be analysed."""
-        return bool(self.values.get("include", True))
-
-    @property
-    def key(self) -> tuple[Any, ...] | None:
+    def key(self) -> SessionKey | None:
         """Dyad, session, modality, task and run; None where one of them cannot be read."""
-        if not {"dyad", "session", "modality"} <= set(self.values):
+        if not self.dyad or self.session is None or not self.modality:
             return None
-        parts = (self.values[name] for name in ("dyad", "session", "modality"))
-        return (*parts, self.values.get("task", ""), self.values.get("run", ""))
+        return SessionKey(self.dyad, self.session, self.modality, self.task, self.run)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Role to recording, as far as it is there."""
+        named = {role: getattr(self, f"{role}_file") for role in ROLES}
+        return {role: path for role, path in named.items() if path is not None}
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Part of the recording to use, in s from its beginning."""
+        return self.start_s or 0.0, math.inf if self.stop_s is None else self.stop_s
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether both people are in one file, under one name or two."""
+        files = list(self.files.values())
+        return len(files) == 2 and (files[0] == files[1] or files[0].samefile(files[1]))
+
+    def to_session(self, root: Path, covariates: Mapping[str, int | float | str | None]) -> Session:
+        """Give the dyad-session of a row without faults."""
+        names = [item.name for item in fields(Session) if item.name not in ("root", "covariates")]
+        values = {name: getattr(self, name) for name in names}
+        for name in (f"{role}_channels" for role in ROLES):
+            values[name] = None if values[name] is None else str(values[name])
+        return Session(**values, root=root, covariates=covariates)
 
 
-def read_row(row: Row, root: Path) -> Entry:
+def read_row(row: Row, root: Path) -> StudyRow:
     """Read every cell of a row."""
     values: dict[str, Any] = {}
-    faults: list[str] = [row.fault] if row.fault else []
-    readers = {**_IDS, **dict.fromkeys(_FILES, lambda text: study_path(text, root)), **OPTIONAL}
-    for column, reader in readers.items():
+    faults = [row.fault] if row.fault else []
+    files = {f"{role}_file": lambda text: read_path(text, root) for role in ROLES}
+    for column, reader in {**_IDS, **files, **OPTIONAL}.items():
         text = row.cells.get(column, "")
-        if not is_missing(text):
-            _read_cell(column, text, reader, values, faults)
-        elif column not in OPTIONAL:
-            faults.append(f"{column} is empty. Fill it in.")
-    if not values.get("include", True):
-        return Entry(row.line, values)
-    return Entry(row.line, _one_path(values), (*faults, *_check(values)))
+        if is_missing(text):
+            faults += [f"{column} is empty. Fill it in."] if column in REQUIRED else []
+            continue
+        try:
+            values[column] = reader(text)
+        except InputError as error:
+            # a date is personal: it is not repeated
+            value = "" if column == "date" else f" = {quote(text)}"
+            faults.append(f"{column}{value}: {error}")
+    found = StudyRow(row.line, **values)
+    if not found.include:
+        return found
+    if found.is_one_file:
+        found = replace(found, client_file=found.therapist_file)
+    return replace(found, faults=(*faults, *_contradictions(found)))
 
 
-def _read_cell(column: str, text: str, reader: Callable[[str], Any], values: dict[str, Any], faults: list[str]) -> None:
-    try:
-        values[column] = reader(text)
-    except InputError as error:
-        # a date is personal: it is not repeated
-        value = "" if column == "date" else f" = {shown(text)}"
-        faults.append(f"{column}{value}: {error}")
-
-
-def _one_path(values: dict[str, Any]) -> dict[str, Any]:
-    """Give both people the same path where both names lead to one file."""
-    if _one_file(values):
-        return {**values, "client_file": values["therapist_file"]}
-    return values
-
-
-def _one_file(values: Mapping[str, Any]) -> bool:
-    if not set(_FILES) <= set(values):
-        return False
-    therapist, client = (values[name] for name in _FILES)
-    return bool(therapist == client or therapist.samefile(client))
-
-
-def _check(values: Mapping[str, Any]) -> list[str]:
+def _contradictions(row: StudyRow) -> list[str]:
+    """Tell which cells of a row cannot hold together."""
     faults = []
-    if "therapist" in values and values.get("therapist") == values.get("client"):
-        faults.append(f"therapist and client are both {values['therapist']!r}. Give the two people two ids.")
-    if values.get("start_s", 0.0) >= values.get("stop_s", float("inf")):
-        faults.append(
-            f"stop_s = {values['stop_s']:g} is not after start_s = {values.get('start_s', 0.0):g}. Correct one of them."
-        )
-    offsets = [name for name in ("therapist_offset_s", "client_offset_s") if name in values]
-    if len(offsets) == 1 or (values.get("clock") == "offset" and not offsets):
+    if row.therapist and row.therapist == row.client:
+        faults.append(f"therapist and client are both {row.therapist!r}. Give the two people two ids.")
+    start, stop = row.span
+    if start >= stop:
+        faults.append(f"stop_s = {stop:g} is not after start_s = {start:g}. Correct one of them.")
+    offsets = [offset for offset in (row.therapist_offset_s, row.client_offset_s) if offset is not None]
+    if len(offsets) == 1 or (row.clock == "offset" and not offsets):
         faults.append("a declared offset needs both therapist_offset_s and client_offset_s. Fill in both.")
-    if _one_file(values):
-        faults += _check_one_file(values)
+    if row.is_one_file:
+        a, b = row.therapist_channels, row.client_channels
+        remedy = "Name each person's part in therapist_channels and client_channels, for example 1-32 and 33-64"
+        file = quote(row.files["therapist"].name)
+        if a is None or b is None:
+            faults.append(f"both people are in one file ({file}), but nothing says who is where. {remedy}.")
+        elif not disjoint(a, b):
+            faults.append(f"both people are in one file ({file}), and '{a}' and '{b}' may overlap. {remedy}.")
     return faults
-
-
-def _check_one_file(values: Mapping[str, Any]) -> list[str]:
-    therapist: Selector | None = values.get("therapist_channels")
-    client: Selector | None = values.get("client_channels")
-    remedy = "Name each person's part in therapist_channels and client_channels, for example 1-32 and 33-64"
-    file = shown(values["therapist_file"].name)
-    if therapist is None or client is None:
-        return [f"both people are in one file ({file}), but nothing says who is where. {remedy}."]
-    if not disjoint(therapist, client):
-        return [f"both people are in one file ({file}), and '{therapist}' and '{client}' may overlap. {remedy}."]
-    return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hyperscan.schema import SessionKey
 
@@ -76,7 +75,7 @@ class Session:
     therapist_offset_s: float | None = None
     client_offset_s: float | None = None
     sync_event: str | None = None
-    covariates: Mapping[str, Any] = field(default_factory=dict)
+    covariates: Mapping[str, int | float | str | None] = field(default_factory=dict)
     line: int = 0
 
     def __repr__(self) -> str:

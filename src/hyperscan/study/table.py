@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-from hyperscan.errors import DataQualityWarning, TableError
-from hyperscan.study.cells import DECIMAL_COMMA, OPTIONAL, REQUIRED, check_columns, is_missing, is_number, shown
+from hyperscan.errors import DataQualityWarning, TableError, did_you_mean
+from hyperscan.schema import TABLES
 from hyperscan.study.consistency import compare_rows
 from hyperscan.study.grid import Grid, find_table, read_grid
-from hyperscan.study.rows import Entry, read_row
+from hyperscan.study.rows import DECIMAL_COMMA, OPTIONAL, REQUIRED, StudyRow, holds_number, is_missing, quote, read_row
 from hyperscan.study.session import Session
 
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
+_PADDED = re.compile(r"[+-]?0[0-9]")
 _DATE = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?:[T ].*)?|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{2}){1,2}")
 _FORMULA = ("=", "+", "-", "@")
 #: Longer text is a remark, not a level of a factor (our choice).
@@ -32,7 +34,7 @@ class Covariate:
     #: Name of the column
     name: str
     #: Line -> int, float or str (one type per column), None where the cell is empty. Empty if left out
-    values: Mapping[int, Any] = field(default_factory=dict)
+    values: Mapping[int, int | float | str | None] = field(default_factory=dict)
     #: Why the column cannot be read
     problem: str = ""
     #: What was left out or changed
@@ -46,32 +48,37 @@ def read_covariates(grid: Grid) -> list[Covariate]:
     spreadsheet would run as a formula gets an apostrophe in front.
     """
     names = [name for name in grid.columns if name and name not in REQUIRED and name not in OPTIONAL]
-    return [_read(name, {row.line: row.cells.get(name, "") for row in grid.rows}) for name in names]
+    return [_read_covariate(name, {row.line: row.cells.get(name, "") for row in grid.rows}) for name in names]
 
 
-def _read(name: str, texts: Mapping[int, str]) -> Covariate:
+def _read_covariate(name: str, texts: Mapping[int, str]) -> Covariate:
     filled = {line: text for line, text in texts.items() if not is_missing(text)}
-    left_out = _private(name, filled)
+    left_out = _find_personal(name, filled)
     if left_out:
         return Covariate(name, note=left_out)
     for line, text in filled.items():
         if DECIMAL_COMMA.fullmatch(text):
-            problem = f"line {line}: column {name!r} = {shown(text)} has a decimal comma. Write a point."
+            problem = f"line {line}: column {name!r} = {quote(text)} has a decimal comma. Write a point."
             return Covariate(name, problem=problem)
-    reader = _reader(filled.values())
+    reader: Callable[[str], int | float | str] = _tame_text
+    if all(_WHOLE.fullmatch(text) for text in filled.values()):
+        reader = int
+    # 007 is a code, not the number seven
+    elif all(holds_number(text) and not _PADDED.match(text) for text in filled.values()):
+        reader = float
     values = {line: reader(text) if line in filled else None for line, text in texts.items()}
-    changed = [line for line, text in filled.items() if reader is _text and _text(text) != text]
-    return Covariate(name, values, note=_changed(name, changed[0]) if changed else "")
-
-
-def _changed(name: str, line: int) -> str:
-    return (
-        f"line {line}: column {name!r} holds text that a spreadsheet could run as a formula, or "
+    changed = [line for line, text in filled.items() if reader is _tame_text and _tame_text(text) != text]
+    note = (
+        f"line {changed[0]}: column {name!r} holds text that a spreadsheet could run as a formula, or "
         "control signs; it is kept in a harmless form. Remove them."
+        if changed
+        else ""
     )
+    return Covariate(name, values, note=note)
 
 
-def _private(name: str, filled: Mapping[int, str]) -> str:
+def _find_personal(name: str, filled: Mapping[int, str]) -> str:
+    """Say why a column is left out: dates and remarks identify people."""
     for line, text in filled.items():
         if _DATE.fullmatch(text):
             return (
@@ -86,25 +93,69 @@ def _private(name: str, filled: Mapping[int, str]) -> str:
     return ""
 
 
-def _reader(texts: Any) -> Callable[[str], Any]:
-    if all(_WHOLE.fullmatch(text) for text in texts):
-        return int
-    return float if all(_is_number(text) for text in texts) else _text
-
-
-def _is_number(text: str) -> bool:
-    # 007 is a code, not the number seven
-    return not re.match(r"[+-]?0[0-9]", text) and is_number(text)
-
-
-def _text(text: str) -> str:
+def _tame_text(text: str) -> str:
+    """Put text on one line that no spreadsheet runs as a formula."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return f"'{line}" if line.startswith(_FORMULA) and not is_number(line) else line
+    return f"'{line}" if line.startswith(_FORMULA) and not holds_number(line) else line
 
 
-_SELECTORS = ("therapist_channels", "client_channels")
-#: Columns that a Session takes as they were read.
-_PLAIN = (*REQUIRED, *(name for name in OPTIONAL if name not in ("date", "include", *_SELECTORS)))
+#: Columns of a run's tables, which a covariate must not hide.
+OUTPUT_COLUMNS = {*TABLES["synchrony"], *TABLES["pseudo"]} - {*REQUIRED, *OPTIONAL}
+
+_COVARIATE_NAME = re.compile(r"[^\W\d_][\w .()/%+-]{0,63}")
+
+
+def check_columns(columns: Sequence[str]) -> list[str]:
+    """List what is wrong with a header.
+
+    Examples
+    --------
+    >>> check_columns([*REQUIRED, "day"])
+    ["column 'day' is not known. Did you mean 'days'? If it is a covariate, give it another name."]
+    """
+    problems = []
+    missing = [name for name in REQUIRED if name not in columns]
+    for name in missing:
+        close = did_you_mean(name, [column for column in columns if column not in REQUIRED])
+        hint = f"{close.replace('Did you mean', 'Is it the one named')} Rename it" if close else " Add it"
+        problems.append(f"column {name!r} is missing.{hint}; required: {', '.join(REQUIRED)}.")
+    counts = Counter(name.casefold() for name in columns)
+    twice = sorted({name for name in columns if counts[name.casefold()] > 1})
+    if twice:
+        listed = ", ".join(quote(name) for name in twice)
+        problems.append(f"these columns stand there twice or differ only in case: {listed}. Keep one of each.")
+    for position, name in enumerate(columns, 1):
+        if name not in REQUIRED and name not in OPTIONAL:
+            problems += _check_further_name(position, name, columns, missing)
+    return problems
+
+
+def _check_further_name(position: int, name: str, columns: Sequence[str], missing: Sequence[str]) -> list[str]:
+    if not name:
+        return [f"column {position} has no name. Name it, or delete it."]
+    if not _COVARIATE_NAME.fullmatch(name):
+        return [
+            f"column {position} is named {quote(name)}. Begin with a letter; allowed: letters, "
+            "digits, blanks and _ . ( ) / % + -, at most 64."
+        ]
+    if name.casefold() in OUTPUT_COLUMNS:
+        return [f"column {name!r} is the name of a result. Rename the covariate, for example to '{name}_before'."]
+    known = _near(name, [option for option in OPTIONAL if option not in columns])
+    if known:
+        return [f"column {name!r} is not known. Did you mean {known!r}? If it is a covariate, give it another name."]
+    return []
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """Known column that ``name`` is a misspelling of; empty if none is close enough to be one."""
+
+    def bare(word: str) -> str:
+        return re.sub(r"[^a-z]", "", word.casefold())
+
+    letters = sorted(bare(name))
+    same = [word for word in known if sorted(bare(word)) == letters or bare(word) == bare(name) + "s"]
+    close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.85)
+    return (same + close + [""])[0]
 
 
 @dataclass(frozen=True)
@@ -166,19 +217,22 @@ def read_table(path: str | Path) -> StudyTable:
     found = find_table(path)
     grid = read_grid(found)
     covariates = read_covariates(grid)
-    _refuse([*check_columns(grid.columns), *(c.problem for c in covariates if c.problem)], found.name)
+    problems = [f"{found.name}: {text}" for text in check_columns(grid.columns)]
+    problems += [f"{found.name} {c.problem}" for c in covariates if c.problem]
+    if problems:
+        raise TableError("\n".join(problems), problems)
     root = found.parent.resolve()
-    entries = _with_days([read_row(row, root) for row in grid.rows])
-    asked = [entry for entry in entries if entry.included]
+    rows = count_days([read_row(row, root) for row in grid.rows])
+    asked = [row for row in rows if row.include]
     compared = compare_rows(asked)
-    judged = [dataclasses.replace(e, faults=(*e.faults, *compared.get(e.line, ()))) for e in asked]
-    further = {e.line: {c.name: c.values[e.line] for c in covariates if c.values} for e in judged}
+    judged = [dataclasses.replace(row, faults=(*row.faults, *compared.get(row.line, ()))) for row in asked]
+    further = {row.line: {c.name: c.values[row.line] for c in covariates if c.values} for row in judged}
     return StudyTable(
-        sessions=tuple(_session(entry, root, further[entry.line]) for entry in judged if not entry.faults),
-        rejected=tuple(_rejected(entry) for entry in judged if entry.faults),
+        sessions=tuple(row.to_session(root, further[row.line]) for row in judged if not row.faults),
+        rejected=tuple(_reject(row, " ".join(row.faults)) for row in judged if row.faults),
         root=root,
         path=found,
-        excluded=tuple(_rejected(entry) for entry in entries if not entry.included),
+        excluded=tuple(_reject(row, "include says no.") for row in rows if not row.include),
         notes=tuple(f"{found.name} {c.note}" for c in covariates if c.note),
     )
 
@@ -234,76 +288,33 @@ def read_sessions(path: str | Path) -> list[Session]:
     return list(table.sessions)
 
 
-def _refuse(problems: Sequence[str], name: str) -> None:
-    if problems:
-        full = [f"{name} {text}" if text.startswith("line ") else f"{name}: {text}" for text in problems]
-        raise TableError("\n".join(full), full)
+def _reject(row: StudyRow, reason: str) -> Rejected:
+    return Rejected(row.line, row.dyad, row.session, reason, row.modality, row.task, row.run)
 
 
-def _session(entry: Entry, root: Path, covariates: Mapping[str, Any]) -> Session:
-    values = {name: entry.values[name] for name in _PLAIN if name in entry.values}
-    for name in _SELECTORS:
-        values[name] = str(entry.values[name]) if name in entry.values else None
-    return Session(**values, root=root, covariates=covariates, line=entry.line)
-
-
-def _rejected(entry: Entry) -> Rejected:
-    values = entry.values
-    return Rejected(
-        line=entry.line,
-        dyad=values.get("dyad", ""),
-        session=values.get("session"),
-        reason=" ".join(entry.faults) if entry.included else "include says no.",
-        modality=values.get("modality", ""),
-        task=values.get("task", ""),
-        run=values.get("run", ""),
-    )
-
-
-def _with_days(entries: Sequence[Entry]) -> list[Entry]:
-    """Turn each dyad's dates into days since its first one; the dates go no further."""
-    firsts: dict[str, Any] = {}
-    for entry in entries:
-        if {"date", "dyad"} <= set(entry.values):
-            day = entry.values["date"].date()
-            firsts[entry.values["dyad"]] = min(day, firsts.get(entry.values["dyad"], day))
-    counted = [_count_days(entry, firsts) for entry in entries]
-    return _compare_days(counted)
-
-
-def _count_days(entry: Entry, firsts: Mapping[str, Any]) -> Entry:
-    values = dict(entry.values)
-    date = values.pop("date", None)
-    if date is None or "dyad" not in values:
-        return dataclasses.replace(entry, values=values)
-    counted = float((date.date() - firsts[values["dyad"]]).days)
-    return dataclasses.replace(entry, values={**values, "_counted": counted})
-
-
-def _compare_days(entries: Sequence[Entry]) -> list[Entry]:
-    """Refuse a dyad whose days and dates tell two stories."""
+def count_days(rows: Sequence[StudyRow]) -> list[StudyRow]:
+    """Turn each dyad's dates into days since its first one; refuse a dyad whose days and dates tell two stories."""
+    dates = {row.line: row.date.date() for row in rows if row.date is not None and row.dyad}
+    firsts: dict[str, date] = {}
+    for row in rows:
+        if row.line in dates:
+            firsts[row.dyad] = min(dates[row.line], firsts.get(row.dyad, dates[row.line]))
+    counted = {row.line: float((dates[row.line] - firsts[row.dyad]).days) for row in rows if row.line in dates}
     shifts: dict[str, set[float]] = defaultdict(set)
-    mixed: dict[str, set[str]] = defaultdict(set)
-    for entry in entries:
-        values, dyad = entry.values, entry.values.get("dyad", "")
-        given = {name for name in ("days", "_counted") if name in values}
-        mixed[dyad] |= {"+".join(sorted(given))} if given else set()
-        if len(given) == 2:
-            shifts[dyad].add(values["days"] - values["_counted"])
-    return [_settle_days(entry, shifts, mixed) for entry in entries]
-
-
-def _settle_days(entry: Entry, shifts: Mapping[str, set[float]], mixed: Mapping[str, set[str]]) -> Entry:
-    values = dict(entry.values)
-    counted = values.pop("_counted", None)
-    dyad = values.get("dyad", "")
-    shift = shifts.get(dyad, set())
-    fault = ""
-    if shift and max(shift) - min(shift) > 1:
-        fault = "days and date disagree in this dyad. Correct them, or keep one of the two columns."
-    elif len(mixed.get(dyad, set())) > 1 and dyad:
-        fault = "this dyad has days in some rows and date in others. Fill one of the two columns throughout."
-    if counted is not None:
-        values.setdefault("days", counted)
-    faults = (*entry.faults, fault) if fault and entry.included else entry.faults
-    return dataclasses.replace(entry, values=values, faults=faults)
+    filled: dict[str, set[tuple[bool, bool]]] = defaultdict(set)
+    for row in rows:
+        given = row.days is not None, row.line in counted
+        if any(given):
+            filled[row.dyad].add(given)
+        if row.days is not None and row.line in counted:
+            shifts[row.dyad].add(row.days - counted[row.line])
+    found = []
+    for row in rows:
+        shift, faults = shifts[row.dyad], row.faults
+        if row.include and shift and max(shift) - min(shift) > 1:
+            faults += ("days and date disagree in this dyad. Correct them, or keep one of the two columns.",)
+        elif row.include and row.dyad and len(filled[row.dyad]) > 1:
+            faults += ("this dyad has days in some rows and date in others. Fill one of the two columns throughout.",)
+        days = counted.get(row.line) if row.days is None else row.days
+        found.append(dataclasses.replace(row, date=None, days=days, faults=faults))
+    return found

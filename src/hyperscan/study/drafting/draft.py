@@ -14,11 +14,11 @@ from typing import TextIO
 import pandas as pd
 
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count
-from hyperscan.study.cells import REQUIRED
 from hyperscan.study.drafting.bids import bids_files, bids_layout
 from hyperscan.study.drafting.folders import folder_layout
 from hyperscan.study.drafting.inside import Inside, Peek, look_inside
 from hyperscan.study.drafting.recordings import UNREADABLE, Layout, Meeting, Recording, find_recordings, listed
+from hyperscan.study.rows import REQUIRED
 
 _COLUMNS = (*REQUIRED, "task", "run", "therapist_channels", "client_channels", "condition")
 

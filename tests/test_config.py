@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,35 @@ def test_unusable_values_say_what_where_and_what_is_allowed(values: dict, words:
     assert text.count("\n") <= 2
     for word in words:
         assert word in text
+
+
+NUMBERS = [item for item in fields(StudyConfig) if item.type.startswith(("int", "float"))]
+
+
+@pytest.mark.parametrize("item", NUMBERS, ids=lambda item: item.name)
+def test_every_number_has_bounds_that_hold(item: Field) -> None:
+    low, high = item.metadata["bounds"]
+    for value in (low, high):
+        assert getattr(StudyConfig(**{item.name: value}), item.name) == value
+    whole = isinstance(item.default, int)
+    wrong = [low - 1, high + 1, float("nan"), True, "much", None, *([low + 0.5] if whole else [])]
+    for value in wrong:
+        with pytest.raises(ConfigError, match=f"^{item.name} = "):
+            StudyConfig(**{item.name: value})
+
+
+def test_age_is_a_value_of_one_setting_alone() -> None:
+    assert StudyConfig(fnirs_ppf="age").fnirs_ppf == "age"
+    for item in NUMBERS:
+        if item.name != "fnirs_ppf":
+            with pytest.raises(ConfigError, match=f"^{item.name} = 'age': expected"):
+                StudyConfig(**{item.name: "age"})
+
+
+def test_a_primary_names_its_regions_in_one_spelling() -> None:
+    one, two = (StudyConfig(primary={"metric": "plv", "band": "alpha", "roi": roi}) for roi in ("all", "all-all"))
+    assert one == two
+    assert (one.primary.rois.therapist, one.primary.rois.client, one.primary.roi) == ("all", "all", "all-all")
 
 
 @pytest.mark.parametrize("content", [b"window_s = ", b"\xff\xfe", b"[[[["])

@@ -12,7 +12,7 @@ import pytest
 from growth_fixtures import many, table
 from hyperscan.errors import InputError
 from hyperscan.growth import fit_growth
-from hyperscan.storage import read_table
+from hyperscan.storage import load_table
 
 RNG = np.random.default_rng
 
@@ -26,7 +26,7 @@ def test_files_hold_everything(tmp_path: Path) -> None:
         assert key in stored
     assert stored["primary"]["slope"] == pytest.approx(result.primary["slope"], rel=1e-9)
     assert set(stored["guards"][0]) == {"name", "passed", "figure", "detail"}
-    frame = read_table(tmp_path / "out" / "growth.tsv")
+    frame = load_table(tmp_path / "out" / "growth.tsv")
     counts = frame["part"].value_counts()
     assert (counts["primary"], counts["guard"], counts["exploratory"], counts["dyad"]) == (1, 5, 8, 8)
     parts = frame[~frame["part"].duplicated()].set_index("part")

@@ -14,7 +14,7 @@ from hyperscan.metrics import METRICS, MetricSpec, get_metric
 from hyperscan.pipeline import check_study
 from hyperscan.recording import preprocess_pair
 from hyperscan.schema import GUARD_COLUMNS, MODALITIES, Cell
-from hyperscan.storage import read_table
+from hyperscan.storage import load_table
 from hyperscan.synchrony import (
     Signals,
     chance_values,
@@ -137,7 +137,7 @@ def test_what_does_not_apply_is_refused_by_check(
 
 def test_a_run_with_a_real_primary_metric_ends_with_values_and_guards(tiny: Path, tmp_path: Path) -> None:
     run(tiny, tmp_path / "out", primary=dataclasses.replace(PRIMARY["eeg"], metric="corr"))
-    synchrony, guards = (read_table(tmp_path / "out" / f"{name}.tsv") for name in ("synchrony", "guards"))
+    synchrony, guards = (load_table(tmp_path / "out" / f"{name}.tsv") for name in ("synchrony", "guards"))
     rows = synchrony[(synchrony["metric"] == "corr") & (synchrony["roi_therapist"] == "posterior")]
     assert len(rows) == len(guards) == 4
     assert np.isfinite(rows[["z", "excess_z"]].to_numpy(float)).all()

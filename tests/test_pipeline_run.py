@@ -23,7 +23,7 @@ from hyperscan.pipeline import prepare as prepare_module
 from hyperscan.pipeline.chance import compute_batch
 from hyperscan.pipeline.output import describe_output
 from hyperscan.pipeline.unit import read_manifest, units_of
-from hyperscan.storage import read_table
+from hyperscan.storage import load_table
 from hyperscan.synchrony import pair
 from pipeline_fixtures import edit_table, run, tiny_study, tree
 
@@ -87,7 +87,7 @@ def test_a_person_is_filtered_once_for_all_partners(
     run(four, tmp_path / "out")
     # and once for the partner of its own
     assert sorted(filtered) == sorted(2 * [f"{role}{n}" for role in "TC" for n in ("01", "02", "03", "04")])
-    pseudo = read_table(tmp_path / "out/pseudo.tsv")
+    pseudo = load_table(tmp_path / "out/pseudo.tsv")
     assert len(pseudo) == 4 * 6 * len(pseudo[["roi_therapist", "roi_client"]].drop_duplicates())
 
 

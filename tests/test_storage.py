@@ -20,7 +20,7 @@ FRAME = pd.DataFrame({"dyad": ["D01", "02"], "task": ["", "talk"], "z": [0.1 + 0
 def test_table_comes_back(tmp_path: Path) -> None:
     path = storage.write_table(tmp_path / "t.tsv", FRAME)
     assert path.read_text() == "dyad\ttask\tz\tn\nD01\t\t0.3\t1\n02\ttalk\tn/a\t2\n"
-    back = storage.read_table(path)
+    back = storage.load_table(path)
     pd.testing.assert_frame_equal(back, FRAME.assign(z=[0.3, np.nan]))
 
 
@@ -41,7 +41,7 @@ def test_a_table_from_elsewhere_that_cannot_be_used_is_named(
     if data is not None:
         (tmp_path / name).write_bytes(data)
     with pytest.raises(TableError, match=fact) as caught:
-        storage.read_table(tmp_path / name)
+        storage.load_table(tmp_path / name)
     assert str(caught.value).startswith(f"{name}: ")
 
 

@@ -72,10 +72,15 @@ PRIMARY: Mapping[str, Primary] = MappingProxyType(
 )
 
 
-def _setting(default: Any, doc: str) -> Any:
+def _setting(default: Any, doc: str, *, bounds: tuple[float, float] | None = None) -> Any:
+    """Declare a setting: its default, its line in the documentation and the bounds of a number.
+
+    Bounds are our choice, and wide enough for any real study.
+    """
+    metadata = {"doc": doc, "bounds": bounds}
     if isinstance(default, Mapping):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata={"doc": doc})
-    return dataclasses.field(default=default, metadata={"doc": doc})
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -112,21 +117,27 @@ class StudyConfig:
     )
     # windows and floors
     window_s: float = _setting(
-        20.0, "EEG window length in s, non-overlapping; short windows inflate chance (our choice)"
+        20.0, "EEG window length in s, non-overlapping; short windows inflate chance (our choice)", bounds=(0.1, 3600)
     )
-    min_windows: int = _setting(3, "an EEG session with fewer clean windows is skipped (our choice)")
-    min_seconds: float = _setting(120.0, "an fNIRS session with less common time (s) is skipped (our choice)")
+    min_windows: int = _setting(
+        3, "an EEG session with fewer clean windows is skipped (our choice)", bounds=(1, 10_000)
+    )
+    min_seconds: float = _setting(
+        120.0, "an fNIRS session with less common time (s) is skipped (our choice)", bounds=(1, 86_400)
+    )
     # EEG preparation
     eeg_filter_hz: tuple[float, float] = _setting(
         (1.0, 40.0), "EEG passband in Hz, flat to both edges (ours: the guards fit spectra from 2 to 40 Hz)"
     )
-    eeg_line_hz: float = _setting(0.0, "mains frequency to notch in Hz; 0 = none (ours: the passband ends below it)")
+    eeg_line_hz: float = _setting(
+        0.0, "mains frequency to notch in Hz; 0 = none (ours: the passband ends below it)", bounds=(0, 1000)
+    )
     eeg_reference: str = _setting(
         "auto",
         "'auto' = average from 16 channels on (ours), else as recorded; 'average', 'recorded', or names joined by +",
     )
     eeg_max_sfreq: float = _setting(
-        256.0, "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep (our choice)"
+        256.0, "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep (our choice)", bounds=(0, 100_000)
     )
     eeg_interpolate: bool = _setting(
         False,
@@ -140,10 +151,11 @@ class StudyConfig:
     fnirs_filter_hz: tuple[float, float] = _setting(
         (0.01, 0.5), "fNIRS passband in Hz (our choice: it holds the slow band and leaves the heart beat out)"
     )
-    fnirs_sfreq: float = _setting(2.0, "common grid of the two fNIRS recordings in Hz (our choice)")
+    fnirs_sfreq: float = _setting(2.0, "common grid of the two fNIRS recordings in Hz (our choice)", bounds=(0.1, 100))
     fnirs_min_sci: float = _setting(
         0.75,
         "channels with a lower scalp coupling are left out (Pollonini et al. 2014, doi:10.1016/j.heares.2013.11.007)",
+        bounds=(0, 1),
     )
     fnirs_tddr: bool = _setting(
         True,
@@ -152,6 +164,7 @@ class StudyConfig:
     fnirs_short_mm: float = _setting(
         10.0,
         "channels with a source-detector distance up to this (mm) are short (MNE's limit); up to 1.5 times it, unused",
+        bounds=(1, 20),
     )
     fnirs_short_regression: bool = _setting(
         True, "regress each person's own short channels out (Scholkmann et al. 2014, doi:10.1088/0967-3334/35/4/717)"
@@ -163,16 +176,19 @@ class StudyConfig:
         6.0,
         "pathlength factor of the Beer-Lambert law (MNE's default), or 'age': by the columns therapist_age, client_age "
         "of dyads.tsv (Scholkmann & Wolf 2013, doi:10.1117/1.JBO.18.10.105004)",
+        bounds=(0.01, 100),
     )
     # chance
-    max_partners: int = _setting(20, "at most so many other dyads are re-paired with a dyad's session")
-    min_pseudo: int = _setting(4, "fewer pseudo pairs than this are flagged as a weak chance level")
-    n_null: int = _setting(1000, "circular shifts of the lag null")
-    seed: int = _setting(0, "seed of every random draw")
+    max_partners: int = _setting(
+        20, "at most so many other dyads are re-paired with a dyad's session", bounds=(1, 1000)
+    )
+    min_pseudo: int = _setting(4, "fewer pseudo pairs than this are flagged as a weak chance level", bounds=(1, 1000))
+    n_null: int = _setting(1000, "circular shifts of the lag null", bounds=(19, 1_000_000))
+    seed: int = _setting(0, "seed of every random draw", bounds=(0, 2**32 - 1))
     # growth
     time: str = _setting("session", "time axis of growth: 'session' or 'weeks' (days / 7)")
     equivalence_slope: float = _setting(
-        0.0, "smallest slope of interest for 'no change' (Fisher z per unit of time); 0 = not named"
+        0.0, "smallest slope of interest for 'no change' (Fisher z per unit of time); 0 = not named", bounds=(0, 10)
     )
     outcomes: tuple[str, ...] = _setting(
         (), "columns of dyads.tsv (symptoms, alliance) to relate to synchrony, corrected for how many are named"
@@ -303,8 +319,7 @@ def _primary(value: Any) -> Primary | None:
     missing = [key for key in known[:3] if key not in value]
     if missing:
         raise ConfigError(f"primary lacks {', '.join(missing)}; it needs metric, band and roi.")
-    roi = value["roi"] if "-" in value["roi"] else f"{value['roi']}-{value['roi']}"
-    return Primary(**{**value, "roi": roi})
+    return Primary(**{**value, "roi": str(RoiPair.parse(value["roi"]))})
 
 
 def _names(key: str, value: Any) -> tuple[str, ...]:
@@ -353,32 +368,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
 
 
-#: Allowed range of every number: lowest, highest (our choice; wide enough for any real study).
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "window_s": (0.1, 3600),
-    "min_windows": (1, 10_000),
-    "min_seconds": (1, 86_400),
-    "eeg_line_hz": (0, 1000),
-    "eeg_max_sfreq": (0, 100_000),
-    "fnirs_sfreq": (0.1, 100),
-    "fnirs_min_sci": (0, 1),
-    "fnirs_ppf": (0.01, 100),
-    "fnirs_short_mm": (1, 20),
-    "max_partners": (1, 1000),
-    "min_pseudo": (1, 1000),
-    "n_null": (19, 1_000_000),
-    "seed": (0, 2**32 - 1),
-    "equivalence_slope": (0, 10),
-}
-
-
 def _check(config: StudyConfig) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.name == "fnirs_ppf" and isinstance(value, str) and value != BY_AGE:
             raise ConfigError(f"fnirs_ppf = {value!r}: expected a number from 0.01 to 100, or 'age'.")
-        if field.name in _RANGES and value != BY_AGE:
-            _check_number(field.name, value, whole=isinstance(field.default, int))
+        bounds = field.metadata["bounds"]
+        if bounds and (field.name != "fnirs_ppf" or value != BY_AGE):
+            low, high = bounds
+            whole = isinstance(field.default, int)
+            if not _is_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise ConfigError(f"{field.name} = {value!r}: expected {kind} from {low:g} to {high:g}.")
         elif isinstance(field.default, bool) and not isinstance(value, bool):
             raise ConfigError(f"{field.name} = {value!r}: expected true or false.")
         elif field.name in ("eeg_reference", "eeg_ica", "time") and not isinstance(value, str):
@@ -393,13 +394,6 @@ def _check(config: StudyConfig) -> None:
     if isinstance(config.roi_pairs, str) and config.roi_pairs not in ("matching", "all"):
         raise ConfigError(f"roi_pairs = {config.roi_pairs!r}: expected 'matching', 'all' or a list of pairs.")
     _check_bands(config)
-
-
-def _check_number(key: str, value: Any, *, whole: bool) -> None:
-    low, high = _RANGES[key]
-    if not _is_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
-        kind = "a whole number" if whole else "a number"
-        raise ConfigError(f"{key} = {value!r}: expected {kind} from {low:g} to {high:g}.")
 
 
 def _check_bands(config: StudyConfig) -> None:

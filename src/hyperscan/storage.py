@@ -72,7 +72,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
     return _write_through(Path(path), lambda temporary: _dump_arrays(temporary, arrays))
 
 
-def read_table(
+def load_table(
     path: str | Path, *texts: str, keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 ) -> pd.DataFrame:
     """Read back what :func:`write_table` wrote, or a table from elsewhere; labels stay text.

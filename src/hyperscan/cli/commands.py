@@ -126,11 +126,11 @@ def _check_growth_output(source: Path, output: Path | None) -> None:
 
 def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
     from hyperscan.growth import fit_growth
-    from hyperscan.storage import read_table
+    from hyperscan.storage import load_table
 
     primary = {name: given.pop(name) for name in ("metric", "band", "roi", "task") if name in given}
-    tables = {name: read_table(given.pop(name)) for name in ("guards", "quality") if name in given}
-    table = read_table(path, *(given[name] for name in ("dyad", "therapist") if name in given))
+    tables = {name: load_table(given.pop(name)) for name in ("guards", "quality") if name in given}
+    table = load_table(path, *(given[name] for name in ("dyad", "therapist") if name in given))
     try:
         return fit_growth(table, primary=primary or None, **tables, **given)
     except InputError as error:  # the function speaks of its arguments; here they are options

@@ -21,7 +21,7 @@ from hyperscan.pipeline.compute import PSEUDO_COLUMNS
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.unit import Unit, read_manifest
 from hyperscan.schema import COLUMNS, GUARD_COLUMNS, KEYS, ROLES, TABLES, SessionKey
-from hyperscan.storage import PARTIAL_PREFIX, read_table, write_json, write_table, write_text
+from hyperscan.storage import PARTIAL_PREFIX, load_table, write_json, write_table, write_text
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey
     }
     for name, columns in empty.items():
         frames = [
-            read_table(out / unit.name / f"{name}.tsv") for unit in units if (out / unit.name / f"{name}.tsv").exists()
+            load_table(out / unit.name / f"{name}.tsv") for unit in units if (out / unit.name / f"{name}.tsv").exists()
         ]
         frames = [frame for frame in frames if len(frame)]
         table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))

@@ -13,7 +13,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.results.plan import Plan, Remark
 from hyperscan.schema import COLUMNS, TABLES, Outcome
-from hyperscan.storage import read_table
+from hyperscan.storage import load_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +108,7 @@ class RunFolder:
         texts = [column for column in TABLES[name] if COLUMNS[column].text]
         if not path.is_file():
             return pd.DataFrame()
-        return read_table(path, *texts, keep=None if outcome is None else partial(Outcome.select, outcome))
+        return load_table(path, *texts, keep=None if outcome is None else partial(Outcome.select, outcome))
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name

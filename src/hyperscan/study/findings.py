@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import count
-from hyperscan.schema import MIN_DYADS, SessionKey
+from hyperscan.schema import MIN_DYADS, ROLES, SessionKey
 from hyperscan.study.session import Session
 
 #: Sessions count as unequally spaced when the longest interval is more than so many times the shortest
@@ -63,7 +63,18 @@ def study_findings(sessions: Iterable[Session]) -> list[Finding]:
     for session in ordered:
         of_dyad[session.dyad].append(session)
     found = [finding for group in of_dyad.values() for finding in _about_dyad(group)]
-    return [*found, *_about_people(ordered), *_about_study(of_dyad)]
+    found += _about_people(ordered)
+    several = sum(len({session.session for session in group}) > 1 for group in of_dyad.values())
+    if several < MIN_DYADS:
+        found.append(
+            Finding(
+                "few_dyads",
+                "warning",
+                f"{count(several, 'dyad has', 'dyads have')} two or more sessions; growth of a group is judged from "
+                f"{MIN_DYADS} on. Each dyad is described by itself; add dyads for a verdict.",
+            )
+        )
+    return found
 
 
 def find_duplicates(sessions: Iterable[Session]) -> list[Finding]:
@@ -74,12 +85,25 @@ def find_duplicates(sessions: Iterable[Session]) -> list[Finding]:
     """
     uses: dict[Path, list[tuple[Session, str]]] = defaultdict(list)
     for session in sorted(sessions, key=lambda session: session.key):
-        uses[session.therapist_file].append((session, "therapist"))
-        uses[session.client_file].append((session, "client"))
-    groups: list[list[Path]] = [_distinct(uses)]
+        for role in ROLES:
+            uses[getattr(session, f"{role}_file")].append((session, role))
+    places: dict[tuple[int, int], Path] = {}
+    for path in uses:
+        # a file that the table names twice on purpose is no duplicate
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            places.setdefault((status.st_dev, status.st_ino), path)
+    groups = [list(places.values())]
     for fingerprint in (_size, _sample, _digest):
-        groups = [part for group in groups for part in _split(group, _or_nothing(fingerprint))]
-    return [_same_content(group, uses) for group in groups]
+        groups = [part for group in groups for part in _split(group, fingerprint)]
+    found = []
+    for group in groups:
+        named = [(session, role, path) for path in group for session, role in uses[path]]
+        listed = ", ".join(f"{session.key} {role} ({session.relative(path)})" for session, role, path in named[:4])
+        keys = tuple(dict.fromkeys(session.key for session, _, _ in named))
+        said = f"{listed}: the same bytes under {len(group)} names. Correct the table, or replace the wrong copy."
+        found.append(Finding("same_content", "error", said, keys))
+    return found
 
 
 def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:
@@ -112,10 +136,6 @@ def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:
             "Add its further sessions if they exist.",
             keys,
         )
-    yield from _about_spacing(dyad, sessions, keys)
-
-
-def _about_spacing(dyad: str, sessions: Sequence[Session], keys: tuple[SessionKey, ...]) -> Iterator[Finding]:
     days = {session.session: session.days for session in sessions if session.days is not None}
     unknown = sorted({session.session for session in sessions} - set(days))
     if days and unknown:
@@ -142,14 +162,11 @@ def _about_people(sessions: Sequence[Session]) -> Iterator[Finding]:
     dyads: dict[tuple[str, str], list[str]] = defaultdict(list)
     pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
     for session in sessions:
-        for group, name in (
-            (dyads, ("therapist", session.therapist)),
-            (dyads, ("client", session.client)),
-            (pairs, (session.therapist, session.client)),
-        ):
-            if session.dyad not in group[name]:
-                group[name].append(session.dyad)
-    for (therapist, client), names in sorted(pairs.items()):
+        for role in ROLES:
+            dyads[role, getattr(session, role)].append(session.dyad)
+        pairs[session.therapist, session.client].append(session.dyad)
+    for (therapist, client), met in sorted(pairs.items()):
+        names = list(dict.fromkeys(met))
         if len(names) > 1:
             yield Finding(
                 "pair_twice",
@@ -157,11 +174,8 @@ def _about_people(sessions: Sequence[Session]) -> Iterator[Finding]:
                 f"therapist {therapist} and client {client} are {' and '.join(names)}: one pair "
                 "counts twice. Use one dyad id, unless these are two therapies.",
             )
-    yield from _about_roles(dyads)
-
-
-def _about_roles(dyads: dict[tuple[str, str], list[str]]) -> Iterator[Finding]:
-    for (role, person), names in sorted(dyads.items(), reverse=True):
+    for (role, person), met in sorted(dyads.items(), reverse=True):
+        names = list(dict.fromkeys(met))
         if len(names) > 1 and role == "therapist":
             yield Finding(
                 "shared_therapist",
@@ -185,44 +199,13 @@ def _about_roles(dyads: dict[tuple[str, str], list[str]]) -> Iterator[Finding]:
             )
 
 
-def _about_study(of_dyad: dict[str, list[Session]]) -> Iterator[Finding]:
-    several = sum(len({session.session for session in group}) > 1 for group in of_dyad.values())
-    if several < MIN_DYADS:
-        yield Finding(
-            "few_dyads",
-            "warning",
-            f"{count(several, 'dyad has', 'dyads have')} two or more sessions; growth of a group is judged from "
-            f"{MIN_DYADS} on. Each dyad is described by itself; add dyads for a verdict.",
-        )
-
-
-def _distinct(paths: Iterable[Path]) -> list[Path]:
-    """List each file once; a file that the table names twice on purpose is no duplicate."""
-    seen: dict[tuple[int, int], Path] = {}
-    for path in paths:
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            seen.setdefault((status.st_dev, status.st_ino), path)
-    return list(seen.values())
-
-
-def _or_nothing(fingerprint: Callable[[Path], Hashable]) -> Callable[[Path], Hashable]:
-    """Leave recordings that cannot be opened to the reader, whose message says why."""
-
-    def attempt(path: Path) -> Hashable:
-        try:
-            return fingerprint(path)
-        except OSError:
-            return 0
-
-    return attempt
-
-
 def _split(paths: Iterable[Path], fingerprint: Callable[[Path], Hashable]) -> list[list[Path]]:
-    """Group paths of one fingerprint, two or more; empty recordings are left to the reader."""
+    """Group paths of one fingerprint, two or more."""
     groups: dict[Hashable, list[Path]] = defaultdict(list)
     for path in paths:
-        groups[fingerprint(path)].append(path)
+        # a recording that is empty or cannot be opened is left to the reader, whose message says why
+        with contextlib.suppress(OSError):
+            groups[fingerprint(path)].append(path)
     return [group for mark, group in groups.items() if len(group) > 1 and mark != 0]
 
 
@@ -258,29 +241,19 @@ def _digest(path: Path) -> bytes:
     return digest.digest()
 
 
-def _same_content(paths: Sequence[Path], uses: dict[Path, list[tuple[Session, str]]]) -> Finding:
-    named = [(session, role, path) for path in paths for session, role in uses[path]]
-    listed = ", ".join(f"{session.key} {role} ({session.relative(path)})" for session, role, path in named[:4])
-    return Finding(
-        "same_content",
-        "error",
-        f"{listed}: the same bytes under {len(paths)} names. Correct the table, or replace the wrong copy.",
-        tuple(dict.fromkeys(session.key for session, _, _ in named)),
-    )
-
-
 #: Sessions of a dyad from which on one can be compared with the others (our choice: the others must agree).
-MIN_SESSIONS = 3
+MIN_COMPARED = 3
 #: The exchanged reading must leave less than this part of the distance that the given one leaves (our choice).
-MAX_RATIO = 0.25
+MAX_LEFT = 0.25
 #: Two people must differ by this many standard deviations of one person over sessions (our choice).
 MIN_APART = 3.0
 
 #: Columns of quality.tsv that belong to the person more than to the day (our choice).
 _PERSONAL = ("peak_hz_", "peak_width_", "peak_db_", "snr_", "amplitude", "highfreq", "s2_line", "band_sd", "mayer")
 
-Facts = Mapping[str, Mapping[str, Any]]
-Floats = NDArray[np.float64]
+#: What is known of the two people of a session: role -> column of quality.tsv -> number, None where it is not known.
+Facts = Mapping[str, Mapping[str, float | None]]
+Array = NDArray[np.float64]
 
 
 def find_swaps(people: Mapping[SessionKey, Facts]) -> list[Finding]:
@@ -301,24 +274,30 @@ def find_swaps(people: Mapping[SessionKey, Facts]) -> list[Finding]:
     groups: dict[tuple[str, str, str, str], list[SessionKey]] = defaultdict(list)
     for key in sorted(people):
         groups[key.dyad, key.modality, key.task, key.run].append(key)
-    vectors = {key: _vectors(people[key], names) for key in people}
-    scale = _within(list(groups.values()), vectors)
-    return [
-        _finding(key)
-        for keys in groups.values()
-        if len(keys) >= MIN_SESSIONS
-        for key in keys
-        if _exchanged(vectors[key] / scale, np.array([vectors[other] / scale for other in keys if other != key]))
-    ]
+    vectors = {
+        # None, as JSON has what is not known, becomes NaN
+        key: np.array([[facts[role].get(name) for name in names] for role in ROLES], dtype=float)
+        for key, facts in people.items()
+    }
+    scale = _measure_scatter(list(groups.values()), vectors)
+    found = []
+    for keys in groups.values():
+        for key in keys if len(keys) >= MIN_COMPARED else ():
+            others = np.array([vectors[other] / scale for other in keys if other != key])
+            if _is_exchanged(vectors[key] / scale, others):
+                said = (
+                    f"{key}: the therapist's recording resembles the client's of the other sessions, and the other way "
+                    "round. Check the two files (or channel rules) of this row in dyads.tsv; nothing was exchanged."
+                )
+                found.append(Finding("swapped", "warning", said, (key,)))
+    return found
 
 
-def _vectors(facts: Facts, names: list[str]) -> Floats:
-    values = [[facts[role].get(name) for name in names] for role in ("therapist", "client")]
-    return np.array(values, dtype=float)  # None, as JSON has what is not known, becomes NaN
+def _measure_scatter(groups: list[list[SessionKey]], vectors: Mapping[SessionKey, Array]) -> Array:
+    """Estimate one person's standard deviation over sessions by the median absolute deviation.
 
-
-def _within(groups: list[list[SessionKey]], vectors: Mapping[SessionKey, Floats]) -> Floats:
-    """Compute one person's standard deviation over sessions, by median absolute deviation, shape (n_facts,)."""
+    Shapes: ``vectors`` (2, n_facts) each -> (n_facts,).
+    """
     deviations = []
     for keys in groups:
         held = np.array([vectors[key] for key in keys])
@@ -331,8 +310,11 @@ def _within(groups: list[list[SessionKey]], vectors: Mapping[SessionKey, Floats]
     return np.asarray(np.maximum(np.nan_to_num(spread), floor), dtype=float)
 
 
-def _median(values: Floats) -> Floats:
-    """Median over the first axis without NaN; NaN where nothing is known."""
+def _median(values: Array) -> Array:
+    """Take the median over the first axis without NaN; NaN where nothing is known.
+
+    Shapes: (n, ...) -> (...).
+    """
     middle = np.full(values.shape[1:], np.nan)
     for at in np.ndindex(middle.shape):
         held = values[(slice(None), *at)]
@@ -341,7 +323,11 @@ def _median(values: Floats) -> Floats:
     return middle
 
 
-def _exchanged(here: Floats, others: Floats) -> bool:
+def _is_exchanged(here: Array, others: Array) -> bool:
+    """Whether a session resembles the others better with its two people exchanged.
+
+    Shapes: ``here`` (2, n_facts), ``others`` (n_sessions, 2, n_facts).
+    """
     usual = _median(others)
     known = np.isfinite(here).all(axis=0) & np.isfinite(usual).all(axis=0)
     if not known.any():
@@ -349,14 +335,4 @@ def _exchanged(here: Floats, others: Floats) -> bool:
     here, usual = here[:, known], usual[:, known]
     apart = np.sqrt(np.mean((usual[0] - usual[1]) ** 2))
     given, exchanged = np.mean((here - usual) ** 2), np.mean((here[::-1] - usual) ** 2)
-    return bool(apart > MIN_APART and exchanged < MAX_RATIO * given)
-
-
-def _finding(key: SessionKey) -> Finding:
-    return Finding(
-        "swapped",
-        "warning",
-        f"{key}: the therapist's recording resembles the client's of the other sessions, and the other way round. "
-        "Check the two files (or channel rules) of this row in dyads.tsv; nothing was exchanged.",
-        (key,),
-    )
+    return bool(apart > MIN_APART and exchanged < MAX_LEFT * given)

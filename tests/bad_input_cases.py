@@ -14,66 +14,66 @@ CHECKERS = frozenset({"check_message", "check_note", "check_quality"})
 #: reported, C = corrected and reported, A = the run ends; ok, resume, rerun = nothing is lost.
 TABLE = """
 1 | R | empty file
-    test_recording_read::test_empty_file
+    test_study_formats::test_empty_file
 2 | S | EDF or BDF cut off
-    test_recording_read::test_truncated_files_are_never_read_in_silence
-    test_recording_read::test_up_to_one_percent_may_be_missing
+    test_study_formats::test_truncated_files_are_never_read_in_silence
+    test_recording_files_eeg::test_up_to_one_percent_may_be_missing
 3 | S/R | BrainVision data cut off
-    test_recording_read::test_truncated_files_are_never_read_in_silence
-    test_bad_input::test_brainvision_cut_at_a_frame
+    test_study_formats::test_truncated_files_are_never_read_in_silence
+    test_recording_files_eeg::test_brainvision_cut_at_a_frame
 4 | R | FIF cut off or a part missing
-    test_recording_read::test_missing_part_of_a_split_fif
-    test_recording_read::test_truncated_files_are_never_read_in_silence
+    test_recording_files_eeg::test_missing_part_of_a_split_fif
+    test_study_formats::test_truncated_files_are_never_read_in_silence
 5 | R | SNIRF or SET cut off
-    test_recording_read::test_truncated_files_are_never_read_in_silence
+    test_study_formats::test_truncated_files_are_never_read_in_silence
 6 | R | a part of the recording missing
-    test_recording_read::test_brainvision_parts
-    test_recording_read::test_set_without_fdt
+    test_recording_files_eeg::test_brainvision_parts
+    test_recording_files_eeg::test_set_without_fdt
 7 | R | header of another recording
-    test_recording_read::test_brainvision_parts
+    test_recording_files_eeg::test_brainvision_parts
 8 | R | wrong name ending
-    test_recording_read::test_wrong_extension
+    test_study_formats::test_wrong_extension
 9 | R | not downloaded
-    test_recording_read::test_impostors
-    test_recording_read::test_missing_file_and_dangling_link
+    test_study_formats::test_impostors
+    test_study_formats::test_missing_file_and_dangling_link
     test_study_table::test_a_link_to_data_that_was_not_downloaded_is_explained
 10 | S | a partner's file missing
     test_study_table::test_a_missing_file_is_explained
-    test_bad_input::test_check_lists_what_cannot_be_used
+    test_bad_input_studies::test_check_lists_what_cannot_be_used
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 11 | R | more than two people
     test_study_drafting::test_l1_with_three_people_is_asked
     test_study_table::test_a_dyad_with_another_partner
-    test_bad_input::test_three_streams_are_listed
+    test_recording_xdf::test_three_streams_are_listed
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 12 | R | one file for both
-    test_recording_read::test_same_file_for_both
+    test_recording_pairs::test_same_file_for_both
     test_study_table::test_one_file_without_two_parts_is_refused
     test_study_table::test_two_names_of_one_file_are_recognised
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 13 | R | one person's data exported again
-    test_recording_read::test_same_data_exported_again
-    test_bad_input::test_copies_shifted_in_time
-    test_bad_input::test_one_recording_in_both_groups_is_read_but_never_analysed
-    test_bad_input::test_one_stream_under_two_names_is_never_analysed
-    test_bad_input::test_raws_of_one_person_are_never_analysed
+    test_recording_pairs::test_same_data_exported_again
+    test_recording_pairs::test_copies_shifted_in_time
+    test_recording_pairs::test_one_recording_in_both_groups_is_read_but_never_analysed
+    test_recording_pairs::test_one_stream_under_two_names_is_never_analysed
+    test_recording_pairs::test_raws_of_one_person_are_never_analysed
 14 | R | one recording in two dyads
     test_study_table::test_one_recording_of_the_therapist_for_two_dyads
     test_study_findings::test_copies_are_found_by_content
-    test_bad_input::test_one_recording_under_two_names
+    test_bad_input_studies::test_one_recording_under_two_names
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 15 | S | roles exchanged in one session
-    test_bad_input::test_an_exchanged_session_is_found_by_its_fingerprint
+    test_bad_input_signals::test_an_exchanged_session_is_found_by_its_fingerprint
 16 | R | one session twice
     test_study_table::test_one_recording_for_two_sessions
-    test_bad_input::test_one_recording_under_two_names
+    test_bad_input_studies::test_one_recording_under_two_names
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 17 | R | dates against the order
     test_study_table::test_days_that_disagree_with_the_order
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 18 | S | a session missing
     test_study_findings::test_each_finding
-    test_bad_input::test_a_design_as_therapies_are
+    test_bad_input_studies::test_a_design_as_therapies_are
     test_bad_input_reports::test_sessions_of_a_dyad
 19 | S | one session only
     test_study_findings::test_each_finding
@@ -84,7 +84,7 @@ TABLE = """
     test_bad_input_reports::test_sessions_of_a_dyad
 21 | C | unequal spacing
     test_study_findings::test_each_finding
-    test_bad_input::test_a_design_as_therapies_are
+    test_bad_input_studies::test_a_design_as_therapies_are
     test_bad_input_reports::test_sessions_of_a_dyad
 22 | C | rates differ
     test_recording_clock::test_different_rates_go_to_the_lower
@@ -101,10 +101,10 @@ TABLE = """
 26 | S | no believable date
     test_recording_clock::test_dates_prove_nothing_unless_they_are_real
 27 | R | time zone or daylight saving
-    test_bad_input::test_an_hour_apart_although_the_recordings_overlap
+    test_bad_input_clocks::test_an_hour_apart_although_the_recordings_overlap
 28 | S | nothing to align by
-    test_bad_input::test_two_files_without_a_clock_run_with_a_warning
-    test_bad_input::test_nothing_is_prepared_on_no_clock
+    test_bad_input_clocks::test_two_files_without_a_clock_run_with_a_warning
+    test_bad_input_clocks::test_nothing_is_prepared_on_no_clock
     test_recording_clock::test_clocks_that_cannot_be_used
     test_recording_clock::test_dates_prove_nothing_unless_they_are_real
 29 | C | triggers missing, extra, bouncing
@@ -114,11 +114,11 @@ TABLE = """
     test_recording_clock::test_regular_triggers_with_missing_ones_are_refused
     test_bad_input_reports::test_triggers_without_a_partner
 30 | C | trigger codes differ
-    test_bad_input::test_codes_of_two_devices_differ
+    test_bad_input_clocks::test_codes_of_two_devices_differ
     test_bad_input_reports::test_codes_that_differ
 31 | R | wrong event asked for
     test_recording_clock::test_too_large_a_drift_and_a_wrong_event
-    test_recording_read::test_start_stop_and_segment_event
+    test_recording_load::test_start_stop_and_segment_event
 32 | C | drift
     test_recording_clock::test_triggers_within_a_millisecond_and_a_ppm
     test_recording_clock::test_too_large_a_drift_and_a_wrong_event
@@ -134,16 +134,16 @@ TABLE = """
     test_recording_clock::test_jumps_and_gaps_are_found
     test_bad_input_reports::test_stamps_that_jump
 35 | R | XDF streams of one name
-    test_recording_split::test_xdf_streams_that_cannot_be
-    test_recording_split::test_xdf_empty_stream_and_two_marker_streams
+    test_recording_xdf::test_xdf_streams_that_cannot_be
+    test_recording_xdf::test_xdf_empty_stream_and_two_marker_streams
 36 | S | XDF cut off or damaged
-    test_recording_split::test_xdf_that_was_cut_off_is_used_as_far_as_it_goes
-    test_bad_input::test_xdf_is_used_to_where_it_was_cut
-    test_bad_input::test_xdf_chunks_that_cannot_be
+    test_recording_xdf::test_xdf_that_was_cut_off_is_used_as_far_as_it_goes
+    test_recording_xdf::test_xdf_is_used_to_where_it_was_cut
+    test_recording_xdf::test_xdf_chunks_that_cannot_be
 37 | S | samples dropped
-    test_recording_read::test_edf_plus_d_gaps_are_opened
-    test_recording_read::test_boundaries_become_bad
-    test_recording_read::test_snirf_gap_is_opened_and_marked
+    test_recording_files_eeg::test_edf_plus_d_gaps_are_opened
+    test_recording_load::test_boundaries_become_bad
+    test_recording_nirs::test_snirf_gap_is_opened_and_marked
     test_recording_clock::test_a_pause_of_known_length_is_put_back
     test_recording_clock::test_a_pause_of_unknown_length_is_never_guessed
     test_recording_clock::test_gaps_of_an_xdf_are_opened_beside_another_format
@@ -163,29 +163,29 @@ TABLE = """
     test_bad_input_reports::test_nothing_left
 42 | R | everything marked as bad
     test_recording_prepare_eeg::test_floor_says_the_number_and_can_be_lifted
-    test_bad_input::test_marks_that_cover_everything
+    test_bad_input_signals::test_marks_that_cover_everything
     test_bad_input_reports::test_nothing_left
 43 | R | windows of too few cycles
     test_recording_prepare_eeg::test_windows_of_too_few_cycles_are_refused
     test_bad_input_reports::test_windows_of_too_few_cycles
 44 | R/C | wrong unit
-    test_recording_read::test_units
+    test_recording_pairs::test_units
     test_recording_prepare_eeg::test_units
     test_bad_input_reports::test_units_of_records_made_by_hand
 45 | R | intensity with haemoglobin
-    test_recording_read::test_modalities
+    test_recording_load::test_modalities
     test_recording_prepare_fnirs::test_mixed_levels_are_refused
 46 | S | HbO only
-    test_bad_input::test_hbo_only_runs_with_a_note
+    test_bad_input_signals::test_hbo_only_runs_with_a_note
     test_recording_prepare_fnirs::test_haemoglobin_input_skips_and_says_so
     test_bad_input_reports::test_haemoglobin_without_hbr
 47 | R | wavelengths missing, swapped, different
-    test_bad_input::test_wavelengths_that_cannot_be
-    test_bad_input::test_swapped_wavelengths_are_refused
-    test_bad_input::test_people_of_different_light_are_refused
-    test_bad_input::test_wavelengths_in_another_order_are_refused
-    test_bad_input::test_one_wavelength_for_one_person_is_refused
-    test_recording_read::test_snirf_orphan_wavelength_goes_with_a_warning
+    test_recording_wavelengths::test_wavelengths_that_cannot_be
+    test_recording_wavelengths::test_swapped_wavelengths_are_refused
+    test_recording_wavelengths::test_people_of_different_light_are_refused
+    test_recording_wavelengths::test_wavelengths_in_another_order_are_refused
+    test_recording_wavelengths::test_one_wavelength_for_one_person_is_refused
+    test_recording_nirs::test_snirf_orphan_wavelength_goes_with_a_warning
     test_recording_prepare_fnirs::test_one_wavelength_missing
     test_bad_input_reports::test_one_wavelength_of_a_channel
 48 | S | intensity zero or negative
@@ -193,20 +193,20 @@ TABLE = """
     test_bad_input_messages::test_a_negative_value_is_no_reading_fault
     test_bad_input_reports::test_intensity_that_cannot_be
 49 | C | two SNIRF groups
-    test_recording_split::test_snirf_groups
-    test_recording_split::test_real_two_person_snirf
+    test_recording_nirs::test_snirf_groups
+    test_recording_nirs::test_real_two_person_snirf
 50 | S | no short channels, distance 0, mm for m
-    test_bad_input::test_a_channel_without_length_is_left_out
+    test_bad_input_signals::test_a_channel_without_length_is_left_out
     test_recording_prepare_fnirs::test_no_short_channels_is_loud
     test_recording_prepare_fnirs::test_distance_in_mm_zero_or_absent
     test_bad_input_messages::test_a_probe_in_mm_that_says_m
     test_bad_input_reports::test_distances_of_a_probe
 51 | R | EEG with fNIRS
-    test_recording_read::test_modalities
+    test_recording_load::test_modalities
 52 | C | names twice, old or in other case
     test_recording_prepare_eeg::test_names_aliases_and_order_are_reported
     test_recording_rois::test_typed_channels_and_duplicates
-    test_bad_input::test_names_twice_in_a_file
+    test_bad_input_signals::test_names_twice_in_a_file
     test_recording_rois::test_connectors_are_no_electrodes
     test_bad_input_reports::test_names_order_and_montage
 53 | C/S | other channels
@@ -219,15 +219,15 @@ TABLE = """
     test_bad_input_reports::test_names_order_and_montage
 55 | C | no montage, prefixed names
     test_recording_rois::test_names_become_standard
-    test_recording_split::test_by_prefix
+    test_recording_load::test_by_prefix
     test_bad_input_reports::test_names_order_and_montage
 56 | S | other online filter
     test_recording_prepare_eeg::test_online_filter_that_cuts_the_primary_band_is_refused
     test_bad_input_reports::test_online_filters_that_differ
 57 | C | epochs or averages
-    test_recording_read::test_epochs_are_paired_by_event_sample
-    test_recording_read::test_evoked_is_refused
-    test_bad_input::test_real_epochs_through_the_table
+    test_recording_load::test_epochs_are_paired_by_event_sample
+    test_recording_files_eeg::test_evoked_is_refused
+    test_bad_input_studies::test_real_epochs_through_the_table
     test_bad_input_reports::test_epochs_that_are_paired
 58 | A/R | broken table
     test_study_table::test_every_structural_fault_is_listed_at_once
@@ -235,25 +235,25 @@ TABLE = """
     test_study_table::test_separators_line_ends_and_byte_order_mark
     test_study_table::test_duplicate_keys
     test_study_drafting::test_odd_participants_tables_do_no_harm
-    test_bad_input::test_a_broken_table_ends_with_code_2
+    test_bad_input_studies::test_a_broken_table_ends_with_code_2
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 59 | R | pair with oneself, file in two dyads
     test_study_table::test_a_bad_cell_rejects_its_row_only
     test_study_table::test_one_recording_of_the_therapist_for_two_dyads
     test_study_table::test_a_therapist_with_several_clients_is_normal
-    test_bad_input::test_a_person_with_herself
+    test_bad_input_studies::test_a_person_with_herself
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 60 | R | broken JSON sidecar
-    test_recording_read::test_table_without_or_with_a_wrong_sidecar
-    test_bad_input_messages::test_a_broken_bids_sidecar
+    test_recording_tables::test_table_without_or_with_a_wrong_sidecar
+    test_recording_bids::test_a_broken_bids_sidecar
 61 | A | configuration mistakes
     test_config::test_unusable_values_say_what_where_and_what_is_allowed
-    test_bad_input::test_a_band_beyond_nyquist
+    test_bad_input_studies::test_a_band_beyond_nyquist
 62 | ok/R | odd paths
     test_study_table::test_odd_file_names_work
     test_study_table::test_a_file_name_with_a_newline_works_when_quoted
     test_study_table::test_composed_and_decomposed_letters_are_one_name
-    test_bad_input::test_recordings_of_odd_names_are_read
+    test_bad_input_studies::test_recordings_of_odd_names_are_read
 63 | R | ids that differ in case
     test_study_table::test_ids_that_differ_in_case_only
 64 | S/R | link loops, links out of the study
@@ -266,20 +266,20 @@ TABLE = """
 67 | C | HTML in names
     test_report_pages::test_payloads_are_inert
 68 | A | YAML
-    test_bad_input::test_yaml_is_no_configuration
+    test_bad_input_studies::test_yaml_is_no_configuration
 69 | R | pickled objects
-    test_recording_read::test_impostors
-    test_recording_read::test_unreadable_object_matlab
+    test_study_formats::test_impostors
+    test_recording_tables::test_unreadable_object_matlab
 70 | R | bombs and absurd claims
-    test_recording_read::test_impostors
-    test_recording_read::test_header_that_claims_more_than_memory
-    test_bad_input::test_matlab_that_unpacks_to_more_than_memory
-    test_bad_input::test_hdf5_that_claims_more_than_memory
-    test_bad_input::test_hdf5_heap_that_leads_in_a_circle
-    test_bad_input::test_damaged_bytes_never_end_in_a_traceback
+    test_study_formats::test_impostors
+    test_recording_guard::test_header_that_claims_more_than_memory
+    test_recording_matlab::test_matlab_that_unpacks_to_more_than_memory
+    test_recording_matlab::test_hdf5_that_claims_more_than_memory
+    test_recording_matlab::test_hdf5_heap_that_leads_in_a_circle
+    test_recording_guard::test_damaged_bytes_never_end_in_a_traceback
 71 | R | HDF5 links
-    test_recording_read::test_snirf_links_are_not_followed
-    test_bad_input::test_hdf5_loops_and_data_elsewhere
+    test_recording_nirs::test_snirf_links_are_not_followed
+    test_recording_matlab::test_hdf5_loops_and_data_elsewhere
 72 | A | disk full
     test_pipeline_faults::test_a_full_disk_at_any_write
     test_pipeline_faults::test_a_disk_fault_in_a_worker_ends_the_run
@@ -304,20 +304,20 @@ TABLE = """
     test_pipeline_run::test_an_input_that_changes_while_it_is_read_is_left_out
 79 | ok | input read-only
     test_pipeline_run::test_inputs_stay_as_they_are
-    test_bad_input::test_a_study_that_cannot_be_written_to
+    test_bad_input_studies::test_a_study_that_cannot_be_written_to
 80 | rerun | another configuration
     test_pipeline_run::test_results_of_two_configurations_never_mix
 81 | R | worker out of memory
     test_pipeline_faults::test_a_unit_that_kills_its_worker_is_left_out
 82 | ok | no display, no home
-    test_bad_input::test_other_locales_and_no_home
+    test_bad_input_studies::test_other_locales_and_no_home
 83 | ok | no network
-    test_bad_input::test_checking_opens_no_socket
+    test_bad_input_studies::test_checking_opens_no_socket
 84 | ok | other locale
-    test_bad_input::test_other_locales_and_no_home
+    test_bad_input_studies::test_other_locales_and_no_home
 85 | C | rank-deficient data
     test_recording_prepare_eeg::test_reference_follows_the_size_of_the_cap
-    test_bad_input::test_average_reference_lacks_a_rank
+    test_bad_input_signals::test_average_reference_lacks_a_rank
     test_bad_input_reports::test_a_reference_that_takes_a_rank
 86 | R | useless surrogates
     test_nulls_inference::test_useless_surrogates_are_refused

@@ -18,6 +18,16 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """Make a folder in which the client's files are in order."""
+    import recording_fixtures as make
+
+    make.write_fif(tmp_path / "c-raw.fif", 99)
+    make.write_snirf(tmp_path / "c.snirf", 99)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six dyads, three sessions of growing coupling."""

@@ -12,9 +12,11 @@ import edfio
 import h5py
 import mne
 import numpy as np
+import pytest
 import scipy.io
 
-from hyperscan.recording import PairedRecording
+from hyperscan.errors import ReadError
+from hyperscan.recording import PairedRecording, load_session
 from hyperscan.study.session import Session
 
 CHANNELS = ("Fz", "Cz", "Pz", "Oz")
@@ -69,6 +71,40 @@ def check_quality(pair: PairedRecording, role: str, *words: str) -> None:
 def session(root: Path, therapist: str, client: str, modality: str = "eeg", **changes: Any) -> Session:
     """Return a row of the table for two files below root."""
     return Session("D1", "T1", "C1", 1, modality, root / therapist, root / client, root, **changes)
+
+
+def load(root: Path, therapist: str, client: str, modality: str = "eeg", **changes: Any) -> PairedRecording:
+    """Read two files below root."""
+    return load_session(session(root, therapist, client, modality, **changes))
+
+
+def load_parts(
+    root: Path, file: str, therapist: str | None, client: str | None, modality: str = "eeg"
+) -> PairedRecording:
+    """Read one file of two people."""
+    return load(root, file, file, modality, therapist_channels=therapist, client_channels=client)
+
+
+def refused(root: Path, bad: str, good: str, *words: str, modality: str = "eeg", **changes: Any) -> None:
+    """Assert that a pair is refused at reading, with a good message that names the therapist's file."""
+    with pytest.raises(ReadError) as caught:
+        load(root, bad, good, modality, **changes)
+    check_message(caught.value, root, bad, *words)
+
+
+def row_of(dyad: int, session: int, therapist: str, client: str, /, **changes: str) -> dict[str, str]:
+    """Return a line of ``dyads.tsv`` for two EEG files started together."""
+    base = {"dyad": f"D{dyad}", "therapist": f"T{dyad}", "client": f"C{dyad}", "session": str(session)}
+    files = {"modality": "eeg", "therapist_file": therapist, "client_file": client, "clock": "assumed"}
+    return base | files | changes
+
+
+def write_rows(root: Path, rows: Sequence[dict[str, str]]) -> Path:
+    """Write ``dyads.tsv`` from its lines."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = ["\t".join(columns)] + ["\t".join(row.get(name, "n/a") for name in columns) for row in rows]
+    (root / "dyads.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
 
 
 def noise(seed: int, n_channels: int = 4, n_times: int = 2000, scale: float = 1e-5) -> np.ndarray:
@@ -386,3 +422,13 @@ def save_epochs(
     epochs.drop([k for k in range(n_all) if k not in set(kept)], verbose="ERROR")
     epochs.save(path, overwrite=True, verbose="ERROR")
     return path
+
+
+#: Rules for the file of :func:`two_streams`.
+XDF_RULES = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+
+
+def two_streams(path: Path) -> bytes:
+    """Write an XDF file of two people on one clock, and return its content."""
+    stamps = 100.0 + np.arange(2000) / 100.0
+    return write_xdf(path, [xdf_person(1, "A", stamps), xdf_person(2, "B", stamps)]).read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import h5py
@@ -193,25 +192,3 @@ def test_a_set_of_matlab_7_3(tmp_path: Path) -> None:
     with pytest.raises(ReadError) as caught:
         load_session(make.session(tmp_path, "t.set", "c-raw.fif"))
     make.check_message(caught.value, tmp_path, "t.set")
-
-
-@pytest.mark.parametrize("text", ["{", '{"A": 1, "A": 2}', '{"SamplingFrequency": NaN}', "[" * 100_000])
-def test_a_broken_bids_sidecar(tmp_path: Path, text: str) -> None:
-    make.write_edf(tmp_path / "sub-1_task-x_eeg.edf", 1)
-    make.write_edf(tmp_path / "sub-2_task-x_eeg.edf", 2)
-    (tmp_path / "sub-1_task-x_eeg.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ReadError) as caught:
-        load_session(make.session(tmp_path, "sub-1_task-x_eeg.edf", "sub-2_task-x_eeg.edf"))
-    make.check_message(
-        caught.value, tmp_path, "sub-1_task-x_eeg.edf", "sub-1_task-x_eeg.json", "not valid JSON", "Correct"
-    )
-
-
-def test_a_bids_sidecar_of_another_rate(tmp_path: Path) -> None:
-    for k in (1, 2):
-        make.write_edf(tmp_path / f"sub-{k}_task-x_eeg.edf", k)
-        facts = json.dumps({"SamplingFrequency": 100 * k})
-        (tmp_path / f"sub-{k}_task-x_eeg.json").write_text(facts, encoding="utf-8")
-    with pytest.warns(UserWarning, match="sidecar says 200 Hz") as heard:
-        load_session(make.session(tmp_path, "sub-1_task-x_eeg.edf", "sub-2_task-x_eeg.edf"))
-    make.check_message(heard[0].message, tmp_path, "sub-2_task-x_eeg.edf", "holds 100 Hz")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,88 @@ def test_a_folder_without_light_is_no_recording(tmp_path: Path) -> None:
     with pytest.raises(ReadError) as caught:
         recognise(tmp_path / "t", "t")
     make.check_message(caught.value, tmp_path, "t", "folder without a recording")
+
+
+# ---- what is no recording, or not what its name says
+
+
+WRITERS = {
+    "t-raw.fif": make.write_fif,
+    "t.edf": make.write_edf,
+    "t.bdf": make.write_edf,
+    "t.vhdr": make.write_brainvision,
+    "t.set": make.write_set,
+}
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [".fif", ".edf", ".bdf", ".vhdr", ".set", ".gdf", ".cnt", ".xdf", ".snirf", ".nirs", ".mat", ".csv"],
+)
+def test_empty_file(good: Path, suffix: str) -> None:
+    (good / f"t{suffix}").write_bytes(b"")
+    make.refused(good, f"t{suffix}", "c-raw.fif", "empty (0 bytes)")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 12\n", "not downloaded"),
+        (b"/annex/objects/MD5E-s12--aa.edf\n", "not downloaded"),
+        (b"<!DOCTYPE html><html><body>404 JaneDoe</body></html>", "web page"),
+        (pickle.dumps({"a": 1}), "pickle"),
+        (b"PK\3\4aaaa", "archive"),
+        (b"\x1f\x8b\x08aaaa", "archive"),
+        (b"\x93NUMPY\x01\x00", "NumPy"),
+        (b"garbage" * 200, "first bytes"),
+    ],
+)
+def test_impostors(good: Path, content: bytes, word: str) -> None:
+    (good / "t.edf").write_bytes(content)
+    make.refused(good, "t.edf", "c-raw.fif", word)
+
+
+def test_missing_file_and_dangling_link(good: Path) -> None:
+    make.refused(good, "gone.edf", "c-raw.fif", "not there")
+    (good / "t.edf").symlink_to(good / ".git" / "annex" / "objects" / "aa")
+    make.refused(good, "t.edf", "c-raw.fif", "not downloaded")
+
+
+def test_wrong_extension(good: Path) -> None:
+    make.write_edf(good / "t.bdf", 1)
+    shutil.copy(good / "t.bdf", good / "u.edf")
+    make.refused(good, "u.edf", "c-raw.fif", "'.edf'", "BDF", ".bdf")
+    shutil.copy(good / "c-raw.fif", good / "x.edf")
+    make.refused(good, "x.edf", "c.snirf", "FIF")
+
+
+def test_parts_of_recordings_are_pointed_to_their_header(good: Path) -> None:
+    make.write_brainvision(good / "t.vhdr", 1)
+    make.write_set(good / "s.set", 1, fdt=True)
+    make.refused(good, "t.eeg", "c-raw.fif", ".vhdr")
+    make.refused(good, "t.vmrk", "c-raw.fif", ".vhdr")
+    make.refused(good, "s.fdt", "c-raw.fif", ".set")
+
+
+def test_folder_that_is_no_recording(good: Path) -> None:
+    (good / "t").mkdir()
+    make.refused(good, "t", "c-raw.fif", "folder without a recording")
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("file", [*WRITERS, "t.snirf", "t.nirs"])
+def test_truncated_files_are_never_read_in_silence(good: Path, file: str, share: float) -> None:
+    writer = {**WRITERS, "t.snirf": make.write_snirf, "t.nirs": make.write_nirs}[file]
+    writer(good / file, 2)
+    cut = good / file if file != "t.vhdr" else good / "t.eeg"
+    content = cut.read_bytes()
+    n = int(len(content) * share)
+    # not at the end of a frame, and at one
+    for size in (n - n % 16, n - n % 16 + 3):
+        cut.write_bytes(content[:size])
+        if file == "t.vhdr":
+            (good / "t.vmrk").write_text((good / "t.vmrk").read_text().replace(",500,", ",1999,"))
+        modality, partner = ("fnirs", "c.snirf") if file in ("t.snirf", "t.nirs") else ("eeg", "c-raw.fif")
+        with pytest.raises(ReadError) as caught:
+            make.load(good, file, partner, modality)
+        make.check_message(caught.value, good, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -234,3 +235,25 @@ def test_what_mne_bids_writes_is_read_in_silence(tmp_path: Path) -> None:
         onsets, names = event_times(raw)
         assert [name for name in names if name in ("talk", "rest")] == ["talk", "rest"]
         np.testing.assert_allclose(onsets[-2:], [3.0, 8.0], atol=0.011)
+
+
+@pytest.mark.parametrize("text", ["{", '{"A": 1, "A": 2}', '{"SamplingFrequency": NaN}', "[" * 100_000])
+def test_a_broken_bids_sidecar(tmp_path: Path, text: str) -> None:
+    make.write_edf(tmp_path / "sub-1_task-x_eeg.edf", 1)
+    make.write_edf(tmp_path / "sub-2_task-x_eeg.edf", 2)
+    (tmp_path / "sub-1_task-x_eeg.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ReadError) as caught:
+        load_session(make.session(tmp_path, "sub-1_task-x_eeg.edf", "sub-2_task-x_eeg.edf"))
+    make.check_message(
+        caught.value, tmp_path, "sub-1_task-x_eeg.edf", "sub-1_task-x_eeg.json", "not valid JSON", "Correct"
+    )
+
+
+def test_a_bids_sidecar_of_another_rate(tmp_path: Path) -> None:
+    for k in (1, 2):
+        make.write_edf(tmp_path / f"sub-{k}_task-x_eeg.edf", k)
+        facts = json.dumps({"SamplingFrequency": 100 * k})
+        (tmp_path / f"sub-{k}_task-x_eeg.json").write_text(facts, encoding="utf-8")
+    with pytest.warns(UserWarning, match="sidecar says 200 Hz") as heard:
+        load_session(make.session(tmp_path, "sub-1_task-x_eeg.edf", "sub-2_task-x_eeg.edf"))
+    make.check_message(heard[0].message, tmp_path, "sub-2_task-x_eeg.edf", "holds 100 Hz")

@@ -1,0 +1,57 @@
+"""The guard around readers: no traceback, no memory filled, warnings in our words."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import recording_fixtures as make
+from hyperscan.errors import (
+    HyperscanError,
+)
+
+
+def test_header_that_claims_more_than_memory(good: Path) -> None:
+    make.write_edf(good / "t.edf", 1)
+    content = bytearray((good / "t.edf").read_bytes())
+    content[236:244] = b"99999999"
+    content[244:252] = b"1       "
+    (good / "t.edf").write_bytes(content)
+    make.refused(good, "t.edf", "c-raw.fif")
+    with h5py.File(good / "t.snirf", "w") as file:
+        file["formatVersion"] = "1.1"
+        make.snirf_group(file.create_group("nirs"), 1)
+        del file["nirs/data1/dataTimeSeries"]
+        file["nirs/data1"].create_dataset("dataTimeSeries", (10**12, 6), "f8", chunks=(1000, 6))
+    make.refused(good, "t.snirf", "c.snirf", "memory", modality="fnirs")
+
+
+@pytest.mark.parametrize("file", ["t-raw.fif", "t.bdf", "t.vhdr", "t.set", "t.snirf", "t.nirs", "t.xdf"])
+def test_damaged_bytes_never_end_in_a_traceback(good: Path, file: str) -> None:
+    writers = {
+        "t-raw.fif": make.write_fif,
+        "t.bdf": make.write_edf,
+        "t.vhdr": make.write_brainvision,
+        "t.set": make.write_set,
+        "t.snirf": make.write_snirf,
+        "t.nirs": make.write_nirs,
+        "t.xdf": lambda path, _: make.two_streams(path),
+    }
+    writers[file](good / file, 1)
+    content = (good / file).read_bytes()
+    modality, partner = ("fnirs", "c.snirf") if file in ("t.snirf", "t.nirs") else ("eeg", "c-raw.fif")
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(25):
+            flipped = bytearray(content)
+            flipped[int(rng.integers(4, min(len(content), 3000)))] ^= 1 << int(rng.integers(8))
+            (good / file).write_bytes(flipped)
+            try:
+                make.load(good, file, partner, modality, therapist_channels="stream:A" if file == "t.xdf" else None)
+            except HyperscanError as said:
+                make.check_message(str(said), good, file)

@@ -1,0 +1,62 @@
+"""Tables of numbers and the sidecar that declares them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+import recording_fixtures as make
+
+
+@pytest.mark.parametrize("file", ["t.csv", "t.tsv", "t.mat"])
+def test_plain_tables_with_a_sidecar(good: Path, file: str) -> None:
+    data = 1e6 * make.noise(4)
+    if file == "t.mat":
+        scipy.io.savemat(good / file, {"eeg": data, "note": "x"})
+    else:
+        np.savetxt(good / file, data.T, delimiter={"t.csv": ",", "t.tsv": "\t"}[file], header="a,b,c,d", comments="")
+        if file == "t.tsv":
+            np.savetxt(good / file, data.T, delimiter="\t")
+    sidecar = {"SamplingFrequency": 100, "ChannelNames": list(make.CHANNELS), "Unit": "uV"}
+    (good / "t_sidecar.json").write_text(json.dumps(sidecar))
+    pair = make.load(good, file, "c-raw.fif")
+    np.testing.assert_allclose(pair.therapist.get_data(), make.noise(4), rtol=1e-12)
+
+
+def test_haemoglobin_table(good: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("t", "d"):
+        scipy.io.savemat(good / f"{name}.mat", {"oxyData": rng.standard_normal((500, 2))})
+        sidecar = {"SamplingFrequency": 8.333, "ChannelNames": ["CH1 hbo", "CH2 hbo"], "Unit": "uM"}
+        (good / f"{name}_sidecar.json").write_text(json.dumps(sidecar))
+    pair = make.load(good, "t.mat", "d.mat", "fnirs")
+    assert set(pair.client.get_channel_types()) == {"hbo"}
+    assert any("hbo only" in note for note in pair.history)
+
+
+def test_table_without_or_with_a_wrong_sidecar(good: Path) -> None:
+    (good / "t.csv").write_text("1,2\n3,4\n5,6\n")
+    make.refused(good, "t.csv", "c-raw.fif", "t_sidecar.json", "SamplingFrequency")
+    for text in (
+        '{"SamplingFrequency": 100, "SamplingFrequency": 200}',
+        '{"SamplingFrequency": NaN}',
+        "{",
+        "[1]",
+        '{"SamplingFrequency": -5}',
+    ):
+        (good / "t_sidecar.json").write_text(text)
+        make.refused(good, "t.csv", "c-raw.fif", "sidecar")
+    (good / "t_sidecar.json").write_text('{"SamplingFrequency": 100, "ChannelNames": ["Fz"], "Unit": "uV"}')
+    make.refused(good, "t.csv", "c-raw.fif", "3 x 2", "1 channels")
+    (good / "t.csv").write_text("1,2\n3,x\n5,6\n")
+    make.refused(good, "t.csv", "c-raw.fif", "row 2")
+
+
+def test_unreadable_object_matlab(good: Path) -> None:
+    scipy.io.savemat(good / "t.mat", {"cells": np.array([[1, "a"]], dtype=object)})
+    (good / "t_sidecar.json").write_text('{"SamplingFrequency": 100, "ChannelNames": ["Fz"], "Unit": "uV"}')
+    make.refused(good, "t.mat", "c-raw.fif", "cannot tell which matrix")

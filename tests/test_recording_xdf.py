@@ -1,0 +1,174 @@
+"""XDF: one stream per person, markers at their time, damage at its byte."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import recording_fixtures as make
+from hyperscan.errors import (
+    ReadError,
+)
+
+
+def two_people(root: Path, **changes) -> Path:
+    stamps = 100.0 + np.arange(3000) / 100.0
+    streams = [
+        make.xdf_person(1, "A", stamps),
+        make.xdf_person(2, "B", stamps + 0.5, **changes),
+        {
+            "name": "Marks",
+            "type": "Markers",
+            "format": "string",
+            "data": ["talk", "rest"],
+            "stamps": [110.0, 120.0],
+        },
+    ]
+    return make.write_xdf(root / "b.xdf", streams)
+
+
+def test_xdf_streams_by_name_and_source(tmp_path: Path) -> None:
+    two_people(tmp_path)
+    for rules in (("stream:A", "stream:B"), ("stream:id-A", "stream:id-B")):
+        pair = make.load_parts(tmp_path, "b.xdf", *rules)
+        assert tuple(pair.client.ch_names) == make.CHANNELS
+        np.testing.assert_allclose(pair.client.get_data(), make.noise(2, 4, 3000), rtol=1e-6)
+        assert list(pair.therapist.annotations.onset) == pytest.approx([10.0, 20.0])
+        assert list(pair.client.annotations.onset) == pytest.approx([9.5, 19.5])
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes", "word"),
+    [
+        (("stream:A", "stream:Z"), {}, "'Z'"),
+        (("stream:A", "stream:A"), {"name": "A"}, "2 streams fit"),
+        (("stream:A", "stream:Marks"), {}, "'Marks'"),
+    ],
+)
+def test_xdf_streams_that_cannot_be(tmp_path: Path, rules: tuple[str, str], changes: dict, word: str) -> None:
+    two_people(tmp_path, **changes)
+    with pytest.raises(ReadError) as caught:
+        make.load_parts(tmp_path, "b.xdf", *rules)
+    make.check_message(caught.value, tmp_path, "b.xdf", word, "'A'")
+
+
+def test_xdf_streams_of_one_name_are_told_by_their_source(tmp_path: Path) -> None:
+    two_people(tmp_path, name="A")
+    pair = make.load_parts(tmp_path, "b.xdf", "stream:id-A", "stream:id-B")
+    np.testing.assert_allclose(pair.client.get_data(), make.noise(2, 4, 3000), rtol=1e-6)
+
+
+def test_xdf_codes_of_a_numeric_marker_stream_are_events(tmp_path: Path) -> None:
+    stamps = 100.0 + np.arange(3000) / 100.0
+    people = [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", stamps)]
+    codes = {"name": "NIRStarTriggers", "type": "Markers", "data": np.array([[1.0, 4.0]]), "stamps": [105.0, 117.5]}
+    moved = {"name": "Gaze", "type": "Gaze", "data": np.array([[1.0, 4.0]]), "stamps": [105.5, 111.0]}
+    make.write_xdf(tmp_path / "b.xdf", [*people, codes, moved])
+    marks = make.load_parts(tmp_path, "b.xdf", "stream:A", "stream:B").client.annotations
+    assert list(marks.onset) == pytest.approx([5.0, 17.5])
+    assert list(marks.description) == ["1", "4"]
+
+
+def test_xdf_empty_stream_and_two_marker_streams(tmp_path: Path) -> None:
+    stamps = 100.0 + np.arange(500) / 100.0
+    empty = make.xdf_person(2, "B", np.zeros(0))
+    make.write_xdf(tmp_path / "b.xdf", [make.xdf_person(1, "A", stamps), empty])
+    with pytest.raises(ReadError, match="is empty") as caught:
+        make.load_parts(tmp_path, "b.xdf", "stream:A", "stream:B")
+    make.check_message(caught.value, tmp_path, "b.xdf")
+    mark = {"name": "M", "type": "Markers", "format": "string", "data": ["a"], "stamps": [101.0]}
+    people = [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", stamps)]
+    make.write_xdf(tmp_path / "b.xdf", [*people, mark, mark | {"stamps": [102.0]}])
+    with pytest.raises(ReadError, match="two marker streams"):
+        make.load_parts(tmp_path, "b.xdf", "stream:A", "stream:B")
+    make.write_xdf(tmp_path / "b.xdf", [*people, mark, mark])
+    assert len(make.load_parts(tmp_path, "b.xdf", "stream:A", "stream:B").client.annotations) == 1
+
+
+def test_xdf_that_was_cut_off_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
+    stamps = 100.0 + np.arange(500) / 100.0
+    make.write_xdf(tmp_path / "b.xdf", [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", stamps)], footer=False)
+    pair = make.load_parts(tmp_path, "b.xdf", "stream:A", "stream:B")
+    assert any("cut off" in note for note in pair.history)
+
+
+def test_real_xdf_files(shared: Path) -> None:
+    from hyperscan.recording.files.load import read_person
+
+    folder = shared / "data" / "xdf"
+    found = read_person(folder / "clock_resets.xdf", "stream:BioSemi", modality="eeg", name="clock_resets.xdf")
+    assert found.data.n_times == 27_815
+    with pytest.raises(ReadError, match=r"empty_streams\.xdf"):
+        read_person(folder / "empty_streams.xdf", None, modality="eeg", name="empty_streams.xdf")
+    for file in sorted(folder.glob("sub-*.xdf")):
+        assert read_person(file, "stream:Muse", modality="eeg", name=file.name).data.ch_names[0] == "TP9"
+
+
+def test_three_streams_are_listed(good: Path) -> None:
+    stamps = 100.0 + np.arange(2000) / 100.0
+    make.write_xdf(good / "b.xdf", [make.xdf_person(k, name, stamps) for k, name in enumerate("ABC")])
+    rules = {"therapist_channels": "1-4", "client_channels": "5-8"}
+    make.refused(good, "b.xdf", "b.xdf", "3 streams fit", "'A'", "'C'", "stream:NAME", **rules)
+
+
+def test_xdf_is_used_to_where_it_was_cut(tmp_path: Path) -> None:
+    content = make.two_streams(tmp_path / "b.xdf")
+    (tmp_path / "b.xdf").write_bytes(content[:-40])
+    pair = make.load(tmp_path, "b.xdf", "b.xdf", **make.XDF_RULES)
+    assert pair.client.n_times == 2000
+    assert any("cut off" in note for note in pair.history)
+
+
+@pytest.mark.parametrize("what", ["length", "tag", "samples", "entities", "no header"])
+def test_xdf_chunks_that_cannot_be(tmp_path: Path, what: str) -> None:
+    content = bytearray(make.two_streams(tmp_path / "b.xdf"))
+    header = content.index(b"\x02\x00\x01\x00\x00\x00<?xml")
+    samples = content.index(b"\x03\x00\x01\x00\x00\x00\x04")
+    if what == "length":
+        content[header - 4 : header] = struct.pack("<I", 1)
+    elif what == "tag":
+        content[header : header + 2] = b"\x63\x00"
+    elif what == "samples":
+        content[samples + 7 : samples + 11] = struct.pack("<I", 2**32 - 1)
+    elif what == "entities":
+        content = content.replace(b"<source_id>id-A</source_id>", b"<!ENTITY a 'aaaaaaaaaaaa'>a")
+    else:
+        content[samples + 2 : samples + 6] = struct.pack("<I", 77)
+    (tmp_path / "b.xdf").write_bytes(content)
+    make.refused(tmp_path, "b.xdf", "b.xdf", "b.xdf", "damaged at byte", "Copy it again", **make.XDF_RULES)
+
+
+@pytest.mark.parametrize("at", [3.6e6, 1e100])
+def test_time_stamps_that_leave_hours_empty_are_refused(tmp_path: Path, at: float) -> None:
+    stamps = np.arange(2000) / 100
+    stamps[-1] = at
+    make.write_xdf(
+        tmp_path / "b.xdf", [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", np.arange(2000) / 100)]
+    )
+    people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+    words = ("b.xdf", "2000 samples", "h without any", "allowed are 3 h", "export each anew")
+    make.refused(tmp_path, "b.xdf", "b.xdf", *words, **people)
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_time_stamp_that_stands_alone_is_left_out_with_a_note(tmp_path: Path, at: int) -> None:
+    stamps = 5000.0 + np.arange(2000) / 100
+    stamps[at] += 3600.0 if at == 0 else -3600.0
+    make.write_xdf(tmp_path / "t.xdf", [make.xdf_person(1, "A", stamps)])
+    make.write_xdf(tmp_path / "c.xdf", [make.xdf_person(2, "B", 5000.0 + np.arange(2000) / 100)])
+    people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+    pair = make.load(tmp_path, "t.xdf", "c.xdf", **people)
+    assert pair.therapist.n_times == 1999
+    make.check_note(pair.history, tmp_path, "t.xdf", "1 sample left out", "stands alone")
+
+
+def test_time_stamps_that_do_not_rise_are_refused(tmp_path: Path) -> None:
+    make.write_xdf(
+        tmp_path / "b.xdf",
+        [make.xdf_person(1, "A", np.full(2000, 7.0)), make.xdf_person(2, "B", np.arange(2000) / 100)],
+    )
+    people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
+    make.refused(tmp_path, "b.xdf", "b.xdf", "b.xdf", "no usable sampling rate", "time stamps", **people)

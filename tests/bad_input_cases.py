@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 #: Functions that judge what is said (recording_fixtures).
-CHECKERS = frozenset({"check_message", "check_note", "check_quality"})
+CHECKERS = frozenset({"check_message", "check_note", "check_quality", "refused"})
 
 #: Number, decision, what it is; below, its tests. R = that dyad-session is rejected, S = the part is skipped and
 #: reported, C = corrected and reported, A = the run ends; ok, resume, rerun = nothing is lost.

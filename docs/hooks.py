@@ -2,12 +2,14 @@
 
 A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command. ``<!-- table: metrics -->`` and
 ``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``quality``) become tables, ``<!-- table: validation -->``
-and ``<!-- table: reliability -->`` lists of the pages in that folder. ``<!-- figure: growth -->`` runs
-``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->`` the lines alone.
+and ``<!-- table: reliability -->`` lists of the pages in that folder. ``<!-- functions: metrics -->`` becomes every
+metric's function with its plain definition. ``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its
+figure and its lines, ``<!-- code: example -->`` the lines alone.
 """
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
 import html
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-_MARK = re.compile(r"^<!-- (output|table|figure|code): (.+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (output|table|figure|code|functions): (.+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -46,6 +48,8 @@ def on_post_page(output: str, **_: Any) -> str:
 def _filled(kind: str, what: str) -> str:
     if kind == "output":
         return f"```text\n{command_output(what).rstrip()}\n```"
+    if kind == "functions":
+        return metric_functions()
     if kind == "table":
         return TABLES[what]()
     script = HERE / "gallery" / f"{what}.py"
@@ -80,6 +84,33 @@ def figure(script: Path) -> str:
     _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
     picture = f'<img src="{address}" alt="{html.escape(said)}" style="max-width: 100%">'
     return f'{said}\n\n<div class="wide" tabindex="0">{picture}</div>\n\n' + f"```python\n{code.strip()}\n```"
+
+
+def metric_functions() -> str:
+    """Every metric's function, and below it the plain definition that the tests hold it to."""
+    from hyperscan.metrics import METRICS
+
+    parts = []
+    for name in METRICS:
+        parts += [
+            f"::: hyperscan.metrics.{name}",
+            f"`{name}` as plain code:",
+            f"```python\n{plain_definition(name)}\n```",
+        ]
+    return "\n\n".join(parts)
+
+
+def plain_definition(name: str) -> str:
+    """Lines of a metric's plain definition, after those of the functions that it calls."""
+    text = (HERE.parent / "tests" / "plain_definitions.py").read_text(encoding="utf-8")
+    known = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+    wanted, found = [name], []
+    while wanted:
+        one = wanted.pop()
+        found.append(one)
+        used = {node.id for node in ast.walk(known[one]) if isinstance(node, ast.Name)}
+        wanted += [other for other in used if other in known and other not in found]
+    return "\n\n\n".join(ast.get_source_segment(text, known[one]) or "" for one in known if one in found)
 
 
 def metrics_table() -> str:

@@ -124,6 +124,15 @@ def test_metrics_page_lists_every_metric_with_its_paper(hooks: ModuleType) -> No
         assert "https://doi.org/10." in row
 
 
+def test_a_metrics_formula_comes_with_the_functions_it_calls(hooks: ModuleType) -> None:
+    assert hooks.plain_definition("lagcoh").startswith("def coherency(x, y):\n    return np.mean(")
+    assert hooks.plain_definition("lagcoh").endswith("np.sqrt(c.imag**2 / (1 - c.real**2))")
+    page = hooks.on_page_markdown((DOCS / "api_metrics.md").read_text(encoding="utf-8"))
+    for name in METRICS:
+        assert f"::: hyperscan.metrics.{name}\n\n`{name}` as plain code:" in page
+        assert f"def {name}(x, y" in page
+
+
 def test_command_page_has_the_help_of_every_command(hooks: ModuleType) -> None:
     text = (DOCS / "command_line.md").read_text(encoding="utf-8")
     page = hooks.on_page_markdown(text)
@@ -141,12 +150,12 @@ def test_outputs_page_names_every_column(hooks: ModuleType, small_run: Path) -> 
         assert [name for name in named if f"| `{name}` |" not in page] == [], table
 
 
-def test_every_public_name_has_its_place_in_the_reference() -> None:
+def test_every_public_name_has_its_place_in_the_reference(hooks: ModuleType) -> None:
     told = (DOCS / "api.md").read_text()
     for name in set(hyperscan.__all__) - {"metrics", "nulls", "__version__"}:
         assert re.search(rf"^::: hyperscan\.(\w+\.)*{name}$", told, re.MULTILINE), name
     for room in ("metrics", "nulls"):
-        told = (DOCS / f"api_{room}.md").read_text()
+        told = hooks.on_page_markdown((DOCS / f"api_{room}.md").read_text())
         missing = [n for n in getattr(hyperscan, room).__all__ if not re.search(rf"^::: .*\.{n}$", told, re.MULTILINE)]
         assert not missing
 

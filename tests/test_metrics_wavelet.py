@@ -9,53 +9,14 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+import plain_definitions
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics.wavelet import wtc, wtc_evaluate, wtc_floor, wtc_map, wtc_mean_map, wtc_phase
-from hyperscan.transforms.wavelet import band_periods, cone_of_influence, wavelet_transform
+from hyperscan.transforms.wavelet import band_periods, wavelet_transform
+from plain_definitions import cells_of_band, coherence_map
 
 SFREQ, BAND, N_TIMES = 2.0, (0.02, 0.1), 1200
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "wtc_ar1_independent.npz"
-FACTOR = 4 * np.pi / (6 + np.sqrt(38))
-KERNEL = np.array([0.6, 1, 1, 1, 1, 1, 1, 1, 0.6]) / 8.2
-
-
-def plain_transform(x: np.ndarray, scales: np.ndarray, sfreq: float) -> np.ndarray:
-    """One scale after the other, complex double, full rate."""
-    length = 2 * len(x)
-    spectrum = np.fft.fft(x - x.mean(), length)
-    omega = 2 * np.pi * np.fft.fftfreq(length, 1 / sfreq)
-    rows = []
-    for scale in scales:
-        daughter = np.sqrt(2 * np.pi * scale * sfreq) * np.pi**-0.25 * np.exp(-((scale * omega - 6) ** 2) / 2)
-        rows.append(np.fft.ifft(spectrum * daughter * (omega > 0))[: len(x)])
-    return np.array(rows)
-
-
-def plain_smooth(product: np.ndarray, scales: np.ndarray, sfreq: float) -> np.ndarray:
-    length = 2 * product.shape[1]
-    omega = 2 * np.pi * np.fft.fftfreq(length)
-    rows = [
-        np.fft.ifft(np.fft.fft(row, length) * np.exp(-((scale * sfreq * omega) ** 2) / 2))[: product.shape[1]]
-        for row, scale in zip(product, scales, strict=True)
-    ]
-    return np.apply_along_axis(np.convolve, 0, np.array(rows), KERNEL, mode="same")
-
-
-def plain_map(x: np.ndarray, y: np.ndarray, sfreq: float, periods: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scales = periods / FACTOR
-    one, other = plain_transform(x, scales, sfreq), plain_transform(y, scales, sfreq)
-    cross = plain_smooth(one * other.conj() / scales[:, None], scales, sfreq)
-    power_x = plain_smooth(np.abs(one) ** 2 / scales[:, None], scales, sfreq).real
-    power_y = plain_smooth(np.abs(other) ** 2 / scales[:, None], scales, sfreq).real
-    return np.abs(cross) ** 2 / (power_x * power_y), np.angle(cross)
-
-
-def plain_band_mean(x: np.ndarray, y: np.ndarray, sfreq: float, band: tuple[float, float]) -> tuple[float, float]:
-    periods = band_periods(band)
-    guarded = periods[0] * 2 ** (np.arange(-4, len(periods) + 4) / 12)
-    r2 = plain_map(x, y, sfreq, guarded)[0][4:-4]
-    cells = r2[periods[:, None] <= cone_of_influence(len(x), sfreq)]
-    return float(cells.mean()), float(np.arctanh(np.sqrt(np.minimum(cells, 1 - 1e-12))).mean())
 
 
 def red_noise(rng: np.random.Generator, n_channels: int, n_times: int = N_TIMES, ar: float = 0.8) -> np.ndarray:
@@ -86,7 +47,8 @@ def test_full_rate_equals_the_definition(pair):
     a, b = (wavelet_transform(x, SFREQ, BAND, oversampling=None) for x in pair)
     r2, z = wtc_evaluate(a, b, SFREQ, BAND)
     for i, j in np.ndindex(3, 2):
-        expected = plain_band_mean(pair[0][i], pair[1][j], SFREQ, BAND)
+        cells = cells_of_band(pair[0][i], pair[1][j], SFREQ, BAND)
+        expected = cells.mean(), np.arctanh(np.sqrt(np.minimum(cells, 1 - 1e-12))).mean()
         assert (r2[i, j], z[i, j]) == pytest.approx(expected, abs=1e-11)
 
 
@@ -142,13 +104,13 @@ def test_guard_scales_matter_at_the_edge_of_a_map(reference):
     arrays, table = reference
     found = wtc(arrays["x"], arrays["y"], float(arrays["fs"]), (0.02, 0.2)).item()
     assert found == pytest.approx(table["0.02-0.2"]["octave_grinsted"]["R2"], abs=4e-3)
-    assert found == pytest.approx(plain_band_mean(arrays["x"], arrays["y"], 5.0, (0.02, 0.2))[0], abs=1e-4)
+    assert found == pytest.approx(plain_definitions.wtc(arrays["x"], arrays["y"], 5.0, (0.02, 0.2)), abs=1e-4)
 
 
 def test_map_equals_the_definition(pair):
     x, y = pair[0][1], pair[1][0]
     found = wtc_map(x, y, SFREQ, periods=(8.0, 60.0))
-    r2, phase = plain_map(x, y, SFREQ, found.period)
+    r2, phase = coherence_map(x, y, SFREQ, found.period)
     np.testing.assert_allclose(found.r2, r2, atol=1e-10)
     turn = np.angle(np.exp(1j * (found.phase - phase)))
     assert np.abs(turn[r2 > 0.01]).max() < 1e-7

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hyperscan.metrics.amplitude import aec, corr, oaec, pec
+from hyperscan.metrics import amplitude, information, lagged, phase, spectral, temporal
+from hyperscan.metrics.amplitude import *
 from hyperscan.metrics.engine.products import CrossMoment, JointMoment
-from hyperscan.metrics.information import gcmi, gcte
-from hyperscan.metrics.lagged import dwpli, pli, wpli
-from hyperscan.metrics.phase import accorr, ccorr, ciplv, nmplv, plv, ppc
+from hyperscan.metrics.information import *
+from hyperscan.metrics.lagged import *
+from hyperscan.metrics.phase import *
 from hyperscan.metrics.spec import MetricSpec
-from hyperscan.metrics.spectral import coh, imcoh, lagcoh
+from hyperscan.metrics.spectral import *
 from hyperscan.metrics.table import METRICS, describe_metrics, evaluate_many, get_metric, get_metrics
-from hyperscan.metrics.temporal import ar_corr, xcorr, xcorr_lag
+from hyperscan.metrics.temporal import *
 
 if TYPE_CHECKING:
     from hyperscan.metrics.wavelet import (
@@ -44,37 +45,22 @@ __all__ = [
     "MetricSpec",
     "PhaseFractions",
     "WaveletMap",
-    "accorr",
-    "aec",
-    "ar_corr",
-    "ccorr",
-    "ciplv",
-    "coh",
-    "corr",
     "describe_metrics",
-    "dwpli",
     "evaluate_many",
-    "gcmi",
-    "gcte",
     "get_metric",
     "get_metrics",
-    "imcoh",
-    "lagcoh",
-    "nmplv",
-    "oaec",
-    "pec",
-    "pli",
-    "plv",
-    "ppc",
-    "wpli",
     "wtc",
     "wtc_evaluate",
     "wtc_map",
     "wtc_mean_map",
     "wtc_phase",
-    "xcorr",
-    "xcorr_lag",
 ]
+__all__ += amplitude.__all__
+__all__ += information.__all__
+__all__ += lagged.__all__
+__all__ += phase.__all__
+__all__ += spectral.__all__
+__all__ += temporal.__all__
 
 
 def __getattr__(name: str) -> Any:

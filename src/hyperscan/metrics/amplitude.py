@@ -11,6 +11,8 @@ from hyperscan.metrics.arrays import analytic_pair, real_pair
 from hyperscan.metrics.engine.preparations import ENVELOPE, ENVELOPE_POWER, ORTHOGONAL, SERIES
 from hyperscan.metrics.engine.products import CrossMoment, pair_sums
 
+__all__ = ["aec", "corr", "oaec", "pec"]
+
 # A variance below this many roundings of the mean square is zero (our choice).
 _ZERO_ROUNDINGS = 16.0
 

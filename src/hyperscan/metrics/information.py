@@ -11,6 +11,8 @@ from hyperscan.errors import InputError
 from hyperscan.metrics.amplitude import CORR
 from hyperscan.metrics.arrays import leading_shape, real_pair
 
+__all__ = ["gcmi", "gcte"]
+
 _LEAST_REST = 1e-14  # 1 - r**2 is no smaller, so that a copied channel has finite information (our choice)
 
 

@@ -11,6 +11,8 @@ from hyperscan.metrics.arrays import analytic_pair
 from hyperscan.metrics.engine.preparations import PHASE, POWER
 from hyperscan.metrics.engine.products import pair_sums
 
+__all__ = ["dwpli", "pli", "wpli"]
+
 # Sines of phase differences below this many roundings are zero (our choice): copies of a channel in another
 # unit would otherwise give the sign of rounding errors.
 _ZERO_ROUNDINGS = 16.0

@@ -12,6 +12,8 @@ from hyperscan.metrics.arrays import analytic_pair
 from hyperscan.metrics.engine.preparations import PHASE, SINE, PhasePreparation
 from hyperscan.metrics.engine.products import CrossMoment, cross_products
 
+__all__ = ["accorr", "ccorr", "ciplv", "nmplv", "plv", "ppc"]
+
 # 1 - Re**2 below this many roundings is zero: the phase difference is 0 or pi throughout (our choice).
 _ZERO_ROUNDINGS = 16.0
 

@@ -12,6 +12,8 @@ from hyperscan.metrics.engine.preparations import POWER
 from hyperscan.metrics.engine.products import CrossMoment, pair_sums
 from hyperscan.metrics.phase import lagged_part, magnitude
 
+__all__ = ["coh", "imcoh", "lagcoh"]
+
 
 def coh(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Coherence: magnitude of the coherency ``mean(a conj(b)) / sqrt(mean|a|**2 mean|b|**2)``.

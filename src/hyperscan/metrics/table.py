@@ -1,4 +1,4 @@
-"""The table of metrics as text."""
+"""The table of metrics: one entry for each, and how they are found, computed together and listed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from inspect import signature
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,29 +20,18 @@ from hyperscan.metrics.engine.products import Preparation, Products, cross_produ
 from hyperscan.metrics.mne_methods import PREFIX, adapt
 from hyperscan.metrics.spec import MetricSpec, fisher, is_ours
 
-if TYPE_CHECKING:
-    from hyperscan.metrics.wavelet import WaveletMap
-
 _CONTEXT = ("sfreq", "band")
 _BIASED = "> 0, falls with window length and bandwidth"
 
 
-def _wtc(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
-    from hyperscan.metrics.wavelet import wtc
+def _of_wavelets(name: str) -> Callable[..., Any]:
+    """Return a function of the module of wavelets, loaded at its first call: scipy.fft takes time."""
 
-    return wtc(a, b, sfreq, band)
+    def call(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> Any:
+        return getattr(import_module("hyperscan.metrics.wavelet"), name)(a, b, sfreq, band)
 
-
-def _wtc_evaluate(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> tuple[NDArray[Any], NDArray[Any]]:
-    from hyperscan.metrics.wavelet import wtc_evaluate
-
-    return wtc_evaluate(a, b, sfreq, band)
-
-
-def _wtc_map(a: Any, b: Any, sfreq: float, band: tuple[float, float]) -> WaveletMap:
-    from hyperscan.metrics.wavelet import wtc_mean_map
-
-    return wtc_mean_map(a, b, sfreq, band)
+    call.__name__ = name
+    return call
 
 
 _SPECS = (
@@ -137,7 +127,8 @@ _SPECS = (
         not_for={"eeg": "it compares equal samples, so coupling at a lag of more than one sample (some ms) is lost"},
     ),
     MetricSpec(
-        "wtc", _wtc, domain="wavelet", bounds=(0, 1), z_func=_wtc_evaluate, map_func=_wtc_map, params=("sfreq", "band"),
+        "wtc", _of_wavelets("wtc"), domain="wavelet", bounds=(0, 1), params=("sfreq", "band"),
+        z_func=_of_wavelets("wtc_evaluate"), map_func=_of_wavelets("wtc_mean_map"),
         chance="about 0.32", citation="10.5194/npg-11-561-2004", summary="squared wavelet coherence",
     ),
 )  # fmt: skip

@@ -11,6 +11,8 @@ from hyperscan.errors import InputError
 from hyperscan.metrics.arrays import leading_shape, real_pair
 from hyperscan.metrics.engine.preparations import SERIES
 
+__all__ = ["ar_corr", "xcorr", "xcorr_lag"]
+
 _MAD_TO_SD = 1.4826  # of a Gaussian
 _FLAT = 1e-12  # variance relative to the mean square below which nothing is left to predict (our choice)
 

@@ -197,3 +197,21 @@ def fnirs_pair(
 
 def band_limited(x: np.ndarray, sfreq: float, band) -> np.ndarray:
     return sosfiltfilt(butter(3, band, "bandpass", fs=sfreq, output="sos"), x, axis=-1)
+
+
+def passband_of(data, names=CAP, sfreq=250.0):
+    """The truth as the chain sees it: the same passband, average reference."""
+    filtered = mne.filter.filter_data(data, sfreq, 1.0, 40.0, verbose="error")
+    return filtered - filtered.mean(0) if len(names) >= 16 else filtered
+
+
+def correlation_with_truth(raw, truth, mask):
+    return float(np.corrcoef(raw[:, mask].ravel(), truth[:, mask].ravel())[0, 1])
+
+
+def hbo_of(raw):
+    return raw.get_data(picks=[name for name in raw.ch_names if name.endswith("hbo")])
+
+
+def mean_correlation(a, b):
+    return float(np.mean([abs(np.corrcoef(x, y)[0, 1]) for x in a for y in b]))

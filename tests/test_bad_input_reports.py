@@ -13,14 +13,14 @@ import pytest
 
 import recording_fixtures as make
 from bad_input_cases import judged_by_message
+from clock_fixtures import device, events_of_two_devices
+from clock_fixtures import pair_of as unaligned
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, QualityError
 from hyperscan.pipeline.regions import comparable_rois, roi_findings
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from prepare_fixtures import CAP, Probe, backwards, brain, clean_pair, eeg_raw, fnirs_pair, pair_of
 from test_pipeline_comparable import _study
-from test_recording_clock import device, events_of_two_devices
-from test_recording_clock import pair_of as unaligned
 from test_study_findings import a_dyad, kinds
 
 ROOT = Path("/study")

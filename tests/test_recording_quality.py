@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import QualityError
 from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.records import BandQuality, PersonQuality, Segment
-from hyperscan.recording.windows import clean_mask, window_grid
 from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, COLUMNS, KEYS, QUALITY_FACTS, TABLES
 from hyperscan.storage import to_json
 from prepare_fixtures import CAP, backwards, brain, clean_pair, eeg_raw, fnirs_pair, one_over_f, pair_of, rhythm
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
 SHORT = StudyConfig(window_s=5.0)
+
 
 CLOCK = ("triggers", 0.0, 0.0, 0.0)
 
@@ -203,32 +204,6 @@ def test_grades():
         assert f"{1 - lost:.0%} of the time clean" in quality.client["reason"]
         assert quality.client["clean_seconds"] == pytest.approx(60 * (1 - lost), abs=0.1)
         assert quality.therapist["grade"] == "good"
-
-
-def test_window_grid_stays_inside_segments():
-    pair = clean_pair(5).replace(segments=(Segment(2.0, 23.0), Segment(30.0, 29.9), Segment(59.95, 3.0)))
-    grid = window_grid(pair, 10.0)
-    assert (grid.starts / 250).tolist() == [2.0, 12.0, 30.0, 40.0]
-    assert grid.segment.tolist() == [0, 0, 1, 1]
-    assert grid.offset_s.tolist() == [0.0, 10.0, 0.0, 10.0]
-    assert grid.n_window == 2500
-    assert grid.clean.all()
-    with pytest.raises(QualityError, match=r"the longest of 3 lasts 29.9 s.\nSet window_s to 29.9 or less"):
-        window_grid(pair, 40.0)
-
-
-def test_bad_spans_follow_the_first_sample_of_a_crop():
-    raw = clean_pair(6).therapist
-    raw.set_annotations(mne.Annotations([10.0], [2.0], ["bad one"]))
-    cropped = raw.copy().crop(tmin=9.0)
-    assert np.flatnonzero(~clean_mask(cropped))[[0, -1]].tolist() == [250, 749]
-
-
-def test_history_reads_as_sentences_without_repeats():
-    history = preprocess_pair(clean_pair(7).replace(history=("read",)), SHORT).history
-    assert history[0] == "read"
-    assert len(set(history)) == len(history)
-    assert any("1-40 Hz" in line for line in history)
 
 
 def _real(name):

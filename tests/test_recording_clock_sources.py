@@ -1,0 +1,132 @@
+"""What aligns two recordings: against truth, and refused where nothing does."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+
+import recording_fixtures as make
+from clock_fixtures import device, pair_of, refused, rhythm
+from hyperscan.errors import DataQualityWarning
+from hyperscan.recording import align_pair, load_session
+
+
+def test_without_correction_the_same_drift_would_show() -> None:
+    own = np.arange(150_000) / 250.0
+    a, b = device(1, own, 250.0), device(2, own * (1 + 60e-6), 250.0)
+    with pytest.warns(DataQualityWarning, match="nothing aligns"):
+        aligned = align_pair(pair_of(a, b))
+    assert aligned.clock.source == "assumed"
+    assert np.isnan(aligned.clock.ppm)
+    x, y = aligned.therapist.get_data()[0], aligned.client.get_data()[0]
+    assert np.std(x - y) > 0.3 * np.std(x)
+
+
+def test_almost_equal_rates_are_a_drift() -> None:
+    a, b = device(1, np.arange(50_000) / 500.0, 500.0), device(2, np.arange(50_000) / 499.99, 499.99)
+    aligned = align_pair(pair_of(a, b, clock="same_amplifier"))
+    assert aligned.clock.ppm == pytest.approx(-20.0, abs=0.1)
+    assert aligned.client.info["sfreq"] == 500.0
+    x, y = aligned.therapist.get_data()[0], aligned.client.get_data()[0]
+    assert np.std((x - y)[50:-50]) < 0.03 * np.std(x)
+
+
+def test_clocks_that_cannot_be_used() -> None:
+    a, b = device(1, np.arange(5000) / 250.0, 250.0), device(2, np.arange(5000) / 250.0, 250.0)
+    refused(pair_of(a, b, clock="none"), "t.edf", "'none'")
+    refused(pair_of(a, b, clock="timestamps"), "no time stamps")
+    refused(pair_of(a, b, clock="offset"), "therapist_offset_s")
+    refused(pair_of(a, b, clock="triggers"), "no events", "sync_event")
+    refused(pair_of(a, b, clock="trigers"), "Did you mean 'triggers'?")
+    refused(pair_of(a, b, client_offset_s=3600.0), "3600 s", "time zone")
+    refused(pair_of(a, b, client_offset_s=500.0), "shares no time")
+
+
+def test_too_large_a_drift_and_a_wrong_event() -> None:
+    rng = np.random.default_rng(0)
+    pulses = np.sort(rng.uniform(5, 990, 60))
+    true = np.arange(100_000) / 100.0
+    a, b = device(1, true, 100.0, pulses), device(2, true, 100.0, pulses * (1 + 450e-6))
+    refused(pair_of(a, b, clock="triggers"), "450 ppm", "200 ppm")
+    refused(pair_of(a, b, clock="triggers", sync_event="TTL"), "'TTL'", "'S1' (60)")
+
+
+def test_dates_prove_nothing_unless_they_are_real() -> None:
+    def dated(year: int, day: int, hour: int, seed: int) -> mne.io.BaseRaw:
+        raw = device(seed, np.arange(5000) / 250.0, 250.0)
+        return raw.set_meas_date(datetime.datetime(year, 3, day, hour, 7, 9, tzinfo=datetime.UTC))
+
+    refused(pair_of(dated(2024, 1, 10, 1), dated(2024, 4, 10, 2)), "never")
+    refused(pair_of(dated(2024, 1, 10, 1), dated(2024, 1, 11, 2)), "3600 s")
+    early = device(3, np.arange(5000) / 250.0, 250.0)
+    early.set_meas_date(datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC))
+    with pytest.warns(DataQualityWarning, match="nothing aligns"):
+        aligned = align_pair(pair_of(dated(2024, 1, 10, 1), early))
+    assert aligned.client.info["meas_date"] is None
+    declared = align_pair(pair_of(dated(2024, 1, 10, 1), dated(2024, 4, 10, 2), clock="same_amplifier"))
+    assert declared.clock.residual_ms == 0.0
+
+
+def test_few_triggers_warn() -> None:
+    a, b = (
+        device(1, np.arange(5000) / 250.0, 250.0, np.array([3.0])),
+        device(2, 1 + np.arange(5000) / 250.0, 250.0, np.array([2.0])),
+    )
+    with pytest.warns(DataQualityWarning, match="only 1 shared"):
+        aligned = align_pair(pair_of(a, b, clock="triggers"))
+    assert aligned.clock.offset_s == pytest.approx(1.0)
+    assert np.isnan(aligned.clock.ppm)
+
+
+def test_xdf_gap_drift_and_offset(tmp_path: Path) -> None:
+    a = 1000.0 + np.arange(15_000) / 250.0
+    b = 1002.0 + np.arange(13_000) / (250.0 * (1 + 40e-6))
+    b[6000:] += 3.0
+    streams = []
+    for seed, name, true in ((1, "A", a), (2, "B", b)):
+        data = 1e6 * (rhythm(true - 1000)[None] + 1e-7 * np.random.default_rng(seed).standard_normal((4, len(true))))
+        streams.append(
+            {"name": name, "type": "EEG", "rate": 250, "data": data, "stamps": true, "labels": make.CHANNELS}
+        )
+    # the client's computer runs 123.456 s behind, as its clock offsets say
+    streams[1] |= {"stamps": b - 123.456, "clock_offset": 123.456}
+    make.write_xdf(tmp_path / "b.xdf", streams)
+    row = make.session(tmp_path, "b.xdf", "b.xdf", therapist_channels="stream:A", client_channels="stream:B")
+    aligned = align_pair(load_session(row))
+    assert aligned.clock.source == "timestamps"
+    assert aligned.clock.offset_s == pytest.approx(2.0, abs=1e-4)
+    assert aligned.clock.ppm == pytest.approx(40.0, abs=2.0)
+    x, y = aligned.therapist.get_data()[0], aligned.client.get_data()[0]
+    marks = aligned.client.annotations
+    gap = marks[np.flatnonzero(marks.description == "BAD_gap")[0]]
+    assert (gap["onset"], gap["duration"]) == (pytest.approx(24.0, abs=0.02), pytest.approx(3.0, abs=0.02))
+    good = np.ones(len(x), bool)
+    good[int(gap["onset"] * 250) - 20 : int((gap["onset"] + gap["duration"]) * 250) + 20] = False
+    assert np.std((x - y)[good][50:-50]) < 0.03 * np.std(x)
+
+
+def test_derived_two_person_xdf_against_its_truth(shared: Path) -> None:
+    folder = shared / "data" / "xdf"
+    truth = json.loads((folder / "derived_two_person.truth.json").read_text())
+    row = make.session(
+        folder,
+        "derived_two_person.xdf",
+        "derived_two_person.xdf",
+        therapist_channels="stream:EEG_A",
+        client_channels="stream:EEG_B",
+    )
+    pair = load_session(row)
+    aligned = align_pair(pair)
+    assert 1e3 * abs(aligned.clock.offset_s - truth["true_start_B_minus_A_s"]) < 1.0
+    assert aligned.clock.residual_ms < 1.0
+    assert abs(aligned.clock.ppm) < 1.0
+    for raw in (aligned.therapist, aligned.client):
+        found = dict(zip(raw.annotations.description, raw.annotations.onset, strict=True))
+        for name, onset in truth["markers"].items():
+            assert found[name] == pytest.approx(onset, abs=1e-3)
+    assert aligned.client.n_times == truth["n_B"]

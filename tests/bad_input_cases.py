@@ -77,7 +77,7 @@ TABLE = """
     test_bad_input_reports::test_sessions_of_a_dyad
 19 | S | one session only
     test_study_findings::test_each_finding
-    test_growth_fit::test_six_dyads_with_one_session_each_are_too_few
+    test_growth_verdict::test_six_dyads_with_one_session_each_are_too_few
     test_bad_input_reports::test_sessions_of_a_dyad
 20 | S | two sessions only
     test_study_findings::test_each_finding

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from plots_fixtures import plots_primary, plots_quality, plots_table  # noqa: F401  fixtures of the tests of plots
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 

@@ -138,9 +138,14 @@ class Column:
     p_value: bool = False
 
     @property
+    def axis_label(self) -> str:
+        """Words for an axis, in two lines where one would be too long."""
+        return self.axis or self.head
+
+    @property
     def label(self) -> str:
         """Words for an axis, or for a sentence, in one line."""
-        return (self.axis or self.head).replace("\n", " ")
+        return self.axis_label.replace("\n", " ")
 
 
 def _columns(*columns: Column) -> Mapping[str, Column]:
@@ -365,7 +370,7 @@ BANDWISE: Mapping[str, Column] = _columns(
         "snr_", "Signal fraction, {}", "Signal fraction, {} (0-1)", "share of the band's power above the background"
     ),
     Column("peak_hz_", "Peak (Hz), {}", "Peak frequency, {} (Hz)", "frequency of the band's peak", "Hz"),
-    Column("peak_width_", "Peak width (Hz), {}", meaning="width of the peak", units="Hz"),
+    Column("peak_width_", "Peak width (Hz), {}", "Peak width, {} (Hz)", meaning="width of the peak", units="Hz"),
     Column(
         "peak_db_",
         "Peak (dB over the background), {}",

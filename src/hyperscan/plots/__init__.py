@@ -10,6 +10,7 @@ _HOMES = {
     "chance_curves": "curves",
     "channel_matrix": "matrices",
     "clock_panel": "panels",
+    "coherence_map": "session",
     "course_chart": "dyad",
     "data_kept_timeline": "session",
     "dyad_panels": "curves",
@@ -30,7 +31,6 @@ _HOMES = {
     "surrogate_histogram": "session",
     "time_course": "session",
     "two_heads": "topographies",
-    "wtc_map": "session",
 }
 
 __all__ = list(_HOMES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ MAX_NAMED = 12
 @styled
 def growth_curves(
     table: pd.DataFrame,
-    fit: Mapping[str, Any] | None = None,
+    fit: Mapping[str, float | None] | None = None,
     ax: Axes | None = None,
     *,
     value: str = "excess_z",
@@ -32,7 +32,7 @@ def growth_curves(
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         One row per dyad and session of one outcome: ``dyad``, ``session`` (or ``days``) and ``value``; with
         ``pseudo_sd_z`` the excess gets a chance band.
     fit : mapping or None
@@ -101,11 +101,16 @@ def _pseudo_band(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
     )
 
 
-def _slope_band(ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, Any], value: str, time: str) -> None:
+def _slope_band(
+    ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, float | None], value: str, time: str
+) -> None:
+    """Draw the group's line through the mean of all points, and the interval of its slope."""
     points = pd.concat(curves.values())
     centre, level = points["time"].mean(), points[value].mean()
     ends = np.linspace(points["time"].min(), points["time"].max(), 50)
-    slope, low, high = (_number(fit.get(key)) for key in ("slope", "ci_low", "ci_high"))
+    # what is no number in a file from elsewhere is not drawn
+    found = [fit.get(key) for key in ("slope", "ci_low", "ci_high")]
+    slope, low, high = (x if isinstance(x, int | float) and not isinstance(x, bool) else np.nan for x in found)
     if not np.isfinite(slope):
         return
     colours = palette()
@@ -121,11 +126,8 @@ def _slope_band(ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, 
     )  # fmt: skip
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
-
-
 def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str, most: int = 12) -> None:
+    """Mark whole sessions, and leave some room beside the first and the last."""
     from matplotlib.ticker import MaxNLocator
 
     if time == "session":
@@ -161,7 +163,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         Rows of one dyad and one outcome: ``dyad``, ``session`` (or ``days``), ``z``, ``pseudo_mean_z`` and
         ``pseudo_sd_z``, all in Fisher z.
     ax : matplotlib.axes.Axes or None
@@ -205,6 +207,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
 
 
 def _chance_band(ax: Axes, curve: pd.DataFrame) -> None:
+    """Draw a dyad's curve over the level and spread of chance."""
     colours = palette()
     times, mean, sd = (curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z"))
     if len(times) == 1:  # a band needs a width to be seen
@@ -220,7 +223,7 @@ def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4)
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         As for :func:`chance_curves`, with any number of dyads.
     time : {'session', 'weeks'}
         Column on the x axes.
@@ -260,7 +263,7 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         Rows of one metric, band and signal: ``dyad``, ``session`` (or ``days``), ``roi_therapist``,
         ``roi_client`` and ``excess_z`` (Fisher z).
     time : {'session', 'weeks'}
@@ -289,31 +292,26 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
     pairs = list(dict.fromkeys(zip(table["roi_therapist"], table["roi_client"], strict=True)))
     axes = panel_grid(len(pairs), columns=columns, size=(2.15, 1.7), sharex=True, sharey=True)
     curves: dict[str, pd.DataFrame] = {}
+    colours = palette()
     for ax, (therapist, client) in zip(axes, pairs, strict=True):
         rows = table[(table["roi_therapist"] == therapist) & (table["roi_client"] == client)]
         curves = dyad_curves(rows, ["excess_z"], time)
-        _roi_panel(ax, curves)
-        ax.set_title(_pair_name(therapist, client), fontsize=9.5, parse_math=False)
+        for curve in curves.values():
+            ax.plot(curve["time"], curve["excess_z"], color=colours.real, alpha=0.3, lw=0.8, label="each dyad")
+        if curves:
+            mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
+            label = f"mean of {len(curves)}"
+            ax.plot(mean.index, mean, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=label)
+        ax.axhline(0, color=colours.chance, lw=1.0, ls=(0, (5, 3)), label="chance")
+        # one name where both people's ROI is the same keeps titles apart
+        name = plain(therapist) if therapist == client else f"{plain(therapist)}-{plain(client)}"
+        ax.set_title(name, fontsize=9.5, parse_math=False)
     _finish_panels(axes, curves, time, "Excess over chance (Fisher z)")
     return axes
 
 
-def _pair_name(therapist: str, client: str) -> str:
-    """Name an ROI pair; once where both people's ROI is the same, which keeps titles apart."""
-    return plain(therapist) if therapist == client else f"{plain(therapist)}-{plain(client)}"
-
-
-def _roi_panel(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
-    colours = palette()
-    for curve in curves.values():
-        ax.plot(curve["time"], curve["excess_z"], color=colours.real, alpha=0.3, lw=0.8, label="each dyad")
-    if curves:
-        mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
-        ax.plot(mean.index, mean, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=f"mean of {len(curves)}")
-    ax.axhline(0, color=colours.chance, lw=1.0, ls=(0, (5, 3)), label="chance")
-
-
 def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: str, ylabel: str) -> None:
+    """Write what all panels have in common once."""
     if not axes:
         return
     for ax in axes:

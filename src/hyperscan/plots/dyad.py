@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import require
-from hyperscan.plots.session import COHERENCE_LABEL, MAP_KEY, draw_map
+from hyperscan.plots.session import COHERENCE_LABEL, MAP_KEY, MapArrays, draw_map
 from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, panel_grid, plain, styled, upright
 from hyperscan.plots.topographies import PAIR_ROOM, PAIR_SIZE, draw_pair, flat_positions
 
@@ -31,7 +31,7 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
 
     Parameters
     ----------
-    matrices : mapping of str to DataFrame
+    matrices : mapping of str to DataFrame of shape (n_therapist, n_client)
         Title to values, therapist's channels as index and client's as columns. A channel that a session
         lacks stays blank.
     label : str
@@ -56,7 +56,9 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     ['Session 1', 'O1', 'O1', 'O2']
     """
     _check_some(matrices)
-    rows, cols = (_union(matrices, axis) for axis in (0, 1))
+    rows, cols = (
+        list(dict.fromkeys(str(name) for matrix in matrices.values() for name in matrix.axes[axis])) for axis in (0, 1)
+    )
     full = {title: matrix.reindex(index=rows, columns=cols).to_numpy(float) for title, matrix in matrices.items()}
     low, high = _limits(full.values())
     places = _places(len(full), columns, (1.0, 1.0), _MATRIX_GAP)
@@ -88,9 +90,9 @@ def head_panels(
 
     Parameters
     ----------
-    matrices : mapping of str to DataFrame
+    matrices : mapping of str to DataFrame of shape (n_therapist, n_client)
         Title to values, therapist's channels as index and client's as columns.
-    therapist_xyz, client_xyz : DataFrame
+    therapist_xyz, client_xyz : DataFrame of shape (n_channels, 3)
         Channels as index, ``x``, ``y`` and ``z`` in m. A channel without a position is not drawn.
     threshold : float
         Smallest value that is drawn.
@@ -115,7 +117,10 @@ def head_panels(
     ['Therapist (1)', 'Client (2)', 'Session 1: 1 of 2']
     """
     _check_some(matrices)
-    flat = [_flat(xyz) for xyz in (therapist_xyz, client_xyz)]
+    flat = [
+        pd.DataFrame(flat_positions(xyz.to_numpy(float)), index=xyz.index).dropna()
+        for xyz in (therapist_xyz, client_xyz)
+    ]
     shown = {
         title: matrix.loc[matrix.index.isin(flat[0].index), matrix.columns.isin(flat[1].index)]
         for title, matrix in matrices.items()
@@ -142,7 +147,7 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         One row per window: ``session``, ``time_s`` (s from the start), ``z`` and ``pseudo_mean_z``, the mean
         of the session's pseudo pairs, NaN where there are none.
     ax : matplotlib.axes.Axes or None
@@ -197,13 +202,13 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
 
 
 @styled
-def map_panels(maps: Mapping[str, Mapping[str, Any]], *, columns: int = 2) -> list[Axes]:
-    """Draw :func:`wtc_map` for every session.
+def map_panels(maps: Mapping[str, MapArrays], *, columns: int = 2) -> list[Axes]:
+    """Draw :func:`coherence_map` for every session.
 
     Parameters
     ----------
-    maps : mapping of str to mapping
-        Title to the arguments of :func:`wtc_map` by name: ``r2``, ``phase``, ``period``, ``coi``, ``sfreq``
+    maps : mapping of str to MapArrays
+        Title to the arguments of :func:`coherence_map` by name: ``r2``, ``phase``, ``period``, ``coi``, ``sfreq``
         and, if there is one, ``significant``.
     columns : int
         Panels in a row.
@@ -238,22 +243,19 @@ def map_panels(maps: Mapping[str, Mapping[str, Any]], *, columns: int = 2) -> li
     return axes
 
 
-def _check_some(panels: Mapping[Any, Any]) -> None:
+def _check_some(panels: Sized) -> None:
+    """Refuse to draw nothing."""
     if not panels:
         raise InputError("there is nothing to draw: expected at least one session.")
 
 
-def _union(matrices: Mapping[str, pd.DataFrame], axis: int) -> list[str]:
-    return list(dict.fromkeys(str(name) for matrix in matrices.values() for name in matrix.axes[axis]))
+def _limits(arrays: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Find the ends of a colour scale for all values.
 
-
-def _limits(arrays: Any) -> tuple[float, float]:
+    Shapes: each of ``arrays`` (n_therapist, n_client).
+    """
     finite = np.concatenate([values[np.isfinite(values)] for values in arrays])
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-
-
-def _flat(xyz: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(flat_positions(xyz.to_numpy(float)), index=xyz.index).dropna()
 
 
 def _places(n: int, columns: int, size: tuple[float, float], gap: tuple[float, float]) -> list[tuple[float, float]]:
@@ -270,6 +272,7 @@ def _canvas(places: list[tuple[float, float]], size: tuple[float, float], inches
 
 
 def _whole(ax: Axes, places: list[tuple[float, float]], size: tuple[float, float]) -> None:
+    """Show all panels."""
     ax.set_xlim(0, max(left for left, _ in places) + size[0])
     ax.set_ylim(max(top for _, top in places) + size[1], 0)
 
@@ -288,6 +291,7 @@ def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], co
 
 
 def _bar(axes: list[Axes], image: Any, label: str) -> None:
+    """Put one colour bar beside all panels."""
     bar = axes[0].figure.colorbar(image, ax=axes, pad=0.02, fraction=0.03, aspect=30)
     bar.set_label(label)
     bar.outline.set_visible(False)

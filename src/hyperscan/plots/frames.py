@@ -1,4 +1,4 @@
-"""What the plots ask of a table, and how its columns are named on an axis."""
+"""What the plots ask of a table."""
 
 from __future__ import annotations
 
@@ -15,58 +15,6 @@ from hyperscan.errors import InputError, TableError
 TIME_LABELS: Mapping[str, str] = MappingProxyType(
     {"session": "Session (number)", "weeks": "Time since first session (weeks)"}
 )
-
-#: Column of ``guards.tsv`` or ``quality.tsv`` to words and unit.
-COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "g1_line": "Coupling, noise-corrected,\nstraight 1/f (a.u.)",
-        "g1_quad": "Coupling, noise-corrected,\ncurved 1/f (a.u.)",
-        "w_line": "Weight, straight 1/f (0-1)",
-        "w_quad": "Weight, curved 1/f (0-1)",
-        "matched_excess_z": "Excess, noise-matched\n(Fisher z)",
-        "control_excess_z": "Excess, control channels\n(Fisher z)",
-        "outband_excess_z": "Excess, outside the band\n(Fisher z)",
-        "lag_robust_excess_z": "Excess, blind to zero lag\n(Fisher z)",
-        "short_r2": "Short-channel r² (0-1)",
-        "band_sd": "In-band SD (M)",
-        "mayer_fraction": "Mayer fraction (0-1)",
-        "motion_overlap": "Motion in both at once (0-1)",
-        "instrument_noise": "Instrument noise (a.u.)",
-        "sci": "Scalp coupling index (0-1)",
-        "channels_kept": "Channels kept (n)",
-        "clean_seconds": "Clean time (s)",
-        "n_windows": "Clean windows (n)",
-        "s2_line": "Signal fraction s² (0-1)",
-        "s2_quad": "Signal fraction s², curved (0-1)",
-        "highfreq": "Power at 30-40 Hz (share)",
-        "motion": "Motion (share)",
-        "clock_ppm": "Clock drift removed (ppm)",
-        "clock_residual_ms": "Clock residual (ms)",
-        "clock_offset_s": "Clock offset (s)",
-        "excess_z": "Excess over chance (Fisher z)",
-        "z": "Synchrony (Fisher z)",
-        "estimate": "Synchrony (metric's own scale)",
-    }
-)
-
-
-def column_label(column: str) -> str:
-    """Words and unit for a column of a run's tables; an unknown column keeps its name.
-
-    Examples
-    --------
-    >>> column_label("snr_alpha")
-    'Signal fraction, alpha (0-1)'
-    """
-    for prefix, words in (
-        ("snr_", "Signal fraction, {} (0-1)"),
-        ("peak_hz_", "Peak frequency, {} (Hz)"),
-        ("peak_db_", "Peak over the background, {} (dB)"),
-        ("peak_width_", "Peak width, {} (Hz)"),
-    ):
-        if column.startswith(prefix):
-            return words.format(column.removeprefix(prefix))
-    return COLUMN_LABELS.get(column, column)
 
 
 def require(table: pd.DataFrame, *columns: str) -> None:

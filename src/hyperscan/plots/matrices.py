@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import column_label, require
+from hyperscan.plots.frames import require
 from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled
+from hyperscan.schema import column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         Rows of one metric, ROI pair and signal: ``dyad``, ``session``, ``band`` and ``value``.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
@@ -53,7 +54,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     means = table.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
     dyads = table.dropna(subset=[value]).groupby("session")["dyad"].nunique().reindex(means.columns).fillna(0)
     ax = new_axes(ax, 8.4, max(2.5, 1.2 + 0.5 * len(bands)))
-    _image(ax, means.to_numpy(dtype=float), column_label(value), "{:.2f}")
+    _image(ax, means.to_numpy(dtype=float), column_of(value).axis_label, "{:.2f}")
     several = table["dyad"].nunique() > 1
     ticks = [_Lines(f"{session:g}" + (f"\nn = {n:g}" if several else "")) for session, n in dyads.items()]
     _name_axis(ax, "x", ticks, MAX_NAMES // 2)
@@ -125,7 +126,7 @@ def missing_session_grid(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Parameters
     ----------
-    states : DataFrame
+    states : DataFrame of shape (n_rows, n_columns)
         ``dyad``, ``session`` and ``state`` (``used`` or ``skipped``); a dyad-session without a row is blank.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
@@ -176,6 +177,10 @@ def _image(
     *,
     square: bool = False,
 ) -> None:
+    """Draw values as colours, with a bar beside them and, where there is room, their numbers.
+
+    Shapes: ``values`` (n_rows, n_columns).
+    """
     finite = values[np.isfinite(values)]
     low, high = limits or ((finite.min(), finite.max()) if len(finite) else (0.0, 1.0))
     image = ax.imshow(
@@ -192,13 +197,8 @@ def _image(
     ax.grid(visible=False)
     for side in ax.spines.values():
         side.set_visible(False)
-    if values.size <= MAX_PRINTED:
-        _print_values(ax, values, image, text)
-
-
-def _print_values(ax: Axes, values: np.ndarray, image: Any, text: str) -> None:
     for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
+        if np.isfinite(value) and values.size <= MAX_PRINTED:
             red, green, blue, _ = image.cmap(image.norm(value))
             # luminance weights of sRGB (ITU-R BT.709)
             dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5

@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, column_label, dyad_curves, mean_and_ci, require
+from hyperscan.plots.frames import TIME_LABELS, dyad_curves, mean_and_ci, require
 from hyperscan.plots.style import new_axes, palette, panel_grid, plain, styled
+from hyperscan.schema import ROLES, column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: What is drawn of the clocks.
+_CLOCK = ("clock_ppm", "clock_residual_ms")
 
 #: Panel size in inches.
 _SIZE = (2.8, 2.15)
 
 #: What the guards look at, in the order of the guards.
-GUARD_COLUMNS = (
+GUARDS_SHOWN = (
     "g1_line",
     "g1_quad",
     "matched_excess_z",
@@ -29,7 +33,7 @@ GUARD_COLUMNS = (
 )
 
 #: What is drawn of the quality table where it is there.
-QUALITY_COLUMNS = (
+QUALITY_SHOWN = (
     "channels_kept",
     "clean_seconds",
     "s2_line",
@@ -55,7 +59,7 @@ def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         ``dyad``, ``session`` (or ``days``), and any of ``clock_ppm`` and ``clock_residual_ms``.
     time : {'session', 'weeks'}
         Column on the x axes.
@@ -76,9 +80,9 @@ def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
     >>> [ax.get_ylabel() for ax in clock_panel(table)]
     ['Clock drift removed (ppm)']
     """
-    columns = filled(table, ("clock_ppm", "clock_residual_ms"))
+    columns = filled(table, _CLOCK)
     if not columns:
-        require(table, "clock_ppm", "clock_residual_ms")
+        require(table, *_CLOCK)
     axes = panel_grid(len(columns), columns=2, size=(4.2, 2.6), sharex=True)
     colours = palette()
     for ax, column in zip(axes, columns, strict=True):
@@ -94,7 +98,7 @@ def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
                 ms=3,
                 mec="none",
             )
-        ax.set_ylabel(column_label(column))
+        ax.set_ylabel(column_of(column).axis_label)
         ax.set_title(count(len(curves), "dyad"))
         _frame_panel(ax, time)
     return axes
@@ -108,7 +112,7 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         ``dyad``, ``session`` (or ``days``), ``person`` and measures.
     columns : sequence of str or None
         Measures to draw; None = the usual ones that are there, and an in-band signal fraction.
@@ -131,26 +135,36 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
     >>> [ax.get_title(loc="left") for ax in quality_panel(table)]
     ['Clean time (s)']
     """
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
     if columns is None:
         ratios = [name for name in ("snr_alpha", *(c for c in table.columns if c.startswith("snr_"))) if name in table]
-        columns = filled(table, QUALITY_COLUMNS)
+        columns = filled(table, QUALITY_SHOWN)
         # s2_line is the fraction of the primary band already
         columns += [] if "s2_line" in columns else filled(table, ratios[:1])
     require(table, "dyad", "person", *columns)
     axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
     colours = palette()
     for ax, column in zip(axes, columns, strict=True):
-        for person, colour, marker in (
-            ("therapist", colours.therapist, "o"),
-            ("client", colours.client, "s"),
-        ):
+        for person, colour, marker in zip(ROLES, (colours.therapist, colours.client), "os", strict=True):
             curves = dyad_curves(table[table["person"] == person], [column], time)
             # side by side, so that equal values do not hide each other
             shift = 0.06 if person == "client" else -0.06
             _mean_curve(ax, curves, column, colour, marker, person, shift, _bounds(column))
-        ax.set_title(column_label(column), fontsize=9)
+        ax.set_title(column_of(column).axis_label, fontsize=9)
         _frame_panel(ax, time)
-        _frame_measure(ax, column)
+        # ticks fit for the measure, no room where it cannot lie, and some beside a single session
+        low, high = ax.get_ylim()
+        least, most = _bounds(column)
+        room = 0.04 * (min(high, most) - max(low, least))
+        ax.set_ylim(max(low, least - room), min(high, most + room))
+        if column == "channels_kept":
+            ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
+        if column == "band_sd":
+            ax.yaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}", unit="M"))
+        left, right = ax.get_xlim()
+        if right - left < 1:
+            ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
     _share_legend(axes)
     return axes
 
@@ -161,7 +175,7 @@ def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, t
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         ``dyad``, ``session`` (or ``days``) and measures: ``guards.tsv``.
     columns : sequence of str or None
         Measures to draw; None = the usual ones that are there.
@@ -184,7 +198,7 @@ def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, t
     >>> len(guards_panel(table))
     2
     """
-    columns = list(columns) if columns is not None else filled(table, GUARD_COLUMNS)
+    columns = list(columns) if columns is not None else filled(table, GUARDS_SHOWN)
     require(table, "dyad", *columns)
     axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
     colours = palette()
@@ -195,7 +209,7 @@ def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, t
         _mean_curve(ax, curves, column, colours.slope, "o", f"mean of {count(len(curves), 'dyad')}, 95 % CI")
         if column.endswith("_z"):
             ax.axhline(0, color=colours.chance, lw=1, ls=(0, (5, 3)))
-        ax.set_title(column_label(column), fontsize=9)
+        ax.set_title(column_of(column).axis_label, fontsize=9)
         _frame_panel(ax, time)
     _share_legend(axes)
     return axes
@@ -215,7 +229,7 @@ def power_curves(
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame of shape (n_rows, n_columns)
         ``x``, ``value`` (0 to 1) and ``by``; ``n_sim``, where there, gives the simulation error.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
@@ -293,6 +307,7 @@ def _mean_curve(
     shift: float = 0.0,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
+    """Draw the mean of all dyads at each time, with its interval cut at the bounds."""
     if not curves:
         return
     points = pd.concat(curves.values())
@@ -307,29 +322,14 @@ def _mean_curve(
 
 
 def _bounds(column: str) -> tuple[float, float]:
+    """Say in which range a measure can lie."""
     if column.startswith(_SHARES):
         return 0.0, 1.0
     return (0.0, np.inf) if column in _AMOUNTS else (-np.inf, np.inf)
 
 
-def _frame_measure(ax: Axes, column: str) -> None:
-    """Ticks fit for the measure, no room where it cannot lie, and some beside a single session."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    low, high = ax.get_ylim()
-    least, most = _bounds(column)
-    room = 0.04 * (min(high, most) - max(low, least))
-    ax.set_ylim(max(low, least - room), min(high, most + room))
-    if column == "channels_kept":
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
-    if column == "band_sd":
-        ax.yaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}", unit="M"))
-    left, right = ax.get_xlim()
-    if right - left < 1:
-        ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
-
-
 def _frame_panel(ax: Axes, time: str) -> None:
+    """Write whole numbers on the time axis, and its label below the lowest panel."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
@@ -339,6 +339,7 @@ def _frame_panel(ax: Axes, time: str) -> None:
 
 
 def _share_legend(axes: list[Axes]) -> None:
+    """Put one legend above all panels."""
     if axes:
         handles, labels = axes[0].get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))

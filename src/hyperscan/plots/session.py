@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -20,8 +20,22 @@ COHERENCE_LABEL = "Wavelet coherence R² (0-1)"
 MAP_KEY = "→ in phase · ↑ therapist leads by ¼ cycle · ← anti-phase · ↓ client leads · hatched: edge effects"
 
 
+class MapArrays(TypedDict):
+    """Arguments of :func:`coherence_map` by name."""
+
+    #: shape (n_periods, n_times)
+    r2: np.ndarray
+    phase: np.ndarray
+    #: shape (n_periods,) and (n_times,), in s
+    period: np.ndarray
+    coi: np.ndarray
+    sfreq: float
+    #: shape (n_periods, n_times)
+    significant: NotRequired[np.ndarray]
+
+
 @styled
-def wtc_map(
+def coherence_map(
     r2: np.ndarray,
     phase: np.ndarray,
     period: np.ndarray,
@@ -63,7 +77,7 @@ def wtc_map(
     Examples
     --------
     >>> period, coi = np.array([8.0, 16.0, 32.0]), np.full(50, 32.0)
-    >>> wtc_map(np.full((3, 50), 0.4), np.zeros((3, 50)), period, coi, 1.0).get_ylabel()
+    >>> coherence_map(np.full((3, 50), 0.4), np.zeros((3, 50)), period, coi, 1.0).get_ylabel()
     'Period (s)'
 
     References
@@ -92,7 +106,12 @@ def draw_map(
     significant: np.ndarray | None = None,
     arrows: tuple[int, int] = (12, 34),
 ) -> Any:
-    """Draw what :func:`wtc_map` draws, without the words around it."""
+    """Draw what :func:`coherence_map` draws, without the words around it.
+
+    Shapes: ``r2, phase, significant`` (n_periods, n_times), ``period`` (n_periods,), ``coi`` (n_times,).
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
     r2, phase, period, coi = (np.asarray(x, dtype=float) for x in (r2, phase, period, coi))
     if r2.shape != phase.shape or r2.shape != (len(period), len(coi)):
         raise InputError(
@@ -101,7 +120,12 @@ def draw_map(
         )
     times = np.arange(r2.shape[1]) / sfreq
     image = ax.pcolormesh(times, period, r2, cmap=SEQUENTIAL, vmin=0, vmax=1, shading="nearest", rasterized=True)
-    _period_axis(ax, period)
+    ax.set_yscale("log", base=2)
+    octaves = np.arange(np.floor(np.log2(period[0])), np.ceil(np.log2(period[-1])) + 1)
+    ax.yaxis.set_major_locator(FixedLocator((2.0**octaves).tolist()))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set_ylim(period[-1], period[0])
     # drawn over the map, not over the page: white reads on it in light and dark
     edge = np.minimum(coi, period[-1])
     ax.fill_between(times, edge, period[-1], color="#ffffff", alpha=0.45, lw=0, hatch="//", ec="#777777")
@@ -113,17 +137,6 @@ def draw_map(
     ax.grid(visible=False)
     ax.set_xlim(times[0], times[-1])
     return image
-
-
-def _period_axis(ax: Axes, period: np.ndarray) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    ax.set_yscale("log", base=2)
-    low, high = np.floor(np.log2(period[0])), np.ceil(np.log2(period[-1]))
-    ax.yaxis.set_major_locator(FixedLocator((2.0 ** np.arange(low, high + 1)).tolist()))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set_ylim(period[-1], period[0])
 
 
 def _arrows(

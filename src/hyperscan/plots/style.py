@@ -97,7 +97,8 @@ def palette() -> Palette:
     return _CURRENT.get() or PALETTES["light"]
 
 
-def _settings(colours: Palette) -> dict[str, Any]:
+def _settings(colours: Palette) -> dict[str, str | float | list[str]]:
+    """Return the settings of matplotlib in these colours."""
     return {
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
@@ -227,17 +228,7 @@ def upright(label: str) -> str:
 def spread(values: np.ndarray, gap: float) -> np.ndarray:
     """Move label positions apart until neighbours are at least ``gap`` from each other.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        Wanted positions, in data units.
-    gap : float
-        Smallest distance, in the same units.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Positions in the order given.
+    Shapes: ``values`` (n,), returns (n,).
 
     Examples
     --------
@@ -270,17 +261,6 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 def plain(text: object, width: int = 24) -> str:
     r"""Shorten a label so that it cannot break a figure; control characters become spaces.
-
-    Parameters
-    ----------
-    text : object
-        Any label.
-    width : int
-        Most characters kept.
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -323,7 +303,9 @@ def save_svg(figure: Figure | Axes | Sequence[Axes]) -> str:
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    root, buffer = _figure_of(figure), io.StringIO()
+    first = figure[0] if isinstance(figure, Sequence) else figure
+    # axes know their figure, and a figure is its own
+    root, buffer = cast("Figure", getattr(first, "figure", None) or first), io.StringIO()
     canvas, dpi = root.canvas, root.dpi
     with figure_style("light"):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -331,37 +313,28 @@ def save_svg(figure: Figure | Axes | Sequence[Axes]) -> str:
         FigureCanvasSVG(root).print_svg(buffer, metadata=nothing)
     root.set_canvas(canvas)
     root.set_dpi(dpi)
-    return _adapt(buffer.getvalue())
-
-
-def _figure_of(figure: Figure | Axes | Sequence[Axes]) -> Figure:
-    first = figure[0] if isinstance(figure, Sequence) else figure
-    # axes know their figure, and a figure is its own
-    return cast("Figure", getattr(first, "figure", None) or first)
-
-
-def _adapt(svg: str) -> str:
+    svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = _COORDINATES.sub(lambda m: f'{m[1]}="{_LONG.sub(_short, m[2])}"', svg)
-    svg = _STYLES.sub(lambda m: _variables(m[0]), svg)
+    svg = _STYLES.sub(_variables, svg)
     svg = re.sub(r"\n\s*", "\n", svg)
     head = svg.index(">") + 1
-    return f"{svg[:head]}\n<style>{_stylesheet()}</style>{svg[head:]}"
+    light, dark = (
+        ";".join(f"--{name}:{value}" for name, value in dataclasses.asdict(PALETTES[variant]).items())
+        for variant in ("light", "dark")
+    )
+    rules = f":root{{{light}}}@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}"
+    return f"{svg[:head]}\n<style>{rules}</style>{svg[head:]}"
 
 
 def _short(match: re.Match[str]) -> str:
+    """Shorten a coordinate to what can be seen."""
     return f"{float(match[0]):.{_DECIMALS}f}".rstrip("0").rstrip(".")
 
 
-def _variables(style: str) -> str:
-    for field in dataclasses.fields(PALETTES["light"]):
-        style = style.replace(getattr(PALETTES["light"], field.name), f"var(--{field.name})")
+def _variables(match: re.Match[str]) -> str:
+    """Name the colours of a style by what they mean."""
+    style = match[0]
+    for name, colour in dataclasses.asdict(PALETTES["light"]).items():
+        style = style.replace(colour, f"var(--{name})")
     return style
-
-
-def _stylesheet() -> str:
-    rules = {
-        variant: ";".join(f"--{name}:{value}" for name, value in dataclasses.asdict(colours).items())
-        for variant, colours in PALETTES.items()
-    }
-    return f":root{{{rules['light']}}}@media screen and (prefers-color-scheme: dark){{:root{{{rules['dark']}}}}}"

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import column_label, dyad_curves
+from hyperscan.plots.frames import dyad_curves
 from hyperscan.plots.style import save_svg
 from hyperscan.report.read import RunFolder, mapping, records
 from hyperscan.report.tables import is_number, label, short
+from hyperscan.schema import column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,9 +167,9 @@ def heat_picture(run: RunFolder, dyad: str = "") -> Picture | None:
 
 def guards_picture(run: RunFolder) -> Picture | None:
     """Draw what the guards are taken of, over the sessions."""
-    from hyperscan.plots.panels import GUARD_COLUMNS, filled, guards_panel
+    from hyperscan.plots.panels import GUARDS_SHOWN, filled, guards_panel
 
-    columns = filled(run.guards, GUARD_COLUMNS)
+    columns = filled(run.guards, GUARDS_SHOWN)
     if not columns or not _has(run.guards, "dyad", "session"):
         return None
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {', '.join(map(_words, columns))}."
@@ -204,10 +205,10 @@ def clock_picture(run: RunFolder) -> Picture | None:
 
 def quality_picture(run: RunFolder) -> Picture | None:
     """Quality of both people over the sessions."""
-    from hyperscan.plots.panels import QUALITY_COLUMNS, filled, quality_panel
+    from hyperscan.plots.panels import QUALITY_SHOWN, filled, quality_panel
 
     ratio = f"snr_{run.outcome.band}"
-    columns = filled(run.quality, (*QUALITY_COLUMNS, ratio))
+    columns = filled(run.quality, (*QUALITY_SHOWN, ratio))
     if not columns or not _has(run.quality, "dyad", "session", "person"):
         return None
     alt = f"Line charts over sessions, therapist and client apart, of {', '.join(map(_words, columns))}."
@@ -284,7 +285,7 @@ STUDY_PICTURES: Mapping[str, Callable[[RunFolder], Picture | None]] = MappingPro
 
 
 def _words(column: str) -> str:
-    return column_label(column).replace("\n", " ")
+    return column_of(column).label
 
 
 def _time_in(run: RunFolder, table: pd.DataFrame) -> str:

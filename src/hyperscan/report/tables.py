@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from hyperscan.plots.frames import column_label
 from hyperscan.report.wording import without_paths
+from hyperscan.schema import column_of
 
 #: Longest text of a cell; longer ones are cut, so that one bad file cannot blow up the page (our choice).
 _LONGEST = 400
@@ -234,4 +234,4 @@ def quality_words(keys: list[str]) -> dict[str, str]:
 
 def measure(column: str) -> str:
     """Say what a column measures, with its unit."""
-    return WORDS.get(column) or column_label(column).replace("\n", " ")
+    return WORDS.get(column) or column_of(column).label

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
+    from hyperscan.plots.session import MapArrays
+
 
 @dataclass(frozen=True)
 class SynchronyResult:
@@ -178,8 +180,8 @@ class SynchronyResult:
         xyz = self.dataset[f"{role}_xyz"].to_numpy()
         return pd.DataFrame(xyz, index=list(map(str, self.dataset[role].values)), columns=["x", "y", "z"])
 
-    def coherence_map(self) -> dict[str, Any]:
-        """Wavelet coherence of the primary ROI pair over time and period, as ``plots.wtc_map`` takes it.
+    def coherence_map(self) -> MapArrays:
+        """Wavelet coherence of the primary ROI pair over time and period, as ``plots.coherence_map`` takes it.
 
         Shapes: returns (n_periods, n_times).
         """
@@ -190,8 +192,14 @@ class SynchronyResult:
                 " Only fNIRS with the primary metric wtc has one."
             )
         times, floor = data["wtc_time"].to_numpy(), data["wtc_floor"].to_numpy()
-        arrays = {name: data[f"wtc_{name}"].to_numpy() for name in ("r2", "phase", "period", "coi")}
-        return {**arrays, "sfreq": 1 / float(times[1] - times[0]), "significant": arrays["r2"] > floor[:, None]}
+        return {
+            "r2": data["wtc_r2"].to_numpy(),
+            "phase": data["wtc_phase"].to_numpy(),
+            "period": data["wtc_period"].to_numpy(),
+            "coi": data["wtc_coi"].to_numpy(),
+            "sfreq": 1 / float(times[1] - times[0]),
+            "significant": data["wtc_r2"].to_numpy() > floor[:, None],
+        }
 
     def plot(
         self,
@@ -357,9 +365,9 @@ def _surrogates(result: SynchronyResult, shown: SessionView, ax: Axes | None) ->
 
 
 def _coherence(result: SynchronyResult, _: SessionView, ax: Axes | None) -> Axes:
-    from hyperscan.plots import wtc_map
+    from hyperscan.plots import coherence_map
 
-    drawn: Axes = wtc_map(**result.coherence_map(), ax=ax)
+    drawn: Axes = coherence_map(**result.coherence_map(), ax=ax)
     return drawn
 
 

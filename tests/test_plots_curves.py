@@ -1,0 +1,95 @@
+"""Synchrony over the sessions: every dyad, the group, and chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hyperscan import plots
+from plots_fixtures import N_DYADS
+
+
+def _growth(table: pd.DataFrame) -> Axes:
+    return plots.growth_curves(table, {"slope": 0.02, "ci_low": 0.01, "ci_high": 0.03})
+
+
+def test_growth_draws_a_line_per_dyad_the_chance_and_the_slope(primary: pd.DataFrame) -> None:
+    ax = _growth(primary)
+    dyads = [line for line in ax.lines if str(line.get_label()).startswith("_D")]
+    assert len(dyads) == N_DYADS
+    for line in dyads:
+        assert line.get_ydata() == pytest.approx(
+            primary.loc[primary["dyad"] == str(line.get_label())[1:], "excess_z"].to_numpy()
+        )
+    assert ax.get_title(loc="left") == "5 dyads, 20 dyad-sessions"
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == [
+        "chance (excess 0)",
+        "chance ± 1 SD of pseudo pairs",
+        "95 % CI of the slope",
+        "group slope +0.0200 per session",
+    ]
+
+
+def test_group_line_has_the_slope_of_the_fit_and_passes_through_the_mean(primary: pd.DataFrame) -> None:
+    ax = _growth(primary)
+    line = next(line for line in ax.lines if str(line.get_label()).startswith("group"))
+    x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(0.02)
+    assert np.interp(primary["session"].mean(), x, y) == pytest.approx(primary["excess_z"].mean())
+    drawn = next(band for band in ax.collections if "CI" in str(band.get_label()))
+    band = drawn.get_paths()[0].vertices
+    right = band[np.isclose(band[:, 0], x[-1])][:, 1]
+    half = 0.01 * (x[-1] - primary["session"].mean())
+    assert (right.min(), right.max()) == pytest.approx((y[-1] - half, y[-1] + half))
+
+
+@pytest.mark.parametrize("fit", [None, {}, {"slope": None}, {"slope": "big"}])
+def test_growth_without_a_slope_draws_no_slope(primary: pd.DataFrame, fit: Any) -> None:
+    ax = plots.growth_curves(primary, fit)
+    assert [str(band.get_label()) for band in ax.collections] == ["chance ± 1 SD of pseudo pairs"]
+    assert len(ax.lines) == N_DYADS + 1
+
+
+def test_chance_band_is_mean_plus_minus_sd(primary: pd.DataFrame) -> None:
+    ax = plots.chance_curves(primary[primary["dyad"] == "D1"])
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.11, 0.15))
+    assert [line.get_label() for line in ax.lines] == ["chance (mean of pseudo pairs)", "real pair"]
+
+
+def test_one_session_still_shows_its_band(primary: pd.DataFrame) -> None:
+    ax = plots.chance_curves(primary.head(1))
+    assert np.ptp(ax.collections[0].get_paths()[0].vertices[:, 0]) > 0
+
+
+def test_dyad_panels_share_axes_and_name_each_dyad(primary: pd.DataFrame) -> None:
+    axes = plots.dyad_panels(primary)
+    assert [ax.get_title(loc="left") for ax in axes] == [f"D{d}" for d in range(N_DYADS)]
+    assert len({ax.get_ylim() for ax in axes}) == 1
+
+
+def test_roi_panels_mean_is_the_mean_over_dyads(table: pd.DataFrame) -> None:
+    alpha = table[table["band"] == "alpha"]
+    axes = plots.roi_panels(alpha)
+    assert [ax.get_title(loc="left") for ax in axes] == ["all", "posterior", "frontal"]
+    drawn = next(line for line in axes[1].lines if str(line.get_label()).startswith("mean of 5"))
+    rows = alpha[alpha["roi_therapist"] == "posterior"]
+    assert drawn.get_ydata() == pytest.approx(rows.groupby("session")["excess_z"].mean().to_numpy())
+
+
+def test_axes_given_are_used(primary: pd.DataFrame) -> None:
+    ax = Figure().add_subplot()
+    assert plots.growth_curves(primary, ax=ax) is ax
+
+
+@pytest.mark.parametrize("label", ["$\\frac{", "a\nb", "<script>", "x" * 400, "]]>"])
+def test_hostile_dyad_names_are_drawn_as_text(primary: pd.DataFrame, label: str) -> None:
+    svg = plots.save_svg(plots.dyad_panels(primary.assign(dyad=label)))
+    assert "<script>" not in svg
+    assert "x" * 40 not in svg

@@ -87,51 +87,51 @@ TABLE = """
     test_bad_input_studies::test_a_design_as_therapies_are
     test_bad_input_reports::test_sessions_of_a_dyad
 22 | C | rates differ
-    test_recording_clock::test_different_rates_go_to_the_lower
+    test_recording_align::test_different_rates_go_to_the_lower
     test_bad_input_reports::test_rates_that_differ
 23 | C | rates almost equal
-    test_recording_clock::test_almost_equal_rates_are_a_drift
+    test_recording_clock_sources::test_almost_equal_rates_are_a_drift
     test_bad_input_reports::test_rates_that_almost_agree
 24 | C | lengths differ
-    test_recording_clock::test_offset_and_length
+    test_recording_align::test_offset_and_length
     test_bad_input_reports::test_lengths_that_differ
 25 | R | no time in common
-    test_recording_clock::test_dates_prove_nothing_unless_they_are_real
-    test_recording_clock::test_clocks_that_cannot_be_used
+    test_recording_clock_sources::test_dates_prove_nothing_unless_they_are_real
+    test_recording_clock_sources::test_clocks_that_cannot_be_used
 26 | S | no believable date
-    test_recording_clock::test_dates_prove_nothing_unless_they_are_real
+    test_recording_clock_sources::test_dates_prove_nothing_unless_they_are_real
 27 | R | time zone or daylight saving
     test_bad_input_clocks::test_an_hour_apart_although_the_recordings_overlap
 28 | S | nothing to align by
     test_bad_input_clocks::test_two_files_without_a_clock_run_with_a_warning
     test_bad_input_clocks::test_nothing_is_prepared_on_no_clock
-    test_recording_clock::test_clocks_that_cannot_be_used
-    test_recording_clock::test_dates_prove_nothing_unless_they_are_real
+    test_recording_clock_sources::test_clocks_that_cannot_be_used
+    test_recording_clock_sources::test_dates_prove_nothing_unless_they_are_real
 29 | C | triggers missing, extra, bouncing
-    test_recording_clock::test_triggers_within_a_millisecond_and_a_ppm
-    test_recording_clock::test_bouncing_triggers_change_nothing
-    test_recording_clock::test_two_of_five_are_no_match
-    test_recording_clock::test_regular_triggers_with_missing_ones_are_refused
+    test_recording_triggers::test_triggers_within_a_millisecond_and_a_ppm
+    test_recording_triggers::test_bouncing_triggers_change_nothing
+    test_recording_triggers::test_two_of_five_are_no_match
+    test_recording_triggers::test_regular_triggers_with_missing_ones_are_refused
     test_bad_input_reports::test_triggers_without_a_partner
 30 | C | trigger codes differ
     test_bad_input_clocks::test_codes_of_two_devices_differ
     test_bad_input_reports::test_codes_that_differ
 31 | R | wrong event asked for
-    test_recording_clock::test_too_large_a_drift_and_a_wrong_event
+    test_recording_clock_sources::test_too_large_a_drift_and_a_wrong_event
     test_recording_load::test_start_stop_and_segment_event
 32 | C | drift
-    test_recording_clock::test_triggers_within_a_millisecond_and_a_ppm
-    test_recording_clock::test_too_large_a_drift_and_a_wrong_event
+    test_recording_triggers::test_triggers_within_a_millisecond_and_a_ppm
+    test_recording_clock_sources::test_too_large_a_drift_and_a_wrong_event
 33 | S | clock set anew or bent
-    test_recording_clock::test_a_reset_clock_leaves_a_marked_gap
-    test_recording_clock::test_a_drift_that_changes_is_followed
-    test_recording_clock::test_a_reset_in_the_middle_is_followed
-    test_recording_clock::test_a_stretch_without_partners_is_left_out
+    test_recording_align::test_a_reset_clock_leaves_a_marked_gap
+    test_recording_triggers::test_a_drift_that_changes_is_followed
+    test_recording_triggers::test_a_reset_in_the_middle_is_followed
+    test_recording_triggers::test_a_stretch_without_partners_is_left_out
     test_bad_input_reports::test_a_clock_that_was_set_anew
     test_bad_input_reports::test_a_clock_that_bends
 34 | S | XDF stamps jump
-    test_recording_clock::test_xdf_gap_drift_and_offset
-    test_recording_clock::test_jumps_and_gaps_are_found
+    test_recording_clock_sources::test_xdf_gap_drift_and_offset
+    test_recording_timeline::test_jumps_and_gaps_are_found
     test_bad_input_reports::test_stamps_that_jump
 35 | R | XDF streams of one name
     test_recording_xdf::test_xdf_streams_that_cannot_be
@@ -144,40 +144,40 @@ TABLE = """
     test_recording_files_eeg::test_edf_plus_d_gaps_are_opened
     test_recording_load::test_boundaries_become_bad
     test_recording_nirs::test_snirf_gap_is_opened_and_marked
-    test_recording_clock::test_a_pause_of_known_length_is_put_back
-    test_recording_clock::test_a_pause_of_unknown_length_is_never_guessed
-    test_recording_clock::test_gaps_of_an_xdf_are_opened_beside_another_format
+    test_recording_pauses::test_a_pause_of_known_length_is_put_back
+    test_recording_pauses::test_a_pause_of_unknown_length_is_never_guessed
+    test_recording_align::test_gaps_of_an_xdf_are_opened_beside_another_format
 38 | S | flat channel
-    test_recording_prepare_eeg::test_bad_channel_is_found_alone
+    test_recording_faults::test_bad_channel_is_found_alone
     test_metrics_contract::test_a_flat_channel_is_nan_never_zero
     test_bad_input_reports::test_a_flat_channel
 39 | S | NaN or Inf
-    test_recording_prepare_eeg::test_missing_samples_are_marked_for_that_person_only
+    test_recording_eeg::test_missing_samples_are_marked_for_that_person_only
     test_bad_input_reports::test_samples_without_a_value
 40 | S | clipped
-    test_recording_prepare_eeg::test_saturation_and_dropouts_are_marked
+    test_recording_faults::test_saturation_and_dropouts_are_marked
     test_recording_quality::test_saturation_is_the_share_at_the_rail
     test_bad_input_reports::test_samples_at_a_rail
 41 | R | all channels bad
-    test_recording_prepare_eeg::test_all_bad_and_no_eeg_are_refused
+    test_recording_eeg::test_all_bad_and_no_eeg_are_refused
     test_bad_input_reports::test_nothing_left
 42 | R | everything marked as bad
-    test_recording_prepare_eeg::test_floor_says_the_number_and_can_be_lifted
+    test_recording_prepare::test_floor_says_the_number_and_can_be_lifted
     test_bad_input_signals::test_marks_that_cover_everything
     test_bad_input_reports::test_nothing_left
 43 | R | windows of too few cycles
-    test_recording_prepare_eeg::test_windows_of_too_few_cycles_are_refused
+    test_recording_prepare::test_windows_of_too_few_cycles_are_refused
     test_bad_input_reports::test_windows_of_too_few_cycles
 44 | R/C | wrong unit
     test_recording_pairs::test_units
-    test_recording_prepare_eeg::test_units
+    test_recording_prepare::test_units
     test_bad_input_reports::test_units_of_records_made_by_hand
 45 | R | intensity with haemoglobin
     test_recording_load::test_modalities
-    test_recording_prepare_fnirs::test_mixed_levels_are_refused
+    test_recording_fnirs::test_mixed_levels_are_refused
 46 | S | HbO only
     test_bad_input_signals::test_hbo_only_runs_with_a_note
-    test_recording_prepare_fnirs::test_haemoglobin_input_skips_and_says_so
+    test_recording_fnirs::test_haemoglobin_input_skips_and_says_so
     test_bad_input_reports::test_haemoglobin_without_hbr
 47 | R | wavelengths missing, swapped, different
     test_recording_wavelengths::test_wavelengths_that_cannot_be
@@ -186,10 +186,10 @@ TABLE = """
     test_recording_wavelengths::test_wavelengths_in_another_order_are_refused
     test_recording_wavelengths::test_one_wavelength_for_one_person_is_refused
     test_recording_nirs::test_snirf_orphan_wavelength_goes_with_a_warning
-    test_recording_prepare_fnirs::test_one_wavelength_missing
+    test_recording_light::test_one_wavelength_missing
     test_bad_input_reports::test_one_wavelength_of_a_channel
 48 | S | intensity zero or negative
-    test_recording_prepare_fnirs::test_unusable_intensity_is_left_out
+    test_recording_light::test_unusable_intensity_is_left_out
     test_bad_input_messages::test_a_negative_value_is_no_reading_fault
     test_bad_input_reports::test_intensity_that_cannot_be
 49 | C | two SNIRF groups
@@ -197,32 +197,32 @@ TABLE = """
     test_recording_nirs::test_real_two_person_snirf
 50 | S | no short channels, distance 0, mm for m
     test_bad_input_signals::test_a_channel_without_length_is_left_out
-    test_recording_prepare_fnirs::test_no_short_channels_is_loud
-    test_recording_prepare_fnirs::test_distance_in_mm_zero_or_absent
+    test_recording_fnirs::test_no_short_channels_is_loud
+    test_recording_light::test_distance_in_mm_zero_or_absent
     test_bad_input_messages::test_a_probe_in_mm_that_says_m
     test_bad_input_reports::test_distances_of_a_probe
 51 | R | EEG with fNIRS
     test_recording_load::test_modalities
 52 | C | names twice, old or in other case
-    test_recording_prepare_eeg::test_names_aliases_and_order_are_reported
-    test_recording_rois::test_typed_channels_and_duplicates
+    test_recording_eeg::test_names_aliases_and_order_are_reported
+    test_recording_channels::test_typed_channels_and_duplicates
     test_bad_input_signals::test_names_twice_in_a_file
-    test_recording_rois::test_connectors_are_no_electrodes
+    test_recording_channels::test_connectors_are_no_electrodes
     test_bad_input_reports::test_names_order_and_montage
 53 | C/S | other channels
-    test_recording_prepare_eeg::test_different_channel_sets_are_never_intersected
+    test_recording_eeg::test_different_channel_sets_are_never_intersected
     test_pipeline_comparable::test_a_channel_that_one_session_lacks_is_used_in_none
     test_bad_input_reports::test_channels_that_the_other_person_lacks
     test_bad_input_reports::test_channels_that_one_session_lacks
 54 | C | other order of channels
-    test_recording_prepare_eeg::test_names_aliases_and_order_are_reported
+    test_recording_eeg::test_names_aliases_and_order_are_reported
     test_bad_input_reports::test_names_order_and_montage
 55 | C | no montage, prefixed names
-    test_recording_rois::test_names_become_standard
+    test_recording_channels::test_names_become_standard
     test_recording_load::test_by_prefix
     test_bad_input_reports::test_names_order_and_montage
 56 | S | other online filter
-    test_recording_prepare_eeg::test_online_filter_that_cuts_the_primary_band_is_refused
+    test_recording_prepare::test_online_filter_that_cuts_the_primary_band_is_refused
     test_bad_input_reports::test_online_filters_that_differ
 57 | C | epochs or averages
     test_recording_load::test_epochs_are_paired_by_event_sample
@@ -316,7 +316,7 @@ TABLE = """
 84 | ok | other locale
     test_bad_input_studies::test_other_locales_and_no_home
 85 | C | rank-deficient data
-    test_recording_prepare_eeg::test_reference_follows_the_size_of_the_cap
+    test_recording_eeg::test_reference_follows_the_size_of_the_cap
     test_bad_input_signals::test_average_reference_lacks_a_rank
     test_bad_input_reports::test_a_reference_that_takes_a_rank
 86 | R | useless surrogates

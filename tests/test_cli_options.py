@@ -7,14 +7,19 @@ import inspect
 
 import pytest
 
-from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, count, option, seed
+from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, option, read_count, read_seed
 from hyperscan.growth import Scatter, fit_growth
 from hyperscan.schema import Outcome
 
 
 @pytest.mark.parametrize(
     ("read", "text", "value"),
-    [(count, "1", 1), (count, "1000000", 1_000_000), (seed, "0", 0), (seed, "4294967295", 2**32 - 1)],
+    [
+        (read_count, "1", 1),
+        (read_count, "1000000", 1_000_000),
+        (read_seed, "0", 0),
+        (read_seed, "4294967295", 2**32 - 1),
+    ],
 )
 def test_whole_numbers_are_read(read: object, text: str, value: int) -> None:
     assert read(text) == value
@@ -23,8 +28,8 @@ def test_whole_numbers_are_read(read: object, text: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("read", "text"),
     [
-        *((count, text) for text in ("0", "1000001", "2.0", "-1", "", "x")),
-        *((seed, text) for text in ("4294967296", "-1", "1e3")),
+        *((read_count, text) for text in ("0", "1000001", "2.0", "-1", "", "x")),
+        *((read_seed, text) for text in ("4294967296", "-1", "1e3")),
     ],
 )
 def test_what_is_no_such_number_is_refused_with_what_is_allowed(read: object, text: str) -> None:

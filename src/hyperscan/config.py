@@ -195,7 +195,19 @@ class StudyConfig:
     )
 
     def __post_init__(self) -> None:
-        for name, value in _normalised(self).items():
+        bands = {name: _edges(f"bands.{name}", edges) for name, edges in _items("bands", self.bands)}
+        rois = {name: _names(f"rois.{name}", channels) for name, channels in _items("rois", self.rois)}
+        values = {
+            "primary": _primary(self.primary),
+            "metrics": _metrics(self.metrics),
+            "bands": MappingProxyType(bands),
+            "rois": MappingProxyType(rois),
+            "roi_pairs": self.roi_pairs if isinstance(self.roi_pairs, str) else _names("roi_pairs", self.roi_pairs),
+            "eeg_filter_hz": _edges("eeg_filter_hz", self.eeg_filter_hz),
+            "fnirs_filter_hz": _edges("fnirs_filter_hz", self.fnirs_filter_hz),
+            "outcomes": _names("outcomes", self.outcomes),
+        }
+        for name, value in values.items():
             object.__setattr__(self, name, value)
         _check(self)
 
@@ -252,7 +264,9 @@ class StudyConfig:
             lines += ([f"# {docs[key]}"] if comments else []) + [f"{key} = {_toml(values[key])}"]
         for key in tables:
             lines += ["", *([f"# {docs[key]}"] if comments else []), f"[{key}]"]
-            lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in values[key].items()]
+            for name, value in values[key].items():
+                bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
+                lines.append(f"{name if bare else json.dumps(name)} = {_toml(value)}")
         return "\n".join(lines) + "\n"
 
     def passband(self, modality: str) -> tuple[float, float]:
@@ -284,23 +298,6 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     # JSON's strings, numbers and booleans are TOML's too
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
-
-
-def _normalised(config: StudyConfig) -> dict[str, Any]:
-    return {
-        "primary": _primary(config.primary),
-        "metrics": _metrics(config.metrics),
-        "bands": _bands(config.bands),
-        "rois": _rois(config.rois),
-        "roi_pairs": config.roi_pairs if isinstance(config.roi_pairs, str) else _names("roi_pairs", config.roi_pairs),
-        "eeg_filter_hz": _edges("eeg_filter_hz", config.eeg_filter_hz),
-        "fnirs_filter_hz": _edges("fnirs_filter_hz", config.fnirs_filter_hz),
-        "outcomes": _names("outcomes", config.outcomes),
-    }
 
 
 def _primary(value: Any) -> Primary | None:
@@ -342,10 +339,10 @@ def _metrics(value: Any) -> Mapping[str, tuple[str, ...]]:
     return chosen
 
 
-def _mapping(key: str, value: Any) -> Mapping[str, Any]:
+def _items(key: str, value: Any) -> list[tuple[str, Any]]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) and _LABEL.fullmatch(name) for name in value):
         raise ConfigError(f"{key} = {value!r}: expected a table whose names are letters, digits and _.")
-    return value
+    return list(value.items())
 
 
 def _edges(key: str, value: Any) -> tuple[float, float]:
@@ -353,14 +350,6 @@ def _edges(key: str, value: Any) -> tuple[float, float]:
     if not numbers or len(value) != 2 or not 0 < value[0] < value[1]:
         raise ConfigError(f"{key} = {value!r}: expected [low, high] in Hz with 0 < low < high.")
     return float(value[0]), float(value[1])
-
-
-def _bands(value: Any) -> Mapping[str, tuple[float, float]]:
-    return MappingProxyType({name: _edges(f"bands.{name}", edges) for name, edges in _mapping("bands", value).items()})
-
-
-def _rois(value: Any) -> Mapping[str, tuple[str, ...]]:
-    return MappingProxyType({name: _names(f"rois.{name}", chans) for name, chans in _mapping("rois", value).items()})
 
 
 def _is_number(value: Any) -> bool:

@@ -25,6 +25,7 @@ from hyperscan.errors import OutputWriteError, TableError
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from numpy.typing import NDArray
 
 #: Marks what a run that died may have left; swept at the start of the next one.
 PARTIAL_PREFIX = ".partial-"
@@ -67,7 +68,7 @@ def write_dataset(path: str | Path, dataset: xr.Dataset) -> Path:
     return _write_through(Path(path), lambda temporary: _dump_dataset(temporary, dataset, encoding))
 
 
-def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
+def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write arrays as an uncompressed ``.npz`` without pickled objects. See :func:`write_bytes`."""
     return _write_through(Path(path), lambda temporary: _dump_arrays(temporary, arrays))
 
@@ -186,7 +187,7 @@ def _dump(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _dump_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def _dump_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import numpy as np
 
     with path.open("wb") as stream:  # straight to the disk: a copy in memory would be the size of a recording

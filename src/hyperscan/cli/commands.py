@@ -8,11 +8,14 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, option
 from hyperscan.cli.terminal import say, show
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean
+
+if TYPE_CHECKING:
+    from hyperscan.growth import GrowthResult
 
 logger = logging.getLogger("hyperscan")
 
@@ -98,41 +101,38 @@ def growth(arguments: argparse.Namespace) -> int:
     """Give the verdict of a run or a table."""
     from hyperscan.pipeline import growth_of
 
-    _check_growth_output(arguments.table, arguments.output)
-    given = {name: getattr(arguments, name) for name in TABLE_OPTIONS if getattr(arguments, name) is not None}
-    outcomes = given.pop("outcomes", None)
-    if not arguments.table.is_dir():
-        result = _growth_of_table(arguments.table, {**given, "outcomes": outcomes or ()})
+    source, output = arguments.table, arguments.output
+    if output is not None and (output / "synchrony.tsv").exists() and output.resolve() != source.resolve():
+        # the tables and the report there would no longer be those of its verdict
+        raise ConfigError(f"-o {output.name}: is the folder of a run, whose verdict is its own. Name another folder.")
+    given = [name for name in TABLE_OPTIONS if name != "outcomes" and getattr(arguments, name) is not None]
+    if not source.is_dir():
+        result = _growth_of_table(arguments, given)
     elif given:
         options = ", ".join(map(option, given))
         raise ConfigError(
-            f"{arguments.table.name}: is the folder of a run, whose tables and settings are known; {options}: for a "
+            f"{source.name}: is the folder of a run, whose tables and settings are known; {options}: for a "
             "table alone.\nLeave them out, or name the table."
         )
     else:
-        result = growth_of(arguments.table, outcomes=outcomes)
+        result = growth_of(source, outcomes=arguments.outcomes)
     show(result.summary())
-    if arguments.output is not None:
-        result.save(arguments.output)
+    if output is not None:
+        result.save(output)
     return OK
 
 
-def _check_growth_output(source: Path, output: Path | None) -> None:
-    """Refuse to put one verdict over that of another run: its tables and its report would no longer be its own."""
-    if output is None or not (output / "synchrony.tsv").exists() or output.resolve() == source.resolve():
-        return
-    raise ConfigError(f"-o {output.name}: is the folder of a run, whose verdict is its own. Name another folder.")
-
-
-def _growth_of_table(path: Path, given: dict[str, Any]) -> Any:
+def _growth_of_table(arguments: argparse.Namespace, given: Sequence[str]) -> GrowthResult:
+    """Fit a table from elsewhere by the options that were given."""
     from hyperscan.growth import fit_growth
     from hyperscan.storage import load_table
 
-    primary = {name: given.pop(name) for name in ("metric", "band", "roi", "task") if name in given}
-    tables = {name: load_table(given.pop(name)) for name in ("guards", "quality") if name in given}
-    table = load_table(path, *(given[name] for name in ("dyad", "therapist") if name in given))
+    path, named = arguments.table, {name: getattr(arguments, name) for name in given}
+    primary = {name: named.pop(name) for name in ("metric", "band", "roi", "task") if name in named}
+    tables = {name: load_table(named.pop(name)) for name in ("guards", "quality") if name in named}
+    table = load_table(path, *(named[name] for name in ("dyad", "therapist") if name in named))
     try:
-        return fit_growth(table, primary=primary or None, **tables, **given)
+        return fit_growth(table, primary=primary or None, outcomes=arguments.outcomes or (), **tables, **named)
     except InputError as error:  # the function speaks of its arguments; here they are options
         said = re.sub(r"primary=\{'(\w+)': \.\.\.\}|\b(\w+)=(?=[,.;\s]|$)", lambda m: option(m[1] or m[2]), str(error))
         raise TableError(f"{path.name}: {said}") from None

@@ -13,14 +13,14 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def count(text: str) -> int:
+def read_count(text: str) -> int:
     """Read a whole number from 1 on."""
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
 
 
-def seed(text: str) -> int:
+def read_seed(text: str) -> int:
     """Read a seed."""
     if not text.isdecimal() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
@@ -50,7 +50,7 @@ TABLE_OPTIONS = {
 
 #: How their values are read, where not as text.
 TABLE_TYPES: dict[str, Callable[[str], Any]] = {
-    "seed": seed,
+    "seed": read_seed,
     "equivalence_slope": float,
     "guards": Path,
     "quality": Path,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import hyperscan
 from hyperscan.cli import commands
-from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, count, option, seed
+from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, option, read_count, read_seed
 from hyperscan.errors import did_you_mean
 
 #: What the exit codes mean; the first line of every help page names them.
@@ -62,7 +62,7 @@ STUDY = (
     Argument("study", type=Path, metavar="STUDY", help="folder with dyads.tsv, or the table itself"),
     Argument("--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"),
 )
-SEED = Argument("--seed", type=seed, default=0, help="seed (default 0)")
+SEED = Argument("--seed", type=read_seed, default=0, help="seed (default 0)")
 VERBOSITY = (
     Argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress"),
     Argument("-v", "--verbose", action="store_true", help="name every step as it is done"),
@@ -88,8 +88,8 @@ COMMANDS = {
         (
             *STUDY,
             Argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results"),
-            Argument("--jobs", type=count, default=1, metavar="N", help="worker processes (default 1)"),
-            Argument("--seed", type=seed, help="seed of every random draw (default: as configured, 0)"),
+            Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
+            Argument("--seed", type=read_seed, help="seed of every random draw (default: as configured, 0)"),
             Argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs"),
             Argument("--private", action="store_true", help="results readable by their owner only (umask 077)"),
             Argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop"),
@@ -129,7 +129,7 @@ COMMANDS = {
         (
             Argument(
                 "--dyads",
-                type=count,
+                type=read_count,
                 nargs="+",
                 required=True,
                 metavar="N",
@@ -137,7 +137,7 @@ COMMANDS = {
             ),
             Argument(
                 "--sessions",
-                type=count,
+                type=read_count,
                 nargs="+",
                 required=True,
                 metavar="N",
@@ -148,7 +148,7 @@ COMMANDS = {
             ),
             Argument(
                 "--dyads-per-therapist",
-                type=count,
+                type=read_count,
                 default=1,
                 metavar="N",
                 help="dyads that one therapist sees (default 1); above 1, growth has to hold over therapists, too",
@@ -156,7 +156,9 @@ COMMANDS = {
             Argument("--missing", type=float, default=0.0, metavar="SHARE", help="sessions missing (default 0)"),
             *(Argument(option(name), type=float, metavar="SD", help=text) for name, text in SCATTER.items()),
             Argument("--target", type=float, default=0.8, metavar="P", help="power wanted (default 0.8)"),
-            Argument("--simulations", type=count, default=500, metavar="N", help="simulated studies (default 500)"),
+            Argument(
+                "--simulations", type=read_count, default=500, metavar="N", help="simulated studies (default 500)"
+            ),
             SEED,
             Argument("--figure", type=Path, metavar="FILE", help="draw power over dyads: .png, .svg or .pdf"),
         ),
@@ -181,8 +183,8 @@ COMMANDS = {
                 "lists all (default growth)",
             ),
             Argument("--modality", choices=("eeg", "fnirs"), default="eeg"),
-            Argument("--dyads", type=count, metavar="N", help="number of dyads (default 8)"),
-            Argument("--sessions", type=count, metavar="N", help="sessions per dyad (default 5 EEG, 4 fNIRS)"),
+            Argument("--dyads", type=read_count, metavar="N", help="number of dyads (default 8)"),
+            Argument("--sessions", type=read_count, metavar="N", help="sessions per dyad (default 5 EEG, 4 fNIRS)"),
             SEED,
         ),
     ),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from hyperscan.errors import TableError
 from hyperscan.study.drafting.recordings import (
-    Layout,
     Meeting,
     Person,
+    Proposal,
     Recording,
     last_number,
     listed,
@@ -46,6 +47,26 @@ class BidsFile:
         return self.recording.path.as_posix()
 
 
+class MeetingLabels(NamedTuple):
+    """What the recordings of one meeting have in common, as BIDS labels it."""
+
+    dyad: str
+    session: str
+    task: str
+    run: str
+    modality: str
+
+    @classmethod
+    def of(cls, file: BidsFile, dyad: str) -> MeetingLabels:
+        """Take the labels of a file, and the dyad from elsewhere."""
+        return cls(dyad, file.session, file.task, file.run, file.recording.modality)
+
+    def meet(self, people: tuple[Person, ...]) -> Meeting:
+        """Say that people met; a meeting without a session label is the first."""
+        number = last_number(self.session) if self.session else 1
+        return Meeting(self.dyad, number, self.modality, people, self.task, self.run)
+
+
 def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:
     """Pick the recordings that are named as BIDS wants."""
     named = [recording for recording in recordings if _NAME.fullmatch(recording.stem)]
@@ -61,7 +82,7 @@ def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:
     return files
 
 
-def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str], bool]) -> Layout:
+def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str], bool]) -> Proposal:
     """Pair the people of a BIDS dataset."""
     participants, notes = _participants(root)
     dyad_of = _column(participants, _DYAD_COLUMNS)
@@ -76,83 +97,66 @@ def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str]
         layout = _one_file_per_dyad(files)
     else:
         layout = _by_number(files)
-    return Layout(layout.rule, layout.meetings, layout.questions, (*notes, *layout.notes))
+    return replace(layout, notes=(*notes, *layout.notes))
 
 
-def _by_label(files: Sequence[BidsFile], roles: Mapping[str, str], entity: str) -> Layout:
-    groups: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
+def _by_label(files: Sequence[BidsFile], roles: Mapping[str, str], entity: str) -> Proposal:
+    groups: dict[MeetingLabels, list[BidsFile]] = defaultdict(list)
     alone: list[BidsFile] = []
     for file in files:
         match = _DYAD.search(getattr(file, entity))
         if match is None:
             alone.append(file)
         else:
-            key = (match["dyad"], "" if entity == "session" else file.session, file.task, file.run)
-            groups[*key, file.recording.modality].append(file)
-    meetings = [
-        Meeting(key[0], _session(key[1]), key[4], _people(group, roles), key[2], key[3])
-        for key, group in sorted(groups.items())
-    ]
+            labels = MeetingLabels.of(file, match["dyad"])
+            groups[labels._replace(session="") if entity == "session" else labels].append(file)
+    meetings = [labels.meet(_people(group, roles)) for labels, group in sorted(groups.items())]
     notes = [f"without a dyad label, so left out: {listed([file.path for file in alone])}."] if alone else []
     if entity == "session":
         rule = "BIDS, the ses- label names the dyad: people with the same ses- label are partners (layout L1)."
         notes.append("the ses- label names the dyad, so every dyad has one session, number 1.")
     else:
         rule = "BIDS, people with the same acq-dyad and ses- labels are partners (layout L2, longitudinal)."
-    return Layout(rule, tuple(meetings), notes=tuple(notes))
+    return Proposal(rule, tuple(meetings), notes=tuple(notes))
 
 
-def _by_participants(files: Sequence[BidsFile], dyad_of: Mapping[str, str], roles: Mapping[str, str]) -> Layout:
-    groups: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
+def _by_participants(files: Sequence[BidsFile], dyad_of: Mapping[str, str], roles: Mapping[str, str]) -> Proposal:
+    groups: dict[MeetingLabels, list[BidsFile]] = defaultdict(list)
     for file in files:
-        dyad = plain_label(dyad_of.get(file.subject, ""))
-        groups[dyad, file.session, file.task, file.run, file.recording.modality].append(file)
+        groups[MeetingLabels.of(file, plain_label(dyad_of.get(file.subject, "")))].append(file)
     meetings = []
-    for key, group in sorted(groups.items()):
-        parts = [group] if key[0] else [[file] for file in group]
-        meetings += [Meeting(key[0], _session(key[1]), key[4], _people(part, roles), key[2], key[3]) for part in parts]
+    for labels, group in sorted(groups.items()):
+        parts = [group] if labels.dyad else [[file] for file in group]
+        meetings += [labels.meet(_people(part, roles)) for part in parts]
     rule = "BIDS, participants.tsv names each person's dyad (layout L4)."
-    return Layout(rule, tuple(meetings))
+    return Proposal(rule, tuple(meetings))
 
 
-def _one_file_per_dyad(files: Sequence[BidsFile]) -> Layout:
-    meetings = [
-        Meeting(
-            plain_label(_dyad_name(file.subject)),
-            _session(file.session),
-            file.recording.modality,
-            (Person(file.path),),
-            file.task,
-            file.run,
-        )
-        for file in sorted(files, key=lambda file: file.path)
-    ]
-    return Layout("BIDS, sub- is the dyad: both people are in one file (layout L3).", tuple(meetings))
+def _one_file_per_dyad(files: Sequence[BidsFile]) -> Proposal:
+    meetings = []
+    for file in sorted(files, key=lambda file: file.path):
+        match = _DYAD.fullmatch(file.subject)
+        labels = MeetingLabels.of(file, plain_label(match["dyad"] if match else file.subject))
+        meetings.append(labels.meet((Person(file.path),)))
+    return Proposal("BIDS, sub- is the dyad: both people are in one file (layout L3).", tuple(meetings))
 
 
-def _dyad_name(subject: str) -> str:
-    match = _DYAD.fullmatch(subject)
-    return match["dyad"] if match else subject
-
-
-def _by_number(files: Sequence[BidsFile]) -> Layout:
+def _by_number(files: Sequence[BidsFile]) -> Proposal:
     """Propose neighbours (1, 2), (3, 4) ... by number, so that a missing person shifts nobody else."""
-    groups: dict[tuple[object, ...], list[BidsFile]] = defaultdict(list)
+    groups: dict[MeetingLabels, list[BidsFile]] = defaultdict(list)
     for file in files:
         number = last_number(file.subject)
-        pair: object = file.subject if number is None else (number + 1) // 2
-        groups[str(pair), file.session, file.task, file.run, file.recording.modality].append(file)
-    meetings = []
-    for key, group in sorted(groups.items(), key=lambda item: item[1][0].path):
-        _, session, task, run, modality = map(str, key)
-        meetings.append(Meeting("", _session(session), modality, _people(group, {}), task, run))
+        pair = file.subject if number is None else str((number + 1) // 2)
+        groups[MeetingLabels.of(file, pair)].append(file)
+    ordered = sorted(groups.items(), key=lambda item: item[1][0].path)
+    meetings = [labels._replace(dyad="").meet(_people(group, {})) for labels, group in ordered]
     question = (
         "dyad: nothing says who is whose partner. Rows propose neighbours (01 with 02, 03 with 04); "
         "fill in dyad where that is right, correct the files where it is not. Or add the columns dyad and role to "
         "participants.tsv, rename dyads.tsv and draft again. If each file holds both people, see layout L3."
     )
     rule = "BIDS, one person per sub- and no dyad label (layout L4): neighbouring numbers are proposed."
-    return Layout(rule, tuple(meetings), (question,))
+    return Proposal(rule, tuple(meetings), (question,))
 
 
 def _people(files: Sequence[BidsFile], roles: Mapping[str, str]) -> tuple[Person, ...]:
@@ -161,10 +165,6 @@ def _people(files: Sequence[BidsFile], roles: Mapping[str, str]) -> tuple[Person
     if sorted(found) != ["client", "therapist"]:
         found = pair_roles([file.subject for file in ordered])
     return tuple(Person(file.path, plain_label(file.subject), role) for file, role in zip(ordered, found, strict=True))
-
-
-def _session(label: str) -> int | None:
-    return last_number(label) if label else 1
 
 
 def _participants(root: Path) -> tuple[list[Mapping[str, str]], list[str]]:

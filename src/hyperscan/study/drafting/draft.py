@@ -6,18 +6,18 @@ import dataclasses
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
 
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count
+from hyperscan.schema import ROLES
 from hyperscan.study.drafting.bids import bids_files, bids_layout
 from hyperscan.study.drafting.folders import folder_layout
-from hyperscan.study.drafting.inside import Inside, Peek, look_inside
-from hyperscan.study.drafting.recordings import UNREADABLE, Layout, Meeting, Recording, find_recordings, listed
+from hyperscan.study.drafting.inside import Peek, look_inside
+from hyperscan.study.drafting.recordings import UNREADABLE, Meeting, Proposal, Recording, find_recordings, listed
 from hyperscan.study.rows import REQUIRED
 
 _COLUMNS = (*REQUIRED, "task", "run", "therapist_channels", "client_channels", "condition")
@@ -61,12 +61,14 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
         raise InputError(
             f"{folder.name} holds no recording (EDF, BDF, BrainVision, SNIRF, XDF ...). Name another folder."
         )
-    layout = _look_inside(_layout(recordings, root, peek), root, peek)
+    layout = _look_inside(_pair_recordings(recordings, root, peek), root, peek)
     rows = [_row(meeting) for meeting in layout.meetings]
     asks_dyad = any(question.startswith("dyad:") for question in layout.questions)
     questions = (*layout.questions, *_questions(layout.meetings, rows, asks_dyad=asks_dyad))
     notes = (*passed, *layout.notes, *_notes(layout.meetings, recordings))
-    return Draft(_frame(rows, _asked(questions)), layout.rule, questions, notes)
+    # columns that questions begin with belong in the table, although nothing is in them yet
+    asked = {name.strip() for question in questions for name in question.partition(":")[0].split(",")}
+    return Draft(_frame(rows, asked), layout.rule, questions, notes)
 
 
 def write_draft(draft: Draft, path: str | Path) -> Path:
@@ -76,7 +78,13 @@ def write_draft(draft: Draft, path: str | Path) -> Path:
     text = draft.rows.to_csv(sep="\t", index=False, lineterminator="\n")
     try:
         with path.open("x", encoding="utf-8", newline="") as stream:
-            _write_or_remove(stream, text, path)
+            try:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            except OSError:
+                path.unlink()
+                raise
     except FileExistsError:
         raise OutputError(f"{path.name} exists and is not replaced. Rename it to have another drafted.") from None
     except OSError as error:
@@ -85,17 +93,7 @@ def write_draft(draft: Draft, path: str | Path) -> Path:
     return path
 
 
-def _write_or_remove(stream: TextIO, text: str, path: Path) -> None:
-    try:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    except OSError:
-        path.unlink()
-        raise
-
-
-def _layout(recordings: Sequence[Recording], root: Path, peek: Peek | None) -> Layout:
+def _pair_recordings(recordings: Sequence[Recording], root: Path, peek: Peek | None) -> Proposal:
     def holds_two(file: str) -> bool:
         return bool(look_inside(root / file, peek).channels)
 
@@ -111,38 +109,34 @@ def _layout(recordings: Sequence[Recording], root: Path, peek: Peek | None) -> L
     return dataclasses.replace(layout, notes=(*layout.notes, note))
 
 
-def _look_inside(layout: Layout, root: Path, peek: Peek | None) -> Layout:
+def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> Proposal:
     """Look for two people in the files that stand alone."""
     lone = [meeting for meeting in layout.meetings if len(meeting.people) == 1]
     # where most sessions have two files, a single one lacks its partner
     if not lone or 2 * len(lone) < len(layout.meetings):
         return layout
     seen = {meeting.people[0].file: look_inside(root / meeting.people[0].file, peek) for meeting in lone}
-    meetings = tuple(_meeting_inside(m, seen) if len(m.people) == 1 else m for m in layout.meetings)
+    meetings = []
+    for meeting in layout.meetings:
+        if len(meeting.people) == 1:
+            file = meeting.people[0].file
+            modality = meeting.modality or seen[file].modality
+            people = seen[file].people(file) if seen[file].channels else meeting.people
+            meetings.append(dataclasses.replace(meeting, people=people, modality=modality))
+        else:
+            meetings.append(meeting)
     rules = sorted({found.rule for found in seen.values() if found.rule})
     rule = "; ".join([layout.rule.rstrip("."), *rules]) + "."
-    return Layout(rule, meetings, (*layout.questions, *_ask_inside(seen)), layout.notes)
-
-
-def _ask_inside(seen: Mapping[str, Inside]) -> Iterator[str]:
     files: dict[str, list[str]] = defaultdict(list)
     for file, found in seen.items():
         files[found.question].append(file)
-    for question, asked in files.items():
-        if question:
-            yield (
-                "therapist_channels, client_channels: one file per session, and "
-                f"{question}: {listed(asked, 3)}. "
-                "Fill in each person's part if both are in it, else the partner's file."
-            )
-
-
-def _meeting_inside(meeting: Meeting, seen: Mapping[str, Inside]) -> Meeting:
-    file = meeting.people[0].file
-    found = seen[file]
-    if not found.channels:
-        return dataclasses.replace(meeting, modality=meeting.modality or found.modality)
-    return dataclasses.replace(meeting, people=found.people(file), modality=meeting.modality or found.modality)
+    questions = [
+        f"therapist_channels, client_channels: one file per session, and {question}: {listed(asked, 3)}. "
+        "Fill in each person's part if both are in it, else the partner's file."
+        for question, asked in files.items()
+        if question
+    ]
+    return Proposal(rule, tuple(meetings), (*layout.questions, *questions), layout.notes)
 
 
 def _row(meeting: Meeting) -> dict[str, str]:
@@ -157,25 +151,16 @@ def _row(meeting: Meeting) -> dict[str, str]:
     }
     if len(meeting.people) > 2:
         return row
-    known = sorted(person.role for person in meeting.people) == ["client", "therapist"]
-    for place, person in zip(("therapist", "client"), meeting.people, strict=False):
+    known = {person.role for person in meeting.people} == {*ROLES}
+    for place, person in zip(ROLES, meeting.people, strict=False):
         role = person.role or place
-        row[f"{role}_file"] = _harmless(person.file)
+        # a spreadsheet would take the rest for a formula
+        row[f"{role}_file"] = f"./{person.file}" if person.file.startswith(("=", "+", "-", "@")) else person.file
         row[f"{role}_channels"] = person.channels
         row[role] = person.label if known else ""
     if known and not row["client"] and meeting.dyad:
         row["client"] = f"C{meeting.dyad}"
     return row
-
-
-def _harmless(path: str) -> str:
-    """Path that a spreadsheet does not take for a formula."""
-    return f"./{path}" if path.startswith(("=", "+", "-", "@")) else path
-
-
-def _asked(questions: Sequence[str]) -> set[str]:
-    """Columns that questions begin with: they stand in the table, although nothing is in them yet."""
-    return {name.strip() for question in questions for name in question.partition(":")[0].split(",")}
 
 
 def _frame(rows: Sequence[dict[str, str]], asked: Collection[str]) -> pd.DataFrame:
@@ -191,33 +176,20 @@ def _frame(rows: Sequence[dict[str, str]], asked: Collection[str]) -> pd.DataFra
 
 
 def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]], *, asks_dyad: bool) -> Iterator[str]:
+    """Ask for what the meetings leave open, each question beginning with its columns."""
     pairs = [(m, row) for m, row in zip(meetings, rows, strict=True) if len(m.people) == 2]
-    yield from _ask_roles(pairs)
-    yield from _ask_files(meetings, has_pairs=bool(pairs))
-    if any(meeting.session is None for meeting in meetings):
-        yield "session: labels without a number. Fill in 1, 2, 3 ... in the order in which they took place."
-    if any(not meeting.modality for meeting in meetings):
-        yield "modality: file names do not tell. Fill in eeg or fnirs."
-    if any(not meeting.dyad for meeting in meetings) and not asks_dyad:
-        yield "dyad: nothing names the pairs. Fill in one id (letters and digits) per pair of people."
-
-
-def _ask_roles(pairs: Sequence[tuple[Meeting, dict[str, str]]]) -> Iterator[str]:
     if any(not person.role for meeting, _ in pairs for person in meeting.people):
         yield (
             "therapist, client: nothing tells who is the therapist. Fill in both ids, and exchange the two "
-            f"files (and channels) where the client's stands first.{_often_met(pairs)}"
+            f"files (and channels) where the client's stands first.{_often_met(meeting for meeting, _ in pairs)}"
         )
     elif any(not row["therapist"] for _, row in pairs):
         yield (
             "therapist: nothing tells the therapists apart. Fill in one id per person; a therapist of "
             "several dyads has the same id in all."
         )
-
-
-def _ask_files(meetings: Sequence[Meeting], *, has_pairs: bool) -> Iterator[str]:
     lone = [meeting.people[0].file for meeting in meetings if len(meeting.people) == 1]
-    if lone and has_pairs:
+    if lone and pairs:
         yield (
             f"therapist_file, client_file: the partner is missing for {listed(lone, 3)}. Fill in the "
             "empty cells, or delete the rows."
@@ -228,14 +200,21 @@ def _ask_files(meetings: Sequence[Meeting], *, has_pairs: bool) -> Iterator[str]
             f"therapist_file, client_file: more than two people in one dyad-session: {listed(crowd, 6)}. "
             "Fill in who met whom."
         )
+    if any(meeting.session is None for meeting in meetings):
+        yield "session: labels without a number. Fill in 1, 2, 3 ... in the order in which they took place."
+    if any(not meeting.modality for meeting in meetings):
+        yield "modality: file names do not tell. Fill in eeg or fnirs."
+    if any(not meeting.dyad for meeting in meetings) and not asks_dyad:
+        yield "dyad: nothing names the pairs. Fill in one id (letters and digits) per pair of people."
 
 
-def _often_met(pairs: Sequence[tuple[Meeting, dict[str, str]]]) -> str:
-    dyads: dict[str, set[str]] = {}
-    for meeting, _ in pairs:
+def _often_met(meetings: Iterable[Meeting]) -> str:
+    """Name people of several dyads."""
+    dyads: dict[str, set[str]] = defaultdict(set)
+    for meeting in meetings:
         for person in meeting.people:
             if person.label and meeting.dyad:
-                dyads.setdefault(person.label, set()).add(meeting.dyad)
+                dyads[person.label].add(meeting.dyad)
     several = sorted(label for label, names in dyads.items() if len(names) > 1)
     return f" In several dyads, as therapists may be: {listed(several)}." if several else ""
 

@@ -19,13 +19,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hyperscan.study.drafting.recordings import (
-    Layout,
     Meeting,
     Person,
+    Proposal,
     Recording,
     listed,
     pair_roles,
@@ -55,8 +55,8 @@ PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Place:
-    """What the path of a recording says."""
+class NamedRecording:
+    """A recording and what its path says of it."""
 
     recording: Recording
     dyad: str
@@ -67,26 +67,39 @@ class Place:
 
 
 #: What is left of the names -> recordings with the word that was taken out.
-Groups = dict[tuple[str, ...], list[tuple[Place, str]]]
+Groups = dict[tuple[str, ...], list[tuple[NamedRecording, str]]]
 
 
-def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Layout:
+def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Proposal:
     """Pair recordings by folders and names."""
-    places = _drop_constant_words(_places(recordings, holds_two))
-    groups: dict[tuple[object, ...], list[Place]] = defaultdict(list)
+    places = _drop_constant_words(_read_names(recordings, holds_two))
+    groups: dict[tuple[object, ...], list[NamedRecording]] = defaultdict(list)
     for place in places:
         key = (place.condition, place.dyad, place.session or 0, place.run, place.recording.modality)
         groups[key].append(place)
     meetings = [meeting for _, group in sorted(groups.items(), key=str) for meeting in _meetings(group)]
-    named = _drop_constant_tasks(meetings)
-    final, questions, notes = _conditions(named)
+    keys = [(m.condition, m.dyad, m.session, m.run, m.modality) for m in meetings]
+    if len(set(keys)) == len(keys):
+        # what is left of the names is a task only where it tells two meetings apart
+        meetings = [replace(meeting, task="") for meeting in meetings]
+    final, questions, notes = _judge_conditions(meetings)
     if not any(place.session is not None for place in places):
         notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
-        notes += _people_or_sessions(places)
-    return Layout(_rule(places), tuple(final), tuple(questions), tuple(notes))
+        # S1 and S2 became two people, which they need not be
+        words = sorted({word for place in places for word in place.words if PATTERNS["S for session"].fullmatch(word)})
+        if words and any(place.dyad for place in places):
+            notes.append(
+                f"{listed(words)} in the names are taken as people. If they are sessions, give each its own row in "
+                "dyads.tsv, or rename them (ses-1, ses-2)."
+            )
+    names = ["dyad"] if any(place.dyad for place in places) else []
+    names += ["session"] if any(place.session for place in places) else []
+    names += ["role"] if any(role_of(word) for place in places for word in place.words) else []
+    rule = f"folders and names (layouts L5-L7, L11); patterns that matched: {', '.join(names) or 'none'}."
+    return Proposal(rule, tuple(final), tuple(questions), tuple(notes))
 
 
-def _places(recordings: Sequence[Recording], holds_two: Callable[[str], bool]) -> list[Place]:
+def _read_names(recordings: Sequence[Recording], holds_two: Callable[[str], bool]) -> list[NamedRecording]:
     places = [_place(recording) for recording in recordings]
     if any(place.session is not None for place in places):
         return places
@@ -102,18 +115,7 @@ def _places(recordings: Sequence[Recording], holds_two: Callable[[str], bool]) -
     return numbered if many or holds_two(recordings[0].path.as_posix()) else places
 
 
-def _people_or_sessions(places: Sequence[Place]) -> list[str]:
-    """Say that S1 and S2 became two people, which they need not be."""
-    words = sorted({word for place in places for word in place.words if PATTERNS["S for session"].fullmatch(word)})
-    if not words or not any(place.dyad for place in places):
-        return []
-    return [
-        f"{listed(words)} in the names are taken as people. If they are sessions, give each its own row in "
-        "dyads.tsv, or rename them (ses-1, ses-2)."
-    ]
-
-
-def _place(recording: Recording, *, s_is_session: bool = False) -> Place:
+def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecording:
     folders = recording.path.parts[:-1]
     stem = recording.stem if "." in recording.path.name else recording.path.name
     parts = [*folders, stem]
@@ -126,7 +128,7 @@ def _place(recording: Recording, *, s_is_session: bool = False) -> Place:
     rest = [*folders[position + 1 :], stem]
     for name in names:
         rest = [PATTERNS[name].sub(" ", part) for part in rest]
-    return Place(
+    return NamedRecording(
         recording,
         dyad=plain_label(dyad or _search("dyad", [stem])),
         condition=plain_label("".join(folders[: max(position, 0)])),
@@ -140,7 +142,7 @@ def _words(parts: Sequence[str]) -> list[str]:
     return [word for part in parts for word in re.split(r"[\s_.\-]+", part) if word]
 
 
-def _role_word(place: Place) -> str:
+def _role_word(place: NamedRecording) -> str:
     return next((word for word in place.words if role_of(word)), "")
 
 
@@ -166,17 +168,16 @@ def _dyad(folders: Sequence[str]) -> tuple[int, str]:
     return (numbered[-1], folders[numbered[-1]]) if numbered else (-1, "")
 
 
-def _drop_constant_words(places: Sequence[Place]) -> list[Place]:
+def _drop_constant_words(places: Sequence[NamedRecording]) -> list[NamedRecording]:
     """Words that every name has (EEG, raw) tell nothing; neither does the dyad's own label."""
     shared = set.intersection(*(set(place.words) for place in places)) if len(places) > 1 else set()
-    made = []
-    for place in places:
-        words = tuple(w for w in place.words if w not in shared and plain_label(w) != place.dyad)
-        made.append(Place(place.recording, place.dyad, place.condition, place.session, place.run, words))
-    return made
+    return [
+        replace(place, words=tuple(w for w in place.words if w not in shared and plain_label(w) != place.dyad))
+        for place in places
+    ]
 
 
-def _meetings(places: Sequence[Place]) -> list[Meeting]:
+def _meetings(places: Sequence[NamedRecording]) -> list[Meeting]:
     """Split the recordings of one dyad-session into pairs, one per task."""
     if len(places) == 1:
         return [_meeting(places, ("",))]
@@ -189,7 +190,7 @@ def _meetings(places: Sequence[Place]) -> list[Meeting]:
     return _differing_in_one_word(places)
 
 
-def _differing_in_one_word(places: Sequence[Place]) -> list[Meeting]:
+def _differing_in_one_word(places: Sequence[NamedRecording]) -> list[Meeting]:
     lengths = {len(place.words) for place in places}
     for position in range(min(lengths)) if len(lengths) == 1 else ():
         by_word = _by_rest(places, [place.words[position] for place in places])
@@ -201,7 +202,7 @@ def _differing_in_one_word(places: Sequence[Place]) -> list[Meeting]:
     return [_meeting([place], ("",)) for place in places]
 
 
-def _by_rest(places: Sequence[Place], words: Sequence[str]) -> Groups:
+def _by_rest(places: Sequence[NamedRecording], words: Sequence[str]) -> Groups:
     """Group recordings whose names are the same but for one word, which may name the person."""
     groups: Groups = defaultdict(list)
     for place, word in zip(places, words, strict=True):
@@ -222,7 +223,7 @@ def _pairs(groups: Groups) -> list[Meeting]:
     ]
 
 
-def _meeting(places: Sequence[Place], words: tuple[str, ...], rest: tuple[str, ...] = ()) -> Meeting:
+def _meeting(places: Sequence[NamedRecording], words: tuple[str, ...], rest: tuple[str, ...] = ()) -> Meeting:
     first = places[0]
     roles = pair_roles(words) if len(words) == 2 else tuple(role_of(word) for word in words)
     people = tuple(
@@ -233,23 +234,11 @@ def _meeting(places: Sequence[Place], words: tuple[str, ...], rest: tuple[str, .
     return Meeting(first.dyad, session or None, first.recording.modality, people, task, first.run, first.condition)
 
 
-def _drop_constant_tasks(meetings: Sequence[Meeting]) -> list[Meeting]:
-    """Keep what is left of the names as the task only where it tells two meetings apart."""
-    keys = [(m.condition, m.dyad, m.session, m.run, m.modality) for m in meetings]
-    if len(set(keys)) == len(keys):
-        return [_with(meeting, task="") for meeting in meetings]
-    return list(meetings)
-
-
-def _with(meeting: Meeting, **changes: str) -> Meeting:
-    return Meeting(**{**vars(meeting), **changes})
-
-
-def _conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str], list[str]]:
+def _judge_conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str], list[str]]:
     """Decide what the folders above the dyad mean: another task, another arm, or nothing."""
     conditions = {meeting.condition for meeting in meetings}
     if len(conditions) < 2:
-        return [_with(meeting, condition="") for meeting in meetings], [], []
+        return [replace(meeting, condition="") for meeting in meetings], [], []
     of_dyad: dict[str, set[str]] = defaultdict(set)
     for meeting in meetings:
         of_dyad[meeting.dyad].add(meeting.condition)
@@ -260,12 +249,4 @@ def _conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str], 
         f"dyad: one dyad name stands under several folders ({listed(sorted(conditions))}). If these are the "
         "same people, fill in dyad and use condition as task; if not, give each its own dyad id."
     )
-    return [_with(meeting, dyad="") for meeting in meetings], [question], []
-
-
-def _rule(places: Sequence[Place]) -> str:
-    names = ["dyad"] if any(place.dyad for place in places) else []
-    names += ["session"] if any(place.session for place in places) else []
-    names += ["role"] if any(role_of(word) for place in places for word in place.words) else []
-    used = ", ".join(names) if names else "none"
-    return f"folders and names (layouts L5-L7, L11); patterns that matched: {used}."
+    return [replace(meeting, dyad="") for meeting in meetings], [question], []

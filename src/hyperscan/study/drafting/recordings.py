@@ -68,28 +68,23 @@ def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:
     count = 0
     for here, folders, files in os.walk(folder, followlinks=False):
         parent = Path(here)
-        usable = [name for name in sorted(folders) if _is_usable_folder(parent / name, folder, notes)]
+        usable = []
+        for name in sorted(folders):
+            if (parent / name).is_symlink():
+                notes.append(f"{_shown(parent / name, folder)} is a link to a folder and is not followed.")
+            elif name not in _SKIPPED and _has_plain_name(parent / name, folder, notes):
+                usable.append(name)
         whole = [name for name in usable if _is_recording_folder(parent / name)]
         yield from (parent / name for name in whole)
         folders[:] = [name for name in usable if name not in whole]
         count += len(folders) + len(files)
         if count > _MAX_ENTRIES:
             raise InputError(f"{folder.name} holds more than {_MAX_ENTRIES:,} entries. Name the study's own folder.")
-        yield from (parent / name for name in sorted(files) if _is_usable(parent / name, folder, notes))
-
-
-def _is_usable_folder(path: Path, folder: Path, notes: list[str]) -> bool:
-    if path.is_symlink():
-        notes.append(f"{_shown(path, folder)} is a link to a folder and is not followed.")
-        return False
-    return path.name not in _SKIPPED and _has_plain_name(path, folder, notes)
-
-
-def _is_usable(path: Path, folder: Path, notes: list[str]) -> bool:
-    if path.is_symlink() and not _leads_inside(path, folder):
-        notes.append(f"{_shown(path, folder)} is a link out of the study folder and is not used.")
-        return False
-    return _has_plain_name(path, folder, notes)
+        for name in sorted(files):
+            if (parent / name).is_symlink() and not _leads_inside(parent / name, folder):
+                notes.append(f"{_shown(parent / name, folder)} is a link out of the study folder and is not used.")
+            elif _has_plain_name(parent / name, folder, notes):
+                yield parent / name
 
 
 def _has_plain_name(path: Path, folder: Path, notes: list[str]) -> bool:
@@ -179,8 +174,8 @@ class Meeting:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What a rule made of a folder."""
+class Proposal:
+    """Who met whom in a folder, by one rule."""
 
     #: Sentence that says which rule was used
     rule: str

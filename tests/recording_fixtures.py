@@ -318,7 +318,9 @@ def write_snirf(path: Path, seed: int = 0, *, groups: Sequence[str] = ("nirs",),
     return path
 
 
-def write_nirs(path: Path, seed: int = 0, *, n: int = 600, sfreq: float = 10.0) -> Path:
+def write_nirs(
+    path: Path, seed: int = 0, *, n: int = 600, sfreq: float = 10.0, times: np.ndarray | None = None
+) -> Path:
     """Write a Homer file with three sources and detectors."""
     rng = np.random.default_rng(seed)
     listed = np.array([[s, s, 1, w] for w in (1, 2) for s in (1, 2, 3)])
@@ -338,7 +340,7 @@ def write_nirs(path: Path, seed: int = 0, *, n: int = 600, sfreq: float = 10.0) 
         path,
         {
             "d": 1 + 0.02 * rng.standard_normal((n, 6)),
-            "t": np.arange(n)[:, None] / sfreq,
+            "t": (np.arange(n) / sfreq if times is None else times)[:, None],
             "SD": probe,
             "s": stimuli,
             "aux": np.zeros((n, 1)),

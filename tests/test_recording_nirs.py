@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -129,3 +130,33 @@ def test_real_two_person_snirf(shared: Path, file: str, rules: tuple[str, str], 
     expected = range(9, 17) if n == 20 else range(1, 17)
     assert sources == {f"S{k}" for k in expected}
     assert align_pair(pair).client.n_times == 2340
+
+
+def _snirf_with_a_gap(path: Path, times: np.ndarray) -> None:
+    make.write_snirf(path, 1, times=times, stimuli=(10.0, 50.0))
+
+
+def _homer_with_a_gap(path: Path, times: np.ndarray) -> None:
+    make.write_nirs(path, 1, times=times)
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 3.0])
+@pytest.mark.parametrize(
+    ("file", "write", "at"),
+    [
+        ("t.snirf", _snirf_with_a_gap, [10.0, 50.0]),
+        ("t.nirs", _homer_with_a_gap, [10.0]),
+    ],
+)
+def test_each_stimulus_appears_once_whether_time_has_a_gap_or_not(
+    good: Path, file: str, write: Callable[[Path, np.ndarray], None], at: list[float], gap_s: float
+) -> None:
+    times = np.arange(600) / 10.0
+    times[300:] += gap_s
+    write(good / file, times)
+    pair = make.load(good, file, "c.snirf", "fnirs")
+    marks = pair.therapist.annotations
+    events = [onset for onset, name in zip(marks.onset, marks.description, strict=True) if name != "BAD_gap"]
+    np.testing.assert_allclose(events, at, atol=1e-6)
+    assert pair.therapist.n_times == 600 + round(10 * gap_s)
+    assert ("1 gap in the time vector" in " ".join(pair.history)) == (gap_s > 0)

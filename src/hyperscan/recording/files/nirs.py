@@ -46,7 +46,7 @@ def read_snirf(path: Path, name: str, part: str | None = None) -> PersonRecordin
         group = file[chosen]
         unit = _label(group["metaDataTags/TimeUnit"]) if "metaDataTags/TimeUnit" in group else "s"
         scale = {"ms": 1e-3, "us": 1e-6}.get(unit.strip().lower(), 1.0)
-        times = scale * _times(_data_block(group, name), name)
+        times = scale * _times(group, name)
         events = _events(group, scale, times[0])
         orphans = _orphans(group, name)
         light = tuple(float(value) for value in np.ravel(group.get("probe/wavelengths", ())))
@@ -60,7 +60,7 @@ def read_snirf(path: Path, name: str, part: str | None = None) -> PersonRecordin
         note = f"{name}: {len(orphans)} fNIRS channels without their other wavelength were left out"
         warnings.warn(f"{note}. Export all wavelengths of every pair.", DataQualityWarning, stacklevel=2)
         notes = (*notes, note)
-    raw, opened = _with_gaps(fresh_raw(raw), times, events, name)
+    raw, opened = _with_true_time(raw, times, events, name)
     return PersonRecording(raw, notes=(*notes, *opened), light=light)
 
 
@@ -82,39 +82,39 @@ def _events(group: h5py.Group, scale: float, start: float) -> mne.Annotations:
     return events
 
 
-def _with_gaps(raw: BaseRaw, times: np.ndarray, events: mne.Annotations, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Open the gaps of the time vector and add the events.
+def _with_true_time(
+    raw: BaseRaw, times: np.ndarray, events: mne.Annotations, name: str
+) -> tuple[BaseRaw, tuple[str, ...]]:
+    """Open the gaps of the time vector, and let the given events replace those of the recording.
 
     Shapes: ``times`` (n_times,).
     """
+    notes: tuple[str, ...] = ()
+    raw = fresh_raw(raw, annotations=mne.Annotations([], [], [], orig_time=None))
     dt = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     breaks = find_breaks(times, 1 / dt, step=_STEP)
-    if not breaks.size:
-        return raw.set_annotations(_within(events, raw), verbose="WARNING"), ()
-    lost = np.diff(times)[breaks - 1]
-    if (lost < 0).any():
-        raise ReadError(
-            f"{name}: its time vector jumps back by {-lost.min():.1f} s. Nobody can tell which time is "
-            "right: export it again."
+    if breaks.size:
+        lost = np.diff(times)[breaks - 1]
+        if (lost < 0).any():
+            raise ReadError(
+                f"{name}: its time vector jumps back by {-lost.min():.1f} s. Nobody can tell which time is right: "
+                "export it again."
+            )
+        # the rate between gaps: MNE's is taken over them
+        rate = (len(times) - 1 - len(breaks)) / (times[-1] - times[0] - lost.sum())
+        raw = open_gaps(raw, breaks, np.rint(lost / dt).astype(int) - 1, sfreq=rate)
+        notes = (
+            f"{name}: {count(len(breaks), 'gap')} in the time vector ({lost.sum():.1f} s) opened and marked as bad",
         )
-    missing = np.rint(lost / dt).astype(int) - 1
-    # the rate between gaps: MNE's is taken over them
-    rate = (len(times) - 1 - len(breaks)) / (times[-1] - times[0] - lost.sum())
-    opened = open_gaps(raw, breaks, missing, sfreq=rate)
-    gaps = own_annotations(opened)
-    total = f"{name}: {count(len(breaks), 'gap')} in the time vector ({lost.sum():.1f} s) opened and marked as bad"
-    return opened.set_annotations(gaps + _within(events, opened), verbose="WARNING"), (total,)
-
-
-def _within(events: mne.Annotations, raw: BaseRaw) -> mne.Annotations:
     end = raw.n_times / raw.info["sfreq"]
     keep = [k for k in range(len(events)) if -1e-9 <= events.onset[k] < end]
-    return mne.Annotations(
+    within = mne.Annotations(
         [max(float(events.onset[k]), 0.0) for k in keep],
         [float(min(events.duration[k], end - events.onset[k])) for k in keep],
         [str(events.description[k]) for k in keep],
         orig_time=None,
     )
+    return raw.set_annotations(own_annotations(raw) + within, verbose="WARNING"), notes
 
 
 def _choose(groups: list[str], group: str | None, name: str) -> str:
@@ -133,8 +133,11 @@ def _choose(groups: list[str], group: str | None, name: str) -> str:
     return chosen
 
 
-def _data_block(group: h5py.Group, name: str) -> h5py.Group:
-    """Find the one data block of a group."""
+def _times(group: h5py.Group, name: str) -> np.ndarray:
+    """Check the one data block of a group, and read the time of each sample in the file's unit.
+
+    Shapes: returns (n_times,).
+    """
     blocks = [key for key in group if _DATA.fullmatch(key)]
     if len(blocks) != 1:
         raise ReadError(
@@ -152,14 +155,6 @@ def _data_block(group: h5py.Group, name: str) -> h5py.Group:
         raise ReadError(
             f"{name}: {series.name} has the shape {series.shape}; expected (times, channels). Export it again."
         )
-    return block
-
-
-def _times(block: h5py.Group, name: str) -> np.ndarray:
-    """Read the time of each sample, in the file's unit.
-
-    Shapes: returns (n_times,).
-    """
     time, n_times = np.asarray(block["time"], dtype=float).ravel(), block["dataTimeSeries"].shape[0]
     # two numbers are start and step (SNIRF 1.1, /nirs(i)/data(j)/time)
     if time.size == 2 and n_times != 2:
@@ -215,22 +210,17 @@ def _read_group(path: Path, chosen: str, orphans: list[int]) -> BaseRaw:
         with h5py.File(path, "r") as source, h5py.File(alone, "w") as target:
             source.copy(source["formatVersion"], target)
             source.copy(source[chosen], target, name="nirs")
+            block = target["nirs"][next(key for key in target["nirs"] if _DATA.fullmatch(key))]
+            series = np.asarray(block["dataTimeSeries"]) if orphans else np.zeros((0, 0))
             if orphans:
-                _drop(target["nirs"], orphans)
+                del block["dataTimeSeries"]
+                block["dataTimeSeries"] = np.delete(series, orphans, axis=1)
+            for k in orphans:
+                del block[f"measurementList{k + 1}"]
+            for new, old in enumerate(k for k in range(series.shape[1]) if k not in set(orphans)):
+                if new != old:
+                    block.move(f"measurementList{old + 1}", f"measurementList{new + 1}")
         return mne.io.read_raw_snirf(alone, preload=True, verbose="WARNING")
-
-
-def _drop(group: h5py.Group, orphans: list[int]) -> None:
-    block = group[next(key for key in group if _DATA.fullmatch(key))]
-    series = np.asarray(block["dataTimeSeries"])
-    del block["dataTimeSeries"]
-    block["dataTimeSeries"] = np.delete(series, orphans, axis=1)
-    kept = [k for k in range(series.shape[1]) if k not in set(orphans)]
-    for k in orphans:
-        del block[f"measurementList{k + 1}"]
-    for new, old in enumerate(kept):
-        if new != old:
-            block.move(f"measurementList{old + 1}", f"measurementList{new + 1}")
 
 
 # ---- Homer
@@ -252,6 +242,20 @@ class _Probe:
     sources: np.ndarray
     detectors: np.ndarray
 
+    @classmethod
+    def of(cls, held: object, name: str) -> _Probe:
+        """Take what is needed from ``SD``."""
+        fields = {}
+        for key in ("MeasList", "Lambda", "SrcPos", "DetPos"):
+            if getattr(held, key, None) is None:
+                raise ReadError(f"{name}: its probe (SD) lacks {key}. Export it as SNIRF.")
+            fields[key] = np.asarray(getattr(held, key), float)
+        unit = np.ravel(getattr(held, "SpatialUnit", "mm"))
+        factor = _MM.get(str(unit[0]) if unit.size else "mm", 1e-3)
+        source, detector, _, wavelength, *_ = fields["MeasList"].astype(int).T
+        light = tuple(float(value) for value in fields["Lambda"].ravel())
+        return cls(source, detector, wavelength, light, factor * fields["SrcPos"], factor * fields["DetPos"])
+
 
 def read_homer(path: Path, name: str) -> PersonRecording:
     """Read a Homer ``.nirs`` file.
@@ -268,7 +272,7 @@ def read_homer(path: Path, name: str) -> PersonRecording:
     data, times, probe = (
         np.asarray(held["d"], float),
         np.asarray(held["t"], float).ravel(),
-        _probe(held["SD"][0, 0], name),
+        _Probe.of(held["SD"][0, 0], name),
     )
     n = len(probe.source)
     if data.shape != (len(times), n) or len(times) < 2 or (np.diff(times) <= 0).any():
@@ -279,33 +283,14 @@ def read_homer(path: Path, name: str) -> PersonRecording:
     waves = [probe.light[k - 1] for k in probe.wavelength]
     order = sorted(range(n), key=lambda k: (int(probe.source[k]), int(probe.detector[k]), waves[k]))
     names = [f"S{probe.source[k]}_D{probe.detector[k]} {waves[k]:.0f}" for k in order]
-    dt = float(np.median(np.diff(times)))
-    breaks = find_breaks(times, 1 / dt, step=_STEP)
-    lost = np.diff(times)[breaks - 1] if breaks.size else np.zeros(0)
-    rate = (len(times) - 1 - len(breaks)) / (times[-1] - times[0] - lost.sum())
+    rate = (len(times) - 1) / (times[-1] - times[0])
     raw = mne.io.RawArray(data.T[order], mne.create_info(names, rate, "fnirs_cw_amplitude"), verbose="WARNING")
-    if breaks.size:
-        raw = open_gaps(raw, breaks, np.rint(lost / dt).astype(int) - 1)
     for k, channel in zip(order, raw.info["chs"], strict=True):
         source, detector = probe.sources[probe.source[k] - 1, :3], probe.detectors[probe.detector[k] - 1, :3]
         # MNE's layout of fNIRS positions: middle, source, detector, wavelength in nm
         channel["loc"][:10] = [*(source + detector) / 2, *source, *detector, waves[k]]
-    events = _stimuli(times, held.get("s"))
-    raw.set_annotations(own_annotations(raw) + events, verbose="WARNING")
-    return PersonRecording(raw, light=probe.light)
-
-
-def _probe(held: object, name: str) -> _Probe:
-    fields = {}
-    for key in ("MeasList", "Lambda", "SrcPos", "DetPos"):
-        if getattr(held, key, None) is None:
-            raise ReadError(f"{name}: its probe (SD) lacks {key}. Export it as SNIRF.")
-        fields[key] = np.asarray(getattr(held, key), float)
-    unit = np.ravel(getattr(held, "SpatialUnit", "mm"))
-    factor = _MM.get(str(unit[0]) if unit.size else "mm", 1e-3)
-    source, detector, _, wavelength, *_ = fields["MeasList"].astype(int).T
-    light = tuple(float(value) for value in fields["Lambda"].ravel())
-    return _Probe(source, detector, wavelength, light, factor * fields["SrcPos"], factor * fields["DetPos"])
+    raw, notes = _with_true_time(raw, times, _stimuli(times, held.get("s")), name)
+    return PersonRecording(raw, notes=notes, light=probe.light)
 
 
 def _stimuli(times: np.ndarray, stimuli: np.ndarray | None) -> mne.Annotations:
@@ -327,23 +312,7 @@ def _stimuli(times: np.ndarray, stimuli: np.ndarray | None) -> mne.Annotations:
 
 def read_nirx(path: Path, name: str) -> PersonRecording:
     """Read a NIRx folder."""
-    _check_lengths(path, name)
-    try:
-        return PersonRecording(mne.io.read_raw_nirx(path, preload=False, verbose="WARNING"))
-    except RuntimeError as error:
-        if "NIRStar version" not in str(error):
-            raise
-        headers = (header.read_text(encoding="latin-1") for header in sorted(path.glob("*.hdr")))
-        said = (re.search(r'NIRStar\s*=\s*"?([0-9.]+)', text) for text in headers)
-        version = next((found[1] for found in said if found), "of an unknown version")
-        raise ReadError(
-            f"{name}: was recorded with NIRStar {version}, whose files MNE does not read: other versions arrange the "
-            "header differently. Export it as SNIRF (NIRx's nirsLAB or Homer3 do), or with NIRStar 15."
-        ) from error
-
-
-def _check_lengths(path: Path, name: str) -> None:
-    lengths = {}
+    lengths: dict[str, int] = {}
     for suffix in ("wl1", "wl2"):
         files = sorted(path.glob(f"*.{suffix}"))
         if not files:
@@ -360,3 +329,15 @@ def _check_lengths(path: Path, name: str) -> None:
             "cut off. "
             "Copy the whole folder again."
         )
+    try:
+        return PersonRecording(mne.io.read_raw_nirx(path, preload=False, verbose="WARNING"))
+    except RuntimeError as error:
+        if "NIRStar version" not in str(error):
+            raise
+        headers = (header.read_text(encoding="latin-1") for header in sorted(path.glob("*.hdr")))
+        said = (re.search(r'NIRStar\s*=\s*"?([0-9.]+)', text) for text in headers)
+        version = next((found[1] for found in said if found), "of an unknown version")
+        raise ReadError(
+            f"{name}: was recorded with NIRStar {version}, whose files MNE does not read: other versions arrange the "
+            "header differently. Export it as SNIRF (NIRx's nirsLAB or Homer3 do), or with NIRStar 15."
+        ) from error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from pathlib import Path
 
 import numpy as np
 from mne.io import BaseRaw
@@ -15,6 +13,7 @@ from hyperscan.recording.files.wavelengths import check_same_light
 from hyperscan.recording.pauses import recorded_mask
 from hyperscan.recording.records import PairedRecording, PersonRecording
 from hyperscan.schema import ROLES
+from hyperscan.storage import sha256
 from hyperscan.study.session import Session
 
 #: Channel types that make a recording one of this modality.
@@ -76,40 +75,6 @@ def _signal_channels(pair: PairedRecording) -> Picks:
 
 def _same_at_once(pair: PairedRecording, picks: Picks) -> tuple[int, bool]:
     """Count channels with the same samples at lag 0, and say whether they are at least half."""
-    a, b = _aligned_looks(pair, picks)
-    if a.shape[1] < 10:
-        return 0, False
-    same = _n_same(a, b)
-    return same, same >= max(1, min(len(a), len(b)) / 2)
-
-
-def _names(pair: PairedRecording) -> list[str]:
-    files = (pair.session.therapist_file, pair.session.client_file)
-    return list(dict.fromkeys(pair.session.relative(path) for path in files))
-
-
-def _twice(pair: PairedRecording, same: int, when: str) -> str:
-    return (
-        f"{' and '.join(_names(pair))}: {count(same, 'channel holds', 'channels hold')} the same samples "
-        f"(|r| > {SAME_R} {when}): one person's data stand there twice. "
-        "Correct the files or the channel rules in dyads.tsv."
-    )
-
-
-def _n_same(a: np.ndarray, b: np.ndarray) -> int:
-    r = np.abs(_correlation(a, b)) > SAME_R
-    if r.any():
-        r &= np.abs(_correlation(_steps(a), _steps(b))) > _STEPS_R
-    return int(min(r.any(axis=1).sum(), r.any(axis=0).sum()))
-
-
-def _steps(x: np.ndarray) -> np.ndarray:
-    steps = np.diff(np.where(np.isfinite(x), x, 0.0), axis=1)
-    size = _STEP_MADS * np.median(np.abs(steps), axis=1, keepdims=True)
-    return np.where(size > 0, np.clip(steps, -size, size), steps)
-
-
-def _aligned_looks(pair: PairedRecording, picks: Picks) -> tuple[np.ndarray, np.ndarray]:
     rates = {role: pair.raw(role).info["sfreq"] for role in picks}
     # from where both recorded: the bridges over two gaps are two straight lines
     first_s = max(float(np.argmax(recorded_mask(pair.raw(role)))) / rate for role, rate in rates.items())
@@ -125,7 +90,45 @@ def _aligned_looks(pair: PairedRecording, picks: Picks) -> tuple[np.ndarray, np.
             data = np.array([np.interp(grid, np.arange(data.shape[1]) / rate, row) for row in data])
         looks.append(data[:, : len(grid)])
     n = min(look.shape[1] for look in looks)
-    return looks[0][:, :n], looks[1][:, :n]
+    if n < 10:
+        return 0, False
+    same = count_same(looks[0][:, :n], looks[1][:, :n])
+    return same, same >= max(1, min(map(len, looks)) / 2)
+
+
+def _names(pair: PairedRecording) -> list[str]:
+    files = (pair.session.therapist_file, pair.session.client_file)
+    return list(dict.fromkeys(pair.session.relative(path) for path in files))
+
+
+def _twice(pair: PairedRecording, same: int, when: str) -> str:
+    return (
+        f"{' and '.join(_names(pair))}: {count(same, 'channel holds', 'channels hold')} the same samples "
+        f"(|r| > {SAME_R} {when}): one person's data stand there twice. "
+        "Correct the files or the channel rules in dyads.tsv."
+    )
+
+
+def count_same(a: np.ndarray, b: np.ndarray) -> int:
+    """Count channels of two people that hold the same samples.
+
+    Shapes: ``a`` (n_a, n_times), ``b`` (n_b, n_times).
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((3, 500))
+    >>> count_same(x, np.array([2 * x[0] + 1, x[1][::-1]]))
+    1
+    """
+    same = np.abs(_correlation(a, b)) > SAME_R
+    if same.any():
+        steps = []
+        for x in (a, b):
+            step = np.diff(np.where(np.isfinite(x), x, 0.0), axis=1)
+            size = _STEP_MADS * np.median(np.abs(step), axis=1, keepdims=True)
+            steps.append(np.where(size > 0, np.clip(step, -size, size), step))
+        same &= np.abs(_correlation(*steps)) > _STEPS_R
+    return int(min(same.any(axis=1).sum(), same.any(axis=0).sum()))
 
 
 def _check_shifted(pair: PairedRecording, picks: Picks) -> None:
@@ -134,7 +137,7 @@ def _check_shifted(pair: PairedRecording, picks: Picks) -> None:
     sfreq = a.info["sfreq"]
     if sfreq != b.info["sfreq"] or min(a.n_times, b.n_times) < 2 * _SHARED_S * sfreq or pair.epoched:
         return
-    lag = _best_lag(_one_channel(a, b, picks["therapist"]), _one_channel(b, a, picks["client"]))
+    lag = best_lag(_one_channel(a, b, picks["therapist"]), _one_channel(b, a, picks["client"]))
     if lag is None:
         return
     first, second = max(lag, 0), max(-lag, 0)
@@ -146,7 +149,7 @@ def _check_shifted(pair: PairedRecording, picks: Picks) -> None:
         raw.get_data(picks=chosen, start=start + skip, stop=start + skip + n)
         for raw, chosen, start in ((a, picks["therapist"], first), (b, picks["client"], second))
     ]
-    same = _n_same(*looks)
+    same = count_same(*looks)
     if same >= max(1, min(len(look) for look in looks) / 2):
         raise ReadError(_twice(pair, same, f"{abs(lag) / sfreq:.1f} s apart"))
 
@@ -162,10 +165,18 @@ def _one_channel(raw: BaseRaw, other: BaseRaw, picks: list[int]) -> np.ndarray:
     return np.zeros(0)
 
 
-def _best_lag(x: np.ndarray, y: np.ndarray) -> int | None:
+def best_lag(x: np.ndarray, y: np.ndarray) -> int | None:
     """Find the shift at which y would repeat x, in samples; None if no shift stands out.
 
     Every frequency counts alike, so that neither drifts nor mains, which two recordings do share, decide.
+
+    Shapes: ``x`` (n_x,), ``y`` (n_y,).
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal(1000)
+    >>> best_lag(x, x[70:]), best_lag(x[70:], x)
+    (70, -70)
     """
     if not x.size or not y.size:
         return None
@@ -209,7 +220,10 @@ def check_same_file(session: Session) -> None:
         return
     if not (a.exists() and b.exists()):
         return
-    if one_file(session) or _same_bytes(a, b):
+    # the header of two BrainVision recordings may be equal, their data not
+    is_header = a.suffix.lower() == ".vhdr" or a.is_dir() or b.is_dir()
+    may_be_copy = not is_header and a.stat().st_size == b.stat().st_size > 0
+    if one_file(session) or (may_be_copy and sha256(a) == sha256(b)):
         raise ReadError(
             f"{session.relative(a)}: therapist_file and client_file are the same data "
             f"({session.relative(b)}). "
@@ -224,26 +238,17 @@ def one_file(session: Session) -> bool:
     return a == b or (a.exists() and b.exists() and a.samefile(b))
 
 
-def _same_bytes(a: Path, b: Path) -> bool:
-    if a.is_dir() or b.is_dir() or a.stat().st_size != b.stat().st_size or a.stat().st_size == 0:
-        return False
-    # the header of two BrainVision recordings may be equal, their data not
-    if a.suffix.lower() == ".vhdr":
-        return False
-    return _digest(a) == _digest(b)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def compare_people(pair: PairedRecording, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
     """Refuse pairs that are not two people measured alike."""
     _check_overlap(pair, therapist.channels, client.channels)
-    _check_kinds(pair)
+    a, b = _kind(pair.therapist), _kind(pair.client)
+    if a != b:
+        raise ReadError(
+            f"{pair.session.relative(pair.session.client_file)}: holds {b}, the therapist's file holds {a}. "
+            "Export both people in the same form (best: raw intensity)."
+        )
     _check_units(pair)
-    people = {role: pair.raw(role) for role in ("therapist", "client")}
+    people = {role: pair.raw(role) for role in ROLES}
     check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
     check_copies(pair)
     return pair
@@ -282,25 +287,26 @@ KINDS = {
 }
 
 
-def _check_kinds(pair: PairedRecording) -> None:
-    a, b = _kind(pair.therapist), _kind(pair.client)
-    if a != b:
-        session = pair.session
-        raise ReadError(
-            f"{session.relative(session.client_file)}: holds {b}, the therapist's file holds {a}. "
-            "Export both people in the same form (best: raw intensity)."
-        )
+def usual_deviation(raw: BaseRaw, types: set[str], block_s: float) -> float:
+    """Take the median standard deviation within blocks of the middle minute, which slow drifts do not swell.
 
-
-def _look(raw: BaseRaw, kinds: set[str]) -> np.ndarray:
-    """Take the middle minute that was recorded of the channels of some types, shape (n_channels, n_times)."""
-    picks = [k for k, kind in enumerate(raw.get_channel_types()) if kind in kinds]
+    Only channels of the given types and samples that were recorded count; 0 if nothing varies.
+    """
+    picks = [k for k, kind in enumerate(raw.get_channel_types()) if kind in types]
     rows = np.flatnonzero(recorded_mask(raw))
     n = min(rows.size, round(_LOOK_S * raw.info["sfreq"]))
     rows = rows[(rows.size - n) // 2 :][:n]
-    if not rows.size:
-        return np.zeros((len(picks), 0))
-    return raw.get_data(picks=picks, start=int(rows[0]), stop=int(rows[-1]) + 1)[:, rows - rows[0]]
+    if not rows.size or not picks:
+        return 0.0
+    data = raw.get_data(picks=picks, start=int(rows[0]), stop=int(rows[-1]) + 1)[:, rows - rows[0]]
+    n_block = max(round(block_s * raw.info["sfreq"]), 2)
+    n = data.shape[1] // n_block
+    if n == 0:
+        return float(np.median(np.nan_to_num(data.std(axis=1))))
+    blocks = data[:, : n * n_block].reshape(data.shape[0], n, -1)
+    deviation = np.where(np.isfinite(blocks).all(axis=2), blocks.std(axis=2), 0.0)
+    alive = deviation[deviation > 0]
+    return float(np.median(alive)) if alive.size else 0.0
 
 
 def _check_units(pair: PairedRecording) -> None:
@@ -311,10 +317,7 @@ def _check_units(pair: PairedRecording) -> None:
     unit = "V" if kind == "EEG" else "mol/l"
     usual = "uV stored as V, or V as uV" if kind == "EEG" else "uM or arbitrary units stored as M, or M as uM"
     session = pair.session
-    size = {}
-    for role in ("therapist", "client"):
-        raw = pair.raw(role)
-        size[role] = _deviation(_look(raw, KINDS[kind]), round(_BLOCK_S[kind] * raw.info["sfreq"]))
+    size = {role: usual_deviation(pair.raw(role), KINDS[kind], _BLOCK_S[kind]) for role in ROLES}
     for role, rms in size.items():
         if rms and not low <= rms <= high:
             raise ReadError(
@@ -333,14 +336,3 @@ def _check_units(pair: PairedRecording) -> None:
             f"{MAX_FOLD:.0f}-fold is plausible. "
             "Check the unit of both exports."
         )
-
-
-def _deviation(data: np.ndarray, n_block: int) -> float:
-    """Take the median standard deviation within blocks, which slow drifts do not swell."""
-    n = data.shape[1] // max(n_block, 2)
-    if n == 0:
-        return float(np.median(np.nan_to_num(data.std(axis=1)))) if data.size else 0.0
-    blocks = data[:, : n * max(n_block, 2)].reshape(data.shape[0], n, -1)
-    deviation = np.where(np.isfinite(blocks).all(axis=2), blocks.std(axis=2), 0.0)
-    alive = deviation[deviation > 0]
-    return float(np.median(alive)) if alive.size else 0.0

@@ -18,7 +18,7 @@ from hyperscan.config import StudyConfig
 #: Old 10-20 names and their 10-10 names (ACNS guideline 2, https://doi.org/10.1097/WNP.0000000000000316).
 OLD_NAMES: Mapping[str, str] = MappingProxyType({"t3": "T7", "t4": "T8", "t5": "P7", "t6": "P8"})
 
-#: Electrodes beside the scalp that others are referenced to.
+#: Electrodes off the scalp that others are referenced to.
 REFERENCES = frozenset({"a1", "a2", "m1", "m2", "le", "re"})
 
 _REFERENCE_WORDS = REFERENCES | {"ref", "reference", "avg", "average", "car", "linked", "cms", "drl", "gnd"}
@@ -33,7 +33,7 @@ _OTHER = re.compile(
 )
 #: What a channel was recorded against, behind its own name.
 _AGAINST = re.compile(r"(?<=\w)[-_ ](ref(erence)?|avg|average)$", re.IGNORECASE)
-#: BioSemi's inputs beside the cap: eyes, ears, neck.
+#: BioSemi's inputs next to the cap: eyes, ears, neck.
 _EXTERNAL = re.compile(r"exg ?\d", re.IGNORECASE)
 #: Connector positions of amplifiers, BioSemi's A1 to H32.
 _CONNECTOR = re.compile(r"[A-H]\d{1,2}")

@@ -32,7 +32,7 @@ from hyperscan.recording.windows import Spans, break_samples, clean_mask
 
 #: Fewer channels than this give no useful decomposition (our choice).
 MIN_CHANNELS = 8
-#: Channels beside the eyes, as a stand-in for an EOG.
+#: Channels next to the eyes, as a stand-in for an EOG.
 _NEAR_EYES = ("Fp1", "Fp2", "Fpz", "AF7", "AF8", "AF3", "AF4", "F7", "F8")
 #: Probability from which a class of mne-icalabel is believed (our choice).
 _LABEL_PROBABILITY = 0.8

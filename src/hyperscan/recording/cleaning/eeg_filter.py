@@ -195,9 +195,9 @@ def mains_db(block: Array, sfreq: float) -> Array:
             if freqs[-1] >= mains + 5:
                 centre = band_power(freqs, psd, (mains - 0.5, mains + 0.5)) / 5
                 low, high = ((mains + side, mains + side + 2) for side in (-4, 2))
-                beside = band_power(freqs, psd, low) + band_power(freqs, psd, high)
+                around = band_power(freqs, psd, low) + band_power(freqs, psd, high)
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    levels.append(10 * np.log10(centre / (beside / 18)))
+                    levels.append(10 * np.log10(centre / (around / 18)))
     return np.asarray(np.max(levels[1:] or levels, axis=0))
 
 

@@ -18,8 +18,7 @@ from hyperscan.recording.timeline import MAX_PPM, Piece, fit_stamps, straight
 from hyperscan.schema import ROLES
 
 #: Root mean square distance of matched events from the fit, in ms, above which two clocks are not taken for
-#: aligned;
-#: one sample of the slower device is allowed on top (our choice).
+#: aligned; one sample of the slower device is allowed on top (our choice).
 MAX_RESIDUAL_MS = 10.0
 #: Matched events from which on triggers are believed without being named (our choice).
 _ENOUGH = 5

@@ -40,7 +40,7 @@ _NEAR_S = 5.0
 class ClockFit:
     """How the client's clock runs against the therapist's."""
 
-    #: In order; more than one where a clock was set anew
+    #: In order; more than one where a clock was reset
     pieces: tuple[Piece, ...]
     #: The client's zero on the therapist's clock, in s
     offset_s: float
@@ -72,7 +72,7 @@ def match_events(
     The difference of true partners clusters at the offset, whatever the events are called: all differences are searched
     for the densest offset and drift (a Hough transform), then a straight line is fitted to mutual nearest neighbours by
     least squares, trimmed at four robust standard deviations. What is left over is searched again, for a clock that was
-    set anew.
+    reset.
 
     Examples
     --------
@@ -199,7 +199,7 @@ class Match:
         return sides[0], sides[1]
 
     def split_at_steps(self, a: np.ndarray, b: np.ndarray) -> list[Match]:
-        """Part the match where its residual steps: a clock that was set anew by less than the search tells apart.
+        """Part the match where its residual steps: a clock that was reset by less than the search tells apart.
 
         Shapes: ``a`` (n_therapist,), ``b`` (n_client,).
         """
@@ -313,7 +313,7 @@ def _told_by_names(rivals: list[Match], codes: tuple[Sequence[str], Sequence[str
 
 
 def _further(a: np.ndarray, b: np.ndarray, best: Match, tolerance_s: float) -> list[Match]:
-    """Match what is left, as a clock that was set anew leaves it; the best match comes first, without strays."""
+    """Match what is left, as a clock that was reset leaves it; the best match comes first, without strays."""
     fits = [best]
     for _ in range(5):
         rest_a = np.setdiff1d(np.arange(len(a)), np.concatenate([fit.rows[:, 0] for fit in fits]))

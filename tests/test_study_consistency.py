@@ -1,0 +1,101 @@
+"""Rows that contradict each other: duplicates, spellings, partners, days, recordings used twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from hyperscan.study import read_table
+from study_fixtures import a_row, rejected_lines, rows_of
+
+
+def test_duplicate_keys(tmp_path):
+    rows = [*rows_of(1, 3), a_row(1, 2, therapist_file="other.edf", client_file="other2.edf")]
+    assert rejected_lines(tmp_path, rows, "are the same as in line") == [3, 5]
+
+
+def test_runs_tasks_and_modalities_are_no_duplicates(tmp_path):
+    rows = [
+        a_row(1, 1, task="talk", run="1"),
+        a_row(1, 1, task="talk", run="2", therapist_file="r2t.edf", client_file="r2c.edf"),
+        a_row(1, 1, task="rest", therapist_file="rt.edf", client_file="rc.edf"),
+        a_row(1, 1, modality="fnirs", therapist_file="ft.edf", client_file="fc.edf"),
+    ]
+    assert not rejected_lines(tmp_path, rows, "")
+
+
+@pytest.mark.parametrize(("column", "usual"), [("dyad", "D01"), ("therapist", "T01"), ("client", "C01")])
+def test_ids_that_differ_in_case_only(tmp_path, column, usual):
+    rows = rows_of(2, 3)
+    rows[1][column] = usual.lower()
+    assert 3 in rejected_lines(tmp_path, rows, "")
+    assert len(read_table(tmp_path).sessions) == 5
+
+
+def test_a_dyad_with_another_partner(tmp_path):
+    rows = rows_of(2, 3)
+    rows[1]["client"] = "C09"
+    assert rejected_lines(tmp_path, rows, "its own dyad id") == [3]
+
+
+def test_exchanged_roles(tmp_path):
+    rows = rows_of(2, 3)
+    rows[2] |= {"therapist": "C01", "client": "T01"}
+    assert rejected_lines(tmp_path, rows, "exchanged") == [4]
+
+
+@pytest.mark.parametrize(
+    ("days", "wrong"),
+    [([0, 7, 14, 21, 28], []), ([0, 7, 7, 21, 28], []), ([0, 14, 7, 21, 28], [3, 4]),
+     ([0, 7, 14, 3, 28], [5]),
+     ([28, 7, 14, 21, 30], [2]), ([0, 7, 140, 21, 28], [4])],
+)  # fmt: skip
+def test_days_that_disagree_with_the_order(tmp_path, days, wrong):
+    rows = [a_row(1, s, days=str(d)) for s, d in enumerate(days, 1)] + [a_row(2, 1, days="0")]
+    assert rejected_lines(tmp_path, rows, "disagrees with the order") == wrong
+
+
+def test_one_session_on_two_days(tmp_path):
+    rows = [
+        a_row(1, 1, days="0", task="a"),
+        a_row(1, 1, days="5", task="b", therapist_file="x.edf", client_file="y.edf"),
+    ]
+    assert rejected_lines(tmp_path, rows, "on day 0 in line 2") == [3]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ({}, {}, True),
+        ({"stop_s": "600"}, {"start_s": "600"}, False),
+        ({"stop_s": "600.1"}, {"start_s": "600"}, True),
+        ({"segment_event": "rest"}, {"segment_event": "talk"}, False),
+        ({"segment_event": "rest"}, {"segment_event": "rest"}, True),
+    ],
+)
+def test_one_recording_for_two_sessions(tmp_path, first, second, overlap):
+    shared = {"therapist_file": "t.edf", "client_file": "c.edf"}
+    rows = [a_row(1, 1, **shared, **first), a_row(1, 2, **shared, **second), a_row(2, 1)]
+    assert rejected_lines(tmp_path, rows, "for the same time in line") == ([2, 3] if overlap else [])
+
+
+def test_one_recording_of_the_therapist_for_two_dyads(tmp_path):
+    rows = rows_of(3, 1)
+    for row in rows[:2]:
+        row |= {"therapist": "T01", "therapist_file": "group.edf"}
+    assert rejected_lines(tmp_path, rows, "therapist_file is used for the same time") == [2, 3]
+
+
+def test_four_people_in_one_file_are_two_dyads(tmp_path):
+    one = {"therapist_file": "four.edf", "client_file": "four.edf"}
+    rows = [
+        a_row(1, therapist_channels="1-8", client_channels="9-16", **one),
+        a_row(2, therapist_channels="17-24", client_channels="25-32", **one),
+    ]
+    assert not rejected_lines(tmp_path, rows, "")
+    rows[1]["therapist_channels"] = "16-24"
+    assert rejected_lines(tmp_path, rows, "for the same time") == [2, 3]
+
+
+def test_eeg_and_fnirs_of_one_session_may_share_a_file(tmp_path):
+    files = {"therapist_file": "t.edf", "client_file": "c.edf"}
+    assert not rejected_lines(tmp_path, [a_row(**files), a_row(modality="fnirs", **files)], "")

@@ -1,0 +1,111 @@
+"""Drafting from folders and names: layouts L5 to L7 and L11."""
+
+from __future__ import annotations
+
+import pytest
+
+from hyperscan.study import draft_dyads
+from study_fixtures import asks, cells, touch
+
+
+def test_l5_single_file_with_roles_in_the_channel_names(tmp_path):
+    touch(tmp_path, *(f"W_{n:03d}/EEG/W_{n:03d}.obci" for n in (30, 31)))
+    names = [f"EEG_{who}_{channel}" for channel in ("Fz", "Cz", "Pz") for who in ("ch", "cg")]
+    draft = draft_dyads(tmp_path, peek=lambda path: names)
+    assert cells(draft, "dyad", "therapist_channels", "client_channels") == [
+        ("W030", "prefix:EEG_ch_", "prefix:EEG_cg_"),
+        ("W031", "prefix:EEG_ch_", "prefix:EEG_cg_"),
+    ]
+    asks(draft, "nothing tells who is the therapist")
+    assert any(".obci cannot be read" in note for note in draft.notes)
+
+
+def test_l6_condition_dyad_session_subject(tmp_path):
+    touch(tmp_path, *(f"{c}/dyad_{d}/session_{s}/subject_{p}.csv" for c, d in (("control", 1), ("treat", 2))
+                      for s in (1, 2) for p in (1, 2)))  # fmt: skip
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "session", "condition", "therapist_file", "client_file") == [
+        (d, s, c, f"{c}/dyad_{d}/session_{s}/subject_1.csv", f"{c}/dyad_{d}/session_{s}/subject_2.csv")
+        for c, d in (("control", "1"), ("treat", "2")) for s in ("1", "2")
+    ]  # fmt: skip
+    asks(draft, "modality: file names do not tell", "nothing tells who is the therapist")
+
+
+def test_l6_one_dyad_name_under_two_conditions_is_asked(tmp_path):
+    touch(
+        tmp_path,
+        *(f"{c}/dyad_1/session_{s}/subject_{p}.csv" for c in ("a", "b") for s in (1, 2) for p in (1, 2)),
+    )
+    draft = draft_dyads(tmp_path)
+    assert set(draft.rows["dyad"]) == {""}
+    assert sorted(set(draft.rows["condition"])) == ["a", "b"]
+    asks(draft, "dyad: one dyad name stands under several folders")
+
+
+def test_l7_role_named_files_in_dyad_folders(tmp_path):
+    touch(
+        tmp_path,
+        *(f"{d}/{p}_{t}.mat" for d in ("control-01", "treat-01") for p in "FM" for t in ("rest", "talk")),
+    )
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "session", "task", "therapist_file", "client_file") == [
+        (d.replace("-", ""), "1", t, f"{d}/F_{t}.mat", f"{d}/M_{t}.mat")
+        for d in ("control-01", "treat-01") for t in ("rest", "talk")
+    ]  # fmt: skip
+    asks(draft, "nothing tells who is the therapist")
+
+
+@pytest.mark.parametrize(
+    ("therapist", "client"),
+    [
+        ("dyad-{d}/ses-{s}/therapist.edf", "dyad-{d}/ses-{s}/client.edf"),
+        ("dyad-{d}/ses-{s}/therapist_raw.bdf", "dyad-{d}/ses-{s}/patient_raw.bdf"),
+        ("dyad-{d}/ses-{s}/T/2026-01-01.vhdr", "dyad-{d}/ses-{s}/P/2026-01-02.vhdr"),
+        ("{d}/session {s}/Therapist.set", "{d}/session {s}/Patient.set"),
+        ("Dyad{d}_ses{s}_T.edf", "Dyad{d}_ses{s}_C.edf"),
+        ("D{d}_S{s}_therapist.edf", "D{d}_S{s}_client.edf"),
+        ("therapist/pair{d}-week{s}.fif", "client/pair{d}-week{s}.fif"),
+    ],
+)
+def test_l11_two_files_with_roles(tmp_path, therapist, client):
+    places = [(d, s) for d in ("01", "02") for s in ("1", "2", "3")]
+    for d, s in places:
+        touch(tmp_path, therapist.format(d=d, s=s), client.format(d=d, s=s))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "session", "therapist_file", "client_file", "client") == [
+        (d, s, therapist.format(d=d, s=s), client.format(d=d, s=s), f"C{d}") for d, s in places
+    ]
+    assert len(draft.questions) == 1
+    asks(draft, "therapist: nothing tells the therapists apart")
+    assert any("clock" in note for note in draft.notes)
+
+
+def test_subjects_are_not_taken_for_sessions(tmp_path):
+    touch(tmp_path, "dyad1/S1.fif", "dyad1/S2.fif")
+    assert cells(draft_dyads(tmp_path), "session", "therapist_file", "client_file") == [
+        ("1", "dyad1/S1.fif", "dyad1/S2.fif")
+    ]
+    notes = "\n".join(draft_dyads(tmp_path).notes)
+    assert "S1, S2 in the names are taken as people. If they are sessions, give each its own row" in notes
+
+
+def test_s_is_a_session_where_both_people_are_in_one_file(tmp_path):
+    touch(tmp_path, *(f"W_{n:03d}/EEG/W_{n:03d}_S{s}.edf" for n in (30, 31) for s in (1, 2)))
+    names = [f"{who}_{channel}" for who in "TC" for channel in ("Fz", "Cz", "Pz")]
+    assert cells(
+        draft_dyads(tmp_path, peek=lambda _: names), "dyad", "session", "therapist_file", "client_channels"
+    ) == [
+        ("W030", "1", "W_030/EEG/W_030_S1.edf", "prefix:C_"),
+        ("W030", "2", "W_030/EEG/W_030_S2.edf", "prefix:C_"),
+        ("W031", "1", "W_031/EEG/W_031_S1.edf", "prefix:C_"),
+        ("W031", "2", "W_031/EEG/W_031_S2.edf", "prefix:C_"),
+    ]
+
+
+def test_three_of_a_dyad_are_sessions_and_three_of_a_study_are_not(tmp_path):
+    touch(tmp_path, *(f"D01/D01_S{s}.edf" for s in (1, 2, 3)), "D02/D02_S1.edf", "D02/D02_S2.edf")
+    draft = draft_dyads(tmp_path / ".", peek=lambda _: ["Fz", "Cz"])
+    assert cells(draft, "dyad", "session") == [("01", "1"), ("01", "2"), ("01", "3"), ("02", "1"), ("02", "2")]
+    asks(draft, "channel names do not tell two people apart")
+    touch(tmp_path / "other", *(f"study2/S{s}.edf" for s in (1, 2, 3)))
+    assert "session" not in draft_dyads(tmp_path / "other").rule

@@ -21,7 +21,7 @@ from hyperscan.simulate import (
     simulate_fnirs,
     simulate_study,
 )
-from hyperscan.simulate.signals import band_noise, coupled_pair, delay, power_law_noise, record
+from hyperscan.simulate.signals import band_noise, coupled_pair, delay, power_law_noise
 from hyperscan.transforms import analytic_signal
 from hyperscan.transforms.spectrum import welch_psd
 
@@ -131,9 +131,9 @@ def test_instrument_noise_and_motion_and_task() -> None:
 
 
 def test_record_leaves_out_what_is_rarely_on() -> None:
-    assert "task_gain" not in record(EegTruth())
-    assert record(EegTruth(task_gain=1.0))["task_gain"] == 1.0
-    assert record(FnirsTruth()) == {
+    assert "task_gain" not in EegTruth().to_dict()
+    assert EegTruth(task_gain=1.0).to_dict()["task_gain"] == 1.0
+    assert FnirsTruth().to_dict() == {
         "coupled_fraction": 0.0, "lag_s": 2.0, "systemic_gain": 1.0, "common_systemic": 0.0,
     }  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise, rarely
+from hyperscan.simulate.signals import Truth, band_noise, coupled_pair, power_law_noise, rarely
 
 Array = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ RHYTHM_V = 12e-6
 
 
 @dataclass(frozen=True)
-class EegTruth:
+class EegTruth(Truth):
     """What one simulated EEG session holds."""
 
     #: Shared part of the two rhythms' power, 0 to 1

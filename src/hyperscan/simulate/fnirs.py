@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan.simulate.signals import band_noise, coupled_pair, power_law_noise, rarely
+from hyperscan.simulate.signals import Truth, band_noise, coupled_pair, power_law_noise, rarely
 
 Array = npt.NDArray[np.float64]
 
@@ -32,7 +32,7 @@ MOTION_OD = 0.3
 
 
 @dataclass(frozen=True)
-class FnirsTruth:
+class FnirsTruth(Truth):
     """What one simulated fNIRS session holds."""
 
     #: Shared part of the two slow neural signals' power, 0 to 1

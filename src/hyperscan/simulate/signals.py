@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,19 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What one simulated session of either kind holds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without what is rarely turned on and is not."""
+        told = [f for f in fields(self) if not f.metadata.get("rare") or getattr(self, f.name) != f.default]
+        return {f.name: getattr(self, f.name) for f in told}
+
+
 def rarely(default: Any) -> Any:
-    """Give a field of a truth its default, at which :func:`record` leaves it out."""
-    return dataclasses.field(default=default, metadata={"rare": True})
-
-
-def record(truth: Any) -> dict[str, Any]:
-    """Plain values of a truth, without what is rarely turned on and is not.
-
-    Parameters
-    ----------
-    truth : dataclass instance
-        What a session holds.
-
-    Returns
-    -------
-    dict
-    """
-    fields = [f for f in dataclasses.fields(truth) if not f.metadata.get("rare") or getattr(truth, f.name) != f.default]
-    return {f.name: getattr(truth, f.name) for f in fields}
+    """Give a field of a truth its default, at which :meth:`Truth.to_dict` leaves it out."""
+    return field(default=default, metadata={"rare": True})
 
 
 def power_law_noise(

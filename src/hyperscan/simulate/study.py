@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import pandas as pd
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, OutputError, did_you_mean
-from hyperscan.schema import MODALITIES
+from hyperscan.schema import MODALITIES, ROLES
 from hyperscan.simulate.eeg import EegTruth, simulate_eeg
 from hyperscan.simulate.fnirs import FnirsTruth, Optodes, simulate_fnirs, write_snirf
-from hyperscan.simulate.signals import record
 from hyperscan.storage import new_folder, write_json, write_table, write_text
 
 Array = npt.NDArray[np.float64]
@@ -25,47 +23,64 @@ Array = npt.NDArray[np.float64]
 #: Five frontal and temporal sites that carry little of the posterior rhythm, and three that carry it.
 CH_NAMES = ("Fz", "F3", "F4", "T7", "T8", "Pz", "O1", "O2")
 
-#: From 0 in the first session to 1 in the last: fields of the truth, and three of the study: ``lag_s`` as a range
-#: (each dyad draws its own), ``duration_gain``, and ``missing`` (share of the sessions that did not take place).
-Course = Callable[[float], Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class SimulatedSession:
+    """What a scenario puts into one session; the lag is the design's unless a range is named."""
+
+    truth: EegTruth | FnirsTruth
+    #: Every dyad draws its own lag from this range (s)
+    lag_range_s: tuple[float, float] | None = None
+    #: Length relative to the design's
+    duration_gain: float = 1.0
+    #: Share of the sessions that did not take place
+    missing: float = 0.0
+
+
+#: A session of a scenario, from 0 (first) to 1 (last).
+Course = Callable[[float], SimulatedSession]
 
 #: What changes over the sessions, by scenario; the argument runs from 0 (first session) to 1 (last).
 EEG_SCENARIOS: dict[str, Course] = {
-    "none": lambda _: {},
-    "constant": lambda _: {"coupled_fraction": 0.5},
-    "growth": lambda u: {"coupled_fraction": 0.05 + 0.75 * u},
-    "snr_none": lambda u: {"rhythm_gain": (0.5 + u, 0.5 + u)},
-    "snr_constant": lambda u: {"coupled_fraction": 0.5, "rhythm_gain": (0.5 + u, 0.5 + u)},
-    "growth_snr": lambda u: {"coupled_fraction": 0.05 + 0.75 * u, "rhythm_gain": (0.7 + 0.6 * u,) * 2},
-    "rhythmicity": lambda u: {"bandwidth_hz": 4.0 - 3.0 * u},
-    "artefact_broadband": lambda u: {"artefact": "broadband", "artefact_gain": u},
-    "artefact_narrowband": lambda u: {"artefact": "narrowband", "artefact_gain": u},
-    "artefact_topography": lambda u: {"artefact": "topography", "artefact_gain": u},
-    "clock_drift": lambda u: {"coupled_fraction": 0.7, "clock_ppm": 100.0 * (1 - u)},
-    "growth_random_lag": lambda u: {"coupled_fraction": 0.05 + 0.75 * u, "lag_s": (0.0, 0.1)},
-    "snr_concave": lambda u: {"coupled_fraction": 0.5, "rhythm_gain": (0.5 + u,) * 2, "curvature": 0.3},
-    "snr_one_person": lambda u: {"coupled_fraction": 0.5, "rhythm_gain": (0.5 + u, 1.0)},
-    "snr_background": lambda u: {"coupled_fraction": 0.5, "background_gain": (2.0 - u, 2.0 - u)},
-    "longer": lambda u: {"coupled_fraction": 0.5, "duration_gain": 1.0 + u},
-    "shared_task": lambda u: {"task_gain": u},
-    "missing": lambda u: {"coupled_fraction": 0.05 + 0.75 * u, "missing": 0.25},
+    "none": lambda _: SimulatedSession(EegTruth()),
+    "constant": lambda _: SimulatedSession(EegTruth(coupled_fraction=0.5)),
+    "growth": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.05 + 0.75 * u)),
+    "snr_none": lambda u: SimulatedSession(EegTruth(rhythm_gain=(0.5 + u, 0.5 + u))),
+    "snr_constant": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.5, rhythm_gain=(0.5 + u, 0.5 + u))),
+    "growth_snr": lambda u: SimulatedSession(
+        EegTruth(coupled_fraction=0.05 + 0.75 * u, rhythm_gain=(0.7 + 0.6 * u,) * 2)
+    ),
+    "rhythmicity": lambda u: SimulatedSession(EegTruth(bandwidth_hz=4.0 - 3.0 * u)),
+    "artefact_broadband": lambda u: SimulatedSession(EegTruth(artefact="broadband", artefact_gain=u)),
+    "artefact_narrowband": lambda u: SimulatedSession(EegTruth(artefact="narrowband", artefact_gain=u)),
+    "artefact_topography": lambda u: SimulatedSession(EegTruth(artefact="topography", artefact_gain=u)),
+    "clock_drift": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.7, clock_ppm=100.0 * (1 - u))),
+    "growth_random_lag": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.05 + 0.75 * u), lag_range_s=(0.0, 0.1)),
+    "snr_concave": lambda u: SimulatedSession(
+        EegTruth(coupled_fraction=0.5, rhythm_gain=(0.5 + u,) * 2, curvature=0.3)
+    ),
+    "snr_one_person": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.5, rhythm_gain=(0.5 + u, 1.0))),
+    "snr_background": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.5, background_gain=(2.0 - u, 2.0 - u))),
+    "longer": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.5), duration_gain=1.0 + u),
+    "shared_task": lambda u: SimulatedSession(EegTruth(task_gain=u)),
+    "missing": lambda u: SimulatedSession(EegTruth(coupled_fraction=0.05 + 0.75 * u), missing=0.25),
 }
 
 FNIRS_SCENARIOS: dict[str, Course] = {
-    "none": lambda _: {},
-    "constant": lambda _: {"coupled_fraction": 0.5},
-    "growth": lambda u: {"coupled_fraction": 0.05 + 0.85 * u},
-    "systemic_falls": lambda u: {"coupled_fraction": 0.5, "systemic_gain": 1.6 - 1.2 * u},
-    "common_systemic": lambda u: {"common_systemic": 0.9 * u},
-    "noise_falls": lambda u: {"coupled_fraction": 0.5, "noise_gain": 100.0 - 90.0 * u},
-    "joint_motion": lambda u: {"motion_per_min": 4.0 * u},
-    "shared_task": lambda u: {"task_gain": u},
-    "longer": lambda u: {"coupled_fraction": 0.5, "duration_gain": 1.0 + u},
-    "missing": lambda u: {"coupled_fraction": 0.05 + 0.85 * u, "missing": 0.25},
+    "none": lambda _: SimulatedSession(FnirsTruth()),
+    "constant": lambda _: SimulatedSession(FnirsTruth(coupled_fraction=0.5)),
+    "growth": lambda u: SimulatedSession(FnirsTruth(coupled_fraction=0.05 + 0.85 * u)),
+    "systemic_falls": lambda u: SimulatedSession(FnirsTruth(coupled_fraction=0.5, systemic_gain=1.6 - 1.2 * u)),
+    "common_systemic": lambda u: SimulatedSession(FnirsTruth(common_systemic=0.9 * u)),
+    "noise_falls": lambda u: SimulatedSession(FnirsTruth(coupled_fraction=0.5, noise_gain=100.0 - 90.0 * u)),
+    "joint_motion": lambda u: SimulatedSession(FnirsTruth(motion_per_min=4.0 * u)),
+    "shared_task": lambda u: SimulatedSession(FnirsTruth(task_gain=u)),
+    "longer": lambda u: SimulatedSession(FnirsTruth(coupled_fraction=0.5), duration_gain=1.0 + u),
+    "missing": lambda u: SimulatedSession(FnirsTruth(coupled_fraction=0.05 + 0.85 * u), missing=0.25),
 }
 
 #: Smallest number of sessions that a dyad keeps where sessions are missing.
-MIN_SESSIONS = 2
+FEWEST_SESSIONS = 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,7 @@ class StudyDesign:
     #: How much later the client is, in s
     lag_s: float = 0.025
     #: Written beside the table as ``study.toml``
-    config: Mapping[str, Any] = field(default_factory=lambda: {"window_s": 10.0})
+    config: Mapping[str, float] = field(default_factory=lambda: {"window_s": 10.0})
 
 
 DESIGNS: dict[str, StudyDesign] = {
@@ -141,23 +156,6 @@ def simulate_study(
     ['dyad-01', 'dyads.tsv', 'study.toml', 'truth.json']
     """
     dest = Path(dest)
-    design, course = _design(scenario, modality, changes)
-    if dest.exists():
-        raise OutputError(f"{dest.name} exists already. Name a folder that does not exist yet.")
-    rows, truths = [], []
-    with new_folder(dest) as folder:
-        for dyad in range(1, design.n_dyads + 1):
-            for session, now in _sessions(design, course, dyad, seed):
-                row, truth = _write_session(folder, design, dyad, session, now, seed)
-                rows.append(row)
-                truths.append(truth)
-        write_table(folder / "dyads.tsv", pd.DataFrame(rows))
-        write_text(folder / "study.toml", _study_toml(design))
-        write_json(folder / "truth.json", {"scenario": scenario, "seed": seed, "sessions": truths})
-    return dest
-
-
-def _design(scenario: str, modality: str, changes: Mapping[str, Any]) -> tuple[StudyDesign, Course]:
     if modality not in MODALITIES:
         raise InputError(f"modality = {modality!r}: expected 'eeg' or 'fnirs'.{did_you_mean(modality, MODALITIES)}")
     scenarios = EEG_SCENARIOS if modality == "eeg" else FNIRS_SCENARIOS
@@ -166,76 +164,70 @@ def _design(scenario: str, modality: str, changes: Mapping[str, Any]) -> tuple[S
             f"scenario = {scenario!r} is unknown for {modality}; known: {', '.join(scenarios)}."
             f"{did_you_mean(scenario, scenarios)}"
         )
-    return dataclasses.replace(DESIGNS[modality], **changes), scenarios[scenario]
-
-
-def _sessions(design: StudyDesign, course: Course, dyad: int, seed: int) -> list[tuple[int, dict[str, Any]]]:
-    """Sessions of one dyad that took place, and what they hold."""
-    rng = np.random.default_rng([seed, dyad])
-    times = [(session, (session - 1) / max(design.n_sessions - 1, 1)) for session in range(1, design.n_sessions + 1)]
-    courses = [(session, dict(course(u))) for session, u in times]
-    draws, share = rng.random(len(courses)), rng.random()
-    for session, now in courses:
-        if isinstance(now.get("lag_s"), tuple):
-            low, high = now["lag_s"]
-            now["lag_s"] = float(low + share * (high - low))
-        if now.get("task_gain"):
-            now["task_seed"] = 1000 * (seed + 1) + session
-    # those with the highest draws stay, so that enough are left whatever the share
-    kept = np.argsort(draws)[::-1][: max(MIN_SESSIONS, int(np.sum(draws >= courses[0][1].get("missing", 0.0))))]
-    return [entry for i, entry in enumerate(courses) if i in kept]
-
-
-def _study_toml(design: StudyDesign) -> str:
-    lines = [f"{key} = {value}" for key, value in design.config.items()]
+    design = replace(DESIGNS[modality], **changes)
     StudyConfig.from_mapping(design.config)
-    return "\n".join(["# what the length of these recordings asks for", *lines]) + "\n"
+    if dest.exists():
+        raise OutputError(f"{dest.name} exists already. Name a folder that does not exist yet.")
+    rows, truths = [], []
+    with new_folder(dest) as folder:
+        for dyad in range(1, design.n_dyads + 1):
+            for session, now in sessions_of_dyad(design, scenarios[scenario], dyad, seed):
+                place = f"dyad-{dyad:02d}/ses-{session:02d}"
+                suffix = _write_session(folder / place, design, now, np.random.default_rng([seed, dyad, session]))
+                rows.append(
+                    {
+                        "dyad": f"D{dyad:02d}",
+                        "therapist": f"T{dyad:02d}",
+                        "client": f"C{dyad:02d}",
+                        "session": session,
+                        "days": 7 * (session - 1),
+                        "modality": design.modality,
+                        "therapist_file": f"{place}/therapist{suffix}",
+                        "client_file": f"{place}/client{suffix}",
+                        "clock": "same_amplifier",
+                    }
+                )
+                truths.append({"dyad": f"D{dyad:02d}", "session": session, **now.truth.to_dict()})
+        lines = ["# what the length of these recordings asks for"]
+        lines += [f"{key} = {value}" for key, value in design.config.items()]
+        write_table(folder / "dyads.tsv", pd.DataFrame(rows))
+        write_text(folder / "study.toml", "\n".join(lines) + "\n")
+        write_json(folder / "truth.json", {"scenario": scenario, "seed": seed, "sessions": truths})
+    return dest
 
 
-def _write_session(
-    folder: Path, design: StudyDesign, dyad: int, session: int, course: Mapping[str, Any], seed: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    rng = np.random.default_rng([seed, dyad, session])
-    course = {name: value for name, value in course.items() if name != "missing"}
-    gain = course.pop("duration_gain", 1.0)
-    if gain != 1:  # EDF holds whole seconds
-        design = dataclasses.replace(design, duration_s=float(round(design.duration_s * gain)))
-    place = f"dyad-{dyad:02d}/ses-{session:02d}"
-    (folder / place).mkdir(parents=True)
-    write = _write_eeg if design.modality == "eeg" else _write_fnirs
-    suffix, truth = write(folder / place, design, course, rng)
-    row = {
-        "dyad": f"D{dyad:02d}",
-        "therapist": f"T{dyad:02d}",
-        "client": f"C{dyad:02d}",
-        "session": session,
-        "days": 7 * (session - 1),
-        "modality": design.modality,
-        "therapist_file": f"{place}/therapist{suffix}",
-        "client_file": f"{place}/client{suffix}",
-        "clock": "same_amplifier",
-    }
-    return row, {"dyad": row["dyad"], "session": session, **record(truth)}
+def sessions_of_dyad(
+    design: StudyDesign, course: Course, dyad: int, seed: int
+) -> Iterator[tuple[int, SimulatedSession]]:
+    """Draw which sessions of a dyad took place, by number, and what they hold."""
+    rng = np.random.default_rng([seed, dyad])
+    planned = [course(session / max(design.n_sessions - 1, 1)) for session in range(design.n_sessions)]
+    draws, share = rng.random(len(planned)), rng.random()
+    # those with the highest draws stay, so that enough are left whatever the share
+    kept = np.argsort(draws)[::-1][: max(FEWEST_SESSIONS, int(np.sum(draws >= planned[0].missing)))]
+    for i, now in enumerate(planned):
+        if i in kept:
+            low, high = now.lag_range_s or (design.lag_s, design.lag_s)
+            truth = replace(now.truth, lag_s=float(low + share * (high - low)))
+            if truth.task_gain:
+                truth = replace(truth, task_seed=1000 * (seed + 1) + i + 1)
+            yield i + 1, replace(now, truth=truth)
 
 
-def _write_eeg(
-    folder: Path, design: StudyDesign, course: Mapping[str, Any], rng: np.random.Generator
-) -> tuple[str, EegTruth]:
-    truth = EegTruth(**{"lag_s": design.lag_s, **course})
-    people = simulate_eeg(truth, design.ch_names, design.sfreq, design.duration_s, rng)
-    for role, data in zip(("therapist", "client"), people, strict=True):
-        write_edf(folder / f"{role}.edf", data, design.ch_names, design.sfreq)
-    return ".edf", truth
-
-
-def _write_fnirs(
-    folder: Path, design: StudyDesign, course: Mapping[str, Any], rng: np.random.Generator
-) -> tuple[str, FnirsTruth]:
-    truth = FnirsTruth(**{"lag_s": design.lag_s, **course})
-    people = simulate_fnirs(truth, design.optodes, design.sfreq, design.duration_s, rng)
-    for role, data in zip(("therapist", "client"), people, strict=True):
+def _write_session(folder: Path, design: StudyDesign, now: SimulatedSession, rng: np.random.Generator) -> str:
+    """Write the recordings of both people; return the ending of their names."""
+    folder.mkdir(parents=True)
+    # EDF holds whole seconds
+    seconds = design.duration_s if now.duration_gain == 1 else float(round(design.duration_s * now.duration_gain))
+    if isinstance(now.truth, EegTruth):
+        eeg = simulate_eeg(now.truth, design.ch_names, design.sfreq, seconds, rng)
+        for role, data in zip(ROLES, eeg, strict=True):
+            write_edf(folder / f"{role}.edf", data, design.ch_names, design.sfreq)
+        return ".edf"
+    light = simulate_fnirs(now.truth, design.optodes, design.sfreq, seconds, rng)
+    for role, data in zip(ROLES, light, strict=True):
         write_snirf(folder / f"{role}.snirf", data, design.optodes, design.sfreq)
-    return ".snirf", truth
+    return ".snirf"
 
 
 def write_edf(path: Path, data: Array, ch_names: tuple[str, ...], sfreq: float) -> None:

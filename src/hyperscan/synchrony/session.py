@@ -113,6 +113,7 @@ def session_result(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, 
             "clean": (("person", "grid"), clean),
             "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
             "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),
+            **coherence_map(a, b, recipe, windows),
         },
         coords={
             **names,
@@ -125,8 +126,7 @@ def session_result(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, 
         },
         attrs=asdict(attrs),
     )
-    found = coherence_map(a, b, recipe, windows)
-    return SynchronyResult(dataset if found is None else dataset.merge(found))
+    return SynchronyResult(dataset)
 
 
 def roi_table(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair | None = None) -> dict[Cell, Array]:
@@ -153,29 +153,27 @@ def with_lag_tests(result: SynchronyResult, tests: Mapping[Cell, LagTest]) -> Sy
     return SynchronyResult(data.assign({**added, "lag_null": ((*names, "lag", "roi_pair"), null)}))
 
 
-def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> xr.Dataset | None:
+def coherence_map(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> dict[str, xr.Variable]:
     """Map the primary ROI pair in the primary band, averaged over its channel pairs, where the metric has a map."""
     import xarray as xr
 
     rois, metric, band = recipe.primary.rois, recipe.primary_metric, recipe.primary_band
     there = rois.therapist in a.rois and rois.client in b.rois
     if recipe.modality != "fnirs" or metric.map_func is None or not there:
-        return None
+        return {}
     x, y = whole_windows(a, b, recipe.signals[0], windows)
     x, y = x[list(a.rois[rois.therapist])], y[list(b.rois[rois.client])]
     found, *shifted = maps_under_shifts(metric, x, y, a.sfreq, band)
     step = -(-x.shape[-1] // MAX_COLUMNS)
     plane = ("wtc_period", "wtc_time")
-    return xr.Dataset(
-        {
-            "wtc_period": ("wtc_period", found.period, {"units": "s"}),
-            "wtc_time": ("wtc_time", np.arange(0, x.shape[-1], step) / a.sfreq, {"units": "s"}),
-            "wtc_r2": (plane, found.r2[:, ::step].astype(np.float32)),
-            "wtc_phase": (plane, found.phase[:, ::step].astype(np.float32), {"units": "rad"}),
-            "wtc_coi": ("wtc_time", found.coi[::step], {"units": "s"}),
-            "wtc_floor": ("wtc_period", outline_of(shifted)),
-        }
-    )
+    return {
+        "wtc_period": xr.Variable("wtc_period", found.period, {"units": "s"}),
+        "wtc_time": xr.Variable("wtc_time", np.arange(0, x.shape[-1], step) / a.sfreq, {"units": "s"}),
+        "wtc_r2": xr.Variable(plane, found.r2[:, ::step].astype(np.float32)),
+        "wtc_phase": xr.Variable(plane, found.phase[:, ::step].astype(np.float32), {"units": "rad"}),
+        "wtc_coi": xr.Variable("wtc_time", found.coi[::step], {"units": "s"}),
+        "wtc_floor": xr.Variable("wtc_period", outline_of(shifted)),
+    }
 
 
 def maps_under_shifts(

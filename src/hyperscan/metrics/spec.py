@@ -141,7 +141,10 @@ class MetricSpec:
 
         Shapes: ``a, b`` (..., n_a, n_times), ``value, z`` (..., n_a, n_b).
         """
-        chosen = self._chosen(params)
+        missing = [name for name in self.params if params.get(name) is None]
+        if missing:
+            raise InputError(f"metric {self.name!r} needs {' and '.join(missing)}; pass {missing[0]}=...")
+        chosen = {name: params[name] for name in self.params}
         if self.z_func is not None:
             return self.z_func(a, b, **chosen)
         # a function of the user's that changed its inputs would change what the next metric sees
@@ -172,12 +175,6 @@ class MetricSpec:
         if self.domain == "wavelet":
             return a, b
         return analytic_pair(a, b) if self.domain == "analytic" else real_pair(a, b)
-
-    def _chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        missing = [name for name in self.params if params.get(name) is None]
-        if missing:
-            raise InputError(f"metric {self.name!r} needs {' and '.join(missing)}; pass {missing[0]}=...")
-        return {name: params[name] for name in self.params}
 
     def _check_shape(self, value: NDArray[Any], a: tuple[int, ...], b: tuple[int, ...]) -> None:
         wanted = (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-2])

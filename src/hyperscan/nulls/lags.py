@@ -82,7 +82,8 @@ def lagged_products(
         if with_plus:
             squares = [total + np.einsum("ijk,ijk->i", x, x) for total, x in zip(squares, pair, strict=True)]
         # channels by bins by remainders -> bins by channels by remainders, as views
-        ours, theirs = (_spectra(x, real).transpose(1, 0, 2) for x in pair)
+        spectra = (fft.rfft(x, axis=1) if real else fft.fft(x, axis=1, overwrite_x=True) for x in pair)
+        ours, theirs = (each.transpose(1, 0, 2) for each in spectra)
         if minus is None:
             product = np.empty((len(ours), len(u), len(v)), dtype=np.result_type(ours, theirs))
             minus, plus = np.zeros_like(product), np.zeros_like(product) if with_plus and not real else None
@@ -113,10 +114,6 @@ def _chunks(
         if out is not None:
             np.copyto(prepared, 0, where=out[:, start : start + width])
         yield prepared
-
-
-def _spectra(x: NDArray[Any], real: bool) -> NDArray[Any]:
-    return np.asarray(fft.rfft(x, axis=1) if real else fft.fft(x, axis=1, overwrite_x=True))
 
 
 def _turned(x: NDArray[Any]) -> NDArray[Any]:
@@ -165,6 +162,12 @@ class Stacked:
     def __call__(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """Compute the statistic of one recording, shape (n_a, n_b)."""
         return np.asarray(self.compute(a, b[None])[0])
+
+    def at_lags(self, a: NDArray[Any], b: NDArray[Any], lags: NDArray[np.intp]) -> NDArray[Any]:
+        """Compute the statistic with ``b`` rolled by every lag, shape (n_lags, n_a, n_b)."""
+        parts = [lags[start : start + self.most] for start in range(0, len(lags), self.most)]
+        stacks = (np.stack([np.roll(b, int(lag), axis=-1) for lag in part]) for part in parts)
+        return np.concatenate([self.compute(a, stack) for stack in stacks])
 
 
 Statistic = Foldable | Stacked | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
@@ -250,7 +253,12 @@ def lags(
     >>> null.surrogates.shape, bool(null.estimate[0, 0] > null.surrogates[:, 0, 0].max())
     ((99, 2, 2), True)
     """
-    first, second = _checked_pair(a, b)
+    first, second = np.asarray(a), np.asarray(b)
+    if first.ndim != 2 or second.ndim != 2 or first.shape[-1] != second.shape[-1]:
+        raise InputError(
+            f"a has shape {first.shape} and b {second.shape}; allowed are (n_a, n_times) and (n_b, n_times) "
+            "with the same n_times"
+        )
     n_times = first.shape[-1]
     masks = (_checked_mask(valid_a, n_times, "valid_a"), _checked_mask(valid_b, n_times, "valid_b"))
     step, grid = _lag_grid(n_times, n_null, min_lag)
@@ -258,14 +266,13 @@ def lags(
     first, second = first[:, :used], second[:, :used]
     shared = _shared_samples(masks, used, step)
     grid = grid[shared[grid // step] >= max(FEWEST_SHARED * shared[0], 1)]
-    chosen = _choose(grid, n_null, rng)
-    _check_count(len(chosen), n_null, n_times, min_lag)
+    chosen = _chosen_lags(grid, n_null, n_times, min_lag, rng)
     if isinstance(statistic, Foldable):
         estimate, surrogates = _folded(first, second, statistic, step, chosen, masks, shared)
     else:
         every = np.concatenate([[0], chosen])
         if isinstance(statistic, Stacked) and all(mask is None for mask in masks):
-            values = _in_stacks(first, second, statistic, every)
+            values = statistic.at_lags(first, second, every)
         else:
             values = np.stack([_rolled(first, second, statistic, int(lag), masks) for lag in every])
         estimate, surrogates = values[0], values[1:]
@@ -320,16 +327,6 @@ def autocorrelation_time(x: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(np.maximum(2 * np.where(kept, squared, 0).sum(axis=-1) - 1, 1) + 0 * squared[..., 0])
 
 
-def _checked_pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    first, second = np.asarray(a), np.asarray(b)
-    if first.ndim != 2 or second.ndim != 2 or first.shape[-1] != second.shape[-1]:
-        raise InputError(
-            f"a has shape {first.shape} and b {second.shape}; allowed are (n_a, n_times) and (n_b, n_times) "
-            "with the same n_times"
-        )
-    return first, second
-
-
 def _checked_mask(valid: ArrayLike | None, n_times: int, name: str) -> NDArray[np.bool_] | None:
     if valid is None:
         return None
@@ -348,7 +345,8 @@ def _lag_grid(n_times: int, n_null: int, min_lag: int) -> tuple[int, NDArray[np.
     start = max(1, (n_times - 2 * min_lag + 1) // n_null)
     # of the spacings just below the widest: lags that a Fourier transform likes, then fewest samples left over
     order = sorted(
-        range(max(1, int(0.9 * start)), start + 1), key=lambda step: (_awkward(n_times // step), n_times % step, -step)
+        range(max(1, int(0.9 * start)), start + 1),
+        key=lambda step: (next_fast_len(n_times // step) != n_times // step, n_times % step, -step),
     )
     for step in (*order, *range(max(1, int(0.9 * start)), 0, -1)):
         used = n_times // step * step
@@ -359,20 +357,11 @@ def _lag_grid(n_times: int, n_null: int, min_lag: int) -> tuple[int, NDArray[np.
     return step, grid
 
 
-def _awkward(n: int) -> bool:
-    """Whether a transform of this length is slow."""
-    return bool(next_fast_len(n) != n)
-
-
-def _choose(grid: NDArray[np.intp], n_null: int, rng: np.random.Generator | None) -> NDArray[np.intp]:
-    if len(grid) <= n_null:
-        return grid
-    if rng is None:
-        return grid[np.linspace(0, len(grid) - 1, n_null).round().astype(np.intp)]
-    return np.sort(rng.choice(grid, size=n_null, replace=False))
-
-
-def _check_count(found: int, n_null: int, n_times: int, min_lag: int) -> None:
+def _chosen_lags(
+    grid: NDArray[np.intp], n_null: int, n_times: int, min_lag: int, rng: np.random.Generator | None
+) -> NDArray[np.intp]:
+    """Choose among the admissible lags; too few for p = .05 are refused, fewer than asked for are said."""
+    found = len(grid)
     if found < min(FEWEST_LAGS, n_null):
         raise InputError(
             f"{n_times} samples with min_lag={min_lag} leave {found} admissible lags; at least {FEWEST_LAGS} "
@@ -385,6 +374,11 @@ def _check_count(found: int, n_null: int, n_times: int, min_lag: int) -> None:
             DataQualityWarning,
             stacklevel=3,
         )
+    if found <= n_null:
+        return grid
+    if rng is None:
+        return grid[np.linspace(0, found - 1, n_null).round().astype(np.intp)]
+    return np.sort(rng.choice(grid, size=n_null, replace=False))
 
 
 def _shared_samples(
@@ -413,12 +407,6 @@ def _rolled(
     if masks[1] is not None:
         both &= np.roll(masks[1][:n_times], lag)
     return np.asarray(statistic(a[:, both], shifted[:, both]))
-
-
-def _in_stacks(a: NDArray[Any], b: NDArray[Any], statistic: Stacked, every: NDArray[np.intp]) -> NDArray[Any]:
-    parts = [every[start : start + statistic.most] for start in range(0, len(every), statistic.most)]
-    stacks = (np.stack([np.roll(b, int(lag), axis=-1) for lag in part]) for part in parts)
-    return np.concatenate([statistic.compute(a, stack) for stack in stacks])
 
 
 def _folded(

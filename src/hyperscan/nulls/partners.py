@@ -79,9 +79,22 @@ def partners(
     >>> [(pair.dyad, pair.partner, pair.which) for pair in pairs]
     [(0, 1, 'client'), (0, 1, 'therapist'), (1, 0, 'client'), (1, 0, 'therapist')]
     """
-    _check_labels(dyads, therapists, clients, max_partners)
     n_dyads = len(dyads)
-    candidates = [_candidates(dyad, therapists, clients, min_pairs) for dyad in range(n_dyads)]
+    if not n_dyads == len(therapists) == len(clients):
+        raise InputError(
+            f"dyads, therapists and clients have {n_dyads}, {len(therapists)} and {len(clients)} labels; "
+            "allowed is one of each per dyad"
+        )
+    twice = sorted({dyad for dyad in dyads if list(dyads).count(dyad) > 1})
+    if twice:
+        raise InputError(f"dyads lists {twice[0]!r} more than once; pass one session, task and run at a time")
+    if max_partners < 1:
+        raise InputError(f"max_partners={max_partners} must be at least 1")
+    candidates = []
+    for dyad in range(n_dyads):
+        others = {other for other in range(n_dyads) if clients[other] != clients[dyad]}
+        strangers = {other for other in others if therapists[other] != therapists[dyad]}
+        candidates.append(strangers if 2 * len(strangers) >= min_pairs else others)
     drawn = _drawn(candidates, max_partners, rng)
     sides: tuple[Literal["client", "therapist"], ...] = ("client", "therapist")
     return [
@@ -131,25 +144,6 @@ def sessions(session_numbers: Sequence[int], *, for_growth: bool = False) -> lis
     if count < 2 or len(set(session_numbers)) < count:
         raise InputError(f"session_numbers={list(session_numbers)} must be at least two different sessions")
     return [(first, second) for first in range(count) for second in range(count) if first != second]
-
-
-def _check_labels(dyads: Sequence[str], therapists: Sequence[str], clients: Sequence[str], max_partners: int) -> None:
-    if not len(dyads) == len(therapists) == len(clients):
-        raise InputError(
-            f"dyads, therapists and clients have {len(dyads)}, {len(therapists)} and {len(clients)} labels; "
-            "allowed is one of each per dyad"
-        )
-    twice = sorted({dyad for dyad in dyads if list(dyads).count(dyad) > 1})
-    if twice:
-        raise InputError(f"dyads lists {twice[0]!r} more than once; pass one session, task and run at a time")
-    if max_partners < 1:
-        raise InputError(f"max_partners={max_partners} must be at least 1")
-
-
-def _candidates(dyad: int, therapists: Sequence[str], clients: Sequence[str], min_pairs: int) -> set[int]:
-    others = {other for other in range(len(clients)) if clients[other] != clients[dyad]}
-    strangers = {other for other in others if therapists[other] != therapists[dyad]}
-    return strangers if 2 * len(strangers) >= min_pairs else others
 
 
 def _drawn(candidates: Sequence[set[int]], most: int, rng: np.random.Generator) -> list[set[int]]:

@@ -1,4 +1,4 @@
-"""Chance by drawing one person's signal anew with the same spectrum."""
+"""Chance by drawing one person's signal again with the same spectrum."""
 
 from __future__ import annotations
 
@@ -93,18 +93,15 @@ def _checked(x: ArrayLike, method: str) -> NDArray[Any]:
 def _draw(
     data: NDArray[Any], rng: np.random.Generator, n_null: int, method: str, common: bool
 ) -> Iterator[NDArray[Any]]:
-    spectrum = fft.rfft(data, axis=-1)
+    spectrum, n_times = fft.rfft(data, axis=-1), data.shape[-1]
     for _ in range(n_null):
-        surrogate = _with_random_phases(spectrum, data.shape[-1], rng, common)
+        angles = rng.uniform(0, 2 * np.pi, spectrum.shape[-1] if common else spectrum.shape)
+        angles[..., 0] = 0  # the mean stays
+        if n_times % 2 == 0:
+            angles[..., -1] = 0  # the Nyquist frequency of a real signal has no phase
+        turned = spectrum * np.exp(1j * angles).astype(spectrum.dtype)
+        surrogate = np.asarray(fft.irfft(turned, n=n_times, axis=-1))
         yield surrogate if method == "fourier" else _iterated(data, np.abs(spectrum), surrogate)
-
-
-def _with_random_phases(spectrum: NDArray[Any], n_times: int, rng: np.random.Generator, common: bool) -> NDArray[Any]:
-    angles = rng.uniform(0, 2 * np.pi, spectrum.shape[-1] if common else spectrum.shape)
-    angles[..., 0] = 0  # the mean stays
-    if n_times % 2 == 0:
-        angles[..., -1] = 0  # the Nyquist frequency of a real signal has no phase
-    return np.asarray(fft.irfft(spectrum * np.exp(1j * angles).astype(spectrum.dtype), n=n_times, axis=-1))
 
 
 def _iterated(data: NDArray[Any], amplitude: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:

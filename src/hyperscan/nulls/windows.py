@@ -88,8 +88,19 @@ def windows(
     ((99, 1, 1), True)
     """
     first, second = np.asarray(a), np.asarray(b)
-    _check(first, second, n_null, min_gap)
-    n_windows = len(first)
+    if first.ndim != 3 or second.ndim != 3 or first.shape[::2] != second.shape[::2]:
+        raise InputError(
+            f"a has shape {first.shape} and b {second.shape}; allowed are (n_windows, n_channels, n_times) "
+            "with the same windows and times"
+        )
+    if min_gap < 0 or n_null < 1:
+        raise InputError(f"min_gap={min_gap} must be 0 or more, n_null={n_null} at least 1")
+    n_windows, needed = len(first), max(FEWEST_WINDOWS, 4 * min_gap)
+    if n_windows < needed:
+        raise InputError(
+            f"{n_windows} windows are too few to re-pair with min_gap={min_gap}; at least {needed} are "
+            "needed. Use shorter windows or null='lags'"
+        )
     orders = np.stack([_re_pairing(n_windows, min_gap, rng) for _ in range(n_null)])
     offsets = (np.arange(n_windows) - orders) % n_windows
     estimate = np.asarray(statistic(first, second))
@@ -100,22 +111,6 @@ def windows(
         used = sparse.csr_array((offsets == offset).astype(table.real.dtype))
         total += (used @ table.reshape(n_windows, -1)).reshape(total.shape)
     return WindowNull(estimate.mean(axis=0), total / n_windows, orders)
-
-
-def _check(first: NDArray[Any], second: NDArray[Any], n_null: int, min_gap: int) -> None:
-    if first.ndim != 3 or second.ndim != 3 or first.shape[::2] != second.shape[::2]:
-        raise InputError(
-            f"a has shape {first.shape} and b {second.shape}; allowed are (n_windows, n_channels, n_times) "
-            "with the same windows and times"
-        )
-    if min_gap < 0 or n_null < 1:
-        raise InputError(f"min_gap={min_gap} must be 0 or more, n_null={n_null} at least 1")
-    needed = max(FEWEST_WINDOWS, 4 * min_gap)
-    if len(first) < needed:
-        raise InputError(
-            f"{len(first)} windows are too few to re-pair with min_gap={min_gap}; at least {needed} are "
-            "needed. Use shorter windows or null='lags'"
-        )
 
 
 def _re_pairing(n_windows: int, min_gap: int, rng: np.random.Generator) -> NDArray[np.intp]:

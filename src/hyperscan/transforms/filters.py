@@ -205,9 +205,9 @@ def _padded_spectrum(rows: NDArray[Any], pad: int, n_fft: int) -> NDArray[Any]:
     spectrum = np.empty((rows.shape[0], n_fft // 2 + 1), dtype=complex_type)
     buffer = np.zeros(n_fft, dtype=rows.dtype)
     inner = buffer[pad : pad + n]
-    for row, out in zip(rows, spectrum, strict=True):
+    for row, first, out in zip(rows, rows[:, 0], spectrum, strict=True):
         # Subtracting the first sample before the mean leaves exact zeros of a flat channel.
-        np.subtract(row, row[0] if np.isfinite(row[0]) else 0, out=inner)
+        np.subtract(row, first if np.isfinite(first) else 0, out=inner)
         inner -= inner.mean()
         if not np.isfinite(inner).all():
             inner[:] = _bridged(row)

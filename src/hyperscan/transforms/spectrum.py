@@ -26,23 +26,23 @@ SIGNAL_FLOOR = 0.05
 #: error of a spectrum averaged over some hundred segments).
 MIN_PEAK_DB = 1.0
 
-Floats = NDArray[np.floating]
+Array = NDArray[np.floating]
 
 
 class PeakEstimate(NamedTuple):
     """The highest point of a spectrum above its background, inside a band."""
 
     #: shape (...): Power over background at the peak, in dB
-    height_db: Floats
+    height_db: Array
     #: shape (...): Peak frequency in Hz; NaN where no peak stands out
-    frequency: Floats
+    frequency: Array
     #: shape (...): Full width in Hz at half the height above the background; NaN where no peak stands out
-    width: Floats
+    width: Array
 
 
 def welch_psd(
     x: ArrayLike, sfreq: float, segment_s: float = 4.0, clean: ArrayLike | None = None
-) -> tuple[Floats, Floats]:
+) -> tuple[Array, Array]:
     """Power spectral density, averaged over half-overlapping Hann segments that are clean throughout.
 
     Welch 1967, https://doi.org/10.1109/TAU.1967.1161901
@@ -81,7 +81,7 @@ def _clean_starts(usable: NDArray[np.bool_], n_segment: int) -> NDArray[np.intp]
     return np.concatenate(runs) if runs else np.empty(0, np.intp)
 
 
-def _mean_periodogram(x: Floats, starts: NDArray[np.intp], n_segment: int, sfreq: float) -> Floats:
+def _mean_periodogram(x: Array, starts: NDArray[np.intp], n_segment: int, sfreq: float) -> Array:
     n_freqs = n_segment // 2 + 1
     if starts.size == 0:
         return np.full(n_freqs, np.nan, x.dtype if x.dtype.kind == "f" else float)
@@ -100,7 +100,7 @@ def _mean_periodogram(x: Floats, starts: NDArray[np.intp], n_segment: int, sfreq
 
 def fit_background(
     freqs: ArrayLike, psd: ArrayLike, degree: int, spans: Sequence[tuple[float, float]] = BACKGROUND_HZ
-) -> Floats:
+) -> Array:
     """Background of a spectrum: log power as a polynomial of log frequency, fitted beside the rhythm.
 
     Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (..., n_freqs).
@@ -133,7 +133,7 @@ def signal_fraction(
     band_power_response: ArrayLike,
     degree: int,
     spans: Sequence[tuple[float, float]] = BACKGROUND_HZ,
-) -> Floats:
+) -> Array:
     """Share of the power in a band that is not background.
 
     Fits log power over 2-5 and 15-40 Hz, and compares the fit with the spectrum inside the band, both weighted by what
@@ -202,7 +202,7 @@ def background_spans(band: tuple[float, float]) -> list[tuple[float, float]]:
     ]
 
 
-def _peak(freqs: Floats, ratio: Floats, band: tuple[float, float]) -> tuple[float, float, float]:
+def _peak(freqs: Array, ratio: Array, band: tuple[float, float]) -> tuple[float, float, float]:
     smooth = np.convolve(np.nan_to_num(ratio), [0.25, 0.5, 0.25], "same")
     inside = np.flatnonzero((freqs >= band[0]) & (freqs <= band[1]))
     if inside.size < 3 or not np.isfinite(ratio[inside]).all() or not smooth[inside].min() > 0:
@@ -226,7 +226,7 @@ def _run_around(mask: NDArray[np.bool_], index: int) -> slice:
     return slice(int(before[-1]) + 1 if before.size else 0, int(after[0]) if after.size else mask.size)
 
 
-def _half_width(freqs: Floats, excess: Floats, above: slice) -> float:
+def _half_width(freqs: Array, excess: Array, above: slice) -> float:
     half = excess[above].max() / 2
     step = freqs[1] - freqs[0]
     edges = [(above.start, above.start - 1), (above.stop - 1, above.stop)]
@@ -237,7 +237,7 @@ def _half_width(freqs: Floats, excess: Floats, above: slice) -> float:
     return float(width)
 
 
-def band_power(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -> Floats:
+def band_power(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -> Array:
     """Power between two frequencies.
 
     Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (...).
@@ -252,7 +252,7 @@ def band_power(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -> F
     return np.asarray(psd[..., inside].sum(-1) * (freqs[1] - freqs[0]))
 
 
-def power_share(freqs: ArrayLike, psd: ArrayLike, part: tuple[float, float], whole: tuple[float, float]) -> Floats:
+def power_share(freqs: ArrayLike, psd: ArrayLike, part: tuple[float, float], whole: tuple[float, float]) -> Array:
     """Share of the power of a wide band that lies in a part of it.
 
     Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (...).

@@ -31,7 +31,7 @@ from hyperscan.transforms.morlet import (
 )
 
 ANCHOR_S = 10.0  # our choice: every band uses periods 10 s x 2^(j/12), so nested bands share their scales
-FEWEST_SAMPLES = 8  # our choice; a cone that leaves too few cells is the metric's to judge
+MIN_SAMPLES = 8  # our choice; a cone that leaves too few cells is the metric's to judge
 BLOCK_SCALES = 8  # our choice: scales that share one decimated rate; the fastest of 8, 11, 14, 20 and 40
 
 
@@ -236,8 +236,8 @@ def _checked_signals(x: ArrayLike) -> NDArray[Any]:
 def _check_fits(n_times: int, sfreq: float, band: tuple[float, float]) -> None:
     if not sfreq > 0 or band[1] >= sfreq / 2:
         raise InputError(f"band={band} Hz must end below half the sampling frequency sfreq={sfreq} Hz")
-    if n_times < FEWEST_SAMPLES:
-        raise InputError(f"x has {n_times} samples; a wavelet transform needs at least {FEWEST_SAMPLES}")
+    if n_times < MIN_SAMPLES:
+        raise InputError(f"x has {n_times} samples; a wavelet transform needs at least {MIN_SAMPLES}")
 
 
 def _with_guard(periods: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -303,12 +303,12 @@ def sine_scores(x: NDArray[Any], least: Any, direction: float, flat: float, out:
 def series_sums(x: NDArray[Any], out: NDArray[np.float64]) -> None:
     """Add up deviations from the first sample and their squares: real (n, t) -> (n, 2)."""
     for c in range(x.shape[0]):
-        row = x[c]
-        first = np.float64(row[0])
+        samples = x[c]
+        first = np.float64(samples[0])
         total = 0.0
         total_squares = 0.0
         for t in range(x.shape[1]):
-            deviation = np.float64(row[t]) - first
+            deviation = np.float64(samples[t]) - first
             total += deviation
             total_squares += deviation * deviation
         out[c, 0] = total

@@ -144,6 +144,26 @@ def column_table(table: str) -> str:
     return "\n".join([*rows, *(f"| `{column.name}` | {column.meaning} | {column.units} |" for column in columns)])
 
 
+def verdicts_table() -> str:
+    """Every verdict with what it says and what it cannot say."""
+    from hyperscan.words import VERDICTS
+
+    rows = ["| verdict | what it says | what it does not say |", "|---" * 3 + "|"]
+    return "\n".join([*rows, *(f"| `{word}` | {said.meaning} | {said.limits} |" for word, said in VERDICTS.items())])
+
+
+def guards_table() -> str:
+    """Every guard with its question and what fails it."""
+    from hyperscan.words import GUARDS
+
+    names = {"eeg": "EEG", "fnirs": "fNIRS"}
+    rows = ["| guard | of | question | it fails if |", "|---" * 4 + "|"]
+    for name, words in GUARDS.items():
+        modalities = ", ".join(names[modality] for modality in words.modalities)
+        rows.append(f"| `{name}` | {modalities} | {words.question} | {words.fails} |")
+    return "\n".join(rows)
+
+
 def page_list(folder: str) -> str:
     """Links to the generated pages of a folder, by their titles."""
     pages = sorted((HERE / folder).glob("*.md"))
@@ -153,7 +173,9 @@ def page_list(folder: str) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "guards": guards_table,
     "metrics": metrics_table,
+    "verdicts": verdicts_table,
     **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "guards", "quality")},
     "validation": lambda: page_list("validation"),
     "reliability": lambda: page_list("reliability"),

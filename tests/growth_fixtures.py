@@ -21,3 +21,51 @@ def many(metrics=("plv", "ciplv"), bands=("theta", "alpha"), rois=("posterior", 
             part.assign(modality="eeg", task="", run="", signal="eeg", metric=m, band=b, roi_therapist=r, roi_client=r)
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def dense(y, x, blocks, theta, reml):
+    """Deviance, fixed effects, their unit covariance and residual variance, from the full matrix."""
+    v = np.eye(len(y))
+    used = 0
+    for groups, z in blocks:
+        q = z.shape[1]
+        lower = np.zeros((q, q))
+        for c in range(q):
+            for r in range(c, q):
+                lower[r, c] = theta[used]
+                used += 1
+        same = groups[:, None] == groups[None, :]
+        v += same * (z @ lower @ lower.T @ z.T)
+    inverse = np.linalg.inv(v)
+    c = np.linalg.inv(x.T @ inverse @ x)
+    beta = c @ x.T @ inverse @ y
+    e = y - x @ beta
+    dof = len(y) - (x.shape[1] if reml else 0)
+    sigma2 = e @ inverse @ e / dof
+    dev = np.linalg.slogdet(v)[1] + dof * (1 + np.log(2 * np.pi * sigma2))
+    return dev - (np.linalg.slogdet(c)[1] if reml else 0), beta, c, sigma2
+
+
+def numerical_hessian(f, at, h=1e-4):
+    n = len(at)
+    out = np.empty((n, n))
+    for i in range(n):
+        for j in range(n):
+            step = [np.array(at), np.array(at), np.array(at), np.array(at)]
+            for k, (a, b) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
+                step[k][i] += a * h
+                step[k][j] += b * h
+            out[i, j] = (f(step[0]) - f(step[1]) - f(step[2]) + f(step[3])) / (4 * h * h)
+    return out
+
+
+def study(seed, n=8, sessions=6, kept=1.0, su=0.1, ss=0.03, se=0.08, therapists=None):
+    rng = np.random.default_rng(seed)
+    dyad = np.repeat(np.arange(n), sessions)
+    t = np.tile(np.arange(sessions, dtype=float), n)
+    y = 0.1 + 0.03 * t + rng.normal(0, su, n)[dyad] + rng.normal(0, ss, n)[dyad] * t
+    if therapists is not None:
+        y += rng.normal(0, 0.05, therapists)[dyad % therapists] * t
+    y += rng.normal(0, se, len(t))
+    rows = rng.random(len(t)) < kept
+    return y[rows], t[rows], dyad[rows]

@@ -11,7 +11,7 @@ import pytest
 
 from growth_fixtures import table
 from hyperscan.growth import GrowthResult, fit_growth
-from hyperscan.growth.records import LeaveOneOut, Record, SlopeTest, plain
+from hyperscan.growth.records import LeaveOneOut, Record, SlopeTest, json_values
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,14 @@ def test_numbers_are_those_of_python(result: GrowthResult) -> None:
 
 def test_a_number_that_is_not_finite_is_null_and_comes_back() -> None:
     test = SlopeTest(0.1, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, 1)
-    stored = plain(test)
+    stored = json_values(test)
     assert stored == {"slope": 0.1, **dict.fromkeys(("sd", "se", "df", "t", "p", "ci_low", "ci_high")), "n": 1}
     back = SlopeTest.from_dict(stored)
     assert (back.slope, back.n) == (0.1, 1)
     assert math.isnan(back.p)
     # what may be absent stays absent
-    assert LeaveOneOut.from_dict(plain(LeaveOneOut())) == LeaveOneOut()
+    assert LeaveOneOut.from_dict(json_values(LeaveOneOut())) == LeaveOneOut()
 
 
 def test_plain_values_are_what_json_holds() -> None:
-    assert plain({"a": (np.float64(1.5), np.inf), "b": np.array([1, 2])}) == {"a": [1.5, None], "b": [1, 2]}
+    assert json_values({"a": (np.float64(1.5), np.inf), "b": np.array([1, 2])}) == {"a": [1.5, None], "b": [1, 2]}

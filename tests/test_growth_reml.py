@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
+from growth_fixtures import dense, numerical_hessian, study
 from hyperscan.errors import InputError
-from hyperscan.growth.likelihood import Layout, RandomTerm, derivatives, evaluate, rotate
+from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.reml import fit_mixed, fit_slope
 
 SETS = {
@@ -75,30 +76,7 @@ def test_bic_agrees_with_lmer(shared: Path, name: str) -> None:
     assert null.deviance - full.deviance == pytest.approx(target["chisq"], abs=1e-5)
 
 
-# --- the plain definition: dense covariance, no profiling, numerical derivatives ---
-
-
-def dense(y, x, blocks, theta, reml):
-    """Deviance, fixed effects, their unit covariance and residual variance, from the full matrix."""
-    v = np.eye(len(y))
-    used = 0
-    for groups, z in blocks:
-        q = z.shape[1]
-        lower = np.zeros((q, q))
-        for c in range(q):
-            for r in range(c, q):
-                lower[r, c] = theta[used]
-                used += 1
-        same = groups[:, None] == groups[None, :]
-        v += same * (z @ lower @ lower.T @ z.T)
-    inverse = np.linalg.inv(v)
-    c = np.linalg.inv(x.T @ inverse @ x)
-    beta = c @ x.T @ inverse @ y
-    e = y - x @ beta
-    dof = len(y) - (x.shape[1] if reml else 0)
-    sigma2 = e @ inverse @ e / dof
-    dev = np.linalg.slogdet(v)[1] + dof * (1 + np.log(2 * np.pi * sigma2))
-    return dev - (np.linalg.slogdet(c)[1] if reml else 0), beta, c, sigma2
+# --- the plain definition: dense covariance, no profiling, numerical derivatives (growth_fixtures.py) ---
 
 
 def full_deviance(y, x, blocks, varpar, reml=True):
@@ -107,31 +85,6 @@ def full_deviance(y, x, blocks, varpar, reml=True):
     profiled = dof * (1 + np.log(2 * np.pi * sigma2))
     s2 = varpar[-1] ** 2
     return dev - profiled + dof * (np.log(2 * np.pi * s2) + sigma2 / s2)
-
-
-def numerical_hessian(f, at, h=1e-4):
-    n = len(at)
-    out = np.empty((n, n))
-    for i in range(n):
-        for j in range(n):
-            step = [np.array(at), np.array(at), np.array(at), np.array(at)]
-            for k, (a, b) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
-                step[k][i] += a * h
-                step[k][j] += b * h
-            out[i, j] = (f(step[0]) - f(step[1]) - f(step[2]) + f(step[3])) / (4 * h * h)
-    return out
-
-
-def study(seed, n=8, sessions=6, kept=1.0, su=0.1, ss=0.03, se=0.08, therapists=None):
-    rng = np.random.default_rng(seed)
-    dyad = np.repeat(np.arange(n), sessions)
-    t = np.tile(np.arange(sessions, dtype=float), n)
-    y = 0.1 + 0.03 * t + rng.normal(0, su, n)[dyad] + rng.normal(0, ss, n)[dyad] * t
-    if therapists is not None:
-        y += rng.normal(0, 0.05, therapists)[dyad % therapists] * t
-    y += rng.normal(0, se, len(t))
-    rows = rng.random(len(t)) < kept
-    return y[rows], t[rows], dyad[rows]
 
 
 @pytest.mark.parametrize(("seed", "kept"), [(1, 1.0), (2, 0.7), (3, 0.7)])
@@ -172,25 +125,6 @@ def test_satterthwaite_is_that_of_the_plain_definition(seed: int, singular: bool
     jacobian = np.array([(variance(at + s) - variance(at - s)) / 2e-5 for s in steps])
     spread = np.einsum("kp,kl,lp->p", jacobian, 2 * np.linalg.inv(hessian), jacobian)
     np.testing.assert_allclose(fit.df, 2 * variance(at) ** 2 / spread, rtol=1e-3)
-
-
-@pytest.mark.parametrize("reml", [True, False])
-def test_derivatives_are_those_of_the_deviance(reml: bool) -> None:
-    y, t, dyad = study(5, kept=0.8)
-    x = np.column_stack([np.ones_like(t), t])
-    layout = Layout.of([RandomTerm(dyad, x)])
-    z, xs, ys = layout.stack([RandomTerm(dyad, x)], x, y)
-    problem = rotate(z, xs, ys, layout.patterns, n=len(y), reml=reml)
-    theta = np.array([0.8, 0.2, 0.4])
-    d = derivatives(problem, evaluate(problem, theta))
-    h = 1e-6
-    numerical = [
-        (evaluate(problem, theta + h * e).deviance - evaluate(problem, theta - h * e).deviance) / (2 * h)
-        for e in np.eye(3)
-    ]
-    np.testing.assert_allclose(d.gradient, numerical, rtol=1e-5)
-    profiled = numerical_hessian(lambda v: evaluate(problem, v).deviance, theta, 1e-4)
-    np.testing.assert_allclose(d.profiled(), profiled, rtol=1e-4, atol=1e-4)
 
 
 def test_therapists_above_dyads_agree_with_the_plain_definition() -> None:

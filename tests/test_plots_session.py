@@ -12,19 +12,19 @@ from hyperscan.errors import InputError
 from report_fixtures import Fake, write_fake
 
 
-def test_a_coherence_map_arrow_points_up_where_the_therapist_leads() -> None:
+def test_a_coherence_chart_arrow_points_up_where_the_therapist_leads() -> None:
     period, coi = 2.0 ** np.arange(1, 5, 0.25), np.full(200, 100.0)
     r2 = np.full((len(period), 200), 0.8)
-    ax = plots.coherence_map(r2, np.full_like(r2, np.pi / 2), period, coi, 2.0, significant=r2 > 0.5)
+    ax = plots.coherence_chart(r2, np.full_like(r2, np.pi / 2), period, coi, 2.0, significant=r2 > 0.5)
     arrows = next(c for c in ax.collections if type(c).__name__ == "Quiver")
     assert pytest.approx(np.ones_like(arrows.V)) == arrows.V
     assert ax.get_ylim() == (period[-1], period[0])
     assert ax.get_xlim()[1] == pytest.approx(99.5)
 
 
-def test_a_coherence_map_refuses_what_does_not_fit() -> None:
+def test_a_coherence_chart_refuses_what_does_not_fit() -> None:
     with pytest.raises(InputError, match="do not fit"):
-        plots.coherence_map(np.zeros((3, 10)), np.zeros((3, 9)), np.arange(1, 4), np.zeros(10), 2.0)
+        plots.coherence_chart(np.zeros((3, 10)), np.zeros((3, 9)), np.arange(1, 4), np.zeros(10), 2.0)
 
 
 def test_time_course_band_is_the_middle_95_percent() -> None:

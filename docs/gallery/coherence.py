@@ -17,4 +17,4 @@ found = wtc_map(therapist, client, **shown)
 shifted = [wtc_map(therapist, np.roll(client, shift), **shown).r2 for shift in (300, 600, 900)]
 floor = np.quantile(np.concatenate(shifted, axis=1), 0.95, axis=1)
 outlined = found.r2 > floor[:, None]
-ax = plots.coherence_map(found.r2, found.phase, found.period, found.coi, 2.0, significant=outlined)
+ax = plots.coherence_chart(found.r2, found.phase, found.period, found.coi, 2.0, significant=outlined)

@@ -125,22 +125,9 @@ def fit_growth(
     evidence = Evidence(sessions.frame, outcome, *tables)
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
-    analysis = Analysis(
-        value=names.value,
-        time=names.time,
-        unit=sessions.unit,
-        modality=kind,
-        signal=outcome.signal,
-        n_dyads_with_slope=design.n_with_slope,
-        n_dropped=sessions.n_dropped,
-        n_unpaired=sessions.n_unpaired,
-        n_averaged=sessions.n_averaged,
-        n_weak_chance=count_chance(sessions, names, below=min_pseudo),
-        n_lag_chance=count_chance(sessions, names, below=1),
-        n_flips=int(n_flips),
-        # the only outcome of a table need not have been named before its data were seen
-        named=primary is not None or any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS),
-    )
+    # the only outcome of a table need not have been named before its data were seen
+    named = primary is not None or any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
+    analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
     claimed = claimed_sign(found.primary.fit, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
@@ -181,11 +168,26 @@ def _check(equivalence_slope: float, modality: str | None, n_flips: int, min_pse
         raise InputError(f"min_pseudo = {min_pseudo!r}: expected a whole number from 1 on.")
 
 
-def count_chance(sessions: Sessions, names: Names, *, below: int) -> int | None:
-    """Count sessions whose excess is over fewer pseudo pairs than this; without any it is over the lag null."""
-    if "n_pseudo" not in sessions.frame or names.value != "excess_z":
-        return None
-    return int((sessions.frame["n_pseudo"] < below).sum())
+def describe_analysis(
+    sessions: Sessions, names: Names, modality: str, min_pseudo: int, n_flips: int, named: bool
+) -> Analysis:
+    """Say what is analysed, what was left out, and in how many sessions the chance level is weak or the lag null."""
+    paired = sessions.frame.get("n_pseudo") if names.value == "excess_z" else None
+    return Analysis(
+        value=names.value,
+        time=names.time,
+        unit=sessions.unit,
+        modality=modality,
+        signal=sessions.outcome.signal,
+        n_dyads_with_slope=Design.of(sessions.frame).n_with_slope,
+        n_dropped=sessions.n_dropped,
+        n_unpaired=sessions.n_unpaired,
+        n_averaged=sessions.n_averaged,
+        n_weak_chance=None if paired is None else int((paired < min_pseudo).sum()),
+        n_lag_chance=None if paired is None else int((paired < 1).sum()),
+        n_flips=int(n_flips),
+        named=named,
+    )
 
 
 def estimate_levels(

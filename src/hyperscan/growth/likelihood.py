@@ -33,7 +33,7 @@ def column_sizes(columns: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TermLayout:
     """Where every term's columns stand in the stacked ``Z`` of a top-level group."""
 
     top: NDArray[np.intp]
@@ -45,7 +45,7 @@ class Layout:
     scale_z: tuple[Array, ...]
 
     @classmethod
-    def of(cls, random: Sequence[RandomTerm]) -> Layout:
+    def of(cls, random: Sequence[RandomTerm]) -> TermLayout:
         """Lay out these terms; the first one's grouping is the coarsest."""
         labels, top = np.unique(random[0].groups, return_inverse=True)
         slots, n_slots = [np.zeros(len(top), np.intp)], [1]
@@ -86,6 +86,10 @@ class Layout:
 
 
 def _slots(top: NDArray[np.intp], groups: NDArray[Any]) -> NDArray[np.intp]:
+    """Count the groups inside each top-level group.
+
+    Shapes: ``top, groups`` (n,), returns (n,).
+    """
     labels, inner = np.unique(groups, return_inverse=True)
     slot = np.zeros(len(labels), np.intp)
     seen: dict[int, int] = {}
@@ -99,6 +103,7 @@ def _slots(top: NDArray[np.intp], groups: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _entries(term: RandomTerm) -> tuple[tuple[int, int], ...]:
+    """List the free entries of a term's lower triangle, column by column."""
     q = term.columns.shape[1]
     if not term.correlated:
         return tuple((r, r) for r in range(q))
@@ -106,6 +111,10 @@ def _entries(term: RandomTerm) -> tuple[tuple[int, int], ...]:
 
 
 def _patterns(entries: Sequence[Sequence[tuple[int, int]]], widths: Sequence[int], n_slots: Sequence[int]) -> Array:
+    """Mark where each parameter stands in the factor ``L``.
+
+    Shapes: returns (n_theta, q, q).
+    """
     total = sum(w * s for w, s in zip(widths, n_slots, strict=True))
     patterns, offset = [], 0
     for term, width, slots in zip(entries, widths, n_slots, strict=True):
@@ -119,6 +128,10 @@ def _patterns(entries: Sequence[Sequence[tuple[int, int]]], widths: Sequence[int
 
 
 def _rank_within(groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Count the rows of each group.
+
+    Shapes: ``groups`` (n,), returns (n,).
+    """
     order = np.argsort(groups, kind="stable")
     counts = np.bincount(groups)
     first = np.repeat(np.cumsum(counts) - counts, counts)
@@ -238,19 +251,7 @@ class Derivatives:
 
 
 def derivatives(problem: Problem, at: Evaluation) -> Derivatives:
-    """Gradient and Hessian of the deviance, exact.
-
-    Parameters
-    ----------
-    problem : Problem
-        Rotated data.
-    at : Evaluation
-        Where.
-
-    Returns
-    -------
-    Derivatives
-    """
+    """Differentiate the deviance once and twice, exactly."""
     pat = problem.patterns
     d_sigma = pat @ at.factor.T
     d_sigma = d_sigma + d_sigma.transpose(0, 2, 1)
@@ -294,6 +295,10 @@ def minimise(problem: Problem, starts: Any) -> tuple[Evaluation, bool]:
 
 
 def _newton(problem: Problem, theta: Array, max_iter: int = 200) -> tuple[Evaluation, bool]:
+    """Go downhill by damped Newton steps, and say whether an optimum was reached.
+
+    Shapes: ``theta`` (n_theta,).
+    """
     here = evaluate(problem, theta)
     for _ in range(max_iter):
         d = derivatives(problem, here)
@@ -318,6 +323,10 @@ def _newton(problem: Problem, theta: Array, max_iter: int = 200) -> tuple[Evalua
 
 
 def _search(problem: Problem, here: Evaluation, step: Array, decrement: float) -> Evaluation | None:
+    """Halve a step until the deviance falls enough; None if it never does.
+
+    Shapes: ``step`` (n_theta,).
+    """
     scale = 1.0
     for _ in range(30):
         there = evaluate(problem, here.theta + scale * step)

@@ -60,7 +60,7 @@ class PowerResult:
     #: Power asked for
     target: float
     #: Everything else that was assumed
-    settings: dict[str, Any]
+    settings: dict[str, float]
 
     @property
     def needed(self) -> dict[int, int | None]:
@@ -172,7 +172,7 @@ def plan_power(
 
     Parameters
     ----------
-    dyads, sessions : int or iterable of int
+    dyads, sessions : int or iterable of int, shape (n_sizes,)
         Numbers to try; every combination is simulated.
     slope : float
         True growth of the excess per session, in Fisher z, 0 or more; power for a fall is that for growth of its size.
@@ -291,7 +291,11 @@ def _claims(design: Design, y: Array) -> tuple[bool, bool]:
     return claimed_sign(mixed, two_stage, level) == 1, True
 
 
-def _share(claims: NDArray[np.bool_], n: int) -> dict[str, Any]:
+def _share(claims: NDArray[np.bool_], n: int) -> dict[str, float]:
+    """Share of claims by the verdict with its Monte Carlo error, and that of the two-stage test.
+
+    Shapes: ``claims`` (n, 2).
+    """
     share = claims.mean(0)
     interval = stats.binomtest(int(claims[:, 0].sum()), n).proportion_ci(method="wilson")
     return {

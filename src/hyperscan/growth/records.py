@@ -406,12 +406,12 @@ class Findings:
     guards: tuple[Guard, ...] = ()
 
 
-def plain(value: Any) -> Any:
+def json_values(value: Any) -> Any:
     """Return a value as JSON can hold it, however deep: records as mappings, what is not finite as None."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [json_values(item) for item in value]
     if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist())
+        return json_values(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value

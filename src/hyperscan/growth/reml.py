@@ -18,9 +18,9 @@ from hyperscan.errors import InputError
 from hyperscan.growth.likelihood import (
     Array,
     Evaluation,
-    Layout,
     Problem,
     RandomTerm,
+    TermLayout,
     column_sizes,
     derivatives,
     factor,
@@ -97,7 +97,7 @@ def fit_mixed(y: ArrayLike, fixed: ArrayLike, random: Sequence[RandomTerm], *, r
     beta0, *_ = np.linalg.lstsq(xs, y, rcond=None)
     centred = y - xs @ beta0
     scale_y = float(column_sizes(centred[:, None])[0])
-    layout = Layout.of(random)
+    layout = TermLayout.of(random)
     z, x, yy = layout.stack(random, xs, centred / scale_y)
     problem = rotate(z, x, yy, layout.patterns, n=len(y), reml=reml)
     if problem.yy <= NO_RESIDUAL * len(y) and len(y) > problem.r.shape[0] * problem.r.shape[1]:
@@ -120,6 +120,10 @@ class _Scales:
 
 
 def _check(y: Array, fixed: Array, random: Sequence[RandomTerm]) -> None:
+    """Refuse arrays that do not fit or cannot be told apart.
+
+    Shapes: ``y`` (n,), ``fixed`` (n, p).
+    """
     n = len(y)
     if y.ndim != 1 or fixed.ndim != 2 or len(fixed) != n:
         raise InputError(f"y {y.shape} and fixed {fixed.shape} do not fit; expected (n,) and (n, p).")
@@ -136,7 +140,8 @@ def _check(y: Array, fixed: Array, random: Sequence[RandomTerm]) -> None:
         )
 
 
-def _report(problem: Problem, best: Evaluation, layout: Layout, scales: _Scales, converged: bool) -> MixedFit:
+def _report(problem: Problem, best: Evaluation, layout: TermLayout, scales: _Scales, converged: bool) -> MixedFit:
+    """Bring the fitted numbers back to the user's units."""
     df = _satterthwaite(problem, best) if problem.reml else np.full(len(best.beta), np.nan)
     back = scales.y / scales.x
     estimate = (scales.beta0 / scales.x) + best.beta * back
@@ -145,6 +150,12 @@ def _report(problem: Problem, best: Evaluation, layout: Layout, scales: _Scales,
     t = estimate / se
     sigma = float(np.sqrt(best.sigma2) * scales.y)
     theta, covariances, singular = _covariances(best.theta, layout, sigma)
+    shift = 2 * problem.dof * np.log(scales.y)
+    if problem.reml:
+        # X was divided by its column sizes: |X'W^-1 X| changes by their squares
+        shift += 2 * float(np.log(scales.x).sum())
+    lower, size = factor(best.theta, problem.patterns), layout.scale_z[0]
+    effects = (best.resid @ (lower @ lower.T) * scales.y)[:, : len(size)] / size
     return MixedFit(
         estimate=estimate,
         se=se,
@@ -157,22 +168,15 @@ def _report(problem: Problem, best: Evaluation, layout: Layout, scales: _Scales,
         covariances=covariances,
         singular=singular,
         converged=converged,
-        deviance=_deviance_in_user_units(problem, best, scales),
+        deviance=float(best.deviance + shift),
         n_obs=problem.n,
         reml=problem.reml,
-        random_effects=_random_effects(problem, best, layout, scales.y),
+        random_effects=dict(zip(layout.labels.tolist(), effects, strict=True)),
     )
 
 
-def _deviance_in_user_units(problem: Problem, best: Evaluation, scales: _Scales) -> float:
-    shift = 2 * problem.dof * np.log(scales.y)
-    if problem.reml:
-        # X was divided by its column sizes: |X'W^-1 X| changes by their squares
-        shift += 2 * float(np.log(scales.x).sum())
-    return float(best.deviance + shift)
-
-
 def _satterthwaite(problem: Problem, best: Evaluation) -> Array:
+    """Degrees of freedom of the fixed effects by Satterthwaite's approximation, shape (p,)."""
     d = derivatives(problem, best)
     sigma = np.sqrt(best.sigma2)
     # each parameter in its own size: dyads a hundred residuals apart leave curvatures that differ by 1e10
@@ -188,7 +192,11 @@ def _satterthwaite(problem: Problem, best: Evaluation) -> Array:
     return np.asarray(2 * variance**2 / spread)
 
 
-def _covariances(theta: Array, layout: Layout, sigma: float) -> tuple[Array, tuple[Array, ...], bool]:
+def _covariances(theta: Array, layout: TermLayout, sigma: float) -> tuple[Array, tuple[Array, ...], bool]:
+    """Covariances of the random coefficients, with theta in the user's units, and whether one is singular.
+
+    Shapes: ``theta`` (n_theta,).
+    """
     out, covariances, singular, offset = [], [], False, 0
     for entries, scale in zip(layout.entries, layout.scale_z, strict=True):
         q = len(scale)
@@ -201,13 +209,6 @@ def _covariances(theta: Array, layout: Layout, sigma: float) -> tuple[Array, tup
         singular = singular or bool((np.diag(lower) * scale < SINGULAR).any())
         offset += len(entries)
     return np.array(out), tuple(covariances), singular
-
-
-def _random_effects(problem: Problem, best: Evaluation, layout: Layout, scale_y: float) -> dict[Hashable, Array]:
-    lower = factor(best.theta, problem.patterns)
-    b = best.resid @ (lower @ lower.T) * scale_y
-    width = len(layout.scale_z[0])
-    return {label: b[g, :width] / layout.scale_z[0] for g, label in enumerate(layout.labels.tolist())}
 
 
 def fit_slope(

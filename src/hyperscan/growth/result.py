@@ -149,7 +149,7 @@ class GrowthResult:
         """Everything as plain values, ready for JSON: the content of growth.json."""
         order = ("verdict", "sentence", *ESTIMATES[:6], "exploratory", *ESTIMATES[6:], "outcomes", "figures", "design")
         parts = {name: getattr(self, name) for name in (*order, "guards")}
-        out: dict[str, Any] = records.plain({**parts, "per_dyad": self.per_dyad.to_dict("records")})
+        out: dict[str, Any] = records.json_values({**parts, "per_dyad": self.per_dyad.to_dict("records")})
         return out
 
     @classmethod
@@ -174,7 +174,7 @@ class GrowthResult:
             "outcomes": records.OutcomeRelation,
         }
         try:
-            parts: dict[str, Any] = {name: content[name] for name in ("verdict", "sentence")}
+            parts = {name: content[name] for name in ("verdict", "sentence")}
             for name, record in single.items():
                 parts[name] = None if content[name] is None else record.from_dict(content[name])
             for name, record in several.items():
@@ -196,16 +196,17 @@ class GrowthResult:
         named = self.primary.outcome.named
         rows: list[Mapping[str, Any]] = []
         for part in ESTIMATES:
-            found = getattr(self, part) or {}
+            found: records.Record | None = getattr(self, part)
             # the test over therapists counts therapists
-            n = None if part == "therapist_level" else found.get("n_dyads", found.get("n"))
-            rows.append({"part": part, "name": part, **named, **found, "n_dyads": n, "detail": _detail(found)})
+            n = found.get("n_dyads", found.get("n")) if found and part != "therapist_level" else None
+            numbers = {**found, "n_dyads": n, "detail": _detail(found)} if found else {}
+            rows.append({"part": part, "name": part, **named, **numbers})
         rows += [{"part": "guard", **named, **guard, "slope": guard.figure} for guard in self.guards]
         rows += [{"part": "exploratory", "name": row.outcome.signal, **row} for row in self.exploratory]
         rows += [{"part": "outcome", **row} for row in self.outcomes]
         dyads = self.per_dyad[["dyad", "slope", "n_sessions"]].rename(columns={"dyad": "name"})
         rows += [{"part": "dyad", **named, **dyad} for dyad in dyads.to_dict("records")]
-        plain = [{name: records.plain(row.get(name)) for name in TSV_COLUMNS} for row in rows]
+        plain = [{name: records.json_values(row.get(name)) for name in TSV_COLUMNS} for row in rows]
         return pd.DataFrame(plain, columns=list(TSV_COLUMNS))
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -228,7 +229,7 @@ class GrowthResult:
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
         if time not in ("session", "weeks"):
             shown = shown.assign(**{time: shown["t"]})
-        drawn: Axes = growth_curves(shown, fit=records.plain(self.primary), ax=ax, value=value, time=time)
+        drawn: Axes = growth_curves(shown, fit=records.json_values(self.primary), ax=ax, value=value, time=time)
         return drawn
 
     def save(self, folder: str | Path) -> Path:
@@ -257,7 +258,7 @@ class GrowthResult:
         return folder
 
 
-def _detail(part: Mapping[str, Any]) -> str | None:
+def _detail(part: records.Record) -> str | None:
     """Say what of an estimate has no column of its own in growth.tsv."""
     details = [
         f"bound {part['bound']:.10g}, holds: {part['holds']}" if part.get("bound") else "",

@@ -10,7 +10,7 @@ _HOMES = {
     "chance_curves": "curves",
     "channel_matrix": "matrices",
     "clock_panel": "panels",
-    "coherence_map": "session",
+    "coherence_chart": "session",
     "course_chart": "dyad",
     "data_kept_timeline": "session",
     "dyad_panels": "curves",

@@ -203,12 +203,12 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
 
 @styled
 def map_panels(maps: Mapping[str, MapArrays], *, columns: int = 2) -> list[Axes]:
-    """Draw :func:`coherence_map` for every session.
+    """Draw :func:`coherence_chart` for every session.
 
     Parameters
     ----------
     maps : mapping of str to MapArrays
-        Title to the arguments of :func:`coherence_map` by name: ``r2``, ``phase``, ``period``, ``coi``, ``sfreq``
+        Title to the arguments of :func:`coherence_chart` by name: ``r2``, ``phase``, ``period``, ``coi``, ``sfreq``
         and, if there is one, ``significant``.
     columns : int
         Panels in a row.

@@ -21,7 +21,7 @@ MAP_KEY = "→ in phase · ↑ therapist leads by ¼ cycle · ← anti-phase · 
 
 
 class MapArrays(TypedDict):
-    """Arguments of :func:`coherence_map` by name."""
+    """Arguments of :func:`coherence_chart` by name."""
 
     #: shape (n_periods, n_times)
     r2: np.ndarray
@@ -35,7 +35,7 @@ class MapArrays(TypedDict):
 
 
 @styled
-def coherence_map(
+def coherence_chart(
     r2: np.ndarray,
     phase: np.ndarray,
     period: np.ndarray,
@@ -77,7 +77,7 @@ def coherence_map(
     Examples
     --------
     >>> period, coi = np.array([8.0, 16.0, 32.0]), np.full(50, 32.0)
-    >>> coherence_map(np.full((3, 50), 0.4), np.zeros((3, 50)), period, coi, 1.0).get_ylabel()
+    >>> coherence_chart(np.full((3, 50), 0.4), np.zeros((3, 50)), period, coi, 1.0).get_ylabel()
     'Period (s)'
 
     References
@@ -106,7 +106,7 @@ def draw_map(
     significant: np.ndarray | None = None,
     arrows: tuple[int, int] = (12, 34),
 ) -> Any:
-    """Draw what :func:`coherence_map` draws, without the words around it.
+    """Draw what :func:`coherence_chart` draws, without the words around it.
 
     Shapes: ``r2, phase, significant`` (n_periods, n_times), ``period`` (n_periods,), ``coi`` (n_times,).
     """

@@ -181,7 +181,7 @@ class SynchronyResult:
         return pd.DataFrame(xyz, index=list(map(str, self.dataset[role].values)), columns=["x", "y", "z"])
 
     def coherence_map(self) -> MapArrays:
-        """Wavelet coherence of the primary ROI pair over time and period, as ``plots.coherence_map`` takes it.
+        """Wavelet coherence of the primary ROI pair over time and period, as ``plots.coherence_chart`` takes it.
 
         Shapes: returns (n_periods, n_times).
         """
@@ -365,9 +365,9 @@ def _surrogates(result: SynchronyResult, shown: SessionView, ax: Axes | None) ->
 
 
 def _coherence(result: SynchronyResult, _: SessionView, ax: Axes | None) -> Axes:
-    from hyperscan.plots import coherence_map
+    from hyperscan.plots import coherence_chart
 
-    drawn: Axes = coherence_map(**result.coherence_map(), ax=ax)
+    drawn: Axes = coherence_chart(**result.coherence_map(), ax=ax)
     return drawn
 
 

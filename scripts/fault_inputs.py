@@ -31,7 +31,7 @@ from hyperscan.study import Session, read_table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import recording_fixtures as make
-from report_fixtures import Fake, write_fake
+from report_fixtures import Fake, growth_of_fake, write_fake
 
 #: A trial takes its number, which seeds it, and returns counts to add up; ``wrong`` and ``slowest_s`` are among them.
 Trial = Callable[[int], dict[str, float]]
@@ -323,26 +323,31 @@ _PATTERNS = (
 
 def payloads(folder: Path) -> Trial:
     """Return a trial that opens a report full of payloads, and, as a control, a page that does not escape them."""
+    from hyperscan.growth.records import OutcomeRelation
     from hyperscan.report import build_report
+    from hyperscan.results.plan import Plan, Remark, Skip
+    from hyperscan.storage import write_json
 
     folder.mkdir(exist_ok=True)
     all_of_them = [pattern.format(js=_MARK.format(n=n), n=n) for n, pattern in enumerate(_PATTERNS)]
 
     def trial(number: int) -> dict[str, float]:
+        text = " ".join(all_of_them)
+        lost = tuple(Skip(p, 1, "eeg", p, p, p) for p in all_of_them)
         out = write_fake(folder / "report", Fake(n_dyads=3, n_sessions=3))
-        growth = json.loads((out / "growth.json").read_text())
-        growth["sentence"] = " ".join(all_of_them)
-        for guard, payload in zip(growth["guards"], all_of_them, strict=False):
-            guard["name"] = guard["detail"] = guard["figure"] = payload
-        growth["outcomes"] = [{payload: payload for payload in all_of_them}]
-        (out / "growth.json").write_text(json.dumps(growth))
-        plan = json.loads((out / "plan.json").read_text())
-        plan["skipped"] = [
-            {"dyad": p, "session": 1, "modality": "eeg", "task": p, "run": p, "reason": p} for p in all_of_them
+        growth, plan = growth_of_fake(out), Plan.load(out / "plan.json")
+        guards = [
+            dataclasses.replace(guard, name=payload, detail=payload, figure=payload)
+            for guard, payload in zip(growth.guards, all_of_them, strict=False)
         ]
-        (out / "plan.json").write_text(json.dumps(plan))
-        (out / "config.toml").write_text("# " + " ".join(all_of_them) + "\n")
-        build_report(out, {"versions": dict.fromkeys(all_of_them, "1"), "command": ["hyperscan", *all_of_them]})
+        outcomes = [OutcomeRelation(payload, payload, 1, detail=payload) for payload in all_of_them]
+        dataclasses.replace(growth, sentence=text, guards=tuple(guards), outcomes=outcomes).save(out)
+        findings = tuple(Remark(payload, payload, payload) for payload in all_of_them)
+        write_json(out / "plan.json", dataclasses.replace(plan, skipped=lost, findings=findings).to_dict())
+        (out / "config.toml").write_text("# " + text + "\n")
+        made_by = [{"Name": payload, "Version": payload} for payload in all_of_them]
+        write_json(out / "dataset_description.json", {"GeneratedBy": made_by})
+        build_report(out)
         bare = folder / "control.html"
         bare.write_text("<title>x</title>" + "\n".join(f"<p>{payload}</p>" for payload in all_of_them[:4]))
         active, control = _active(out / "report.html"), _active(bare)

@@ -264,7 +264,7 @@ TABLE = """
 66 | C | formulas
     test_study_table::test_formulas_are_neutralised_and_reported
 67 | C | HTML in names
-    test_report_pages::test_payloads_are_inert
+    test_report_build::test_payloads_are_inert
 68 | A | YAML
     test_bad_input_studies::test_yaml_is_no_configuration
 69 | R | pickled objects

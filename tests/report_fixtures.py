@@ -5,17 +5,31 @@ Numbers come from a small seeded model, not from recordings: they have the right
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
-from dataclasses import dataclass
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 
 from hyperscan.config import StudyConfig
+from hyperscan.growth import GrowthResult, fit_growth
+from hyperscan.pipeline.output import describe_output
+from hyperscan.report import build
+from hyperscan.report.run import ReportedRun
+from hyperscan.results.plan import Group, Plan, PlannedPair, Remark, Skip
+from hyperscan.schema import GUARD_COLUMNS, KEYS, SIGNALS, TABLES, Outcome, SessionKey
+from hyperscan.storage import write_json, write_table, write_text
 
-GROWTH = {
+#: Slope of the excess that a verdict comes with.
+SLOPES = {
     "grows": 0.030,
     "grows_unchecked": 0.030,
     "grows_lag_unresolved": 0.030,
@@ -25,24 +39,8 @@ GROWTH = {
     "no_clear_change": 0.004,
     "cannot_tell": 0.01,
 }
-EEG_GUARDS = ("signal_to_noise", "space", "band", "lag", "clock")
-FNIRS_GUARDS = ["short_channels", "in_band_sd", "mayer", "motion", "instrument", "length", "chance", "clock"]
 ROIS = ("all", "frontal", "central", "temporal", "posterior")
-EEG_COLUMNS = [
-    "g1_line",
-    "g1_quad",
-    "w_line",
-    "w_quad",
-    "matched_excess_z",
-    "control_excess_z",
-    "outband_excess_z",
-    "lag_robust_excess_z",
-    "imcoh_1",
-    "imcoh_2",
-    "imcoh_3",
-    "imcoh_4",
-]
-FNIRS_COLUMNS = ["short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci"]
+FNIRS_COLUMNS = ("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci")
 
 
 @dataclass(frozen=True)
@@ -60,71 +58,103 @@ class Fake:
     seed: int = 7
     full_pseudo: bool = True
     evil: str = ""
+    findings: tuple[Remark, ...] = ()
     matrices: int = 0
     matrix_dyads: int | None = None
 
     @property
-    def primary(self) -> dict[str, str]:
+    def primary(self) -> Outcome:
         if self.modality == "eeg":
-            return {"modality": "eeg", "metric": "plv", "band": "alpha", "roi": "posterior-posterior"}
-        return {"modality": "fnirs", "metric": "wtc", "band": "slow", "roi": "all-all"}
+            return Outcome("plv", "alpha", "posterior-posterior", signal="eeg", modality="eeg")
+        return Outcome("wtc", "slow", "all-all", signal="hbo", modality="fnirs")
 
     @property
     def signals(self) -> tuple[str, ...]:
-        return ("eeg",) if self.modality == "eeg" else ("hbo", "hbr", "hbo_nosc")
+        return tuple(name for name in SIGNALS[self.modality] if name != "hbt")
+
+    def __post_init__(self) -> None:
+        assert self.verdict in SLOPES
 
     def dyad(self, i: int) -> str:
         return f"D{i + 1:02d}{self.evil if i == 0 else ''}"
 
 
 def write_fake(out: Path, fake: Fake = Fake()) -> Path:
-    """Write a fake OUT folder and return it."""
-    out.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(fake.seed)
-    keys, skipped = _keys(fake, rng)
-    synchrony = _synchrony(fake, keys, rng)
-    _tsv(out / "synchrony.tsv", synchrony)
-    _tsv(out / "pseudo.tsv", _pseudo(fake, synchrony, rng))
-    _tsv(out / "guards.tsv", _guards(fake, keys, rng))
-    _tsv(out / "quality.tsv", _quality(fake, keys, rng))
-    if fake.matrices:
-        _matrices(out, fake, keys, rng)
-    growth = _growth(fake, synchrony) if fake.n_dyads > 1 else _one_dyad(fake, synchrony)
-    _json(out / "growth.json", growth)
-    _tsv(out / "growth.tsv", pd.DataFrame(growth["exploratory"]))
-    _json(out / "plan.json", _plan(fake, keys, skipped))
-    (out / "config.toml").write_text(StudyConfig().to_toml(), encoding="utf-8")
-    version = {"Name": "hyperscan", "Version": "0.1.0"}
-    _json(
-        out / "dataset_description.json",
-        {"Name": "fake", "BIDSVersion": "1.10.0", "GeneratedBy": [version]},
-    )
+    """Write a fake OUT folder and return it; made once for all tests of a process."""
+    shutil.copytree(_made(fake), out, dirs_exist_ok=True)
     return out
 
 
-def _tsv(path: Path, frame: pd.DataFrame) -> None:
-    frame.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.10g", lineterminator="\n")
+@functools.cache
+def _made(fake: Fake) -> Path:
+    out = Path(tempfile.mkdtemp(prefix="fake-run-"))
+    atexit.register(shutil.rmtree, out, ignore_errors=True)
+    rng = np.random.default_rng(fake.seed)
+    keys, skipped = _keys(fake, rng)
+    synchrony = _synchrony(fake, keys, rng)
+    tables = {
+        "synchrony": synchrony,
+        "pseudo": _pseudo(fake, synchrony, rng),
+        "guards": _guards(fake, keys, rng),
+        "quality": _quality(fake, keys, rng),
+    }
+    for name, table in tables.items():
+        write_table(out / f"{name}.tsv", table)
+    if fake.matrices:
+        _matrices(out, fake, keys, rng)
+    _growth(fake, tables).save(out)
+    write_json(out / "plan.json", _plan(fake, keys, skipped).to_dict())
+    write_text(out / "config.toml", StudyConfig().to_toml())
+    describe_output(out)
+    return out
 
 
-def _json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+def growth_of_fake(folder: Path) -> GrowthResult:
+    """Read back what growth found."""
+    return GrowthResult.from_dict(json.loads((folder / "growth.json").read_text()))
 
 
-def _keys(fake: Fake, rng: np.random.Generator) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+class Page(HTMLParser):
+    """Tags with their attributes, and the text, of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def first_page(folder: Path) -> Page:
+    """Make the first page of a folder without its pictures, which take the time."""
+    with mock.patch.object(build, "STUDY_PICTURES", dict.fromkeys(build.STUDY_PICTURES, lambda run: None)):
+        return Page(build.study_page(ReportedRun.of(folder)))
+
+
+def _keys(fake: Fake, rng: np.random.Generator) -> tuple[pd.DataFrame, list[Skip]]:
     rows, skipped = [], []
     for i in range(fake.n_dyads):
         for session in range(1, fake.n_sessions + 1):
-            key = {"dyad": fake.dyad(i), "session": session, "modality": fake.modality, "task": "", "run": ""}
+            key = SessionKey(fake.dyad(i), session, fake.modality, "", "")
             if rng.random() < 0.06:
                 reason = (
                     "client: 2 clean windows of 20 s, at least 3 are needed"
                     if fake.modality == "eeg"
                     else "common time 95 s, at least 120 s are needed"
                 ) + fake.evil
-                skipped.append({**key, "reason": reason})
+                skipped.append(Skip.of(key, reason))
                 continue
             people = {"therapist": f"T{i // 2 + 1:02d}", "client": f"C{i + 1:02d}"}
-            rows.append({**key, **people, "days": 7.0 * (session - 1) + float(rng.integers(0, 3))})
+            days = 7.0 * (session - 1) + float(rng.integers(0, 3))
+            rows.append({**key._asdict(), **people, "days": days})
     return pd.DataFrame(rows), skipped
 
 
@@ -137,13 +167,13 @@ def _combinations(fake: Fake) -> list[tuple[str, str, str, str]]:
 
 
 def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    slope, base = GROWTH[fake.verdict], 0.13 if fake.modality == "eeg" else 0.42
+    slope, base = SLOPES[fake.verdict], 0.13 if fake.modality == "eeg" else 0.42
     personal = {dyad: rng.normal(0, 0.025) for dyad in keys["dyad"].unique()}
     level = {dyad: rng.normal(0.02, 0.02) for dyad in keys["dyad"].unique()}
     frames = []
     for signal, metric, band, roi in _combinations(fake):
         n = len(keys)
-        weight = 1.0 if band == fake.primary["band"] and metric == fake.primary["metric"] else 0.3
+        weight = 1.0 if (band, metric) == (fake.primary.band, fake.primary.metric) else 0.3
         weight *= {"all": 0.7, "posterior": 1.0}.get(roi, 0.4) if fake.modality == "eeg" else 1.0
         t = keys["session"].to_numpy() - 1.0
         own = np.array([(slope + personal[d]) for d in keys["dyad"]]) * t
@@ -165,22 +195,12 @@ def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.D
     table["seconds"] = 240.0 if fake.modality == "eeg" else 720.0
     table["flags"] = np.where(rng.random(len(table)) < 0.02, "weak_chance", "")
     table["alliance"] = np.round(4 + 0.2 * table["session"] + rng.normal(0, 0.3, len(table)), 2)
-    order = (
-        "dyad therapist client session days modality task run signal metric band roi_therapist roi_client"
-        " estimate z pseudo_mean_z pseudo_sd_z n_pseudo excess_z lag_estimate lag_p n_windows window_s"
-        " seconds flags alliance"
-    )
-    return table[order.split()]
+    return table[[*TABLES["synchrony"], "alliance"]]
 
 
 def _pseudo(fake: Fake, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     if not fake.full_pseudo:
-        roi = fake.primary["roi"].partition("-")[0]
-        table = table[
-            (table["metric"] == fake.primary["metric"])
-            & (table["band"] == fake.primary["band"])
-            & (table["roi_therapist"] == roi)
-        ]
+        table = replace(fake.primary, signal="").select(table)
     n = min(4, fake.n_dyads - 1)
     frames = []
     for step in range(1, n + 1):
@@ -196,10 +216,11 @@ def _pseudo(fake: Fake, table: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
 
 
 def _guards(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    frame = keys[["dyad", "session", "modality", "task", "run"]].copy()
+    frame = keys[list(KEYS)].copy()
+    frame[["metric", "band", "roi"]] = fake.primary.metric, fake.primary.band, fake.primary.roi
     t = frame["session"].to_numpy() - 1.0
     confounded = fake.verdict == "confounded"
-    for column in EEG_COLUMNS if fake.modality == "eeg" else ():
+    for column in GUARD_COLUMNS if fake.modality == "eeg" else ():
         rises = column.startswith(("g1", "matched", "lag")) and not confounded
         rises |= column.startswith(("control", "outband")) and confounded
         frame[column] = 0.03 + (0.02 if rises else 0.0) * t + rng.normal(0, 0.02, len(frame))
@@ -210,7 +231,7 @@ def _quality(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     frames = []
     n_channels = 64 if fake.modality == "eeg" else 22
     for person in ("therapist", "client"):
-        frame = keys[["dyad", "session", "modality", "task", "run"]].copy()
+        frame = keys[list(KEYS)].copy()
         n, t = len(frame), keys["session"].to_numpy() - 1.0
         frame["person"] = person
         frame["channels_kept"] = n_channels - rng.integers(0, 5, n)
@@ -258,7 +279,7 @@ def _matrices(out: Path, fake: Fake, keys: pd.DataFrame, rng: np.random.Generato
             continue
         value = rng.uniform(0.05, 0.3, (1, 1, 1, n, n)) + 0.02 * row["session"]
         names = [f"{fake.evil}C{i}" for i in range(n)]
-        pair = fake.primary["roi"]
+        pair = fake.primary.roi
         data = {
             "value": ((*dims, "therapist", "client"), value),
             "z": ((*dims, "therapist", "client"), np.arctanh(value)),
@@ -271,7 +292,7 @@ def _matrices(out: Path, fake: Fake, keys: pd.DataFrame, rng: np.random.Generato
             **(_wtc(rng) if fake.modality == "fnirs" else {}),
         }
         coords = {
-            "signal": [fake.signals[0]], "metric": [fake.primary["metric"]], "band": [fake.primary["band"]],
+            "signal": [fake.signals[0]], "metric": [fake.primary.metric], "band": [fake.primary.band],
             "therapist": names, "client": names, "roi_pair": [pair], "edge": ["low", "high"], "axis": ["x", "y", "z"],
         }  # fmt: skip
         attrs = {**row, "window_s": 20.0, "n_windows": k, "seconds": 20.0 * k}
@@ -292,187 +313,50 @@ def _wtc(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def _slopes(table: pd.DataFrame, fake: Fake, column: str) -> np.ndarray:
-    roi = fake.primary["roi"].partition("-")[0]
-    rows = table[
-        (table["metric"] == fake.primary["metric"])
-        & (table["band"] == fake.primary["band"])
-        & (table["roi_therapist"] == roi)
-        & (table["signal"] == fake.signals[0])
-    ]
-    return np.array(
-        [np.polyfit(group["session"], group[column], 1)[0] for _, group in rows.groupby("dyad") if len(group) > 1]
+def _growth(fake: Fake, tables: dict[str, pd.DataFrame]) -> GrowthResult:
+    """What growth finds in the tables; verdict and guards are those that were asked for."""
+    rows = tables["synchrony"]
+    found = fit_growth(
+        rows[rows["signal"] == fake.primary.signal],
+        primary=fake.primary.named,
+        guards=tables["guards"],
+        quality=tables["quality"],
+        outcomes=("alliance",) if fake.n_dyads > 1 else (),
+        n_flips=200,
     )
+    if found.one_dyad is not None:
+        return found
+    wrong = {"confounded": False, "grows_unchecked": None, "grows_lag_unresolved": False}
+    which = {"confounded": 1, "grows_unchecked": -1, "grows_lag_unresolved": -2}
+    guards = [replace(guard, passed=True, figure=0.0123 + 0.001 * i) for i, guard in enumerate(found.guards)]
+    if fake.verdict in wrong:
+        at = which[fake.verdict]
+        guards[at] = replace(guards[at], passed=wrong[fake.verdict])
+    return replace(found, verdict=fake.verdict, guards=tuple(guards))
 
 
-def _growth(fake: Fake, table: pd.DataFrame) -> dict[str, Any]:
-    from scipy import stats
-
-    slopes = _slopes(table, fake, "excess_z")
-    g = len(slopes)
-    mean, se = float(slopes.mean()), float(slopes.std(ddof=1) / np.sqrt(g))
-    t, half = mean / se, float(stats.t.ppf(0.975, g - 1)) * se
-    p = float(2 * stats.t.sf(abs(t), g - 1))
-    primary = {
-        **{key: value for key, value in fake.primary.items() if key != "modality"},
-        "task": "",
-        "slope": mean,
-        "se": se,
-        "df_satterthwaite": g - 0.7,
-        "p_satterthwaite": p * 0.98,
-        "df": g - 1.0,
-        "t": t,
-        "p": p,
-        "ci_low": mean - half,
-        "ci_high": mean + half,
-        "singular": False,
-        "n_dyads": g,
-        "n_sessions": len(table.drop_duplicates(["dyad", "session"])),
-    }
-    sentence = (
-        f"Excess {primary['metric']} ({primary['band']}, {primary['roi']}) changed by b = {mean:.4f} Fisher"
-        " z per"
-        f" session (95 % CI {mean - half:.4f} to {mean + half:.4f}; t({g - 1}) = {t:.2f}, p = {p:.4f};"
-        f" {g} dyads, {primary['n_sessions']} sessions); pseudo slope 0.0040."
-    )
-    return {
-        "verdict": fake.verdict,
-        "sentence": sentence,
-        "primary": primary,
-        "two_stage": {"slope": mean, "se": se, "t": t, "df": g - 1, "p": p, "n_dyads": g},
-        "sign_flip": {"p": max(p, 2 / 2**g), "smallest_p": 2 / 2**g, "n_flips": 2**g, "exact": True},
-        "real_slope": _plain_slope(table, fake, "z"),
-        "pseudo_slope": _plain_slope(table, fake, "pseudo_mean_z"),
-        "therapist_level": {"n_therapists": (g + 1) // 2, "slope": mean, "p": 0.021, "t": 3.2, "df": 3},
-        "guards": _guard_list(fake),
-        "exploratory": _exploratory(fake, table),
-        "equivalence": None,
-        "bayes_factor": {"bf01": 0.12, "detail": "from maximum likelihood"},
-        "one_dyad": None,
-        "outcomes": [{"name": "alliance", "relation": "within", "n": 30, "slope": 0.2, "p": 0.2, "p_holm": 0.4}],
-        "figures": {
-            "trends": [
-                {
-                    "topic": "artefact",
-                    "name": "motion",
-                    "person": "client",
-                    "slope": 1e-3,
-                    "t": 0.4,
-                    "p": 0.7,
-                    "n": g,
-                }
-            ],
-            "leave_one_out": {
-                "same_sign": True,
-                "slope_min": mean / 2,
-                "slope_max": mean,
-                "p_max": p,
-                "dyad": "D02",
-            },
-        },
-        "design": {
-            "modality": fake.modality,
-            "signal": fake.signals[0],
-            "time": "session",
-            "unit": "session",
-        },
-    }
-
-
-def _one_dyad(fake: Fake, table: pd.DataFrame) -> dict[str, Any]:
-    slope = float(_slopes(table, fake, "excess_z")[0])
-    return {
-        "verdict": "cannot_tell",
-        "sentence": "One dyad cannot show growth of a group; its own course is described below.",
-        "primary": {**fake.primary, "task": "", "slope": None, "p": None, "n_dyads": 1, "n_sessions": 5},
-        "guards": [],
-        "exploratory": [],
-        "one_dyad": {
-            "slope": slope,
-            "ci_low": None,
-            "ci_high": None,
-            "p": None,
-            "n_sessions": fake.n_sessions,
-            "tested": False,
-            "text": "One dyad, fewer than 8 sessions: described, not tested.",
-        },
-    }
-
-
-def _plain_slope(table: pd.DataFrame, fake: Fake, column: str) -> dict[str, float]:
-    slopes = _slopes(table, fake, column)
-    half = 2.36 * slopes.std(ddof=1) / np.sqrt(len(slopes))
-    mean = float(slopes.mean())
-    return {"slope": mean, "ci_low": mean - half, "ci_high": mean + half, "p": 0.03}
-
-
-def _guard_list(fake: Fake) -> list[dict[str, Any]]:
-    names = EEG_GUARDS if fake.modality == "eeg" else FNIRS_GUARDS
-    passed: dict[str, bool | None] = dict.fromkeys(names, True)
-    if fake.verdict == "confounded":
-        passed[names[1]] = False
-    if fake.verdict.endswith("unchecked"):
-        passed["clock"] = None
-    if fake.verdict.endswith("lag_unresolved"):
-        passed["lag"] = False
-    detail = {
-        True: "slope {:.4f}, as it should be",
-        False: "slope {:.4f} explains the growth",
-        None: "not assessable",
-    }
-    return [
-        {
-            "name": name,
-            "passed": passed[name],
-            "figure": 0.0123 + 0.001 * i,
-            "detail": detail[passed[name]].format(0.01),
-        }
-        for i, name in enumerate(names)
-    ]
-
-
-def _exploratory(fake: Fake, table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = []
-    for key, group in table.groupby(["signal", "metric", "band", "roi_therapist"], sort=False):
-        signal, metric, band, roi = key
-        slope = float(np.polyfit(group["session"], group["excess_z"], 1)[0])
-        p = min(1.0, 0.3 / (1 + 900 * abs(slope)))
-        row = {
-            "metric": metric,
-            "band": band,
-            "roi": f"{roi}-{roi}",
-            "signal": signal,
-            "task": "",
-            "slope": slope,
-        }
-        row |= {"se": 0.006, "t": slope / 0.006, "p": p, "p_max_t": min(1.0, 3 * p), "q_bh": min(1.0, 2 * p)}
-        rows.append({**row, "n_dyads": fake.n_dyads, "primary": False})
-    return rows
-
-
-def _plan(fake: Fake, keys: pd.DataFrame, skipped: list[dict[str, Any]]) -> dict[str, Any]:
+def _plan(fake: Fake, keys: pd.DataFrame, skipped: list[Skip]) -> Plan:
     eeg = fake.modality == "eeg"
-    return {
-        "schema": 1,
-        "groups": [
-            {
-                "modality": fake.modality,
-                "task": "",
-                "n_windows": 12 if eeg else None,
-                "seconds": 240.0 if eeg else 720.0,
-                "limited_by": f"{fake.dyad(2)} ses-03 {fake.modality}",
-                "control_channels": ["F7", "F8", "T7" + fake.evil] if eeg else [],
-                "control_note": "they carry 0.31 of the ROI's signal fraction",
-            }
-        ],
-        "primary": {**fake.primary, "task": "", "signal": fake.signals[0]},
-        "skipped": skipped,
-        "pseudo_pairs": [
-            {"dyad": row.dyad, "session": int(row.session), "partner_dyad": fake.dyad(1), "which": "client"}
-            for row in keys.itertuples()
-        ],
-        "notes": ["The primary outcome was named in the configuration before the data were seen."],
-    }
+    group = Group(
+        fake.modality,
+        "",
+        n_sessions=len(keys),
+        n_windows=12 if eeg else None,
+        seconds=240.0 if eeg else 720.0,
+        limited_by=f"{fake.dyad(2)} ses-03 {fake.modality}",
+        control_channels=("F7", "F8", "T7" + fake.evil) if eeg else (),
+        control_note="they carry 0.31 of the ROI's signal fraction",
+    )
+    sessions = [SessionKey(row.dyad, int(row.session), row.modality, row.task, row.run) for row in keys.itertuples()]
+    return Plan(
+        "0.1.0",
+        fake.primary,
+        groups=(group,),
+        sessions=tuple(sessions),
+        skipped=tuple(skipped),
+        pseudo_pairs=tuple(PlannedPair(*key, fake.dyad(1), "client", shared_therapist=False) for key in sessions),
+        findings=fake.findings,
+    )
 
 
 def contrast(one: str, other: str) -> float:

@@ -167,7 +167,7 @@ class StudyConfig:
         bounds=(1, 20),
     )
     fnirs_short_regression: bool = _setting(
-        True, "regress each person's own short channels out (Scholkmann et al. 2014, doi:10.1088/0967-3334/35/4/717)"
+        True, "regress each person's own short channels out (Saager & Berger 2005, doi:10.1364/JOSAA.22.001874)"
     )
     fnirs_regress_events: bool = _setting(
         True, "regress annotated events out before synchrony (ours: shared events look like growth in our simulations)"

@@ -22,7 +22,7 @@ _EPOCH_S = 2.0  # our choice; longer where the band's low edge needs it
 _MIN_CYCLES = 5  # below it mne-connectivity calls an estimate unreliable
 _MIN_EPOCHS = 3  # fewer make any coherence look perfect (our choice)
 
-_DOI = "10.5281/zenodo.8050893"  # mne-connectivity
+_DOI = "10.5281/zenodo.10278399"  # mne-connectivity
 
 # Of the methods with one real number per pair: bounds, whether a z transform applies, direction.
 _Facts = tuple[tuple[float, float], bool, Literal["none", "sign", "a_to_b"]]

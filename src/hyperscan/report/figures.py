@@ -14,15 +14,19 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import dyad_curves
+from hyperscan.plots.frames import dyad_curves, window_table
 from hyperscan.plots.style import save_svg
-from hyperscan.report.read import RunFolder, mapping, records
-from hyperscan.report.tables import is_number, label, short
-from hyperscan.schema import column_of
+from hyperscan.report.run import ReportedRun
+from hyperscan.report.tables import one_line, short
+from hyperscan.results import SynchronyResult
+from hyperscan.schema import ROLES, column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
+#: Links drawn: the strongest 5 %, and on large caps no more than this many per session on average (our choice).
+STRONGEST, MOST_LINKS = 0.05, 40
 
 #: Most dyads that get a panel on the first page: all have one on their own page (our choice).
 MAX_PANELS = 60
@@ -52,25 +56,27 @@ def picture(drawn: Axes | Sequence[Axes], alt: str, caption: str) -> Picture:
     data = base64.b64encode(svg.encode()).decode("ascii")
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
     width, height = (round(float(points) * _PIXELS) for points in (size.groups() if size else ("600", "300")))
-    return Picture(f"data:image/svg+xml;base64,{data}", label(alt), label(caption), width, height)
+    return Picture(f"data:image/svg+xml;base64,{data}", one_line(alt), one_line(caption), width, height)
 
 
-def growth_picture(run: RunFolder) -> Picture | None:
+def growth_picture(run: ReportedRun) -> Picture | None:
     """Every dyad's excess over time with the group's slope."""
     from hyperscan.plots.curves import growth_curves
 
     rows = run.primary
     if not _has(rows, "dyad", "session", "excess_z"):
         return None
-    fit = mapping(run.growth.get("primary"))
+    primary = None if run.growth is None else run.growth.primary
+    fit = None if primary is None else primary.fit
+    slope, low, high = (short(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
     curves = dyad_curves(rows, ["excess_z"], run.config.time)
     up = sum(curve["excess_z"].iloc[-1] > curve["excess_z"].iloc[0] for curve in curves.values() if len(curve) > 1)
     several = sum(len(curve) > 1 for curve in curves.values())
     alt = (
         f"Line chart of excess synchrony over sessions. {up} of {several} dyads with two or more sessions"
         " end higher than they"
-        f" began. Group slope {short(fit.get('slope'))} Fisher z per {_per(run)}, 95 % confidence interval"
-        f" {short(fit.get('ci_low'))} to {short(fit.get('ci_high'))}."
+        f" began. Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval"
+        f" {low} to {high}."
     )
     caption = (
         f"Excess = a real pair's synchrony ({run.outcome}) minus the mean of its pseudo pairs at the same"
@@ -80,10 +86,10 @@ def growth_picture(run: RunFolder) -> Picture | None:
     )
     if "pseudo_sd_z" in rows:
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
-    return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
+    return picture(growth_curves(rows, primary, time=run.config.time), alt, caption)
 
 
-def dyads_picture(run: RunFolder) -> Picture | None:
+def dyads_picture(run: ReportedRun) -> Picture | None:
     """Small multiples: each dyad beside its chance band."""
     from hyperscan.plots.curves import dyad_panels
 
@@ -110,11 +116,11 @@ def dyads_picture(run: RunFolder) -> Picture | None:
     return picture(dyad_panels(shown, time=run.config.time, columns=columns), alt, caption)
 
 
-def roi_picture(run: RunFolder, dyad: str = "") -> Picture | None:
+def roi_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     """Small multiples: each ROI pair over time."""
     from hyperscan.plots.curves import roi_panels
 
-    rows = run.outcome.select(run.synchrony, any_roi=True)
+    rows = run.outcome.select(run.table, any_roi=True)
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
     if not _has(rows, "dyad", "session", "excess_z", "roi_therapist", "roi_client"):
         return None
@@ -128,7 +134,7 @@ def roi_picture(run: RunFolder, dyad: str = "") -> Picture | None:
     return picture(roi_panels(rows, time=run.config.time), alt, caption)
 
 
-def chance_picture(run: RunFolder, dyad: str) -> Picture | None:
+def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
     """One dyad beside its chance band."""
     from hyperscan.plots.curves import chance_curves
 
@@ -146,11 +152,11 @@ def chance_picture(run: RunFolder, dyad: str) -> Picture | None:
     return picture(chance_curves(rows, time=run.config.time), alt, caption)
 
 
-def heat_picture(run: RunFolder, dyad: str = "") -> Picture | None:
+def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     """Session by band, for the primary metric and ROI pair."""
     from hyperscan.plots.matrices import session_band_heatmap
 
-    rows = dataclasses.replace(run.outcome, band="").select(run.synchrony)
+    rows = dataclasses.replace(run.outcome, band="").select(run.table)
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
     if not _has(rows, "session", "band", "excess_z"):
         return None
@@ -165,14 +171,15 @@ def heat_picture(run: RunFolder, dyad: str = "") -> Picture | None:
     return picture(session_band_heatmap(rows), alt, f"{outcome}: mean over {who}.")
 
 
-def guards_picture(run: RunFolder) -> Picture | None:
+def guards_picture(run: ReportedRun) -> Picture | None:
     """Draw what the guards are taken of, over the sessions."""
     from hyperscan.plots.panels import GUARDS_SHOWN, filled, guards_panel
 
     columns = filled(run.guards, GUARDS_SHOWN)
     if not columns or not _has(run.guards, "dyad", "session"):
         return None
-    alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {', '.join(map(_words, columns))}."
+    named = ", ".join(column_of(name).label for name in columns)
+    alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
     caption = (
         "What the guards are taken of: a true change shows in the noise-corrected and lagged measures and"
         " not in"
@@ -181,7 +188,7 @@ def guards_picture(run: RunFolder) -> Picture | None:
     return picture(guards_panel(run.guards, columns, time=_time_in(run, run.guards)), alt, caption)
 
 
-def clock_picture(run: RunFolder) -> Picture | None:
+def clock_picture(run: ReportedRun) -> Picture | None:
     """Clock drift and residual over the sessions."""
     from hyperscan.plots.panels import clock_panel, filled
 
@@ -193,7 +200,7 @@ def clock_picture(run: RunFolder) -> Picture | None:
     worst = {column: short(float(run.quality[column].abs().max())) for column in columns}
     alt = (
         f"Line charts of clock drift and residual over sessions; largest:"
-        f" {'; '.join(f'{_words(c)} {v}' for c, v in worst.items())}."
+        f" {'; '.join(f'{column_of(c).label} {v}' for c, v in worst.items())}."
     )
     caption = (
         "Drift of the client's clock that was removed, and what was left after it. A residual that falls"
@@ -203,7 +210,7 @@ def clock_picture(run: RunFolder) -> Picture | None:
     return picture(clock_panel(run.quality, time=_time_in(run, run.quality)), alt, caption)
 
 
-def quality_picture(run: RunFolder) -> Picture | None:
+def quality_picture(run: ReportedRun) -> Picture | None:
     """Quality of both people over the sessions."""
     from hyperscan.plots.panels import QUALITY_SHOWN, filled, quality_panel
 
@@ -211,26 +218,21 @@ def quality_picture(run: RunFolder) -> Picture | None:
     columns = filled(run.quality, (*QUALITY_SHOWN, ratio))
     if not columns or not _has(run.quality, "dyad", "session", "person"):
         return None
-    alt = f"Line charts over sessions, therapist and client apart, of {', '.join(map(_words, columns))}."
+    named = ", ".join(column_of(name).label for name in columns)
+    alt = f"Line charts over sessions, therapist and client apart, of {named}."
     caption = "Mean over dyads with its 95 % confidence interval."
     return picture(quality_panel(run.quality, columns, time=_time_in(run, run.quality)), alt, caption)
 
 
-def grid_picture(run: RunFolder) -> Picture | None:
+def grid_picture(run: ReportedRun) -> Picture | None:
     """Which sessions were used, left out, or never there."""
     from hyperscan.plots.matrices import missing_session_grid
 
     if not _has(run.primary, "dyad", "session"):
         return None
     used = run.primary[["dyad", "session"]].drop_duplicates()
-    skips = pd.DataFrame(
-        [
-            {"dyad": str(item.get("dyad")), "session": item.get("session"), "state": "skipped"}
-            for item in records(run.plan.get("skipped"))
-            if is_number(item.get("session"))
-        ],
-        columns=["dyad", "session", "state"],
-    )
+    lost = [(skip.dyad, skip.session, "skipped") for skip in run.plan.skipped if skip.session is not None]
+    skips = pd.DataFrame(lost, columns=["dyad", "session", "state"])
     states = pd.concat([used.assign(state="used"), skips], ignore_index=True)
     states = states.drop_duplicates(["dyad", "session"])
     n = int((states["state"] == "skipped").sum())
@@ -241,15 +243,15 @@ def grid_picture(run: RunFolder) -> Picture | None:
     return picture(missing_session_grid(states), alt, "An empty place: no such session in the study table.")
 
 
-def null_picture(run: RunFolder) -> Picture | None:
+def null_picture(run: ReportedRun) -> Picture | None:
     """Excess of pseudo pairs, and where the real pairs lie."""
     from hyperscan.plots.session import surrogate_histogram
 
-    keys = [key for key in ("dyad", "session", "task", "run") if key in run.primary and key in run.pseudo]
-    if not _has(run.primary, "pseudo_mean_z", "excess_z") or not _has(run.pseudo, "z") or "session" not in keys:
+    keys = [key for key in ("dyad", "session", "task", "run") if key in run.primary and key in run.primary_pseudo]
+    if not _has(run.primary, "pseudo_mean_z", "excess_z") or not _has(run.primary_pseudo, "z") or "session" not in keys:
         return None
     levels = run.primary[[*keys, "pseudo_mean_z"]].drop_duplicates(keys)
-    joined = run.pseudo.merge(levels, on=keys, how="inner")
+    joined = run.primary_pseudo.merge(levels, on=keys, how="inner")
     around = (joined["z"] - joined["pseudo_mean_z"]).dropna().to_numpy()
     if len(around) < 2:
         return None
@@ -269,7 +271,7 @@ def null_picture(run: RunFolder) -> Picture | None:
 
 
 #: Figures of the first page, by the name that its template uses.
-STUDY_PICTURES: Mapping[str, Callable[[RunFolder], Picture | None]] = MappingProxyType(
+STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingProxyType(
     {
         "growth_picture": growth_picture,
         "dyads_picture": dyads_picture,
@@ -284,19 +286,142 @@ STUDY_PICTURES: Mapping[str, Callable[[RunFolder], Picture | None]] = MappingPro
 )
 
 
-def _words(column: str) -> str:
-    return column_of(column).label
-
-
-def _time_in(run: RunFolder, table: pd.DataFrame) -> str:
+def _time_in(run: ReportedRun, table: pd.DataFrame) -> str:
     """Return the time axis of the study where the table has it, else session numbers."""
     return run.config.time if run.config.time == "session" or "days" in table else "session"
-
-
-def _per(run: RunFolder) -> str:
-    return "week" if run.config.time == "weeks" else "session"
 
 
 def _has(table: pd.DataFrame, *columns: str) -> bool:
     """Whether the columns are there and every one holds at least one value."""
     return len(table) > 0 and all(column in table and bool(table[column].notna().any()) for column in columns)
+
+
+def results_of(run: ReportedRun, dyad: str) -> dict[str, SynchronyResult]:
+    """Full results of a dyad's sessions that hold the primary outcome, by title, in order of session."""
+    wanted = run.outcome
+    found = {}
+    for result in run.sessions_of(dyad):
+        told = result.dataset.attrs
+        same = told.get("modality") == wanted.modality and (not wanted.task or told.get("task") == wanted.task)
+        if same and wanted.metric in result.metrics and wanted.band in result.bands:
+            run_label = f", run {told['run']}" if told.get("run") else ""
+            found[f"Session {told['session']}{run_label}"] = result
+    return found
+
+
+def dyad_pictures(run: ReportedRun, dyad: str) -> dict[str, Picture | None]:
+    """Draw the figures of a dyad's page by the names that its template uses; None where there is nothing to draw."""
+    results = results_of(run, dyad)
+    wanted = run.outcome
+    matrices = {
+        title: result.to_matrix(wanted.metric, wanted.band, signal=wanted.signal or None)
+        for title, result in results.items()
+    }
+    matrices = {title: matrix for title, matrix in matrices.items() if np.isfinite(matrix.to_numpy()).any()}
+    return {
+        "chance_picture": chance_picture(run, dyad),
+        "heat_picture": heat_picture(run, dyad),
+        "matrix_picture": matrix_picture(run, matrices),
+        "heads_picture": heads_picture(run, results, matrices),
+        "course_picture": course_picture(run, dyad, results),
+        "map_picture": map_picture(run, results),
+    }
+
+
+def matrix_picture(run: ReportedRun, matrices: Mapping[str, pd.DataFrame]) -> Picture | None:
+    """Draw the therapist's by the client's channels, one panel per session."""
+    from hyperscan.plots.dyad import matrix_panels
+
+    if not matrices:
+        return None
+    tops = [f"{title}: {'-'.join(map(str, matrix.stack().idxmax()))}" for title, matrix in matrices.items()]
+    alt = (
+        f"Heat maps, one for each of {count(len(matrices), 'session')}, of synchrony between the therapist's and the"
+        f" client's channels. Strongest pair: {'; '.join(tops)}."
+    )
+    outcome = f"{run.outcome.metric}, {run.outcome.band}"
+    caption = (
+        f"{outcome}, on the metric's own scale, mean over windows; rows are the therapist's channels, columns the"
+        " client's. Chance is not subtracted, and no single channel pair is tested."
+    )
+    return picture(matrix_panels(matrices, label=outcome), alt, caption)
+
+
+def heads_picture(
+    run: ReportedRun, results: Mapping[str, SynchronyResult], matrices: Mapping[str, pd.DataFrame]
+) -> Picture | None:
+    """Draw two heads with the strongest links, one panel per session."""
+    from hyperscan.plots.dyad import head_panels
+
+    places = [pd.concat([result.positions(role) for result in results.values()]) for role in ROLES if results]
+    places = [xyz[~xyz.index.duplicated()].dropna() for xyz in places]
+    if not matrices or any(xyz.empty for xyz in places):
+        return None
+    values = np.concatenate([matrix.to_numpy().ravel() for matrix in matrices.values()])
+    values = values[np.isfinite(values)]
+    share = min(STRONGEST, MOST_LINKS * len(matrices) / len(values))
+    threshold = float(np.quantile(values, 1 - share))
+    counts = [f"{title} {int((matrix >= threshold).sum().sum())}" for title, matrix in matrices.items()]
+    alt = (
+        f"Two heads for each of {count(len(matrices), 'session')}, therapist left and client right, with lines between"
+        f" the most synchronous channels. Number of lines: {', '.join(counts)}."
+    )
+    caption = (
+        f"The strongest {100 * share:.2g} % of the channel pairs of all sessions together"
+        f" ({run.outcome.metric} ≥ {short(threshold)}), so that sessions can be compared; therapist left (circles),"
+        " client right (squares), noses up; wider = stronger. A description: chance is not subtracted."
+    )
+    return picture(head_panels(matrices, places[0], places[1], threshold), alt, caption)
+
+
+def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyResult]) -> Picture | None:
+    """Draw synchrony over the windows of every session, next to its chance level."""
+    from hyperscan.plots.dyad import course_chart
+
+    wanted = run.outcome
+    pair = str(wanted.rois)
+    tables = [
+        window_table(result.dataset, wanted.metric, wanted.band, pair, wanted.signal)
+        for result in results.values()
+        if pair in result.dataset["roi_pair"].values and result.dataset.sizes["window"] > 1
+    ]
+    if not tables:
+        return None
+    rows = run.primary
+    levels = (
+        rows[rows["dyad"] == dyad].groupby("session")["pseudo_mean_z"].mean()
+        if "pseudo_mean_z" in rows
+        else pd.Series(dtype=float)
+    )
+    table = pd.concat(tables, ignore_index=True)
+    table["pseudo_mean_z"] = table["session"].map(levels)
+    above = int((table["z"] > table["pseudo_mean_z"]).sum())
+    alt = (
+        f"Line chart of synchrony over the windows of {count(table['session'].nunique(), 'session')}, one after the"
+        " other:"
+        f" {above} of {len(table)} windows lie above the chance level of their session."
+    )
+    caption = f"{wanted}, every analysed window; time since the start of the first segment."
+    return picture(course_chart(table), alt, caption)
+
+
+def map_picture(run: ReportedRun, results: Mapping[str, SynchronyResult]) -> Picture | None:
+    """Draw the wavelet coherence maps, one per session."""
+    from hyperscan.plots.dyad import map_panels
+
+    maps = {title: result.coherence_map() for title, result in results.items() if "wtc_r2" in result.dataset}
+    if not maps:
+        return None
+    shares = [
+        f"{title} {np.mean(arrays['significant'][arrays['period'][:, None] <= arrays['coi']]):.0%}"
+        for title, arrays in maps.items()
+    ]
+    alt = (
+        f"Wavelet coherence maps over time and period, one for each of {count(len(maps), 'session')}. Share of the"
+        f" cells free of edge effects that is outlined: {', '.join(shares)}."
+    )
+    caption = (
+        f"{run.outcome}: mean over its channel pairs. White outline: above the 95th percentile of the same period"
+        " when the client's signals are shifted in time, so about 5 % of the cells are outlined by chance alone."
+    )
+    return picture(map_panels(maps), alt, caption)

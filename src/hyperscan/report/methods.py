@@ -2,65 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from hyperscan.config import StudyConfig
 from hyperscan.errors import count
-from hyperscan.report.read import RunFolder, mapping, records
-from hyperscan.report.references import METRIC_REFERENCES, REFERENCES, in_words
-from hyperscan.report.tables import is_number, short
+from hyperscan.growth.records import DyadTrend
+from hyperscan.report.references import Citations, Reference
+from hyperscan.report.run import ReportedRun
+from hyperscan.report.tables import is_finite, short
+from hyperscan.schema import MODALITIES
 
 
 @dataclass(frozen=True)
 class Methods:
-    """Paragraphs and the references that they cite.
-
-    Parameters
-    ----------
-    paragraphs : tuple of str
-        Plain text.
-    references : tuple of str
-        Keys, in order of first mention.
-    """
+    """Paragraphs of plain text, and the references that they cite in order of first mention."""
 
     paragraphs: tuple[str, ...]
-    references: tuple[str, ...]
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """References as lines of text."""
-        return tuple(in_words(key) for key in self.references)
+    references: tuple[Reference, ...]
 
     def to_markdown(self) -> str:
         """Return the content of ``methods.md``."""
-        listed = "\n".join(f"- {line}" for line in self.lines)
+        listed = "\n".join(f"- {entry.line}" for entry in self.references)
         return "# Methods\n\n" + "\n\n".join(self.paragraphs) + f"\n\n## References\n\n{listed}\n"
 
 
-def methods_of(run: RunFolder) -> Methods:
+def methods_of(run: ReportedRun) -> Methods:
     """Write the methods of a run from its configuration and plan, with the references cited."""
-    modalities = _modalities(run)
-    cited = ["mne"]
-    paragraphs = [_recordings(run, modalities)]
+    found = run.table["modality"].unique().tolist() if "modality" in run.table else []
+    modalities = sorted(set(map(str, found)) or {run.outcome.modality})
+    cite = Citations()
+    paragraphs = [_recordings(run, modalities, cite)]
     if "eeg" in modalities:
-        paragraphs.append(_eeg(run))
+        paragraphs.append(_eeg(run, cite))
     if "fnirs" in modalities:
-        paragraphs.append(_fnirs(run, cited))
-    paragraphs += [_synchrony(run, modalities, cited), _chance(run), _growth(run, cited)]
-    return Methods(tuple(paragraphs), tuple(dict.fromkeys(cited)))
+        paragraphs.append(_fnirs(run, cite))
+    paragraphs += [_synchrony(run, modalities, cite), _chance(run), _growth(run, cite)]
+    return Methods(tuple(paragraphs), cite.references)
 
 
-def _modalities(run: RunFolder) -> list[str]:
-    found = run.synchrony["modality"].unique().tolist() if "modality" in run.synchrony else []
-    return sorted({str(item) for item in found} or {run.outcome.modality})
-
-
-def _recordings(run: RunFolder, modalities: list[str]) -> str:
-    version = next(
-        (str(item.get("Version")) for item in records(run.description.get("GeneratedBy")) if item.get("Version")),
-        "",
-    )
+def _recordings(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
+    version = next((version for version in run.versions.values() if version), "")
     names = " and ".join({"eeg": "EEG", "fnirs": "fNIRS"}.get(item, item) for item in modalities)
     rows = run.primary
     size = ""
@@ -68,16 +50,16 @@ def _recordings(run: RunFolder, modalities: list[str]) -> str:
         sessions = len(rows.drop_duplicates(["dyad", "session"]))
         size = f" {count(rows['dyad'].nunique(), 'dyad')} with {count(sessions, 'dyad-session')} were analysed;"
     tool = f"hyperscan {version}".strip()
-    n_out = len(records(run.plan.get("skipped")))
+    n_out = len(run.plan.skipped)
     left_out = f"{n_out} were left out for the reasons listed in the report" if n_out else "none was left out"
     return (
         f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on"
-        f" MNE-Python ({_cite('mne')}).{size} {left_out}. Both recordings of a dyad were put on one clock before any"
+        f" MNE-Python ({cite('mne')}).{size} {left_out}. Both recordings of a dyad were put on one clock before any"
         " other step."
     )
 
 
-def _eeg(run: RunFolder) -> str:
+def _eeg(run: ReportedRun, cite: Citations) -> str:
     config = run.config
     low, high = config.eeg_filter_hz
     reference = {
@@ -90,27 +72,44 @@ def _eeg(run: RunFolder) -> str:
     windows = _amounts(run, "eeg", "n_windows")
     number = f" Every session entered with the same number of windows ({windows})." if windows else ""
     return (
-        f"EEG was band-pass filtered from {short(low)} to {short(high)} Hz (zero-phase FIR){rate} and"
-        f" {reference}.{notch}"
+        f"EEG was band-pass filtered from {short(low)} to {short(high)} Hz (zero-phase FIR,"
+        f" {cite('widmann2015')}){rate} and {reference}.{notch}{''.join(_mended(config, cite))}"
         f" It was cut into non-overlapping windows of {short(config.window_s)} s that were clean in both"
         " people;"
         f" sessions with fewer than {config.min_windows} windows were left out.{number}"
     )
 
 
-def _fnirs(run: RunFolder, cited: list[str]) -> str:
+def _mended(config: StudyConfig, cite: Citations) -> Iterator[str]:
+    """Sentences on what was done about bad channels and artefacts of EEG, each after a space."""
+    if config.eeg_interpolate:
+        yield f" Bad channels were interpolated by spherical splines ({cite('perrin1989')})."
+    if config.eeg_ica != "none":
+        own = "the detectors of MNE-Python" + (f" ({cite('dharmaprani2016')})" if "muscle" in config.eeg_ica else "")
+        yield (
+            f" Independent components (extended Infomax, {cite('lee1999')}) of {config.eeg_ica.replace('+', ' and ')}"
+            f" artefacts were removed, found by ICLabel ({cite('piontonachini2019')}) where it could be used and else"
+            f" by {own}."
+        )
+
+
+def _fnirs(run: ReportedRun, cite: Citations) -> str:
     config = run.config
     low, high = config.fnirs_filter_hz
-    steps = [f"channels with a scalp coupling index below {short(config.fnirs_min_sci)} were left out"]
+    steps = [
+        f"channels with a scalp coupling index ({cite('pollonini2014')}) below {short(config.fnirs_min_sci)} were left"
+        " out"
+    ]
     if config.fnirs_tddr:
-        cited.append("fishburn2019")
-        steps.append(f"motion was corrected by temporal derivative distribution repair ({_cite('fishburn2019')})")
+        steps.append(f"motion was corrected by temporal derivative distribution repair ({cite('fishburn2019')})")
+    by_age = config.fnirs_ppf == "age"
+    factor = f"by age and wavelength, {cite('scholkmann2013')}" if by_age else short(float(config.fnirs_ppf))
     steps.append(
-        "optical density was converted to haemoglobin concentration (modified Beer-Lambert law, pathlength factor"
-        f" {'by age and wavelength' if config.fnirs_ppf == 'age' else short(float(config.fnirs_ppf))})"
+        "optical density was converted to haemoglobin concentration (modified Beer-Lambert law,"
+        f" {cite('delpy1988')}; pathlength factor {factor})"
     )
     if config.fnirs_short_regression:
-        steps.append("each person's own short channels, where present, were regressed out")
+        steps.append(f"each person's own short channels, where present, were regressed out ({cite('saager2005')})")
     if config.fnirs_regress_events:
         steps.append("annotated events were regressed out")
     seconds = _amounts(run, "fnirs", "seconds")
@@ -124,27 +123,26 @@ def _fnirs(run: RunFolder, cited: list[str]) -> str:
     )
 
 
-def _amounts(run: RunFolder, modality: str, amount: str) -> str:
+def _amounts(run: ReportedRun, modality: str, amount: str) -> str:
     """How much of every session entered; of every task where it differs between them."""
     unit = " s" if amount == "seconds" else ""
     found = {
-        str(group.get("task") or "no task"): f"{short(group[amount])}{unit}"
-        for group in records(run.plan.get("groups"))
-        if group.get("modality") == modality and is_number(group.get(amount))
+        group.task or "no task": f"{short(getattr(group, amount))}{unit}"
+        for group in run.plan.groups
+        if group.modality == modality and is_finite(getattr(group, amount))
     }
     if len(set(found.values())) < 2:
         return next(iter(found.values()), "")
     return ", ".join(f"{value} in {task}" for task, value in found.items())
 
 
-def _synchrony(run: RunFolder, modalities: list[str], cited: list[str]) -> str:
-    metrics = [name for item in modalities for name in run.config.metrics.get(item, ())]
+def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
+    known = [item for item in modalities if item in MODALITIES]
     named = []
-    for name in dict.fromkeys(metrics):
-        keys = METRIC_REFERENCES.get(name, ())
-        cited.extend(keys)
-        named.append(name + (f" ({'; '.join(_cite(key) for key in keys)})" if keys else ""))
-    bands = {name: edges for item in modalities for name, edges in _bands(run, item).items()}
+    for name in dict.fromkeys(name for item in known for name in run.config.metrics.get(item, ())):
+        paper = cite.metric(name)
+        named.append(name + (f" ({paper})" if paper else ""))
+    bands = {name: edges for item in known for name, edges in run.config.bands_of(item).items()}
     listed = ", ".join(f"{name} {short(low)}-{short(high)} Hz" for name, (low, high) in bands.items())
     advance = (
         "was named in the configuration before the data were seen"
@@ -160,11 +158,7 @@ def _synchrony(run: RunFolder, modalities: list[str], cited: list[str]) -> str:
     )
 
 
-def _bands(run: RunFolder, modality: str) -> dict[str, tuple[float, float]]:
-    return run.config.bands_of(modality) if modality in ("eeg", "fnirs") else {}
-
-
-def _chance(run: RunFolder) -> str:
+def _chance(run: ReportedRun) -> str:
     config = run.config
     return (
         "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
@@ -178,47 +172,58 @@ def _chance(run: RunFolder) -> str:
     )
 
 
-def _growth(run: RunFolder, cited: list[str]) -> str:
-    if run.growth and mapping(run.growth.get("primary")).get("slope") is None:
-        return _no_model(mapping(run.growth.get("one_dyad")))
-    cited.append("kuznetsova2017")
+def _growth(run: ReportedRun, cite: Citations) -> str:
+    if run.growth is not None and run.growth.primary.fit is None:
+        return _no_model(run.growth.one_dyad, cite)
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
     return (
         f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random intercept"
         " and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
-        f" ({_cite('kuznetsova2017')}) capped at the number of dyads minus one, and by a two-stage test (a slope per"
-        f" dyad, then a t-test over dyads); both had to agree at p < .05, two-sided.{''.join(_further(run))} A slope"
-        " above zero is an increase in partner-specific statistical dependence; it does not show what brought it about."
+        f" ({cite('kuznetsova2017')}) capped at the number of dyads minus one, and by a two-stage test (a slope per"
+        f" dyad, then a t-test over dyads); both had to agree at p < .05, two-sided.{''.join(_further(run, cite))} A"
+        " slope above zero is an increase in partner-specific statistical dependence; it does not show what brought it"
+        " about."
     )
 
 
-def _no_model(alone: Mapping[str, Any]) -> str:
+def _no_model(alone: DyadTrend | None, cite: Citations) -> str:
     text = "No model of growth was fitted: fewer than two dyads had two sessions."
-    if alone.get("slope") is None:
+    if alone is None or alone.slope is None:
         return text
-    tested = " and tested by the Mann-Kendall test" if alone.get("tested") else ""
-    return f"{text} The course of the single dyad was described by the Theil-Sen slope{tested}."
+    tested = f" and tested by the Mann-Kendall test ({cite('mann1945')})" if alone.tested else ""
+    return f"{text} The course of the single dyad was described by the Theil-Sen slope ({cite('sen1968')}){tested}."
 
 
-def _further(run: RunFolder) -> Iterator[str]:
+def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:
     """Sentences on growth that only some runs need, each after a space."""
     growth = run.growth
-    if mapping(growth.get("therapist_level")).get("needed") is True:
+    if growth is None:
+        return
+    if growth.therapist_level.needed:
         yield " As therapists saw several dyads, a test over the therapists' mean slopes had to agree as well."
-    if mapping(growth.get("primary")).get("singular") is True:
+    if growth.primary.fit is not None and growth.primary.fit.singular:
         yield " The fit was singular and was kept."
     if run.config.equivalence_slope:
-        yield f" Equivalence was tested against a slope of {short(run.config.equivalence_slope)}, named in advance."
-    guards = ", ".join(str(item.get("name", "")).replace("_", " ") for item in records(growth.get("guards")))
-    if guards:
+        yield (
+            f" Equivalence was tested ({cite('schuirmann1987')}) against a slope of"
+            f" {short(run.config.equivalence_slope)}, named in advance."
+        )
+    if growth.bayes_factor is not None:
+        yield (
+            " A rough Bayes factor for no growth came from the BIC of fits with and without a slope"
+            f" ({cite('wagenmakers2007')})."
+        )
+    if len(growth.exploratory) > 1:
+        yield (
+            " The slopes of exploratory outcomes were corrected by their largest statistic over sign flips of the dyads"
+            f" ({cite('nichols2002')}), and for the false discovery rate ({cite('benjamini1995')})."
+        )
+    if growth.guards:
+        guards = ", ".join(guard.name.replace("_", " ") for guard in growth.guards)
         yield f" Guards against changes of the recording were assessed: {guards}."
-    names = ", ".join(dict.fromkeys(str(item.get("name", "")) for item in records(growth.get("outcomes"))))
+    names = ", ".join(dict.fromkeys(relation.name for relation in growth.outcomes))
     if names:
         yield (
             f" Further outcomes ({names}) were related to the excess of the session before within dyads, with time in"
             " the model, to the dyads' mean excess, and in their slopes to those of the excess; p corrected after Holm."
         )
-
-
-def _cite(key: str) -> str:
-    return REFERENCES[key].short.replace(" (", ", ").rstrip(")")

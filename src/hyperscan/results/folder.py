@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.results.plan import Plan, Remark
+from hyperscan.results.session import SynchronyResult, read_synchrony
 from hyperscan.schema import COLUMNS, TABLES, Outcome
 from hyperscan.storage import load_table
 
@@ -66,11 +66,6 @@ class RunFolder:
             return Plan("", Outcome(), findings=(Remark("unreadable", "warning", str(error)),))
 
     @cached_property
-    def growth(self) -> Mapping[str, Any]:
-        """Content of ``growth.json``."""
-        return self._json("growth.json")
-
-    @cached_property
     def config_text(self) -> str:
         """``config.toml`` as it is."""
         path = self.path / "config.toml"
@@ -97,6 +92,11 @@ class RunFolder:
                 names |= set(table["dyad"].astype(str))
         return sorted(names - {""})
 
+    def sessions_of(self, dyad: str, session: int | None = None) -> list[SynchronyResult]:
+        """Read the full matrices of a dyad's sessions, or of one of them, in order."""
+        number = "*" if session is None else f"{session:02d}"
+        return [read_synchrony(path) for path in sorted(self.path.glob(f"dyad-{dyad}/ses-{number}/*_synchrony.nc"))]
+
     def pseudo_of(self, outcome: Outcome) -> pd.DataFrame:
         """Re-paired dyads of one outcome; the whole table, which may be huge, is never in memory."""
         return self._table("pseudo", outcome)
@@ -111,6 +111,7 @@ class RunFolder:
         return load_table(path, *texts, keep=None if outcome is None else partial(Outcome.select, outcome))
 
     def _json(self, name: str) -> dict[str, Any]:
+        """Content of a JSON file of the folder; empty where it is absent, or holds something else than a mapping."""
         path = self.path / name
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -13,7 +13,7 @@ import pandas as pd
 from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
-from hyperscan.results.session import SynchronyResult, read_synchrony
+from hyperscan.results.session import SynchronyResult
 from hyperscan.schema import KEYS, ROLES, TABLES, Outcome
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class StudyResult:
                 "this study kept its tables alone: run_study had no out.\n"
                 "Give it a folder, run_study(..., out=FOLDER), or StudyResult.load(FOLDER) of an earlier run."
             )
-        found = [read_synchrony(path) for path in sorted(self.path.glob(f"dyad-{dyad}/ses-{session:02d}/*.nc"))]
+        found = RunFolder(self.path).sessions_of(dyad, session)
         wanted = {"modality": modality, "task": task, "run": run}
         given = {name: value for name, value in wanted.items() if value is not None}
         fitting = [one for one in found if all(str(one.dataset.attrs[name]) == given[name] for name in given)]

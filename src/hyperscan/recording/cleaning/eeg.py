@@ -304,7 +304,7 @@ def remove_components(raw: BaseRaw, config: StudyConfig) -> RemovedComponents:
     Extended Infomax. Classes by mne-icalabel (Pion-Tonachini et al. 2019,
     https://doi.org/10.1016/j.neuroimage.2019.05.026) where it is installed and channels have positions, else by MNE's
     detectors: correlation with the channels next to the eyes, and the spectrum and topography of muscle (Dharmaprani et
-    al. 2016, https://doi.org/10.1109/EMBC.2016.7590834). The note says which; keep to one within a study.
+    al. 2016, https://doi.org/10.1109/EMBC.2016.7590828). The note says which; keep to one within a study.
     """
     if config.eeg_ica == "none":
         return RemovedComponents()

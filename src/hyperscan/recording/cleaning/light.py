@@ -88,7 +88,7 @@ def channel_lengths(raw: BaseRaw, short_mm: float) -> dict[str, str]:
 def regress_out(targets: Array, regressors: Array) -> tuple[Array, Array]:
     """Remove what regressors explain, by least squares on demeaned signals.
 
-    Scholkmann et al. 2014, https://doi.org/10.1088/0967-3334/35/4/717 (regression on short channels)
+    Saager & Berger 2005, https://doi.org/10.1364/JOSAA.22.001874 (regression on short channels)
 
     Shapes: ``targets`` (n_targets, n_times), ``regressors`` (n_regressors, n_times), ``cleaned`` (n_targets, n_times),
     ``fitted`` (n_targets, n_times).

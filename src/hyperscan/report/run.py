@@ -1,0 +1,79 @@
+"""What a report is made from: a run's folder, its growth as a record, and the rows of its primary outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from hyperscan.errors import InputError
+from hyperscan.growth import GrowthResult
+from hyperscan.results import RunFolder
+from hyperscan.results.plan import Remark
+from hyperscan.schema import MODALITIES, NAMED, SIGNALS, Outcome
+
+
+class ReportedRun(RunFolder):
+    """A run's folder as the report reads it; what is absent is absent, never invented."""
+
+    @classmethod
+    def of(cls, out: Path) -> ReportedRun:
+        """Open a folder; one that no run left is refused."""
+        if not any((out / name).is_file() for name in ("synchrony.tsv", "growth.json")):
+            raise InputError(
+                f"{out.name}: holds neither synchrony.tsv nor growth.json, so it is no output of a run.\n"
+                "Give the folder that was named with -o to 'hyperscan run'."
+            )
+        return cls(out)
+
+    @cached_property
+    def _growth(self) -> GrowthResult | Remark | None:
+        content = self._json("growth.json")
+        try:
+            return GrowthResult.from_dict(content) if content else None
+        except InputError as error:
+            return Remark("unreadable", "warning", str(error))
+
+    @property
+    def growth(self) -> GrowthResult | None:
+        """Answer on growth; None where there is none, or none of this version."""
+        return self._growth if isinstance(self._growth, GrowthResult) else None
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What a reader should know of the study, the gravest first."""
+        own = (self._growth,) if isinstance(self._growth, Remark) else ()
+        found = (*own, *self.plan.findings)
+        grave = [[remark for remark in found if remark.severity == severity] for severity in ("error", "warning")]
+        return (*grave[0], *grave[1], *(remark for remark in found if remark not in (*grave[0], *grave[1])))
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """The primary outcome: as it was fitted, else as planned, else as the settings name it."""
+        fitted, planned = Outcome(), self.plan.primary
+        if self.growth is not None:
+            design = self.growth.design
+            fitted = replace(self.growth.primary.outcome, modality=design.modality, signal=design.signal)
+        found = str(self.table["modality"].iloc[0]) if "modality" in self.table and len(self.table) else "eeg"
+        modality = fitted.modality or planned.modality or found
+        named = self.config.primary_of(modality) if modality in MODALITIES else Outcome()
+        labels = {name: getattr(fitted, name) or getattr(planned, name) or getattr(named, name) for name in NAMED}
+        signal = fitted.signal or planned.signal or next(iter(SIGNALS.get(modality, ("",))))
+        return Outcome(modality=modality, signal=signal, **labels)
+
+    @cached_property
+    def primary(self) -> pd.DataFrame:
+        """Rows of the primary outcome."""
+        return self.outcome.select(self.table)
+
+    @cached_property
+    def primary_pseudo(self) -> pd.DataFrame:
+        """Its re-paired dyads."""
+        return self.pseudo_of(self.outcome)
+
+    @property
+    def unit(self) -> str:
+        """Unit of time of a slope: ``session`` or ``week``."""
+        return self.config.time.removesuffix("s")

@@ -1,0 +1,74 @@
+"""The pictures of the pages: what they say of themselves, and what they do without."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hyperscan.report.figures import STUDY_PICTURES, dyad_pictures, growth_picture, results_of
+from hyperscan.report.run import ReportedRun
+from report_fixtures import Fake, growth_of_fake, write_fake
+
+SMALL = Fake(n_dyads=3, n_sessions=3)
+
+
+def test_a_dyad_page_shows_channels_links_and_windows_of_every_session(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, Fake(n_dyads=2, matrices=6, full_pseudo=False)))
+    told = " ".join(shown.alt for shown in dyad_pictures(run, "D02").values() if shown is not None)
+    n = len(list(tmp_path.glob("dyad-D02/ses-*/*.nc")))
+    assert len(results_of(run, "D02")) == n > 1
+    assert f"Heat maps, one for each of {n} sessions" in told
+    assert f"Two heads for each of {n} sessions" in told
+    # 5 % of n x 36 channel pairs are drawn; the quantile may fall between two values
+    drawn = sum(map(int, re.findall(r"Session \d+ (\d+)", told)))
+    assert drawn == pytest.approx(0.05 * 36 * n, abs=1)
+    assert f"of {6 * n} windows lie above the chance level" in told
+
+
+def test_an_fnirs_page_shows_coherence_maps_with_the_share_that_is_outlined(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, replace(SMALL, modality="fnirs", matrices=2)))
+    shown = dyad_pictures(run, "D01")
+    assert shown["course_picture"] is None  # one window: there is no course
+    assert shown["map_picture"] is not None
+    n = len(list(tmp_path.glob("dyad-D01/ses-*/*.nc")))
+    shares = [int(text) for text in re.findall(r"Session \d+ (\d+)%", shown["map_picture"].alt)]
+    assert len(shares) == n
+    assert all(3 <= share <= 7 for share in shares)  # uniform noise against 0.95
+
+
+def test_the_growth_picture_says_the_slope(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, Fake(full_pseudo=False)))
+    shown, fit = growth_picture(run), growth_of_fake(tmp_path).primary.fit
+    assert shown is not None
+    assert fit is not None
+    assert f"Group slope {fit.slope:.4g} Fisher z per session" in shown.alt.replace("−", "-")
+    assert shown.src.startswith("data:image/svg+xml;base64,")
+
+
+@pytest.mark.parametrize("name", ["synchrony.tsv", "guards.tsv", "quality.tsv", "pseudo.tsv", "growth.json"])
+def test_a_picture_is_absent_where_its_table_is(tmp_path: Path, name: str) -> None:
+    write_fake(tmp_path, SMALL)
+    (tmp_path / name).unlink()
+    run = ReportedRun.of(tmp_path)
+    shown = {picture: draw(run) for picture, draw in STUDY_PICTURES.items()}
+    assert (shown["growth_picture"] is None) == (name == "synchrony.tsv")
+    assert (shown["guards_picture"] is None) == (name == "guards.tsv")
+    assert (shown["quality_picture"] is None) == (shown["clock_picture"] is None) == (name == "quality.tsv")
+    assert (shown["null_picture"] is None) == (name in ("synchrony.tsv", "pseudo.tsv"))
+
+
+@pytest.mark.parametrize("column", ["days", "z", "excess_z", "pseudo_mean_z", "lag_p", "signal", "modality"])
+def test_a_column_may_be_absent(tmp_path: Path, column: str) -> None:
+    write_fake(tmp_path, SMALL)
+    for name in ("synchrony.tsv", "pseudo.tsv", "quality.tsv", "guards.tsv"):
+        table = pd.read_csv(tmp_path / name, sep="\t", dtype=str, keep_default_na=False)
+        table.drop(columns=column, errors="ignore").to_csv(tmp_path / name, sep="\t", index=False)
+    run = ReportedRun.of(tmp_path)
+    shown = {picture: draw(run) for picture, draw in STUDY_PICTURES.items()}
+    assert (shown["growth_picture"] is None) == (column == "excess_z")
+    assert (shown["dyads_picture"] is None) == (column in ("z", "pseudo_mean_z"))
+    dyad_pictures(run, "D01")

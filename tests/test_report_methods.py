@@ -1,0 +1,110 @@
+"""The methods paragraph tells the settings that were in force, and cites what it rests on."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hyperscan.config import StudyConfig
+from hyperscan.metrics import METRICS
+from hyperscan.report.methods import Methods, methods_of
+from hyperscan.report.references import REFERENCES
+from hyperscan.report.run import ReportedRun
+from hyperscan.results.plan import Plan
+from hyperscan.storage import write_json
+from report_fixtures import Fake, growth_of_fake, write_fake
+
+SMALL = Fake(n_dyads=3, n_sessions=3)
+
+
+def keys(methods: Methods) -> set[str]:
+    return {entry.key for entry in methods.references}
+
+
+@pytest.mark.parametrize("modality", ["eeg", "fnirs"])
+def test_methods_tell_the_settings_that_were_in_force(tmp_path: Path, modality: str) -> None:
+    write_fake(tmp_path, replace(SMALL, modality=modality))
+    (tmp_path / "config.toml").write_text("window_s = 7.5\nfnirs_min_sci = 0.66\nn_null = 333\nseed = 42\n")
+    methods = methods_of(ReportedRun.of(tmp_path))
+    text = methods.to_markdown()
+    assert "333 circular shifts" in text
+    assert "seed 42" in text
+    assert ("windows of 7.5 s" in text) == (modality == "eeg")
+    assert ("below 0.66" in text) == (modality == "fnirs")
+    assert ("lachaux1999" in keys(methods)) == (modality == "eeg")
+    assert ("grinsted2004" in keys(methods)) == (modality == "fnirs")
+    assert "partner-specific statistical dependence" in text
+
+
+def test_a_primary_named_in_the_config_is_said_to_be_named(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    assert "is the default of the package" in methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    (tmp_path / "config.toml").write_text('primary = {metric = "plv", band = "alpha", roi = "posterior-posterior"}\n')
+    assert "was named in the configuration" in methods_of(ReportedRun.of(tmp_path)).to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("second", "words"), [(720.0, "the same first stretch (720 s)"), (300.0, "(720 s in no task, 300 s in talk)")]
+)
+def test_methods_tell_how_much_of_every_task_entered(tmp_path: Path, second: float, words: str) -> None:
+    write_fake(tmp_path, Fake(modality="fnirs", n_dyads=3, n_sessions=3))
+    plan = Plan.load(tmp_path / "plan.json")
+    groups = (*plan.groups, *(replace(group, task="talk", seconds=second) for group in plan.groups))
+    write_json(tmp_path / "plan.json", replace(plan, groups=groups).to_dict())
+    assert words in methods_of(ReportedRun.of(tmp_path)).to_markdown()
+
+
+def test_one_dyad_has_no_model(tmp_path: Path) -> None:
+    methods = methods_of(ReportedRun.of(write_fake(tmp_path, Fake("cannot_tell", n_dyads=1))))
+    text = methods.to_markdown()
+    assert "No model of growth was fitted" in text
+    assert "single dyad was described by the Theil-Sen slope (Sen, 1968)." in text
+    assert "Satterthwaite" not in text
+    assert "kuznetsova2017" not in keys(methods)
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_methods_tell_whether_therapists_had_to_agree(tmp_path: Path, needed: bool) -> None:
+    write_fake(tmp_path, Fake(full_pseudo=False))
+    growth = growth_of_fake(tmp_path)
+    replace(growth, therapist_level=replace(growth.therapist_level, needed=needed)).save(tmp_path)
+    text = methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    assert ("a test over the therapists' mean slopes had to agree" in text) == needed
+
+
+def every_methods(tmp_path: Path) -> list[Methods]:
+    """Methods of runs that between them use every metric and every setting that a paper stands behind."""
+    made = []
+    for modality, long in itertools.product(("eeg", "fnirs"), (False, True)):
+        folder = write_fake(tmp_path / f"{modality}-{long}", Fake(modality=modality, full_pseudo=False))
+        mne = ("mne:wpli2_debiased",) if long else ()
+        config = StudyConfig(
+            metrics={modality: (*METRICS, *mne)},
+            eeg_interpolate=long,
+            eeg_ica="ocular+muscle" if long else "none",
+            fnirs_ppf="age" if long else 6.0,
+            equivalence_slope=0.01 if long else 0.0,
+        )
+        (folder / "config.toml").write_text(config.to_toml())
+        made.append(methods_of(ReportedRun.of(folder)))
+    for tested in (False, True):
+        folder = write_fake(tmp_path / f"one-{tested}", Fake("cannot_tell", n_dyads=1, n_sessions=10 if tested else 5))
+        made.append(methods_of(ReportedRun.of(folder)))
+    return made
+
+
+def test_a_text_lists_what_it_cites_and_nothing_else(tmp_path: Path) -> None:
+    for methods in every_methods(tmp_path):
+        text = " ".join(methods.paragraphs)
+        for entry in REFERENCES.values():
+            assert (f"{entry.short}" in text) == (entry in methods.references), entry.key
+        assert not re.search(r"doi:(?!10\.)", methods.to_markdown())
+
+
+def test_the_bibliography_holds_nothing_that_no_text_cites(tmp_path: Path) -> None:
+    cited = {entry.doi for methods in every_methods(tmp_path) for entry in methods.references}
+    assert cited == set(REFERENCES)

@@ -1,0 +1,151 @@
+"""The sections say what growth, plan and tables hold, and nothing that nobody wrote."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperscan.growth import GrowthResult, records
+from hyperscan.report import sections
+from hyperscan.report.run import ReportedRun
+from hyperscan.results.plan import Remark
+from hyperscan.words import NO_VERDICT, VERDICTS
+from report_fixtures import Fake, first_page, growth_of_fake, write_fake
+
+SMALL = Fake(n_dyads=3, n_sessions=3)
+
+
+def page_text(folder: Path) -> str:
+    return first_page(folder).text
+
+
+@pytest.mark.parametrize("verdict", sorted(VERDICTS))
+def test_every_verdict_is_told_with_its_limits(tmp_path: Path, verdict: str) -> None:
+    write_fake(tmp_path, SMALL)
+    replace(growth_of_fake(tmp_path), verdict=verdict).save(tmp_path)
+    text = page_text(tmp_path)
+    assert VERDICTS[verdict].label in text
+    assert VERDICTS[verdict].limits in text
+
+
+def test_failed_and_open_guards_are_told_apart_without_colour(tmp_path: Path) -> None:
+    write_fake(tmp_path, replace(SMALL, verdict="confounded"))
+    text = page_text(tmp_path)
+    assert "✗ Failed" in text
+    assert "✓ Passed" in text
+    write_fake(tmp_path, replace(SMALL, verdict="grows_unchecked"))
+    assert "– Not assessable" in page_text(tmp_path)
+
+
+@pytest.mark.parametrize("modality", ["eeg", "fnirs"])
+def test_the_growth_of_this_package_is_told(tmp_path: Path, modality: str) -> None:
+    write_fake(tmp_path, Fake(modality=modality, full_pseudo=False))
+    growth, text = growth_of_fake(tmp_path), page_text(tmp_path)
+    assert VERDICTS[growth.verdict].label in text
+    assert growth.sentence in text
+    assert [guard.detail in text for guard in growth.guards] == [True] * len(growth.guards)
+    assert "Leaving out one dyad at a time" in text
+
+
+def test_one_dyad_is_described_and_not_tested(tmp_path: Path) -> None:
+    text = page_text(write_fake(tmp_path, Fake("cannot_tell", n_dyads=1)))
+    assert "Cannot tell" in text
+    assert "This dyad alone" in text
+    assert "below 8 sessions described, not tested" in text
+    assert "no pseudo pairs were possible" in text
+
+
+def test_what_was_found_about_the_study_is_told_with_its_severity(tmp_path: Path) -> None:
+    found = (
+        Remark("unequal_spacing", "info", "D1: 7 to 21 days lie between sessions."),
+        Remark("swapped", "warning", "D2 session 3: therapist and client seem exchanged."),
+        Remark("same_content", "error", "D3: the same bytes under 2 names."),
+    )
+    run = ReportedRun.of(write_fake(tmp_path, replace(SMALL, findings=found)))
+    told = sections.remarks(run)
+    assert [severity for severity, _ in told] == ["Error", "Warning", "Note"]
+    text = page_text(tmp_path)
+    assert all(f"{severity}. {message}" in text for severity, message in told)
+    assert {message for _, message in told} == {remark.message for remark in found}
+    assert "None: people, sessions and regions fit together" in page_text(write_fake(tmp_path, SMALL))
+
+
+def test_every_part_and_number_of_the_slopes_is_a_field_of_a_record() -> None:
+    parts = {item.name for item in fields(GrowthResult)}
+    assert set(sections.SLOPES) <= parts
+    known = {
+        item.name
+        for record in vars(records).values()
+        if isinstance(record, type) and issubclass(record, records.Record) and record is not records.Record
+        for item in fields(record)
+    }
+    asked = {*sections.SLOPE_COLUMNS, *sections.SLOPE_NOTES, *sections.SLOPE_SIZES}
+    assert asked <= known
+
+
+def test_no_key_is_asked_for_by_guess() -> None:
+    """Records are read by field and rows strictly, so that a key that nobody writes cannot be read."""
+    guesses = []
+    for path in Path(sections.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+                guesses += [f"{path.name}: {ast.unparse(node)}"] * isinstance(node.args[0], ast.Constant)
+    assert [guess for guess in guesses if ".attrs" not in guess and "told.get" not in guess] == [
+        "sections.py: part.get('singular')"
+    ]
+
+
+def test_a_row_that_lacks_a_column_is_a_fault() -> None:
+    from hyperscan.report.tables import table_of
+
+    with pytest.raises(KeyError, match="nobody_writes"):
+        table_of([{"dyad": "D1"}], {"dyad": "Dyad", "nobody_writes": "?"}, "")
+
+
+@pytest.mark.parametrize("name", sections.STUDY_SECTIONS)
+def test_the_template_shows_every_section(name: str) -> None:
+    folder = Path(sections.__file__).parent / "templates"
+    assert name in (folder / "report.html.j2").read_text(encoding="utf-8")
+
+
+FILES = [
+    "synchrony.tsv",
+    "pseudo.tsv",
+    "guards.tsv",
+    "quality.tsv",
+    "growth.json",
+    "growth.tsv",
+    "plan.json",
+    "config.toml",
+    "dataset_description.json",
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_one_file_may_be_absent(tmp_path: Path, name: str) -> None:
+    write_fake(tmp_path, SMALL)
+    (tmp_path / name).unlink()
+    run = ReportedRun.of(tmp_path)
+    shown = {section: make(run) for section, make in sections.STUDY_SECTIONS.items()}
+    assert (shown["verdict"] is NO_VERDICT) == (name == "growth.json")
+    assert (shown["quality"] is None) == (shown["clocks"] is None) == (name == "quality.tsv")
+    assert (shown["plan"] is None) == (name == "plan.json")
+    assert (shown["nulls"] is None) == (name == "synchrony.tsv")
+    assert [make(run, "D02") for make in sections.DYAD_SECTIONS.values()]
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "text", 3, True, [1, "a", None], float("nan")])
+def test_odd_values_in_growth_and_plan_break_nothing(tmp_path: Path, value: Any) -> None:
+    write_fake(tmp_path, SMALL)
+    for name in ("growth.json", "plan.json"):
+        content = json.loads((tmp_path / name).read_text())
+        (tmp_path / name).write_text(json.dumps(dict.fromkeys(content, value)))
+    text = page_text(tmp_path)
+    assert "No verdict" in text
+    assert "Warning. growth.json: is not what this version writes" in text
+    assert "Warning. plan.json: is not the plan of a run of this version" in text

@@ -3,7 +3,7 @@
 Every metric is a function of the therapist's signals ``a`` (..., n_a, n_times) and the client's ``b``
 (..., n_b, n_times) that returns (..., n_a, n_b); leading dims (windows) broadcast and are kept, and
 arithmetic is in the precision of the input. The facts about each (range, chance level, what it is blind to,
-where it was defined) stand in one table, :data:`METRICS`.
+where it was defined) are in one table, :data:`METRICS`.
 
 Missing and flat channels are treated alike everywhere: a NaN sample makes all pairs of its channel NaN in
 that window, a flat channel makes its pairs NaN, and neither touches other pairs. To leave out masked samples,

@@ -159,7 +159,7 @@ def ccorr(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
 
 def accorr(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Circular correlation adjusted to stand uniform phases.
+    """Circular correlation adjusted for phases that cover the circle evenly.
 
     Difference of the locking of phase difference and phase sum, over the deviations from the two directions
     that this difference is largest for. About the phase-locking value for uniform phases, with its bias.

@@ -185,7 +185,7 @@ def get_metrics(metrics: Iterable[str | Callable[..., Any] | MetricSpec]) -> tup
     Parameters
     ----------
     metrics : iterable of str, callable or MetricSpec
-        As for :func:`get_metric`.
+        As for :func:`get_metric`: names, records, or functions ``func(a, b) -> (..., n_a, n_b)``.
 
     Returns
     -------

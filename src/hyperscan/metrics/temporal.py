@@ -1,4 +1,4 @@
-"""Correlation over time beyond lag 0, and correlation that stands autocorrelation."""
+"""Correlation over time beyond lag 0, and correlation that autocorrelation does not inflate."""
 
 from __future__ import annotations
 

@@ -458,7 +458,7 @@ def _mean_squares(
     for x, each, mine, other in zip(pair, prepare, masks, masks[::-1], strict=True):
         over = lagged_products(one, x, step, prepare=(as_they_are, partial(_square_of, each)), valid=(other, mine))
         means.append(over.minus[:, 0].conj())
-    # the therapist's samples stand still while the client's mask moves: the same as the opposite lags
+    # the therapist's samples stay while the client's mask moves: the same as the opposite lags
     return means[0][-wanted] / counts, means[1][wanted] / counts
 
 

@@ -62,7 +62,7 @@ class EegTruth(Truth):
     clock_ppm: float = 0.0
     #: Amplitude of the background of therapist and client, 1 = as usual
     background_gain: tuple[float, float] = rarely((1.0, 1.0))
-    #: Log-power background falls by ``curvature * log(f / 10 Hz) ** 2`` beside the power law: concave if positive
+    #: Log-power background falls by ``curvature * log(f / 10 Hz) ** 2`` on top of the power law: concave if positive
     curvature: float = rarely(0.0)
     #: Amplitude, relative to the rhythm, of a response of both people to the timing of a task
     task_gain: float = rarely(0.0)

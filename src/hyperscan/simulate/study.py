@@ -102,7 +102,7 @@ class StudyDesign:
     optodes: Optodes = field(default_factory=Optodes)
     #: How much later the client is, in s
     lag_s: float = 0.025
-    #: Written beside the table as ``study.toml``
+    #: Written next to the table as ``study.toml``
     config: Mapping[str, float] = field(default_factory=lambda: {"window_s": 10.0})
 
 
@@ -138,7 +138,7 @@ def simulate_study(
     Returns
     -------
     Path
-        The folder.
+        The folder, with the recordings of therapist and client, (n_channels, n_times) each, in one folder per session.
 
     Raises
     ------

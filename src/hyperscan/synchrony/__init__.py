@@ -91,7 +91,7 @@ def compute_synchrony(
     Raises
     ------
     InputError
-        If the pair is not prepared, a name is unknown or stands for two metrics, or a function of one's own
+        If the pair is not prepared, a name is unknown or means two metrics, or a function of one's own
         returns something else than it should.
     QualityError
         If too few windows are clean in both people.

@@ -29,7 +29,7 @@ NOISY_WINDOWS = 8  # windows that noise is added to at once (our choice): a copy
 
 @dataclass(frozen=True)
 class GuardRow:
-    """A dyad-session's row of ``guards.tsv`` beside its keys: what each column means says the table of columns."""
+    """A dyad-session's row of ``guards.tsv`` without its keys; the table of columns says what each means."""
 
     g1_line: float = math.nan
     g1_quad: float = math.nan

@@ -25,7 +25,7 @@ from hyperscan.synchrony.recipe import Recipe
 
 Array = npt.NDArray[Any]
 
-#: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough beside pseudo-dyads (our choice).
+#: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough next to pseudo-dyads (our choice).
 N_WAVELET_LAGS = 99
 
 #: Samples of the shifted client that are transformed at once: it saves calls and stays in the cache (our choice).

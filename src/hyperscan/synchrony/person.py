@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 FITTED_BANDS, FITTED_SPAN = (6.0, 14.0), (2.0, 40.0)
 
 
-#: Arrays of a person beside the data.
+#: Arrays of a person that are not the data.
 _FACTS = ("spans", "windows", "clean", "s2_line", "s2_quad", "xyz")
 
 

@@ -1,7 +1,7 @@
 """Band-limited analytic signals by one zero-phase FIR filter, the design MNE uses by default.
 
 The filter and the Hilbert transform are applied together, as one multiplication in the frequency domain:
-per band one inverse FFT, and one forward FFT for all bands. Channels are handled in blocks, so that beside
+per band one inverse FFT, and one forward FFT for all bands. Channels are handled in blocks, so that next to
 input, spectrum and output only one block is held.
 
 A NaN sample makes the output NaN as far as the filter reaches (half its length to both sides), in that

@@ -63,7 +63,7 @@ class ScaleBlock:
     power : ndarray, shape (..., n_band, n_channels, n_out)
         Squared magnitude smoothed over time and scale; NaN for a channel that cannot be used.
     weights : ndarray, shape (n_band, n_out)
-        Samples of the full-rate recording inside the cone of influence that each output stands for.
+        Samples of the full-rate recording inside the cone of influence that each output represents.
     samples_per_scale : ndarray, shape (n_scales,)
         Each scale in samples of this time grid.
     margin, hop : int

@@ -1,6 +1,6 @@
 """Power spectra, and what they say about signal and noise in a band.
 
-A rhythm stands on a background that falls with frequency. Fitting the background beside the rhythm tells
+A rhythm rises from a background that falls with frequency. Fitting the background next to the rhythm tells
 which part of the power in the band is rhythm: the signal fraction, on which observed synchrony depends.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperscan.errors import InputError
 
-#: Frequencies in Hz that the background is fitted over: beside the alpha rhythm and its flanks (chosen with
+#: Frequencies in Hz that the background is fitted over: next to the alpha rhythm and its flanks (chosen with
 #: the guards of this project, by simulation).
 BACKGROUND_HZ = ((2.0, 5.0), (15.0, 40.0))
 
@@ -75,7 +75,7 @@ def _clean_starts(usable: NDArray[np.bool_], n_segment: int) -> NDArray[np.intp]
         return np.empty(0, np.intp)
     total = np.concatenate([[0], np.cumsum(usable)])
     whole = total[n_segment:] - total[:-n_segment] == n_segment
-    # segments start anew after every gap, half a segment apart within a clean run
+    # segments start again after every gap, half a segment apart within a clean run
     edges = np.flatnonzero(np.diff(np.concatenate([[0], whole.view(np.int8), [0]])))
     runs = [np.arange(start, stop, n_segment // 2) for start, stop in edges.reshape(-1, 2)]
     return np.concatenate(runs) if runs else np.empty(0, np.intp)
@@ -101,7 +101,7 @@ def _mean_periodogram(x: Array, starts: NDArray[np.intp], n_segment: int, sfreq:
 def fit_background(
     freqs: ArrayLike, psd: ArrayLike, degree: int, spans: Sequence[tuple[float, float]] = BACKGROUND_HZ
 ) -> Array:
-    """Background of a spectrum: log power as a polynomial of log frequency, fitted beside the rhythm.
+    """Background of a spectrum: log power as a polynomial of log frequency, fitted next to the rhythm.
 
     Shapes: ``freqs`` (n_freqs,), ``psd`` (..., n_freqs), returns (..., n_freqs).
 
@@ -184,7 +184,7 @@ def spectral_peak(freqs: ArrayLike, psd: ArrayLike, band: tuple[float, float]) -
 
 
 def background_spans(band: tuple[float, float]) -> list[tuple[float, float]]:
-    """Choose frequencies beside a band for the fit of its background.
+    """Choose frequencies next to a band for the fit of its background.
 
     Examples
     --------

@@ -344,7 +344,7 @@ class JointMoment:
     Parameters
     ----------
     moments : tuple of CrossMoment
-        One or more, of one preparation. Values of the metrics stand on an axis before those of the channels.
+        One or more, of one preparation. Values of the metrics lie on an axis before those of the channels.
 
     Examples
     --------

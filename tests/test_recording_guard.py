@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import recording_fixtures as make
-from hyperscan.errors import (
-    HyperscanError,
-)
+from hyperscan.errors import HyperscanError, ReadError
+from hyperscan.recording.guard import check_memory, guarded
 
 
 def test_header_that_claims_more_than_memory(good: Path) -> None:
@@ -55,3 +54,46 @@ def test_damaged_bytes_never_end_in_a_traceback(good: Path, file: str) -> None:
                 make.load(good, file, partner, modality, therapist_channels="stream:A" if file == "t.xdf" else None)
             except HyperscanError as said:
                 make.check_message(str(said), good, file)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("JaneDoe"), ("cannot be read as EDF (ValueError)", "Copy it again")),
+        (MemoryError(), ("does not fit into memory", "export it in parts")),
+        (ImportError("no", name="mffpy"), ("needs the Python package 'mffpy'", "Install it")),
+        (RuntimeError("For x to work, the module antio is needed, but"), ("needs the Python package 'antio'",)),
+    ],
+)
+def test_any_exception_of_a_reader_becomes_one_of_ours(
+    tmp_path: Path, error: Exception, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ReadError) as caught, guarded("t.edf", "EDF"):
+        raise error
+    make.check_message(caught.value, tmp_path, "t.edf", *words)
+
+
+@pytest.mark.parametrize(
+    ("category", "text", "notes", "weak"),
+    [
+        (RuntimeWarning, "Number of records from the header does not match JaneDoe", 1, 1),
+        (RuntimeWarning, "The data contains boundary events", 1, 0),
+        (RuntimeWarning, "subject JaneDoe has no birthday", 0, 0),
+        (RuntimeWarning, "something new about JaneDoe", 1, 1),
+        (DeprecationWarning, "this function goes", 0, 0),
+    ],
+)
+def test_a_warning_is_told_in_our_words(category: type[Warning], text: str, notes: int, weak: int) -> None:
+    with guarded("t.edf", "EDF") as heard:
+        warnings.warn(text, category, stacklevel=1)
+        warnings.warn(text, category, stacklevel=1)
+    assert (len(heard.notes), len(heard.weak)) == (notes, weak)
+    assert make.CANARY not in " ".join(heard.notes)
+
+
+@pytest.mark.parametrize("n_values", [10**15, -1])
+def test_what_cannot_be_held_is_refused_before_it_is_asked_for(tmp_path: Path, n_values: int) -> None:
+    check_memory(1000, "t.edf")
+    with pytest.raises(ReadError) as caught:
+        check_memory(n_values, "t.edf")
+    make.check_message(caught.value, tmp_path, "t.edf", "GB of samples", "check the file")

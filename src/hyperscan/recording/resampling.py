@@ -17,8 +17,7 @@ from hyperscan.recording.pauses import GAP
 from hyperscan.recording.timeline import Piece, StampFit, fit_stamps
 
 #: Samples on each side that a value rests on, and the Kaiser window's beta: flat within 0.1 % to 0.42 of the
-#: sampling
-#: rate (our choice; 105 Hz at 250 Hz).
+#: sampling rate (our choice; 105 Hz at 250 Hz).
 _HALF = 16
 _BETA = 9.0
 #: Steps between two samples; the nearest is used, so times err by at most 1/4096 of a sample.
@@ -85,7 +84,7 @@ def _gather(data: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> np.ndar
 def lower_rate(data: np.ndarray, sfreq: float, target: float) -> tuple[np.ndarray, float]:
     """Resample to about a lower rate, anti-aliased and without delay.
 
-    Shapes: ``data`` (n_channels, n_times), ``data`` (n_channels, n_out).
+    Shapes: ``data`` (n_channels, n_times), returns (n_channels, n_out).
 
     Examples
     --------
@@ -100,8 +99,8 @@ def lower_rate(data: np.ndarray, sfreq: float, target: float) -> tuple[np.ndarra
     return np.array(rows), sfreq * ratio.numerator / ratio.denominator
 
 
-#: Times that are closer to a sample than this, in s, are that sample (our choice; 0.05 ms is a fiftieth of a
-#: cycle at 400 Hz).
+#: Times that are closer to a sample than this, in s, are that sample (our choice; 0.05 ms is a fiftieth of a cycle at
+#: 400 Hz).
 _SAME_TIME = 5e-5
 
 
@@ -135,7 +134,6 @@ def on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float,
     """
     sfreq = raw.info["sfreq"]
     last = (raw.n_times - 1) / sfreq
-    gaps = []
     out: np.ndarray | None = None
     filled = np.zeros(len(grid), bool)
     for piece in track:
@@ -153,9 +151,7 @@ def on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float,
         filled[rows[0] : rows[-1] + 1] = True
     if out is None:
         raise ClockError("no sample lies on the common time. Correct the offset or the time stamps.")
-    if not filled.all():
-        gaps = _runs(~filled)
-        _bridge(out, gaps)
+    gaps = _bridge(out, ~filled)
     annotations = moved_annotations(raw, track, float(grid[0]), len(grid) / rate)
     for first, after in gaps:
         annotations.append(first / rate, (after - first) / rate, GAP)
@@ -176,18 +172,16 @@ def _values(raw: BaseRaw, own: np.ndarray, rate: float) -> np.ndarray:
     return interpolate(data, positions)
 
 
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _bridge(data: np.ndarray, gaps: list[tuple[int, int]]) -> None:
-    # a line between the edges keeps filters from ringing; the stretch is annotated as bad
+def _bridge(data: np.ndarray, is_gap: np.ndarray) -> list[tuple[int, int]]:
+    """Draw a line over each gap, in place, which keeps filters from ringing; list first and last + 1 samples."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_gap.astype(np.int8), [0]])))
+    gaps = [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     for first, after in gaps:
         left = data[:, [first - 1]] if first > 0 else data[:, [after]]
         right = data[:, [after]] if after < data.shape[1] else left
         share = (np.arange(first, after) - first + 1) / (after - first + 1)
         data[:, first:after] = left + (right - left) * share
+    return gaps
 
 
 def moved_annotations(raw: BaseRaw, track: Sequence[Piece], zero: float, duration: float) -> mne.Annotations:

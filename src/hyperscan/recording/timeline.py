@@ -43,18 +43,7 @@ def _line(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
 
 
 def straight(offset_s: float, ppm: float = 0.0) -> Piece:
-    """Describe a clock that started at an offset and runs a little faster or slower.
-
-    Parameters
-    ----------
-    offset_s : float
-        Its zero on the common clock, in s.
-    ppm : float
-        How much faster it runs, in parts per million.
-
-    Returns
-    -------
-    Piece
+    """Describe a clock by its zero on the common clock, in s, and by how much faster it runs, in parts per million.
 
     Examples
     --------

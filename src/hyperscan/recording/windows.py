@@ -67,10 +67,6 @@ def _spans(raw: BaseRaw, event: str) -> list[tuple[float, float]]:
             later = [t for t, each in zip(others, names, strict=True) if t > onset and not is_called(each, event)]
             length = min([*later, end]) - onset
         spans.append((float(onset), float(onset + length)))
-    return _merged(spans)
-
-
-def _merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
     merged: list[tuple[float, float]] = []
     for start, stop in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -143,17 +139,13 @@ def clean_mask(raw: BaseRaw) -> NDArray[np.bool_]:
     Shapes: returns (n_times,).
     """
     mask = np.ones(raw.n_times, bool)
-    for start, stop in annotated_spans(raw, ["bad"]):
-        mask[_sample_range(start, stop, raw)] = False
-    return mask
-
-
-def _sample_range(start: float, stop: float, raw: BaseRaw) -> slice:
     sfreq = raw.info["sfreq"]
-    # a rounding error of the onset must not spill into the next sample
-    first = max(0, int(np.floor(start * sfreq + 1e-3)))
-    last = min(raw.n_times, int(np.ceil(stop * sfreq - 1e-3)))
-    return slice(first, max(first, last))
+    for start, stop in annotated_spans(raw, ["bad"]):
+        # a rounding error of the onset must not spill into the next sample
+        first = max(0, int(np.floor(start * sfreq + 1e-3)))
+        last = min(raw.n_times, int(np.ceil(stop * sfreq - 1e-3)))
+        mask[first : max(first, last)] = False
+    return mask
 
 
 def break_samples(raw: BaseRaw) -> list[int]:
@@ -178,17 +170,14 @@ def window_grid(pair: PairedRecording, window_s: float) -> WindowGrid:
     starts, index, offset = _grid(segments, sfreq, n_window, min(raw.n_times, pair.client.n_times))
     if starts.size == 0:
         longest = max(segment.duration_s for segment in segments)
+        allowed = np.floor(longest * 100 + 1e-6) / 100
         raise QualityError(
             f"{pair.session.key}: window_s = {window_s:g} s is longer than every segment; the longest of "
-            f"{len(segments)} lasts {longest:g} s.\nSet window_s to {_round_down(longest):g} or less, or "
+            f"{len(segments)} lasts {longest:g} s.\nSet window_s to {allowed:g} or less, or "
             "give continuous recordings."
         )
     clean = {role: clean_windows(pair.raw(role), starts, n_window) for role in ROLES}
     return WindowGrid(starts, index, offset, clean["therapist"], clean["client"], n_window)
-
-
-def _round_down(seconds: float) -> float:
-    return float(np.floor(seconds * 100 + 1e-6) / 100)
 
 
 def _grid(

@@ -149,10 +149,10 @@ def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple
     volts: dict[str, float] = {}
     notes: list[str] = []
     if "channels" in tables:
-        volts, taken = _from_channels(data, tables["channels"], name)
+        volts, taken = take_channels(data, tables["channels"], name)
         notes += taken
     if "events" in tables and isinstance(data, BaseRaw):
-        notes += _from_events(data, tables["events"], name)
+        notes += take_events(data, tables["events"], name)
     return volts, tuple(notes)
 
 
@@ -183,30 +183,30 @@ def _lines(rows: Sequence[int]) -> str:
 # ---- channels
 
 
-def _from_channels(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], list[str]]:
+def take_channels(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], list[str]]:
+    """Take types, bad channels and units from ``channels.tsv``, in place; factors are left to be applied."""
     table = _read(path, name, "name", "type")
-    table["name"] = _channel_names(table)
+    if {"source", "detector", "wavelength_nominal"} <= set(table.columns):
+        # names as MNE has them: S1-D1 of a NIRS table is told apart by its wavelength
+        optodes = table[["source", "detector", "wavelength_nominal"]]
+        wave = table["wavelength_nominal"].str.removesuffix(".0")
+        named = table["source"] + "_" + table["detector"] + " " + wave
+        table["name"] = table["name"].where(optodes.isin(_NO_VALUE).any(axis=1), named)
     label = f"{name}: its {path.name[-60:]}"
     doubled = table.index[table["name"].duplicated()]
     if len(doubled):
         raise ReadError(f"{label} names a channel twice ({_lines(doubled)}). Correct the table.")
     _report_strangers(table, data, label)
     table = table[table["name"].isin(data.ch_names)].set_index("name")
-    volts, codes = _units(data, table, label), _codes(data, table)
-    notes = [*_set_types(data, table, label), *_set_bads(data, table)]
-    if volts:
-        notes.append(f"units of {count(len(volts), 'channel')}, which the recording does not tell")
-    return volts | codes, [f"{name}: taken from its channels.tsv: {'; '.join(notes)}"] if notes else []
-
-
-def _channel_names(table: pd.DataFrame) -> pd.Series:
-    """Names as MNE has them: S1-D1 of a NIRS table is told apart by its wavelength."""
-    columns = ("source", "detector", "wavelength_nominal")
-    if not set(columns) <= set(table.columns):
-        return table["name"]
-    optodes = table["source"] + "_" + table["detector"] + " " + table["wavelength_nominal"].str.removesuffix(".0")
-    whole = ~table[list(columns)].isin(_NO_VALUE).any(axis=1)
-    return table["name"].where(~whole, optodes)
+    factors, n_units = _factors(data, table, label)
+    notes = _set_types(data, table, label)
+    if "status" in table.columns:
+        bad = [str(each) for each in table.index[table["status"].str.casefold() == "bad"]]
+        data.info["bads"] = list(dict.fromkeys([*data.info["bads"], *bad]))
+        notes += [f"{count(len(bad), 'bad channel')}"] * bool(bad)
+    if n_units:
+        notes.append(f"units of {count(n_units, 'channel')}, which the recording does not tell")
+    return factors, [f"{name}: taken from its channels.tsv: {'; '.join(notes)}"] if notes else []
 
 
 def _report_strangers(table: pd.DataFrame, data: BaseRaw | BaseEpochs, label: str) -> None:
@@ -255,25 +255,19 @@ def _set_types(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> l
     return [f"types of {count(len(new), 'channel')}"]
 
 
-def _set_bads(data: BaseRaw | BaseEpochs, table: pd.DataFrame) -> list[str]:
-    if "status" not in table.columns:
-        return []
-    bad = [str(each) for each in table.index[table["status"].str.casefold() == "bad"]]
-    data.info["bads"] = list(dict.fromkeys([*data.info["bads"], *bad]))
-    return [f"{count(len(bad), 'bad channel')}"] if bad else []
+def _factors(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> tuple[dict[str, float], int]:
+    """Volts per unit where the file tells none, and how many these are; whole numbers for trigger channels.
 
-
-def _units(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> dict[str, float]:
-    """Volts per unit where the file tells none; a unit that differs from the file's is reported."""
+    A unit that differs from the file's is reported.
+    """
     held: Mapping[str, str] = getattr(data, "_orig_units", None) or {}
-    if "units" not in table.columns:
-        return {}
+    is_trigger = table["type"].str.upper() == "TRIG"
     volts, wrong = {}, []
-    stated_in_volts = table[table["units"].isin(_VOLTS) & (table["type"].str.upper() != "TRIG")]
-    for each, said in stated_in_volts["units"].items():
-        stated, here = _VOLTS[said], held.get(str(each), "")
+    stated_in_volts = table[table["units"].isin(_VOLTS) & ~is_trigger] if "units" in table.columns else table[:0]
+    for each, said in zip(map(str, stated_in_volts.index), stated_in_volts.get("units", ()), strict=True):
+        stated, here = _VOLTS[said], held.get(each, "")
         if here == "n/a":
-            volts[str(each)] = stated
+            volts[each] = stated
         elif here in _VOLTS and stated != _VOLTS[here]:
             wrong.append(each)
     if wrong:
@@ -281,21 +275,18 @@ def _units(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> dict[
             f"{label} says another unit than the recording for {count(len(wrong), 'channel')}; the recording is "
             "believed. Correct the table."
         )
-    return volts
-
-
-def _codes(data: BaseRaw | BaseEpochs, table: pd.DataFrame) -> dict[str, float]:
-    """Give trigger channels, which the reader took for volts, their whole numbers back."""
-    held: Mapping[str, str] = getattr(data, "_orig_units", None) or {}
+    # the reader took them for volts
     taken = [each for each, kind in zip(data.ch_names, data.get_channel_types(), strict=True) if kind != "stim"]
-    triggers = map(str, table.index[(table["type"].str.upper() == "TRIG") & table.index.isin(taken)])
-    return {each: 1 / _VOLTS[held[each]] for each in triggers if held.get(each) in _VOLTS}
+    triggers = map(str, table.index[is_trigger & table.index.isin(taken)])
+    codes = {each: 1 / _VOLTS[held[each]] for each in triggers if held.get(each) in _VOLTS}
+    return volts | codes, len(volts)
 
 
 # ---- events
 
 
-def _from_events(raw: BaseRaw, path: Path, name: str) -> list[str]:
+def take_events(raw: BaseRaw, path: Path, name: str) -> list[str]:
+    """Take events from ``events.tsv``, in place."""
     table = _read(path, name, "onset")
     label = f"{name}: its {path.name[-60:]}"
     onset = pd.to_numeric(table["onset"], errors="coerce").to_numpy(float)
@@ -308,25 +299,25 @@ def _from_events(raw: BaseRaw, path: Path, name: str) -> list[str]:
         )
     if not inside.any():
         return []
-    words = _event_names(table)[inside]
+    words = pd.Series("", table.index)
+    for column in ("value", "trial_type"):
+        if column in table.columns:
+            words = words.where(table[column].isin(_NO_VALUE), table[column])
     length = pd.to_numeric(table.get("duration", pd.Series("0", table.index)), errors="coerce").to_numpy(float)
-    n_named, n_added, n_other = _merge_events(raw, onset[inside], np.nan_to_num(length[inside]), words)
+    n_named, n_added, n_other = merge_events(
+        raw, onset[inside], np.nan_to_num(length[inside]), words.to_numpy(str)[inside]
+    )
     notes = [f"{count(n_added, 'event')} added"] if n_added else []
     notes += [f"names of {count(n_named, 'event')} of the recording"] if n_named else []
     notes += [f"{count(n_other, 'event')} of the recording not in the table, kept"] if n_other else []
     return [f"{name}: taken from its events.tsv: {'; '.join(notes)}"] if notes else []
 
 
-def _event_names(table: pd.DataFrame) -> np.ndarray:
-    words = pd.Series("", table.index)
-    for column in ("value", "trial_type"):
-        if column in table.columns:
-            words = words.where(table[column].isin(_NO_VALUE), table[column])
-    return words.to_numpy(str)
+def merge_events(raw: BaseRaw, onset: np.ndarray, length: np.ndarray, words: np.ndarray) -> tuple[int, int, int]:
+    """Give events of the recording the table's names, add those it lacks; count named, added and other events.
 
-
-def _merge_events(raw: BaseRaw, onset: np.ndarray, length: np.ndarray, words: np.ndarray) -> tuple[int, int, int]:
-    """Give events of the recording the table's names, add those it lacks; count named, added and other events."""
+    Shapes: ``onset``, ``length``, ``words`` (n_events,).
+    """
     own = own_annotations(raw)
     held = list(zip(own.onset, own.duration, map(str, own.description), strict=True))
     free = [k for k, (_, _, text) in enumerate(held) if not is_technical(text)]

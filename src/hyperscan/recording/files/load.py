@@ -38,7 +38,13 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
         # a damaged type shows only when it is asked for
         found.data.get_channel_types()
     heard.warn(name)
-    _check_names(found.data, name)
+    # numpy drops a zero byte at the end of a name, so that nothing finds the channel again
+    damaged = [number for number, each in enumerate(found.data.ch_names, start=1) if "\0" in each]
+    if damaged:
+        raise ReadError(
+            f"{name}: the name of channel {damaged[0]} holds a zero byte, so its header is damaged. "
+            "Copy it again, or export it anew."
+        )
     check_sidecar(path, found.data.info["sfreq"], name)
     volts, table_notes = with_bids_tables(found.data, path, name)
     channels = _picked(found.data, selector, name)
@@ -119,15 +125,6 @@ def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: st
     return data
 
 
-def _check_names(data: BaseRaw | BaseEpochs, name: str) -> None:
-    for number, each in enumerate(data.ch_names, start=1):
-        if "\0" in each:  # numpy drops it at the end of a name, so that nothing finds the channel again
-            raise ReadError(
-                f"{name}: the name of channel {number} holds a zero byte, so its header is damaged. "
-                "Copy it again, or export it anew."
-            )
-
-
 def _check_modality(data: BaseRaw | BaseEpochs, modality: str, name: str) -> None:
     types = set(data.get_channel_types())
     if types & set(SIGNAL_TYPES[modality]):
@@ -152,7 +149,13 @@ def _check_modality(data: BaseRaw | BaseEpochs, modality: str, name: str) -> Non
 def pair_epochs(session: Session, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
     """Join the epochs that both people have."""
     a, b = therapist.data, client.data
-    _check_alike(session, a, b)
+    same = len(a.times) == len(b.times) and np.isclose(a.info["sfreq"], b.info["sfreq"], rtol=1e-6)
+    if not same or not np.isclose(a.tmin, b.tmin, atol=0.5 / a.info["sfreq"]):
+        raise ReadError(
+            f"{session.relative(session.client_file)}: its epochs run from {b.tmin:g} to {b.tmax:g} s at "
+            f"{b.info['sfreq']:g} Hz, the "
+            f"therapist's from {a.tmin:g} to {a.tmax:g} s at {a.info['sfreq']:g} Hz. Cut both alike."
+        )
     first, second, how = common_epochs(a, b, session.relative(session.client_file))
     lost = len(a) - len(first), len(b) - len(second)
     note = (
@@ -197,16 +200,6 @@ def common_epochs(a: BaseEpochs, b: BaseEpochs, name: str) -> tuple[np.ndarray, 
         "epochs). "
         "Save both with their events, cut at the same moments."
     )
-
-
-def _check_alike(session: Session, a: BaseEpochs, b: BaseEpochs) -> None:
-    same = len(a.times) == len(b.times) and np.isclose(a.info["sfreq"], b.info["sfreq"], rtol=1e-6)
-    if not same or not np.isclose(a.tmin, b.tmin, atol=0.5 / a.info["sfreq"]):
-        raise ReadError(
-            f"{session.relative(session.client_file)}: its epochs run from {b.tmin:g} to {b.tmax:g} s at "
-            f"{b.info['sfreq']:g} Hz, the "
-            f"therapist's from {a.tmin:g} to {a.tmax:g} s at {a.info['sfreq']:g} Hz. Cut both alike."
-        )
 
 
 def _joined(epochs: BaseEpochs, rows: np.ndarray) -> BaseRaw:

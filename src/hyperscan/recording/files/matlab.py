@@ -138,21 +138,17 @@ def check_matlab(path: Path, name: str) -> None:
             if kind == _COMPRESSED and at + 8 + n_bytes <= size:
                 _check_unpacked(file, n_bytes, order, name)
             elif kind == MATRIX and at + 8 + n_bytes <= size:
-                _check_array(file, Element(MATRIX, at + 8, at + 8 + n_bytes), order, name)
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+                    try:
+                        check_matrix(data, Element(MATRIX, at + 8, at + 8 + n_bytes), order)
+                    except MalformedError:
+                        raise ReadError(
+                            f"{name}: a variable is damaged: its parts are not of the kinds and sizes that they "
+                            "announce. Copy it again, or export it anew."
+                        ) from None
             at += 8 + n_bytes
     if at != size:
         raise ReadError(f"{name}: is cut off: its last variable is incomplete. Copy it again, or export it anew.")
-
-
-def _check_array(file: BinaryIO, array: Element, order: str, name: str) -> None:
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
-        try:
-            check_matrix(data, array, order)
-        except MalformedError:
-            raise ReadError(
-                f"{name}: a variable is damaged: its parts are not of the kinds and sizes that they announce. "
-                "Copy it again, or export it anew."
-            ) from None
 
 
 def _check_unpacked(file: BinaryIO, n_bytes: int, order: str, name: str) -> None:

@@ -27,7 +27,8 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     light = [each for each, kind in types.items() if kind in ("fnirs_cw_amplitude", "fnirs_od")]
     if not light or "fnirs_fd_phase" in types.values():
-        return raw, _blood(types, name)
+        blood = set(types.values()) & {"hbo", "hbr"}
+        return raw, (f"{name}: holds {blood.pop()} only",) if len(blood) == 1 else ()
     _check_distances(raw, light, name)
     _check_light(raw, light, name)
     waves: dict[str, list[str]] = {}
@@ -50,24 +51,8 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     return raw.copy().drop_channels(orphans), (f"{name}: {note}",)
 
 
-def _blood(types: dict[str, str], name: str) -> tuple[str, ...]:
-    kinds = set(types.values()) & {"hbo", "hbr"}
-    return (f"{name}: holds {kinds.pop()} only",) if len(kinds) == 1 else ()
-
-
 def wavelengths(raw: BaseRaw) -> tuple[int, ...]:
-    """List the wavelengths of the light that a recording holds.
-
-    Parameters
-    ----------
-    raw : BaseRaw
-        A recording.
-
-    Returns
-    -------
-    tuple of int
-        In nm, ascending, to whole numbers; empty for haemoglobin.
-    """
+    """List the wavelengths of a recording in nm, ascending, to whole numbers; none for haemoglobin."""
     rows = zip(raw.info["chs"], raw.get_channel_types(), strict=True)
     values = {float(ch["loc"][9]) for ch, kind in rows if kind in ("fnirs_cw_amplitude", "fnirs_od")}
     return tuple(sorted({round(value) for value in values if np.isfinite(value)}))
@@ -79,7 +64,7 @@ def check_same_light(session: Session, people: Mapping[str, BaseRaw], listed: Ma
     a, b = found["therapist"], found["client"]
     same = _alike(a, b) and _alike(b, a)
     # one device writes one order: read the wrong way round, oxygenation and its opposite change places
-    turned = same and all(listed.values()) and len({_is_ascending(order) for order in listed.values()}) > 1
+    turned = same and all(listed.values()) and len({order == tuple(sorted(order)) for order in listed.values()}) > 1
     if same and not turned:
         return
     shown = {role: [f"{wave:g}" for wave in listed[role]] for role in found} if turned else found
@@ -90,10 +75,6 @@ def check_same_light(session: Session, people: Mapping[str, BaseRaw], listed: Ma
         f"{' and '.join(names)}: the two people {fault}, {said}; one header may be wrong, and "
         "haemoglobin would be. Correct the wavelengths of the probe, or export both people alike."
     )
-
-
-def _is_ascending(values: tuple[float, ...]) -> bool:
-    return list(values) == sorted(values)
 
 
 def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

@@ -45,94 +45,88 @@ class _Walk:
     size: int
     name: str
     streams: dict[int, _Announced]
+    #: First byte of the chunk that is looked at
+    start: int = 0
     n_values: int = 0
+
+    def number(self) -> int | None:
+        """Read a length: its own width, then little-endian; None where the file ends within."""
+        width = self.file.read(1)
+        if not width:
+            return None
+        if width[0] not in (1, 4, 8):
+            return -1
+        content = self.file.read(width[0])
+        return int.from_bytes(content, "little") if len(content) == width[0] else None
+
+    def damage(self, what: str) -> ReadError:
+        """Say what is wrong with the chunk."""
+        return ReadError(
+            f"{self.name}: is damaged at byte {self.start} of {self.size}: {what} stands there. "
+            "Copy it again from the recording computer, or export it anew."
+        )
+
+    def header(self, length: int) -> _Announced:
+        """Read a stream header of so many bytes."""
+        if not 0 < length <= _MAX_HEADER:
+            raise self.damage("a stream header of an impossible size")
+        text = self.file.read(length).decode("utf-8", errors="replace")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise self.damage("a stream header that defines entities, which XDF has no use for,")
+        count = re.search(r"<channel_count>\s*([0-9]{1,7})\s*</channel_count>", text)
+        form = re.search(r"<channel_format>\s*(\w+)\s*</channel_format>", text)
+        if count is None or form is None or form[1] not in _WIDTHS:
+            raise self.damage("a stream header without channel_count or channel_format")
+        # one byte in front of each sample says whether a time stamp follows
+        return _Announced(1 + int(count[1]) * _WIDTHS[form[1]], int(count[1]))
+
+    def samples(self, stream: int, length: int) -> bool:
+        """Count the samples of a chunk of so many bytes; False where the file ends before they are told."""
+        if stream not in self.streams:
+            raise self.damage("samples of a stream that has no header")
+        n = self.number()
+        if n is None:
+            return False
+        announced = self.streams[stream]
+        if n < 0 or n * announced.smallest > length:
+            raise self.damage(f"a chunk of {length} bytes that claims {n} samples")
+        self.n_values += n * announced.n_channels
+        return True
 
 
 def check_chunks(path: Path, name: str) -> bool:
-    """Check that chunks follow each other to the end, and that none claims more samples than it can hold."""
+    """Walk the chunks, refuse one that cannot be, and tell whether the file was cut off."""
     with path.open("rb") as file:
         walk = _Walk(file, path.stat().st_size, name, {})
         file.seek(4)
         while file.tell() < walk.size:
-            start = file.tell()
-            length = _number(file)
+            walk.start = file.tell()
+            length = walk.number()
             if length is None:
                 return True
             stop = file.tell() + length
-            if not _look(walk, start, length):
+            if length < 2:
+                raise walk.damage("a chunk without a length")
+            head = file.read(2)
+            if len(head) < 2:
                 return True
+            tag = struct.unpack("<H", head)[0]
+            if tag not in _TAGS:
+                raise walk.damage(f"a chunk of the unknown kind {tag}")
+            if tag in (_HEADER, _SAMPLES):
+                ident = file.read(4)
+                if len(ident) < 4:
+                    return True
+                stream = struct.unpack("<I", ident)[0]
+                if tag == _HEADER:
+                    walk.streams[stream] = walk.header(length - 6)
+                elif not walk.samples(stream, length - 6):
+                    return True
             if stop > walk.size:
                 return True
             file.seek(stop)
         check_memory(walk.n_values, name)
     return False
-
-
-def _number(file: BinaryIO) -> int | None:
-    """Read a length: its own width, then little-endian; None where the file ends within."""
-    width = file.read(1)
-    if not width:
-        return None
-    if width[0] not in (1, 4, 8):
-        return -1
-    content = file.read(width[0])
-    return int.from_bytes(content, "little") if len(content) == width[0] else None
-
-
-def _look(walk: _Walk, start: int, length: int) -> bool:
-    """Look into one chunk; False where the file ends before its contents begin."""
-    if length < 2:
-        raise _damage(walk, start, "a chunk without a length")
-    head = walk.file.read(2)
-    if len(head) < 2:
-        return False
-    tag = struct.unpack("<H", head)[0]
-    if tag not in _TAGS:
-        raise _damage(walk, start, f"a chunk of the unknown kind {tag}")
-    if tag not in (_HEADER, _SAMPLES):
-        return True
-    ident = walk.file.read(4)
-    if len(ident) < 4:
-        return False
-    stream = struct.unpack("<I", ident)[0]
-    if tag == _HEADER:
-        walk.streams[stream] = _stream(walk, start, length - 6)
-        return True
-    return _samples(walk, start, stream, length - 6)
-
-
-def _stream(walk: _Walk, start: int, length: int) -> _Announced:
-    if not 0 < length <= _MAX_HEADER:
-        raise _damage(walk, start, "a stream header of an impossible size")
-    text = walk.file.read(length).decode("utf-8", errors="replace")
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise _damage(walk, start, "a stream header that defines entities, which XDF has no use for,")
-    count = re.search(r"<channel_count>\s*([0-9]{1,7})\s*</channel_count>", text)
-    form = re.search(r"<channel_format>\s*(\w+)\s*</channel_format>", text)
-    if count is None or form is None or form[1] not in _WIDTHS:
-        raise _damage(walk, start, "a stream header without channel_count or channel_format")
-    # one byte in front of each sample says whether a time stamp follows
-    return _Announced(1 + int(count[1]) * _WIDTHS[form[1]], int(count[1]))
-
-
-def _samples(walk: _Walk, start: int, stream: int, length: int) -> bool:
-    if stream not in walk.streams:
-        raise _damage(walk, start, "samples of a stream that has no header")
-    n = _number(walk.file)
-    if n is None:
-        return False
-    smallest, n_channels = walk.streams[stream]
-    if n < 0 or n * smallest > length:
-        raise _damage(walk, start, f"a chunk of {length} bytes that claims {n} samples")
-    walk.n_values += n * n_channels
-    return True
-
-
-def _damage(walk: _Walk, start: int, what: str) -> ReadError:
-    return ReadError(
-        f"{walk.name}: is damaged at byte {start} of {walk.size}: {what} stands there. "
-        "Copy it again from the recording computer, or export it anew."
-    )
 
 
 #: Factors to SI by the unit that a stream names (XDF meta-data for EEG); EEG without a unit is taken for
@@ -186,6 +180,23 @@ class _Stream:
         words = ("marker", "trigger", "stim")
         return self.is_text or (self.rate == 0 and any(word in self.kind for word in words))
 
+    def check_time(self, name: str) -> None:
+        """Refuse a rate or time stamps that cannot be used."""
+        rate, stamps = self.rate, self.stamps
+        tenth = max(1, len(stamps) // 10)
+        rises = bool(np.isfinite(stamps).all()) and np.median(stamps[-tenth:]) > np.median(stamps[:tenth])
+        if not np.isfinite(rate) or rate <= 0 or not rises:
+            raise ReadError(
+                f"{name}: its stream gives no usable sampling rate ({rate:g} Hz) or time stamps. Record it again."
+            )
+        paused = (float(np.ptp(stamps)) - len(stamps) / rate) / 3600
+        if paused > _LONGEST_PAUSE_H:
+            raise ReadError(
+                f"{name}: {len(stamps)} samples at {rate:g} Hz, but their time stamps leave {paused:.3g} h without "
+                f"any; allowed are {_LONGEST_PAUSE_H:g} h. A stamp is damaged, or two recordings were joined: export "
+                "each anew."
+            )
+
 
 def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     """Read one person's EEG stream, ``part`` being its name or source.
@@ -196,10 +207,19 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     cut = check_chunks(path, name)
     streams = _load(path)
     stream = _choose(streams, part, name)
-    _check_stamps(stream, name)
+    stream.check_time(name)
     data = np.asarray(stream.values, dtype=float).T
-    labels, types, factors = _channels(stream, data.shape[0])
-    data *= factors[:, None]
+    n = len(data)
+    listed = stream.channels if len(stream.channels) == n else (_Channel(),) * n
+    labels = [each.label or f"EEG{k:03d}" for k, each in enumerate(listed, start=1)]
+    times = Counter(labels)
+    labels = [label if times[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
+    types = [_TYPES.get((each.kind or "eeg").lower(), "misc") for each in listed]
+    if "eeg" not in types and stream.kind == "eeg":
+        types = ["eeg"] * n
+    units = [each.unit.strip().lower() for each in listed]
+    factors = [_UNITS.get(unit, 1.0) if kind != "misc" else 1.0 for unit, kind in zip(units, types, strict=True)]
+    data *= np.array(factors)[:, None]
     raw = mne.io.RawArray(data, mne.create_info(labels, stream.rate, types), verbose="WARNING")
     raw.set_annotations(_markers(streams, stream, name), verbose="WARNING")
     cut = cut or any(not each.is_whole for each in streams if len(each.stamps))
@@ -275,37 +295,6 @@ def _choose(streams: list[_Stream], wanted: str | None, name: str) -> _Stream:
             f"{name}: the stream {fits[0].name[:30]!r} is empty. Streams: {_listed(streams)}. Record it again."
         )
     return fits[0]
-
-
-def _check_stamps(stream: _Stream, name: str) -> None:
-    """Refuse a stream whose rate or time stamps cannot be used."""
-    rate, stamps = stream.rate, stream.stamps
-    tenth = max(1, len(stamps) // 10)
-    rises = bool(np.isfinite(stamps).all()) and np.median(stamps[-tenth:]) > np.median(stamps[:tenth])
-    if not np.isfinite(rate) or rate <= 0 or not rises:
-        raise ReadError(
-            f"{name}: its stream gives no usable sampling rate ({rate:g} Hz) or time stamps. Record it again."
-        )
-    paused = (float(np.ptp(stamps)) - len(stamps) / rate) / 3600
-    if paused > _LONGEST_PAUSE_H:
-        raise ReadError(
-            f"{name}: {len(stamps)} samples at {rate:g} Hz, but their time stamps leave {paused:.3g} h without any; "
-            f"allowed are {_LONGEST_PAUSE_H:g} h. A stamp is damaged, or two recordings were joined: export each anew."
-        )
-
-
-def _channels(stream: _Stream, n: int) -> tuple[list[str], list[str], np.ndarray]:
-    """Name the channels, and find their types and factors to SI."""
-    listed = stream.channels if len(stream.channels) == n else (_Channel(),) * n
-    labels = [each.label or f"EEG{k:03d}" for k, each in enumerate(listed, start=1)]
-    types = [_TYPES.get((each.kind or "eeg").lower(), "misc") for each in listed]
-    if "eeg" not in types and stream.kind == "eeg":
-        types = ["eeg"] * n
-    units = [each.unit.strip().lower() for each in listed]
-    factors = [_UNITS.get(unit, 1.0) if kind != "misc" else 1.0 for unit, kind in zip(units, types, strict=True)]
-    times = Counter(labels)
-    labels = [label if times[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
-    return labels, types, np.array(factors)
 
 
 def _markers(streams: list[_Stream], signal: _Stream, name: str) -> mne.Annotations:

@@ -25,6 +25,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import HyperscanError
 from hyperscan.pipeline.output import check_output
 from hyperscan.pipeline.prepare import attempt
+from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import read_manifest, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.study import Session, read_table
@@ -92,16 +93,16 @@ def damaged(folder: Path, kind: str, name: str) -> Trial:
             done, n_times = _read(row)
         finally:
             side.write_bytes(contents[side])
-        took, reason = time.monotonic() - began, done["reason"]
+        took = time.monotonic() - began
         counts = {
-            "internal errors": done["status"] == "failed",
-            "hangs": done["status"] == "hang",
-            "messages without the file or its session": done["status"] == "skipped"
-            and not any(name in reason for name in (str(row.key), *(side.name for side in sides))),
-            "short reads without a word": kind == "cut" and 0 < n_times < whole and not done["notes"],
+            "internal errors": done.status == "failed",
+            "hangs": done.status == "hang",
+            "messages without the file or its session": done.status == "skipped"
+            and not any(name in done.reason for name in (str(row.key), *(side.name for side in sides))),
+            "short reads without a word": kind == "cut" and 0 < n_times < whole and not done.notes,
         }
         if any(counts.values()):
-            print(name, kind, number, side.name, done["status"], reason, done.get("traceback", ""), flush=True)
+            print(name, kind, number, side.name, done.status, done.reason, done.traceback, flush=True)
         return {**counts, "wrong": sum(counts.values()), "slowest_s": took}
 
     return trial
@@ -117,14 +118,14 @@ def _damage(content: bytes, kind: str, dice: random.Random) -> bytes:
     return bytes(data)
 
 
-def _read(row: Session) -> tuple[dict[str, Any], int]:
+def _read(row: Session) -> tuple[Attempt, int]:
     read = [0]
 
-    def work() -> dict[str, Any]:
+    def work() -> Attempt:
         pair = load_session(row)
         read[0] = pair.therapist.n_times
         preprocess_pair(align_pair(pair), FNIRS if row.modality == "fnirs" else EEG)
-        return {}
+        return Attempt(row.key)
 
     def hang(*_: object) -> None:
         raise Hang
@@ -132,9 +133,9 @@ def _read(row: Session) -> tuple[dict[str, Any], int]:
     signal.signal(signal.SIGALRM, hang)
     signal.alarm(HANG_S)
     try:
-        return attempt(row.key, work), read[0]
+        return attempt(row.key, work, Attempt), read[0]
     except Hang:
-        return {"status": "hang", "reason": "", "notes": []}, 0
+        return Attempt(row.key, "hang"), 0
     finally:
         signal.alarm(0)
 
@@ -208,7 +209,7 @@ def _read_json(folder: Path, out: Path, text: str) -> int:
     out.mkdir(exist_ok=True)
     for name in ("unit.json", "dataset_description.json"):
         (out / name).write_text(text, encoding="utf-8", errors="surrogatepass")
-    read_manifest(out)
+    read_manifest(out, Summary)
     with contextlib.suppress(HyperscanError):
         check_output(out, [])
     return 0

@@ -30,8 +30,9 @@ from hyperscan.pipeline.output import RunLog
 from hyperscan.pipeline.plan import make_plan
 from hyperscan.pipeline.resources import session_seconds
 from hyperscan.pipeline.stages import Stages
+from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.workers import Place, Task
-from hyperscan.schema import SessionKey
+from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import write_text
 from hyperscan.study import Session
 from hyperscan.synchrony import (
@@ -58,9 +59,7 @@ def growing(folder: Path, dyads: Sequence[int] = DYADS) -> list[str]:
     rows = []
     for n in dyads:
         table, config = load_study(fault_runs.small_study(folder / f"study{n}", n, 1))
-        stages = Stages(
-            table.sessions, config, folder / f"out{n}", Place(), RunLog(folder / f"out{n}", {}), progress=False
-        )
+        stages = Stages(table.sessions, config, folder / f"out{n}", Place(), RunLog(folder / f"out{n}"), progress=False)
         spent: dict[str, float] = {}
         do = stages._do
 
@@ -75,9 +74,7 @@ def growing(folder: Path, dyads: Sequence[int] = DYADS) -> list[str]:
         stages.compute(plan, summaries)
         each = [spent[label] / n for label in ("preparation", "pairs", "synchrony")]
         rows.append(
-            f"| {n} | {len(plan['pseudo_pairs']) / n:.0f} | "
-            + " | ".join(f"{s:.2f}" for s in (*each, sum(each)))
-            + " |"
+            f"| {n} | {len(plan.pseudo_pairs) / n:.0f} | " + " | ".join(f"{s:.2f}" for s in (*each, sum(each))) + " |"
         )
     return rows
 
@@ -134,12 +131,8 @@ def large(n_channels: int, minutes: float, n_therapists: int, n_clients: int) ->
         guard_values(a, b, recipe, windows)
         lag_tests(a, b, recipe, windows, n_null=config.n_null, rng=np.random.default_rng(0))
         alone = time.process_time() - began
-        row = {
-            "key": a.key,
-            "people": {role: {"channels": a.ch_names} for role in "tc"},
-            "seconds": 20.0 * len(windows.therapist),
-            "sfreq": a.sfreq,
-        }
+        people = {role: PersonSummary.of(one, "all") for role, one in zip(ROLES, (a, b), strict=True)}
+        row = Summary(a.key, sfreq=a.sfreq, seconds=20.0 * len(windows.therapist), people=people)
         own = f"{alone:.1f}"
         estimated = f"{alone + (n_clients - 1) * each:.1f} ({session_seconds(row, config, n_clients - 1):.1f})"
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
@@ -174,12 +167,8 @@ def main() -> None:
     if few:
         print(*small, *sizes, sep="\n")
         return
-    session = {
-        "key": SessionKey("D", 1, "eeg", "", ""),
-        "people": {role: {"channels": range(64)} for role in "tc"},
-        "seconds": 0.85 * 45 * 60,
-        "sfreq": 250.0,
-    }
+    people = {role: PersonSummary.of(person(1, role, 64, 60.0), "all") for role in ROLES}
+    session = Summary(SessionKey("D", 1, "eeg", "", ""), sfreq=250.0, seconds=0.85 * 45 * 60, people=people)
     hours = 1000 * session_seconds(session, StudyConfig(), 20) / 3600
     where = f"{platform.system()}, {os.cpu_count()} cores shared with other work, Python {platform.python_version()}"
     page = TEXT.format(

@@ -29,11 +29,13 @@ from hyperscan.config import StudyConfig
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.metrics import evaluate_many, get_metric
 from hyperscan.pipeline import prepare
-from hyperscan.pipeline.output import quality_table
+from hyperscan.pipeline.output import quality_rows
 from hyperscan.pipeline.plan import make_plan, recipe_for
 from hyperscan.pipeline.run import growth_of
+from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning import channels as electrodes
+from hyperscan.recording.records import PersonQuality
 from hyperscan.schema import CLOCK_COLUMNS
 from hyperscan.simulate import Optodes
 from hyperscan.simulate.fnirs import write_snirf
@@ -63,7 +65,7 @@ Array = np.ndarray
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 #: Columns of the quality table that are alike in all sessions of one length.
-SHARED = ("clean_seconds", "n_windows", *CLOCK_COLUMNS)
+SHARED = ("channels_kept", "channels_total", "clean_seconds", "n_windows", *CLOCK_COLUMNS)
 
 
 def recording(row: Session, people: Any, ppm: float) -> PairedRecording:
@@ -95,7 +97,7 @@ def study_tables(condition: Any, design: Design, seed: Sequence[int]) -> Tables:
     config = FNIRS if isinstance(condition, FnirsCondition) else EEG
     rows: dict[Any, Session] = {}
     people: dict[Any, dict[str, Signals]] = {}
-    summaries: dict[Any, dict[str, Any]] = {}
+    summaries: dict[Any, Summary] = {}
     made: dict[int, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _, group in itertools.groupby(simulate(condition, design, seed), lambda entry: entry[0].session):
@@ -109,8 +111,8 @@ def study_tables(condition: Any, design: Design, seed: Sequence[int]) -> Tables:
     plan = make_plan(list(rows.values()), [], summaries, config, {})
     recipe = recipe_for(row, plan, config)
     partners: dict[Any, list[Any]] = defaultdict(list)
-    for entry in plan["pseudo_pairs"]:
-        partners[entry["dyad"], entry["session"]].append((entry["partner_dyad"], entry["which"]))
+    for pair in plan.pseudo_pairs:
+        partners[pair.dyad, pair.session].append((pair.partner_dyad, pair.which))
     compare = _compare_fnirs if row.modality == "fnirs" else _compare_eeg
     frames, guards = [], []
     for number in sorted({key.session for key in people}):
@@ -119,7 +121,7 @@ def study_tables(condition: Any, design: Design, seed: Sequence[int]) -> Tables:
             key = here[dyad]["therapist"].key._asdict()
             frames.append({**key, "therapist": f"T{dyad[1:]}", "days": 7.0 * (number - 1), **out})
             guards.append({**key, **guard})
-    return pd.DataFrame(frames), pd.DataFrame(guards), quality_table(summaries)
+    return pd.DataFrame(frames), pd.DataFrame(guards), quality_rows(summaries)
 
 
 def _paired(row: Session, data: Any, ppm: float, folder: Path) -> PairedRecording:
@@ -128,14 +130,14 @@ def _paired(row: Session, data: Any, ppm: float, folder: Path) -> PairedRecordin
 
 def _judged_at_once(
     entries: Sequence[Any], config: StudyConfig, people: dict[Any, Any], made: dict[int, Any]
-) -> dict[Any, dict[str, Any]]:
+) -> dict[Any, Summary]:
     """Prepare recordings of one length as the package prepared one of them; what screening may object to is left."""
     if not entries:
         return {}
     data = _band_passed(np.array([both for _, both, _ in entries], np.float32), config)
     usual = _is_usual(data)
     n_times = data.shape[-1]
-    summaries: dict[Any, dict[str, Any]] = {}
+    summaries: dict[Any, Summary] = {}
     if n_times not in made:
         row, both, ppm = entries[0]
         summaries[row.key] = _judged(row, recording(row, both, ppm), config, people)
@@ -163,18 +165,20 @@ def _judged_at_once(
     return summaries
 
 
-def _summary_of(
-    row: Session, people: Mapping[str, Signals], first: Mapping[str, Any], config: StudyConfig
-) -> dict[str, Any]:
+def _summary_of(row: Session, people: Mapping[str, Signals], first: Summary, config: StudyConfig) -> Summary:
     """What the plan and the quality table need of a session; what is alike in all of them is taken from the first."""
     rois = prepare.recipe_of(config, "eeg").primary.rois
-    quality = {}
-    for role, person in people.items():
+    quality, described = {}, {}
+    for (role, person), roi in zip(people.items(), rois, strict=True):
         inside = list(person.rois[rois[0]])
-        own = {"s2_line": float(person.s2_line[inside].mean()), "s2_quad": float(person.s2_quad[inside].mean())}
-        quality[role] = {name: first["quality"][role][name] for name in SHARED} | own
-    described = {role: prepare._describe(person, rois[i]) for i, (role, person) in enumerate(people.items())}
-    return {**first, "key": list(row.key), "quality": quality, "people": described}
+        shared = {name: getattr(first.quality[role], name) for name in SHARED}
+        quality[role] = PersonQuality(
+            **shared,
+            s2_line=float(person.s2_line[inside].mean()),
+            s2_quad=float(person.s2_quad[inside].mean()),
+        )
+        described[role] = PersonSummary.of(person, roi)
+    return dataclasses.replace(first, key=row.key, quality=quality, people=described)
 
 
 def _check_same(mine: Mapping[str, Signals], chain: Mapping[str, Signals], as_usual: bool) -> None:
@@ -233,8 +237,8 @@ def _montage() -> mne.channels.DigMontage:
     return mne.channels.make_dig_montage(ch_pos, **frame)
 
 
-def _judged(row: Session, pair: PairedRecording, config: StudyConfig, people: dict[Any, Any]) -> dict[str, Any]:
-    def work() -> dict[str, Any]:
+def _judged(row: Session, pair: PairedRecording, config: StudyConfig, people: dict[Any, Any]) -> Summary:
+    def work() -> Summary:
         # the first step of a unit, with a recording from memory in place of one from a file
         with (
             mock.patch.object(prepare, "load_session", return_value=pair),
@@ -244,9 +248,9 @@ def _judged(row: Session, pair: PairedRecording, config: StudyConfig, people: di
         people[row.key] = both
         return summary
 
-    summary = prepare.attempt(row.key, work)
-    if summary["status"] == "failed":
-        raise RuntimeError(summary["traceback"])
+    summary = prepare.attempt(row.key, work, Summary)
+    if summary.status == "failed":
+        raise RuntimeError(summary.traceback)
     return summary
 
 

@@ -11,7 +11,9 @@ from unittest import mock
 
 from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import load_study, run_study
+from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.results import StudyResult
+from hyperscan.schema import SessionKey
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import sha256
 
@@ -50,6 +52,27 @@ def tree(folder: Path) -> dict[str, str]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: sha256(path) for name, path in named.items() if not name.startswith("logs/")}
+
+
+#: Channels of the people of :func:`summaries_without`.
+CAP = ["Fz", "Pz", "O1", "O2", "Oz", "P3"]
+
+
+def summaries_without(*lost: set[str]) -> list[Summary]:
+    """Make sessions of one dyad whose client lacks some channels in each, and whose therapist has all."""
+
+    def person(label: str, gone: set[str]) -> PersonSummary:
+        kept = tuple(name for name in CAP if name not in gone)
+        rois = {"all": kept, "posterior": tuple(name for name in kept if name != "Fz")}
+        return PersonSummary(label, kept, rois, s2=(0.5,) * len(kept), s2_roi=0.5)
+
+    return [
+        Summary(
+            SessionKey("D1", number, "eeg", "", ""),
+            people={"therapist": person("T1", set()), "client": person("C1", gone)},
+        )
+        for number, gone in enumerate(lost, start=1)
+    ]
 
 
 def edit_table(study: Path, old: str, new: str) -> None:

@@ -77,8 +77,8 @@ def test_two_files_without_a_clock_run_with_a_warning(tmp_path: Path) -> None:
     assert preprocess_pair(pair).quality.client["clock_source"] == "assumed"
     make.write_rows(tmp_path, [make.row_of(1, 1, "t.edf", "c.edf", clock="n/a")])
     (said,) = check_study(tmp_path).rows
-    assert said["status"] == "ok"
-    make.check_message(said["notes"][0], tmp_path, "t.edf and c.edf", "nothing aligns", "Declare triggers")
+    assert said.status == "ok"
+    make.check_message(said.notes[0], tmp_path, "t.edf and c.edf", "nothing aligns", "Declare triggers")
     (row,) = read_table(make.write_rows(tmp_path, [make.row_of(1, 1, "t.edf", "c.edf", clock="n/a")])).sessions
     with pytest.raises(ClockError) as caught:
         align_pair(load_session(dataclasses.replace(row, clock="none")))

@@ -17,10 +17,10 @@ from clock_fixtures import device, events_of_two_devices
 from clock_fixtures import pair_of as unaligned
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, QualityError
-from hyperscan.pipeline.regions import comparable_rois, roi_findings
+from hyperscan.pipeline.plan import comparable_rois, roi_findings
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
+from pipeline_fixtures import summaries_without
 from prepare_fixtures import CAP, Probe, backwards, brain, clean_pair, eeg_raw, fnirs_pair, pair_of
-from test_pipeline_comparable import _study
 from test_study_findings import a_dyad, kinds
 
 ROOT = Path("/study")
@@ -53,7 +53,7 @@ def test_sessions_of_a_dyad(case: int, sessions: list[object], kind: str, words:
 
 def test_channels_that_one_session_lacks() -> None:
     """Case 53: every region holds the same channels in all sessions of a person, and what that costs is said."""
-    (finding,) = roi_findings(comparable_rois(*_study({"O1"}, set())))
+    (finding,) = roi_findings(comparable_rois(summaries_without({"O1"}, set())))
     make.check_message(str(finding), ROOT, "C1 (D1, eeg)", "used in none: O1 (not in D1 ses-01 eeg)")
 
 

@@ -53,15 +53,15 @@ def test_check_lists_what_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureF
     assert "1 dyad-session would be analysed, 2 skipped" in shown
     make.write_rows(tmp_path, [rows[0], rows[3] | {"client_file": "d1s2c.edf"}])
     report = check_study(tmp_path)
-    (bad,) = [row for row in report.rows if row["status"] != "ok"]
-    make.check_message(bad["reason"], tmp_path, "empty.edf", "0 bytes", "again")
+    (bad,) = [row for row in report.rows if not row.ok]
+    make.check_message(bad.reason, tmp_path, "empty.edf", "0 bytes", "again")
 
 
 def test_one_recording_under_two_names(tmp_path: Path) -> None:
     rows = a_study(tmp_path, 2, 2)
     (tmp_path / "d2s2c.edf").write_bytes((tmp_path / "d1s1c.edf").read_bytes())
     report = check_study(make.write_rows(tmp_path, rows))
-    reasons = [row["reason"] for row in report.rows if row["status"] != "ok"]
+    reasons = [row.reason for row in report.rows if not row.ok]
     reasons += [entry.reason for entry in report.rejected]
     assert report.skipped == len(reasons) == 2
     for reason in reasons:
@@ -194,10 +194,10 @@ def test_real_epochs_through_the_table(shared: Path, tmp_path: Path) -> None:
     pair = align_pair(load_session(row))
     assert len(pair.segments) == 25
     (long,) = check_study(tmp_path).rows
-    assert long["status"] == "skipped"
+    assert long.status == "skipped"
     make.check_message(
-        long["reason"], tmp_path, "window_s = 5 s", "the longest of 25 lasts 1", "Set window_s to 1 or less"
+        long.reason, tmp_path, "window_s = 5 s", "the longest of 25 lasts 1", "Set window_s to 1 or less"
     )
     (short,) = check_study(_epochs_study(shared, tmp_path, 1.0)).rows
-    assert (short["status"], short["n_windows"]) == ("ok", 25)
-    assert any("short windows" in note for note in short["notes"]), short["notes"]
+    assert (short.status, short.n_windows) == ("ok", 25)
+    assert any("short windows" in note for note in short.notes), short.notes

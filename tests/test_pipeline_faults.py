@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -131,10 +132,10 @@ def test_a_disk_fault_in_a_worker_ends_the_run(study: Path, tmp_path: Path) -> N
 
 
 def test_a_dead_worker_costs_one_try(tmp_path: Path) -> None:
-    tasks = [Task(f"t{i}", touch, (str(tmp_path / f"t{i}"),)) for i in range(2)]
-    tasks.insert(0, Task("once", die, (str(tmp_path / "once"), 1)))
-    tasks.insert(2, Task("always", die, (str(tmp_path / "always"), 99)))
-    assert run_tasks(tasks, Place(2), "test", progress=False) == ["always"]
+    tasks = [Task(f"t{i}", partial(touch, tmp_path / f"t{i}")) for i in range(2)]
+    tasks.insert(0, Task("once", partial(die, tmp_path / "once", times=1)))
+    tasks.insert(2, Task("always", partial(die, tmp_path / "always", times=99)))
+    assert run_tasks(tasks, Place(n_jobs=2), "test", progress=False) == ["always"]
     assert (tmp_path / "once").read_text() == "1"
     assert (tmp_path / "always").read_text() == "2"
     assert all((tmp_path / f"t{i}").exists() for i in range(2))
@@ -142,7 +143,7 @@ def test_a_dead_worker_costs_one_try(tmp_path: Path) -> None:
 
 def test_an_exception_in_a_worker_is_raised(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="a fault of ours"):
-        run_tasks([Task("x", raise_key_error, ()), Task("y", touch, (str(tmp_path / "y"),))], Place(2), "t")
+        run_tasks([Task("x", raise_key_error), Task("y", partial(touch, tmp_path / "y"))], Place(n_jobs=2), "t")
 
 
 @pytest.mark.parametrize("stage", ["prepare_unit", "compute_unit"])
@@ -150,7 +151,7 @@ def test_a_unit_that_kills_its_worker_is_left_out(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     def lose(tasks: list[Task], place: Place, label: str, **_: Any) -> list[str]:
-        kept = [task for task in tasks if task.work.__name__ != stage or task.name != "dyad-D02/ses-01"]
+        kept = [task for task in tasks if task.work.func.__name__ != stage or task.name != "dyad-D02/ses-01"]
         run_tasks(kept, place, label, progress=False)
         return [task.name for task in tasks if task not in kept]
 
@@ -314,7 +315,7 @@ def test_a_wrong_scheduler_address_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     pytest.importorskip("distributed")
     monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 1)
     with pytest.raises(InputError, match="no Dask scheduler answers"):
-        run_tasks([Task("x", touch, ("x",))], Place(cluster="tcp://127.0.0.1:9"), "t", progress=False)
+        run_tasks([Task("x", partial(touch, Path("x")))], Place(cluster="tcp://127.0.0.1:9"), "t", progress=False)
 
 
 @pytest.fixture
@@ -350,7 +351,7 @@ def test_a_task_that_kills_two_workers_of_a_cluster_is_left_out(
     tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:
     address, workers = cluster
-    tasks = [Task("always", die, (str(tmp_path / "always"), 99)), Task("t", touch, (str(tmp_path / "t"),))]
+    tasks = [Task("always", partial(die, tmp_path / "always", times=99)), Task("t", partial(touch, tmp_path / "t"))]
     assert run_tasks(tasks, Place(cluster=address), "test", progress=False) == ["always"]
     assert (tmp_path / "always").read_text() == "2"
     assert (tmp_path / "t").exists()

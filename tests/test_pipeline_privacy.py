@@ -16,7 +16,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import check_study, load_study
 from hyperscan.pipeline.prepare import prepare_unit
-from hyperscan.pipeline.privacy import public_channel, public_reason, revealed, scrubbed
+from hyperscan.pipeline.privacy import public_channel, public_reason, revealed, scrub
 from hyperscan.pipeline.unit import input_hashes, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
@@ -144,11 +144,11 @@ def test_odd_channel_names_become_inert(payload: str) -> None:
     assert re.fullmatch(r"ch-[0-9a-f]{6}", public_channel(payload))
 
 
-def test_reasons_are_scrubbed_of_paths_and_quotes(study: Path) -> None:
+def test_reasons_are_scrub_of_paths_and_quotes(study: Path) -> None:
     assert public_reason("x = 'Jane': no (a b/Jane.edf) /home/Jane/x.edf \"Jane\"") == "x = '…': no '…' '…' '…'"
     row = load_study(study)[0].sessions[0]
     text = f"{row.relative(row.therapist_file)}: broken; see {row.therapist_file.stem}.vmrk and Jane EOG"
-    assert scrubbed(text, row, {"Jane EOG": "ch-1"}) == "[therapist_file]: broken; see [therapist_file] and ch-1"
+    assert scrub(text, row, {"Jane EOG": "ch-1"}) == "[therapist_file]: broken; see [therapist_file] and ch-1"
 
 
 def test_names_of_events_stay_out_of_the_record(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_names_of_events_stay_out_of_the_record(tmp_path: Path) -> None:
         pair = preprocess_pair(align_pair(load_session(row)))
     assert any("'JaneDoe’s turn' (3)" in note for note in pair.history)
     (unit,) = units_of([row])
-    prepare_unit(unit, StudyConfig(), input_hashes([row]), "wanted", tmp_path / "prepared")
+    prepare_unit(unit, config=StudyConfig(), hashes=input_hashes([row]), wanted="wanted", folder=tmp_path / "prepared")
     written = (tmp_path / "prepared" / "unit.json").read_text(encoding="utf-8")
     assert "regressed out (canonical and its time derivative): '…' (3)" in written
     assert make.CANARY not in written

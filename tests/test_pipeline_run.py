@@ -22,6 +22,7 @@ from hyperscan.pipeline import check_study, load_study, prepare_study, resources
 from hyperscan.pipeline import prepare as prepare_module
 from hyperscan.pipeline.chance import compute_batch
 from hyperscan.pipeline.output import describe_output
+from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import read_manifest, units_of
 from hyperscan.storage import load_table
 from hyperscan.synchrony import pair
@@ -70,7 +71,9 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pairs_do_not_depend_on_their_batches(four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(four, tmp_path / "one")
     seen = []
-    monkeypatch.setattr(stages, "compute_batch", lambda batch, *rest: (seen.append(batch), compute_batch(batch, *rest)))
+    monkeypatch.setattr(
+        stages, "compute_batch", lambda batch, **rest: (seen.append(batch), compute_batch(batch, **rest))
+    )
     monkeypatch.setattr(chance_units, "MAX_SIDE", 2)
     run(four, tmp_path / "many")
     assert [len(batch.pairs) for batch in seen] == [2, 4, 4, 2]
@@ -121,7 +124,7 @@ def test_a_failed_batch_costs_its_dyads_and_is_tried_again(
 
 
 def test_a_finished_run_is_not_computed_again(study: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("computed again")
 
     monkeypatch.setattr("hyperscan.pipeline.stages.prepare_unit", refuse)
@@ -342,7 +345,7 @@ def test_estimates_are_near_what_a_run_takes(four: Path, tmp_path: Path) -> None
     prepare_study(table.sessions, config, out=tmp_path / "out", only=[row.key for row in table.sessions])
     disk = sum(path.stat().st_size for path in (tmp_path / "out/work").rglob("*.npz"))
     assert 0.5 < resources.work_bytes(units) / disk < 2
-    rows = [read_manifest(tmp_path / "out/work" / unit.name)["rows"][0] for unit in units]
+    rows = [read_manifest(tmp_path / "out/work" / unit.name, Summary).rows[0] for unit in units]
     run(four, tmp_path / "compiled")
     began = time.process_time()
     run(four, tmp_path / "out")

@@ -104,8 +104,8 @@ def test_one_recording_in_both_groups_is_read_but_never_analysed(tmp_path: Path)
     words = ("D1 ses-01 fnirs", "b.snirf", "6 channels hold the same samples", "Correct the files")
     make.check_message(caught.value, tmp_path, *words)
     (said,) = check_study(tmp_path).rows
-    assert said["status"] == "skipped"
-    make.check_message(said["reason"], tmp_path, *words)
+    assert said.status == "skipped"
+    make.check_message(said.reason, tmp_path, *words)
 
 
 def test_one_stream_under_two_names_is_never_analysed(tmp_path: Path) -> None:

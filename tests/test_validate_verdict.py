@@ -36,7 +36,7 @@ def test_all_at_once_equals_one_by_one(title: str) -> None:
         rows[row.key] = row
     plan = make_plan(list(rows.values()), [], summaries, studies.EEG, {})
     assert len(quality) == 2 * len(table) == 16
-    for (_, mine), (_, chain) in zip(quality.iterrows(), studies.quality_table(summaries).iterrows(), strict=True):
+    for (_, mine), (_, chain) in zip(quality.iterrows(), studies.quality_rows(summaries).iterrows(), strict=True):
         for name in ("dyad", "session", "person", "clean_seconds", "n_windows", "clock_source"):
             assert mine[name] == chain[name]
         assert mine["s2_line"] == pytest.approx(chain["s2_line"], abs=1e-4)
@@ -44,10 +44,10 @@ def test_all_at_once_equals_one_by_one(title: str) -> None:
         recipe = recipe_for(rows[key], plan, studies.EEG)
         a, b = people[key]["therapist"], people[key]["client"]
         pairs = [(a, b)]
-        for entry in plan["pseudo_pairs"]:
-            if (entry["dyad"], entry["session"]) == (key.dyad, key.session):
-                other = people[key._replace(dyad=entry["partner_dyad"])][entry["which"]]
-                pairs.append((a, other) if entry["which"] == "client" else (other, b))
+        for planned in plan.pseudo_pairs:
+            if planned.key == key:
+                other = people[key._replace(dyad=planned.partner_dyad)][planned.which]
+                pairs.append((a, other) if planned.which == "client" else (other, b))
         assert len(pairs) == 7
         at = recipe.pairs_of(a.rois, b.rois).index(recipe.primary.rois)
         z, *chance = [float(roi_table(x, y, recipe)["eeg", "plv", "alpha"][at]) for x, y in pairs]

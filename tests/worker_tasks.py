@@ -7,18 +7,17 @@ import signal
 from pathlib import Path
 
 
-def die(marker: str, times: int) -> None:
+def die(marker: Path, times: int) -> None:
     """Kill this process, as many times as asked for."""
-    path = Path(marker)
-    count = int(path.read_text()) if path.exists() else 0
+    count = int(marker.read_text()) if marker.exists() else 0
     if count < times:
-        path.write_text(str(count + 1))
+        marker.write_text(str(count + 1))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def touch(path: str) -> None:
+def touch(path: Path) -> None:
     """Leave a file."""
-    Path(path).write_text("done")
+    path.write_text("done")
 
 
 def raise_key_error() -> None:

@@ -383,6 +383,9 @@ BANDWISE: Mapping[str, Column] = _columns(
 #: Columns by which a table names the outcome that it was made for.
 OUTCOME_COLUMNS = ("metric", "band", "roi")
 
+#: Columns that tell the values of one dyad-session apart.
+CELL_COLUMNS = (*Cell._fields, "roi_therapist", "roi_client")
+
 #: What guards take their slopes of (EEG), one number per dyad-session.
 GUARD_COLUMNS = (
     "g1_line",
@@ -407,13 +410,13 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "synchrony": (
             *("dyad", "therapist", "client", "session", "days", "modality", "task", "run"),
-            *("signal", "metric", "band", "roi_therapist", "roi_client"),
+            *CELL_COLUMNS,
             *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "lag_estimate", "lag_p"),
             *("n_windows", "window_s", "seconds", "flags"),
         ),
         "pseudo": (
             *("dyad", "partner_dyad", "which", "session", "modality", "task", "run"),
-            *("signal", "metric", "band", "roi_therapist", "roi_client", "z"),
+            *(*CELL_COLUMNS, "z"),
         ),
         "guards": (*KEYS, *OUTCOME_COLUMNS, *GUARD_COLUMNS),
         "quality": (

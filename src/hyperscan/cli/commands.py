@@ -83,9 +83,8 @@ def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[
 def _told(skipped: Sequence[Any], sessions: Sequence[Any], rejected: Sequence[Any] = ()) -> int:
     """Say what was skipped, with the names and cells that the records leave out; return the exit code."""
     from hyperscan.pipeline import public_rejected, revealed
-    from hyperscan.results.plan import Skip
 
-    lost = [Skip(**public_rejected(entry)) for entry in rejected]
+    lost = [public_rejected(entry) for entry in rejected]
     for entry in rejected:
         say(f"skipped {entry}")
     rows = {(row.dyad, row.session, row.modality, row.task, row.run): row for row in sessions}

@@ -5,23 +5,22 @@ A pair of people serves two dyads: the therapist's and the client's. It is compu
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.plan import Plan, recipe_for
+from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
-from hyperscan.pipeline.regions import planned_signals
-from hyperscan.pipeline.unit import read_manifest, signals_path, write_manifest
-from hyperscan.schema import ROLES, SessionKey
+from hyperscan.pipeline.summary import Attempt
+from hyperscan.pipeline.unit import Manifest, read_manifest, signals_path
+from hyperscan.results.plan import Plan, PlannedPair
+from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
 from hyperscan.synchrony import (
     BYTES_FILTERING,
@@ -42,11 +41,11 @@ MAX_SIDE = 10
 #: Name of the folder of batches among prepared signals.
 PAIRS = "pairs"
 
-_CELL = ("signal", "metric", "band", "roi_therapist", "roi_client")
-_PEOPLE = ("therapist_of", "client_of")
-_GUARDS = ("plv_squared", "matched_z", "control_z", "outband_z", "lag_robust_z")
+#: Dyads that lend the therapist and the client, in the tables of a batch.
+_LENDERS = ("therapist_of", "client_of")
 
-Names = tuple[str, str]
+#: What a pair contributes to the guards; arrays are stored as their mean.
+_GUARDS = tuple(item.name for item in fields(GuardValues))
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,12 @@ class Batch:
     #: Among the batches of this session number, task and run
     number: int
     #: Dyads that lend the therapist and the client
-    pairs: tuple[Names, ...]
+    pairs: tuple[tuple[str, str], ...]
 
     @property
     def name(self) -> str:
         """Folder among the prepared signals."""
-        parts = [f"ses-{self.key.session:02d}", *self.key[2:], f"{self.number:03d}"]
+        parts = [f"ses-{self.key.session:02d}", self.key.modality, self.key.task, self.key.run, f"{self.number:03d}"]
         return f"{PAIRS}/{'_'.join(part for part in parts if part)}"
 
     @property
@@ -72,28 +71,20 @@ class Batch:
         return {dyad for pair in self.pairs for dyad in pair}
 
 
-def pair_of(entry: Mapping[str, Any]) -> Names:
-    """Dyads that lend the therapist and the client of an entry of the plan."""
-    names = entry["dyad"], entry["partner_dyad"]
-    return names if entry["which"] == "client" else names[::-1]
-
-
-def batches_of(plan: Plan, prepared: Path) -> list[Batch]:
+def batches_of(plan: Plan, work: Path) -> list[Batch]:
     """Tile the pairs that a plan asks for, so that a batch's people fit into memory together."""
-    groups: dict[tuple[Any, ...], set[Names]] = defaultdict(set)
-    for entry in plan["pseudo_pairs"]:
-        groups[tuple(entry[name] for name in SessionKey._fields[1:])].add(pair_of(entry))
+    groups: dict[SessionKey, set[tuple[str, str]]] = defaultdict(set)
+    for entry in plan.pseudo_pairs:
+        groups[entry.key._replace(dyad="")].add(entry.dyads)
     batches = []
-    for rest, pairs in sorted(groups.items()):
-        people = [
-            (SessionKey(pair[i], *rest), role) for pair in pairs for i, role in enumerate(("therapist", "client"))
-        ]
-        sides = sides_for(max(signals_path(prepared, *person).stat().st_size for person in set(people)))
-        rank = [{name: i for i, name in enumerate(sorted({pair[side] for pair in pairs}))} for side in (0, 1)]
-        tiles: dict[tuple[int, ...], list[Names]] = defaultdict(list)
+    for key, pairs in sorted(groups.items()):
+        people = {(key._replace(dyad=dyad), role) for pair in pairs for dyad, role in zip(pair, ROLES, strict=True)}
+        sides = sides_for(max(signals_path(work, *person).stat().st_size for person in people))
+        ranks = [{name: i for i, name in enumerate(sorted(set(side)))} for side in zip(*pairs, strict=True)]
+        tiles: dict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)
         for pair in sorted(pairs):
-            tiles[tuple(rank[i][pair[i]] // sides[i] for i in (0, 1))].append(pair)
-        key = SessionKey("", *rest)
+            place = zip(pair, ranks, sides, strict=True)
+            tiles[tuple(rank[dyad] // size for dyad, rank, size in place)].append(pair)
         batches += [Batch(key, number, tuple(tile)) for number, (_, tile) in enumerate(sorted(tiles.items()))]
     return batches
 
@@ -104,21 +95,22 @@ def sides_for(n_bytes: int) -> tuple[int, int]:
     return min(max(people // 2, 1), MAX_SIDE), min(max(people - people // 2, 1), MAX_SIDE)
 
 
-def compute_batch(batch: Batch, plan: Plan, config: StudyConfig, prepared: Path, wanted: str) -> None:
+def compute_batch(batch: Batch, *, plan: Plan, config: StudyConfig, work: Path, wanted: str) -> None:
     """Compute a batch into a folder that appears whole."""
-    with new_folder(prepared / batch.name) as temporary:
-        done = attempt(batch.key, partial(_compute, batch, plan, config, prepared, temporary))
-        write_manifest(temporary, wanted, {"rows": [done]})
+    with new_folder(work / batch.name) as temporary:
+        done = attempt(batch.key, partial(_compute, batch, plan, config, work, temporary), Attempt)
+        Manifest(wanted, (done,)).save(temporary)
 
 
-def _compute(batch: Batch, plan: Plan, config: StudyConfig, prepared: Path, folder: Path) -> dict[str, Any]:
-    sides: list[dict[str, Signals]] = [{}, {}]
-    for i, role in enumerate(ROLES):
-        for name in {pair[i] for pair in batch.pairs}:
-            sides[i][name] = planned_signals(prepared, batch.key._replace(dyad=name), role, plan)
-    values = chance_values(sides[0], sides[1], batch.pairs, recipe_for(batch.key, plan, config))
+def _compute(batch: Batch, plan: Plan, config: StudyConfig, work: Path, folder: Path) -> Attempt:
+    sides: list[dict[str, Signals]] = []
+    for dyads, role in zip(zip(*batch.pairs, strict=True), ROLES, strict=True):
+        keys = [batch.key._replace(dyad=dyad) for dyad in sorted(set(dyads))]
+        sides.append({key.dyad: planned_signals(work, key, role, plan) for key in keys})
+    therapists, clients = sides
+    values = chance_values(therapists, clients, batch.pairs, recipe_for(batch.key, plan, config))
     _save(folder, values)
-    return {}
+    return Attempt(batch.key)
 
 
 def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
@@ -128,53 +120,54 @@ def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
         for cell, means in found.table.items()
         for rois, z in zip(found.roi_pairs, means, strict=True)
     ]
-    guards = [(*pair, *_numbers(found.guards)) for pair, found in values.items() if found.guards is not None]
-    write_table(folder / "values.tsv", pd.DataFrame(rows, columns=[*_PEOPLE, *_CELL, "z"]))
-    write_table(folder / "guards.tsv", pd.DataFrame(guards, columns=[*_PEOPLE, *_GUARDS]))
-
-
-def _numbers(values: GuardValues) -> list[float]:
-    squared = values.plv_squared[np.isfinite(values.plv_squared)]
-    return [float(squared.mean()) if squared.size else math.nan, *(getattr(values, name) for name in _GUARDS[1:])]
+    guards = []
+    for pair, found in values.items():
+        if found.guards is not None:
+            contributed = [np.atleast_1d(getattr(found.guards, name)).ravel() for name in _GUARDS]
+            known = [each[np.isfinite(each)] for each in contributed]
+            guards.append((*pair, *(float(each.mean()) if each.size else np.nan for each in known)))
+    write_table(folder / "values.tsv", pd.DataFrame(rows, columns=[*_LENDERS, *CELL_COLUMNS, "z"]))
+    write_table(folder / "guards.tsv", pd.DataFrame(guards, columns=[*_LENDERS, *_GUARDS]))
 
 
 @dataclass(frozen=True)
 class Chance:
-    """What the pairs of one dyad-session say about chance.
+    """What the pairs of one dyad-session say about chance."""
 
-    Parameters
-    ----------
-    values : DataFrame
-        One row per pair, cell and ROI pair: its position among the plan's entries (``entry``), the cell and ``z``.
-    guards : tuple of GuardValues
-        Of the pairs, in the same order.
-    fault : mapping or None
-        Status and reason of a batch that failed.
-    """
-
+    #: One row per pair, cell and ROI pair: ``partner_dyad``, ``which``, the cell's columns and ``z``
     values: pd.DataFrame
-    guards: tuple[GuardValues, ...]
-    fault: Mapping[str, Any] | None = None
+    #: Pairs that have values
+    pairs: tuple[PlannedPair, ...] = ()
+    #: Of the pairs, in the same order
+    guards: tuple[GuardValues, ...] = ()
+    #: A batch that failed, instead of all others
+    fault: Attempt | None = None
 
 
-def read_chance(entries: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> Chance:
+def read_chance(planned: Sequence[PlannedPair], folders: Sequence[Path]) -> Chance:
     """Pick the pairs of one dyad-session out of the batches that hold them."""
     for folder in folders:
-        (row,) = (read_manifest(folder) or {})["rows"]
-        if row["status"] != "ok":
-            return Chance(
-                pd.DataFrame(), (), {name: row[name] for name in ("status", "reason", "traceback") if name in row}
-            )
-    where = {pair_of(entry): i for i, entry in enumerate(entries)}
-    values, guards = (_read(folders, name, where) for name in ("values", "guards"))
-    numbers = guards[list(_GUARDS)].to_numpy(float)
-    return Chance(values, tuple(GuardValues(np.array(first), *rest) for first, *rest in numbers))
+        manifest = read_manifest(folder, Attempt)
+        assert manifest is not None  # computed before whatever reads it
+        fault = next((row for row in manifest.rows if not row.ok), None)
+        if fault is not None:
+            return Chance(pd.DataFrame(), fault=fault)
+    values, guards = (_read(folders, name, planned) for name in ("values", "guards"))
+    used = [planned[i] for i in values["entry"]]
+    return Chance(
+        values.assign(partner_dyad=[pair.partner_dyad for pair in used], which=[pair.which for pair in used]),
+        tuple(dict.fromkeys(used)),
+        tuple(GuardValues(**numbers) for numbers in guards[list(_GUARDS)].to_dict("records")),
+    )
 
 
-def _read(folders: Sequence[Path], name: str, where: Mapping[Names, int]) -> pd.DataFrame:
+def _read(folders: Sequence[Path], name: str, planned: Sequence[PlannedPair]) -> pd.DataFrame:
+    """Join a table of some batches and keep the rows of planned pairs, in the plan's order (``entry``)."""
     frames = [pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=str, keep_default_na=False) for folder in folders]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*_PEOPLE, *_CELL, "z", *_GUARDS])
-    entry = [where.get(pair, -1) for pair in zip(*(frame[column] for column in _PEOPLE), strict=True)]
+    columns = [*_LENDERS, *CELL_COLUMNS, "z", *_GUARDS]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    where = {pair.dyads: i for i, pair in enumerate(planned)}
+    entry = [where.get(lenders, -1) for lenders in zip(*(frame[column] for column in _LENDERS), strict=True)]
     numbers = [column for column in ("z", *_GUARDS) if column in frame]
     frame = frame.assign(entry=entry, **{n: frame[n].replace(MISSING, "nan").astype(float) for n in numbers})
     return frame[frame["entry"] >= 0].sort_values("entry", kind="stable", ignore_index=True)

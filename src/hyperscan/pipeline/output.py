@@ -8,19 +8,19 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 import hyperscan
 from hyperscan.errors import OutputError
-from hyperscan.pipeline.compute import PSEUDO_COLUMNS
 from hyperscan.pipeline.lock import LOCK_NAME
+from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import Unit, read_manifest
-from hyperscan.schema import COLUMNS, GUARD_COLUMNS, KEYS, ROLES, TABLES, SessionKey
+from hyperscan.results.plan import Skip
+from hyperscan.schema import COLUMNS, TABLES, SessionKey
 from hyperscan.storage import PARTIAL_PREFIX, load_table, write_json, write_table, write_text
 from hyperscan.study import Session
 
@@ -32,7 +32,7 @@ LOGS = "logs"
 class RunLog:
     """A file of lines with their times in UTC."""
 
-    def __init__(self, out: Path, facts: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, **facts: object) -> None:
         now = datetime.now(UTC)
         self.path = out / LOGS / f"run-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
         head = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count(), **facts}
@@ -45,15 +45,15 @@ class RunLog:
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
             stream.write(line)
 
-    def summaries(self, rows: Mapping[Any, Mapping[str, Any]]) -> None:
+    def summaries(self, rows: Iterable[Summary]) -> None:
         """Add what was skipped, what is weaker than it looks, and the frames of faults of ours."""
-        for key, row in rows.items():
-            for note in row.get("notes", ()):
-                self.say(f"{key}: warning: {note}")
-            if row["status"] != "ok":
-                self.say(f"{key}: {row['status']}: {row['reason']}")
-            for frame in row.get("traceback", ()):
-                self.say(f"{key}:   at {frame}")
+        for row in rows:
+            for note in row.notes:
+                self.say(f"{row.key}: warning: {note}")
+            if not row.ok:
+                self.say(f"{row.key}: {row.status}: {row.reason}")
+            for frame in row.traceback:
+                self.say(f"{row.key}:   at {frame}")
 
 
 #: What a run may leave that dies in its first moment.
@@ -89,14 +89,14 @@ dyad-*/ses-*/*.nc hold the full matrices. BIDS has no names for results of two p
 """
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of what the numbers depend on, by name."""
     return {name: importlib.metadata.version(name) for name in VERSIONED}
 
 
 def describe_output(out: Path) -> None:
     """Write what BIDS asks of a derivative; the description first, because it makes the folder ours."""
-    made_by = {OURS: hyperscan.__version__, **versions()}
+    made_by = {OURS: hyperscan.__version__, **package_versions()}
     description = {
         "Name": "Inter-brain synchrony and its growth over sessions",
         "BIDSVersion": "1.10.0",
@@ -134,38 +134,32 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Mapping[str, Any]]) -> None:
+def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Summary]) -> None:
     """Join the units' tables in the order of their keys and write them with their descriptions."""
-    empty = {
-        "synchrony": TABLES["synchrony"],
-        "pseudo": PSEUDO_COLUMNS,
-        "guards": (*KEYS, "metric", "band", "roi", *GUARD_COLUMNS),
-    }
-    for name, columns in empty.items():
-        frames = [
-            load_table(out / unit.name / f"{name}.tsv") for unit in units if (out / unit.name / f"{name}.tsv").exists()
-        ]
-        frames = [frame for frame in frames if len(frame)]
-        table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
+    for name in ("synchrony", "pseudo", "guards"):
+        files = [file for unit in units if (file := out / unit.name / f"{name}.tsv").exists()]
+        frames = [frame for frame in map(load_table, files) if len(frame)]
+        table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(TABLES[name]))
         write_table(out / f"{name}.tsv", table)
-    write_table(out / "quality.tsv", quality_table(summaries))
+    write_table(out / "quality.tsv", quality_rows(summaries))
     write_json(out / "synchrony.json", column_descriptions("synchrony"))
 
 
-def failed_rows(out: Path, units: Sequence[Unit]) -> list[dict[str, Any]]:
-    """Rows that were prepared but could not be computed."""
-    rows = [row for unit in units for row in (read_manifest(out / unit.name) or {}).get("rows", [])]
-    return [{**SessionKey(*row["key"])._asdict(), "reason": row["reason"]} for row in rows if row["status"] != "ok"]
+def failed_rows(out: Path, units: Sequence[Unit]) -> list[Skip]:
+    """List rows that were prepared but could not be computed."""
+    manifests = [read_manifest(out / unit.name, Attempt) for unit in units]
+    rows = [row for manifest in manifests if manifest is not None for row in manifest.rows]
+    return [Skip.of(row.key, row.reason) for row in rows if not row.ok]
 
 
-def quality_table(summaries: Mapping[SessionKey, Mapping[str, Any]]) -> pd.DataFrame:
+def quality_rows(summaries: Mapping[SessionKey, Summary]) -> pd.DataFrame:
     """One row per dyad-session and person, as ``quality.tsv`` has it."""
     rows = [
-        {**key._asdict(), "person": role, **summaries[key]["quality"][role]}
+        {**key._asdict(), "person": role, **quality}
         for key in sorted(summaries)
-        for role in (ROLES if "quality" in summaries[key] else ())
+        for role, quality in summaries[key].quality.items()
     ]
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(TABLES["quality"]))
+    frame = pd.DataFrame(rows, columns=None if rows else list(TABLES["quality"]))
     first = [name for name in TABLES["quality"] if name in frame]
     return frame[first + [name for name in frame if name not in first]]
 

@@ -1,4 +1,9 @@
-"""What a session alone cannot know: the study-wide decisions, made once all sessions are prepared."""
+"""What a session alone cannot know: the study-wide decisions, made once all sessions are prepared.
+
+One of them is which channels a region holds: the same ones in every session of a dyad, or growth would compare
+different places. Each person is looked at alone: the two people of a dyad are never reduced to what both have. A
+therapist is looked at once per dyad, because growth is a change within dyads.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,6 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +20,13 @@ import hyperscan
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, NothingToAnalyseError, count, did_you_mean
 from hyperscan.pipeline.privacy import public_rejected
-from hyperscan.pipeline.regions import comparable_rois, roi_findings
-from hyperscan.schema import SessionKey
+from hyperscan.pipeline.summary import PersonSummary, Summary
+from hyperscan.pipeline.unit import signals_path
+from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
+from hyperscan.schema import ROLES, Outcome, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
-from hyperscan.synchrony import Recipe, recipe_of
+from hyperscan.synchrony import Recipe, Signals, recipe_of
 
 #: Control channels: the quarter outside the primary ROI with least of the rhythm, at least two (our choice).
 CONTROL_SHARE, MIN_CONTROL = 4, 2
@@ -28,8 +34,11 @@ CONTROL_SHARE, MIN_CONTROL = 4, 2
 #: Control channels that carry this much of the ROI's signal fraction are no control (found by simulation).
 MAX_CONTROL_RATIO = 0.5
 
-Plan = dict[str, Any]
-Summaries = Mapping[SessionKey, Mapping[str, Any]]
+#: A session with a smaller share of a person's region does not decide what all sessions use, and a region that
+#: would shrink below it is left as it was recorded (our choice).
+MIN_COMMON = 0.5
+
+Summaries = Mapping[SessionKey, Summary]
 
 
 def make_plan(
@@ -40,58 +49,52 @@ def make_plan(
     digests: Mapping[str, str],
 ) -> Plan:
     """Decide what needs all sessions: counts, control channels, partners, and who is left out."""
-    good = [row for row in sorted(sessions, key=lambda row: row.key) if summaries[row.key]["status"] == "ok"]
-    skipped = [*map(public_rejected, rejected), *skips_of(sessions, summaries)]
+    good = [row for row in sorted(sessions, key=lambda row: row.key) if summaries[row.key].ok]
+    skipped = (*map(public_rejected, rejected), *skips_of(sessions, summaries))
     if not good:
-        raise NothingToAnalyseError(nothing(skipped))
-    groups = _grouped(good)
-    plans = [_plan_group(rows, summaries, config) for rows in groups.values()]
+        raise NothingToAnalyseError(explain_nothing(skipped))
+    groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
+    for row in sorted(good, key=lambda row: (row.modality, row.task)):
+        groups[row.modality, row.task].append(row)
+    plans = tuple(_plan_group(rows, summaries, config) for rows in groups.values())
     modality, task = _primary_group(groups, config)
-    primary = dataclasses.asdict(config.primary_of(modality))
-    _check_primary_rois(config.primary_of(modality), groups[modality, task], summaries)
-    compatible = {row.key: _comparable(row, summaries[row.key]) for row in good}
+    primary = config.primary_of(modality)
+    _check_primary_rois(primary, groups[modality, task], summaries)
     pairs = pseudo_pairs(
         good,
         max_partners=config.max_partners,
         min_pseudo=config.min_pseudo,
         seed=config.seed,
-        compatible=compatible,
+        compatible={row.key: _comparable(summaries[row.key]) for row in good},
     )
-    return {
-        "schema": 1,
-        "version": hyperscan.__version__,
-        "primary": {
-            "modality": modality,
-            **primary,
-            "task": task,
-            "signal": recipe_of(config, modality).signals[0],
-        },
-        "groups": plans,
-        "roi_channels": comparable_rois(good, summaries),
-        "matched_s2": _matched(good, summaries),
-        "sessions": [list(row.key) for row in good],
-        "skipped": skipped,
-        "pseudo_pairs": [
-            {
-                **pair.key._asdict(),
-                "partner_dyad": pair.partner.dyad,
-                "which": pair.which,
-                "shared_therapist": pair.shared_therapist,
-            }
-            for pair in pairs
-        ],
-        "units": dict(sorted(digests.items())),
-    }
+    findings = findings_of(sessions, summaries)
+    return Plan(
+        version=hyperscan.__version__,
+        primary=Outcome(
+            modality=modality,
+            metric=primary.metric,
+            band=primary.band,
+            roi=primary.roi,
+            task=task,
+            signal=recipe_of(config, modality).signals[0],
+        ),
+        groups=plans,
+        roi_channels=comparable_rois([summaries[row.key] for row in good]),
+        matched_s2=_matched([summaries[row.key] for row in good]),
+        sessions=tuple(row.key for row in good),
+        skipped=skipped,
+        pseudo_pairs=tuple(
+            PlannedPair(*pair.key, pair.partner.dyad, pair.which, pair.shared_therapist) for pair in pairs
+        ),
+        units=dict(sorted(digests.items())),
+        findings=tuple(Remark(found.kind, found.severity, found.message) for found in findings),
+    )
 
 
 def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
     """Refuse settings that name a metric, band, region or outcome that there is not, before any work."""
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
-    _check_outcomes(sessions, config)
-
-
-def _check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
     found: dict[str, bool] = {}
     for row in sessions:
         for name, value in row.covariates.items():
@@ -108,26 +111,15 @@ def _check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
 
 def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Recipe:
     """Fill in what the plan decided for a row's group."""
-    group = next(g for g in plan["groups"] if (g["modality"], g["task"]) == (row.modality, row.task))
-    matched = {
-        entry["person"]: entry["s2"]
-        for entry in plan["matched_s2"]
-        if (entry["modality"], entry["task"]) == (row.modality, row.task) and entry["s2"] is not None
-    }
+    group = plan.group_of(row.modality, row.task)
+    matched = [one for one in plan.matched_s2 if (one.modality, one.task) == (row.modality, row.task)]
     return dataclasses.replace(
         recipe_of(config, row.modality),
-        n_windows=group["n_windows"],
-        seconds=group["seconds"],
-        control=tuple(group["control_channels"]),
-        matched_s2=matched,
+        n_windows=group.n_windows,
+        seconds=group.seconds,
+        control=group.control_channels,
+        matched_s2={one.person: one.s2 for one in matched},
     )
-
-
-def _grouped(rows: Sequence[Session]) -> dict[tuple[str, str], list[Session]]:
-    groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
-    for row in rows:
-        groups[row.modality, row.task].append(row)
-    return dict(sorted(groups.items()))
 
 
 def _primary_group(groups: Mapping[tuple[str, str], Sequence[Session]], config: StudyConfig) -> tuple[str, str]:
@@ -145,13 +137,15 @@ def _primary_group(groups: Mapping[tuple[str, str], Sequence[Session]], config: 
             f"primary = {named.metric}, {named.band}, task {named.task!r}: no session that can be used has it; "
             f"there are: {present}. Name another primary before looking at the data."
         )
-    return max(fitting, key=lambda key: (key[0] == "eeg", len(groups[key]), [-ord(c) for c in key[1]]))
+    modality = "eeg" if any(modality == "eeg" for modality, _ in fitting) else "fnirs"
+    n_sessions = {task: len(groups[modality, task]) for kind, task in fitting if kind == modality}
+    return modality, max(n_sessions, key=lambda task: (n_sessions[task], [-ord(letter) for letter in task]))
 
 
 def _check_primary_rois(primary: Primary, rows: Sequence[Session], summaries: Summaries) -> None:
     """Refuse a primary ROI pair that no session has, before anything is computed."""
-    for which, roi in enumerate(primary.rois):
-        there = {name for row in rows for name in list(summaries[row.key]["people"].values())[which]["rois"]}
+    for role, roi in zip(ROLES, primary.rois, strict=True):
+        there = {name for row in rows for name in summaries[row.key].people[role].rois}
         if roi not in there:
             raise ConfigError(
                 f"primary.roi = {primary.roi!r}: no session has channels of {roi!r}; "
@@ -160,106 +154,160 @@ def _check_primary_rois(primary: Primary, rows: Sequence[Session], summaries: Su
             )
 
 
-def shortest_of(summaries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def shortest_of(summaries: Sequence[Summary]) -> Summary:
     """Return the session that limits how much of every other one is used: fewest windows, or seconds (fNIRS)."""
-    return min(summaries, key=lambda summary: summary["n_windows" if summary["key"][2] == "eeg" else "seconds"])
+    return min(summaries, key=lambda one: one.n_windows if one.key.modality == "eeg" else one.seconds)
 
 
-def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Plan:
+def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Group:
     modality, task = rows[0].modality, rows[0].task
     shortest = shortest_of([summaries[row.key] for row in rows])
     eeg = modality == "eeg"
-    control, note = _control(rows, summaries, config) if eeg else ([], "fNIRS has no control channels")
-    return {
-        "modality": modality,
-        "task": task,
-        "n_sessions": len(rows),
-        "n_windows": shortest["n_windows"] if eeg else None,
-        "seconds": None if eeg else shortest["seconds"],
-        "limited_by": str(SessionKey(*shortest["key"])),
-        "control_channels": control,
-        "control_note": note,
-    }
-
-
-def _control(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> tuple[list[str], str]:
-    """Choose channels outside the primary ROI that everyone has and that carry least of the rhythm."""
-    roi = config.primary_of("eeg").rois
     people = [
-        (person, person["rois"].get(roi[i], []))
+        (person, person.rois.get(roi, ()))
         for row in rows
-        for i, person in enumerate(summaries[row.key]["people"].values())
+        for person, roi in zip(summaries[row.key].people.values(), config.primary_of(modality).rois, strict=True)
     ]
-    common = set.intersection(*(set(person["channels"]) for person, _ in people))
+    control, note = _control(people) if eeg else ((), "fNIRS has no control channels")
+    return Group(
+        modality,
+        task,
+        n_sessions=len(rows),
+        n_windows=shortest.n_windows if eeg else None,
+        seconds=None if eeg else shortest.seconds,
+        limited_by=str(shortest.key),
+        control_channels=control,
+        control_note=note,
+    )
+
+
+def _control(people: Sequence[tuple[PersonSummary, Sequence[str]]]) -> tuple[tuple[str, ...], str]:
+    """Choose channels outside the primary ROI that everyone has and that carry least of the rhythm, and say why."""
+    common = set.intersection(*(set(person.channels) for person, _ in people))
     outside = sorted(common - {name for _, inside in people for name in inside})
     if len(outside) < MIN_CONTROL:
         return (
-            [],
+            (),
             f"{len(outside)} channels outside the primary ROI are there in every session; {MIN_CONTROL} are needed",
         )
-    carried = {name: _mean_fraction(people, [name]) for name in outside}
+    everyone = [person for person, _ in people]
+    carried = {name: _mean_fraction(everyone, [name]) for name in outside}
     if not all(math.isfinite(value) for value in carried.values()):
-        return [], "the in-band signal fraction cannot be assessed"
-    count = max(MIN_CONTROL, round(len(outside) / CONTROL_SHARE))
-    chosen = sorted(sorted(outside, key=lambda name: (carried[name], name))[:count])
-    inside = float(np.mean([_mean_fraction([entry], entry[1]) for entry in people if entry[1]] or [math.nan]))
-    ratio = _mean_fraction(people, chosen) / inside
+        return (), "the in-band signal fraction cannot be assessed"
+    n_control = max(MIN_CONTROL, round(len(outside) / CONTROL_SHARE))
+    chosen = sorted(sorted(outside, key=lambda name: (carried[name], name))[:n_control])
+    inside = [_mean_fraction([person], names) for person, names in people if names]
+    ratio = _mean_fraction(everyone, chosen) / float(np.mean(inside or [math.nan]))
     if not ratio < MAX_CONTROL_RATIO:
         return (
-            [],
+            (),
             f"the quietest channels carry {ratio:.2f} of the ROI's signal fraction; {MAX_CONTROL_RATIO} is too much",
         )
-    return chosen, f"they carry {ratio:.2f} of the ROI's signal fraction"
+    return tuple(chosen), f"they carry {ratio:.2f} of the ROI's signal fraction"
 
 
-def _mean_fraction(people: Sequence[tuple[Mapping[str, Any], Any]], names: Sequence[str]) -> float:
-    values = [person["s2"][person["channels"].index(name)] for person, _ in people for name in names]
-    return float(np.mean([math.nan if value is None else value for value in values]))
+def _mean_fraction(people: Sequence[PersonSummary], names: Sequence[str]) -> float:
+    return float(np.mean([person.s2[person.channels.index(name)] for person in people for name in names]))
 
 
-def _matched(rows: Sequence[Session], summaries: Summaries) -> list[Plan]:
+def _matched(good: Sequence[Summary]) -> tuple[MatchedFraction, ...]:
     """Find every person's lowest signal fraction, which noise matching brings all sessions down to."""
     lowest: dict[tuple[str, str, str], float] = {}
-    for row in rows:
-        for person in summaries[row.key]["people"].values():
-            key, value = (row.modality, row.task, person["person"]), person["s2_roi"]
-            if value is not None and math.isfinite(value):
-                lowest[key] = min(value, lowest.get(key, math.inf))
-    return [
-        {"modality": modality, "task": task, "person": person, "s2": value}
-        for (modality, task, person), value in sorted(lowest.items())
-    ]
+    for summary in good:
+        for person in summary.people.values():
+            whose = (summary.key.modality, summary.key.task, person.person)
+            if math.isfinite(person.s2_roi):
+                lowest[whose] = min(person.s2_roi, lowest.get(whose, math.inf))
+    return tuple(MatchedFraction(*whose, s2) for whose, s2 in sorted(lowest.items()))
 
 
-def _comparable(row: Session, summary: Mapping[str, Any]) -> tuple[Any, ...]:
-    rois = tuple(tuple(sorted(person["rois"])) for person in summary["people"].values())
-    return (round(summary["sfreq"], 6), *rois)
+def _comparable(summary: Summary) -> tuple[float | tuple[str, ...], ...]:
+    """Say what two dyad-sessions must share to be re-paired: sampling rate and regions."""
+    return (round(summary.sfreq, 6), *(tuple(sorted(person.rois)) for person in summary.people.values()))
 
 
-def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Plan]:
+def comparable_rois(good: Sequence[Summary]) -> tuple[RegionChannels, ...]:
+    """Decide which channels of each person's regions are used in all of a dyad's sessions."""
+    found: dict[tuple[str, str, str, str], dict[str, dict[SessionKey, Sequence[str]]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
+    for summary in good:
+        key = summary.key
+        for person in summary.people.values():
+            for roi, channels in person.rois.items():
+                found[key.modality, key.task, key.dyad, person.person][roi][key] = channels
+    decided = []
+    for whose, rois in sorted(found.items()):
+        for roi, held in rois.items():
+            union = list(dict.fromkeys(name for names in held.values() for name in names))
+            lacking = {name: tuple(str(key) for key, names in held.items() if name not in names) for name in union}
+            if any(lacking.values()):
+                deciding = [names for names in held.values() if len(names) >= MIN_COMMON * len(union)]
+                used = tuple(name for name in union if deciding and all(name in names for names in deciding))
+                enough = used if len(used) >= MIN_COMMON * len(union) else None
+                lost = {name: keys for name, keys in lacking.items() if keys}
+                decided.append(RegionChannels(*whose, roi, enough, lost))
+    return tuple(decided)
+
+
+def planned_signals(work: Path, key: SessionKey, role: str, plan: Plan) -> Signals:
+    """Read one person of one dyad-session, regions reduced to the channels of the plan."""
+    signals = Signals.load(signals_path(work, key, role))
+    whose = (key.modality, key.task, key.dyad, signals.person)
+    mine = [one for one in plan.roi_channels if (one.modality, one.task, one.dyad, one.person) == whose]
+    return dataclasses.replace(signals, rois=used_rois(signals.rois, signals.ch_names, mine))
+
+
+def used_rois(
+    rois: Mapping[str, Sequence[int]], ch_names: Sequence[str], decided: Sequence[RegionChannels]
+) -> dict[str, tuple[int, ...]]:
+    """Reduce one person's regions in one session to the channels that were decided for this person."""
+    used = {one.roi: set(one.used) for one in decided if one.used is not None}
+    reduced = {
+        roi: tuple(at for at in where if roi not in used or ch_names[at] in used[roi]) for roi, where in rois.items()
+    }
+    return {roi: where for roi, where in reduced.items() if where}
+
+
+def roi_findings(decided: Sequence[RegionChannels]) -> list[Finding]:
+    """Say what each person loses, once for all channels and not for every region again."""
+    findings = []
+    for one in (one for one in decided if one.roi == "all"):
+        lost = "; ".join(f"{name} (not in {', '.join(where)})" for name, where in list(one.lost.items())[:6])
+        more = f" and {len(one.lost) - 6} more" if len(one.lost) > 6 else ""
+        start = f"{one.person} ({', '.join(filter(None, [one.dyad, one.modality, one.task]))})"
+        if one.used is None:
+            message = (
+                f"{start}: too few channels are usable in all sessions, so regions hold different channels from "
+                f"session to session: {lost}{more}. Check optodes or electrodes, or leave the worst sessions out "
+                "(include = no)."
+            )
+        else:
+            message = (
+                f"{start}: to keep regions comparable, channels that some session lacks are used in none: "
+                f"{lost}{more}. Where that costs too much, leave the session out (include = no)."
+            )
+        findings.append(Finding("roi_channels", "warning" if one.used is None else "info", message))
+    return findings
+
+
+def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Skip]:
     """List the rows that preparation could not use, with their reasons."""
-    return [
-        {**row.key._asdict(), "reason": summaries[row.key]["reason"]}
-        for row in sorted(sessions, key=lambda row: row.key)
-        if summaries[row.key]["status"] != "ok"
-    ]
+    keys = sorted(row.key for row in sessions)
+    return [Skip.of(key, summaries[key].reason) for key in keys if not summaries[key].ok]
 
 
 def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Finding]:
     """Find what the table tells about the design, exchanged people, and channels that not every session has."""
-    people = {key: summary["quality"] for key, summary in summaries.items() if summary["status"] == "ok"}
-    good = [row for row in sorted(sessions, key=lambda row: row.key) if row.key in people]
-    return [*study_findings(sessions), *find_swaps(people), *roi_findings(comparable_rois(good, summaries))]
-
-
-def recorded(findings: Sequence[Finding]) -> list[Plan]:
-    """Return findings as ``plan.json`` holds them: ``kind``, ``severity`` and ``message``."""
-    return [{"kind": item.kind, "severity": item.severity, "message": item.message} for item in findings]
+    good = [summaries[key] for key in sorted(row.key for row in sessions) if summaries[key].ok]
+    swaps = find_swaps({summary.key: summary.quality for summary in good})
+    return [*study_findings(sessions), *swaps, *roi_findings(comparable_rois(good))]
 
 
 def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:
     """Find sessions whose recordings are there twice under two names."""
-    there = [row for row in sessions if all(_readable(p) for p in (row.therapist_file, row.client_file))]
+    files = {row.key: (row.therapist_file, row.client_file) for row in sessions}
+    there = [row for row in sessions if all(path.exists() and os.access(path, os.R_OK) for path in files[row.key])]
     reasons: dict[SessionKey, str] = {}
     for finding in find_duplicates(there):
         names = ", ".join(str(key) for key in finding.keys)
@@ -271,13 +319,9 @@ def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:
     return reasons
 
 
-def _readable(path: Path) -> bool:
-    return path.exists() and os.access(path, os.R_OK)
-
-
-def nothing(skipped: Sequence[Plan]) -> str:
+def explain_nothing(skipped: Sequence[Skip]) -> str:
     """Say why not one dyad-session is left."""
-    reasons = list(dict.fromkeys(str(entry["reason"]) for entry in skipped))
+    reasons = list(dict.fromkeys(one.reason for one in skipped))
     more = f" (and {count(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
     first = reasons[0] if reasons else "the table has no rows"
     return f"Not one of {count(len(skipped), 'dyad-session')} can be analysed. First reason{more}: {first}"

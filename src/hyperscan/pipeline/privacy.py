@@ -13,6 +13,7 @@ from typing import Any
 
 from hyperscan.errors import count
 from hyperscan.recording.files.bids import files_of
+from hyperscan.results.plan import Skip
 from hyperscan.study import Rejected, Session, StudyTable
 
 #: ``Fz``, ``E101``, ``S1_D12``, ``AF7h``, ``EEG Cz-Ref``: a place. No name of a person has this form.
@@ -47,12 +48,12 @@ def public_channel(name: str, allowed: Iterable[str] = ()) -> str:
     return f"ch-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
 
 
-def scrubbed(content: Any, row: Session, channels: Mapping[str, str]) -> Any:
+def scrub(content: Any, row: Session, channels: Mapping[str, str]) -> Any:
     """Replace file and channel names in every text of a summary."""
     if isinstance(content, Mapping):
-        return {scrubbed(key, row, channels): scrubbed(value, row, channels) for key, value in content.items()}
+        return {scrub(key, row, channels): scrub(value, row, channels) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [scrubbed(item, row, channels) for item in content]
+        return [scrub(item, row, channels) for item in content]
     if not isinstance(content, str):
         return content
     for name, stand_in in sorted(channels.items(), key=lambda item: -len(item[0])):
@@ -86,16 +87,10 @@ def public_note(note: str) -> str:
     return _QUOTED_NAME.sub("'…'", note)
 
 
-def public_rejected(entry: Rejected) -> dict[str, Any]:
-    """Return the record of a row that the table lost."""
-    return {
-        "dyad": entry.dyad,
-        "session": entry.session,
-        "modality": entry.modality,
-        "task": entry.task,
-        "run": entry.run,
-        "reason": f"line {entry.line}: {public_reason(entry.reason)}",
-    }
+def public_rejected(entry: Rejected) -> Skip:
+    """Return the record of a row that the table lost, without its cells."""
+    reason = f"line {entry.line}: {public_reason(entry.reason)}"
+    return Skip(entry.dyad, entry.session, entry.modality, entry.task, entry.run, reason)
 
 
 def revealed(reason: str, row: Session) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import psutil
 
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.chance import sides_for
+from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import Unit
 from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import SIGNALS
-from hyperscan.study import Session
 from hyperscan.study.formats import value_bytes
 from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
 from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
@@ -48,7 +48,10 @@ def worker_bytes(units: Sequence[Unit]) -> int:
     """Estimate the memory that a worker takes at its largest, in bytes: preparing, or with a batch of pairs."""
     rows = [row for unit in units for row in unit.rows]
     both = max((_samples(row.therapist_file, row.client_file) for row in rows), default=0)
-    one = max(map(_samples_of_one, rows), default=0)
+    one = 0
+    for row in rows:
+        files = row.therapist_file, row.client_file
+        one = max(one, _samples(*files) // 2 if files[0] == files[1] else max(map(_samples, files)))
     people = min(sum(sides_for(4 * one)), 2 * len({row.dyad for row in rows}))
     return _BASE_BYTES + max(_COPIES * 8 * both, (people * BYTES_PER_SAMPLE + BYTES_FILTERING) * one)
 
@@ -63,11 +66,11 @@ def fitting_jobs(units: Sequence[Unit], wanted: int) -> int:
     return max(1, min(wanted, int(_SHARE * free_bytes() // worker_bytes(units))))
 
 
-def session_seconds(row: Mapping[str, Any], config: StudyConfig, partners: int) -> float:
+def session_seconds(summary: Summary, config: StudyConfig, partners: int) -> float:
     """Estimate the processor time that a dyad-session takes after its preparation, in s."""
-    modality, fixed = row["key"][2], _S_SESSION + _S_PARTNER * partners
-    people = [len(person["channels"]) for person in row["people"].values()]
-    samples, bands = row["seconds"] * row["sfreq"], len(config.bands_of(modality))
+    modality, fixed = summary.key.modality, _S_SESSION + _S_PARTNER * partners
+    people = [len(person.channels) for person in summary.people.values()]
+    samples, bands = summary.seconds * summary.sfreq, len(config.bands_of(modality))
     channels, pairs, cells = sum(people), math.prod(people), len(config.metrics[modality]) * bands
     if modality == "fnirs":
         each = _S_COHERENCE * len(SIGNALS[modality]) * pairs * samples * cells
@@ -83,44 +86,22 @@ def session_seconds(row: Mapping[str, Any], config: StudyConfig, partners: int) 
 
 
 def free_bytes() -> int:
-    """Free memory in bytes: of the machine, or of the control group that a cluster gave the job."""
-    candidates = [_meminfo(), _control_group()]
-    known = [value for value in candidates if value is not None]
-    return min(known) if known else 64 * 2**30  # other systems tell neither way; our choice
+    """Find the free memory in bytes: of the machine, or of the control group that a cluster gave the job."""
+    free = int(psutil.virtual_memory().available)
+    root = Path("/sys/fs/cgroup")
+    try:
+        limit = (root / "memory.max").read_text(encoding="ascii").strip()
+        used = (root / "memory.current").read_text(encoding="ascii").strip()
+        return min(free, max(int(limit) - int(used), 0))
+    except (OSError, ValueError):  # no limit, or no such control group
+        return free
 
 
 def _samples(*paths: Path) -> int:
     return sum(_size(file) // value_bytes(file) for path in set(paths) for file in files_of(path))
 
 
-def _samples_of_one(row: Session) -> int:
-    files = row.therapist_file, row.client_file
-    return _samples(*files) // 2 if files[0] == files[1] else max(map(_samples, files))
-
-
 def _size(path: Path) -> int:
     if path.is_dir():
         return sum(_size(entry) for entry in path.rglob("*") if entry.is_file())
     return path.stat().st_size if path.is_file() else 0
-
-
-def _meminfo() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _control_group() -> int | None:
-    root = Path("/sys/fs/cgroup")
-    try:
-        limit = (root / "memory.max").read_text(encoding="ascii").strip()
-        used = (root / "memory.current").read_text(encoding="ascii").strip()
-        return max(int(limit) - int(used), 0)
-    except (OSError, ValueError):  # no limit, or no such control group
-        return None

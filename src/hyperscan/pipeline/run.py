@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import hyperscan
@@ -16,10 +17,18 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
-from hyperscan.pipeline.output import LOGS, RunLog, check_output, describe_output, failed_rows, versions, write_tables
-from hyperscan.pipeline.plan import check_settings, findings_of, make_plan, nothing, recorded, skips_of
+from hyperscan.pipeline.output import (
+    LOGS,
+    RunLog,
+    check_output,
+    describe_output,
+    failed_rows,
+    package_versions,
+    write_tables,
+)
+from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import public_rejected
-from hyperscan.pipeline.stages import WORK, Stages, fitting
+from hyperscan.pipeline.stages import WORK, Stages, limit_place
 from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
@@ -92,7 +101,7 @@ def run_study(
     """
     config = config or StudyConfig()
     if not sessions:
-        raise NothingToAnalyseError(nothing(list(map(public_rejected, rejected))))
+        raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)
     if out is None:
         with tempfile.TemporaryDirectory(prefix="hyperscan-") as folder:
@@ -112,7 +121,7 @@ def run_study(
         sweep(out)
         sweep_locks(out)
         describe_output(out)
-        stages = _stages(sessions, config, out, Place(n_jobs, cluster), progress)
+        stages = _stages(sessions, config, out, Place(n_jobs=n_jobs, cluster=cluster), progress)
         _go(stages, rejected)
     return StudyResult.load(out)
 
@@ -148,19 +157,15 @@ def prepare_study(
             "None of the sessions asked for can be used. Check the labels; `hyperscan check` names broken rows."
         )
     describe_output(out)
-    skips = skips_of(chosen, _stages(chosen, config, out, Place(n_jobs), progress).prepare())
-    return [Skip(**entry) for entry in skips]
+    return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs=n_jobs), progress).prepare())
 
 
 def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:
-    place = fitting(place, sessions)
-    facts = {"command": _command(), "workers": place.n_jobs, "cluster": place.cluster, "seed": config.seed}
-    return Stages(sessions, config, out, place, RunLog(out, facts), progress=progress)
-
-
-def _command() -> str:
-    """Return the command for the log, without its paths, which may name people."""
-    return " ".join("PATH" if os.sep in word or os.path.lexists(word) else word for word in sys.argv)
+    place = limit_place(place, sessions)
+    # without its paths, which may name people
+    command = " ".join("PATH" if os.sep in word or os.path.lexists(word) else word for word in sys.argv)
+    log = RunLog(out, command=command, workers=place.n_jobs, cluster=place.cluster, seed=config.seed)
+    return Stages(sessions, config, out, place, log, progress=progress)
 
 
 def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
@@ -171,10 +176,10 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
     stages.forget_failures()
     summaries = stages.prepare()
     plan = make_plan(sessions, rejected, summaries, config, stages.digests)
-    plan["findings"] = recorded(findings_of(sessions, summaries))
+    stages.tell(plan.findings)
     analysed = stages.compute(plan, summaries)
-    plan["skipped"] += [*failed_rows(out, analysed), *stages.lost_rows(plan)]
-    write_json(out / "plan.json", plan)
+    late = (*failed_rows(out, analysed), *stages.lost_rows(plan))
+    write_json(out / "plan.json", replace(plan, skipped=(*plan.skipped, *late)).to_dict())
     write_tables(out, analysed, summaries)
     stages.log.say("growth")
     growth_of(out, config).save(out)
@@ -197,7 +202,7 @@ def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, st
         "version": hyperscan.__version__,
         "config": config.to_dict(),
         "seed": config.seed,
-        "versions": {"python": platform.python_version(), **versions()},
+        "versions": {"python": platform.python_version(), **package_versions()},
         "inputs": inputs,
         "outputs": outputs,
     }
@@ -211,7 +216,7 @@ def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[s
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = study.plan.primary
-    names = {name: getattr(primary, name) for name in ("metric", "band", "roi", "task")}
+    names = {"metric": primary.metric, "band": primary.band, "roi": primary.roi, "task": primary.task}
     mine = (study.table["modality"] == primary.modality) & (study.table["signal"] == primary.signal)
     return fit_growth(
         study.table[mine],

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import count
 from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
-from hyperscan.pipeline.privacy import leaks_of, scrubbed
+from hyperscan.pipeline.privacy import leaks_of, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
+from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import units_of
 from hyperscan.schema import SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table
@@ -49,8 +49,8 @@ def load_study(
 class CheckReport:
     """What a run would do, as lines of text."""
 
-    #: Summary of every row, as preparation gives it
-    rows: tuple[dict[str, Any], ...]
+    #: Every row as preparation finds it
+    rows: tuple[Summary, ...]
     #: Rows that the table lost
     rejected: tuple[Rejected, ...] = ()
     #: Findings about the study as a whole
@@ -63,7 +63,7 @@ class CheckReport:
     @property
     def skipped(self) -> int:
         """Rows that a run would skip."""
-        return len(self.rejected) + len([row for row in self.rows if row["status"] != "ok"])
+        return len(self.rejected) + len([row for row in self.rows if not row.ok])
 
     @property
     def usable(self) -> int:
@@ -94,97 +94,79 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     table, settings = load_study(study, config=config)
     started = time.monotonic()
     twice = duplicates_of(table.sessions)
-    rows = [attempt(row.key, partial(_judge, row, settings)) for row in table.sessions]
-    rows = [_refused(row, twice.get(SessionKey(*row["key"]), "")) for row in rows]
-    findings = findings_of(table.sessions, {SessionKey(*row["key"]): row for row in rows})
+    rows = [attempt(row.key, partial(_judge, row, settings), Summary) for row in table.sessions]
+    rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
+    findings = findings_of(table.sessions, {row.key: row for row in rows})
     rows, common = _said_once(rows, table.sessions)
-    notes = (*table.notes, *common, *map(str, findings), *_limits(rows, table.sessions))
+    notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
     leaks = tuple(leaks_of(table)) if privacy else ()
     needs = _needs(table.sessions, rows, settings, time.monotonic() - started)
     return CheckReport(tuple(rows), table.rejected, notes, leaks, needs)
 
 
-def _refused(row: dict[str, Any], reason: str) -> dict[str, Any]:
-    return {**row, "status": "skipped", "reason": reason} if reason else row
+def _judge(row: Session, config: StudyConfig) -> Summary:
+    summary, _ = judge_row(row, config)
+    return summary
 
 
-def _said_once(
-    rows: Sequence[dict[str, Any]], sessions: Sequence[Session]
-) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+def _said_once(rows: Sequence[Summary], sessions: Sequence[Session]) -> tuple[list[Summary], tuple[str, ...]]:
     """Take out of the rows what three or more of them say but for their files' names, and say it once."""
     texts = [
-        {note: scrubbed(note, session, {}) for note in row["notes"] if row["status"] == "ok"}
+        {note: scrub(note, session, {}) for note in row.notes if row.ok}
         for row, session in zip(rows, sessions, strict=True)
     ]
     holders: dict[str, list[SessionKey]] = defaultdict(list)
     for row, said in zip(rows, texts, strict=True):
         for text in dict.fromkeys(said.values()):
-            holders[text].append(SessionKey(*row["key"]))
+            holders[text].append(row.key)
     common = {text: keys for text, keys in holders.items() if len(keys) > 2}
     kept = [
-        {**row, "notes": [note for note in row["notes"] if said.get(note) not in common]}
+        dataclasses.replace(row, notes=tuple(note for note in row.notes if said.get(note) not in common))
         for row, said in zip(rows, texts, strict=True)
     ]
     return kept, tuple(f"{keys[0]} and {len(keys) - 1} more: {text}" for text, keys in common.items())
 
 
-def _limits(rows: Sequence[dict[str, Any]], sessions: Sequence[Session]) -> list[str]:
+def _limits(rows: Sequence[Summary]) -> list[str]:
     """Name the sessions that decide how much of every other one is used."""
     notes = []
-    for modality, task in sorted({(row.modality, row.task) for row in sessions}):
-        group = [row for row in rows if row["status"] == "ok" and (row["key"][2], row["key"][3]) == (modality, task)]
+    for modality, task in sorted({(row.key.modality, row.key.task) for row in rows}):
+        group = [row for row in rows if row.ok and (row.key.modality, row.key.task) == (modality, task)]
         if len(group) > 1:
             least = shortest_of(group)
-            amount = count(least["n_windows"], "window") if modality == "eeg" else f"{least['seconds']:.0f} s"
+            amount = count(least.n_windows, "window") if modality == "eeg" else f"{least.seconds:.0f} s"
             name = " ".join(filter(None, [modality, task]))
-            notes.append(f"{name}: every session enters with {amount}, limited by {SessionKey(*least['key'])}.")
+            notes.append(f"{name}: every session enters with {amount}, limited by {least.key}.")
     return notes
 
 
-def _needs(sessions: Sequence[Session], rows: Sequence[dict[str, Any]], config: StudyConfig, seconds: float) -> str:
+def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyConfig, seconds: float) -> str:
     """Estimate a run from what checking took, and from the size of the recordings."""
-    units, good = units_of(sessions), len([row for row in rows if row["status"] == "ok"])
+    units, good = units_of(sessions), [row for row in rows if row.ok]
     if not good:
         return ""
     partners = min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
-    compute = sum(session_seconds(row, config, partners) for row in rows if row["status"] == "ok")
+    total = seconds + sum(session_seconds(row, config, partners) for row in good) + START_S
+    told = f"{total:.0f} s" if total < 100 else f"{total / 60:.0f} min" if total < 6000 else f"{total / 3600:.1f} h"
     return (
-        f"A run would take about {_duration(seconds + compute + START_S)} with one worker (an estimate, good to a "
+        f"A run would take about {told} with one worker (an estimate, good to a "
         f"factor of 2: preparation as just measured, then each session with {partners} partners), "
         f"{worker_bytes(units) / 1e9:.1f} GB of memory per worker, and {work_bytes(units) / 1e9:.2f} GB of disk while "
         f"it lasts. Workers that would fit here: {fitting_jobs(units, os.cpu_count() or 1)}."
     )
 
 
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
-
-
-def _judge(row: Session, config: StudyConfig) -> dict[str, Any]:
-    summary, _ = judge_row(row, config)
-    return summary
-
-
-def _line(row: dict[str, Any]) -> str:
-    dyad, session, modality, task, run = row["key"]
-    name = " ".join(filter(None, [dyad, f"ses-{session:02d}", modality, task, run]))
-    if row["status"] != "ok":
-        return f"skip  {name}: {row['reason']}"
-    clock, quality = row["clock"], row["quality"]
+def _line(row: Summary) -> str:
+    key = row.key
+    name = " ".join(filter(None, [key.dyad, f"ses-{key.session:02d}", key.modality, key.task, key.run]))
+    if not row.ok:
+        return f"skip  {name}: {row.reason}"
     kept = ", ".join(
-        f"{role} {quality[role]['channels_kept']}/{quality[role]['channels_total']} channels" for role in quality
+        f"{role} {facts['channels_kept']}/{facts['channels_total']} channels" for role, facts in row.quality.items()
     )
-    grades = "/".join(str(quality[role]["grade"]) for role in quality)
-    amount = (
-        f"{count(row['n_windows'], 'window')}, {row['seconds']:.0f} s"
-        if modality == "eeg"
-        else f"{row['seconds']:.0f} s"
-    )
-    facts = f"{row['sfreq']:g} Hz, {amount}, {kept}, clock {clock['source']}, quality {grades}"
-    return "\n".join([f"ok    {name}: {facts}", *(f"      {note}" for note in row["notes"])])
+    grades = "/".join(str(facts["grade"]) for facts in row.quality.values())
+    windows = [count(row.n_windows, "window")] if key.modality == "eeg" else []
+    clock = "" if row.clock is None else row.clock.source
+    amount = [f"{row.sfreq:g} Hz", *windows, f"{row.seconds:.0f} s"]
+    facts = ", ".join([*amount, kept, f"clock {clock}", f"quality {grades}"])
+    return "\n".join([f"ok    {name}: {facts}", *(f"      {note}" for note in row.notes)])

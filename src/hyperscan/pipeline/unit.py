@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import hyperscan
 from hyperscan.config import StudyConfig
+from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.recording.files.bids import files_of
-from hyperscan.schema import SessionKey
+from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import sha256, to_json, write_json
 from hyperscan.study import Session
 
@@ -21,20 +22,11 @@ MANIFEST = "unit.json"
 
 @dataclass(frozen=True)
 class Unit:
-    """One dyad-session with all its rows (modalities, tasks, runs).
-
-    Parameters
-    ----------
-    dyad : str
-        Label.
-    session : int
-        Session number.
-    rows : tuple of Session
-        Sorted by key.
-    """
+    """One dyad-session with all its rows (modalities, tasks, runs)."""
 
     dyad: str
     session: int
+    #: Sorted by key
     rows: tuple[Session, ...]
 
     @property
@@ -67,8 +59,8 @@ def signals_path(prepared: Path, key: SessionKey, role: str) -> Path:
     return prepared / unit_name(key.dyad, key.session) / f"{row_label(key)}_{role}.npz"
 
 
-def digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of a mapping's JSON text."""
+def digest(**content: object) -> str:
+    """Return the SHA-256 of named content's JSON text."""
     return hashlib.sha256(to_json(content).encode()).hexdigest()
 
 
@@ -81,21 +73,17 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
     seen: dict[Path, str] = {}
     hashes = {}
     for row in rows:
-        for role in ("therapist", "client"):
+        for role in ROLES:
             for i, file in enumerate(files_of(getattr(row, f"{role}_file"))):
                 if file not in seen:
-                    seen[file] = _hash(file)
+                    try:
+                        seen[file] = sha256(file)
+                    except OSError as error:  # the reader will say the same, and that row is left out
+                        seen[file] = f"unreadable: {error.strerror}"
                 number = f".{i}" if i else ""
                 name = f"dyad-{row.dyad}/ses-{row.session:02d}/{row_label(row)}_{role}{number}{file.suffix}"
                 hashes[name] = seen[file]
     return dict(sorted(hashes.items()))
-
-
-def _hash(file: Path) -> str:
-    try:
-        return sha256(file)
-    except OSError as error:  # the reader will say the same, and that row is left out
-        return f"unreadable: {error.strerror}"
 
 
 def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -> str:
@@ -108,29 +96,61 @@ def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -
         }
         for row in unit.rows
     ]
-    content = {"inputs": hashes, "rows": rows, "config": config.to_dict(), "version": hyperscan.__version__}
-    return digest(content)
+    return digest(inputs=hashes, rows=rows, config=config.to_dict(), version=hyperscan.__version__)
+
+
+Row = TypeVar("Row", bound=Attempt)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What preparation found, as results carry it: it need not be done again once they are there."""
+
+    #: Of everything that preparation depends on
+    digest: str
+    rows: tuple[Summary, ...]
+
+
+@dataclass(frozen=True)
+class Manifest(Generic[Row]):
+    """Content of ``unit.json``: what a folder was made from, and how every row went."""
+
+    #: Of everything that the folder depends on
+    digest: str
+    rows: tuple[Row, ...]
+    prepared: Prepared | None = None
+    #: SHA-256 of every other file of the folder
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write as the last file of a folder, with the hash of every other one."""
+        files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        carried = {}
+        if self.prepared is not None:
+            rows = [row.to_dict() for row in self.prepared.rows]
+            carried = {"prepared": {"digest": self.prepared.digest, "rows": rows}}
+        mine = [row.to_dict() for row in self.rows]
+        write_json(folder / MANIFEST, {"digest": self.digest, "rows": mine, **carried, "files": files})
+
+
+def read_manifest(folder: Path, kind: type[Row]) -> Manifest[Row] | None:
+    """Read a folder's manifest with rows of a kind; None where there is none or it is damaged."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        carried = content.get("prepared")
+        return Manifest(
+            digest=content["digest"],
+            rows=tuple(map(kind.from_dict, content["rows"])),
+            prepared=carried and Prepared(carried["digest"], tuple(map(Summary.from_dict, carried["rows"]))),
+            files=dict(content["files"]),
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def is_current(folder: Path, wanted: str) -> bool:
     """Whether a unit's folder was made from the wanted content and is undamaged."""
-    manifest = read_manifest(folder)
-    if manifest is None or manifest.get("digest") != wanted:
+    manifest = read_manifest(folder, Attempt)
+    if manifest is None or manifest.digest != wanted:
         return False
-    files = manifest.get("files", {})
-    return all((folder / name).is_file() and sha256(folder / name) == value for name, value in files.items())
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Read a unit's manifest; None where there is none or it is damaged."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return manifest if isinstance(manifest, dict) else None
-
-
-def write_manifest(folder: Path, digest_: str, content: Mapping[str, Any]) -> None:
-    """Write the manifest of a unit as its last file, with the hash of every other one."""
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    write_json(folder / MANIFEST, {"digest": digest_, **content, "files": files})
+    return all((folder / name).is_file() and sha256(folder / name) == made for name, made in manifest.files.items())

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
@@ -48,13 +48,11 @@ class Task:
 
     #: Of the unit, ``dyad-D01/ses-01``
     name: str
-    #: A function of a module, so that other processes find it
-    work: Callable[..., Any]
-    #: Small: recordings go by path
-    arguments: tuple[Any, ...]
+    #: ``functools.partial`` of a module's function, which other processes find; small: recordings go by path
+    work: Callable[[], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """Where units are worked on."""
 
@@ -91,23 +89,31 @@ def run_tasks(
     return sorted(lost)
 
 
+class _Running(NamedTuple):
+    """A task in its worker."""
+
+    task: Task
+    attempt: int
+    executor: ProcessPoolExecutor
+
+
 def _here(tasks: Sequence[Task]) -> Done:
     for task in tasks:
-        task.work(*task.arguments)
+        task.work()
         yield task.name, True
 
 
 def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:
     """Give every worker its own executor: when one dies, it is known which task it had."""
     waiting = deque((task, 1) for task in tasks)
-    running: dict[Future[Any], tuple[Task, int, ProcessPoolExecutor]] = {}
+    running: dict[Future[Any], _Running] = {}
     idle = [_worker() for _ in range(n_jobs)]
     try:
         while waiting or running:
             while waiting and idle:
                 task, attempt = waiting.popleft()
                 executor = idle.pop()
-                running[executor.submit(task.work, *task.arguments)] = (task, attempt, executor)
+                running[executor.submit(task.work)] = _Running(task, attempt, executor)
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 task, attempt, executor = running.pop(future)
@@ -125,7 +131,7 @@ def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:
                     idle.append(executor)
                     yield task.name, True
     finally:
-        for executor in [*idle, *(entry[2] for entry in running.values())]:
+        for executor in [*idle, *(each.executor for each in running.values())]:
             executor.shutdown(wait=True, kill_workers=True)
 
 
@@ -161,9 +167,14 @@ def _on_cluster(tasks: Sequence[Task], address: str) -> Done:
             f"--cluster {address}: no Dask scheduler answers. Start one (dask scheduler) and check the address."
         ) from error
     with client, client.as_current(), _attempts(client):
-        _check_threads(client)
+        # warnings are caught per process in Python, so two units in one process would mix up theirs
+        if any(threads > 1 for threads in client.nthreads().values()):
+            raise InputError(
+                "--cluster: workers have several threads each; one unit per process is needed. "
+                "Start them with: dask worker ADDRESS --nworkers N --nthreads 1."
+            )
         # the dict holds the futures: dask forgets what nobody holds
-        futures = {client.submit(task.work, *task.arguments, pure=False): task.name for task in tasks}
+        futures = {client.submit(task.work, pure=False): task.name for task in tasks}
         for future in dask.as_completed(list(futures)):
             try:
                 future.result()
@@ -187,12 +198,3 @@ def _attempts(client: Any) -> Iterator[None]:
         yield
     finally:
         client.run_on_scheduler(put, before)
-
-
-def _check_threads(client: Any) -> None:
-    """Warnings are caught per process in Python, so two units in one process would mix up theirs."""
-    if any(threads > 1 for threads in client.nthreads().values()):
-        raise InputError(
-            "--cluster: workers have several threads each; one unit per process is needed. "
-            "Start them with: dask worker ADDRESS --nworkers N --nthreads 1."
-        )

@@ -251,8 +251,8 @@ MIN_APART = 3.0
 #: Columns of quality.tsv that belong to the person more than to the day (our choice).
 _PERSONAL = ("peak_hz_", "peak_width_", "peak_db_", "snr_", "amplitude", "highfreq", "s2_line", "band_sd", "mayer")
 
-#: What is known of the two people of a session: role -> column of quality.tsv -> number, None where it is not known.
-Facts = Mapping[str, Mapping[str, float | None]]
+#: What is known of the two people of a session: role -> column of quality.tsv -> value, None where it is not known.
+Facts = Mapping[str, Mapping[str, float | str | None]]
 Array = NDArray[np.float64]
 
 

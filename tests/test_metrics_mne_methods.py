@@ -7,7 +7,7 @@ import pytest
 
 from hyperscan.errors import InputError
 from hyperscan.metrics import evaluate_many, get_metric
-from hyperscan.metrics.mne_methods import _METHODS
+from hyperscan.metrics.mne_methods import MNE_METHODS
 
 pytest.importorskip("mne_connectivity")
 
@@ -22,7 +22,7 @@ def people(seed=0, n_times=1000):
     return a, b
 
 
-@pytest.mark.parametrize("method", [name for name in _METHODS if name != "gc_tr"])
+@pytest.mark.parametrize("method", [name for name in MNE_METHODS if name != "gc_tr"])
 def test_every_method_gives_every_inter_brain_pair(method):
     a, b = people()
     spec = get_metric(f"mne:{method}")

@@ -10,15 +10,17 @@ import pytest
 
 from hyperscan.config import StudyConfig
 from hyperscan.metrics import METRICS, get_metric
+from hyperscan.metrics.mne_methods import MNE_METHODS
 from hyperscan.report.references import REFERENCES, Citations, bibtex
 
 
-@pytest.mark.parametrize("name", [*METRICS, "mne:plv"])
-def test_every_metric_has_its_paper(name: str) -> None:
-    assert get_metric(name).citation in REFERENCES
-    cite = Citations()
-    assert cite.metric(name) == REFERENCES[get_metric(name).citation].short
-    assert [entry.doi for entry in cite.references] == [get_metric(name).citation]
+@pytest.mark.parametrize("name", [*METRICS, *(f"mne:{method}" for method in MNE_METHODS)])
+def test_every_metric_has_its_paper_and_its_software(name: str) -> None:
+    spec, cite = get_metric(name), Citations()
+    named = [doi for doi in (spec.citation, spec.software) if doi]
+    assert len(named) == 1 + name.startswith("mne:")
+    assert cite.metric(name) == "; ".join(REFERENCES[doi].short for doi in named)
+    assert [entry.doi for entry in cite.references] == named
 
 
 def test_a_metric_of_another_version_cites_nothing() -> None:

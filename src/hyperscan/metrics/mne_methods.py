@@ -6,6 +6,7 @@ Only pairs of a therapist's and a client's channel are computed; multivariate me
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -22,28 +23,41 @@ _EPOCH_S = 2.0  # our choice; longer where the band's low edge needs it
 _MIN_CYCLES = 5  # below it mne-connectivity calls an estimate unreliable
 _MIN_EPOCHS = 3  # fewer make any coherence look perfect (our choice)
 
-_DOI = "10.5281/zenodo.10278399"  # mne-connectivity
+SOFTWARE = "10.5281/zenodo.10278399"  # mne-connectivity
 
-# Of the methods with one real number per pair: bounds, whether a z transform applies, direction.
-_Facts = tuple[tuple[float, float], bool, Literal["none", "sign", "a_to_b"]]
-_UNSIGNED: _Facts = ((0, 1), True, "none")
-_FREE: _Facts = ((-np.inf, np.inf), False, "none")
-_METHODS: dict[str, _Facts] = {
-    "coh": _UNSIGNED,
-    "imcoh": ((-1, 1), True, "sign"),
-    "plv": _UNSIGNED,
-    "ciplv": _UNSIGNED,
-    "ppc": ((-1, 1), False, "none"),
-    "pli": _UNSIGNED,
-    "pli2_unbiased": ((-1, 1), False, "none"),
-    "dpli": ((0, 1), False, "a_to_b"),
-    "wpli": _UNSIGNED,
-    "wpli2_debiased": ((-1, 1), False, "none"),
-    "mic": ((-1, 1), True, "none"),
-    "mim": ((0, np.inf), False, "none"),
-    "gc": ((-np.inf, np.inf), False, "a_to_b"),
-    "gc_tr": ((-np.inf, np.inf), False, "a_to_b"),
-    "psi": ((-np.inf, np.inf), False, "sign"),
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method of mne-connectivity with one real number per pair."""
+
+    #: DOI of the paper that defines it
+    citation: str
+    bounds: tuple[float, float] = (0, 1)
+    #: Whether the Fisher transform applies
+    correlation_like: bool = True
+    direction: Literal["none", "sign", "a_to_b"] = "none"
+
+
+_VINCK = "10.1016/j.neuroimage.2011.01.055"
+_BARNETT = "10.1103/PhysRevE.91.040101"
+_ANY = (-np.inf, np.inf)
+
+MNE_METHODS = {
+    "coh": Method("10.1016/S0013-4694(97)00066-7"),
+    "imcoh": Method("10.1016/j.clinph.2004.04.029", (-1, 1), direction="sign"),
+    "plv": Method("10.1002/(SICI)1097-0193(1999)8:4<194::AID-HBM4>3.0.CO;2-C"),
+    "ciplv": Method("10.1088/1741-2552/aacfe4"),
+    "ppc": Method("10.1016/j.neuroimage.2010.01.073", (-1, 1), correlation_like=False),
+    "pli": Method("10.1002/hbm.20346"),
+    "pli2_unbiased": Method(_VINCK, (-1, 1), correlation_like=False),
+    "dpli": Method("10.1016/j.neuroimage.2012.05.050", correlation_like=False, direction="a_to_b"),
+    "wpli": Method(_VINCK),
+    "wpli2_debiased": Method(_VINCK, (-1, 1), correlation_like=False),
+    "mic": Method("10.1016/j.neuroimage.2011.11.084", (-1, 1)),
+    "mim": Method("10.1016/j.neuroimage.2011.11.084", (0, np.inf), correlation_like=False),
+    "gc": Method(_BARNETT, _ANY, correlation_like=False, direction="a_to_b"),
+    "gc_tr": Method("10.1109/TSP.2016.2531628", _ANY, correlation_like=False, direction="a_to_b"),
+    "psi": Method("10.1103/PhysRevLett.100.234101", _ANY, correlation_like=False, direction="sign"),
 }
 _GRANGER = ("gc", "gc_tr")
 _GRANGER_LAGS = 40  # mne-connectivity's default
@@ -59,22 +73,23 @@ def adapt(name: str) -> MetricSpec:
     ('sfreq', 'band')
     """
     method = name.removeprefix(PREFIX)
-    if method not in _METHODS:
+    if method not in MNE_METHODS:
         raise InputError(
             f"metric {name!r} is no method of mne-connectivity with one real value per pair."
-            f"{did_you_mean(method, _METHODS)}\nKnown: {', '.join(PREFIX + known for known in _METHODS)}."
+            f"{did_you_mean(method, MNE_METHODS)}\nKnown: {', '.join(PREFIX + each for each in MNE_METHODS)}."
         )
-    bounds, correlation_like, direction = _METHODS[method]
+    known = MNE_METHODS[method]
     return MetricSpec(
         PREFIX + method,
         partial(_between, method),
         domain="real",
-        bounds=bounds,
-        link=fisher if correlation_like else identity,
-        symmetric=direction == "none",
-        direction=direction,
+        bounds=known.bounds,
+        link=fisher if known.correlation_like else identity,
+        symmetric=known.direction == "none",
+        direction=known.direction,
         chance="see mne-connectivity",
-        citation=_DOI,
+        citation=known.citation,
+        software=SOFTWARE,
         summary=f"{method} of mne-connectivity, over {_EPOCH_S:g}-s epochs of each window",
         params=("sfreq", "band"),
         shortest_s=shortest_window,

@@ -91,6 +91,8 @@ class MetricSpec:
         What unrelated signals give.
     citation : str
         DOI of the paper that defines it.
+    software : str
+        DOI of the software that computes it, where it is not this package.
     summary : str
         One line.
     moment : CrossMoment, optional
@@ -125,6 +127,7 @@ class MetricSpec:
     direction: Literal["none", "sign", "a_to_b"] = "none"
     chance: str = ""
     citation: str = ""
+    software: str = ""
     summary: str = ""
     moment: CrossMoment | None = field(default=None, repr=False)
     params: tuple[str, ...] = ()

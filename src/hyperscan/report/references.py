@@ -175,6 +175,36 @@ _ENTRIES = (
         "Li, Adam and McCloy, Daniel and Larson, Eric and others",
         "{MNE-Connectivity}", "Zenodo", "2026", kind="software",
     ),
+    Reference(
+        "stam2012", "10.1016/j.neuroimage.2012.05.050",
+        "Stam, Cornelis J. and van Straaten, Elisabeth C. W.",
+        "Go with the flow: use of a directed phase lag index (dPLI) to characterize patterns of phase relations in a"
+        " large-scale model of brain dynamics",
+        "NeuroImage", "2012", "62", "1415--1428",
+    ),
+    Reference(
+        "ewald2012", "10.1016/j.neuroimage.2011.11.084",
+        "Ewald, Arne and Marzetti, Laura and Zappasodi, Filippo and Meinecke, Frank C. and Nolte, Guido",
+        "Estimating true brain connectivity from EEG/MEG data invariant to linear and static transformations in"
+        " sensor space",
+        "NeuroImage", "2012", "60", "476--488",
+    ),
+    Reference(
+        "barnett2015", "10.1103/PhysRevE.91.040101", "Barnett, Lionel and Seth, Anil K.",
+        "Granger causality for state-space models", "Physical Review E", "2015", "91", "040101",
+    ),
+    Reference(
+        "winkler2016", "10.1109/TSP.2016.2531628",
+        "Winkler, Irene and Panknin, Danny and Bartz, Daniel and Müller, Klaus-Robert and Haufe, Stefan",
+        "Validity of time reversal for testing Granger causality",
+        "IEEE Transactions on Signal Processing", "2016", "64", "2746--2760",
+    ),
+    Reference(
+        "nolte2008", "10.1103/PhysRevLett.100.234101",
+        "Nolte, Guido and Ziehe, Andreas and Nikulin, Vadim V. and Schlögl, Alois and Krämer, Nicole and others",
+        "Robustly estimating the flow direction of information in complex physical systems",
+        "Physical Review Letters", "2008", "100", "234101",
+    ),
     # preparation
     Reference(
         "mne", "10.3389/fnins.2013.00267", "Gramfort, Alexandre and Luessi, Martin and Larson, Eric and others",
@@ -306,12 +336,12 @@ class Citations:
         return self._cite(_BY_KEY[key])
 
     def metric(self, name: str) -> str:
-        """Cite the paper that the metric's entry names; a metric that this version does not have cites nothing."""
+        """Cite what the metric's entry names: paper and software; a metric of another version cites nothing."""
         try:
-            doi = get_metric(name).citation
+            spec = get_metric(name)
         except InputError:
             return ""
-        return self._cite(REFERENCES[doi])
+        return "; ".join(self._cite(REFERENCES[doi]) for doi in (spec.citation, spec.software) if doi)
 
     def _cite(self, entry: Reference) -> str:
         return self._cited.setdefault(entry.key, entry).short

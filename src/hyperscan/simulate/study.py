@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -168,32 +168,44 @@ def simulate_study(
     StudyConfig.from_mapping(design.config)
     if dest.exists():
         raise OutputError(f"{dest.name} exists already. Name a folder that does not exist yet.")
-    rows, truths = [], []
     with new_folder(dest) as folder:
+        took_place = []
         for dyad in range(1, design.n_dyads + 1):
             for session, now in sessions_of_dyad(design, scenarios[scenario], dyad, seed):
-                place = f"dyad-{dyad:02d}/ses-{session:02d}"
-                suffix = _write_session(folder / place, design, now, np.random.default_rng([seed, dyad, session]))
-                rows.append(
-                    {
-                        "dyad": f"D{dyad:02d}",
-                        "therapist": f"T{dyad:02d}",
-                        "client": f"C{dyad:02d}",
-                        "session": session,
-                        "days": 7 * (session - 1),
-                        "modality": design.modality,
-                        "therapist_file": f"{place}/therapist{suffix}",
-                        "client_file": f"{place}/client{suffix}",
-                        "clock": "same_amplifier",
-                    }
+                _write_session(
+                    folder / _place(dyad, session), design, now, np.random.default_rng([seed, dyad, session])
                 )
-                truths.append({"dyad": f"D{dyad:02d}", "session": session, **now.truth.to_dict()})
+                took_place.append((dyad, session, now.truth))
+        truths = [{"dyad": f"D{dyad:02d}", "session": number, **truth.to_dict()} for dyad, number, truth in took_place]
         lines = ["# what the length of these recordings asks for"]
         lines += [f"{key} = {value}" for key, value in design.config.items()]
-        write_table(folder / "dyads.tsv", pd.DataFrame(rows))
+        write_table(folder / "dyads.tsv", table_of(design, [(dyad, session) for dyad, session, _ in took_place]))
         write_text(folder / "study.toml", "\n".join(lines) + "\n")
         write_json(folder / "truth.json", {"scenario": scenario, "seed": seed, "sessions": truths})
     return dest
+
+
+def table_of(design: StudyDesign, sessions: Sequence[tuple[int, int]]) -> pd.DataFrame:
+    """Build ``dyads.tsv`` of sessions that took place, by dyad and number."""
+    suffix = ".edf" if design.modality == "eeg" else ".snirf"
+    rows = [
+        {
+            "dyad": f"D{dyad:02d}",
+            "therapist": f"T{dyad:02d}",
+            "client": f"C{dyad:02d}",
+            "session": session,
+            "days": 7 * (session - 1),
+            "modality": design.modality,
+            **{f"{role}_file": f"{_place(dyad, session)}/{role}{suffix}" for role in ROLES},
+            "clock": "same_amplifier",
+        }
+        for dyad, session in sessions
+    ]
+    return pd.DataFrame(rows)
+
+
+def _place(dyad: int, session: int) -> str:
+    return f"dyad-{dyad:02d}/ses-{session:02d}"
 
 
 def sessions_of_dyad(
@@ -214,8 +226,8 @@ def sessions_of_dyad(
             yield i + 1, replace(now, truth=truth)
 
 
-def _write_session(folder: Path, design: StudyDesign, now: SimulatedSession, rng: np.random.Generator) -> str:
-    """Write the recordings of both people; return the ending of their names."""
+def _write_session(folder: Path, design: StudyDesign, now: SimulatedSession, rng: np.random.Generator) -> None:
+    """Write the recordings of both people."""
     folder.mkdir(parents=True)
     # EDF holds whole seconds
     seconds = design.duration_s if now.duration_gain == 1 else float(round(design.duration_s * now.duration_gain))
@@ -223,11 +235,10 @@ def _write_session(folder: Path, design: StudyDesign, now: SimulatedSession, rng
         eeg = simulate_eeg(now.truth, design.ch_names, design.sfreq, seconds, rng)
         for role, data in zip(ROLES, eeg, strict=True):
             write_edf(folder / f"{role}.edf", data, design.ch_names, design.sfreq)
-        return ".edf"
-    light = simulate_fnirs(now.truth, design.optodes, design.sfreq, seconds, rng)
-    for role, data in zip(ROLES, light, strict=True):
-        write_snirf(folder / f"{role}.snirf", data, design.optodes, design.sfreq)
-    return ".snirf"
+    else:
+        light = simulate_fnirs(now.truth, design.optodes, design.sfreq, seconds, rng)
+        for role, data in zip(ROLES, light, strict=True):
+            write_snirf(folder / f"{role}.snirf", data, design.optodes, design.sfreq)
 
 
 def write_edf(path: Path, data: Array, ch_names: tuple[str, ...], sfreq: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from hyperscan.growth import GrowthResult, records
 from hyperscan.report import sections
+from hyperscan.report.figures import STUDY_PICTURES
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Remark
 from hyperscan.words import NO_VERDICT, VERDICTS
@@ -107,10 +109,16 @@ def test_a_row_that_lacks_a_column_is_a_fault() -> None:
         table_of([{"dyad": "D1"}], {"dyad": "Dyad", "nobody_writes": "?"}, "")
 
 
-@pytest.mark.parametrize("name", sections.STUDY_SECTIONS)
-def test_the_template_shows_every_section(name: str) -> None:
-    folder = Path(sections.__file__).parent / "templates"
-    assert name in (folder / "report.html.j2").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", [*sections.STUDY_SECTIONS, *STUDY_PICTURES])
+def test_the_first_page_shows_every_section(name: str) -> None:
+    template = Path(sections.__file__).parent / "templates" / "report.html.j2"
+    assert re.search(rf"\b{name}\b", template.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sections.DYAD_SECTIONS)
+def test_a_dyad_page_shows_every_section(name: str) -> None:
+    template = Path(sections.__file__).parent / "templates" / "dyad.html.j2"
+    assert re.search(rf"\b{name}\b", template.read_text(encoding="utf-8"))
 
 
 FILES = [

@@ -73,16 +73,13 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     up = sum(curve["excess_z"].iloc[-1] > curve["excess_z"].iloc[0] for curve in curves.values() if len(curve) > 1)
     several = sum(len(curve) > 1 for curve in curves.values())
     alt = (
-        f"Line chart of excess synchrony over sessions. {up} of {several} dyads with two or more sessions"
-        " end higher than they"
-        f" began. Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval"
-        f" {low} to {high}."
+        f"Line chart of excess synchrony over sessions. {up} of {several} dyads with two or more sessions end higher"
+        f" than they began. Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}."
     )
     caption = (
-        f"Excess = a real pair's synchrony ({run.outcome}) minus the mean of its pseudo pairs at the same"
-        " session"
-        " number. Thin lines: dyads. Thick line: the group's slope, drawn through the mean of all points; the"
-        " band around it is the 95 % confidence interval of that slope alone."
+        f"Excess = a real pair's synchrony ({run.outcome}) minus the mean of its pseudo pairs at the same session"
+        " number. Thin lines: dyads. Thick line: the group's slope, drawn through the mean of all points; the band"
+        " around it is the 95 % confidence interval of that slope alone."
     )
     if "pseudo_sd_z" in rows:
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
@@ -101,14 +98,11 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
     above = int((shown["z"] > shown["pseudo_mean_z"] + shown["pseudo_sd_z"]).sum())
     alt = (
         f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
-        " chance level."
-        f" {above} of {len(shown)} dyad-sessions lie above the chance band."
+        f" chance level. {above} of {len(shown)} dyad-sessions lie above the chance band."
     )
     caption = (
-        f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair. Dashed: the mean of its pseudo"
-        " pairs"
-        " (each person re-paired with the other person of another dyad, same session number); band: ± 1 SD"
-        " of them."
+        f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair. Dashed: the mean of its pseudo pairs (each"
+        " person re-paired with the other person of another dyad, same session number); band: ± 1 SD of them."
     )
     if len(dyads) > MAX_PANELS:
         caption += f" The first {MAX_PANELS} of {len(dyads)} dyads; the others are on their own pages."
@@ -144,9 +138,8 @@ def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
         return None
     above = int((rows["z"] > rows["pseudo_mean_z"] + rows["pseudo_sd_z"]).sum())
     alt = (
-        f"Line chart of dyad {dyad}'s synchrony beside its chance level: {above} of {count(len(rows), 'session')}"
-        " lie above"
-        " the chance band."
+        f"Line chart of dyad {dyad}'s synchrony beside its chance level: {above} of {count(len(rows), 'session')} lie"
+        " above the chance band."
     )
     caption = f"{run.outcome}. Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
     return picture(chance_curves(rows, time=run.config.time), alt, caption)
@@ -163,8 +156,7 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     means = rows.groupby("band")["excess_z"].mean()
     who = f"dyad {dyad}" if dyad else "all dyads"
     alt = (
-        f"Heat map of mean excess synchrony by session and band for {who}; highest on average in"
-        f" {means.idxmax()}"
+        f"Heat map of mean excess synchrony by session and band for {who}; highest on average in {means.idxmax()}"
         f" ({short(float(means.max()))} Fisher z)."
     )
     outcome = dataclasses.replace(run.outcome, band="")
@@ -181,8 +173,7 @@ def guards_picture(run: ReportedRun) -> Picture | None:
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
     caption = (
-        "What the guards are taken of: a true change shows in the noise-corrected and lagged measures and"
-        " not in"
+        "What the guards are taken of: a true change shows in the noise-corrected and lagged measures and not in"
         " control channels or outside the band."
     )
     return picture(guards_panel(run.guards, columns, time=_time_in(run, run.guards)), alt, caption)
@@ -199,12 +190,11 @@ def clock_picture(run: ReportedRun) -> Picture | None:
         return None
     worst = {column: short(float(run.quality[column].abs().max())) for column in columns}
     alt = (
-        f"Line charts of clock drift and residual over sessions; largest:"
+        "Line charts of clock drift and residual over sessions; largest:"
         f" {'; '.join(f'{column_of(c).label} {v}' for c, v in worst.items())}."
     )
     caption = (
-        "Drift of the client's clock that was removed, and what was left after it. A residual that falls"
-        " over the"
+        "Drift of the client's clock that was removed, and what was left after it. A residual that falls over the"
         " sessions would raise synchrony by itself."
     )
     return picture(clock_panel(run.quality, time=_time_in(run, run.quality)), alt, caption)
@@ -262,8 +252,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
         " dyad-sessions lie above its upper 2.5 %."
     )
     caption = (
-        "Each pseudo pair's synchrony minus the mean of its session's pseudo pairs, with the real"
-        " dyad-sessions as"
+        "Each pseudo pair's synchrony minus the mean of its session's pseudo pairs, with the real dyad-sessions as"
         " ticks. This shows the level of synchrony; it says nothing about growth."
     )
     label_x = "Excess over chance (Fisher z)"
@@ -367,9 +356,9 @@ def heads_picture(
         f" the most synchronous channels. Number of lines: {', '.join(counts)}."
     )
     caption = (
-        f"The strongest {100 * share:.2g} % of the channel pairs of all sessions together"
-        f" ({run.outcome.metric} ≥ {short(threshold)}), so that sessions can be compared; therapist left (circles),"
-        " client right (squares), noses up; wider = stronger. A description: chance is not subtracted."
+        f"The strongest {100 * share:.2g} % of the channel pairs of all sessions together ({run.outcome.metric} ≥"
+        f" {short(threshold)}), so that sessions can be compared; therapist left (circles), client right (squares),"
+        " noses up; wider = stronger. A description: chance is not subtracted."
     )
     return picture(head_panels(matrices, places[0], places[1], threshold), alt, caption)
 
@@ -398,8 +387,7 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     above = int((table["z"] > table["pseudo_mean_z"]).sum())
     alt = (
         f"Line chart of synchrony over the windows of {count(table['session'].nunique(), 'session')}, one after the"
-        " other:"
-        f" {above} of {len(table)} windows lie above the chance level of their session."
+        f" other: {above} of {len(table)} windows lie above the chance level of their session."
     )
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
     return picture(course_chart(table), alt, caption)
@@ -421,7 +409,7 @@ def map_picture(run: ReportedRun, results: Mapping[str, SynchronyResult]) -> Pic
         f" cells free of edge effects that is outlined: {', '.join(shares)}."
     )
     caption = (
-        f"{run.outcome}: mean over its channel pairs. White outline: above the 95th percentile of the same period"
-        " when the client's signals are shifted in time, so about 5 % of the cells are outlined by chance alone."
+        f"{run.outcome}: mean over its channel pairs. White outline: above the 95th percentile of the same period when"
+        " the client's signals are shifted in time, so about 5 % of the cells are outlined by chance alone."
     )
     return picture(map_panels(maps), alt, caption)

@@ -53,9 +53,8 @@ def _recordings(run: ReportedRun, modalities: list[str], cite: Citations) -> str
     n_out = len(run.plan.skipped)
     left_out = f"{n_out} were left out for the reasons listed in the report" if n_out else "none was left out"
     return (
-        f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on"
-        f" MNE-Python ({cite('mne')}).{size} {left_out}. Both recordings of a dyad were put on one clock before any"
-        " other step."
+        f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on MNE-Python"
+        f" ({cite('mne')}).{size} {left_out}. Both recordings of a dyad were put on one clock before any other step."
     )
 
 
@@ -73,10 +72,9 @@ def _eeg(run: ReportedRun, cite: Citations) -> str:
     number = f" Every session entered with the same number of windows ({windows})." if windows else ""
     return (
         f"EEG was band-pass filtered from {short(low)} to {short(high)} Hz (zero-phase FIR,"
-        f" {cite('widmann2015')}){rate} and {reference}.{notch}{''.join(_mended(config, cite))}"
-        f" It was cut into non-overlapping windows of {short(config.window_s)} s that were clean in both"
-        " people;"
-        f" sessions with fewer than {config.min_windows} windows were left out.{number}"
+        f" {cite('widmann2015')}){rate} and {reference}.{notch}{''.join(_mended(config, cite))} It was cut into"
+        f" non-overlapping windows of {short(config.window_s)} s that were clean in both people; sessions with fewer"
+        f" than {config.min_windows} windows were left out.{number}"
     )
 
 
@@ -105,8 +103,8 @@ def _fnirs(run: ReportedRun, cite: Citations) -> str:
     by_age = config.fnirs_ppf == "age"
     factor = f"by age and wavelength, {cite('scholkmann2013')}" if by_age else short(float(config.fnirs_ppf))
     steps.append(
-        "optical density was converted to haemoglobin concentration (modified Beer-Lambert law,"
-        f" {cite('delpy1988')}; pathlength factor {factor})"
+        f"optical density was converted to haemoglobin concentration (modified Beer-Lambert law, {cite('delpy1988')};"
+        f" pathlength factor {factor})"
     )
     if config.fnirs_short_regression:
         steps.append(f"each person's own short channels, where present, were regressed out ({cite('saager2005')})")
@@ -115,11 +113,9 @@ def _fnirs(run: ReportedRun, cite: Citations) -> str:
     seconds = _amounts(run, "fnirs", "seconds")
     length = f" Every session entered with the same first stretch ({seconds})." if seconds else ""
     return (
-        f"In fNIRS, {'; '.join(steps)}. Signals were filtered from {short(low)} to {short(high)} Hz and put"
-        " on a common"
-        f" grid of {short(config.fnirs_sfreq)} Hz. Sessions with less than {short(config.min_seconds)} s in"
-        " common were left"
-        f" out.{length}"
+        f"In fNIRS, {'; '.join(steps)}. Signals were filtered from {short(low)} to {short(high)} Hz and put on a common"
+        f" grid of {short(config.fnirs_sfreq)} Hz. Sessions with less than {short(config.min_seconds)} s in common were"
+        f" left out.{length}"
     )
 
 
@@ -150,9 +146,8 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
         else "is the default of the package, fixed before the data were seen"
     )
     return (
-        f"Synchrony was computed between every channel of the therapist and every channel of the client as"
-        f" {', '.join(named)}, in the bands {listed}, put on the Fisher z scale and averaged over windows"
-        " and over the"
+        "Synchrony was computed between every channel of the therapist and every channel of the client as"
+        f" {', '.join(named)}, in the bands {listed}, put on the Fisher z scale and averaged over windows and over the"
         f" channel pairs of each ROI pair. The primary outcome ({run.outcome}) {advance}; everything else is"
         " exploratory."
     )
@@ -162,12 +157,9 @@ def _chance(run: ReportedRun) -> str:
     config = run.config
     return (
         "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
-        f" {config.max_partners} other dyads at the same session number, and the mean of these pairs"
-        " (Fisher z) was"
-        f" subtracted, which gives the excess. Fewer than {config.min_pseudo} pseudo pairs were flagged as"
-        " a weak"
-        f" chance level. Within sessions, the estimate was compared with {config.n_null} circular shifts of"
-        " one signal"
+        f" {config.max_partners} other dyads at the same session number, and the mean of these pairs (Fisher z) was"
+        f" subtracted, which gives the excess. Fewer than {config.min_pseudo} pseudo pairs were flagged as a weak"
+        f" chance level. Within sessions, the estimate was compared with {config.n_null} circular shifts of one signal"
         f" against the other (seed {config.seed}); this null says nothing about growth."
     )
 
@@ -177,12 +169,11 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
         return _no_model(run.growth.one_dyad, cite)
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
     return (
-        f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random intercept"
-        " and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
-        f" ({cite('kuznetsova2017')}) capped at the number of dyads minus one, and by a two-stage test (a slope per"
-        f" dyad, then a t-test over dyads); both had to agree at p < .05, two-sided.{''.join(_further(run, cite))} A"
-        " slope above zero is an increase in partner-specific statistical dependence; it does not show what brought it"
-        " about."
+        f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random intercept and"
+        f" slope per dyad, fitted by REML, with Satterthwaite degrees of freedom ({cite('kuznetsova2017')}) capped at"
+        " the number of dyads minus one, and by a two-stage test (a slope per dyad, then a t-test over dyads); both"
+        f" had to agree at p < .05, two-sided.{''.join(_further(run, cite))} A slope above zero is an increase in"
+        " partner-specific statistical dependence; it does not show what brought it about."
     )
 
 
@@ -215,8 +206,8 @@ def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:
         )
     if len(growth.exploratory) > 1:
         yield (
-            " The slopes of exploratory outcomes were corrected by their largest statistic over sign flips of the dyads"
-            f" ({cite('nichols2002')}), and for the false discovery rate ({cite('benjamini1995')})."
+            " The slopes of exploratory outcomes were corrected by their largest statistic over sign flips of the"
+            f" dyads ({cite('nichols2002')}), and for the false discovery rate ({cite('benjamini1995')})."
         )
     if growth.guards:
         guards = ", ".join(guard.name.replace("_", " ") for guard in growth.guards)
@@ -225,5 +216,6 @@ def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:
     if names:
         yield (
             f" Further outcomes ({names}) were related to the excess of the session before within dyads, with time in"
-            " the model, to the dyads' mean excess, and in their slopes to those of the excess; p corrected after Holm."
+            " the model, to the dyads' mean excess, and in their slopes to those of the excess; p corrected after"
+            " Holm."
         )

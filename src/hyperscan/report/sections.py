@@ -18,9 +18,9 @@ from hyperscan.growth.records import Record
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
-    Row,
     Table,
     TableCell,
+    Values,
     cell,
     heads_of,
     is_empty,
@@ -48,7 +48,7 @@ def verdict(run: ReportedRun) -> Verdict:
     return NO_VERDICT if run.growth is None else VERDICTS.get(run.growth.verdict, NO_VERDICT)
 
 
-def sentence(run: ReportedRun) -> str:
+def growth_in_words(run: ReportedRun) -> str:
     """Return what growth says in words."""
     return "" if run.growth is None else one_line(run.growth.sentence, longest=4000)
 
@@ -169,8 +169,8 @@ def influence(run: ReportedRun) -> list[str]:
         kept = "keeps its sign" if one_out.same_sign else "changes its sign for at least one"
         said.append(
             f"Leaving out one dyad at a time, the mean slope {kept}: {short(one_out.slope_min)} to"
-            f" {short(one_out.slope_max)}, largest p {short_p(one_out.p_max)}."
-            f" It depends most on {one_line(one_out.dyad)}."
+            f" {short(one_out.slope_max)}, largest p {short_p(one_out.p_max)}. It depends most on"
+            f" {one_line(one_out.dyad)}."
         )
     if missing.n_planned is not None:
         fewest, most = short(missing.fewest), short(missing.most)
@@ -178,8 +178,8 @@ def influence(run: ReportedRun) -> list[str]:
         stopped = ""
         if missing.n_stopped_early:
             stopped = (
-                f"; dyads that stopped before the others: {short(missing.n_stopped_early)}"
-                f" (their last value minus the mean of all dyads then: {short(missing.last_value_before_stop)})"
+                f"; dyads that stopped before the others: {short(missing.n_stopped_early)} (their last value minus the"
+                f" mean of all dyads then: {short(missing.last_value_before_stop)})"
             )
         observed = f"{short(missing.n_observed)} of {short(missing.n_planned)} sessions were observed"
         said.append(f"{observed}, {each} per dyad{stopped}.")
@@ -262,7 +262,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
     if rows.empty or "session" not in rows:
         return None
     levels = ("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z")
-    made: list[Row] = [
+    made: list[Values] = [
         {
             "session": session,
             "dyads": part["dyad"].nunique(),
@@ -347,7 +347,7 @@ def made_with(run: ReportedRun) -> list[tuple[str, str]]:
 STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
     {
         "verdict": verdict,
-        "sentence": sentence,
+        "sentence": growth_in_words,
         "facts": key_facts,
         "guards": guard_lines,
         "slopes": slope_table,

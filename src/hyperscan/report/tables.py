@@ -17,8 +17,8 @@ _LONGEST = 400
 
 _PATH = re.compile(r"""(?<![\w.<])(?:[A-Za-z]:[\\/]|\\\\|~?/)(?:[^\s"'<>|:*?]+[\\/])+[^\s"'<>|:*?]*""")
 
-#: A row of any table: values by column.
-Row = Mapping[str, Any]
+#: A row of any table, by column.
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def cell(value: object, column: str = "") -> TableCell:
 
 
 def table_of(
-    rows: Iterable[Row], heads: Mapping[str, str], caption: str, *, links: Mapping[str, str] | None = None
+    rows: Iterable[Values], heads: Mapping[str, str], caption: str, *, links: Mapping[str, str] | None = None
 ) -> Table:
     """Lay out rows as a table, without the columns that are empty; a row that lacks a column is a fault of ours."""
     rows = list(rows)
@@ -134,7 +134,7 @@ def table_of(
     return Table(caption, tuple(heads[key] for key in used), tuple(made))
 
 
-def rows_of(table: pd.DataFrame) -> list[Row]:
+def rows_of(table: pd.DataFrame) -> list[Values]:
     """Rows of a frame as plain Python values, not-a-number as None."""
     plain = table.astype(object).where(table.notna(), None)
     return [

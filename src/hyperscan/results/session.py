@@ -109,7 +109,7 @@ class SynchronyResult:
 
         Returns
         -------
-        DataFrame
+        DataFrame, shape (n_signals * n_metrics * n_bands * n_roi_pairs, n_columns)
         """
         import pandas as pd
 
@@ -120,7 +120,8 @@ class SynchronyResult:
         )
         frame = flat.to_dataframe().reset_index()
         rois = frame["roi_pair"].str.split("-", n=1, expand=True)
-        known = frame.assign(roi_therapist=rois[0], roi_client=rois[1], **_labels(data.attrs))
+        labels = {name: data.attrs[name] for name in TABLES["synchrony"] if name in data.attrs}
+        known = frame.assign(roi_therapist=rois[0], roi_client=rois[1], **labels)
         ordered = [name for name in TABLES["synchrony"] if name in known]
         order = {name: list(map(str, data[name].values)) for name in ("signal", "metric", "band", "roi_pair")}
         ranks = pd.DataFrame({name: known[name].map(values.index) for name, values in order.items()})
@@ -132,7 +133,7 @@ class SynchronyResult:
         return SynchronyResult(kept.assign(value=self.dataset["value"].mean("window")))
 
     def save(self, path: str | Path) -> Path:
-        """Write as netCDF, whole or not at all.
+        """Write as netCDF, whole or not at all, every variable in its shape.
 
         Parameters
         ----------
@@ -169,7 +170,7 @@ class SynchronyResult:
 
         Returns
         -------
-        DataFrame
+        DataFrame, shape (n_channels, 3)
             Channels as index; ``x``, ``y`` and ``z`` in m in the frame of the recording, NaN where unknown. EEG:
             the standard positions of the names; fNIRS: the middle between source and detector.
         """
@@ -219,11 +220,12 @@ class SynchronyResult:
         metric, band, signal : str or None
             Names; None = the first.
         kind : str
-            ``matrix``: therapist x client channels. ``heads``: two heads with the links above the threshold.
-            ``windows``: the course over the windows, with the middle 95 % of what other windows reach after
-            ``compute_synchrony(null="windows")``. ``surrogates``: the whole session beside its circular shifts,
-            after ``compute_synchrony(null="lags")``. ``coherence``: the wavelet coherence map (fNIRS with the
-            primary metric ``wtc``). ``kept``: which windows were clean in each person, and which were used.
+            ``matrix``: the mean over the windows, of shape (n_therapist_channels, n_client_channels). ``heads``: two
+            heads with the links above the threshold. ``windows``: the course over the windows, with the middle 95 %
+            of what other windows reach after ``compute_synchrony(null="windows")``. ``surrogates``: the whole session
+            beside its circular shifts, after ``compute_synchrony(null="lags")``. ``coherence``: the wavelet coherence
+            map (fNIRS with the primary metric ``wtc``). ``kept``: which windows were clean in each person, and which
+            were used.
         roi : str
             ROI pair of the course and the surrogates, therapist's first.
         threshold : float or None
@@ -260,7 +262,7 @@ class SynchronyResult:
 
         Returns
         -------
-        mne_connectivity.SpectralConnectivity
+        mne_connectivity.SpectralConnectivity, data of shape (n_therapist_channels * n_client_channels, n_bands)
             Inter-brain pairs only; the bands as frequencies, at their middle in Hz.
         """
         from mne_connectivity import SpectralConnectivity
@@ -409,6 +411,8 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     Returns
     -------
     SynchronyResult
+        Without a window axis in ``value``, of shape (n_signals, n_metrics, n_bands, n_therapist_channels,
+        n_client_channels), where a run stored it.
 
     Raises
     ------
@@ -437,7 +441,3 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     if "roi_z" not in dataset:
         raise ReadError(f"{path.name}: holds no synchrony (no variable roi_z). Name a file of SynchronyResult.save.")
     return SynchronyResult(dataset)
-
-
-def _labels(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: attrs[name] for name in TABLES["synchrony"] if name in attrs}

@@ -158,13 +158,13 @@ class StudyResult:
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame, shape (n_rows, n_columns)
         Synchrony, the columns of ``synchrony.tsv``.
-    pseudo : DataFrame
+    pseudo : DataFrame, shape (n_rows, n_columns)
         Re-paired dyads.
-    guards : DataFrame
+    guards : DataFrame, shape (n_sessions, n_columns)
         What the guards' slopes are taken of.
-    quality : DataFrame
+    quality : DataFrame, shape (2 * n_sessions, n_columns)
         One row per dyad-session and person.
     plan : Plan
         What a session alone cannot know: ``plan.json`` as a record.
@@ -216,6 +216,7 @@ class StudyResult:
         Returns
         -------
         StudyResult
+            Every table of shape (n_rows, n_columns), as its file.
 
         Raises
         ------
@@ -249,7 +250,8 @@ class StudyResult:
         Returns
         -------
         SynchronyResult
-            Without the window axis of the channel matrices, as a run stores it.
+            Without the window axis of the channel matrices, shape (n_therapist_channels, n_client_channels), as a run
+            stores it.
 
         Raises
         ------

@@ -265,14 +265,17 @@ def test_a_command_works_in_any_thread(states: Callable[[], None]) -> None:
     states()
 
 
-@pytest.mark.parametrize("command", ["metrics", "config"])
-def test_a_reader_that_leaves_early_is_no_error_and_leaves_the_stream_as_it_was(command: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_is_no_error_and_leaves_the_stream_as_it_was(unbuffered: str) -> None:
     code = (
         "import os; from hyperscan import cli; kept = os.fstat(1);"
-        f"code = cli.main(['{command}']); assert os.fstat(1) == kept; raise SystemExit(code)"
+        "code = cli.main(['config']); assert os.fstat(1) == kept; raise SystemExit(code)"
     )
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")

@@ -114,7 +114,7 @@ def load_table(
         )
     twice = [name for name in header if header.count(name) > 1]
     if twice:
-        # pandas would name the second one anew, and leave open which was meant
+        # pandas would rename the second one, and leave open which was meant
         raise TableError(f"{path.name}: its header names {twice[0]!r} more than once. Rename or delete all but one.")
     present = [name for name in labels if name in frame]
     return frame.assign(**{name: frame[name].fillna("") for name in present})

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, option
 from hyperscan.cli.terminal import say, show
@@ -16,6 +16,8 @@ from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, Tab
 
 if TYPE_CHECKING:
     from hyperscan.growth import GrowthResult
+    from hyperscan.results.plan import Skip
+    from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger("hyperscan")
 
@@ -58,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         known = {row.dyad for row in table.sessions} | {row.dyad for row in table.rejected}
         labels = _in_table(arguments.dyad_label, "dyad-", known)
         chosen = [row.key for row in table.sessions if row.dyad in labels]
-        return _told(prepare_study(table.sessions, config, only=chosen, **common), table.sessions)
+        return _tell_skipped(prepare_study(table.sessions, config, only=chosen, **common), table.sessions)
     started = time.monotonic()
     result = run_study(table.sessions, config, cluster=arguments.cluster, rejected=table.rejected, **common)
-    code = _told(result.skipped, table.sessions, table.rejected)
+    code = _tell_skipped(result.skipped, table.sessions, table.rejected)
     show(_verdict(arguments.output))
     show(f"report: {arguments.output / 'report.html'}")
     logger.info("took %.0f s", time.monotonic() - started)
@@ -80,14 +82,14 @@ def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[
     return labels
 
 
-def _told(skipped: Sequence[Any], sessions: Sequence[Any], rejected: Sequence[Any] = ()) -> int:
+def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected: Sequence[Rejected] = ()) -> int:
     """Say what was skipped, with the names and cells that the records leave out; return the exit code."""
     from hyperscan.pipeline import public_rejected, revealed
 
-    lost = [public_rejected(entry) for entry in rejected]
-    for entry in rejected:
-        say(f"skipped {entry}")
-    rows = {(row.dyad, row.session, row.modality, row.task, row.run): row for row in sessions}
+    for refused in rejected:
+        say(f"skipped {refused}")
+    lost = [public_rejected(refused) for refused in rejected]
+    rows: dict[tuple[object, ...], Session] = {row.key: row for row in sessions}
     for entry in (entry for entry in skipped if entry not in lost):
         row = rows.get((entry.dyad, entry.session, entry.modality, entry.task, entry.run))
         reason = entry.reason if row is None else revealed(entry.reason, row)
@@ -212,9 +214,9 @@ def simulate(arguments: argparse.Namespace) -> int:
 
 
 def _verdict(out: Path) -> str:
-    import json
+    from hyperscan.results.folder import RunFolder
 
-    growth = json.loads((out / "growth.json").read_text(encoding="utf-8"))
+    growth = RunFolder(out).growth
     return f"verdict: {growth['verdict']}\n{growth['sentence']}"
 
 
@@ -234,8 +236,8 @@ def bids(arguments: argparse.Namespace) -> int:
             if (not people or people & {row.therapist, row.client}) and (not numbers or str(row.session) in numbers)
         ]
         skipped = prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
-        return _told(skipped, table.sessions)
+        return _tell_skipped(skipped, table.sessions)
     result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
-    code = _told(result.skipped, table.sessions, table.rejected)
+    code = _tell_skipped(result.skipped, table.sessions, table.rejected)
     show(_verdict(arguments.output))
     return code

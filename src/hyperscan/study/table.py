@@ -247,7 +247,7 @@ def read_sessions(path: str | Path) -> list[Session]:
 
     Returns
     -------
-    list of Session
+    list of Session, shape (n_sessions,)
         In the order of the table. Rows that cannot be used are left out with a warning that names each;
         :func:`read_table` returns them instead.
 

@@ -214,10 +214,10 @@ def simulate(arguments: argparse.Namespace) -> int:
 
 
 def _verdict(out: Path) -> str:
-    from hyperscan.results.folder import RunFolder
+    from hyperscan.report.run import ReportedRun
 
-    growth = RunFolder(out).growth
-    return f"verdict: {growth['verdict']}\n{growth['sentence']}"
+    growth = ReportedRun.of(out).growth
+    return "" if growth is None else f"verdict: {growth.verdict}\n{growth.sentence}"
 
 
 def bids(arguments: argparse.Namespace) -> int:

@@ -59,7 +59,7 @@ def fresh_raw(
 
 
 def own_annotations(raw: BaseRaw) -> mne.Annotations:
-    """Annotations with onsets in s from the first sample."""
+    """Copy annotations with onsets in s from the first sample."""
     kept = raw.annotations
     return mne.Annotations(kept.onset - raw.first_time, kept.duration, list(kept.description), orig_time=None)
 
@@ -118,7 +118,7 @@ def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list
 
 
 def is_called(name: str, wanted: str) -> bool:
-    """Whether an event is the one that a table names.
+    """Whether an event is the one of a given name, its kind aside.
 
     Examples
     --------

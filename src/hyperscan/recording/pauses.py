@@ -107,8 +107,8 @@ def recorded_mask(raw: BaseRaw) -> np.ndarray:
 _SEGMENT = re.compile(r"^Mk[0-9]+=New Segment,[^,\r\n]*,([0-9]+),[^,\r\n]*,[^,\r\n]*(?:,([0-9]{20}))?", re.MULTILINE)
 
 
-def cut_out(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
-    """List the boundary events of an EEGLAB recording that say how much was cut out."""
+def find_cuts(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
+    """List the boundary events of an EEGLAB recording with the time that was cut out."""
     # latencies lie between two samples, such as 1000.5
     found = [
         Pause(max(int(np.ceil(onset * sfreq - 1e-3)), 0), float(length))
@@ -118,14 +118,14 @@ def cut_out(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
     return tuple(sorted(found, key=lambda pause: pause.after))
 
 
-def new_segments(markers: str, sfreq: float) -> tuple[Pause, ...]:
+def find_new_segments(markers: str, sfreq: float) -> tuple[Pause, ...]:
     r"""List the pauses of a BrainVision recording, by the dates of its ``New Segment`` markers.
 
     Examples
     --------
     >>> first = "Mk1=New Segment,,1,1,0,20240301100000000000"
     >>> second = "Mk2=New Segment,,2501,1,0,20240301100014000000"
-    >>> new_segments(f"{first}\n{second}", 250.0)
+    >>> find_new_segments(f"{first}\n{second}", 250.0)
     (Pause(after=2500, seconds=4.0),)
     """
     rows = [(int(at) - 1, _date(date)) for at, date in _SEGMENT.findall(markers)]

@@ -35,7 +35,7 @@ def _weights() -> np.ndarray:
 
 
 def interpolate(data: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Values between samples, by a windowed sinc.
+    """Interpolate between samples by a windowed sinc.
 
     Shapes: ``data`` (n_channels, n_times), ``positions`` (n_out,), returns (n_channels, n_out).
 
@@ -116,7 +116,7 @@ def sample_times(start: float, stop: float, rate: float) -> np.ndarray:
 
 
 def on_own_stamps(raw: BaseRaw, stamps: np.ndarray) -> tuple[BaseRaw, StampFit]:
-    """Put a recording on the clock of its own time stamps, which nothing else shares.
+    """Put a recording on the clock of its own time stamps.
 
     Shapes: ``stamps`` (n_times,).
     """
@@ -199,7 +199,7 @@ def moved_annotations(raw: BaseRaw, track: Sequence[Piece], zero: float, duratio
 
 
 def on_common(track: Sequence[Piece], own: float) -> float:
-    """Translate a time of a recording by the piece that holds there."""
+    """Translate a time of a recording to the common clock."""
     times = [float(piece.to_common(np.array([own]))[0]) for piece in track]
     outside = [max(piece.start - time, time - piece.stop, 0.0) for piece, time in zip(track, times, strict=True)]
     return times[int(np.argmin(outside))]

@@ -54,12 +54,11 @@ def straight(offset_s: float, ppm: float = 0.0) -> Piece:
     return Piece(np.array([0.0, span * (1 + ppm * 1e-6)]), np.array([offset_s, offset_s + span]))
 
 
-#: A lasting step of more samples than this is a gap or a jump, less is jitter of transport (trust in stamps:
-#: two samples).
+#: A lasting step of more samples than this is a gap or a jump, less is jitter of transport (trust in stamps: two
+#: samples).
 _STEP = 2.0
-#: Samples on each side of a candidate whose medians are compared, or so many s where that is more (our
-#: choice: medians
-#: over many bursts of transport).
+#: Samples on each side of a candidate whose medians are compared, or so many s where that is more (our choice:
+#: medians over many bursts of transport).
 _SIDE, _SIDE_S = 100, 2.0
 #: Pieces shorter than this, in s, borrow their rate from the longer ones (our choice).
 _SHORT_S = 10.0
@@ -157,7 +156,7 @@ def fit_stamps(stamps: np.ndarray, sfreq: float) -> StampFit:
 
 
 def _slope(stamps: np.ndarray, sfreq: float) -> float:
-    """Seconds per sample, by least squares trimmed of late bursts."""
+    """Fit seconds per sample by least squares trimmed of late bursts."""
     if len(stamps) < 3:
         return 1.0 / sfreq
     index = np.arange(len(stamps), dtype=float)
@@ -170,7 +169,7 @@ def _slope(stamps: np.ndarray, sfreq: float) -> float:
 
 
 def _smooth(residual: np.ndarray, sfreq: float) -> np.ndarray:
-    """Means over ten seconds: what is left without the jitter of transport."""
+    """Take means over ten seconds, without the jitter of transport."""
     n = max(1, min(len(residual), round(10 * sfreq)))
     whole = residual[: len(residual) // n * n].reshape(-1, n)
     return whole.mean(axis=1)

@@ -16,7 +16,7 @@ from hyperscan.schema import ROLES
 
 
 def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    """Find the parts that the row of the table asks for."""
+    """Find the parts of a pair for the row of the table."""
     session = pair.session
     duration = pair.therapist.n_times / pair.therapist.info["sfreq"]
     start = session.start_s or 0.0
@@ -42,7 +42,7 @@ def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str
 
 
 def segment_spans(pair: PairedRecording) -> list[tuple[float, float]]:
-    """Spans of the segment event in s: the therapist's annotations, else the client's."""
+    """List spans of the segment event in s: the therapist's annotations, else the client's."""
     session = pair.session
     for raw in (pair.therapist, pair.client):
         spans = _spans(raw, session.segment_event or "")
@@ -122,7 +122,7 @@ class WindowGrid:
 
 
 def annotated_spans(raw: BaseRaw, prefixes: Iterable[str]) -> Spans:
-    """Annotations whose description starts with one of some words, in s from the first sample."""
+    """List spans of annotations by the first words of their description, in s from the first sample."""
     wanted = tuple(prefix.lower() for prefix in prefixes)
     return sorted(
         (float(onset) - raw.first_time, float(onset + duration) - raw.first_time)
@@ -156,13 +156,13 @@ def break_samples(raw: BaseRaw) -> list[int]:
 
 
 def whole_segments(pair: PairedRecording) -> tuple[Segment, ...]:
-    """Segments of a pair; the whole recording where none are given."""
+    """List the segments of a pair; the whole recording where none are given."""
     raw = pair.therapist
     return pair.segments or (Segment(0.0, raw.n_times / raw.info["sfreq"], pair.session.task),)
 
 
 def window_grid(pair: PairedRecording, window_s: float) -> WindowGrid:
-    """Non-overlapping windows from the start of each segment on, and which of them are clean."""
+    """Lay windows without overlap from the start of each segment on, and judge which are clean."""
     raw = pair.therapist
     sfreq = float(raw.info["sfreq"])
     n_window = round(window_s * sfreq)
@@ -198,7 +198,7 @@ def _grid(
 
 
 def clean_windows(raw: BaseRaw, starts: NDArray[np.intp], n_window: int) -> NDArray[np.bool_]:
-    """Windows in which nothing is marked as bad and the recording is not interrupted.
+    """Tell windows without a bad mark or an interruption.
 
     Shapes: ``starts`` (n_windows,), returns (n_windows,).
     """

@@ -97,7 +97,7 @@ def _no_number(text: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a JSON file next to a recording declares; None where it does not, or says what cannot be it."""
+    """What a JSON file next to a recording declares; None for what it lacks or says in a wrong form."""
 
     #: SamplingFrequency, in Hz
     sfreq: float | None
@@ -144,7 +144,7 @@ def check_sidecar(path: Path, sfreq: float, name: str) -> None:
 
 
 def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Take channel types, bad channels and events from the tables beside a recording, in place."""
+    """Take channel types, bad channels and events from the tables next to a recording, in place."""
     tables = bids_tables(path)
     volts: dict[str, float] = {}
     notes: list[str] = []
@@ -157,7 +157,7 @@ def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple
 
 
 def _read(path: Path, name: str, *needed: str) -> pd.DataFrame:
-    """Table of text; the index is the line number."""
+    """Read a table as text; the index is the line number."""
     label = f"{name}: its {path.name[-60:]}"
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -213,7 +213,7 @@ def _report_strangers(table: pd.DataFrame, data: BaseRaw | BaseEpochs, label: st
     types = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
     absent = ~table["name"].isin(data.ch_names)
     if any(kind.startswith(("fnirs", "hb")) for kind in types.values()):
-        # what a SNIRF file holds beside the light (accelerometer, pulse) is not read
+        # what a SNIRF file holds next to the light (accelerometer, pulse) is not read
         absent &= table["type"].str.upper().str.startswith("NIRS")
     strangers = list(table.index[absent])
     # trigger channels are often left out of the table
@@ -256,7 +256,7 @@ def _set_types(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> l
 
 
 def _factors(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> tuple[dict[str, float], int]:
-    """Volts per unit where the file tells none, and how many these are; whole numbers for trigger channels.
+    """Find volts per unit where the file tells none, with their number, and factors to whole numbers for triggers.
 
     A unit that differs from the file's is reported.
     """

@@ -19,7 +19,7 @@ from hyperscan.errors import ReadError, count
 from hyperscan.recording.annotations import fresh_raw, own_annotations
 from hyperscan.recording.files.matlab import check_matlab
 from hyperscan.recording.guard import check_memory
-from hyperscan.recording.pauses import GAP, cut_out, new_segments, open_gaps
+from hyperscan.recording.pauses import GAP, find_cuts, find_new_segments, open_gaps
 from hyperscan.recording.records import PersonRecording
 
 #: Share of a recording that may be missing at its end before it is refused (BAD_INPUT practice; our choice).
@@ -318,7 +318,7 @@ def read_brainvision(path: Path, name: str) -> PersonRecording:
     header = read_brainvision_header(path, name)
     notes = check_brainvision(header, name)
     raw = mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING")
-    return PersonRecording(raw, notes=notes, pauses=new_segments(header.markers, raw.info["sfreq"]))
+    return PersonRecording(raw, notes=notes, pauses=find_new_segments(header.markers, raw.info["sfreq"]))
 
 
 # ---- other formats
@@ -347,7 +347,7 @@ def read_eeglab(path: Path, name: str) -> PersonRecording:
     if "boundary" not in raw.annotations.description:
         return PersonRecording(raw)
     # the raw's own annotations are cut to its end, and a pause may be longer than what is left
-    return PersonRecording(raw, pauses=cut_out(mne.read_annotations(path), raw.info["sfreq"]))
+    return PersonRecording(raw, pauses=find_cuts(mne.read_annotations(path), raw.info["sfreq"]))
 
 
 def read_egi(path: Path, name: str) -> PersonRecording:

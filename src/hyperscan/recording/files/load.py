@@ -30,7 +30,7 @@ from hyperscan.study.session import Session
 
 
 def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> PersonRecording:
-    """Read the part of a file that is one person."""
+    """Read one person's part of a file."""
     form = recognise(path, name)
     selector = _selector(rule, form, name)
     with guarded(name, form.name) as heard, mne.use_log_level("WARNING"):
@@ -226,8 +226,9 @@ def load_session(session: Session) -> PairedRecording:
     Returns
     -------
     PairedRecording
-        Two preloaded raws starting at 0 s, in SI units, each on its own clock; ``clock`` and ``quality`` are
-        None. Trigger channels have become annotations. Epochs are joined in time order, one segment each.
+        Two preloaded raws of shape (n_channels, n_times), from 0 s on, in SI units, each on its own clock; ``clock``
+        and ``quality`` are None. Trigger channels have become annotations. Epochs are joined in time order, one
+        segment each.
 
     Raises
     ------

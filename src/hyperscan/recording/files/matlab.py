@@ -152,7 +152,7 @@ def check_matlab(path: Path, name: str) -> None:
 
 
 def _check_unpacked(file: BinaryIO, n_bytes: int, order: str, name: str) -> None:
-    """Unpack a few bytes of an element, which say how long it is."""
+    """Unpack a few bytes of an element: they say how long it is."""
     unpacker = zlib.decompressobj()
     try:
         tag = unpacker.decompress(file.read(min(n_bytes, 4096)), 8)

@@ -239,7 +239,7 @@ def one_file(session: Session) -> bool:
 
 
 def compare_people(pair: PairedRecording, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
-    """Refuse pairs that are not two people measured alike."""
+    """Refuse a pair unless it is two people measured alike."""
     _check_overlap(pair, therapist.channels, client.channels)
     a, b = _kind(pair.therapist), _kind(pair.client)
     if a != b:

@@ -37,8 +37,8 @@ class _Declared:
 def read_numbers(path: Path, name: str) -> PersonRecording:
     """Read a text table: one row per sample, one column per channel.
 
-    ``NAME_sidecar.json`` beside ``NAME.csv`` declares ``SamplingFrequency`` (Hz), ``ChannelNames`` and ``Unit`` (V, mV,
-    uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
+    ``NAME_sidecar.json`` next to ``NAME.csv`` declares ``SamplingFrequency`` (Hz), ``ChannelNames`` and ``Unit`` (V,
+    mV, uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
     """
     declared = _declared(path, name)
     text = path.read_text(encoding="utf-8-sig", errors="replace").strip()

@@ -36,20 +36,20 @@ TABLE = """
 9 | R | not downloaded
     test_study_formats::test_impostors
     test_study_formats::test_missing_file_and_dangling_link
-    test_study_table::test_a_link_to_data_that_was_not_downloaded_is_explained
+    test_study_rows::test_a_link_to_data_that_was_not_downloaded_is_explained
 10 | S | a partner's file missing
-    test_study_table::test_a_missing_file_is_explained
+    test_study_rows::test_a_missing_file_is_explained
     test_bad_input_studies::test_check_lists_what_cannot_be_used
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 11 | R | more than two people
-    test_study_drafting::test_l1_with_three_people_is_asked
-    test_study_table::test_a_dyad_with_another_partner
+    test_study_drafting_bids::test_l1_with_three_people_is_asked
+    test_study_consistency::test_a_dyad_with_another_partner
     test_recording_xdf::test_three_streams_are_listed
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 12 | R | one file for both
     test_recording_pairs::test_same_file_for_both
-    test_study_table::test_one_file_without_two_parts_is_refused
-    test_study_table::test_two_names_of_one_file_are_recognised
+    test_study_rows::test_one_file_without_two_parts_is_refused
+    test_study_rows::test_two_names_of_one_file_are_recognised
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 13 | R | one person's data exported again
     test_recording_pairs::test_same_data_exported_again
@@ -58,18 +58,18 @@ TABLE = """
     test_recording_pairs::test_one_stream_under_two_names_is_never_analysed
     test_recording_pairs::test_raws_of_one_person_are_never_analysed
 14 | R | one recording in two dyads
-    test_study_table::test_one_recording_of_the_therapist_for_two_dyads
+    test_study_consistency::test_one_recording_of_the_therapist_for_two_dyads
     test_study_findings::test_copies_are_found_by_content
     test_bad_input_studies::test_one_recording_under_two_names
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 15 | S | roles exchanged in one session
     test_bad_input_signals::test_an_exchanged_session_is_found_by_its_fingerprint
 16 | R | one session twice
-    test_study_table::test_one_recording_for_two_sessions
+    test_study_consistency::test_one_recording_for_two_sessions
     test_bad_input_studies::test_one_recording_under_two_names
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 17 | R | dates against the order
-    test_study_table::test_days_that_disagree_with_the_order
+    test_study_consistency::test_days_that_disagree_with_the_order
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 18 | S | a session missing
     test_study_findings::test_each_finding
@@ -231,15 +231,15 @@ TABLE = """
     test_bad_input_reports::test_epochs_that_are_paired
 58 | A/R | broken table
     test_study_table::test_every_structural_fault_is_listed_at_once
-    test_study_table::test_a_broken_file_is_refused
-    test_study_table::test_separators_line_ends_and_byte_order_mark
-    test_study_table::test_duplicate_keys
-    test_study_drafting::test_odd_participants_tables_do_no_harm
+    test_study_grid::test_a_broken_file_is_refused
+    test_study_grid::test_separators_line_ends_and_byte_order_mark
+    test_study_consistency::test_duplicate_keys
+    test_study_drafting_bids::test_odd_participants_tables_do_no_harm
     test_bad_input_studies::test_a_broken_table_ends_with_code_2
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
 59 | R | pair with oneself, file in two dyads
-    test_study_table::test_a_bad_cell_rejects_its_row_only
-    test_study_table::test_one_recording_of_the_therapist_for_two_dyads
+    test_study_rows::test_a_bad_cell_rejects_its_row_only
+    test_study_consistency::test_one_recording_of_the_therapist_for_two_dyads
     test_study_table::test_a_therapist_with_several_clients_is_normal
     test_bad_input_studies::test_a_person_with_herself
     test_bad_input_messages::test_a_row_that_cannot_be_used_is_named_with_its_remedy
@@ -250,17 +250,17 @@ TABLE = """
     test_config::test_unusable_values_say_what_where_and_what_is_allowed
     test_bad_input_studies::test_a_band_beyond_nyquist
 62 | ok/R | odd paths
-    test_study_table::test_odd_file_names_work
-    test_study_table::test_a_file_name_with_a_newline_works_when_quoted
-    test_study_table::test_composed_and_decomposed_letters_are_one_name
+    test_study_rows::test_odd_file_names_work
+    test_study_rows::test_a_file_name_with_a_newline_works_when_quoted
+    test_study_rows::test_composed_and_decomposed_letters_are_one_name
     test_bad_input_studies::test_recordings_of_odd_names_are_read
 63 | R | ids that differ in case
-    test_study_table::test_ids_that_differ_in_case_only
+    test_study_consistency::test_ids_that_differ_in_case_only
 64 | S/R | link loops, links out of the study
-    test_study_drafting::test_links_are_not_followed
-    test_study_table::test_paths_cannot_leave_the_study
+    test_study_drafting_recordings::test_links_are_not_followed
+    test_study_rows::test_paths_cannot_leave_the_study
 65 | R | paths and ids that escape
-    test_study_table::test_paths_cannot_leave_the_study
+    test_study_rows::test_paths_cannot_leave_the_study
 66 | C | formulas
     test_study_table::test_formulas_are_neutralised_and_reported
 67 | C | HTML in names
@@ -296,7 +296,7 @@ TABLE = """
     test_pipeline_faults::test_stale_locks
 76 | A/S | no permission
     test_pipeline_run::test_an_unreadable_input_is_left_out
-    test_study_table::test_an_unreadable_table_is_refused
+    test_study_grid::test_an_unreadable_table_is_refused
 77 | A | output inside the input
     test_pipeline_run::test_output_in_or_around_the_study_is_refused
     test_pipeline_run::test_a_folder_of_others_is_refused

@@ -11,6 +11,7 @@ import pytest
 
 from hyperscan.config import StudyConfig
 from hyperscan.metrics import METRICS
+from hyperscan.metrics.mne_methods import MNE_METHODS
 from hyperscan.report.methods import Methods, methods_of
 from hyperscan.report.references import REFERENCES
 from hyperscan.report.run import ReportedRun
@@ -81,7 +82,7 @@ def every_methods(tmp_path: Path) -> list[Methods]:
     made = []
     for modality, long in itertools.product(("eeg", "fnirs"), (False, True)):
         folder = write_fake(tmp_path / f"{modality}-{long}", Fake(modality=modality, full_pseudo=False))
-        mne = ("mne:wpli2_debiased",) if long else ()
+        mne = tuple(f"mne:{name}" for name in MNE_METHODS) if long else ()
         config = StudyConfig(
             metrics={modality: (*METRICS, *mne)},
             eeg_interpolate=long,

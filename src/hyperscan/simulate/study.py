@@ -179,13 +179,13 @@ def simulate_study(
         truths = [{"dyad": f"D{dyad:02d}", "session": number, **truth.to_dict()} for dyad, number, truth in took_place]
         lines = ["# what the length of these recordings asks for"]
         lines += [f"{key} = {value}" for key, value in design.config.items()]
-        write_table(folder / "dyads.tsv", table_of(design, [(dyad, session) for dyad, session, _ in took_place]))
+        write_table(folder / "dyads.tsv", dyads_table(design, [(dyad, session) for dyad, session, _ in took_place]))
         write_text(folder / "study.toml", "\n".join(lines) + "\n")
         write_json(folder / "truth.json", {"scenario": scenario, "seed": seed, "sessions": truths})
     return dest
 
 
-def table_of(design: StudyDesign, sessions: Sequence[tuple[int, int]]) -> pd.DataFrame:
+def dyads_table(design: StudyDesign, sessions: Sequence[tuple[int, int]]) -> pd.DataFrame:
     """Build ``dyads.tsv`` of sessions that took place, by dyad and number."""
     suffix = ".edf" if design.modality == "eeg" else ".snirf"
     rows = [

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hyperscan import nulls
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import JointMoment, MetricSpec
 from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
+from hyperscan.nulls.inference import p_value
+from hyperscan.nulls.lags import LagNull, Stacked, lags
 from hyperscan.schema import Cell
 from hyperscan.synchrony.pair import WindowPair, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
@@ -72,7 +73,7 @@ def lag_tests(
             found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, a, valid)
             del x, y
             for k, spec in enumerate(specs):
-                one = nulls.LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
+                one = LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
                 tests[Cell("eeg", spec.name, band)] = _judge(one, spec.link, a, b, recipe)
         del both  # before the next band is filtered
     return tests
@@ -103,7 +104,7 @@ def _whole_tests(
     return tests
 
 
-def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> nulls.Stacked:
+def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> Stacked:
     """Coherence on the growth scale as a function of the shifted client; the therapist is transformed once."""
     therapist = into_domain(x, spec.domain, sfreq, band)
 
@@ -111,7 +112,7 @@ def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, floa
         client = into_domain(shifted, spec.domain, sfreq, band)
         return np.asarray(spec.evaluate(therapist, client, sfreq=sfreq, band=band)[1])
 
-    return nulls.Stacked(statistic, max(1, STACKED_SAMPLES // x.size))
+    return Stacked(statistic, max(1, STACKED_SAMPLES // x.size))
 
 
 def _shifted(
@@ -123,19 +124,19 @@ def _shifted(
     rng: np.random.Generator,
     person: Signals,
     valid: tuple[Array, Array] | None = None,
-) -> nulls.LagNull:
+) -> LagNull:
     """Shift the client in circles; where the session is too short for that, warn and give the estimate alone.
 
     Shapes: ``x`` (n_a, n_times), ``y`` (n_b, n_times), ``valid`` two of (n_times,).
     """
     masks = {} if valid is None else {"valid_a": valid[0], "valid_b": valid[1]}
     try:
-        found = nulls.lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
+        found = lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
     except InputError:
         joint = np.ones(x.shape[-1], dtype=bool) if valid is None else valid[0] & valid[1]
         direct = statistic.compute if hasattr(statistic, "compute") else statistic
         estimate = np.asarray(direct(x[..., joint], y[..., joint]))
-        found = nulls.LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
+        found = LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
     if not len(found.lags):
         warnings.warn(
             f"{person.key}: no lag null, so lag_p is missing: {x.shape[-1] / person.sfreq:g} s hold too few lags of "
@@ -146,11 +147,11 @@ def _shifted(
     return found
 
 
-def _judge(null: nulls.LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
+def _judge(null: LagNull, link: Callable[[Array], Array], a: Signals, b: Signals, recipe: Recipe) -> LagTest:
     """Bring a null to ROI pairs on the growth scale, with its p-values."""
     pairs = recipe.pairs_of(a.rois, b.rois)
     observed = roi_means(link(null.estimate), a, b, pairs)
     if not len(null.lags):
         return LagTest(observed, np.full(len(pairs), np.nan), np.empty((0, len(pairs))))
     surrogates = roi_means(link(null.surrogates), a, b, pairs)
-    return LagTest(observed, nulls.p_value(observed, surrogates), surrogates)
+    return LagTest(observed, p_value(observed, surrogates), surrogates)

@@ -23,7 +23,6 @@ lines. Files are named relative to the study folder.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -112,5 +111,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("alhpa", ["theta", "alpha"])
     " Did you mean 'alpha'?"
     """
+    import difflib  # takes longer to import than all of the above, and few words are misspelt
+
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

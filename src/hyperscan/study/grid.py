@@ -19,7 +19,7 @@ _MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
-class Row:
+class GridRow:
     """One line of a table."""
 
     #: Line of the file, the header being 1
@@ -39,7 +39,7 @@ class Grid:
     #: Names in order, empty ones at the end left out
     columns: tuple[str, ...]
     #: Lines that are not blank
-    rows: tuple[Row, ...]
+    rows: tuple[GridRow, ...]
 
 
 def find_table(path: str | Path) -> Path:
@@ -62,27 +62,26 @@ def find_table(path: str | Path) -> Path:
 
 def read_grid(path: Path) -> Grid:
     """Read a tab- or comma-separated table."""
-    text = _decode(_read_bytes(path), path.name)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise TableError(f"{path.name} is larger than {_MAX_BYTES:,} bytes: no table of sessions. Check the file.")
+        text = _decode(path.read_bytes(), path.name)
+    except OSError as error:
+        raise TableError(f"{path.name} cannot be read ({error.strerror}). Check the file's permissions.") from None
     separator = _SEPARATORS[path.suffix.lower()]
     lines = _split(text, separator, path.name)
     if not lines:
         raise TableError(f"{path.name} is empty. `hyperscan init FOLDER` drafts a table.")
     (first, header), *body = lines
     _check_separator(header, separator, f"{path.name} line {first}")
-    columns = _drop_empty_tail([name.strip() for name in header])
+    names = [name.strip() for name in header]
+    while names and not names[-1]:
+        names.pop()
+    columns = tuple(names)
     rows = tuple(_row(line, cells, columns) for line, cells in body if any(cell.strip() for cell in cells))
     if not rows:
         raise TableError(f"{path.name} has a header but no rows. Add one row per dyad and session.")
     return Grid(path, columns, rows)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise TableError(f"{path.name} is larger than {_MAX_BYTES:,} bytes: no table of sessions. Check the file.")
-        return path.read_bytes()
-    except OSError as error:
-        raise TableError(f"{path.name} cannot be read ({error.strerror}). Check the file's permissions.") from None
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -136,21 +135,15 @@ def _check_separator(header: list[str], separator: str, where: str) -> None:
     )
 
 
-def _drop_empty_tail(names: list[str]) -> tuple[str, ...]:
-    while names and not names[-1]:
-        names.pop()
-    return tuple(names)
-
-
-def _row(line: int, cells: list[str], columns: tuple[str, ...]) -> Row:
+def _row(line: int, cells: list[str], columns: tuple[str, ...]) -> GridRow:
     texts = [cell.strip() for cell in cells]
     while len(texts) > len(columns) and not texts[-1]:
         texts.pop()
     named = dict(zip(columns, texts, strict=False))
     if len(texts) == len(columns):
-        return Row(line, named)
+        return GridRow(line, named)
     fault = (
         f"the row has {len(texts)} cells, the header {len(columns)}. "
         "Fill every column; write n/a where there is no value."
     )
-    return Row(line, named, fault)
+    return GridRow(line, named, fault)

@@ -17,7 +17,7 @@ from typing import Any
 
 from hyperscan.errors import InputError, did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
-from hyperscan.study.grid import Row
+from hyperscan.study.grid import GridRow
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
 from hyperscan.study.session import Session
 
@@ -304,7 +304,7 @@ class StudyRow:
         return Session(**values, root=root, covariates=covariates)
 
 
-def read_row(row: Row, root: Path) -> StudyRow:
+def read_row(row: GridRow, root: Path) -> StudyRow:
     """Read every cell of a row."""
     values: dict[str, Any] = {}
     faults = [row.fault] if row.fault else []

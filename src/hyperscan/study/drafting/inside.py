@@ -105,15 +105,12 @@ def _two_signs(names: Sequence[str], kind: str) -> tuple[str, ...]:
         for a, b in itertools.combinations(rests, 2)
         if rests[a] == rests[b] and len(rests[a]) >= _MIN_CHANNELS and 4 * len(rests[a]) > len(names)
     ]
-    twins = [pair for pair in twins if not _are_electrodes([_role_word(sign) for sign in pair])]
+    # two signs that are places on the head are no people; T1 and P1 may be
+    words = {pair: [_role_word(sign) for sign in pair] for pair in twins}
+    twins = [pair for pair in twins if any(pair_roles(words[pair])) or not all(map(_ELECTRODE.fullmatch, words[pair]))]
     most = max((len(rests[a]) for a, _ in twins), default=0)
     best = [pair for pair in twins if len(rests[pair[0]]) == most]
     return best[0] if len(best) == 1 else ()
-
-
-def _are_electrodes(words: Sequence[str]) -> bool:
-    """Whether two signs are places on the head; T1 and P1 may be two people."""
-    return all(_ELECTRODE.fullmatch(word) for word in words) and not any(pair_roles(words))
 
 
 def _role_word(sign: str) -> str:
@@ -130,10 +127,7 @@ def _xdf(path: Path) -> Inside:
     signals = [(name, _SIGNAL_TYPES[kind]) for name, kind in streams if kind in _SIGNAL_TYPES]
     modalities = {modality for _, modality in signals}
     modality = modalities.pop() if len(modalities) == 1 else ""
-    return _two_streams([name for name, _ in signals], modality)
-
-
-def _two_streams(names: Sequence[str], modality: str) -> Inside:
+    names = [name for name, _ in signals]
     if len(names) == 2 and names[0] != names[1] and all(name and name.isprintable() for name in names):
         rule = "two signal streams of the XDF file are the two people (layout L8)"
         words = tuple(_role_word(name) for name in names)

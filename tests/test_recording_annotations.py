@@ -51,6 +51,49 @@ def test_rises_of_a_trigger_channel_are_events() -> None:
     assert raw.ch_names == list(make.CHANNELS)
 
 
+def pulses(rest: int, code: int, *, n: int = 5) -> np.ndarray:
+    """Line of 20 s with pulses at 5, 8 and 12 s."""
+    line = np.full(2000, float(rest))
+    for at in (500, 800, 1200):
+        line[at : at + n] = code
+    return line
+
+
+#: How amplifiers use trigger lines: resting level and code of the pulse.
+_LINES = {"active high": (0, 1), "active low": (1, 0), "floating pins": (65280, 65281), "low of 255": (255, 0)}
+
+
+@pytest.mark.parametrize("first", ["at rest", "pulse", "glitch"])
+@pytest.mark.parametrize(("rest", "code"), _LINES.values(), ids=_LINES)
+def test_pulses_leave_the_resting_level_whatever_it_is(rest: int, code: int, first: str) -> None:
+    line = pulses(rest, code)
+    line[:3] = {"at rest": rest, "pulse": code, "glitch": 77}[first]
+    times, names = event_times(with_events(with_line(line)))
+    np.testing.assert_allclose(times, [5.0, 8.0, 12.0])
+    assert names == [str(code)] * 3
+
+
+def test_a_line_that_holds_its_codes_tells_each_change_to_a_code() -> None:
+    line = np.repeat([1.0, 2.0, 1.0, 0.0, 3.0], 400)
+    times, names = event_times(with_events(with_line(line)))
+    np.testing.assert_allclose(times, [4.0, 8.0, 16.0])
+    assert names == ["2", "1", "3"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_square_wave_rises_whichever_half_came_first(first: int) -> None:
+    line = (np.arange(2000) // 200 + first) % 2.0
+    times = event_times(with_events(with_line(line)))[0]
+    # up at the first sample, it rose at an unknown time before
+    np.testing.assert_allclose(times, np.arange(4.0 if first else 2.0, 20.0, 4.0))
+
+
+def test_a_line_without_numbers_in_places_is_at_rest_there() -> None:
+    line = pulses(0, 4)
+    line[:50] = np.nan
+    np.testing.assert_allclose(event_times(with_events(with_line(line)))[0], [5.0, 8.0, 12.0])
+
+
 @pytest.mark.parametrize("line", [np.zeros(2000), np.full(2000, 7.0), np.arange(2000) % 5.0])
 def test_a_constant_or_restless_channel_holds_no_triggers(line: np.ndarray) -> None:
     assert event_times(with_events(with_line(line)))[1] == []

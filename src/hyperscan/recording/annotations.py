@@ -82,18 +82,40 @@ def with_events(raw: BaseRaw) -> BaseRaw:
     return fresh_raw(bare, annotations=known + added)
 
 
+#: Share of the samples that the most frequent value of a line must hold to be its resting level where it is not 0
+#: (our choice: pulses are short). Lines that hold each code until the next one rest at no value but 0.
+_RESTS = 2 / 3
+
+
+def resting_level(values: np.ndarray) -> int:
+    """Find the value that a trigger line has between its pulses: the most frequent one.
+
+    Shapes: ``values`` (n_times,).
+
+    Examples
+    --------
+    >>> resting_level(np.array([1, 0, 0, 0, 1, 0])), resting_level(np.array([255, 255, 255, 0, 255]))
+    (0, 255)
+    """
+    levels, counts = np.unique(values, return_counts=True)
+    most = int(np.argmax(counts))
+    return int(levels[most]) if counts[most] >= _RESTS * len(values) else 0
+
+
 def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, np.ndarray]:
     samples = np.zeros(0, int)
     codes = np.zeros(0, int)
     for stim in stims:
-        values = np.rint(raw.get_data(picks=[stim])[0]).astype(np.int64)
-        # a constant or ever-changing channel holds no triggers
+        line = raw.get_data(picks=[stim])[0]
+        values = np.rint(np.where(np.isfinite(line), line, 0.0)).astype(np.int64)
         changes = np.flatnonzero(np.diff(values) != 0) + 1
-        rising = changes[(values[changes] != 0) & (values[changes] != values[0])]
-        if len(rising) > max(10, raw.n_times // 20):
+        # a pulse that is up at the first sample rose at an unknown time before
+        left = changes[values[changes] != resting_level(values)]
+        # a constant or ever-changing channel holds no triggers
+        if len(left) > max(10, raw.n_times // 20):
             continue
-        samples = np.concatenate([samples, rising])
-        codes = np.concatenate([codes, values[rising]])
+        samples = np.concatenate([samples, left])
+        codes = np.concatenate([codes, values[left]])
     order = np.argsort(samples, kind="stable")
     return samples[order] / raw.info["sfreq"], codes[order]
 

@@ -103,10 +103,10 @@ def test_no_key_is_asked_for_by_guess() -> None:
 
 
 def test_a_row_that_lacks_a_column_is_a_fault() -> None:
-    from hyperscan.report.tables import table_of
+    from hyperscan.report.tables import lay_out
 
     with pytest.raises(KeyError, match="nobody_writes"):
-        table_of([{"dyad": "D1"}], {"dyad": "Dyad", "nobody_writes": "?"}, "")
+        lay_out([{"dyad": "D1"}], {"dyad": "Dyad", "nobody_writes": "?"}, "")
 
 
 @pytest.mark.parametrize("name", [*sections.STUDY_SECTIONS, *STUDY_PICTURES])

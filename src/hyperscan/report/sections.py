@@ -24,12 +24,12 @@ from hyperscan.report.tables import (
     cell,
     heads_of,
     is_empty,
+    lay_out,
     measure,
     one_line,
     rows_of,
     short,
     short_p,
-    table_of,
 )
 from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, KEYS, ROLES
 from hyperscan.words import GUARDS, NO_VERDICT, VERDICTS, Verdict
@@ -140,7 +140,7 @@ def slope_table(run: ReportedRun) -> Table | None:
         rows.append({"what": words, **numbers, "n": size, "note": "; ".join(notes)})
     heads = {"what": "Estimate", **SLOPE_COLUMNS, "n": "n", "note": "Note"}
     caption = f"Slopes of the primary outcome in Fisher z per {run.unit}, with 95 % confidence intervals"
-    return table_of(rows, heads, caption) if rows else None
+    return lay_out(rows, heads, caption) if rows else None
 
 
 def trend_table(run: ReportedRun) -> Table | None:
@@ -157,7 +157,7 @@ def trend_table(run: ReportedRun) -> Table | None:
     }
     rows = [{**trend, "name": measure(trend.name)} for trend in trends]
     caption = "Trends of the recordings over the sessions; they inform and decide nothing"
-    return table_of(rows, heads, caption) if rows else None
+    return lay_out(rows, heads, caption) if rows else None
 
 
 def influence(run: ReportedRun) -> list[str]:
@@ -196,14 +196,14 @@ def outcome_table(run: ReportedRun) -> Table | None:
     """List relations to the study table's own columns (symptoms, alliance ...)."""
     rows = run.growth.outcomes if run.growth else ()
     caption = "Relations to the study table's own columns, p corrected for how many were tried"
-    return table_of(rows, heads_of(rows[0]), caption) if rows else None
+    return lay_out(rows, heads_of(rows[0]), caption) if rows else None
 
 
 def skipped_table(run: ReportedRun) -> Table | None:
     """List what was left out and why, as the plan says."""
     rows = [asdict(skip) for skip in run.plan.skipped]
     caption = f"{count(len(rows), 'dyad-session that was', 'dyad-sessions that were')} not analysed"
-    return table_of(rows, heads_of([*KEYS, "reason"]), caption, links=dyad_links(run)) if rows else None
+    return lay_out(rows, heads_of([*KEYS, "reason"]), caption, links=dyad_links(run)) if rows else None
 
 
 def plan_table(run: ReportedRun) -> Table | None:
@@ -219,7 +219,7 @@ def plan_table(run: ReportedRun) -> Table | None:
         "control_note": "About them",
         "n_sessions": "Dyad-sessions",
     }
-    return table_of(rows, heads, "Decisions that hold for every session of a modality and task") if rows else None
+    return lay_out(rows, heads, "Decisions that hold for every session of a modality and task") if rows else None
 
 
 def clock_table(run: ReportedRun, dyad: str = "") -> Table | None:
@@ -232,7 +232,7 @@ def clock_table(run: ReportedRun, dyad: str = "") -> Table | None:
     if dyad and "dyad" in table:
         table, where = table[table["dyad"] == dyad], where[1:]
     links = {} if dyad else dyad_links(run)
-    return table_of(rows_of(table), heads_of([*where, *keys]), "Clock of each dyad-session", links=links)
+    return lay_out(rows_of(table), heads_of([*where, *keys]), "Clock of each dyad-session", links=links)
 
 
 def quality_section(run: ReportedRun, dyad: str = "") -> Table | None:
@@ -243,7 +243,7 @@ def quality_section(run: ReportedRun, dyad: str = "") -> Table | None:
         return None
     left_out = ("clock_", BANDWISE["peak_width_"].name, *(("dyad",) if dyad else ()))
     heads = heads_of(key for key in table.columns if not key.startswith(left_out))
-    return table_of(rows_of(table), heads, "Quality of each recording", links={} if dyad else dyad_links(run))
+    return lay_out(rows_of(table), heads, "Quality of each recording", links={} if dyad else dyad_links(run))
 
 
 def exploratory_table(run: ReportedRun) -> Table | None:
@@ -253,7 +253,7 @@ def exploratory_table(run: ReportedRun) -> Table | None:
         return None
     columns = dict.fromkeys(("metric", "signal", "band", "roi", *rows[0]))
     caption = f"{len(rows)} exploratory slopes; none of them decides the verdict"
-    return table_of(rows, heads_of(columns), caption)
+    return lay_out(rows, heads_of(columns), caption)
 
 
 def nulls_table(run: ReportedRun) -> Table | None:
@@ -278,7 +278,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
         "n_pseudo": "Pseudo pairs (fewest)",
         "lag_n": "Sessions with lag-null p < .05",
     }
-    return table_of(made, heads, f"Real and chance level of {run.outcome}: means over dyads")
+    return lay_out(made, heads, f"Real and chance level of {run.outcome}: means over dyads")
 
 
 #: Columns of a dyad's own table.
@@ -295,7 +295,7 @@ def session_table(run: ReportedRun, dyad: str) -> Table | None:
     keys = [key for key in _SESSION_COLUMNS if key in rows]
     if rows.empty:
         return None
-    return table_of(rows_of(rows[keys]), heads_of(keys), f"{run.outcome}: every session of this dyad")
+    return lay_out(rows_of(rows[keys]), heads_of(keys), f"{run.outcome}: every session of this dyad")
 
 
 def people(run: ReportedRun, dyad: str) -> list[tuple[str, str]]:
@@ -315,7 +315,7 @@ def all_outcomes_table(run: ReportedRun, dyad: str) -> Table | None:
     wide = rows.pivot_table(index=keys, columns="session", values="excess_z", aggfunc="mean", sort=False)
     wide.columns = pd.Index([f"s{short(session)}" for session in wide.columns])
     heads = heads_of(keys) | {key: f"Session {key[1:]}" for key in wide.columns}
-    return table_of(rows_of(wide.reset_index()), heads, "Excess over chance (Fisher z) of every outcome")
+    return lay_out(rows_of(wide.reset_index()), heads, "Excess over chance (Fisher z) of every outcome")
 
 
 def key_facts(run: ReportedRun) -> list[tuple[str, str]]:

@@ -119,7 +119,7 @@ def cell(value: object, column: str = "") -> TableCell:
     return TableCell(text, repr(value) if is_finite(value) else "")
 
 
-def table_of(
+def lay_out(
     rows: Iterable[Values], heads: Mapping[str, str], caption: str, *, links: Mapping[str, str] | None = None
 ) -> Table:
     """Lay out rows as a table, without the columns that are empty; a row that lacks a column is a fault of ours."""

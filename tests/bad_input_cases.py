@@ -211,7 +211,7 @@ TABLE = """
     test_bad_input_reports::test_names_order_and_montage
 53 | C/S | other channels
     test_recording_eeg::test_different_channel_sets_are_never_intersected
-    test_pipeline_comparable::test_a_channel_that_one_session_lacks_is_used_in_none
+    test_pipeline_plan::test_a_channel_that_one_session_lacks_is_used_in_none
     test_bad_input_reports::test_channels_that_the_other_person_lacks
     test_bad_input_reports::test_channels_that_one_session_lacks
 54 | C | other order of channels
@@ -281,34 +281,34 @@ TABLE = """
     test_recording_nirs::test_snirf_links_are_not_followed
     test_recording_matlab::test_hdf5_loops_and_data_elsewhere
 72 | A | disk full
-    test_pipeline_faults::test_a_full_disk_at_any_write
-    test_pipeline_faults::test_a_disk_fault_in_a_worker_ends_the_run
+    test_pipeline_run::test_a_full_disk_at_any_write
+    test_pipeline_run::test_a_disk_fault_in_a_worker_ends_the_run
     test_storage::test_a_failing_disk_leaves_the_old_file
 73 | resume | killed
-    test_pipeline_faults::test_killed_at_any_moment_it_goes_on
+    test_pipeline_run::test_killed_at_any_moment_it_goes_on
     test_storage::test_a_folder_appears_whole_or_not_at_all
 74 | A | interrupted
-    test_pipeline_faults::test_ctrl_c_ends_everything
-    test_pipeline_faults::test_terminated_it_ends_with_143
-    test_pipeline_faults::test_workers_end_with_their_parent
+    test_pipeline_run::test_ctrl_c_ends_everything
+    test_pipeline_run::test_terminated_it_ends_with_143
+    test_pipeline_workers::test_workers_end_with_their_parent
 75 | A | two runs at once
-    test_pipeline_faults::test_of_eight_at_once_one_wins
-    test_pipeline_faults::test_stale_locks
+    test_pipeline_lock::test_of_eight_at_once_one_wins
+    test_pipeline_lock::test_stale_locks
 76 | A/S | no permission
-    test_pipeline_run::test_an_unreadable_input_is_left_out
+    test_pipeline_prepare::test_an_unreadable_input_is_left_out
     test_study_grid::test_an_unreadable_table_is_refused
 77 | A | output inside the input
-    test_pipeline_run::test_output_in_or_around_the_study_is_refused
-    test_pipeline_run::test_a_folder_of_others_is_refused
+    test_pipeline_output::test_output_in_or_around_the_study_is_refused
+    test_pipeline_output::test_a_folder_of_others_is_refused
 78 | R | input changes during a run
-    test_pipeline_run::test_an_input_that_changes_while_it_is_read_is_left_out
+    test_pipeline_prepare::test_an_input_that_changes_while_it_is_read_is_left_out
 79 | ok | input read-only
     test_pipeline_run::test_inputs_stay_as_they_are
     test_bad_input_studies::test_a_study_that_cannot_be_written_to
 80 | rerun | another configuration
-    test_pipeline_run::test_results_of_two_configurations_never_mix
+    test_pipeline_stages::test_results_of_two_configurations_never_mix
 81 | R | worker out of memory
-    test_pipeline_faults::test_a_unit_that_kills_its_worker_is_left_out
+    test_pipeline_stages::test_a_unit_that_kills_its_worker_is_left_out
 82 | ok | no display, no home
     test_bad_input_studies::test_other_locales_and_no_home
 83 | ok | no network

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_fixtures import four_dyads, my_run, my_study, slow_study, tiny, tiny_run  # noqa: F401  fixtures of runs
 from plots_fixtures import plots_primary, plots_quality, plots_table  # noqa: F401  fixtures of the tests of plots
 
 ROOT = Path(__file__).parents[1]

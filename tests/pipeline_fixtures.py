@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
+import shutil
+import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
+
 from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import load_study, run_study
+from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.results import StudyResult
 from hyperscan.schema import SessionKey
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import sha256
+
+#: Processes that start fast, with what they need imported.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["hyperscan.pipeline", "hyperscan.growth", "pipeline_fixtures"])
 
 #: One metric and one band: the machinery is what is tested.
 CHEAP = """window_s = 10.0
@@ -45,6 +56,73 @@ def run(
         if not report:
             patches.enter_context(mock.patch("hyperscan.pipeline.run.build_report"))
         return run_study(table.sessions, config, out=out, n_jobs=n_jobs, cluster=cluster, rejected=table.rejected)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two dyads in two sessions."""
+    return tiny_study(tmp_path_factory.mktemp("tiny") / "study")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Output of an undisturbed run of it, without the report."""
+    out = tmp_path_factory.mktemp("tiny_run") / "out"
+    run(tiny, out)
+    return out
+
+
+@pytest.fixture
+def my_study(tiny: Path, tmp_path: Path) -> Path:
+    """Return a copy of the study that a test may damage."""
+    return Path(shutil.copytree(tiny, tmp_path / "study"))
+
+
+@pytest.fixture
+def my_run(tiny_run: Path, tmp_path: Path) -> Path:
+    """Return a copy of the finished run that a test may damage."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "out"))
+
+
+@pytest.fixture(scope="session")
+def four_dyads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four dyads in one session."""
+    return tiny_study(tmp_path_factory.mktemp("four") / "study", n_dyads=4, n_sessions=1)
+
+
+@pytest.fixture
+def slow_study(tiny: Path, tmp_path: Path) -> Path:
+    """Return a study that takes long enough to be interrupted."""
+    slow = Path(shutil.copytree(tiny, tmp_path / "slow"))
+    settings = slow / "study.toml"
+    settings.write_text(settings.read_text().replace("n_null = 20", "n_null = 20000"))
+    return slow
+
+
+def command(*arguments: object) -> list[str]:
+    """Words that start the command in a process of its own."""
+    return [sys.executable, "-c", "import sys; from hyperscan.cli import main; sys.exit(main())", *map(str, arguments)]
+
+
+def wait_for_units(out: Path) -> None:
+    """Wait until a run has prepared its first unit."""
+    until = time.monotonic() + 60
+    while not list(out.glob("work/dyad-*/ses-*/unit.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def left_overs(out: Path) -> list[str]:
+    """List hidden files that a run should not leave."""
+    return [path.name for path in out.rglob(".*") if path.name not in (LOCK_NAME, ".bidsignore")]
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -1,17 +1,26 @@
-"""Regions hold the same channels in all of a person's sessions, and what that costs is listed."""
+"""Study-wide decisions: the channels of regions, copies, what was found and who is told."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import mne
 import pytest
 
+from hyperscan.errors import (
+    NothingToAnalyseError,
+)
 from hyperscan.pipeline import check_study, load_study, run_study
 from hyperscan.pipeline.plan import comparable_rois, roi_findings, used_rois
 from hyperscan.results.plan import Plan, RegionChannels
 from hyperscan.simulate import simulate_study
-from pipeline_fixtures import CAP, summaries_without
+from pipeline_fixtures import (
+    CAP,
+    edit_table,
+    run,
+    summaries_without,
+)
 
 
 def decided(*lost: set[str]) -> dict[str, RegionChannels]:
@@ -88,3 +97,23 @@ def test_a_run_leaves_the_lost_channel_out_of_every_session(lame: Path, tmp_path
         f"{client} ({table.sessions[0].dyad}, eeg): to keep regions comparable" in note
         for note in check_study(lame).notes
     )
+
+
+def test_one_recording_under_two_names_is_left_out(my_study: Path, tmp_path: Path) -> None:
+    first, second = (next(my_study.glob(f"dyad-0{i}/ses-01/*therapist*.edf")) for i in (1, 2))
+    shutil.copy(first, second)
+    result = run(my_study, tmp_path / "out")
+    assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D01", 1), ("D02", 1)]
+    assert "one recording is there under two names" in result.skipped[0].reason
+    assert "edf" not in result.skipped[0].reason
+    report = check_study(my_study)
+    assert (report.usable, report.skipped) == (2, 2)
+    assert {finding.kind for finding in result.plan.findings} >= {"few_dyads", "two_sessions"}
+
+
+def test_no_usable_row_is_nothing_to_analyse(my_study: Path, tmp_path: Path) -> None:
+    edit_table(my_study, "eeg", "meg")
+    table, config = load_study(my_study)
+    with pytest.raises(NothingToAnalyseError, match="Not one of 4"):
+        run_study(table.sessions, config, out=tmp_path / "out", rejected=table.rejected)
+    assert not (tmp_path / "out").exists()

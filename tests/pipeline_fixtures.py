@@ -38,9 +38,9 @@ alpha = [8.0, 12.0]
 """
 
 
-def tiny_study(dest: Path, n_dyads: int = 2, n_sessions: int = 2) -> Path:
-    """Write 40-s sessions of uncoupled dyads."""
-    study = simulate_study(dest, "none", n_dyads=n_dyads, n_sessions=n_sessions, duration_s=40)
+def tiny_study(dest: Path, n_dyads: int = 2, n_sessions: int = 2, duration_s: float = 40) -> Path:
+    """Write short sessions of uncoupled dyads."""
+    study = simulate_study(dest, "none", n_dyads=n_dyads, n_sessions=n_sessions, duration_s=duration_s)
     (study / "study.toml").write_text(CHEAP)
     return study
 

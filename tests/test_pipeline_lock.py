@@ -73,6 +73,7 @@ def hold(folder: Path, won: Any, go_on: Any) -> None:
         won.put(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stale", [False, True])
 def test_of_eight_at_once_one_wins(tmp_path: Path, stale: bool) -> None:
     for _ in range(3):

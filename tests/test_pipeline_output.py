@@ -12,7 +12,10 @@ import hyperscan
 from hyperscan.errors import (
     OutputError,
 )
-from hyperscan.pipeline.output import describe_output
+from hyperscan.pipeline.output import RunLog, describe_output, quality_rows
+from hyperscan.pipeline.summary import Attempt
+from hyperscan.schema import ROLES, TABLES, SessionKey
+from hyperscan.storage import load_table
 from pipeline_fixtures import (
     run,
     tree,
@@ -59,3 +62,30 @@ def test_the_output_describes_itself_as_a_bids_derivative(tmp_path: Path) -> Non
     ignored = (tmp_path / ".bidsignore").read_text().split()
     assert {"dyad-*", "*.html", "*.tsv"} <= set(ignored)
     assert (tmp_path / "README").stat().st_size > 150  # BIDS asks for a description, not a title
+
+
+def test_every_column_of_the_synchrony_table_is_described(tiny_run: Path) -> None:
+    described = json.loads((tiny_run / "synchrony.json").read_text())
+    assert list(described) == list(load_table(tiny_run / "synchrony.tsv"))
+    assert all(facts["Description"] for facts in described.values())
+    assert described["days"] == {"Description": "days since the dyad's first session", "Units": "d"}
+
+
+def test_the_quality_table_has_a_row_per_person(tiny_run: Path) -> None:
+    quality = load_table(tiny_run / "quality.tsv")
+    assert list(quality["person"]) == [*ROLES] * 4
+    assert set(quality["channels_kept"]) == {8}
+    first = [name for name in TABLES["quality"] if name in quality]
+    assert list(quality)[: len(first)] == first
+    assert tuple(quality_rows({})) == TABLES["quality"]
+
+
+def test_the_log_names_facts_warnings_and_frames(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, seed=3)
+    key = SessionKey("D1", 1, "eeg", "", "")
+    fault = Attempt(key, "failed", "internal error", ("short",), ("prepare.py:3 f",))
+    log.summaries([fault])
+    text = log.path.read_text()
+    assert "# seed: 3\n" in text
+    for line in ("warning: short", "failed: internal error", "  at prepare.py:3 f"):
+        assert f"D1 ses-01 eeg: {line}\n" in text

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
+import logging
 import shutil
 from pathlib import Path
 
 import mne
 import pytest
 
+from hyperscan import cli
+from hyperscan.config import StudyConfig
 from hyperscan.errors import (
+    ConfigError,
+    InputError,
     NothingToAnalyseError,
 )
 from hyperscan.pipeline import check_study, load_study, run_study
-from hyperscan.pipeline.plan import comparable_rois, roi_findings, used_rois
-from hyperscan.results.plan import Plan, RegionChannels
-from hyperscan.simulate import simulate_study
+from hyperscan.pipeline import plan as plan_module
+from hyperscan.pipeline.output import RunLog
+from hyperscan.pipeline.plan import comparable_rois, make_plan, roi_findings, used_rois
+from hyperscan.pipeline.stages import MAX_NOTES, Stages
+from hyperscan.pipeline.summary import PersonSummary, Summary
+from hyperscan.pipeline.workers import Place
+from hyperscan.recording.records import BandQuality, PersonQuality
+from hyperscan.results.plan import Plan, RegionChannels, Remark
+from hyperscan.schema import ROLES, SessionKey
+from hyperscan.storage import to_json
+from hyperscan.study import Session, findings
 from pipeline_fixtures import (
     CAP,
     edit_table,
@@ -67,36 +83,19 @@ def test_too_little_in_common_is_said_and_left():
     assert used_rois({"all": (0,)}, ["Fz"], list(regions.values())) == {"all": (0,)}
 
 
-@pytest.fixture
-def lame(tmp_path: Path) -> Path:
-    """A study of two dyads whose first client has no O2 in the first session."""
-    study = simulate_study(tmp_path / "study", "growth", seed=1, n_dyads=2, n_sessions=2)
-    row = load_study(study)[0].sessions[0]
+def test_a_run_leaves_the_lost_channel_out_of_every_session(my_study: Path, tmp_path: Path) -> None:
+    row = load_study(my_study)[0].sessions[0]
     raw = mne.io.read_raw(row.client_file, preload=True, verbose="error")
     raw._data[raw.ch_names.index("O2")] = 0
-    raw.save(
-        row.client_file, overwrite=True, verbose="error"
-    ) if row.client_file.suffix == ".fif" else mne.export.export_raw(
-        row.client_file, raw, overwrite=True, verbose="error"
-    )
-    return study
-
-
-@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
-def test_a_run_leaves_the_lost_channel_out_of_every_session(lame: Path, tmp_path: Path) -> None:
-    table, config = load_study(lame)
-    run_study(table.sessions, config, out=tmp_path / "out")
-    plan = Plan.load(tmp_path / "out" / "plan.json")
-    client = table.sessions[0].client
+    mne.export.export_raw(row.client_file, raw, overwrite=True, verbose="error")
+    plan = run(my_study, tmp_path / "out").plan
     entries = {entry.roi: entry for entry in plan.roi_channels}
-    assert {entry.person for entry in entries.values()} == {client}
+    assert {entry.person for entry in entries.values()} == {row.client}
     assert list(entries["posterior"].lost) == ["O2"]
     assert "O2" not in entries["posterior"].used
     assert any(finding.kind == "roi_channels" for finding in plan.findings)
-    assert any(
-        f"{client} ({table.sessions[0].dyad}, eeg): to keep regions comparable" in note
-        for note in check_study(lame).notes
-    )
+    said = f"{row.client} ({row.dyad}, eeg): to keep regions comparable"
+    assert any(said in note for note in check_study(my_study).notes)
 
 
 def test_one_recording_under_two_names_is_left_out(my_study: Path, tmp_path: Path) -> None:
@@ -117,3 +116,141 @@ def test_no_usable_row_is_nothing_to_analyse(my_study: Path, tmp_path: Path) -> 
     with pytest.raises(NothingToAnalyseError, match="Not one of 4"):
         run_study(table.sessions, config, out=tmp_path / "out", rejected=table.rejected)
     assert not (tmp_path / "out").exists()
+
+
+# ---- what is found about the study is told
+
+
+def person(label: str, gone: str = "") -> PersonSummary:
+    kept = tuple(name for name in CAP if name != gone)
+    return PersonSummary(label, kept, {"all": kept, "posterior": kept}, s2=(0.5,) * len(kept), s2_roi=0.5)
+
+
+def quality(peak_hz: float) -> PersonQuality:
+    return PersonQuality(6, 6, 60.0, 6, bands={"alpha": BandQuality(0.9, peak_hz, 2.0, 10.0)})
+
+
+def meeting(dyad: str, number: int, therapist: str = "", client: str = "", days: float | None = None) -> Session:
+    here = Path("study")
+    therapist, client = therapist or f"T{dyad}", client or f"C{dyad}"
+    return Session(dyad, therapist, client, number, "eeg", here / "t", here / "c", here, days=days)
+
+
+def summary_of(row: Session, *, exchanged: bool = False, gone: str = "") -> Summary:
+    peaks = (11.2, 9.1) if exchanged else (9.1 + 0.01 * row.session, 11.2 - 0.01 * row.session)
+    return Summary(
+        row.key,
+        sfreq=250.0,
+        n_windows=6,
+        seconds=60.0,
+        quality=dict(zip(ROLES, map(quality, peaks), strict=True)),
+        people={"therapist": person(row.therapist), "client": person(row.client, gone)},
+    )
+
+
+def a_study_with_everything() -> tuple[list[Session], dict[SessionKey, Summary]]:
+    """Make sessions in which there is one of everything that can be found."""
+    rows = [
+        *(meeting("A", k) for k in (1, 3)),  # missing_session, two_sessions
+        meeting("B", 1, therapist="TA"),  # one_session, shared_therapist
+        meeting("C", 1, therapist="TA", client="CA"),  # pair_twice, shared_client
+        meeting("D", 1, therapist="CB"),  # two_roles
+        *(meeting("E", k, days=days) for k, days in ((1, 0.0), (2, 7.0), (3, 35.0))),  # unequal_spacing
+        *(meeting("F", k, days=days) for k, days in ((1, 0.0), (2, None))),  # days_missing
+        *(meeting("G", k) for k in (1, 2, 3, 4)),  # swapped in the third, roi_channels in the second
+    ]
+    return rows, {
+        row.key: summary_of(
+            row, exchanged=(row.dyad, row.session) == ("G", 3), gone="O2" if (row.dyad, row.session) == ("G", 2) else ""
+        )
+        for row in rows
+    }
+
+
+def kinds_that_are_made() -> set[str]:
+    """Read from the source which kinds of findings there are; copies are refused, and are no remarks."""
+    made = set()
+    for module in (findings, plan_module):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                assert isinstance(node.args[0], ast.Constant)
+                made.add(node.args[0].value)
+    return made - {"same_content"}
+
+
+def test_every_kind_of_finding_is_in_the_plan() -> None:
+    rows, summaries = a_study_with_everything()
+    plan = make_plan(rows, [], summaries, StudyConfig(), {})
+    assert {finding.kind for finding in plan.findings} == kinds_that_are_made()
+    assert Plan.from_dict(json.loads(to_json(plan.to_dict()))).findings == plan.findings
+
+
+@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+def test_a_run_tells_every_kind_of_finding(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, summaries = a_study_with_everything()
+    found = plan_module.findings_of(rows, summaries)
+    monkeypatch.setattr(plan_module, "findings_of", lambda *_: found)
+    with caplog.at_level(logging.INFO, logger="hyperscan"):
+        run(tiny, tmp_path / "out")
+    log = next((tmp_path / "out" / "logs").iterdir()).read_text(encoding="utf-8")
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    for finding in found:
+        word, level = ("note", "INFO") if finding.severity == "info" else ("warning", "WARNING")
+        assert (level, f"{word}: {finding}") in said
+        assert f" {word}: {finding}\n" in log
+    told = Plan.load(tmp_path / "out" / "plan.json").findings
+    assert [one.message for one in told] == [str(finding) for finding in found]
+
+
+def test_many_findings_of_one_kind_do_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stages = Stages([], StudyConfig(), tmp_path, Place(), RunLog(tmp_path), progress=False)
+    many = [Remark("missing_session", "warning", f"D{k}: session 2 is missing") for k in range(MAX_NOTES + 3)]
+    with caplog.at_level(logging.INFO, logger="hyperscan"):
+        stages.tell([*many, Remark("swapped", "warning", "the last of all")])
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        *(f"warning: {one.message}" for one in many[:MAX_NOTES]),
+        "warning: the last of all",
+        "warning: 3 more of this kind (missing_session) are in logs/",
+    ]
+    assert stages.log.path.read_text().count("is missing") == MAX_NOTES + 3
+
+
+# ---- the primary outcome
+
+
+@pytest.mark.parametrize(
+    ("metric", "band", "roi", "task", "words"),
+    [
+        ("plv", "slow", "all", "", r"no session that can be used has it; there are: eeg ''"),
+        ("plv", "alpha", "all", "rest", r"task 'rest': no session that can be used has it"),
+        ("no_such", "alpha", "all", "", "no_such"),
+        ("wtc", "alpha", "nowhere", "", "nowhere"),
+    ],
+)
+def test_a_primary_that_the_table_cannot_give_is_refused_before_work(
+    my_study: Path, tmp_path: Path, metric: str, band: str, roi: str, task: str, words: str
+) -> None:
+    settings = my_study / "study.toml"
+    bands = "alpha = [8.0, 12.0]\nslow = [0.05, 0.1]\n"
+    primary = f'primary = {{metric = "{metric}", band = "{band}", roi = "{roi}", task = "{task}"}}\n'
+    settings.write_text(primary + settings.read_text().replace("alpha = [8.0, 12.0]\n", bands))
+    for work in (check_study, load_study):
+        with pytest.raises((ConfigError, InputError), match=words):
+            work(my_study)
+
+
+def test_a_primary_region_without_channels_stops_check_and_run(my_study: Path, tmp_path: Path) -> None:
+    """Which channels are left is known after preparation: check says it, and a run stops before it computes."""
+    settings = my_study / "study.toml"
+    named = 'primary = {metric = "plv", band = "alpha", roi = "mine-mine"}\n'
+    settings.write_text(named + settings.read_text() + '[rois]\nmine = ["Cz"]\n')
+    report = check_study(my_study)
+    assert "primary.roi = 'mine-mine': no session has channels of 'mine'" in report.refusal
+    assert f"stop  {report.refusal}" in str(report)
+    assert cli.main(["check", "-q", str(my_study)]) == ConfigError.exit_code
+    with pytest.raises(ConfigError, match="no session has channels of 'mine'"):
+        run(my_study, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("dyad-*"))

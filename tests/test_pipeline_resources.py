@@ -7,12 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
+import psutil
 import pytest
 
+from hyperscan.config import StudyConfig
 from hyperscan.pipeline import load_study, prepare_study, resources
-from hyperscan.pipeline.summary import Summary
+from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import read_manifest, units_of
+from hyperscan.schema import SessionKey
 from pipeline_fixtures import (
     run,
 )
@@ -38,3 +42,40 @@ def test_estimates_are_near_what_a_run_takes(four_dyads: Path, tmp_path: Path) -
     _, process.returncode, used = os.wait4(process.pid, 0)
     assert process.returncode == 0
     assert 0.5 < resources.worker_bytes(units) / (1024 * used.ru_maxrss) < 2
+
+
+def test_workers_fit_into_the_memory_that_is_free(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = units_of(load_study(tiny)[0].sessions)
+    each = resources.worker_bytes(units)
+    monkeypatch.setattr(resources, "free_bytes", lambda: 10 * each)
+    assert [resources.fitting_jobs(units, wanted) for wanted in (1, 3, 100)] == [1, 3, 8]  # 80 % of 10
+    monkeypatch.setattr(resources, "free_bytes", lambda: 0)
+    assert resources.fitting_jobs(units, 4) == 1
+
+
+def test_free_memory_is_part_of_what_the_machine_has() -> None:
+    assert 0 <= resources.free_bytes() <= psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(("limit", "free"), [("max", 5_000), ("4000", 3_000), ("500", 0), ("99999", 5_000)])
+def test_free_memory_is_that_of_the_control_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, free: int
+) -> None:
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    monkeypatch.setattr(resources, "CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: mock.Mock(available=5_000))
+    assert resources.free_bytes() == free
+
+
+def test_more_partners_channels_and_time_take_longer() -> None:
+    def seconds(n_channels: int, length_s: float, partners: int, modality: str = "eeg") -> float:
+        names = tuple(f"c{k}" for k in range(n_channels))
+        one = PersonSummary("P", names, {"all": names}, (0.5,) * n_channels, 0.5)
+        key = SessionKey("D1", 1, modality, "", "")
+        summary = Summary(key, sfreq=100.0, seconds=length_s, people={"therapist": one, "client": one})
+        return resources.session_seconds(summary, StudyConfig(), partners)
+
+    for modality in ("eeg", "fnirs"):
+        small = seconds(8, 300, 4, modality)
+        assert small < seconds(16, 300, 4, modality) < seconds(16, 600, 4, modality) < seconds(16, 600, 9, modality)

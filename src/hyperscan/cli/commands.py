@@ -43,6 +43,8 @@ def check(arguments: argparse.Namespace) -> int:
     show(str(report))
     if not report.usable:
         return NothingToAnalyseError.exit_code
+    if report.refusal:
+        return ConfigError.exit_code
     return SOME_SKIPPED if report.skipped else OK
 
 

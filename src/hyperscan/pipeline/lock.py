@@ -9,9 +9,9 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from hyperscan.errors import OutputLockedError, OutputWriteError
 from hyperscan.storage import to_json
@@ -37,7 +37,8 @@ def output_lock(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if _holder(path).get("pid") == os.getpid():
+        holder = Holder.of(path)
+        if holder is not None and holder.pid == os.getpid():
             path.unlink(missing_ok=True)
 
 
@@ -55,10 +56,52 @@ def check_unlocked(folder: Path) -> None:
         raise OutputLockedError(_locked(path))
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Content of a lock: who holds it. What another program or version wrote there is kept as it is."""
+
+    host: object = "?"
+    pid: object = "?"
+    #: When the process began, in the kernel's ticks: a number that comes again is another process
+    born: object = None
+    #: When the lock was taken
+    start: object = "?"
+
+    @classmethod
+    def here(cls) -> Holder:
+        """Describe the process that runs this, now."""
+        now = datetime.now(UTC).isoformat("T", "seconds")
+        return cls(socket.gethostname(), os.getpid(), _born(os.getpid()), now)
+
+    @classmethod
+    def of(cls, path: Path) -> Holder | None:
+        """Read a lock; None where it is just being written or released, or is damaged."""
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if not isinstance(held, dict) or not held:
+            return None
+        return cls(**{item.name: held[item.name] for item in fields(cls) if item.name in held})
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is known to have ended; of another host's process nobody can tell from here."""
+        if self.host != socket.gethostname() or not isinstance(self.pid, int):
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except (PermissionError, OverflowError):
+            return False
+        return self.born not in (None, _born(self.pid))
+
+
 def _take(path: Path) -> None:
     """Put a complete lock under its name in one step; where one is, see whether it is a dead one's."""
     mine = path.with_name(f"{LOCK_NAME}-{uuid.uuid4().hex[:12]}")  # no partial: the holder sweeps those
-    mine.write_text(to_json(_body()), encoding="utf-8")
+    mine.write_text(to_json(asdict(Holder.here())), encoding="utf-8")
     try:
         if not _linked(mine, path) and not _taken_over(mine, path):
             raise OutputLockedError(_locked(path))
@@ -66,29 +109,15 @@ def _take(path: Path) -> None:
         mine.unlink(missing_ok=True)
 
 
-def _body() -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "born": _born(os.getpid()),
-        "start": datetime.now(UTC).isoformat("T", "seconds"),
-    }
-
-
 def _linked(mine: Path, path: Path) -> bool:
     try:
-        path.hardlink_to(mine)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without links
-        return _created(mine, path)
-    return True
-
-
-def _created(mine: Path, path: Path) -> bool:
-    try:
-        with path.open("xb") as stream:
-            stream.write(mine.read_bytes())
+        try:
+            path.hardlink_to(mine)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            with path.open("xb") as stream:
+                stream.write(mine.read_bytes())
     except FileExistsError:
         return False
     return True
@@ -98,7 +127,10 @@ def _taken_over(mine: Path, path: Path) -> bool:
     """Replace a dead process's lock; of several that try at once, one wins."""
     try:
         with path.open("rb") as stream:
-            _hold(stream.fileno())
+            with contextlib.suppress(ImportError):  # Windows: not safe against another take-over in the same moment
+                import fcntl
+
+                fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             same = os.fstat(stream.fileno()).st_ino == path.stat().st_ino
             if not same or not _is_stale(path):
                 return False
@@ -110,44 +142,16 @@ def _taken_over(mine: Path, path: Path) -> bool:
     return True
 
 
-def _hold(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: the take-over is then not safe against another one in the same moment
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _born(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks: a number that comes again is another process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
 
 
-def _holder(path: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # just being written, or just released
-        return {}
-    return held if isinstance(held, dict) else {}
-
-
 def _is_stale(path: Path) -> bool:
-    holder = _holder(path)
-    if not holder:
-        return _is_old(path)
-    pid = holder.get("pid")
-    if holder.get("host") != socket.gethostname() or not isinstance(pid, int):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return holder.get("born") not in (None, _born(pid))
+    holder = Holder.of(path)
+    return _is_old(path) if holder is None else holder.is_gone
 
 
 def _is_old(path: Path) -> bool:
@@ -159,9 +163,8 @@ def _is_old(path: Path) -> bool:
 
 
 def _locked(path: Path) -> str:
-    holder = _holder(path)
-    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, started {holder.get('start', '?')}"
+    holder = Holder.of(path) or Holder()
     return (
-        f"{path.parent.name}: another run is writing there ({who}). Wait for it, choose another folder, "
-        f"or delete {LOCK_NAME} there if that process is gone."
+        f"{path.parent.name}: another run is writing there (process {holder.pid} on {holder.host}, started "
+        f"{holder.start}). Wait for it, choose another folder, or delete {LOCK_NAME} there if that process is gone."
     )

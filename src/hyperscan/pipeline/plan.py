@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 import hyperscan
-from hyperscan.config import Primary, StudyConfig
+from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, NothingToAnalyseError, count, did_you_mean
 from hyperscan.pipeline.privacy import public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
@@ -57,9 +57,7 @@ def make_plan(
     for row in sorted(good, key=lambda row: (row.modality, row.task)):
         groups[row.modality, row.task].append(row)
     plans = tuple(_plan_group(rows, summaries, config) for rows in groups.values())
-    modality, task = _primary_group(groups, config)
-    primary = config.primary_of(modality)
-    _check_primary_rois(primary, groups[modality, task], summaries)
+    primary = choose_primary([summaries[row.key] for row in good], config)
     pairs = pseudo_pairs(
         good,
         max_partners=config.max_partners,
@@ -70,14 +68,7 @@ def make_plan(
     findings = findings_of(sessions, summaries)
     return Plan(
         version=hyperscan.__version__,
-        primary=Outcome(
-            modality=modality,
-            metric=primary.metric,
-            band=primary.band,
-            roi=primary.roi,
-            task=task,
-            signal=recipe_of(config, modality).signals[0],
-        ),
+        primary=primary,
         groups=plans,
         roi_channels=comparable_rois([summaries[row.key] for row in good]),
         matched_s2=_matched([summaries[row.key] for row in good]),
@@ -95,6 +86,8 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
     """Refuse settings that name a metric, band, region or outcome that there is not, before any work."""
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
+    if sessions:
+        _primary_group(Counter((row.modality, row.task) for row in sessions), config)
     found: dict[str, bool] = {}
     for row in sessions:
         for name, value in row.covariates.items():
@@ -122,36 +115,41 @@ def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Re
     )
 
 
-def _primary_group(groups: Mapping[tuple[str, str], Sequence[Session]], config: StudyConfig) -> tuple[str, str]:
-    """Choose what the verdict is about: as named, else EEG first and the task with most sessions."""
-    named = config.primary
-    fitting = [
-        (modality, task)
-        for modality, task in groups
-        if named is None or (named.band in config.bands_of(modality) and named.task in ("", task))
-    ]
-    if not fitting:
-        assert named is not None  # without a named primary everything fits
-        present = ", ".join(sorted({f"{modality} {task!r}" for modality, task in groups}))
-        raise ConfigError(
-            f"primary = {named.metric}, {named.band}, task {named.task!r}: no session that can be used has it; "
-            f"there are: {present}. Name another primary before looking at the data."
-        )
-    modality = "eeg" if any(modality == "eeg" for modality, _ in fitting) else "fnirs"
-    n_sessions = {task: len(groups[modality, task]) for kind, task in fitting if kind == modality}
-    return modality, max(n_sessions, key=lambda task: (n_sessions[task], [-ord(letter) for letter in task]))
-
-
-def _check_primary_rois(primary: Primary, rows: Sequence[Session], summaries: Summaries) -> None:
-    """Refuse a primary ROI pair that no session has, before anything is computed."""
+def choose_primary(good: Sequence[Summary], config: StudyConfig) -> Outcome:
+    """Choose what the verdict is about among sessions that can be used; refuse one that they cannot give."""
+    modality, task = _primary_group(Counter((one.key.modality, one.key.task) for one in good), config)
+    primary = config.primary_of(modality)
+    rows = [one for one in good if (one.key.modality, one.key.task) == (modality, task)]
     for role, roi in zip(ROLES, primary.rois, strict=True):
-        there = {name for row in rows for name in summaries[row.key].people[role].rois}
+        there = {name for one in rows for name in one.people[role].rois}
         if roi not in there:
             raise ConfigError(
                 f"primary.roi = {primary.roi!r}: no session has channels of {roi!r}; "
                 f"there are: {', '.join(sorted(there))}."
                 f"{did_you_mean(roi, there)} Name one of them, or define it under [rois]."
             )
+    signal = recipe_of(config, modality).signals[0]
+    return Outcome(primary.metric, primary.band, primary.roi, task, signal, modality)
+
+
+def _primary_group(n_sessions: Mapping[tuple[str, str], int], config: StudyConfig) -> tuple[str, str]:
+    """Choose a modality and task: as named, else EEG first and the task with most sessions."""
+    named = config.primary
+    fitting = [
+        (modality, task)
+        for modality, task in sorted(n_sessions)
+        if named is None or (named.band in config.bands_of(modality) and named.task in ("", task))
+    ]
+    if not fitting:
+        assert named is not None  # without a named primary everything fits
+        present = ", ".join(f"{modality} {task!r}" for modality, task in sorted(n_sessions))
+        raise ConfigError(
+            f"primary = {named.metric}, {named.band}, task {named.task!r}: no session that can be used has it; "
+            f"there are: {present}. Name another primary before looking at the data."
+        )
+    modality = "eeg" if any(modality == "eeg" for modality, _ in fitting) else "fnirs"
+    tasks = [task for kind, task in fitting if kind == modality]
+    return modality, max(tasks, key=lambda task: (n_sessions[modality, task], [-ord(letter) for letter in task]))
 
 
 def shortest_of(summaries: Sequence[Summary]) -> Summary:

@@ -40,6 +40,9 @@ _S_SESSION, _S_PARTNER = 0.2, 0.007
 #: for the lag null, which counts that itself).
 _GUARD_BANDS, _OWN = 2, 2
 
+#: Where Linux tells the limits of a job of a cluster or a container.
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+
 #: Part of the free memory that workers may take; the rest is for the system's file cache (our choice).
 _SHARE = 0.8
 
@@ -88,10 +91,9 @@ def session_seconds(summary: Summary, config: StudyConfig, partners: int) -> flo
 def free_bytes() -> int:
     """Find the free memory in bytes: of the machine, or of the control group that a cluster gave the job."""
     free = int(psutil.virtual_memory().available)
-    root = Path("/sys/fs/cgroup")
     try:
-        limit = (root / "memory.max").read_text(encoding="ascii").strip()
-        used = (root / "memory.current").read_text(encoding="ascii").strip()
+        limit = (CONTROL_GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = (CONTROL_GROUP / "memory.current").read_text(encoding="ascii").strip()
         return min(free, max(int(limit) - int(used), 0))
     except (OSError, ValueError):  # no limit, or no such control group
         return free

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import count
-from hyperscan.pipeline.plan import check_settings, duplicates_of, findings_of, shortest_of
+from hyperscan.errors import ConfigError, count
+from hyperscan.pipeline.plan import check_settings, choose_primary, duplicates_of, findings_of, shortest_of
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
@@ -57,6 +57,8 @@ class CheckReport:
     notes: tuple[str, ...] = ()
     #: What the inputs hold about people, where that was asked for
     leaks: tuple[str, ...] = ()
+    #: Why a run would stop although sessions can be used: they do not give the primary outcome
+    refusal: str = ""
     #: Time, memory and disk that a run is estimated to take
     needs: str = ""
 
@@ -75,6 +77,7 @@ class CheckReport:
         lines += [f"skip  {entry}" for entry in self.rejected]
         lines += [f"note  {note}" for note in self.notes]
         lines += [f"leak  {leak}" for leak in self.leaks]
+        lines += [f"stop  {self.refusal}"] * bool(self.refusal)
         lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped."]
         return "\n".join([*lines, *([self.needs] if self.needs else [])])
 
@@ -97,11 +100,17 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     rows = [attempt(row.key, partial(_judge, row, settings), Summary) for row in table.sessions]
     rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
     findings = findings_of(table.sessions, {row.key: row for row in rows})
+    refusal, good = "", [row for row in rows if row.ok]
+    try:
+        if good:
+            choose_primary(good, settings)
+    except ConfigError as error:
+        refusal = str(error)
     rows, common = _said_once(rows, table.sessions)
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
     leaks = tuple(leaks_of(table)) if privacy else ()
     needs = _needs(table.sessions, rows, settings, time.monotonic() - started)
-    return CheckReport(tuple(rows), table.rejected, notes, leaks, needs)
+    return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
 
 
 def _judge(row: Session, config: StudyConfig) -> Summary:

@@ -13,7 +13,14 @@ from scipy import stats
 
 from hyperscan.growth.flips import flip_test
 from hyperscan.growth.model import Design
-from hyperscan.growth.slopes import describe_dyad, dyad_slopes, mann_kendall, slope_test, therapist_means
+from hyperscan.growth.slopes import (
+    describe_dyad,
+    dyad_slopes,
+    mann_kendall,
+    slope_test,
+    therapist_means,
+    weighted_test,
+)
 
 RNG = np.random.default_rng
 
@@ -112,3 +119,82 @@ def test_few_sessions_are_described_not_tested(n: int, tested: bool, text: str) 
 def test_equal_values_have_no_slope(value: float) -> None:
     slopes = dyad_slopes(np.full(21, value), np.tile(np.arange(7.0), 3), np.repeat(np.arange(3), 7), 3)
     assert slopes.tolist() == [0, 0, 0]
+
+
+def courses(rng: np.random.Generator, lengths: list[int], slopes: list[float]) -> tuple[np.ndarray, ...]:
+    """Dyads of so many sessions each, with these slopes and a little noise: values, times and codes."""
+    t = np.concatenate([np.arange(n, dtype=float) for n in lengths])
+    codes = np.repeat(np.arange(len(lengths)), lengths)
+    return np.asarray(slopes)[codes] * t + rng.normal(0, 0.05, len(t)), t, codes
+
+
+def test_alike_courses_weigh_alike() -> None:
+    rng = np.random.default_rng(1)
+    y, t, codes = courses(rng, [6] * 8, list(rng.normal(0.05, 0.03, 8)))
+    weighted, plain = weighted_test(y, t, codes, 8), slope_test(dyad_slopes(y, t, codes, 8))
+    assert [getattr(weighted, name) for name in ("slope", "se", "df", "t", "p")] == pytest.approx(
+        [getattr(plain, name) for name in ("slope", "se", "df", "t", "p")], rel=1e-6
+    )
+    assert weighted.p_length == 1.0
+
+
+def test_weights_standard_error_and_df_are_those_of_the_definition() -> None:
+    rng = np.random.default_rng(2)
+    lengths = [2, 3, 3, 4, 6, 6, 5, 2, 4]
+    y, t, codes = courses(rng, lengths, list(rng.normal(0.02, 0.02, 9)))
+    test = weighted_test(y, t, codes, 9)
+    # spelled out: X = 1, W = 1 / (between + own), residuals blown up by the root of their working variance
+    b = dyad_slopes(y, t, codes, 9)
+    courses_of = [(t[codes == i], y[codes == i]) for i in range(9)]
+    rest = [float(np.polyfit(x, v, 1, full=True)[1].sum()) for x, v in courses_of]
+    noise = sum(rest) / (len(y) - 18)
+    own = np.array([noise / ((x - x.mean()) ** 2).sum() for x, _ in courses_of])
+    phi = np.diag(own + test.sd**2)
+    w, one = np.linalg.inv(phi), np.ones((9, 1))
+    bread = 1 / (one.T @ w @ one).item()
+    hat = one @ (bread * one.T @ w)
+    e_var = (np.eye(9) - hat) @ phi @ (np.eye(9) - hat).T
+    factor = np.sqrt(np.diag(phi) / np.diag(e_var))
+    e = (np.eye(9) - hat) @ b
+    parts = bread * (one.T @ w).ravel() * factor
+    assert test.slope == pytest.approx((bread * one.T @ w @ b).item(), rel=1e-9)
+    assert test.se == pytest.approx(np.sqrt(((parts * e) ** 2).sum()), rel=1e-9)
+    values = np.linalg.eigvalsh(parts[:, None] * e_var * parts)
+    assert test.df == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-9)
+    # the variance between dyads is the REML one: no value near it has a smaller deviance
+
+    def deviance(between: float) -> float:
+        weight = 1 / (own + between)
+        mean = np.average(b, weights=weight)
+        return -np.log(weight).sum() + np.log(weight.sum()) + weight @ (b - mean) ** 2
+
+    near = [deviance(max(test.sd**2 * k, 0.0)) for k in (0.5, 0.9, 1.0, 1.1, 2.0)]
+    assert min(near) == pytest.approx(near[2], abs=1e-8)
+
+
+def test_long_courses_count_for_more_and_are_told_apart() -> None:
+    rng = np.random.default_rng(3)
+    lengths = [2, 2, 2, 2, 8, 8, 8, 8]
+    y, t, codes = courses(rng, lengths, [-0.1] * 4 + [0.1] * 4)
+    test = weighted_test(y, t, codes, 8)
+    assert test.p_length < 0.2
+    y, t, codes = courses(rng, lengths, [0.1] * 8)
+    assert weighted_test(y, t, codes, 8).se < slope_test(dyad_slopes(y, t, codes, 8)).se
+
+
+@pytest.mark.parametrize("values", [[0.0] * 6, [1.0, 2.0, 1.0, 2.0, 1.0, 2.0], [np.nan] * 6])
+def test_nothing_to_weigh_is_no_error(values: list[float]) -> None:
+    test = weighted_test(values, [0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2], 3)
+    assert test.n == (0 if np.isnan(values[0]) else 3)
+    assert not test.in_direction(-1, 0.05)
+
+
+@pytest.mark.slow
+def test_the_weighted_test_keeps_its_level_where_courses_differ() -> None:
+    rng = np.random.default_rng(4)
+    false = 0
+    for _ in range(2000):
+        lengths = list(rng.integers(2, 7, 12))
+        y, t, codes = courses(rng, lengths, list(rng.normal(0, 0.03, 12)))
+        false += weighted_test(y, t, codes, 12).p < 0.05
+    assert false / 2000 == pytest.approx(0.05, abs=0.015)

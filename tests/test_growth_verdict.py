@@ -10,7 +10,7 @@ import pytest
 
 from growth_fixtures import table
 from hyperscan.growth import Guard, fit_growth
-from hyperscan.growth.records import CappedSlope, Findings, SlopeTest, TherapistLevel
+from hyperscan.growth.records import Findings, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.growth.verdict import claimed_sign, decide, sentence
 from hyperscan.words import VERDICTS
 
@@ -44,23 +44,23 @@ def test_verdict_is_the_first_line_that_matches(n, claimed, equivalent, guards, 
 
 
 @pytest.mark.parametrize(
-    ("mixed", "two_stage", "level", "sign"),
+    ("weighted", "two_stage", "level", "p_length", "sign"),
     [
-        ((0.1, 0.01), (0.1, 0.01), None, 1), ((0.1, 0.06), (0.1, 0.01), None, 0),
-        ((0.1, 0.01), (0.1, 0.06), None, 0),
-        ((-0.1, 0.01), (-0.1, 0.01), None, -1), ((0.1, 0.01), (-0.1, 0.01), None, 0),
-        ((0.1, 0.01), (0.1, 0.01), (0.1, 0.2), 0), ((0.1, 0.01), (0.1, 0.01), (0.1, 0.04), 1),
-        ((0.1, np.nan), (0.1, 0.01), None, 0),
+        ((0.1, 0.01), (0.1, 0.01), None, 1.0, 1), ((0.1, 0.06), (0.1, 0.01), None, 1.0, 0),
+        ((0.1, 0.01), (0.1, 0.19), None, 1.0, 1), ((0.1, 0.01), (0.1, 0.21), None, 1.0, 0),
+        ((0.1, 0.01), (0.1, 0.06), None, 0.19, 0), ((0.1, 0.01), (0.1, 0.04), None, 0.19, 1),
+        ((-0.1, 0.01), (-0.1, 0.01), None, 1.0, -1), ((0.1, 0.01), (-0.1, 0.01), None, 1.0, 0),
+        ((0.1, 0.01), (0.1, 0.01), (0.1, 0.06), 1.0, 0), ((0.1, 0.01), (0.1, 0.01), (0.1, 0.04), 1.0, 1),
+        ((0.1, np.nan), (0.1, 0.01), None, 1.0, 0),
     ],
 )  # fmt: skip
-def test_a_claim_needs_every_level(mixed, two_stage, level, sign) -> None:
+def test_a_claim_needs_every_level(weighted, two_stage, level, p_length, sign) -> None:
     def test(pair):
         return SlopeTest(pair[0], 1.0, 1.0, 7.0, 1.0, pair[1], 0.0, 0.0, 8)
 
-    fit = CappedSlope(mixed[0], 1.0, 7.0, mixed[1], 7.0, 1.0, mixed[1], 0.0, 0.0, False)
+    mean = WeightedSlope(**vars(test(weighted)), p_length=p_length)
     therapists = TherapistLevel() if level is None else TherapistLevel(True, 4, None, True, test(level))
-    assert claimed_sign(fit, test(two_stage), therapists) == sign
-    assert claimed_sign(None, test(two_stage), therapists) == 0
+    assert claimed_sign(mean, test(two_stage), therapists) == sign
 
 
 def test_weak_chance_is_said() -> None:
@@ -93,9 +93,9 @@ def test_sentences_hold_their_numbers(slope: float) -> None:
 def test_tests_of_opposite_sign_are_said_to_disagree() -> None:
     result = fit_growth(table(therapist=[f"T{k // 12}" for k in range(48)]))
     found = Findings(**{item.name: getattr(result, item.name) for item in fields(Findings)})
-    assert "disagree" not in sentence("no_clear_change", found, 4)
+    assert "does not follow" not in sentence("no_clear_change", found, 4)
     turned = replace(found, two_stage=replace(found.two_stage, slope=-found.two_stage.slope))
-    assert "disagree" in sentence("no_clear_change", turned, 4)
+    assert "their plain mean does not follow" in sentence("no_clear_change", turned, 4)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])

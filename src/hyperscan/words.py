@@ -37,8 +37,8 @@ _GROWS = Verdict(
     "yes",
     "{direction} in {what}.",
     "Over the sessions there was an increase in partner-specific statistical dependence: each real pair moved away "
-    "from the level that the same people reach with strangers, by the mixed model and by the two-stage test "
-    "alike, and no guard explains it by the recording.",
+    "from the level that the same people reach with strangers, in the mean over dyads weighted by precision and in "
+    "their plain mean alike, and no guard explains it by the recording.",
     "It does not say why: speech, shared attention, a warmer relation or a better fit of the caps in ways that "
     "the guards do not see remain possible, and nothing here shows an effect of therapy.",
 )
@@ -88,7 +88,7 @@ _NO_CLEAR = Verdict(
     "No clear change",
     "unknown",
     "No clear change in {what} was shown; that is not evidence of no change.",
-    "The data show neither growth nor a fall that both tests agree on.",
+    "The data show neither growth nor a fall that weighted and plain mean agree on.",
     "This is not evidence that synchrony stays the same: with few dyads or sessions a true change is easily "
     "missed. The confidence interval shows which slopes remain possible.",
 )

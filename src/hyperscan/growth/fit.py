@@ -97,10 +97,12 @@ def fit_growth(
 
     Notes
     -----
-    ``value ~ t + (1 + t | dyad)`` by REML with Satterthwaite degrees of freedom (doi:10.18637/jss.v082.i13)
-    capped at dyads - 1; beside it least-squares slopes per dyad with a t test and exact sign flips. A change
-    is claimed where the mixed model and the two-stage test agree at p < .05 and, where therapists see several
-    dyads, the test over therapists too. Several runs of a session are averaged first.
+    A least-squares slope per dyad, weighted by how precisely its course tells it; CR2 standard error with Bell and
+    McCaffrey's degrees of freedom (doi:10.1080/07350015.2016.1247004). A change is claimed where that test has
+    p < .05, the plain mean of the slopes has the same sign at p < .20 (at p < .05 where slopes go with the number of
+    sessions, p < .20) and, where therapists see several dyads, the test over therapists has p < .05 too. Next to it:
+    ``value ~ t + (1 + t | dyad)`` by REML with Satterthwaite degrees of freedom (doi:10.18637/jss.v082.i13) capped at
+    dyads - 1, the two-stage t test and exact sign flips. Several runs of a session are averaged first.
 
     Examples
     --------
@@ -129,7 +131,7 @@ def fit_growth(
     named = primary is not None or any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
-    claimed = claimed_sign(found.primary.fit, found.two_stage, found.therapist_level)
+    claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
     verdict = decide(
         n_dyads=found.two_stage.n,
@@ -198,17 +200,18 @@ def estimate_levels(
     Shapes: ``y`` (n,).
     """
     slopes = design.slopes(y)
-    capped, two_stage = design.capped(y), slope_test(slopes)
+    capped, weighted, two_stage = design.capped(y), design.weighted(y), slope_test(slopes)
     level = therapist_level(design, y, slopes)
     alone = len(design.labels) == 1
     return Findings(
         primary=PrimarySlope(evidence.outcome, capped, len(design.labels), len(y)),
+        weighted=weighted,
         two_stage=two_stage,
         sign_flip=flip_test(slopes, rng, analysis.n_flips),
         real_slope=slope_of(design, evidence.sessions, "z"),
         pseudo_slope=slope_of(design, evidence.sessions, "pseudo_mean_z"),
         therapist_level=level,
-        equivalence=None if capped is None else equivalence(capped, two_stage, level, bound),
+        equivalence=None if capped is None else equivalence(capped, [weighted, two_stage], level, bound),
         one_dyad=describe_dyad(design.t, y, rng, analysis.n_flips) if alone else None,
         design=analysis,
     )

@@ -1,8 +1,9 @@
-"""The three levels of inference on one outcome: mixed model, two stages, therapists; and equivalence."""
+"""The levels of inference on one outcome: weighted slopes, mixed model, two stages, therapists; and equivalence."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +14,17 @@ from scipy import stats
 
 from hyperscan.errors import DataQualityWarning
 from hyperscan.growth.likelihood import RandomTerm
-from hyperscan.growth.records import BayesFactor, CappedSlope, CompanionSlope, Equivalence, SlopeTest, TherapistLevel
+from hyperscan.growth.records import (
+    BayesFactor,
+    CappedSlope,
+    CompanionSlope,
+    Equivalence,
+    SlopeTest,
+    TherapistLevel,
+    WeightedSlope,
+)
 from hyperscan.growth.reml import MixedFit, fit_mixed, fit_slope, noiseless
-from hyperscan.growth.slopes import dyad_slopes, therapist_test
+from hyperscan.growth.slopes import dyad_slopes, therapist_test, weighted_test
 
 Array = NDArray[np.float64]
 
@@ -70,6 +79,10 @@ class Design:
             )
         return fit
 
+    def weighted(self, y: Array) -> WeightedSlope:
+        """Mean slope weighted by precision, the test that a claim rests on."""
+        return weighted_test(y, self.t, self.codes, len(self.labels))
+
     def noiseless(self, y: Array) -> bool:
         """Whether nothing is left of the values beside each dyad's line."""
         return noiseless(y, self.t, self.codes)
@@ -94,7 +107,9 @@ def therapist_level(design: Design, y: Array, slopes: Array) -> TherapistLevel:
     return replace(level, mixed=CappedSlope.of(fit, level.n_therapists or 0))
 
 
-def equivalence(mixed: CappedSlope, two_stage: SlopeTest, therapists: TherapistLevel, bound: float) -> Equivalence:
+def equivalence(
+    mixed: CappedSlope, others: Sequence[SlopeTest], therapists: TherapistLevel, bound: float
+) -> Equivalence:
     """Run two one-sided tests against a smallest slope of interest; ``bound`` 0 means that none was named.
 
     Where the therapist level is needed, its mean slope has to be small as well. Schuirmann 1987,
@@ -104,7 +119,7 @@ def equivalence(mixed: CappedSlope, two_stage: SlopeTest, therapists: TherapistL
     low, high = mixed.slope - half, mixed.slope + half
     if bound == 0:
         return Equivalence(None, None, low, high, None)
-    tests: list[CappedSlope | SlopeTest] = [mixed, two_stage]
+    tests: list[CappedSlope | SlopeTest] = [mixed, *others]
     tests += [therapists.test] if therapists.needed and therapists.test else []
     # without a spread the slope is what it is
     p = max(

@@ -17,7 +17,7 @@ from hyperscan.errors import InputError, count
 from hyperscan.growth.model import Design
 from hyperscan.growth.records import TherapistLevel
 from hyperscan.growth.slopes import slope_test, therapist_test
-from hyperscan.growth.verdict import claimed_sign
+from hyperscan.growth.verdict import ALPHA, claimed_sign
 from hyperscan.schema import MIN_DYADS
 from hyperscan.storage import write_bytes
 
@@ -53,7 +53,7 @@ class PowerResult:
     """Power of the planned analyses."""
 
     #: One row per number of dyads and sessions: ``dyads sessions slope power se ci_low ci_high two_stage n_sim``.
-    #: ``power`` is the share of simulated studies that would claim growth (mixed model and two-stage test, and
+    #: ``power`` is the share of simulated studies that would claim growth (weighted and two-stage test, and
     #: therapists where several dyads share one); ``two_stage`` that of the two-stage test alone; se and the 95 %
     #: interval (Wilson) are Monte Carlo errors
     table: pd.DataFrame = field(repr=False)
@@ -283,12 +283,11 @@ def _claims(design: Design, y: Array) -> tuple[bool, bool]:
     """Whether the verdict, and whether the two-stage test alone, claims growth."""
     slopes = design.slopes(y)
     two_stage = slope_test(slopes)
-    if not two_stage.in_direction(1, 0.05) or two_stage.n < MIN_DYADS:
-        return False, two_stage.in_direction(1, 0.05)
-    # the mixed model is fitted only where it can still decide
-    mixed = design.capped(y)
+    alone = two_stage.in_direction(1, ALPHA)
+    if two_stage.n < MIN_DYADS:
+        return False, alone
     level = TherapistLevel() if design.therapists is None else therapist_test(slopes, design.therapists)
-    return claimed_sign(mixed, two_stage, level) == 1, True
+    return claimed_sign(design.weighted(y), two_stage, level) == 1, alone
 
 
 def _share(claims: NDArray[np.bool_], n: int) -> dict[str, float]:

@@ -69,6 +69,17 @@ class SlopeTest(Record):
 
 
 @dataclass(frozen=True)
+class WeightedSlope(SlopeTest):
+    """The test that a claim rests on: slopes weighted by precision, with a robust standard error.
+
+    ``sd`` is the spread between dyads beyond their own noise.
+    """
+
+    #: p that slopes go with the number of sessions
+    p_length: float
+
+
+@dataclass(frozen=True)
 class FlipTest(Record):
     """A sign-flip test."""
 
@@ -395,6 +406,7 @@ class Findings:
     """What a verdict and its sentence rest on."""
 
     primary: PrimarySlope
+    weighted: WeightedSlope
     two_stage: SlopeTest
     sign_flip: FlipTest
     real_slope: CompanionSlope | None

@@ -25,8 +25,8 @@ TSV_COLUMNS = (
 
 #: Parts of one estimate each.
 ESTIMATES = (
-    "primary", "two_stage", "sign_flip", "real_slope", "pseudo_slope", "therapist_level", "equivalence", "bayes_factor",
-    "one_dyad",
+    "primary", "weighted", "two_stage", "sign_flip", "real_slope", "pseudo_slope", "therapist_level", "equivalence",
+    "bayes_factor", "one_dyad",
 )  # fmt: skip
 
 #: Trends that :meth:`GrowthResult.summary` shows beside the guards.
@@ -50,8 +50,11 @@ class GrowthResult:
         week); ``df`` is Satterthwaite's capped at dyads - 1 and used by t, p and the 95 % interval. Numbers
         are None where there are too few dyads. This and the other parts of growth.json can be read as mappings,
         ``primary["slope"]``.
+    weighted : WeightedSlope
+        The test that a claim rests on: the dyads' least-squares slopes, weighted by precision, with a robust standard
+        error; ``p_length`` says whether slopes go with the number of sessions.
     two_stage, sign_flip : SlopeTest, FlipTest
-        The same question from the dyads' least-squares slopes.
+        The same question from the plain mean of these slopes.
     real_slope, pseudo_slope : CompanionSlope or None
         Mixed-model slope of real pairs and of the chance level.
     therapist_level : TherapistLevel
@@ -89,6 +92,7 @@ class GrowthResult:
     verdict: str
     sentence: str
     primary: records.PrimarySlope
+    weighted: records.WeightedSlope
     two_stage: records.SlopeTest
     sign_flip: records.FlipTest
     real_slope: records.CompanionSlope | None
@@ -108,7 +112,7 @@ class GrowthResult:
     def __repr__(self) -> str:
         main, fit = self.primary, self.primary.fit
         outcome = " ".join(label for label in main.outcome.named.values() if label)
-        slope = "no slope" if fit is None else f"slope {fit.slope:+.3g}, p = {fit.p:.3g}"
+        slope = "no slope" if fit is None else f"slope {self.weighted.slope:+.3g}, p = {self.weighted.p:.3g}"
         size = f"{count(main.n_dyads, 'dyad')}, {count(main.n_sessions, 'session')}"
         return f"<GrowthResult | {self.verdict} | {outcome or self.design.value} | {slope} | {size}>"
 
@@ -147,7 +151,7 @@ class GrowthResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON: the content of growth.json."""
-        order = ("verdict", "sentence", *ESTIMATES[:6], "exploratory", *ESTIMATES[6:], "outcomes", "figures", "design")
+        order = ("verdict", "sentence", *ESTIMATES[:7], "exploratory", *ESTIMATES[7:], "outcomes", "figures", "design")
         parts = {name: getattr(self, name) for name in (*order, "guards")}
         out: dict[str, Any] = records.json_values({**parts, "per_dyad": self.per_dyad.to_dict("records")})
         return out
@@ -157,6 +161,7 @@ class GrowthResult:
         """Read the content of growth.json; ``per_session`` is not part of it, and empty."""
         single: dict[str, type[records.Record]] = {
             "primary": records.PrimarySlope,
+            "weighted": records.WeightedSlope,
             "two_stage": records.SlopeTest,
             "sign_flip": records.FlipTest,
             "real_slope": records.CompanionSlope,

@@ -6,24 +6,35 @@ from collections.abc import Sequence
 
 from hyperscan.errors import count
 from hyperscan.growth.guards import summarise
-from hyperscan.growth.records import CappedSlope, Findings, Guard, SlopeTest, TherapistLevel
+from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS
 from hyperscan.words import VERDICTS
 
+#: Level of the weighted test and of the therapists'.
+ALPHA = 0.05
 
-def claimed_sign(
-    mixed: CappedSlope | None, two_stage: SlopeTest, therapists: TherapistLevel, alpha: float = 0.05
-) -> int:
+#: The plain mean of the slopes has to follow at this level: a weighted mean alone would claim what the longest courses
+#: show (chosen by simulation: docs/validation/growth_tables.md).
+ALPHA_PLAIN = 0.20
+
+#: Slopes that go with the number of sessions at this level let the two means answer different questions: then the plain
+#: one has to follow at :data:`ALPHA` (chosen by simulation, likewise).
+ALPHA_LENGTH = 0.20
+
+
+def plain_level(weighted: WeightedSlope) -> float:
+    """Level at which the plain mean of the slopes has to follow the weighted one."""
+    return ALPHA if weighted.p_length < ALPHA_LENGTH else ALPHA_PLAIN
+
+
+def claimed_sign(weighted: WeightedSlope, two_stage: SlopeTest, therapists: TherapistLevel) -> int:
     """Direction that all needed tests agree on: 1 growth, -1 fall, 0 none."""
-    if mixed is None:
-        return 0
-    needed: list[CappedSlope | SlopeTest] = [mixed, two_stage]
-    needed += [therapists.test] if therapists.needed and therapists.test else []
-    if not all(test.p < alpha for test in needed):
-        return 0
-    if all(test.slope > 0 for test in needed):
-        return 1
-    return -1 if all(test.slope < 0 for test in needed) else 0
+    needed = [(weighted, ALPHA), (two_stage, plain_level(weighted))]
+    needed += [(therapists.test, ALPHA)] if therapists.needed and therapists.test else []
+    for sign in (1, -1):
+        if all(test.in_direction(sign, alpha) for test, alpha in needed):
+            return sign
+    return 0
 
 
 def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Sequence[Guard]) -> str:
@@ -81,11 +92,11 @@ def tell_estimate(found: Findings) -> str:
     primary, fit = found.primary, found.primary.fit
     if fit is None:
         return ""
-    unit = " Fisher z" if found.design.value in ("excess_z", "z") else ""
+    unit, test = " Fisher z" if found.design.value in ("excess_z", "z") else "", found.weighted
     text = (
-        f"b = {fit.slope:+.3g}{unit} per {found.design.unit} (95 % CI {fit.ci_low:+.3g} to {fit.ci_high:+.3g}; "
-        f"t({fit.df:.3g}) = {fit.t:.2f}, {p_text(fit.p)}; {primary.n_dyads} dyads, {primary.n_sessions} sessions); "
-        f"two-stage {p_text(found.two_stage.p)}, sign-flip {p_text(found.sign_flip.p)}"
+        f"b = {test.slope:+.3g}{unit} per {found.design.unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
+        f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}; {primary.n_dyads} dyads, {primary.n_sessions} sessions); "
+        f"two-stage {p_text(found.two_stage.p)}, mixed model {p_text(fit.p)}, sign-flip {p_text(found.sign_flip.p)}"
     )
     for name, companion in (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
         text += f"; {name} slope {companion.fit.slope:+.3g}" if companion else f"; {name} slope not in the table"
@@ -118,11 +129,16 @@ def tell_reason(verdict: str, found: Findings) -> str:
 
 def tell_disagreement(found: Findings) -> str:
     """Say which test did not follow where one alone shows a change, and what may hide one."""
-    fit, two_stage, level = found.primary.fit, found.two_stage, found.therapist_level
-    assert fit is not None
-    text, shown = "", fit.p < 0.05
-    if shown != (two_stage.p < 0.05) or (shown and fit.slope * two_stage.slope < 0):
-        text = "Mixed model and two-stage test disagree, so nothing is claimed."
+    weighted, two_stage, level = found.weighted, found.two_stage, found.therapist_level
+    text, shown = "", weighted.p < ALPHA
+    if shown and not two_stage.in_direction(weighted.slope, plain_level(weighted)):
+        text = (
+            "The slopes weighted by precision change, but their plain mean does not follow "
+            f"(two-stage {p_text(two_stage.p)}; p < {plain_level(weighted):.2f} of the same sign is asked), "
+            "so nothing is claimed."
+        )
+    elif not shown and two_stage.p < ALPHA:
+        text = "The plain mean of the slopes changes, but weighted by precision it does not, so nothing is claimed."
     elif shown and level.needed and level.test:
         at = f"{level.n_therapists} therapists, {p_text(level.test.p)}"
         text = f"It does not hold at therapist level ({at}), so nothing is claimed."

@@ -169,11 +169,15 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
         return _no_model(run.growth.one_dyad, cite)
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
     return (
-        f"Growth was tested as the slope of the excess over {unit} in a linear mixed model with a random intercept and"
-        f" slope per dyad, fitted by REML, with Satterthwaite degrees of freedom ({cite('kuznetsova2017')}) capped at"
-        " the number of dyads minus one, and by a two-stage test (a slope per dyad, then a t-test over dyads); both"
-        f" had to agree at p < .05, two-sided.{''.join(_further(run, cite))} A slope above zero is an increase in"
-        " partner-specific statistical dependence; it does not show what brought it about."
+        f"Growth was tested as the slope of the excess over {unit}: a least-squares slope per dyad, averaged with"
+        " weights of one over the variance between dyads (REML) plus that of the dyad's own slope, with a bias-reduced"
+        f" sandwich standard error and the degrees of freedom of Bell and McCaffrey ({cite('pustejovsky2018')})."
+        " A change had to reach p < .05, two-sided, and the plain mean of the slopes had to have the same sign at"
+        " p < .20 (at p < .05 where slopes went with the number of sessions, p < .20). A linear mixed model with a"
+        " random intercept and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
+        f" ({cite('kuznetsova2017')}) capped at the number of dyads minus one, is reported next to it."
+        f"{''.join(_further(run, cite))} A slope above zero is an increase in partner-specific statistical dependence;"
+        " it does not show what brought it about."
     )
 
 

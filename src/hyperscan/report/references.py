@@ -275,6 +275,11 @@ _ENTRIES = (
     ),
     # statistics
     Reference(
+        "pustejovsky2018", "10.1080/07350015.2016.1247004", "Pustejovsky, James E. and Tipton, Elizabeth",
+        "Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed effects models",
+        "Journal of Business & Economic Statistics", "2018", "36", "672--683",
+    ),
+    Reference(
         "kuznetsova2017", "10.18637/jss.v082.i13",
         "Kuznetsova, Alexandra and Brockhoff, Per B. and Christensen, Rune H. B.",
         "lmerTest package: tests in linear mixed effects models",

@@ -87,6 +87,7 @@ def guard_lines(run: ReportedRun) -> list[GuardLine]:
 #: Parts of a :class:`~hyperscan.growth.GrowthResult` that hold an estimate, in words.
 SLOPES = MappingProxyType(
     {
+        "weighted": "Excess, slopes weighted by precision (decides)",
         "primary": "Excess, mixed model",
         "two_stage": "Excess, two-stage (slope per dyad, then t)",
         "sign_flip": "Excess, sign-flip of the dyads' slopes",

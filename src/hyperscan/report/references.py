@@ -277,7 +277,7 @@ _ENTRIES = (
     Reference(
         "pustejovsky2018", "10.1080/07350015.2016.1247004", "Pustejovsky, James E. and Tipton, Elizabeth",
         "Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed effects models",
-        "Journal of Business & Economic Statistics", "2018", "36", "672--683",
+        "Journal of Business and Economic Statistics", "2018", "36", "672--683",
     ),
     Reference(
         "kuznetsova2017", "10.18637/jss.v082.i13",

@@ -222,8 +222,8 @@ def write_set(
     locations = np.array([(name,) for name in names], dtype=[("labels", object)])
     latency = np.arange(trials) * n + 1.0
     listed = np.array(
-        [("1", at, k + 1.0) for k, at in enumerate(latency)],
-        dtype=[("type", object), ("latency", float), ("epoch", float)],
+        [("1", at, k + 1.0, k + 1.0) for k, at in enumerate(latency)],
+        dtype=[("type", object), ("latency", float), ("epoch", float), ("urevent", float)],
     )
     if events:
         listed = np.array(list(events), dtype=[("type", object), ("latency", float), ("duration", float)])
@@ -243,6 +243,7 @@ def write_set(
         "data": f"{path.stem}.fdt" if fdt else shaped,
         "chanlocs": locations,
         "event": listed,
+        "urevent": np.array([("1", at) for at in latency], dtype=[("type", object), ("latency", float)]),
         "epoch": epochs if trials > 1 else np.array([]),
         "icawinv": np.array([]),
         "icasphere": np.array([]),

@@ -44,6 +44,25 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class EpochKeys:
+    """What a file says of its epochs that stays when some of them are left out."""
+
+    n_epochs: int
+    #: shape (n_epochs,): Sample of the whole recording that each was cut at, NaN where not told; None if samples are
+    #: counted within what is left
+    samples: np.ndarray | None = None
+    #: shape (n_epochs,): Number of each in the list of all epochs or events that there were, NaN where not told
+    numbers: np.ndarray | None = None
+    #: Length of that list, and whether the file tells what of it was left out
+    n_original: int = 0
+    logged: bool = False
+    #: What the numbers are, for the history
+    counted: str = ""
+    #: Samples per s of the whole recording, in Hz
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
 class PersonRecording:
     """One person's recording, as the file holds it."""
 
@@ -59,6 +78,8 @@ class PersonRecording:
     light: tuple[float, ...] = ()
     #: Interruptions of known length that ``data`` does not hold yet
     pauses: tuple[Pause, ...] = ()
+    #: What tells epochs from each other where the reader knows better than MNE; None for continuous recordings
+    epochs: EpochKeys | None = None
 
 
 @dataclass(frozen=True)

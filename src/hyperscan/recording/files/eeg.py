@@ -17,6 +17,7 @@ from mne.io.constants import FIFF
 
 from hyperscan.errors import ReadError, count
 from hyperscan.recording.annotations import fresh_raw, own_annotations
+from hyperscan.recording.files.epochs import keys_of_eeglab
 from hyperscan.recording.files.matlab import check_matlab
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.pauses import GAP, find_cuts, find_new_segments, open_gaps
@@ -337,7 +338,8 @@ def read_eeglab(path: Path, name: str) -> PersonRecording:
         # MNE's way of saying that the file holds trials
         if "trials" not in str(error):
             raise
-        return PersonRecording(mne.io.read_epochs_eeglab(path, verbose="WARNING"))
+        epochs = mne.io.read_epochs_eeglab(path, verbose="WARNING")
+        return PersonRecording(epochs, epochs=keys_of_eeglab(path, len(epochs)))
     data, n_values = Path(raw.filenames[0]), raw.n_times * len(raw.ch_names)
     if data.suffix == ".fdt" and data.stat().st_size // 4 < n_values:
         raise ReadError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
+from hyperscan.errors import InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
 from hyperscan.recording.files.bids import check_sidecar, with_bids_tables
+from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
 from hyperscan.recording.files.wavelengths import whole_pairs
 from hyperscan.recording.guard import check_memory, guarded
@@ -156,7 +156,9 @@ def pair_epochs(session: Session, therapist: PersonRecording, client: PersonReco
             f"{b.info['sfreq']:g} Hz, the "
             f"therapist's from {a.tmin:g} to {a.tmax:g} s at {a.info['sfreq']:g} Hz. Cut both alike."
         )
-    first, second, how = common_epochs(a, b, session.relative(session.client_file))
+    names = " and ".join(session.relative(path) for path in (session.therapist_file, session.client_file))
+    keys = [person.epochs or keys_of_mne(person.data) for person in (therapist, client)]
+    first, second, how = common_epochs(keys[0], keys[1], names)
     lost = len(a) - len(first), len(b) - len(second)
     note = (
         f"{count(len(first), 'epoch')} common to both people paired by {how}; {lost[0]} of the therapist's and "
@@ -168,38 +170,6 @@ def pair_epochs(session: Session, therapist: PersonRecording, client: PersonReco
     segments = tuple(Segment(k * length, length, session.task) for k in range(len(first)))
     history = tuple(dict.fromkeys((*therapist.notes, *client.notes, note)))
     return PairedRecording(raws[0], raws[1], session, segments, history=history, epoched=True)
-
-
-def common_epochs(a: BaseEpochs, b: BaseEpochs, name: str) -> tuple[np.ndarray, np.ndarray, str]:
-    """Find the epochs that two people have in common.
-
-    Shapes: ``first, second`` (n_common,).
-    """
-    samples = a.events[:, 0], b.events[:, 0]
-    # 0, 1, 2 ... is what MNE writes when nobody said when epochs were recorded
-    told = not any(np.array_equal(x, np.arange(len(x))) or len(np.unique(x)) < len(x) for x in samples)
-    numbered = not any(len(epochs.drop_log) == len(epochs.selection) for epochs in (a, b))
-    for known, (mine, theirs), how in (
-        (told, samples, "event sample"),
-        (numbered, (a.selection, b.selection), "the number of the original epoch"),
-    ):
-        shared, first, second = np.intersect1d(mine, theirs, return_indices=True)
-        if known and shared.size:
-            return first, second, how
-    if len(a) == len(b):
-        warnings.warn(
-            f"{name}: its epochs say neither when they were recorded nor which were left out; as both people "
-            f"have {len(a)}, they "
-            "are taken to belong together. Save epochs with their events to be sure.",
-            DataQualityWarning,
-            stacklevel=2,
-        )
-        return np.arange(len(a)), np.arange(len(b)), "their order, as both have equally many"
-    raise ReadError(
-        f"{name}: no event sample and no epoch number is common to both people ({len(a)} and {len(b)} "
-        "epochs). "
-        "Save both with their events, cut at the same moments."
-    )
 
 
 def _joined(epochs: BaseEpochs, rows: np.ndarray) -> BaseRaw:

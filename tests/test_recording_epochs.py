@@ -1,0 +1,219 @@
+"""Epochs of two people are paired by what survives rejection, in every format that holds epochs; never by position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+import scipy.io
+
+import recording_fixtures as make
+from hyperscan.errors import ReadError
+from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
+from hyperscan.recording.records import EpochKeys
+
+N_ALL, SFREQ = 20, 100.0
+#: Rejected epochs of therapist and client; as many in both, more in one, none in one, at the ends.
+REJECTED = {
+    "as many": ([2, 7], [4, 11]),
+    "more in one": ([1, 2, 3, 9], [5]),
+    "none in one": ([], [0, 6]),
+    "at the ends": ([0, 1], [18, 19]),
+}
+
+
+def epochs_data(seed: int, width: int = 100) -> np.ndarray:
+    """Epochs of noise in V, shape (n_epochs, n_channels, n_times); sample 10 of epoch k holds k microvolts."""
+    data = make.noise(seed, 4, N_ALL * width).reshape(4, N_ALL, -1).transpose(1, 0, 2)
+    data[:, :, 10] = 1e-6 * np.arange(N_ALL)[:, None]
+    return data
+
+
+def kept_of(rejected: Sequence[int]) -> list[int]:
+    return [k for k in range(N_ALL) if k not in set(rejected)]
+
+
+def fif(path: Path, seed: int, rejected: Sequence[int], at: np.ndarray | None, *, drop: bool) -> None:
+    """Write epochs cut at given samples; without ``drop``, what was left out leaves no trace."""
+    info = mne.create_info(list(make.CHANNELS), SFREQ, "eeg")
+    data, kept = epochs_data(seed), kept_of(rejected)
+    rows = np.arange(N_ALL) if drop else np.array(kept)
+    events = (
+        None if at is None else np.column_stack([at[: len(rows)], np.zeros(len(rows), int), np.ones(len(rows), int)])
+    )
+    epochs = mne.EpochsArray(data[rows], info, events, verbose="ERROR")
+    if drop:
+        epochs.drop(list(rejected), verbose="ERROR")
+    epochs.save(path, overwrite=True, verbose="ERROR")
+
+
+def eeglab(
+    path: Path,
+    seed: int,
+    rejected: Sequence[int],
+    *,
+    before: int = 0,
+    period: int = 100,
+    extra: bool = False,
+    first: int = 1,
+    with_latency: bool = True,
+    with_urevent: bool = True,
+) -> None:
+    """Write what EEGLAB leaves of epochs cut ``before`` samples in front of every event of a period.
+
+    ``extra`` adds an event 20 samples before time 0 of every epoch; the recording's first event is at sample ``first``.
+    """
+    kept, width = kept_of(rejected), 100
+    rows, listed, number = [], [], 0
+    for k in range(N_ALL):
+        for shift in (-20, 0) if extra else (0,):
+            number += 1
+            listed.append(("go" if shift == 0 else "cue", first + k * period + shift if with_latency else np.nan))
+            if k in kept:
+                place = kept.index(k)
+                urevent = float(number) if with_urevent else np.zeros((0, 0))
+                rows.append((listed[-1][0], place * width + 1.0 + before + shift, place + 1.0, urevent))
+    kinds = [("type", object), ("latency", object), ("epoch", object), ("urevent", object)]
+    epoch = [(place + 1.0, "go", 0.0) for place in range(len(kept))]
+    names = np.array([(name,) for name in make.CHANNELS], dtype=[("labels", object)])
+    empty = dict.fromkeys(("icawinv", "icasphere", "icaweights", "icachansind"), np.array([]))
+    content = {
+        "setname": "s", "nbchan": 4.0, "trials": float(len(kept)), "pnts": float(width), "srate": SFREQ,
+        "xmin": -before / SFREQ, "xmax": (width - 1 - before) / SFREQ, "times": np.arange(width) * 10.0,
+        "data": 1e6 * epochs_data(seed)[kept].transpose(1, 2, 0), "chanlocs": names, "ref": "common",
+        "event": np.array(rows, dtype=kinds),
+        "urevent": np.array(listed, dtype=[("type", object), ("latency", object)]) if with_urevent else np.array([]),
+        "epoch": np.array(epoch, dtype=[("event", object), ("eventtype", object), ("eventlatency", object)]),
+        **empty,
+    }  # fmt: skip
+    scipy.io.savemat(path, {"EEG": content}, appendmat=False)
+
+
+def pairs_right(root: Path, rejected: tuple[Sequence[int], Sequence[int]], how: str) -> None:
+    """Assert that every common epoch, and no other, is next to its partner."""
+    files = sorted(path.name for path in root.iterdir())
+    pair = make.load(root, files[1], files[0])
+    common = [k for k in range(N_ALL) if k not in {*rejected[0], *rejected[1]}]
+    for raw in (pair.therapist, pair.client):
+        np.testing.assert_allclose(1e6 * raw.get_data()[0, 10::100], common, atol=1e-4)
+    assert any(f"paired by {how}" in line for line in pair.history)
+
+
+IRREGULAR = 1000 + np.cumsum(np.random.default_rng(3).integers(120, 300, N_ALL))
+SIDE_BY_SIDE = 100 * np.arange(N_ALL)
+
+#: Files whose epochs bear a key that survives: how they are written, and the key.
+TOLD: dict[str, tuple[str, Callable[[Path, int, Sequence[int]], None], str]] = {
+    "FIF, irregular events": ("fif", lambda p, s, r: fif(p, s, r, IRREGULAR, drop=True), "event sample"),
+    "FIF, samples of what is left": (
+        "fif",
+        lambda p, s, r: fif(p, s, r, IRREGULAR[kept_of(r)], drop=False),
+        "event sample",
+    ),
+    "FIF, cut side by side": (
+        "fif",
+        lambda p, s, r: fif(p, s, r, SIDE_BY_SIDE, drop=True),
+        "",
+    ),
+    "FIF, no samples but a log": (
+        "fif",
+        lambda p, s, r: fif(p, s, r, None, drop=True),
+        "the number of the original epoch",
+    ),
+    "FIF, two clocks": (
+        "fif",
+        lambda p, s, r: fif(p, s, r, IRREGULAR + 777_001 * (s == 2), drop=True),
+        "the number of the original epoch",
+    ),
+    "EEGLAB": ("set", eeglab, "event sample"),
+    "EEGLAB, time before the event": ("set", lambda p, s, r: eeglab(p, s, r, before=30, period=230), "event sample"),
+    "EEGLAB, several events": (
+        "set",
+        lambda p, s, r: eeglab(p, s, r, before=30, extra=True, period=170),
+        "event sample",
+    ),
+    "EEGLAB, urevent without latency": (
+        "set",
+        lambda p, s, r: eeglab(p, s, r, with_latency=False),
+        "the number of the original event",
+    ),
+    "EEGLAB, two clocks": (
+        "set",
+        lambda p, s, r: eeglab(p, s, r, period=211, first=1 + 77_013 * (s == 2)),
+        "the number of the original event",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rejected", REJECTED.values(), ids=REJECTED)
+@pytest.mark.parametrize(("ending", "write", "how"), TOLD.values(), ids=TOLD)
+def test_epochs_pair_by_a_key_that_survives_rejection(
+    tmp_path: Path, ending: str, write: Callable[..., None], how: str, rejected: tuple[list[int], list[int]]
+) -> None:
+    for seed, (stem, gone) in enumerate(zip("tc", rejected, strict=True), start=1):
+        write(tmp_path / (f"{stem}-epo.fif" if ending == "fif" else f"{stem}.set"), seed, gone)
+    pairs_right(tmp_path, rejected, how)
+
+
+#: Files whose epochs bear none: counted within what is left, or not told.
+UNTOLD: dict[str, tuple[str, Callable[[Path, int, Sequence[int]], None]]] = {
+    "FIF, 0, 1, 2": ("fif", lambda p, s, r: fif(p, s, r, None, drop=False)),
+    "FIF, laid end to end": ("fif", lambda p, s, r: fif(p, s, r, SIDE_BY_SIDE, drop=False)),
+    "FIF, laid end to end, time before the event": (
+        "fif",
+        lambda p, s, r: fif(p, s, r, SIDE_BY_SIDE + 20, drop=False),
+    ),
+    "EEGLAB without urevent": ("set", lambda p, s, r: eeglab(p, s, r, with_urevent=False)),
+    "EEGLAB without urevent, several events": (
+        "set",
+        lambda p, s, r: eeglab(p, s, r, before=30, extra=True, with_urevent=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("rejected", REJECTED.values(), ids=REJECTED)
+@pytest.mark.parametrize(("ending", "write"), UNTOLD.values(), ids=UNTOLD)
+@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+def test_epochs_without_such_a_key_are_refused(
+    tmp_path: Path, ending: str, write: Callable[..., None], rejected: tuple[list[int], list[int]]
+) -> None:
+    names = [f"{stem}-epo.fif" if ending == "fif" else f"{stem}.set" for stem in "tc"]
+    for seed, (name, gone) in enumerate(zip(names, rejected, strict=True), start=1):
+        write(tmp_path / name, seed, gone)
+    make.refused(tmp_path, *names, "proves nothing")
+
+
+def test_an_epoch_that_says_nothing_has_no_partner() -> None:
+    keys = EpochKeys(4, np.array([10.0, np.nan, 30.0, 40.0]), rate=100.0)
+    other = EpochKeys(3, np.array([np.nan, 40.0, 10.0]), rate=100.0)
+    first, second, how = common_epochs(keys, other, "c.set")
+    assert (first.tolist(), second.tolist(), how) == ([0, 3], [2, 1], "event sample")
+
+
+def test_two_keys_that_contradict_each_other_are_refused() -> None:
+    keys = EpochKeys(3, np.array([10.0, 20.0, 30.0]), np.array([0.0, 1.0, 2.0]), 5, logged=True, rate=100.0)
+    other = EpochKeys(3, np.array([10.0, 20.0, 30.0]), np.array([0.0, 2.0, 3.0]), 5, logged=True, rate=100.0)
+    with pytest.raises(ReadError, match="2 epochs of the two people have one sample"):
+        common_epochs(keys, other, "c-epo.fif")
+
+
+def test_blocks_joined_after_rejection_are_refused_or_right() -> None:
+    info = mne.create_info(list(make.CHANNELS), SFREQ, "eeg")
+    events = np.column_stack([SIDE_BY_SIDE, np.zeros(N_ALL, int), np.ones(N_ALL, int)])
+    whole = mne.EpochsArray(epochs_data(1), info, events, verbose="ERROR")
+    # MNE moves the samples of the second block by the last epoch that is left of the first one
+    joined = [
+        mne.concatenate_epochs([whole.copy().drop(gone, verbose="ERROR"), whole.copy()], verbose="ERROR")
+        for gone in ([19], [3])
+    ]
+    with pytest.raises(ReadError, match="continuous files"):
+        common_epochs(*map(keys_of_mne, joined), "c-epo.fif")
+
+
+def test_samples_of_two_rates_are_no_common_key() -> None:
+    keys = [EpochKeys(3, np.array([100.0, 250.0, 430.0]), rate=rate) for rate in (500.0, 1000.0)]
+    with pytest.raises(ReadError, match="proves nothing"):
+        common_epochs(*keys, "c-epo.fif")

@@ -118,7 +118,7 @@ TABLE = """
     test_bad_input_reports::test_codes_that_differ
 31 | R | wrong event asked for
     test_recording_clock_sources::test_too_large_a_drift_and_a_wrong_event
-    test_recording_load::test_start_stop_and_segment_event
+    test_recording_read::test_start_stop_and_segment_event
 32 | C | drift
     test_recording_triggers::test_triggers_within_a_millisecond_and_a_ppm
     test_recording_clock_sources::test_too_large_a_drift_and_a_wrong_event
@@ -142,7 +142,7 @@ TABLE = """
     test_recording_xdf::test_xdf_chunks_that_cannot_be
 37 | S | samples dropped
     test_recording_files_eeg::test_edf_plus_d_gaps_are_opened
-    test_recording_load::test_boundaries_become_bad
+    test_recording_read::test_boundaries_become_bad
     test_recording_nirs::test_snirf_gap_is_opened_and_marked
     test_recording_pauses::test_a_pause_of_known_length_is_put_back
     test_recording_pauses::test_a_pause_of_unknown_length_is_never_guessed
@@ -173,7 +173,7 @@ TABLE = """
     test_recording_prepare::test_units
     test_bad_input_reports::test_units_of_records_made_by_hand
 45 | R | intensity with haemoglobin
-    test_recording_load::test_modalities
+    test_recording_read::test_modalities
     test_recording_fnirs::test_mixed_levels_are_refused
 46 | S | HbO only
     test_bad_input_signals::test_hbo_only_runs_with_a_note
@@ -202,7 +202,7 @@ TABLE = """
     test_bad_input_messages::test_a_probe_in_mm_that_says_m
     test_bad_input_reports::test_distances_of_a_probe
 51 | R | EEG with fNIRS
-    test_recording_load::test_modalities
+    test_recording_read::test_modalities
 52 | C | names twice, old or in other case
     test_recording_eeg::test_names_aliases_and_order_are_reported
     test_recording_channels::test_typed_channels_and_duplicates
@@ -219,13 +219,13 @@ TABLE = """
     test_bad_input_reports::test_names_order_and_montage
 55 | C | no montage, prefixed names
     test_recording_channels::test_names_become_standard
-    test_recording_load::test_by_prefix
+    test_recording_read::test_by_prefix
     test_bad_input_reports::test_names_order_and_montage
 56 | S | other online filter
     test_recording_prepare::test_online_filter_that_cuts_the_primary_band_is_refused
     test_bad_input_reports::test_online_filters_that_differ
 57 | C | epochs or averages
-    test_recording_load::test_epochs_are_paired_by_event_sample
+    test_recording_read::test_epochs_are_paired_by_event_sample
     test_recording_files_eeg::test_evoked_is_refused
     test_bad_input_studies::test_real_epochs_through_the_table
     test_bad_input_reports::test_epochs_that_are_paired

@@ -16,8 +16,8 @@ from conftest import SHARED
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError, ReadError
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
-from hyperscan.recording.files.load import read_person
 from hyperscan.recording.files.pairs import compare_people
+from hyperscan.recording.read import read_person
 from hyperscan.study import Session
 from prepare_fixtures import backwards
 from recording_fixtures import check_message

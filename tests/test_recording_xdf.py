@@ -96,7 +96,7 @@ def test_xdf_that_was_cut_off_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
 
 
 def test_real_xdf_files(shared: Path) -> None:
-    from hyperscan.recording.files.load import read_person
+    from hyperscan.recording.read import read_person
 
     folder = shared / "data" / "xdf"
     found = read_person(folder / "clock_resets.xdf", "stream:BioSemi", modality="eeg", name="clock_resets.xdf")

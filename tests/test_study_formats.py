@@ -15,7 +15,7 @@ from format_fixtures import EXAMPLES, Example
 from hyperscan.errors import ReadError
 from hyperscan.pipeline.unit import input_hashes
 from hyperscan.recording.files.bids import files_of
-from hyperscan.recording.files.load import read_person
+from hyperscan.recording.read import read_person
 from hyperscan.study import draft_dyads
 from hyperscan.study.formats import FORMATS, Format, recognise
 

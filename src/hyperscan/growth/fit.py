@@ -52,8 +52,8 @@ def fit_growth(
 
     Parameters
     ----------
-    table : DataFrame
-        Shape (n_rows, n_columns), one row per dyad and session (and outcome): synchrony.tsv of a run, or any table
+    table : DataFrame, shape (n_rows, n_columns)
+        One row per dyad and session (and outcome): synchrony.tsv of a run, or any table
         with a dyad, a time and a value. Rows without a value are left out and counted.
     value : str
         Column of the outcome; ``excess_z`` is Fisher z above the re-paired dyads' mean.
@@ -133,12 +133,7 @@ def fit_growth(
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
     claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
-    verdict = decide(
-        n_dyads=found.two_stage.n,
-        claimed=claimed,
-        equivalent=found.equivalence.holds if found.equivalence else None,
-        guards=found.guards,
-    )
+    verdict = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
     slopes = design.slopes(y)
     return GrowthResult(
         verdict=verdict,

@@ -417,6 +417,11 @@ class Findings:
     design: Analysis
     guards: tuple[Guard, ...] = ()
 
+    @property
+    def equivalent(self) -> bool | None:
+        """Whether the slope is smaller than the bound named in advance; None where none was named."""
+        return self.equivalence.holds if self.equivalence else None
+
 
 def json_values(value: Any) -> Any:
     """Return a value as JSON can hold it, however deep: records as mappings, what is not finite as None."""

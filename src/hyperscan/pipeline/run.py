@@ -76,6 +76,7 @@ def run_study(
     Returns
     -------
     StudyResult
+        Its ``table`` has shape (n_rows, n_columns): a row per dyad-session, signal, metric, band and ROI pair.
 
     Raises
     ------

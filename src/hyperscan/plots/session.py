@@ -289,7 +289,7 @@ def data_kept_timeline(
 
     Parameters
     ----------
-    kept : mapping of str to sequence of (onset_s, duration_s)
+    kept : mapping of str to sequence of (onset_s, duration_s), shape (n_stretches, 2)
         Lane to stretches, in s from the start.
     total_s : float
         Length of the session in s.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hyperscan.recording.clocks.align import align_pair
-from hyperscan.recording.files.load import channel_names, load_session
+from hyperscan.recording.read import channel_names, load_session
 from hyperscan.recording.records import ClockReport, PairedRecording, QualityReport, Segment
 
 __all__ = [

@@ -108,7 +108,7 @@ _READ = {
 
 @pytest.mark.parametrize("file", _READ)
 def test_real_readers(shared: Path, file: str) -> None:
-    from hyperscan.recording.files.load import read_person
+    from hyperscan.recording.read import read_person
 
     fnirs = file.startswith(("nirx", "hitachi", "boxy", "snirf"))
     found = read_person(shared / "data" / "readers" / file, None, modality="fnirs" if fnirs else "eeg", name=file)

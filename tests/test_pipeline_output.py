@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,16 @@ def test_the_log_names_facts_warnings_and_frames(tmp_path: Path) -> None:
     assert "# seed: 3\n" in text
     for line in ("warning: short", "failed: internal error", "  at prepare.py:3 f"):
         assert f"D1 ses-01 eeg: {line}\n" in text
+
+
+@pytest.mark.parametrize("name", ["dyad-D01", "dyad-D01/ses-01", "work", "logs", "work/dyad-D02"])
+def test_a_link_where_a_folder_of_ours_goes_is_refused(tiny: Path, my_run: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    (outside / "ses-01").mkdir(parents=True)
+    (outside / "ses-01" / "unit.json").write_text("{}")
+    shutil.rmtree(my_run / name, ignore_errors=True)
+    (my_run / name).parent.mkdir(exist_ok=True)
+    (my_run / name).symlink_to(outside)
+    with pytest.raises(OutputError, match="is a link"):
+        run(tiny, my_run)
+    assert list(tree(outside)) == ["ses-01/unit.json"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,38 @@ def test_a_unit_that_kills_its_worker_is_left_out(
     assert "memory" in result.skipped[0].reason
     assert not (tmp_path / "out/dyad-D02/ses-01").exists()
     assert set(result.table["dyad"]) == {"D01", "D02"}
+
+
+def theirs_in(folder: Path) -> dict[str, str]:
+    """Put a user's own files and folders wherever a results folder has room, and hash them."""
+    names = "dyad-notes.txt dyad-figures/ses-1/a.svg dyad-D02/ses-01/a.txt dyad-D02/mine/a.svg dyad-D02/ses-99/a.txt"
+    for name in [*names.split(), "work/mine.txt", "logs/mine.txt", "figures/a.svg", "work/pairs/b.txt"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"of a user: {name}")
+    return {name: made for name, made in tree(folder).items() if "of a user" in (folder / name).read_text("latin-1")}
+
+
+@pytest.mark.parametrize("change", ["nothing", "a row less", "settings", "damaged record", "interrupted"])
+def test_what_is_a_users_stays(my_study: Path, my_run: Path, tmp_path: Path, change: str) -> None:
+    outside = tmp_path / "outside"
+    (outside / "ses-01").mkdir(parents=True)
+    shutil.copy(my_run / "dyad-D01/ses-01/unit.json", outside / "ses-01")
+    (outside / "ses-01" / "eeg_synchrony.nc").write_text("another study's")
+    (my_run / "dyad-X").symlink_to(outside)
+    theirs = theirs_in(my_run) | {"dyad-X": "link"}
+    there = tree(outside)
+    if change == "a row less":
+        rows = (my_study / "dyads.tsv").read_text().splitlines()
+        (my_study / "dyads.tsv").write_text("\n".join(row for row in rows if "D02" not in row) + "\n")
+    elif change == "damaged record":
+        (my_run / "dyad-D02/ses-01/unit.json").write_text("{")
+    elif change == "interrupted":
+        (my_run / "dyad-D02/ses-01/unit.json").unlink()
+        (my_run / "run.json").unlink()
+    run(my_study, my_run, **({"seed": 7} if change == "settings" else {}))
+    assert tree(outside) == there
+    assert (my_run / "dyad-X").is_symlink()
+    (my_run / "dyad-X").unlink()
+    assert {name: made for name, made in tree(my_run).items() if name in theirs} | {"dyad-X": "link"} == theirs
+    if change == "a row less":
+        assert [name for name in tree(my_run) if name.startswith("dyad-D02") and name not in theirs] == []

@@ -103,11 +103,14 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_sweep_removes_partials_only(tmp_path: Path) -> None:
     (tmp_path / "keep.tsv").write_text("x")
-    (tmp_path / f"{storage.PARTIAL_PREFIX}1.tsv").write_text("x")
-    (tmp_path / "deep" / f"{storage.PARTIAL_PREFIX}2").mkdir(parents=True)
-    (tmp_path / "deep" / f"{storage.PARTIAL_PREFIX}2" / "y").write_text("x")
+    (tmp_path / f"{storage.PARTIAL_PREFIX}0123456789ab.tsv").write_text("x")
+    (tmp_path / f"{storage.PARTIAL_PREFIX}notes.txt").write_text("of a user")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / f"{storage.PARTIAL_PREFIX}0123456789ac").symlink_to(tmp_path / "theirs")
+    (tmp_path / "deep" / f"{storage.PARTIAL_PREFIX}0123456789ad").mkdir(parents=True)
+    (tmp_path / "deep" / f"{storage.PARTIAL_PREFIX}0123456789ad" / "y").write_text("x")
     storage.sweep(tmp_path)
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["deep", "keep.tsv"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [".partial-notes.txt", "deep", "keep.tsv", "theirs"]
 
 
 def test_folder_hash_sees_names_and_contents(tmp_path: Path) -> None:

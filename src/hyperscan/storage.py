@@ -13,9 +13,10 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 #: Marks what a run that died may have left; swept at the start of the next one.
 PARTIAL_PREFIX = ".partial-"
+_PARTIAL = re.compile(re.escape(PARTIAL_PREFIX) + r"[0-9a-f]{12}(\.\w+)?")
 
 #: Ten significant digits: more than any of our numbers carries, and equal across machines (our choice).
 FLOAT_FORMAT = "%.10g"
@@ -135,16 +137,26 @@ def to_json(content: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a folder that appears under its final name only when the block ends well."""
+def new_folder(path: str | Path, ours: Callable[[Path], Collection[str]] | None = None) -> Iterator[Path]:
+    """Fill a folder that appears under its final name only when the block ends well.
+
+    ``ours`` names the files of an earlier folder there that it replaces, and all others are kept; None = it replaces
+    all of them.
+    """
     final = Path(path)
     temporary = _temporary(final)
     with _disk_errors(final):
         temporary.mkdir(parents=True)
         try:
             yield temporary
+            if ours is not None and final.is_dir():
+                replaced = {*ours(final), *(file.name for file in temporary.iterdir())}
+                for theirs in final.iterdir():
+                    if theirs.name not in replaced:
+                        _copy(theirs, temporary / theirs.name)
             for file in sorted(temporary.rglob("*")):
-                _sync(file)
+                if not file.is_symlink():
+                    _sync(file)
             _sync(temporary)
             _swap_folder(temporary, final)
         finally:
@@ -152,9 +164,27 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what an interrupted run left half written."""
+    """Remove what an interrupted run left half written; links are followed nowhere."""
     for path in folder.rglob(f"{PARTIAL_PREFIX}*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if _PARTIAL.fullmatch(path.name):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
+def remove_files(folder: Path, names: Iterable[str], top: Path) -> None:
+    """Remove some files of a folder, then it and the folders above it, below ``top``, as far as they are empty.
+
+    A folder that is a link, or lies behind one, is left as it is.
+    """
+    above = [folder, *(each for each in folder.parents if each.is_relative_to(top) and each != top)]
+    if any(each.is_symlink() for each in above):
+        return
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    for each in above:
+        try:
+            each.rmdir()
+        except OSError:  # holds something else
+            return
 
 
 def sha256(path: str | Path) -> str:
@@ -181,6 +211,14 @@ def _plain(value: Any) -> Any:
 
 def _temporary(final: Path) -> Path:
     return final.with_name(f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:12]}{final.suffix}")
+
+
+def _copy(theirs: Path, to: Path) -> None:
+    """Copy a file, a link as a link, or a folder."""
+    if theirs.is_dir() and not theirs.is_symlink():
+        shutil.copytree(theirs, to, symlinks=True)
+    else:
+        shutil.copy2(theirs, to, follow_symlinks=False)
 
 
 def _dump(path: Path, data: bytes) -> None:
@@ -232,6 +270,8 @@ def _swap_folder(temporary: Path, final: Path) -> None:
             old.replace(final)
         raise
     _sync(final.parent)
+    if old.is_symlink():
+        old.unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.summary import Attempt
-from hyperscan.pipeline.unit import Manifest, read_manifest, signals_path
+from hyperscan.pipeline.unit import Manifest, own_files, read_manifest, signals_path
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
@@ -97,7 +97,7 @@ def sides_for(n_bytes: int) -> tuple[int, int]:
 
 def compute_batch(batch: Batch, *, plan: Plan, config: StudyConfig, work: Path, wanted: str) -> None:
     """Compute a batch into a folder that appears whole."""
-    with new_folder(work / batch.name) as temporary:
+    with new_folder(work / batch.name, own_files) as temporary:
         done = attempt(batch.key, partial(_compute, batch, plan, config, work, temporary), Attempt)
         Manifest(wanted, (done,)).save(temporary)
 

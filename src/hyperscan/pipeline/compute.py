@@ -20,7 +20,7 @@ from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrub
 from hyperscan.pipeline.summary import Computed
-from hyperscan.pipeline.unit import Manifest, Prepared, Unit, row_label
+from hyperscan.pipeline.unit import Manifest, Prepared, Unit, own_files, row_label
 from hyperscan.results.plan import Plan
 from hyperscan.schema import CELL_COLUMNS, ROLES, TABLES, Cell, RoiPair
 from hyperscan.storage import new_folder, write_dataset, write_table
@@ -51,7 +51,7 @@ def compute_unit(
     prepared: Prepared,
 ) -> None:
     """Compute every usable row of a dyad-session into a folder that appears whole."""
-    with new_folder(folder) as temporary:
+    with new_folder(folder, own_files) as temporary:
         tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
         rows = []
         for row in unit.rows:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 import hyperscan
-from hyperscan.errors import OutputError
+from hyperscan.errors import HyperscanError, OutputError
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
-from hyperscan.pipeline.unit import Unit, read_manifest
+from hyperscan.pipeline.unit import Unit, read_manifest, units_of
+from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import COLUMNS, TABLES, SessionKey
 from hyperscan.storage import PARTIAL_PREFIX, load_table, write_json, write_table, write_text
@@ -27,6 +28,9 @@ from hyperscan.study import Session
 logger = logging.getLogger(__name__)
 
 LOGS = "logs"
+
+#: Prepared signals and batches of pairs live here while a run lasts.
+WORK = "work"
 
 
 class RunLog:
@@ -122,6 +126,15 @@ def check_output(out: Path, sessions: Sequence[Session]) -> None:
         raise OutputError(f"{out.name}: is a file. Choose a new or empty folder.")
     if here.is_dir() and not _is_ours(here) and any(not p.name.startswith(_OWN) for p in here.iterdir()):
         raise OutputError(f"{out.name}: is not empty and no folder of a run. Choose a new or empty folder.")
+    _refuse_links(here, units_of(sessions))
+
+
+def earlier_dyads(out: Path) -> set[str]:
+    """List the dyads that an earlier run left pages of: those of its tables and plan."""
+    try:
+        return {dyad for dyad in RunFolder(out).dyads if dyad.isalnum()}
+    except (HyperscanError, OSError, ValueError):  # damaged, and written new
+        return set()
 
 
 def _is_ours(folder: Path) -> bool:
@@ -132,6 +145,16 @@ def _is_ours(folder: Path) -> bool:
         return bool(found["GeneratedBy"][0]["Name"] == OURS)
     except (OSError, ValueError, LookupError, TypeError):
         return False
+
+
+def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
+    """Refuse a link where a folder of ours goes: what lies behind it is not ours to replace."""
+    folders = [out / LOGS, out / WORK, *(top / unit.name for unit in units for top in (out, out / WORK))]
+    for link in (each for folder in folders for each in (folder.parent, folder) if each != out and each.is_symlink()):
+        raise OutputError(
+            f"{out.name}: {link.relative_to(out).as_posix()} in it is a link, and what lies behind it would be "
+            "replaced. Remove the link, or choose another folder."
+        )
 
 
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Summary]) -> None:

@@ -15,7 +15,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
-from hyperscan.pipeline.unit import Manifest, Unit, input_hashes, signals_path
+from hyperscan.pipeline.unit import Manifest, Unit, input_hashes, own_files, signals_path
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import new_folder
@@ -27,7 +27,7 @@ Result = TypeVar("Result", bound=Attempt)
 
 def prepare_unit(unit: Unit, *, config: StudyConfig, hashes: Mapping[str, str], wanted: str, folder: Path) -> None:
     """Prepare every row of a dyad-session and leave its signals and summaries in a folder."""
-    with new_folder(folder) as temporary:
+    with new_folder(folder, own_files) as temporary:
         rows = []
         for row in unit.rows:
             done = attempt(row.key, partial(_prepare_row, row, config, hashes, temporary), Summary)

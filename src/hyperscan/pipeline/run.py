@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.output import (
     LOGS,
+    WORK,
     RunLog,
     check_output,
     describe_output,
@@ -28,7 +28,7 @@ from hyperscan.pipeline.output import (
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import public_rejected
-from hyperscan.pipeline.stages import WORK, Stages, limit_place
+from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
@@ -186,7 +186,7 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
     growth_of(out, config).save(out)
     stages.log.say("report")
     build_report(out)
-    shutil.rmtree(stages.work, ignore_errors=True)
+    stages.remove_work()
     _record(out, config, stages.hashes)
     stages.log.say("complete")
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.chance import Batch, batches_of, compute_batch
+from hyperscan.pipeline.chance import PAIRS, Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
-from hyperscan.pipeline.output import LOGS, RunLog
+from hyperscan.pipeline.output import LOGS, WORK, RunLog, earlier_dyads
 from hyperscan.pipeline.plan import Summaries, duplicates_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.resources import fitting_jobs
@@ -25,21 +24,20 @@ from hyperscan.pipeline.unit import (
     is_current,
     prepare_digest,
     read_manifest,
+    remove_unit,
     unit_name,
     units_of,
 )
 from hyperscan.pipeline.workers import Place, Task, run_tasks
 from hyperscan.results.plan import Plan, PlannedPair, Remark, Skip
 from hyperscan.schema import SessionKey
+from hyperscan.storage import remove_files
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
 
 #: Warnings about recordings, and findings of one kind, shown at the terminal; all of them are in the log.
 MAX_NOTES = 10
-
-#: Prepared signals and batches of pairs live here while a run lasts.
-WORK = "work"
 
 LOST = (
     "its worker process died twice during {stage}, most often because memory ran out. "
@@ -134,7 +132,12 @@ class Stages:
             if manifest is not None:
                 rows = [*manifest.rows, *(manifest.prepared.rows if manifest.prepared else ())]
                 if any(row.status == "failed" for row in rows):
-                    shutil.rmtree(folder)
+                    remove_unit(folder, self.out)
+
+    def remove_work(self) -> None:
+        """Remove prepared signals and batches, which results do not need."""
+        for folder in [*self.work.glob("dyad-*/ses-*"), *self.work.glob(f"{PAIRS}/*")]:
+            remove_unit(folder, self.out)
 
     def lost_rows(self, plan: Plan) -> list[Skip]:
         """Rows that were prepared and whose worker died later."""
@@ -211,10 +214,13 @@ class Stages:
         return carried.rows if carried is not None and carried.digest == self.digests[unit.name] else None
 
     def _remove_others(self, units: Collection[Unit]) -> None:
-        kept, dyads = {unit.name for unit in units}, {f"dyad-{unit.dyad}" for unit in units}
-        for folder in [*self.out.glob("dyad-*/ses-*"), *self.out.glob("dyad-*")]:
-            if folder.relative_to(self.out).as_posix() not in kept | dyads:
-                shutil.rmtree(folder)
+        """Remove earlier results of other units, and pages of other dyads; what is not ours stays."""
+        kept, dyads = {unit.name for unit in units}, {unit.dyad for unit in units}
+        for dyad in earlier_dyads(self.out) - dyads:
+            remove_files(self.out / f"dyad-{dyad}", ["report.html"], self.out)
+        for folder in self.out.glob("dyad-*/ses-*"):
+            if folder.relative_to(self.out).as_posix() not in kept:
+                remove_unit(folder, self.out)
 
 
 def limit_place(place: Place, sessions: Sequence[Session]) -> Place:

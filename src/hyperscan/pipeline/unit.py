@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,15 @@ from hyperscan.config import StudyConfig
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import ROLES, SessionKey
-from hyperscan.storage import sha256, to_json, write_json
+from hyperscan.storage import remove_files, sha256, to_json, write_json
 from hyperscan.study import Session
 
 MANIFEST = "unit.json"
+
+#: Names of the other files of a unit.
+_UNIT_FILE = re.compile(
+    r"(synchrony|pseudo|guards|values)\.tsv|(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,24 @@ def read_manifest(folder: Path, kind: type[Row]) -> Manifest[Row] | None:
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def own_files(folder: Path) -> set[str]:
+    """Name the files of a folder that are ours: those that its record lists, and the record.
+
+    A damaged record lists nothing; then they are those that a unit has by their names. Without a record none is ours.
+    """
+    if not (folder / MANIFEST).is_file():
+        return set()
+    manifest = read_manifest(folder, Attempt)
+    if manifest is None:
+        return {MANIFEST, *(path.name for path in folder.iterdir() if _UNIT_FILE.fullmatch(path.name))}
+    return {MANIFEST, *(name for name in manifest.files if Path(name).name == name)}
+
+
+def remove_unit(folder: Path, top: Path) -> None:
+    """Remove what is ours in a unit's folder, and the folders up to ``top`` that are empty then."""
+    remove_files(folder, own_files(folder), top)
 
 
 def is_current(folder: Path, wanted: str) -> bool:

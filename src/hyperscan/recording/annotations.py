@@ -65,7 +65,23 @@ def own_annotations(raw: BaseRaw) -> mne.Annotations:
 
 
 #: Annotations that mark damage or joints, not moments that two devices share.
-_NO_EVENT = ("bad", "edge", "boundary", "new segment", "sync status")
+_NO_EVENT = ("bad", "edge", "sync status")
+#: What writers and readers call a place where samples were cut out or recording was paused: how the name begins, in
+#: lower case (EEGLAB; MNE; BrainVision; hyperscan; ANT), and whole names (EEGLAB with ``option_boundary99``, ERPLAB;
+#: the new segment of GDF, also as Biosig hands it to EEGLAB).
+BREAK_BEGINS = (
+    "boundary",
+    "bad boundary",
+    "edge boundary",
+    "new segment",
+    "bad_boundary",
+    "bad_disconnection",
+    "amplifier disconnected",
+    "amplifier reconnected",
+)
+BREAK_NAMES = ("-99", "-99.0", "32766", "32766.0")
+#: Bit of BioSemi's status channel that is up where a recording began or was resumed, and those of the triggers.
+_RESUMED, _CODES = 1 << 16, (1 << 16) - 1
 
 
 def with_events(raw: BaseRaw) -> BaseRaw:
@@ -73,11 +89,11 @@ def with_events(raw: BaseRaw) -> BaseRaw:
     stims = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
     if not stims:
         return raw
-    onset, code = _channel_events(raw, stims)
+    onset, names = _channel_events(raw, stims)
     known = own_annotations(raw)
     dt = 1.0 / raw.info["sfreq"]
-    new = [k for k in range(len(onset)) if not np.any(np.abs(known.onset - onset[k]) < 1.5 * dt)]
-    added = mne.Annotations(onset[new], 0.0, [str(code[k]) for k in new], orig_time=None)
+    new = [k for k, name in enumerate(names) if is_break(name) or not np.any(np.abs(known.onset - onset[k]) < 1.5 * dt)]
+    added = mne.Annotations(onset[new], 0.0, [names[k] for k in new], orig_time=None)
     bare = raw.copy().drop_channels(stims) if len(stims) < len(raw.ch_names) else raw
     return fresh_raw(bare, annotations=known + added)
 
@@ -102,27 +118,42 @@ def resting_level(values: np.ndarray) -> int:
     return int(levels[most]) if counts[most] >= _RESTS * len(values) else 0
 
 
-def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    samples = np.zeros(0, int)
-    codes = np.zeros(0, int)
+def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, list[str]]:
+    rows: list[tuple[int, str]] = []
     for stim in stims:
         line = raw.get_data(picks=[stim])[0]
         values = np.rint(np.where(np.isfinite(line), line, 0.0)).astype(np.int64)
         changes = np.flatnonzero(np.diff(values) != 0) + 1
+        if stim.lower() == "status":
+            resumed = np.flatnonzero(np.diff(values & _RESUMED) > 0) + 1
+            rows += [(int(at), "New Segment/") for at in resumed]
+            values &= _CODES
+            changes = np.flatnonzero(np.diff(values) != 0) + 1
         # a pulse that is up at the first sample rose at an unknown time before
         left = changes[values[changes] != resting_level(values)]
         # a constant or ever-changing channel holds no triggers
         if len(left) > max(10, raw.n_times // 20):
             continue
-        samples = np.concatenate([samples, left])
-        codes = np.concatenate([codes, values[left]])
-    order = np.argsort(samples, kind="stable")
-    return samples[order] / raw.info["sfreq"], codes[order]
+        rows += [(int(at), str(values[at])) for at in left]
+    rows.sort(key=lambda row: row[0])
+    return np.array([at for at, _ in rows]) / raw.info["sfreq"], [name for _, name in rows]
+
+
+def is_break(description: str) -> bool:
+    """Whether an annotation is a place where samples were cut out or recording was paused.
+
+    Examples
+    --------
+    >>> is_break("New Segment/LostSamples"), is_break("Stimulus/-99"), is_break("-9")
+    (True, True, False)
+    """
+    parts = [part.strip().lower() for part in description.split("/")]
+    return any(part.startswith(BREAK_BEGINS) or part in BREAK_NAMES for part in parts)
 
 
 def is_technical(description: str) -> bool:
     """Whether an annotation marks damage or a joint, and no moment that two devices share."""
-    return description.lower().startswith(_NO_EVENT)
+    return description.lower().startswith(_NO_EVENT) or is_break(description)
 
 
 def event_times(raw: BaseRaw, only: str | None = None) -> tuple[np.ndarray, list[str]]:

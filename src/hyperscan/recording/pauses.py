@@ -13,13 +13,11 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, count
-from hyperscan.recording.annotations import fresh_raw, own_annotations
+from hyperscan.recording.annotations import fresh_raw, is_break, own_annotations
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import Pause
 from hyperscan.recording.timeline import MAX_PPM
 
-#: What readers call a place where samples were cut out or recording was paused.
-_BOUNDARIES = ("boundary", "new segment", "bad boundary")
 #: Our mark at a place where an unknown time was lost, and over what cannot be placed for that reason.
 PAUSED, UNPLACED = "BAD_boundary", "BAD_unplaced"
 #: Our mark over time that was not recorded and is bridged.
@@ -61,21 +59,20 @@ def open_gaps(raw: BaseRaw, after: np.ndarray, missing: np.ndarray, *, sfreq: fl
     return fresh_raw(raw, out, sfreq=rate, annotations=annotations)
 
 
-def is_boundary(description: str) -> bool:
-    """Whether an annotation is a place where samples were cut out or recording was paused."""
-    return description.lower().rstrip("/").startswith(_BOUNDARIES)
-
-
 def mark_boundaries(raw: BaseRaw) -> tuple[BaseRaw, int]:
     """Annotate places where the recording was cut or paused as ``BAD_boundary``."""
     kept = own_annotations(raw)
     sfreq = raw.info["sfreq"]
     inside = (kept.onset > 1.5 / sfreq) & (kept.onset < (raw.n_times - 1.5) / sfreq)
-    at = [
-        float(onset)
-        for onset, name, within in zip(kept.onset, kept.description, inside, strict=True)
-        if within and is_boundary(str(name))
+    # a break between two stretches lies behind the disconnection that it is called after
+    places = kept.onset + kept.duration * (kept.description == "BAD_disconnection")
+    found = [
+        float(place)
+        for place, name, within in zip(places, kept.description, inside, strict=True)
+        if within and is_break(str(name))
     ]
+    # one break may bear two names: MNE's BAD and EDGE boundary, a table's next to the recording's
+    at = [place for k, place in enumerate(sorted(found)) if k == 0 or place - sorted(found)[k - 1] > 0.5 / sfreq]
     if not at:
         return raw, 0
     marks = mne.Annotations(np.array(at) - 1 / sfreq, 2 / sfreq, PAUSED, orig_time=None)
@@ -113,7 +110,7 @@ def find_cuts(events: mne.Annotations, sfreq: float) -> tuple[Pause, ...]:
     found = [
         Pause(max(int(np.ceil(onset * sfreq - 1e-3)), 0), float(length))
         for onset, length, name in zip(events.onset, events.duration, events.description, strict=True)
-        if name == "boundary" and length * sfreq >= 0.5
+        if is_break(name) and length * sfreq >= 0.5
     ]
     return tuple(sorted(found, key=lambda pause: pause.after))
 
@@ -161,8 +158,10 @@ def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[Base
         return raw, ()
     check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name)
     kept = own_annotations(raw)
+    # onsets in tables are rounded to a millisecond
+    near = max(1.0, 2e-3 * sfreq)
     known = [
-        is_boundary(text) and bool(np.any(np.abs(onset * sfreq - after[opened]) <= 1.0))
+        is_break(text) and bool(np.any(np.abs(onset * sfreq - after[opened]) <= near))
         for onset, text in zip(kept.onset, kept.description, strict=True)
     ]
     kept.delete(np.flatnonzero(known))

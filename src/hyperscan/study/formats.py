@@ -165,9 +165,9 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("EGI MFF", "mne.io:read_raw_egi", (".mff",), folder=lambda path: (path / "signal1.bin").exists()),
     Format("GDF", f"{_OWN}.eeg:read_gdf", (".gdf",), _starts(b"GDF ")),
-    Format("CNT", "mne.io:read_raw_cnt", (".cnt",), _starts(b"Version 3.0")),
+    Format("CNT", f"{_OWN}.breaks:read_cnt", (".cnt",), _starts(b"Version 3.0")),
     Format("ANT CNT", "mne.io:read_raw_ant", (".cnt",), _starts(b"RIFF")),
-    Format("Persyst", "mne.io:read_raw_persyst", (".lay",), companions=(".dat",)),
+    Format("Persyst", f"{_OWN}.breaks:read_persyst", (".lay",), companions=(".dat",)),
     Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",)),
     Format("Curry", "mne.io:read_raw_curry", (".cdt", ".dap"), companions=(".dat", ".rs3", ".cdt.dpa", ".cdt.dpo")),
     Format("Nicolet", f"{_OWN}.eeg:read_nicolet", (".data",), companions=(".head",)),
@@ -190,7 +190,7 @@ FORMATS: tuple[Format, ...] = (
         modality="fnirs",
     ),
     Format("Homer", f"{_OWN}.nirs:read_homer", (".nirs",), _MATLAB, content="MATLAB", modality="fnirs"),
-    Format("Hitachi", "mne.io:read_raw_hitachi", (".csv",), _is_hitachi, modality="", plain=True),
+    Format("Hitachi", f"{_OWN}.breaks:read_hitachi", (".csv",), _is_hitachi, modality="", plain=True),
     Format(
         "BOXY", "mne.io:read_raw_boxy", (".txt",), lambda head: _text(head).startswith("BOXY"), modality="", plain=True
     ),

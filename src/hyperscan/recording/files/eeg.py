@@ -16,7 +16,7 @@ from mne.io import BaseRaw
 from mne.io.constants import FIFF
 
 from hyperscan.errors import ReadError, count
-from hyperscan.recording.annotations import fresh_raw, own_annotations
+from hyperscan.recording.annotations import fresh_raw, is_break, own_annotations
 from hyperscan.recording.files.epochs import keys_of_eeglab
 from hyperscan.recording.files.matlab import check_matlab
 from hyperscan.recording.guard import check_memory
@@ -185,10 +185,26 @@ def read_edf(path: Path, name: str) -> PersonRecording:
     notes = check_edf(header, name)
     read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
     raw = read(path, preload=False, verbose="WARNING")
-    if header.discontinuous:
-        raw, opened = open_records(raw, record_onsets(path, header, name), name)
+    onsets = record_onsets(path, header, name) if header.discontinuous else _told_onsets(path, header, name)
+    if onsets is not None:
+        raw, opened = open_records(raw, onsets, name)
         notes += opened
     return PersonRecording(raw, notes=notes)
+
+
+def _told_onsets(path: Path, header: EdfHeader, name: str) -> np.ndarray | None:
+    """Read the times of the records of a file that calls itself continuous, where they leave one out.
+
+    Shapes: returns (n_records,).
+    """
+    if not header.annotations or header.record_s <= 0:
+        return None
+    try:
+        onsets = record_onsets(path, header, name)
+    except ReadError:
+        return None
+    steps = np.diff(onsets) / header.record_s
+    return onsets if (steps > 1.5).any() and (steps > 0.5).all() else None
 
 
 def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
@@ -346,7 +362,7 @@ def read_eeglab(path: Path, name: str) -> PersonRecording:
             f"{name}: its data part (.fdt) holds {data.stat().st_size // 4} of {n_values} values: it was cut off. "
             "Copy it again."
         )
-    if "boundary" not in raw.annotations.description:
+    if not any(map(is_break, raw.annotations.description)):
         return PersonRecording(raw)
     # the raw's own annotations are cut to its end, and a pause may be longer than what is left
     return PersonRecording(raw, pauses=find_cuts(mne.read_annotations(path), raw.info["sfreq"]))

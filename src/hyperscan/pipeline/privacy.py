@@ -129,7 +129,7 @@ _CODE = re.compile(
     r"((Stimulus|Response|Comment|New Segment|Trigger)/?)*\s*[A-Z]{0,2}\s*\d*|BAD.*|EDGE.*|boundary", re.IGNORECASE
 )
 
-#: Words that file names are made of besides the ids of the table.
+#: Words that file names are made of apart from the ids of the table.
 _WORDS = re.compile(
     r"sub|ses|task|run|acq|dyad|eeg|ieeg|meg|nirs|fnirs|raw|epo|rec|split|session|visit|therapist|client|patient|baseline|"
     r"rest|talk|data|derivatives|sourcedata|pair|part|room|left|right|[a-z]{0,3}\d*",

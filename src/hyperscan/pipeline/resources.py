@@ -36,8 +36,8 @@ _S_FILTER, _S_PRODUCT, _S_LAG, _S_SURROGATE, _S_COHERENCE = 3.5e-8, 2e-10, 1.2e-
 #: And whatever its size: for a session, and for each of its partners.
 _S_SESSION, _S_PARTNER = 0.2, 0.007
 
-#: Bands that the guards filter beside the configured ones, and how often a session's own people are filtered (once more
-#: for the lag null, which counts that itself).
+#: Bands that the guards filter next to the configured ones, and how often a session's own people are filtered (once
+#: more for the lag null, which counts that itself).
 _GUARD_BANDS, _OWN = 2, 2
 
 #: Where Linux tells the limits of a job of a cluster or a container.

@@ -57,7 +57,7 @@ def run_study(
 
     Parameters
     ----------
-    sessions : sequence of Session
+    sessions : sequence of Session, shape (n_sessions,)
         From :func:`hyperscan.read_sessions`.
     config : StudyConfig or None
         None = the defaults.
@@ -68,7 +68,7 @@ def run_study(
     cluster : str or None
         Address of a Dask scheduler that does the units instead; it must see the study and the output under the
         same paths.
-    rejected : sequence of Rejected
+    rejected : sequence of Rejected, shape (n_rejected,)
         Rows that the table lost, to be reported.
     progress : bool
         Show progress bars on standard error.

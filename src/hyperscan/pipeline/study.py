@@ -26,7 +26,7 @@ from hyperscan.study import Rejected, Session, StudyTable, read_table
 def load_study(
     study: str | Path, *, config: str | Path | None = None, seed: int | None = None
 ) -> tuple[StudyTable, StudyConfig]:
-    """Read a study's table and the settings beside it.
+    """Read a study's table and the settings next to it.
 
     Examples
     --------

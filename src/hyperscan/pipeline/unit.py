@@ -105,7 +105,7 @@ def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -
     return digest(inputs=hashes, rows=rows, config=config.to_dict(), version=hyperscan.__version__)
 
 
-Row = TypeVar("Row", bound=Attempt)
+RowRecord = TypeVar("RowRecord", bound=Attempt)
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Manifest(Generic[Row]):
+class Manifest(Generic[RowRecord]):
     """Content of ``unit.json``: what a folder was made from, and how every row went."""
 
     #: Of everything that the folder depends on
     digest: str
-    rows: tuple[Row, ...]
+    rows: tuple[RowRecord, ...]
     prepared: Prepared | None = None
     #: SHA-256 of every other file of the folder
     files: Mapping[str, str] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Manifest(Generic[Row]):
         write_json(folder / MANIFEST, {"digest": self.digest, "rows": mine, **carried, "files": files})
 
 
-def read_manifest(folder: Path, kind: type[Row]) -> Manifest[Row] | None:
+def read_manifest(folder: Path, kind: type[RowRecord]) -> Manifest[RowRecord] | None:
     """Read a folder's manifest with rows of a kind; None where there is none or it is damaged."""
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

@@ -122,7 +122,7 @@ _MATLAB = _starts(b"MATLAB 7.3", b"MATLAB 5.0")
 FORMATS: tuple[Format, ...] = (
     Format(
         "FIF",
-        f"{_OWN}.eeg:read_fif",
+        f"{_OWN}.fif:read_fif",
         (".fif",),
         _starts(b"\0\0\0\x64\0\0\0\x1f"),
         further=_fif_parts,

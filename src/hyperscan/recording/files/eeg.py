@@ -1,10 +1,8 @@
-"""EEG files whose headers are checked before MNE reads them: FIF, EDF, BDF, BrainVision, EEGLAB, EGI, GDF, Nicolet."""
+"""EEG files whose headers are checked before MNE reads them: EDF, BDF, BrainVision, EEGLAB, EGI, GDF, Nicolet."""
 
 from __future__ import annotations
 
-import os
 import re
-import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from pathlib import Path
 import mne
 import numpy as np
 from mne.io import BaseRaw
-from mne.io.constants import FIFF
 
 from hyperscan.errors import ReadError, count
 from hyperscan.recording.annotations import fresh_raw, is_break, own_annotations
@@ -33,55 +30,6 @@ def _cut(name: str, held_s: float, announced_s: float) -> ReadError:
         f"({100 * (1 - held_s / announced_s):.0f} % missing, at most {100 * MAX_CUT:.0f} % is allowed). "
         "Copy it again, or export the part that is left."
     )
-
-
-# ---- FIF
-
-#: Kind of the FIF tag that opens a block.
-_BLOCK_START = 104
-
-
-def read_fif(path: Path, name: str) -> PersonRecording:
-    """Read a continuous recording or epochs."""
-    blocks = fif_blocks(path)
-    if FIFF.FIFFB_MNE_EPOCHS in blocks:
-        return PersonRecording(mne.read_epochs(path, preload=False, proj=False, verbose="WARNING"))
-    continuous = blocks & {FIFF.FIFFB_RAW_DATA, FIFF.FIFFB_IAS_RAW_DATA, FIFF.FIFFB_CONTINUOUS_DATA}
-    if FIFF.FIFFB_EVOKED in blocks and not continuous:
-        raise ReadError(
-            f"{name}: holds an average (evoked), in which single moments are lost. "
-            "Name the continuous recording or its epochs instead."
-        )
-    if not continuous:
-        raise ReadError(f"{name}: is a FIF file without a recording. Name the -raw.fif or -epo.fif file instead.")
-    try:
-        return PersonRecording(mne.io.read_raw_fif(path, preload=False, on_split_missing="raise", verbose="WARNING"))
-    except ValueError as error:
-        lacking = re.search(r"next file (.+) does not exist", str(error))
-        if lacking is None:
-            raise
-        raise ReadError(
-            f"{name}: is one of several parts, and the next one ({Path(lacking[1]).name}) is not there. "
-            "Copy all parts into one folder, under the names they were saved with."
-        ) from error
-
-
-def fif_blocks(path: Path) -> set[int]:
-    """List what a FIF file holds, from the tags alone."""
-    found: set[int] = set()
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        at = 0
-        while 0 <= at <= size - 16:
-            file.seek(at, os.SEEK_SET)
-            kind, _, n_bytes, following = struct.unpack(">iiii", file.read(16))
-            if kind == _BLOCK_START and n_bytes == 4 and at + 20 <= size:
-                found.add(struct.unpack(">i", file.read(4))[0])
-            step = at + 16 + n_bytes if following == 0 else following
-            if step <= at:
-                break
-            at = step
-    return found
 
 
 # ---- EDF and BDF

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import warnings
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
-from hyperscan.recording.annotations import event_times
-from hyperscan.recording.files.bids import bids_tables, files_of
+from hyperscan.recording.annotations import event_times, own_annotations
+from hyperscan.recording.files.bids import bids_tables, files_of, scans_table
+from hyperscan.recording.read import read_person
+from hyperscan.recording.start_times import is_told
 from prepare_fixtures import CAP, brain
 
 NAMES = ("Fz", "Cz", "Pz", "Oz")
@@ -257,3 +260,105 @@ def test_a_bids_sidecar_of_another_rate(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="sidecar says 200 Hz") as heard:
         load_session(make.session(tmp_path, "sub-1_task-x_eeg.edf", "sub-2_task-x_eeg.edf"))
     make.check_message(heard[0].message, tmp_path, "sub-2_task-x_eeg.edf", "holds 100 Hz")
+
+
+def own_file(root: Path, person: int = 1) -> Path:
+    return folder_of(root, person) / f"{STEM.format(person)}.edf"
+
+
+def write_scans(root: Path, cell: str, person: int = 1, *, of_person: bool = False) -> None:
+    """Write the ``scans.tsv`` of a session, or of a person; a second row is of another recording."""
+    own = own_file(root, person)
+    folder = own.parents[2] if of_person else own.parents[1]
+    listed = own.relative_to(folder).as_posix()
+    rows = f"filename\tacq_time\n{listed}\t{cell}\n{listed.replace('talk', 'rest')}\t2020-01-01T08:00:00\n"
+    (folder / f"sub-{person}{'' if of_person else '_ses-1'}_scans.tsv").write_text(rows, encoding="utf-8")
+
+
+def start_of(root: Path) -> datetime.datetime | None:
+    """Return when the first person's recording began, as it is read."""
+    path = own_file(root)
+    return read_person(path, None, modality="eeg", name=path.name).data.info["meas_date"]
+
+
+def set_header_date(root: Path, date: str, person: int = 1) -> None:
+    """Write date and time into the header of an EDF file; 01.01.85 is what anonymisation writes."""
+    content = bytearray(own_file(root, person).read_bytes())
+    content[88:168], content[168:184] = b"Startdate X X X X".ljust(80), date.encode()
+    own_file(root, person).write_bytes(bytes(content))
+
+
+NOBODY_KNOWS = "01.01.8500.00.00"
+
+
+@pytest.mark.parametrize("of_person", [False, True])
+@pytest.mark.parametrize(
+    ("cell", "hour", "micro"),
+    [
+        ("2024-03-01T10:00:12", 10, 0),
+        ("2024-03-01T10:00:12.250000", 10, 250_000),
+        ("2024-03-01T10:00:12Z", 10, 0),
+        ("2024-03-01T10:00:12+02:00", 8, 0),
+        ("1921-03-01T10:00:12", 10, 0),
+    ],
+)
+def test_a_start_time_is_taken_from_scans_where_the_header_has_none(
+    study: Path, cell: str, hour: int, micro: int, *, of_person: bool
+) -> None:
+    set_header_date(study, NOBODY_KNOWS)
+    write_scans(study, cell, of_person=of_person)
+    found = start_of(study)
+    assert found is not None
+    assert (found.hour, found.minute, found.second, found.microsecond) == (hour, 0, 12, micro)
+    assert scans_table(own_file(study)) in files_of(own_file(study))
+
+
+@pytest.mark.parametrize("cell", ["n/a", "", "2024-03-01", "1985-01-01T00:00:00"])
+def test_a_start_time_that_scans_do_not_tell_is_none(study: Path, cell: str) -> None:
+    set_header_date(study, NOBODY_KNOWS)
+    write_scans(study, cell)
+    assert not is_told(start_of(study))
+
+
+def test_two_people_are_aligned_by_scans(study: Path) -> None:
+    for person, cell in ((1, "2024-03-01T10:00:00"), (2, "2024-03-01T10:00:05.500")):
+        set_header_date(study, NOBODY_KNOWS, person)
+        write_scans(study, cell, person)
+    files = [own_file(study, person).relative_to(study).as_posix() for person in (1, 2)]
+    with pytest.warns(DataQualityWarning, match="by their start times"):
+        pair = align_pair(load_session(make.session(study, *files, clock="timestamps")))
+    assert pair.clock.offset_s == pytest.approx(5.5)
+    assert any("start time taken from its scans.tsv" in line for line in pair.history)
+    with pytest.warns(DataQualityWarning, match="client began 5.500 s after the therapist"):
+        align_pair(load_session(make.session(study, *files)))
+
+
+@pytest.mark.parametrize("cell", ["2024-13-01T10:00:00", "10 o'clock", "yesterday"])
+def test_a_start_time_that_cannot_be_is_reported(study: Path, cell: str) -> None:
+    set_header_date(study, NOBODY_KNOWS)
+    write_scans(study, cell)
+    with pytest.warns(DataQualityWarning, match="acq_time") as heard:
+        start_of(study)
+    make.check_message(heard[0].message, study, "line 2", "Write one as")
+
+
+def test_a_start_time_that_disagrees_with_the_header_is_reported(study: Path) -> None:
+    set_header_date(study, "01.03.2410.00.12")
+    write_scans(study, "2024-03-01T11:00:12")
+    with pytest.warns(DataQualityWarning, match="begin 3600.0 s after the time in its header") as heard:
+        held = start_of(study)
+    assert held is not None
+    assert held.hour == 10
+    make.check_message(heard[0].message, study, "time zone")
+    # shifted dates of anonymisation are no contradiction, and a second is rounding
+    for near in ("1920-03-01T11:00:12", "2024-03-01T10:00:13"):
+        write_scans(study, near)
+        assert start_of(study) == held
+
+
+def test_events_stay_where_they_are_when_a_start_time_is_taken(study: Path) -> None:
+    make.write_edf(own_file(study), 1, names=NAMES, annotations=[(3.0, "talk"), (9.0, "rest")])
+    set_header_date(study, NOBODY_KNOWS)
+    write_scans(study, "2024-03-01T10:00:12")
+    data = read_person(own_file(study), None, modality="eeg", name="t.edf").data
+    np.testing.assert_allclose(own_annotations(data).onset, [3.0, 9.0])

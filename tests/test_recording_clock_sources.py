@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import recording_fixtures as make
-from clock_fixtures import device, pair_of, refused, rhythm
+from clock_fixtures import device, pair_of, placed, refused, rhythm
 from hyperscan.errors import DataQualityWarning
 from hyperscan.recording import align_pair, load_session
 
@@ -68,8 +68,69 @@ def test_dates_prove_nothing_unless_they_are_real() -> None:
     with pytest.warns(DataQualityWarning, match="nothing aligns"):
         aligned = align_pair(pair_of(dated(2024, 1, 10, 1), early))
     assert aligned.client.info["meas_date"] is None
-    declared = align_pair(pair_of(dated(2024, 1, 10, 1), dated(2024, 4, 10, 2), clock="same_amplifier"))
+    with pytest.warns(DataQualityWarning, match="259200.0 s after the therapist"):
+        declared = align_pair(pair_of(dated(2024, 1, 10, 1), dated(2024, 4, 10, 2), clock="same_amplifier"))
     assert declared.clock.residual_ms == 0.0
+
+
+NINE = datetime.datetime(2024, 3, 1, 9, 7, 9, tzinfo=datetime.UTC)
+
+
+def began(seed: int, date: datetime.datetime | None, seconds: float = 0.0) -> mne.io.BaseRaw:
+    """60 s of a device that began some seconds after a date, by its header and in truth."""
+    raw = device(seed, seconds + np.arange(15_000) / 250.0, 250.0)
+    return raw.set_meas_date(None if date is None else date + datetime.timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("clock", [None, "assumed", "same_amplifier"])
+@pytest.mark.parametrize(
+    ("apart", "words"),
+    [(12.0, "client began 12.0 s after the therapist"), (-7.5, "therapist began 7.500 s after the client")],
+)
+@pytest.mark.parametrize("year", [2024, 1921])
+def test_start_times_against_an_offset_of_zero_are_named(
+    clock: str | None, apart: float, words: str, year: int
+) -> None:
+    date = NINE.replace(year=year)
+    pair = pair_of(began(1, date), began(2, date, apart), **({} if clock is None else {"clock": clock}))
+    with pytest.warns(DataQualityWarning, match="start times") as heard:
+        aligned = align_pair(pair)
+    make.check_message(heard[0].message, Path("/study"), "t.edf and c.edf", words)
+    assert aligned.clock.offset_s == 0.0
+    assert any(words in note for note in aligned.clock.notes)
+
+
+@pytest.mark.parametrize(
+    "second", [None, NINE.replace(year=1985, month=1, day=1), NINE.replace(hour=0, minute=0, second=0)]
+)
+def test_start_times_that_nobody_knows_contradict_nothing(second: datetime.datetime | None) -> None:
+    with pytest.warns(DataQualityWarning, match="nothing aligns") as heard:
+        align_pair(pair_of(began(1, NINE), began(2, second)))
+    assert "start times" not in str(heard[0].message)
+    refused(pair_of(began(1, NINE), began(2, second), clock="timestamps"), "no start times of both")
+
+
+@pytest.mark.parametrize("apart", [12.0, -7.5, 0.25])
+def test_declared_time_stamps_take_start_times_at_their_word(apart: float) -> None:
+    pair = pair_of(began(1, NINE), began(2, NINE, apart), clock="timestamps")
+    with pytest.warns(DataQualityWarning, match="by their start times"):
+        aligned = align_pair(pair)
+    assert (aligned.clock.source, aligned.clock.offset_s) == ("timestamps", apart)
+    assert np.isnan(aligned.clock.ppm)
+    assert placed(aligned, 1.0, 45.0) < 0.1
+
+
+def test_declared_time_stamps_that_are_hours_or_days_apart_are_refused() -> None:
+    refused(pair_of(began(1, NINE), began(2, NINE, 3600.0), clock="timestamps"), "never overlapped", "time zone")
+    refused(pair_of(began(1, NINE), began(2, NINE, 90.0), clock="timestamps"), "never overlapped")
+
+
+def test_what_follows_a_pause_is_not_placed_by_start_times() -> None:
+    client = began(2, NINE, 12.0)
+    client.set_annotations(mne.Annotations(20.0 - 1 / 250, 2 / 250, "BAD_boundary"))
+    with pytest.warns(DataQualityWarning, match="cannot be placed|start times"):
+        aligned = align_pair(pair_of(began(1, NINE), client, clock="timestamps"))
+    assert "BAD_unplaced" in aligned.client.annotations.description
 
 
 def test_few_triggers_warn() -> None:

@@ -13,7 +13,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
-from hyperscan.recording.files.bids import check_sidecar, with_bids_tables
+from hyperscan.recording.files.bids import check_sidecar, with_bids_tables, with_start_time
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
 from hyperscan.recording.files.wavelengths import whole_pairs
@@ -47,6 +47,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
         )
     check_sidecar(path, found.data.info["sfreq"], name)
     volts, table_notes = with_bids_tables(found.data, path, name)
+    table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, form.name)
     for each in set(data.ch_names) & volts.keys():

@@ -10,11 +10,12 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ClockError, did_you_mean
 from hyperscan.recording.annotations import fresh_raw
-from hyperscan.recording.clocks.clock_sources import Clocks, find_clocks, hour_hint
+from hyperscan.recording.clocks.clock_sources import Clocks, find_clocks
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.pauses import mark_unplaced, paused_at
 from hyperscan.recording.records import ClockReport, PairedRecording, Segment
 from hyperscan.recording.resampling import SAME_RATE, moved_annotations, on_common, on_grid, sample_times
+from hyperscan.recording.start_times import hour_hint
 from hyperscan.recording.timeline import Piece
 from hyperscan.recording.windows import shifted
 from hyperscan.schema import CLOCKS, ROLES
@@ -156,7 +157,7 @@ def _mark_pauses(
 ) -> tuple[dict[str, BaseRaw], tuple[str, ...]]:
     """Mark what follows a pause of unknown length, unless events of both people say when it was."""
     session, anchors = pair.session, clocks.anchors
-    if one_file(session) or clocks.report.source == "timestamps":
+    if one_file(session) or pair.stamps is not None:
         return raws, ()
     lost = {role: [on_common(clocks.of(role), float(t)) for t in paused_at(pair.raw(role))] for role in ROLES}
     tolerance = 1.5 / min(pair.raw(role).info["sfreq"] for role in ROLES)

@@ -14,6 +14,7 @@ from hyperscan.recording.clocks.triggers import ClockFit, NoFitError, match_even
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.records import ClockReport, PairedRecording
 from hyperscan.recording.resampling import SAME_RATE
+from hyperscan.recording.start_times import compare_starts, hour_hint
 from hyperscan.recording.timeline import MAX_PPM, Piece, fit_stamps, straight
 from hyperscan.schema import ROLES
 
@@ -22,17 +23,8 @@ from hyperscan.schema import ROLES
 MAX_RESIDUAL_MS = 10.0
 #: Matched events from which on triggers are believed without being named (our choice).
 _ENOUGH = 5
-#: Dates that devices and exports write when they do not know (MNE, anonymisation tools, empty clocks).
-_PLACEHOLDERS = {
-    (1970, 1, 1),
-    (1985, 1, 1),
-    (1980, 1, 1),
-    (1900, 1, 1),
-    (1904, 1, 1),
-    (2000, 1, 1),
-    (1925, 1, 1),
-    (1960, 1, 1),
-}
+#: Difference of two start times that is named, in s (our choice: below it lies the start of two programs by hand).
+_NAMED_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def find_clocks(pair: PairedRecording) -> Clocks:
         n_events = min(len(event_times(pair.raw(role))[0]) for role in ROLES)
         if len(fit.matched) >= max(_ENOUGH, 0.5 * n_events):
             return _from_events(pair, fit)
-    _check_dates(pair)
+    _check_starts(pair)
     return _assumed(pair)
 
 
@@ -81,6 +73,15 @@ def _same_amplifier(pair: PairedRecording) -> Clocks:
     if pair.stamps is not None and one_file(pair.session):
         return _timestamps(pair)
     ppm, notes = _rate_drift(pair)
+    against = "" if one_file(pair.session) else _contradiction(pair)
+    if against:
+        warnings.warn(
+            f"{_files(pair)}: the row declares clock 'same_amplifier', which lets both begin together, but {against}. "
+            "Correct the files, or declare triggers, timestamps or an offset.",
+            DataQualityWarning,
+            stacklevel=2,
+        )
+        notes = (*notes, f"taken to begin together, though {against}")
     report = ClockReport("same_amplifier", 0.0, ppm, 0.0, 0, notes)
     return Clocks((straight(0.0),), (straight(0.0),), report)
 
@@ -96,15 +97,18 @@ def _rate_drift(pair: PairedRecording) -> tuple[float, tuple[str, ...]]:
 
 
 def _assumed(pair: PairedRecording) -> Clocks:
+    against = _contradiction(pair)
+    though = f", though {against}" if against else ""
     warnings.warn(
-        f"{_files(pair)}: nothing aligns the two recordings; they are assumed to start together. "
+        f"{_files(pair)}: nothing aligns the two recordings; they are assumed to start together{though}. "
         "Declare triggers, timestamps or an offset in dyads.tsv if there is one: drift and offset are "
         "unknown.",
         DataQualityWarning,
         stacklevel=2,
     )
     _, notes = _rate_drift(pair)
-    report = ClockReport("assumed", 0.0, np.nan, np.nan, 0, ("both recordings are assumed to start together", *notes))
+    said = f"both recordings are assumed to start together{though}"
+    report = ClockReport("assumed", 0.0, np.nan, np.nan, 0, (said, *notes))
     return Clocks((straight(0.0),), (straight(0.0),), report)
 
 
@@ -128,11 +132,7 @@ def declared_offset(pair: PairedRecording) -> float | None:
 
 def _timestamps(pair: PairedRecording) -> Clocks:
     if pair.stamps is None:
-        raise ClockError(
-            f"{_files(pair)}: the row declares clock 'timestamps', but the files have no time stamps (only "
-            "XDF has). "
-            "Declare triggers, offset, same_amplifier or assumed."
-        )
+        return _start_times(pair)
     therapist, client = (
         fit_stamps(stamps, pair.raw(role).info["sfreq"]) for role, stamps in zip(ROLES, pair.stamps, strict=True)
     )
@@ -152,6 +152,30 @@ def _timestamps(pair: PairedRecording) -> Clocks:
         notes=tuple(notes),
     )
     return Clocks(tracks[0], tracks[1], report)
+
+
+def _start_times(pair: PairedRecording) -> Clocks:
+    """Take the start times of two files at their word."""
+    starts = compare_starts(pair)
+    # one file has one start time, which says nothing of two clocks
+    if starts is None or one_file(pair.session):
+        raise ClockError(
+            f"{_files(pair)}: the row declares clock 'timestamps', but the files have no time stamps (only XDF has) "
+            "and no start times of both in their headers or scans.tsv that can be compared.\n"
+            "Declare triggers, offset, same_amplifier or assumed."
+        )
+    _check_starts(pair)
+    exact = "which are whole seconds" if starts.exact_s else "which are as exact as the two devices' clocks"
+    warnings.warn(
+        f"{_files(pair)}: by their start times, {exact}, {starts.describe()}; the drift is unknown. "
+        "Record shared triggers, which place two recordings to a millisecond.",
+        DataQualityWarning,
+        stacklevel=2,
+    )
+    _, notes = _rate_drift(pair)
+    said = f"start times of headers or scans.tsv, {exact}"
+    report = ClockReport("timestamps", starts.apart_s, np.nan, np.nan, 0, (said, *notes))
+    return Clocks((straight(0.0),), (straight(starts.apart_s),), report)
 
 
 def _triggers(pair: PairedRecording) -> Clocks:
@@ -215,44 +239,28 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
     return Clocks((straight(0.0),), fit.pieces, report, fit.anchors)
 
 
-def _check_dates(pair: PairedRecording) -> None:
+def _check_starts(pair: PairedRecording) -> None:
     """Refuse recordings whose dates, where believable, say that they never overlapped or are whole hours apart."""
-    dates = {}
-    for role in ROLES:
-        date = pair.raw(role).info["meas_date"]
-        if date is None or (date.year, date.month, date.day) in _PLACEHOLDERS or date.year < 1990:
-            return
-        # midnight to the second: a date without a time of day
-        if (date.hour, date.minute, date.second) == (0, 0, 0):
-            return
-        dates[role] = date
-    apart = (dates["client"] - dates["therapist"]).total_seconds()
-    length = {role: pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ROLES}
-    shifted = hour_hint(apart)
-    overlap = -length["client"] < apart < length["therapist"]
-    if overlap and not shifted:
+    starts = compare_starts(pair)
+    if starts is None or starts.shifted:
         return
-    fault = "though nothing else aligns them." if overlap else "so they never overlapped."
+    hours = hour_hint(starts.apart_s)
+    if starts.overlap and not hours:
+        return
+    fault = "though nothing else aligns them." if starts.overlap else "so they never overlapped."
     raise ClockError(
-        f"{_files(pair)}: by their recording dates the client started {apart:.0f} s after the therapist, "
-        f"{fault}{shifted}\n"
+        f"{_files(pair)}: by their recording dates the client started {starts.apart_s:.0f} s after the therapist, "
+        f"{fault}{hours}\n"
         "Correct the files, or declare the clock (offset, triggers; assumed if both started together)."
     )
 
 
-def hour_hint(seconds: float) -> str:
-    """Say so when a difference is whole hours, as time zones and daylight saving make it.
-
-    Examples
-    --------
-    >>> hour_hint(3600.0)
-    ' That is 3600 s to the second: a time zone or daylight saving?'
-    """
-    whole = 3600.0 * round(seconds / 3600.0)
-    if whole == 0 or abs(seconds) > 14.5 * 3600 or abs(seconds - whole) > 2.0:
+def _contradiction(pair: PairedRecording) -> str:
+    """Say by how much start times disagree with two recordings that are taken to start together; else empty."""
+    starts = compare_starts(pair)
+    if starts is None or abs(starts.apart_s) < _NAMED_S:
         return ""
-    close = "to the second" if abs(seconds - whole) < 0.5 else "almost"
-    return f" That is {whole:.0f} s {close}: a time zone or daylight saving?"
+    return f"their start times (headers or scans.tsv) say that {starts.describe()}"
 
 
 def _files(pair: PairedRecording) -> str:

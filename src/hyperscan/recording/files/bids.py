@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 import mne
@@ -18,6 +19,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.annotations import is_technical, own_annotations
+from hyperscan.recording.start_times import hour_hint, is_shifted, is_told
 from hyperscan.study.formats import formats_named
 
 _NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
@@ -38,6 +40,8 @@ _VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "microV": 
 #: Onsets in tables are rounded to a millisecond or so.
 _ROUNDING_S = 1e-3
 _NO_VALUE = ("", "n/a")
+#: Start times further apart than this, in s, are two moments, not two roundings (our choice).
+_START_S = 2.0
 #: Rates that differ by more than this are two settings, not two roundings (our choice).
 _SAME_RATE = 0.01
 
@@ -57,6 +61,8 @@ def files_of(path: Path) -> list[Path]:
     beside = [path.with_name(path.stem + ending) for ending in (*endings, ".json", ".tsv")]
     beside += [file for form in formats for file in form.further(path)]
     beside += bids_tables(path).values()
+    scans = scans_table(path)
+    beside += [scans] if scans else []
     return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
 
 
@@ -83,6 +89,23 @@ def bids_tables(path: Path) -> dict[str, Path]:
             break
         folder = folder.parent
     return {kind: found[kind] for kind in ("channels", "events") if kind in found}
+
+
+def scans_table(path: Path) -> Path | None:
+    """Find the ``scans.tsv`` of a recording's session or person.
+
+    Examples
+    --------
+    >>> scans_table(Path("therapist.edf")) is None
+    True
+    """
+    folder = path.parent
+    while _NAME.fullmatch(path.stem) and _LEVEL.fullmatch(folder.name):
+        found = sorted(folder.glob("*_scans.tsv"))
+        if found:
+            return found[0]
+        folder = folder.parent
+    return None
 
 
 def _once_each(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
@@ -154,6 +177,49 @@ def with_bids_tables(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple
     if "events" in tables and isinstance(data, BaseRaw):
         notes += take_events(data, tables["events"], name)
     return volts, tuple(notes)
+
+
+def with_start_time(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[str, ...]:
+    """Take the start time from ``scans.tsv`` where the recording tells none, in place; report one that disagrees."""
+    scans = scans_table(path)
+    told = _acquired(scans, path, name) if scans else None
+    if told is None:
+        return ()
+    held = data.info["meas_date"]
+    if not is_told(held) or is_shifted(held):
+        data.set_meas_date(told)
+        return (f"{name}: start time taken from its scans.tsv",)
+    apart = (told - held).total_seconds()
+    # both are cut to whole seconds by one writer or the other
+    if abs(apart) > _START_S and not is_shifted(told):
+        later = "after" if apart > 0 else "before"
+        _warn(
+            f"{name}: its scans.tsv lets it begin {abs(apart):.1f} s {later} the time in its header, which is believed."
+            f"{hour_hint(apart)} Correct acq_time or the header."
+        )
+    return ()
+
+
+def _acquired(scans: Path, path: Path, name: str) -> datetime.datetime | None:
+    """Read when a recording began; None where the table does not say, or says what nobody knows."""
+    table = _read(scans, name, "filename")
+    own = path.relative_to(scans.parent).with_suffix("")
+    rows = table[[PurePosixPath(each).with_suffix("") == PurePosixPath(own.as_posix()) for each in table["filename"]]]
+    times = list(dict.fromkeys(rows.get("acq_time", pd.Series(dtype=str)).loc[lambda cells: ~cells.isin(_NO_VALUE)]))
+    if not times:
+        return None
+    try:
+        date = datetime.datetime.fromisoformat(times[0])
+    except ValueError:
+        date = None
+    if date is None or len(times) > 1:
+        _warn(
+            f"{name}: its {scans.name[-60:]} gives no one acq_time for it ({_lines(list(rows.index))}); it is not "
+            "used. Write one as 2009-06-15T13:45:30."
+        )
+        return None
+    utc = date.replace(tzinfo=datetime.UTC) if date.tzinfo is None else date.astimezone(datetime.UTC)
+    return utc if is_told(utc) else None
 
 
 def _read(path: Path, name: str, *needed: str) -> pd.DataFrame:

@@ -1,0 +1,69 @@
+"""Start times are believed as far as they can be."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pytest
+
+from clock_fixtures import device, pair_of
+from hyperscan.recording.start_times import StartTimes, compare_starts, hour_hint, is_shifted, is_told
+
+TEN = datetime.datetime(2024, 3, 1, 10, 0, 5, tzinfo=datetime.UTC)
+_DAYS = [(1970, 1, 1), (1985, 1, 1), (1980, 1, 1), (1900, 1, 1), (1904, 1, 1), (2000, 1, 1), (1925, 1, 1), (1960, 1, 1)]
+
+
+@pytest.mark.parametrize("day", _DAYS)
+def test_days_that_are_written_when_nobody_knows_tell_nothing(day: tuple[int, int, int]) -> None:
+    assert not is_told(datetime.datetime(*day, 10, 0, 5, tzinfo=datetime.UTC))
+
+
+def test_a_date_without_a_time_of_day_tells_nothing() -> None:
+    assert not is_told(None)
+    assert not is_told(TEN.replace(hour=0, second=0))
+    assert is_told(TEN)
+    assert [is_shifted(TEN.replace(year=year)) for year in (1921, 1989, 2024)] == [True, True, False]
+
+
+def compared(first: datetime.datetime | None, second: datetime.datetime | None) -> StartTimes | None:
+    """Compare recordings of a minute."""
+    raws = [device(seed, np.arange(15_000) / 250, 250.0) for seed in (1, 2)]
+    for raw, date in zip(raws, (first, second), strict=True):
+        raw.set_meas_date(date)
+    return compare_starts(pair_of(*raws))
+
+
+def test_two_start_times_are_compared() -> None:
+    assert compared(TEN, TEN) == StartTimes(0.0, True, False, 1.0)
+    assert compared(TEN, TEN + datetime.timedelta(seconds=12)) == StartTimes(12.0, True, False, 1.0)
+    assert compared(TEN, TEN - datetime.timedelta(seconds=0.5)) == StartTimes(-0.5, True, False, 0.0)
+    late = compared(TEN, TEN + datetime.timedelta(days=2))
+    assert late is not None
+    assert not late.overlap
+    assert compared(TEN, None) is None
+
+
+def test_shifted_dates_are_compared_where_they_overlap() -> None:
+    shifted = TEN.replace(year=1921)
+    assert compared(shifted, shifted + datetime.timedelta(seconds=12)) == StartTimes(12.0, True, True, 1.0)
+    assert compared(shifted, shifted + datetime.timedelta(days=2)) is None
+    assert compared(shifted, TEN) is None
+
+
+@pytest.mark.parametrize(
+    ("apart", "exact", "words"),
+    [
+        (12.0, 1.0, "the client began 12.0 s after the therapist"),
+        (-0.25, 0.0, "the therapist began 0.250 s after the client"),
+        (0.0, 1.0, "both began at one moment"),
+    ],
+)
+def test_differences_are_told_as_exactly_as_they_are_known(apart: float, exact: float, words: str) -> None:
+    assert StartTimes(apart, True, False, exact).describe() == words
+
+
+def test_whole_hours_are_told_to_be_a_time_zone() -> None:
+    assert "3600 s to the second" in hour_hint(3600.2)
+    assert "-7200 s almost" in hour_hint(-7201.0)
+    assert [hour_hint(each) for each in (0.0, 1.0, 3500.0, 15 * 3600.0)] == [""] * 4

@@ -159,7 +159,7 @@ def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.Monke
         quality=None,
         plan=SimpleNamespace(primary=Outcome("plv", "alpha", "all-all", "", "eeg", "eeg")),
     )
-    monkeypatch.setattr(run.StudyResult, "load", lambda out: study)
+    monkeypatch.setattr(run.StudyResult, "read", lambda out: study)
     monkeypatch.setattr(run, "fit_growth", lambda table, **named: given.update(named))
     run.growth_of(tmp_path, StudyConfig(**changed))
     assert {name: given[name] for name in SETTINGS} == changed

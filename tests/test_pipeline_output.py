@@ -86,7 +86,11 @@ def test_the_log_names_facts_warnings_and_frames(tmp_path: Path) -> None:
     key = SessionKey("D1", 1, "eeg", "", "")
     fault = Attempt(key, "failed", "internal error", ("short",), ("prepare.py:3 f",))
     log.summaries([fault])
+    assert not log.path.exists()  # nothing was done yet
+    log.open()
+    log.say("growth")
     text = log.path.read_text()
+    assert text.endswith("Z growth\n")
     assert "# seed: 3\n" in text
     for line in ("warning: short", "failed: internal error", "  at prepare.py:3 f"):
         assert f"D1 ses-01 eeg: {line}\n" in text

@@ -14,10 +14,11 @@ from hyperscan.pipeline.summary import Attempt, Computed, Summary
 from hyperscan.pipeline.unit import (
     MANIFEST,
     Manifest,
+    Preparation,
     Prepared,
+    all_versions,
     input_hashes,
     is_current,
-    prepare_digest,
     read_manifest,
     row_label,
     signals_path,
@@ -104,15 +105,21 @@ def test_inputs_are_hashed_under_names_of_ours(tiny: Path) -> None:
 def test_what_preparation_depends_on(tiny: Path) -> None:
     table, config = load_study(tiny)
     unit, other = units_of(table.sessions)[:2]
-    hashes = input_hashes(unit.rows)
-    mine = prepare_digest(unit, hashes, config)
-    assert prepare_digest(unit, hashes, config) == mine
-    covered = dataclasses.replace(unit.rows[0], covariates={"bdi": 3}, line=99)  # neither is used there
-    assert prepare_digest(dataclasses.replace(unit, rows=(covered,)), hashes, config) == mine
+    versions = all_versions()
+
+    def digest_with(**row: object) -> str:
+        rows = tuple(dataclasses.replace(each, **row) for each in unit.rows)
+        return Preparation.of(dataclasses.replace(unit, rows=rows), config, versions).digest
+
+    mine = Preparation.of(unit, config, versions)
+    assert digest_with() == mine.digest
+    assert digest_with(covariates={"bdi": 3}, line=99) == mine.digest  # neither reaches it
     changes = [
-        prepare_digest(other, hashes, config),
-        prepare_digest(unit, {**hashes, "more": "x"}, config),
-        prepare_digest(unit, hashes, StudyConfig(seed=1)),
-        prepare_digest(dataclasses.replace(unit, rows=(dataclasses.replace(covered, start_s=1.0),)), hashes, config),
+        Preparation.of(other, config, versions).digest,
+        dataclasses.replace(mine, hashes={**mine.hashes, "more": "x"}).digest,
+        dataclasses.replace(mine, config=StudyConfig(seed=1)).digest,
+        digest_with(start_s=1.0),
+        digest_with(covariates={"therapist_age": 40}),
+        *(dataclasses.replace(mine, versions={**versions, name: "0"}).digest for name in versions),
     ]
-    assert len({mine, *changes}) == 5
+    assert len({mine.digest, *changes}) == 1 + len(changes)

@@ -149,11 +149,7 @@ def new_folder(path: str | Path, ours: Callable[[Path], Collection[str]] | None 
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            if ours is not None and final.is_dir():
-                replaced = {*ours(final), *(file.name for file in temporary.iterdir())}
-                for theirs in final.iterdir():
-                    if theirs.name not in replaced:
-                        _copy(theirs, temporary / theirs.name)
+            _keep_theirs(temporary, final, ours)
             for file in sorted(temporary.rglob("*")):
                 if not file.is_symlink():
                     _sync(file)
@@ -161,6 +157,21 @@ def new_folder(path: str | Path, ours: Callable[[Path], Collection[str]] | None 
             _swap_folder(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, final: Path, ours: Callable[[Path], Collection[str]] | None = None) -> None:
+    """Put a whole folder into the place of another one, which is there until then; ``ours`` as in new_folder."""
+    with _disk_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _keep_theirs(new, final, ours)
+        _swap_folder(new, final)
+
+
+def remove(path: Path) -> None:
+    """Remove a file so that a crash of the machine does not bring it back."""
+    with _disk_errors(path, every=True):
+        path.unlink(missing_ok=True)
+        _sync(path.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -257,6 +268,15 @@ def _write_through(final: Path, write: Callable[[Path], object]) -> Path:
         finally:
             temporary.unlink(missing_ok=True)
     return final
+
+
+def _keep_theirs(new: Path, final: Path, ours: Callable[[Path], Collection[str]] | None) -> None:
+    """Copy what a new folder does not replace out of the one before."""
+    if ours is not None and final.is_dir():
+        replaced = {*ours(final), *(file.name for file in new.iterdir())}
+        for theirs in final.iterdir():
+            if theirs.name not in replaced:
+                _copy(theirs, new / theirs.name)
 
 
 def _swap_folder(temporary: Path, final: Path) -> None:

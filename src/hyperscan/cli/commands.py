@@ -176,7 +176,9 @@ def power(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """Build a run's report again."""
     from hyperscan.report import build_report
+    from hyperscan.report.run import ReportedRun
 
+    ReportedRun.of(arguments.output).check_whole()
     show(str(build_report(arguments.output)))
     return OK
 

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hyperscan.config import StudyConfig
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.summary import Attempt
-from hyperscan.pipeline.unit import Manifest, own_files, read_manifest, signals_path
+from hyperscan.pipeline.unit import Basis, Manifest, own_files, read_manifest, signals_path
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
@@ -95,20 +94,20 @@ def sides_for(n_bytes: int) -> tuple[int, int]:
     return min(max(people // 2, 1), MAX_SIDE), min(max(people - people // 2, 1), MAX_SIDE)
 
 
-def compute_batch(batch: Batch, *, plan: Plan, config: StudyConfig, work: Path, wanted: str) -> None:
+def compute_batch(batch: Batch, *, basis: Basis, work: Path) -> None:
     """Compute a batch into a folder that appears whole."""
     with new_folder(work / batch.name, own_files) as temporary:
-        done = attempt(batch.key, partial(_compute, batch, plan, config, work, temporary), Attempt)
-        Manifest(wanted, (done,)).save(temporary)
+        done = attempt(batch.key, partial(_compute, batch, basis, work, temporary), Attempt)
+        Manifest(basis.digest_of(batch), (done,)).save(temporary)
 
 
-def _compute(batch: Batch, plan: Plan, config: StudyConfig, work: Path, folder: Path) -> Attempt:
+def _compute(batch: Batch, basis: Basis, work: Path, folder: Path) -> Attempt:
     sides: list[dict[str, Signals]] = []
     for dyads, role in zip(zip(*batch.pairs, strict=True), ROLES, strict=True):
         keys = [batch.key._replace(dyad=dyad) for dyad in sorted(set(dyads))]
-        sides.append({key.dyad: planned_signals(work, key, role, plan) for key in keys})
+        sides.append({key.dyad: planned_signals(work, key, role, basis.plan) for key in keys})
     therapists, clients = sides
-    values = chance_values(therapists, clients, batch.pairs, recipe_for(batch.key, plan, config))
+    values = chance_values(therapists, clients, batch.pairs, recipe_for(batch.key, basis.plan, basis.config))
     _save(folder, values)
     return Attempt(batch.key)
 

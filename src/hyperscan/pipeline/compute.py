@@ -20,8 +20,7 @@ from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrub
 from hyperscan.pipeline.summary import Computed
-from hyperscan.pipeline.unit import Manifest, Prepared, Unit, own_files, row_label
-from hyperscan.results.plan import Plan
+from hyperscan.pipeline.unit import Basis, Manifest, Prepared, Unit, own_files, row_label
 from hyperscan.schema import CELL_COLUMNS, ROLES, TABLES, Cell, RoiPair
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
@@ -40,15 +39,7 @@ Array = npt.NDArray[Any]
 
 
 def compute_unit(
-    unit: Unit,
-    *,
-    plan: Plan,
-    batches: Sequence[Batch],
-    config: StudyConfig,
-    work: Path,
-    wanted: str,
-    folder: Path,
-    prepared: Prepared,
+    unit: Unit, *, basis: Basis, batches: Sequence[Batch], prepared: Prepared, work: Path, folder: Path
 ) -> None:
     """Compute every usable row of a dyad-session into a folder that appears whole."""
     with new_folder(folder, own_files) as temporary:
@@ -56,18 +47,17 @@ def compute_unit(
         rows = []
         for row in unit.rows:
             mine = [batch for batch in batches if batch.key == row.key._replace(dyad=batch.key.dyad)]
-            done = attempt(row.key, partial(_compute_row, row, plan, mine, config, work, temporary), Computed)
+            done = attempt(row.key, partial(_compute_row, row, basis, mine, work, temporary), Computed)
             for name, frame in done.tables.items():
                 tables[name].append(frame)
             rows.append(replace(done, reason=scrub(done.reason, row, {}), tables={}))
         for name, frames in tables.items():
             write_table(temporary / f"{name}.tsv", pd.concat(frames, ignore_index=True))
-        Manifest(wanted, tuple(rows), prepared).save(temporary)
+        Manifest(basis.digest_of(unit), tuple(rows), prepared).save(temporary)
 
 
-def _compute_row(
-    row: Session, plan: Plan, batches: Sequence[Batch], config: StudyConfig, work: Path, folder: Path
-) -> Computed:
+def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Path, folder: Path) -> Computed:
+    plan, config = basis.plan, basis.config
     planned = [pair for pair in plan.pseudo_pairs if pair.key == row.key]
     chance = read_chance(planned, [work / batch.name for batch in batches])
     if chance.fault is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ import hyperscan
 from hyperscan.errors import HyperscanError, OutputError
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
-from hyperscan.pipeline.unit import Unit, read_manifest, units_of
+from hyperscan.pipeline.unit import Unit, package_versions, read_manifest, units_of
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import COLUMNS, TABLES, SessionKey
@@ -32,6 +31,9 @@ LOGS = "logs"
 #: Prepared signals and batches of pairs live here while a run lasts.
 WORK = "work"
 
+#: Units among them that are computed and wait for all others: results change together, or not at all.
+FRESH = "units"
+
 
 class RunLog:
     """A file of lines with their times in UTC."""
@@ -40,12 +42,21 @@ class RunLog:
         now = datetime.now(UTC)
         self.path = out / LOGS / f"run-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
         head = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count(), **facts}
-        write_text(self.path, "".join(f"# {name}: {value}\n" for name, value in head.items()))
+        self._head = "".join(f"# {name}: {value}\n" for name, value in head.items())
+
+    def open(self) -> None:
+        """Begin the file, with every line that was said before; a run that has nothing to do leaves none."""
+        if self._head:
+            write_text(self.path, self._head)
+            self._head = ""
 
     def say(self, text: str) -> None:
         """Add a line, shown with ``--verbose`` too. A log that cannot be written stops no run."""
         logger.debug("%s", text)
         line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n"
+        if self._head:
+            self._head += line
+            return
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
             stream.write(line)
 
@@ -63,8 +74,8 @@ class RunLog:
 #: What a run may leave that dies in its first moment.
 _OWN = (LOCK_NAME, PARTIAL_PREFIX)
 
-#: What the numbers depend on.
-VERSIONED = ("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity")
+#: File by which a folder is known as ours.
+DESCRIPTION = "dataset_description.json"
 
 #: Who made the folder, first in its description.
 OURS = "hyperscan-mne"
@@ -93,11 +104,6 @@ dyad-*/ses-*/*.nc hold the full matrices. BIDS has no names for results of two p
 """
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of what the numbers depend on, by name."""
-    return {name: importlib.metadata.version(name) for name in VERSIONED}
-
-
 def describe_output(out: Path) -> None:
     """Write what BIDS asks of a derivative; the description first, because it makes the folder ours."""
     made_by = {OURS: hyperscan.__version__, **package_versions()}
@@ -107,7 +113,7 @@ def describe_output(out: Path) -> None:
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": name, "Version": version} for name, version in made_by.items()],
     }
-    write_json(out / "dataset_description.json", description)
+    write_json(out / DESCRIPTION, description)
     write_text(out / ".bidsignore", BIDSIGNORE)
     write_text(out / "README", README)
 
@@ -141,7 +147,7 @@ def _is_ours(folder: Path) -> bool:
     if (folder / LOCK_NAME).exists():
         return True
     try:
-        found = json.loads((folder / "dataset_description.json").read_text("utf-8"))
+        found = json.loads((folder / DESCRIPTION).read_text("utf-8"))
         return bool(found["GeneratedBy"][0]["Name"] == OURS)
     except (OSError, ValueError, LookupError, TypeError):
         return False
@@ -149,7 +155,11 @@ def _is_ours(folder: Path) -> bool:
 
 def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
     """Refuse a link where a folder of ours goes: what lies behind it is not ours to replace."""
-    folders = [out / LOGS, out / WORK, *(top / unit.name for unit in units for top in (out, out / WORK))]
+    folders = [
+        out / LOGS,
+        out / WORK,
+        *(top / unit.name for unit in units for top in (out, out / WORK, out / WORK / FRESH)),
+    ]
     for link in (each for folder in folders for each in (folder.parent, folder) if each != out and each.is_symlink()):
         raise OutputError(
             f"{out.name}: {link.relative_to(out).as_posix()} in it is a link, and what lies behind it would be "

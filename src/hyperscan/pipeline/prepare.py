@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
+import os
+import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,24 +20,65 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
-from hyperscan.pipeline.unit import Manifest, Unit, input_hashes, own_files, signals_path
+from hyperscan.pipeline.unit import Manifest, Preparation, digest, input_hashes, own_files, signals_path
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
+from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import ROLES, SessionKey
-from hyperscan.storage import new_folder
+from hyperscan.storage import new_folder, sha256
 from hyperscan.study import Session
 from hyperscan.synchrony import Signals, recipe_of, shared_windows, signals_of
 
 Result = TypeVar("Result", bound=Attempt)
 
 
-def prepare_unit(unit: Unit, *, config: StudyConfig, hashes: Mapping[str, str], wanted: str, folder: Path) -> None:
+def prepare_unit(made_from: Preparation, *, folder: Path) -> None:
     """Prepare every row of a dyad-session and leave its signals and summaries in a folder."""
     with new_folder(folder, own_files) as temporary:
         rows = []
-        for row in unit.rows:
-            done = attempt(row.key, partial(_prepare_row, row, config, hashes, temporary), Summary)
-            rows.append(_publish(done, row, config))
-        Manifest(wanted, tuple(rows)).save(temporary)
+        for row in made_from.unit.rows:
+            opened: set[Path] = set()
+            done = attempt(row.key, partial(_prepare_row, row, made_from, temporary, opened), Summary)
+            done = dataclasses.replace(done, undeclared=_undeclared(opened, row))
+            rows.append(_publish(done, row, made_from.config))
+        Manifest(made_from.digest, tuple(rows)).save(temporary)
+
+
+#: What is opened by this thread goes in here, where somebody asks.
+_HEARD: ContextVar[set[Path] | None] = ContextVar("_HEARD", default=None)
+
+
+@functools.cache
+def _listen() -> None:
+    """Hear of every file that Python opens, in this process and from now on."""
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        heard = _HEARD.get() if event == "open" else None
+        if heard is not None and isinstance(arguments[0], str | bytes):
+            heard.add(Path(os.fsdecode(arguments[0])))
+
+    sys.addaudithook(hear)
+
+
+@contextlib.contextmanager
+def opened_files(root: Path, found: set[Path]) -> Iterator[None]:
+    """Collect the files below a folder that a block opens; they are complete when it has ended, well or not."""
+    _listen()
+    heard: set[Path] = set()
+    before = _HEARD.set(heard)
+    try:
+        yield
+    finally:
+        _HEARD.reset(before)
+        top = root.resolve()
+        found |= {real for path in heard if (real := path.resolve()).is_relative_to(top) and real.is_file()}
+
+
+def _undeclared(opened: Collection[Path], row: Session) -> str:
+    """Hash what a reader opened although no format declares it; empty where there is none."""
+    named = [getattr(row, f"{role}_file") for role in ROLES]
+    known = {file.resolve() for path in named for file in files_of(path)}
+    further = [path for path in sorted(opened) if not known & {path, *path.parents}]
+    return digest(files=[sha256(path) for path in further]) if further else ""
 
 
 def attempt(key: SessionKey, work: Callable[[], Result], kind: type[Result]) -> Result:
@@ -59,9 +105,10 @@ def attempt(key: SessionKey, work: Callable[[], Result], kind: type[Result]) -> 
     return dataclasses.replace(done, notes=tuple(dict.fromkeys(notes)))
 
 
-def _prepare_row(row: Session, config: StudyConfig, hashes: Mapping[str, str], folder: Path) -> Summary:
-    summary, people = judge_row(row, config)
-    if not input_hashes([row]).items() <= hashes.items():
+def _prepare_row(row: Session, made_from: Preparation, folder: Path, opened: set[Path]) -> Summary:
+    with opened_files(row.root, opened):
+        summary, people = judge_row(row, made_from.config)
+    if not input_hashes([row]).items() <= made_from.hashes.items():
         raise ReadError(
             f"{row.key}: the recording changed while it was read. Wait until copying has ended and run again."
         )

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
 from hyperscan.pipeline.output import (
+    DESCRIPTION,
     LOGS,
     WORK,
     RunLog,
     check_output,
     describe_output,
     failed_rows,
-    package_versions,
     write_tables,
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
+from hyperscan.pipeline.unit import Basis
 from hyperscan.pipeline.workers import Place
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
+from hyperscan.results.folder import RECORD
 from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
-from hyperscan.storage import sha256, sweep, write_json, write_text
+from hyperscan.storage import remove, sha256, sweep, to_json, write_json, write_text
 from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
 
 #: What may differ between two equal runs, and so is in no record.
-UNRECORDED = (LOCK_NAME, WORK, LOGS, "run.json")
+UNRECORDED = (LOCK_NAME, WORK, LOGS, RECORD)
 
 
 def run_study(
@@ -121,7 +123,8 @@ def run_study(
     with output_lock(out):
         sweep(out)
         sweep_locks(out)
-        describe_output(out)
+        if not (out / DESCRIPTION).exists():
+            describe_output(out)
         stages = _stages(sessions, config, out, Place(n_jobs=n_jobs, cluster=cluster), progress)
         _go(stages, rejected)
     return StudyResult.load(out)
@@ -157,7 +160,8 @@ def prepare_study(
         raise NothingToAnalyseError(
             "None of the sessions asked for can be used. Check the labels; `hyperscan check` names broken rows."
         )
-    describe_output(out)
+    if not (out / DESCRIPTION).exists():
+        describe_output(out)
     return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs=n_jobs), progress).prepare())
 
 
@@ -170,50 +174,73 @@ def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: 
 
 
 def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
-    """Do all stages; the record is written last and makes the run complete."""
-    out, config, sessions = stages.out, stages.config, stages.sessions
-    (out / "run.json").unlink(missing_ok=True)
-    write_text(out / "config.toml", config.to_toml())
-    stages.forget_failures()
+    """Do all stages: results stay as they are until new ones are complete, and the record is written last."""
+    out, config, sessions, log = stages.out, stages.config, stages.sessions, stages.log
     summaries = stages.prepare()
     plan = make_plan(sessions, rejected, summaries, config, stages.digests)
     stages.tell(plan.findings)
-    analysed = stages.compute(plan, summaries)
+    basis = stages.basis(plan)
+    facts = _facts(basis, stages.hashes)
+    if not stages.stale(basis) and _is_recorded(out, facts):
+        logger.info("nothing has changed: the results are those of the run before")
+        stages.remove_work()
+        return
+    log.open()
+    stages.compute(basis)
+    # from here on the folder is incomplete until its record is there again
+    remove(out / RECORD)
+    describe_output(out)
+    write_text(out / "config.toml", config.to_toml())
+    analysed = stages.publish(basis)
     late = (*failed_rows(out, analysed), *stages.lost_rows(plan))
     write_json(out / "plan.json", replace(plan, skipped=(*plan.skipped, *late)).to_dict())
     write_tables(out, analysed, summaries)
-    stages.log.say("growth")
+    log.say("growth")
     growth_of(out, config).save(out)
-    stages.log.say("report")
+    log.say("report")
     build_report(out)
     stages.remove_work()
-    _record(out, config, stages.hashes)
-    stages.log.say("complete")
+    write_json(out / RECORD, {**facts, "outputs": _outputs(out)})
+    log.say("complete")
 
 
-def _record(out: Path, config: StudyConfig, hashes: Mapping[str, Mapping[str, str]]) -> None:
-    """Write ``run.json``: what went in, what came out, and with what."""
-    outputs = {
+def _facts(basis: Basis, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Say what goes into a run, and with what it is done."""
+    versions = {name: version for name, version in basis.versions.items() if name != "hyperscan"}
+    return {
+        "version": basis.versions["hyperscan"],
+        "digest": basis.digest,
+        "config": basis.config.to_dict(),
+        "seed": basis.config.seed,
+        "versions": versions,
+        "inputs": dict(sorted(inputs.items())),
+    }
+
+
+def _outputs(out: Path) -> dict[str, str]:
+    return {
         path.relative_to(out).as_posix(): sha256(path)
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.relative_to(out).parts[0] not in UNRECORDED
     }
-    inputs = dict(sorted({name: value for unit in hashes.values() for name, value in unit.items()}.items()))
-    content = {
-        "version": hyperscan.__version__,
-        "config": config.to_dict(),
-        "seed": config.seed,
-        "versions": {"python": platform.python_version(), **package_versions()},
-        "inputs": inputs,
-        "outputs": outputs,
-    }
-    write_json(out / "run.json", content)
+
+
+def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether the record says that the same went in, and all that came out is there as it was written."""
+    try:
+        text = (out / RECORD).read_text(encoding="utf-8")
+        outputs = json.loads(text)["outputs"]
+        return text == to_json({**facts, "outputs": outputs}) and outputs.items() <= _outputs(out).items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
 
 
 def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[str] | None = None) -> GrowthResult:
     """Fit growth from the tables that a run wrote, and from nothing else."""
-    study = StudyResult.load(out)
-    config = StudyConfig.from_toml(out / "config.toml") if config is None else config
+    if config is None:
+        study, config = StudyResult.load(out), StudyConfig.from_toml(out / "config.toml")
+    else:  # the run that writes them asks, and is not finished yet
+        study = StudyResult.read(out)
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = study.plan.primary

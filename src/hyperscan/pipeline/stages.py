@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.chance import PAIRS, Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
-from hyperscan.pipeline.output import LOGS, WORK, RunLog, earlier_dyads
-from hyperscan.pipeline.plan import Summaries, duplicates_of
+from hyperscan.pipeline.output import FRESH, LOGS, WORK, RunLog, earlier_dyads
+from hyperscan.pipeline.plan import duplicates_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.resources import fitting_jobs
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import (
+    Basis,
+    Preparation,
     Prepared,
     Unit,
+    all_versions,
     digest,
-    input_hashes,
     is_current,
-    prepare_digest,
+    own_files,
     read_manifest,
     remove_unit,
     unit_name,
@@ -31,7 +34,7 @@ from hyperscan.pipeline.unit import (
 from hyperscan.pipeline.workers import Place, Task, run_tasks
 from hyperscan.results.plan import Plan, PlannedPair, Remark, Skip
 from hyperscan.schema import SessionKey
-from hyperscan.storage import remove_files
+from hyperscan.storage import remove_files, replace_folder
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
@@ -60,15 +63,35 @@ class Stages:
     ) -> None:
         self.sessions, self.config, self.out, self.log = sessions, config, out, log
         self.place, self.progress = place, progress
-        self.units = units_of(sessions)
-        self.hashes = {unit.name: input_hashes(unit.rows) for unit in self.units}
-        self.digests = {unit.name: prepare_digest(unit, self.hashes[unit.name], config) for unit in self.units}
+        # the line of a row enters nothing
+        self.units = units_of([replace(row, line=0) for row in sessions])
+        self.versions = all_versions()
+        self.made_from = {unit.name: Preparation.of(unit, config, self.versions) for unit in self.units}
         self.lost: dict[str, str] = {}
+        #: What preparation said of every unit, before anything is compared over units
+        self.found: dict[str, tuple[Summary, ...]] = {}
+        #: Units whose results are not taken over
+        self.again = self._not_to_be_trusted()
 
     @property
     def work(self) -> Path:
         """Folder of prepared signals and batches."""
         return self.out / WORK
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every input of the run."""
+        return {name: value for made_from in self.made_from.values() for name, value in made_from.hashes.items()}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Say of every unit what its prepared signals were made from, undeclared files among it."""
+        found = {}
+        for unit in self.units:
+            further = [summary.undeclared for summary in self.found[unit.name]]
+            mine = self.made_from[unit.name].digest
+            found[unit.name] = digest(made_from=mine, further=further) if any(further) else mine
+        return found
 
     def prepare(self) -> dict[SessionKey, Summary]:
         """Prepare what is not prepared yet, and say of every row how it went."""
@@ -79,6 +102,7 @@ class Stages:
             known = self._known(unit)
             if known is None:
                 known = tuple(Summary(row.key, "failed", self.lost[unit.name]) for row in unit.rows)
+            self.found[unit.name] = known
             for summary in known:
                 reason = twice.get(summary.key)
                 summaries[summary.key] = summary if reason is None else summary.refuse(reason)
@@ -100,44 +124,75 @@ class Stages:
             if number > MAX_NOTES:
                 logger.warning("warning: %d more of this kind (%s) are in %s/", number - MAX_NOTES, kind, LOGS)
 
-    def compute(self, plan: Plan, summaries: Summaries) -> list[Unit]:
-        """Compute what the plan asks for and is not there yet, remove the rest, and list units with results."""
-        good = set(plan.sessions)
-        units = units_of([row for row in self.sessions if row.key in good])
-        basis = digest(plan=plan.to_dict(), config=self.config.to_dict())
-        wanted = {unit.name: digest(basis=basis, unit=unit.name) for unit in units}
-        stale = [unit for unit in units if not is_current(self.out / unit.name, wanted[unit.name])]
-        self._remove_others(units)
-        if stale:
-            needed = {unit.name for unit in units}
-            self._prepare([unit for unit in self.units if unit.name in needed and not self._prepared(unit)])
-            pairs: dict[str, list[PlannedPair]] = defaultdict(list)
-            for pair in plan.pseudo_pairs:
-                pairs[unit_name(pair.dyad, pair.session)].append(pair)
-            batches = self._pairs(plan, basis, stale)
-            tasks = []
-            for unit in stale:
-                own = plan.for_unit(pairs[unit.name])
-                tasks.append(self._task(unit, own, batches, wanted[unit.name], summaries))
-            self._do(tasks, "synchrony")
-        kept = [unit for unit in units if unit.name not in self.lost]
-        self._remove_others(kept)
-        return kept
+    def basis(self, plan: Plan) -> Basis:
+        """Join what all units of the run are computed from."""
+        return Basis.of(plan, self.config, self.versions)
 
-    def forget_failures(self) -> None:
-        """Failures of a machine or of ours are tried again; what is wrong with a recording stays known."""
-        folders = [top / unit.name for unit in self.units for top in (self.work, self.out)]
-        for folder in [*folders, *self.work.glob("pairs/*")]:
-            manifest = read_manifest(folder, Attempt)
-            if manifest is not None:
-                rows = [*manifest.rows, *(manifest.prepared.rows if manifest.prepared else ())]
-                if any(row.status == "failed" for row in rows):
-                    remove_unit(folder, self.out)
+    def planned(self, plan: Plan) -> list[Unit]:
+        """List the units that a plan has sessions of, without the rows that it leaves out."""
+        good = set(plan.sessions)
+        return units_of([row for unit in self.units for row in unit.rows if row.key in good])
+
+    def stale(self, basis: Basis) -> list[Unit]:
+        """List the units whose results are not there, or were made from something else."""
+        return [
+            unit
+            for unit in self.planned(basis.plan)
+            if unit.name in self.again or not is_current(self.out / unit.name, basis.digest_of(unit))
+        ]
+
+    def compute(self, basis: Basis) -> None:
+        """Compute what is stale and not computed yet, next to the results that are there."""
+        units = self.planned(basis.plan)
+        stale = [unit for unit in self.stale(basis) if not is_current(self._fresh(unit), basis.digest_of(unit))]
+        if not stale:
+            return
+        needed = {unit.name for unit in units}
+        self._prepare([unit for unit in self.units if unit.name in needed and not self._prepared(unit)])
+        pairs: dict[str, list[PlannedPair]] = defaultdict(list)
+        for pair in basis.plan.pseudo_pairs:
+            pairs[unit_name(pair.dyad, pair.session)].append(pair)
+        batches = self._pairs(basis, stale)
+        tasks = [self._task(unit, basis.for_unit(pairs[unit.name]), batches) for unit in stale]
+        self._do(tasks, "synchrony")
+
+    def publish(self, basis: Basis) -> list[Unit]:
+        """Put computed units into the place of those before, remove what is no part of the run, and list the units."""
+        units = [unit for unit in self.planned(basis.plan) if unit.name not in self.lost]
+        self._remove_others(units)
+        for unit in units:
+            if is_current(self._fresh(unit), basis.digest_of(unit)):
+                replace_folder(self._fresh(unit), self.out / unit.name, own_files)
+        return units
+
+    def _fresh(self, unit: Unit) -> Path:
+        return self.work / FRESH / unit.name
+
+    def _not_to_be_trusted(self) -> set[str]:
+        """Name units to be made again whatever they were made from, and remove what is prepared of them.
+
+        A failure of a machine or of ours is tried again, while what is wrong with a recording stays known; what a
+        reader opened undeclared may have changed.
+        """
+        found = set()
+        for unit in self.units:
+            for folder in (self.out / unit.name, self.work / unit.name, self._fresh(unit)):
+                if _must_be_made_again(folder):
+                    found.add(unit.name)
+                    if folder != self.out / unit.name:
+                        remove_unit(folder, self.out)
+        for folder in self.work.glob(f"{PAIRS}/*"):
+            if _must_be_made_again(folder):
+                remove_unit(folder, self.out)
+        return found
 
     def remove_work(self) -> None:
         """Remove prepared signals and batches, which results do not need."""
-        for folder in [*self.work.glob("dyad-*/ses-*"), *self.work.glob(f"{PAIRS}/*")]:
+        made = ("dyad-*/ses-*", f"{PAIRS}/*", f"{FRESH}/dyad-*/ses-*")
+        for folder in [folder for pattern in made for folder in self.work.glob(pattern)]:
             remove_unit(folder, self.out)
+        for folder in self.work.glob(f"{FRESH}/dyad-*"):  # units were moved out of them
+            remove_files(folder, (), self.out)
 
     def lost_rows(self, plan: Plan) -> list[Skip]:
         """Rows that were prepared and whose worker died later."""
@@ -147,71 +202,62 @@ class Stages:
     def _prepare(self, units: Sequence[Unit]) -> None:
         tasks = []
         for unit in units:
-            work = partial(
-                prepare_unit,
-                unit,
-                config=self.config,
-                hashes=self.hashes[unit.name],
-                wanted=self.digests[unit.name],
-                folder=self.work / unit.name,
-            )
+            work = partial(prepare_unit, self.made_from[unit.name], folder=self.work / unit.name)
             tasks.append(Task(unit.name, work))
         self._do(tasks, "preparation")
 
-    def _pairs(self, plan: Plan, basis: str, stale: Sequence[Unit]) -> list[Batch]:
+    def _pairs(self, basis: Basis, stale: Sequence[Unit]) -> list[Batch]:
         """Compute the batches of pairs that stale units need; a lost one costs the units that need it."""
         names = {(unit.dyad, unit.session) for unit in stale}
         batches = [
             batch
-            for batch in batches_of(plan, self.work)
+            for batch in batches_of(basis.plan, self.work)
             if any((dyad, batch.key.session) in names for dyad in batch.dyads)
         ]
-        tasks = []
+        shared, tasks = basis.for_unit(), []
         for batch in batches:
-            wanted = digest(basis=basis, batch=batch.pairs)
-            if not is_current(self.work / batch.name, wanted):
-                work = partial(
-                    compute_batch, batch, plan=plan.for_unit(), config=self.config, work=self.work, wanted=wanted
-                )
-                tasks.append(Task(batch.name, work))
+            if not is_current(self.work / batch.name, basis.digest_of(batch)):
+                tasks.append(Task(batch.name, partial(compute_batch, batch, basis=shared, work=self.work)))
         self._do(tasks, "pairs")
         for batch in batches:
             for dyad in sorted(batch.dyads) if batch.name in self.lost else ():
                 self.lost[unit_name(dyad, batch.key.session)] = self.lost[batch.name]
         return batches
 
-    def _task(self, unit: Unit, plan: Plan, batches: Sequence[Batch], wanted: str, summaries: Summaries) -> Task:
+    def _task(self, unit: Unit, basis: Basis, batches: Sequence[Batch]) -> Task:
         """Gather what the computation of a unit needs; rows that preparation skipped are carried as well."""
-        rows = next(every.rows for every in self.units if every.name == unit.name)
         work = partial(
             compute_unit,
             unit,
-            plan=plan,
+            basis=basis,
             batches=[batch for batch in batches if batch.key.session == unit.session and unit.dyad in batch.dyads],
-            config=self.config,
+            prepared=Prepared(self.made_from[unit.name].digest, self.found[unit.name]),
             work=self.work,
-            wanted=wanted,
-            folder=self.out / unit.name,
-            prepared=Prepared(self.digests[unit.name], tuple(summaries[row.key] for row in rows)),
+            folder=self._fresh(unit),
         )
         return Task(unit.name, work)
 
     def _do(self, tasks: Sequence[Task], label: str) -> None:
         tasks = [task for task in tasks if task.name not in self.lost]
+        if tasks:
+            self.log.open()
         for name in run_tasks(tasks, self.place, label, progress=self.progress, tell=self.log.say):
             self.lost[name] = LOST.format(stage=label)
 
     def _prepared(self, unit: Unit) -> bool:
-        return is_current(self.work / unit.name, self.digests[unit.name])
+        return is_current(self.work / unit.name, self.made_from[unit.name].digest)
 
     def _known(self, unit: Unit) -> tuple[Summary, ...] | None:
         """Rows' summaries, from prepared signals or from results that were made of the same content."""
         if self._prepared(unit):
             made = read_manifest(self.work / unit.name, Summary)
             return None if made is None else made.rows
-        done = read_manifest(self.out / unit.name, Attempt)
-        carried = None if done is None else done.prepared
-        return carried.rows if carried is not None and carried.digest == self.digests[unit.name] else None
+        for folder in (self._fresh(unit), *([] if unit.name in self.again else [self.out / unit.name])):
+            done = read_manifest(folder, Attempt)
+            carried = None if done is None else done.prepared
+            if carried is not None and carried.digest == self.made_from[unit.name].digest:
+                return carried.rows
+        return None
 
     def _remove_others(self, units: Collection[Unit]) -> None:
         """Remove earlier results of other units, and pages of other dyads; what is not ours stays."""
@@ -221,6 +267,14 @@ class Stages:
         for folder in self.out.glob("dyad-*/ses-*"):
             if folder.relative_to(self.out).as_posix() not in kept:
                 remove_unit(folder, self.out)
+
+
+def _must_be_made_again(folder: Path) -> bool:
+    manifest = read_manifest(folder, Attempt)
+    if manifest is None:
+        return False
+    carried = manifest.prepared.rows if manifest.prepared else ()
+    return any(row.status == "failed" for row in (*manifest.rows, *carried)) or any(row.undeclared for row in carried)
 
 
 def limit_place(place: Place, sessions: Sequence[Session]) -> Place:

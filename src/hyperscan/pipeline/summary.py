@@ -117,12 +117,14 @@ class Summary(Attempt):
     history: tuple[str, ...] = ()
     #: By role, the therapist first
     people: Mapping[str, PersonSummary] = field(default_factory=dict)
+    #: SHA-256 of files that were read and that no format declares: such a row is never taken over by a later run
+    undeclared: str = ""
     #: Channels as the recordings name them, to be found in texts; they are in no file
     ch_names: tuple[str, ...] = field(default=(), compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Content of a row of ``unit.json``."""
-        content = super().to_dict()
+        content = super().to_dict() | ({"undeclared": self.undeclared} if self.undeclared else {})
         if self.clock is not None:
             content |= {
                 "sfreq": self.sfreq,
@@ -139,7 +141,7 @@ class Summary(Attempt):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read a row of ``unit.json``."""
-        made = super().from_dict(content)
+        made = replace(super().from_dict(content), undeclared=content.get("undeclared", ""))
         if "people" not in content:
             return made
         clock: dict[str, Any] = {name: math.nan if value is None else value for name, value in content["clock"].items()}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
+import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.recording.files.bids import files_of
+from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import ROLES, SessionKey
-from hyperscan.storage import remove_files, sha256, to_json, write_json
+from hyperscan.storage import remove_files, sha256, to_json, write_text
 from hyperscan.study import Session
 
 MANIFEST = "unit.json"
@@ -24,6 +28,22 @@ MANIFEST = "unit.json"
 _UNIT_FILE = re.compile(
     r"(synchrony|pseudo|guards|values)\.tsv|(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
 )
+
+#: Packages that the numbers depend on.
+VERSIONED = ("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity")
+
+#: Covariates that preparation may read: the ages that path lengths are taken by.
+_READ_EARLY = tuple(f"{role}_age" for role in ROLES)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that the numbers depend on, by name."""
+    return {name: importlib.metadata.version(name) for name in VERSIONED}
+
+
+def all_versions() -> dict[str, str]:
+    """Versions of everything that the numbers depend on: this package, Python, and the packages."""
+    return {"hyperscan": hyperscan.__version__, "python": platform.python_version(), **package_versions()}
 
 
 @dataclass(frozen=True)
@@ -66,8 +86,22 @@ def signals_path(prepared: Path, key: SessionKey, role: str) -> Path:
 
 
 def digest(**content: object) -> str:
-    """Return the SHA-256 of named content's JSON text."""
-    return hashlib.sha256(to_json(content).encode()).hexdigest()
+    """Return the SHA-256 of named content's JSON text, every digit of every number in it."""
+    return hashlib.sha256(json.dumps(content_of(content)).encode()).hexdigest()
+
+
+def content_of(value: object) -> Any:
+    """Give every field of a record and of the records in it; files by their place in the study, without table lines."""
+    if isinstance(value, Session):
+        known = {item.name: getattr(value, item.name) for item in fields(value) if item.name not in ("root", "line")}
+        return {
+            name: value.relative(held) if isinstance(held, Path) else content_of(held) for name, held in known.items()
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: content_of(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): content_of(held) for name, held in value.items()}
+    return [content_of(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
@@ -92,17 +126,54 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
     return dict(sorted(hashes.items()))
 
 
-def prepare_digest(unit: Unit, hashes: Mapping[str, str], config: StudyConfig) -> str:
-    """Tell whether a prepared dyad-session may be used again: inputs, row, configuration and version."""
-    rows = [
-        {
-            **{name: value for name, value in vars(row).items() if name not in ("root", "line", "covariates")},
-            "therapist_file": row.relative(row.therapist_file),
-            "client_file": row.relative(row.client_file),
-        }
-        for row in unit.rows
-    ]
-    return digest(inputs=hashes, rows=rows, config=config.to_dict(), version=hyperscan.__version__)
+@dataclass(frozen=True)
+class Preparation:
+    """Everything that the preparation of a dyad-session is made from; it is given nothing else."""
+
+    #: Its rows hold no covariates but those that preparation may read
+    unit: Unit
+    config: StudyConfig
+    #: SHA-256 of every input, by whose it is
+    hashes: Mapping[str, str]
+    versions: Mapping[str, str]
+
+    @classmethod
+    def of(cls, unit: Unit, config: StudyConfig, versions: Mapping[str, str]) -> Preparation:
+        """Look at the inputs of a dyad-session as they are now."""
+        rows = [
+            replace(row, covariates={name: row.covariates[name] for name in _READ_EARLY if name in row.covariates})
+            for row in unit.rows
+        ]
+        return cls(replace(unit, rows=tuple(rows)), config, input_hashes(rows), versions)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        return digest(made_from=self)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Everything that is computed from besides a unit's own rows: what was decided and prepared, settings, versions."""
+
+    plan: Plan
+    config: StudyConfig
+    versions: Mapping[str, str]
+    #: SHA-256 of all of it, which a reduced one keeps
+    digest: str
+
+    @classmethod
+    def of(cls, plan: Plan, config: StudyConfig, versions: Mapping[str, str]) -> Basis:
+        """Join what is the same for all units of a run."""
+        return cls(plan, config, versions, digest(plan=plan, config=config, versions=versions))
+
+    def for_unit(self, pairs: Iterable[PlannedPair] = ()) -> Basis:
+        """Keep what a worker needs."""
+        return replace(self, plan=self.plan.for_unit(pairs))
+
+    def digest_of(self, part: object) -> str:
+        """Tell whether a computed part of a run may be used again."""
+        return digest(basis=self.digest, part=part)
 
 
 RowRecord = TypeVar("RowRecord", bound=Attempt)
@@ -136,13 +207,21 @@ class Manifest(Generic[RowRecord]):
             rows = [row.to_dict() for row in self.prepared.rows]
             carried = {"prepared": {"digest": self.prepared.digest, "rows": rows}}
         mine = [row.to_dict() for row in self.rows]
-        write_json(folder / MANIFEST, {"digest": self.digest, "rows": mine, **carried, "files": files})
+        write_text(folder / MANIFEST, _sealed({"digest": self.digest, "rows": mine, **carried, "files": files}))
+
+
+def _sealed(content: Mapping[str, Any]) -> str:
+    """JSON text of a manifest, which begins with the hash of the rest."""
+    return to_json({"sha256": hashlib.sha256(to_json(content).encode()).hexdigest(), **content})
 
 
 def read_manifest(folder: Path, kind: type[RowRecord]) -> Manifest[RowRecord] | None:
-    """Read a folder's manifest with rows of a kind; None where there is none or it is damaged."""
+    """Read a folder's manifest with rows of a kind; None where there is none, or one bit of it is not as written."""
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        text = (folder / MANIFEST).read_bytes().decode("utf-8")
+        content = {name: held for name, held in json.loads(text).items() if name != "sha256"}
+        if text != _sealed(content):
+            return None
         carried = content.get("prepared")
         return Manifest(
             digest=content["digest"],
@@ -150,7 +229,7 @@ def read_manifest(folder: Path, kind: type[RowRecord]) -> Manifest[RowRecord] | 
             prepared=carried and Prepared(carried["digest"], tuple(map(Summary.from_dict, carried["rows"]))),
             files=dict(content["files"]),
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 

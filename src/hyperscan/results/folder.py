@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import InputError
+from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.results.plan import Plan, Remark
 from hyperscan.results.session import SynchronyResult, read_synchrony
 from hyperscan.schema import COLUMNS, TABLES, Outcome
-from hyperscan.storage import load_table
+from hyperscan.storage import load_table, sha256
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: File that a run writes last: without it, settings and tables may be of two runs.
+RECORD = "run.json"
 
 #: Columns without which a synchrony table says nothing.
 NEEDED = ("dyad", "session", "metric", "band")
@@ -27,6 +31,25 @@ class RunFolder:
     """The files of a run, each read when it is first asked for; an absent one is empty, never invented."""
 
     path: Path
+
+    def check_whole(self) -> None:
+        """Refuse a folder whose run did not end; warn of tables and settings that are not as it wrote them."""
+        name, recorded = self.path.resolve().name, self._json(RECORD).get("outputs")
+        if not isinstance(recorded, dict):
+            raise InputError(
+                f"{name}: its run was interrupted or goes on ({RECORD} missing), so tables, settings and report may be "
+                "of two runs.\nStart that run again to finish it: hyperscan run STUDY -o FOLDER."
+            )
+        read = ("config.toml", "plan.json", "growth.json", *(f"{table}.tsv" for table in TABLES))
+        paths = {file: self.path / file for file in read if file in recorded}
+        changed = [file for file, path in paths.items() if not path.is_file() or sha256(path) != recorded[file]]
+        if changed:
+            warnings.warn(
+                f"{name}: {', '.join(changed)} not as the run wrote it ({RECORD}). Start the run again if that was "
+                "not meant.",
+                DataQualityWarning,
+                stacklevel=2,
+            )
 
     @cached_property
     def table(self) -> pd.DataFrame:

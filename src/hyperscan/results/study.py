@@ -222,8 +222,20 @@ class StudyResult:
         ------
         InputError
             If the folder holds no finished run.
+
+        Warns
+        -----
+        DataQualityWarning
+            If tables or settings are not as the run wrote them.
         """
-        folder = RunFolder(Path(path))
+        study = cls.read(Path(path))
+        RunFolder(Path(path)).check_whole()
+        return study
+
+    @classmethod
+    def read(cls, path: Path) -> StudyResult:
+        """Read the tables of a folder whose run need not be finished."""
+        folder = RunFolder(path)
         missing = [f"{name}.tsv" for name in TABLES if not (folder.path / f"{name}.tsv").is_file()]
         if missing or not (folder.path / "plan.json").is_file():
             raise InputError(

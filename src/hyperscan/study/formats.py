@@ -103,13 +103,25 @@ def _fif_parts(path: Path) -> list[Path]:
 
 
 def _named_in_header(path: Path) -> list[Path]:
-    """List the files that a BrainVision header names, as far as they lie next to it."""
+    """List the files that a text header names, as far as they lie next to it."""
     try:
         text = path.read_bytes()[:100_000].decode("latin-1")
     except OSError:
         return []
-    names = re.findall(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", text, re.MULTILINE)
-    return [path.with_name(name.replace("$b", path.stem)) for name in names if not {"/", "\0"} & set(name)]
+    named = re.findall(r"^\s*(?:Data|Marker)?File\s*=\s*(.+?)\s*$", text, re.MULTILINE)
+    bare = [name.replace("$b", path.stem).replace("\\", "/").rpartition("/")[2] for name in named]
+    return [path.with_name(name) for name in bare if name and "\0" not in name]
+
+
+def _unclaimed(ending: str, header: str) -> Callable[[Path], list[Path]]:
+    """List the files of an ending that no header next to them has the name of: a renamed header names one of them."""
+
+    def list_them(path: Path) -> list[Path]:
+        near = sorted(path.parent.iterdir())
+        claimed = {file.stem for file in near if file.suffix.lower() == header}
+        return [file for file in near if file.suffix.lower() == ending and file.stem not in claimed]
+
+    return list_them
 
 
 _OWN = "hyperscan.recording.files"
@@ -154,6 +166,7 @@ FORMATS: tuple[Format, ...] = (
         _MATLAB,
         content="MATLAB",
         companions=(".fdt",),
+        further=_unclaimed(".fdt", ".set"),
         parts=(Part(".fdt", "the data part of an EEGLAB recording", "its .set file"),),
         value_bytes=4,
     ),
@@ -167,9 +180,14 @@ FORMATS: tuple[Format, ...] = (
     Format("GDF", f"{_OWN}.eeg:read_gdf", (".gdf",), _starts(b"GDF ")),
     Format("CNT", f"{_OWN}.breaks:read_cnt", (".cnt",), _starts(b"Version 3.0")),
     Format("ANT CNT", "mne.io:read_raw_ant", (".cnt",), _starts(b"RIFF")),
-    Format("Persyst", f"{_OWN}.breaks:read_persyst", (".lay",), companions=(".dat",)),
+    Format("Persyst", f"{_OWN}.breaks:read_persyst", (".lay",), companions=(".dat",), further=_named_in_header),
     Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",)),
-    Format("Curry", "mne.io:read_raw_curry", (".cdt", ".dap"), companions=(".dat", ".rs3", ".cdt.dpa", ".cdt.dpo")),
+    Format(
+        "Curry",
+        "mne.io:read_raw_curry",
+        (".cdt", ".dap"),
+        companions=(".dat", ".dap", ".rs3", ".cef", ".ceo", *(f".cdt.{tail}" for tail in ("dpa", "dpo", "cef", "ceo"))),
+    ),
     Format("Nicolet", f"{_OWN}.eeg:read_nicolet", (".data",), companions=(".head",)),
     Format("XDF", f"{_OWN}.xdf:read_xdf", (".xdf",), _starts(b"XDF:"), modality="", selects="stream", value_bytes=4),
     Format(

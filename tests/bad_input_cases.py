@@ -143,7 +143,7 @@ TABLE = """
 37 | S | samples dropped
     test_recording_files_eeg::test_edf_plus_d_gaps_are_opened
     test_recording_read::test_boundaries_become_bad
-    test_recording_nirs::test_snirf_gap_is_opened_and_marked
+    test_recording_snirf::test_snirf_gap_is_opened_and_marked
     test_recording_pauses::test_a_pause_of_known_length_is_put_back
     test_recording_pauses::test_a_pause_of_unknown_length_is_never_guessed
     test_recording_align::test_gaps_of_an_xdf_are_opened_beside_another_format
@@ -185,7 +185,7 @@ TABLE = """
     test_recording_wavelengths::test_people_of_different_light_are_refused
     test_recording_wavelengths::test_wavelengths_in_another_order_are_refused
     test_recording_wavelengths::test_one_wavelength_for_one_person_is_refused
-    test_recording_nirs::test_snirf_orphan_wavelength_goes_with_a_warning
+    test_recording_snirf::test_snirf_orphan_wavelength_goes_with_a_warning
     test_recording_light::test_one_wavelength_missing
     test_bad_input_reports::test_one_wavelength_of_a_channel
 48 | S | intensity zero or negative
@@ -193,8 +193,8 @@ TABLE = """
     test_bad_input_messages::test_a_negative_value_is_no_reading_fault
     test_bad_input_reports::test_intensity_that_cannot_be
 49 | C | two SNIRF groups
-    test_recording_nirs::test_snirf_groups
-    test_recording_nirs::test_real_two_person_snirf
+    test_recording_snirf::test_snirf_groups
+    test_recording_snirf::test_real_two_person_snirf
 50 | S | no short channels, distance 0, mm for m
     test_bad_input_signals::test_a_channel_without_length_is_left_out
     test_recording_fnirs::test_no_short_channels_is_loud
@@ -278,7 +278,7 @@ TABLE = """
     test_recording_matlab::test_hdf5_heap_that_leads_in_a_circle
     test_recording_guard::test_damaged_bytes_never_end_in_a_traceback
 71 | R | HDF5 links
-    test_recording_nirs::test_snirf_links_are_not_followed
+    test_recording_snirf::test_snirf_links_are_not_followed
     test_recording_matlab::test_hdf5_loops_and_data_elsewhere
 72 | A | disk full
     test_pipeline_run::test_a_full_disk_at_any_write

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import mne
 import numpy as np
 import pytest
+import scipy.io
 
 import recording_fixtures as make
-from hyperscan.errors import DataQualityWarning, ReadError
-from hyperscan.recording import align_pair, load_session
+from hyperscan.recording.files.nirs import read_homer
 
 
 def test_snirf_and_homer(good: Path) -> None:
@@ -35,101 +34,6 @@ def test_homer_survives_optical_density(good: Path) -> None:
     density = mne.preprocessing.nirs.optical_density(homer, verbose="ERROR")
     blood = mne.preprocessing.nirs.beer_lambert_law(density, ppf=6.0)
     assert set(blood.get_channel_types()) == {"hbo", "hbr"}
-
-
-def test_snirf_links_are_not_followed(good: Path) -> None:
-    make.write_snirf(good / "t.snirf", 1)
-    with h5py.File(good / "t.snirf", "a") as file:
-        del file["nirs/data1/dataTimeSeries"]
-        file["nirs/data1/dataTimeSeries"] = h5py.ExternalLink("c.snirf", "/nirs/data1/dataTimeSeries")
-    make.refused(good, "t.snirf", "c.snirf", "link", modality="fnirs")
-    make.write_snirf(good / "u.snirf", 1)
-    with h5py.File(good / "u.snirf", "a") as file:
-        file["nirs2"] = h5py.SoftLink("/nirs")
-    make.refused(good, "u.snirf", "c.snirf", "link", modality="fnirs", therapist_channels="/nirs")
-
-
-def test_snirf_gap_is_opened_and_marked(good: Path) -> None:
-    times = np.arange(600) / 10.0
-    times[300:] += 3.0
-    make.write_snirf(good / "t.snirf", 1, times=times, stimuli=(50.0,))
-    pair = make.load(good, "t.snirf", "c.snirf", "fnirs")
-    assert pair.therapist.info["sfreq"] == pytest.approx(10.0)
-    assert pair.therapist.n_times == 630
-    marks = pair.therapist.annotations
-    gap = marks[np.flatnonzero(marks.description == "BAD_gap")[0]]
-    assert (gap["onset"], gap["duration"]) == (pytest.approx(30.0), pytest.approx(3.0))
-    assert marks.onset[np.flatnonzero(marks.description == "talk")[0]] == pytest.approx(50.0)
-
-
-def test_snirf_time_that_jumps_back(good: Path) -> None:
-    times = np.arange(600) / 10.0
-    times[300:] -= 3.0
-    make.write_snirf(good / "t.snirf", 1, times=times)
-    make.refused(good, "t.snirf", "c.snirf", "jumps back", modality="fnirs")
-
-
-def test_snirf_orphan_wavelength_goes_with_a_warning(good: Path) -> None:
-    make.write_snirf(good / "t.snirf", 1, only=2)
-    with pytest.warns(DataQualityWarning, match="other wavelength"):
-        pair = make.load(good, "t.snirf", "c.snirf", "fnirs")
-    assert [name for name in pair.therapist.ch_names if name.startswith("S2")] == []
-    assert len(pair.therapist.ch_names) == 4
-
-
-def test_snirf_with_two_data_blocks_or_none(good: Path) -> None:
-    make.write_snirf(good / "t.snirf", 1)
-    with h5py.File(good / "t.snirf", "a") as file:
-        file.copy("nirs/data1", "nirs/data2")
-    make.refused(good, "t.snirf", "c.snirf", "2 data blocks", modality="fnirs")
-    with h5py.File(good / "u.snirf", "w") as file:
-        file["x"] = 1
-    make.refused(good, "u.snirf", "c.snirf", "no SNIRF", modality="fnirs")
-
-
-@pytest.mark.parametrize(("first", "second"), [("nirs1", "nirs2"), ("nirs", "nirs2")])
-def test_snirf_groups(tmp_path: Path, first: str, second: str) -> None:
-    make.write_snirf(tmp_path / "b.snirf", 7, groups=(first, second))
-    pair = make.load_parts(tmp_path, "b.snirf", f"/{first}", f"/{second}", "fnirs")
-    assert pair.therapist.ch_names == pair.client.ch_names
-    rng = np.random.default_rng(8)
-    expected = 0.02 * rng.standard_normal((600, 6)) + 1.0
-    np.testing.assert_allclose(pair.client.get_data(), expected.T)
-    with pytest.raises(ReadError) as caught:
-        load_session(make.session(tmp_path, "b.snirf", "other.snirf", "fnirs"))
-    make.check_message(caught.value, tmp_path, "b.snirf", f"/{first}, /{second}")
-    with pytest.raises(ReadError, match="no group '/nirs7'"):
-        make.load_parts(tmp_path, "b.snirf", f"/{first}", "/nirs7", "fnirs")
-
-
-def test_snirf_sources(tmp_path: Path) -> None:
-    make.write_snirf(tmp_path / "b.snirf", 7, n_sources=6)
-    pair = make.load_parts(tmp_path, "b.snirf", "sources:1-3", "sources:4-6", "fnirs")
-    assert pair.therapist.ch_names[0] == "S1_D1 760"
-    assert pair.client.ch_names[0] == "S4_D4 760"
-    assert len(pair.client.ch_names) == 6
-    density = mne.preprocessing.nirs.optical_density(pair.client, verbose="ERROR")
-    assert set(density.get_channel_types()) == {"fnirs_od"}
-
-
-@pytest.mark.parametrize(
-    ("file", "rules", "n"),
-    [
-        ("two_subjects_one_file", ("sources:1-8", "sources:9-16"), 20),
-        ("hb_two_subjects", ("sources:1-8", "sources:9-16"), 20),
-        ("nirs1_nirs2", ("/nirs1", "/nirs2"), 40),
-        ("nirs_nirs2", ("/nirs", "/nirs2"), 40),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:.*channels are the same in both people")
-def test_real_two_person_snirf(shared: Path, file: str, rules: tuple[str, str], n: int) -> None:
-    # the two groups of the last two files hold one and the same synthetic recording
-    pair = make.load_parts(shared / "data" / "fnirs_two_person_snirf", f"{file}.snirf", *rules, "fnirs")
-    assert len(pair.therapist.ch_names) == len(pair.client.ch_names) == n
-    sources = {name.split("_")[0] for name in pair.client.ch_names}
-    expected = range(9, 17) if n == 20 else range(1, 17)
-    assert sources == {f"S{k}" for k in expected}
-    assert align_pair(pair).client.n_times == 2340
 
 
 def _snirf_with_a_gap(path: Path, times: np.ndarray) -> None:
@@ -160,3 +64,131 @@ def test_each_stimulus_appears_once_whether_time_has_a_gap_or_not(
     np.testing.assert_allclose(events, at, atol=1e-6)
     assert pair.therapist.n_times == 600 + round(10 * gap_s)
     assert ("1 gap in the time vector" in " ".join(pair.history)) == (gap_s > 0)
+
+
+# ---- what was taken out by hand, and stimuli at the edges
+
+
+def homer(path: Path, *, probe: dict | None = None, **more: object) -> Path:
+    """Write a Homer file with changes to its probe and variables."""
+    make.write_nirs(path, 1)
+    held = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)
+    fields = {key: getattr(held["SD"], key) for key in held["SD"]._fieldnames}
+    fields = {key: value for key, value in (fields | (probe or {})).items() if value is not None}
+    kept = {"d": held["d"], "t": held["t"][:, None], "s": held["s"][:, None], "aux": held["aux"][:, None]}
+    scipy.io.savemat(path, {**kept, "SD": fields, **more}, appendmat=False)
+    return path
+
+
+@pytest.mark.parametrize("key", ["MeasListAct", "MeasListActMan"])
+@pytest.mark.parametrize(
+    ("act", "bad"),
+    [
+        ([1, 1, 1, 1, 1, 1], set()),
+        ([1, 0, 1, 1, 0, 1], {"S2_D2"}),
+        ([0, 1, 1, 1, 1, 1], {"S1_D1"}),
+        ([1, 1, 1, 0, 1, 0], {"S1_D1", "S3_D3"}),
+    ],
+)
+@pytest.mark.parametrize("as_row", [False, True])
+def test_channels_pruned_by_hand_are_bad(tmp_path: Path, key: str, act: list[int], bad: set[str], as_row: bool) -> None:
+    # one wavelength or both, as a column or a row; the fixture lists all first wavelengths first
+    held = np.array(act, float)[None, :] if as_row else np.array(act, float)[:, None]
+    found = read_homer(homer(tmp_path / "t.nirs", probe={key: held}), "t.nirs")
+    assert {each.partition(" ")[0] for each in found.data.info["bads"]} == bad
+    assert len(found.data.info["bads"]) == 2 * len(bad)
+    assert any("pruned by hand" in note for note in found.notes) == bool(bad)
+
+
+def test_pruned_channels_that_cannot_be_told_are_refused(good: Path) -> None:
+    homer(good / "t.nirs", probe={"MeasListAct": np.zeros(5)})
+    make.refused(good, "t.nirs", "c.snirf", "MeasListAct marks 5", modality="fnirs")
+
+
+@pytest.mark.parametrize(
+    ("out", "spans"),
+    [
+        ([], []),
+        ([(0, 50)], [(0.0, 5.0)]),
+        ([(100, 200), (300, 301)], [(10.0, 10.0), (30.0, 0.1)]),
+        ([(550, 600)], [(55.0, 5.0)]),
+    ],
+)
+def test_time_excluded_by_hand_is_marked_as_bad(
+    tmp_path: Path, out: list[tuple[int, int]], spans: list[tuple[float, float]]
+) -> None:
+    included = np.ones(600)
+    for first, stop in out:
+        included[first:stop] = 0
+    found = read_homer(homer(tmp_path / "t.nirs", tIncMan=included[:, None]), "t.nirs")
+    marks = found.data.annotations
+    bad = marks.description == "BAD_manual"
+    np.testing.assert_allclose(np.c_[marks.onset, marks.duration][bad], np.reshape(spans, (-1, 2)), atol=1e-6)
+    assert any("excluded by hand" in note for note in found.notes) == bool(out)
+
+
+def test_time_excluded_before_a_gap_stays_in_its_place(tmp_path: Path) -> None:
+    times = np.arange(600) / 10.0
+    times[300:] += 3.0
+    included = np.ones(600)
+    included[400:450] = 0
+    found = read_homer(homer(tmp_path / "t.nirs", t=times[:, None], tIncMan=included), "t.nirs")
+    (mark,) = [each for each in found.data.annotations if each["description"] == "BAD_manual"]
+    assert (mark["onset"], mark["duration"]) == (pytest.approx(43.0), pytest.approx(5.0))
+
+
+COLUMNS = {
+    "first row": ([(0, 1)], [0.0]),
+    "last row": ([(599, 600)], [59.9]),
+    "a block at the start": ([(0, 50), (100, 150)], [0.0, 10.0]),
+    "a block to the end": ([(100, 150), (590, 600)], [10.0, 59.0]),
+    "first and last": ([(0, 1), (599, 600)], [0.0, 59.9]),
+}
+
+
+@pytest.mark.parametrize(("up", "at"), COLUMNS.values(), ids=COLUMNS)
+@pytest.mark.parametrize("as_row", [False, True])
+def test_no_stimulus_is_lost_at_the_edges(
+    tmp_path: Path, up: list[tuple[int, int]], at: list[float], as_row: bool
+) -> None:
+    column = np.zeros(600)
+    for first, stop in up:
+        column[first:stop] = 1
+    held = column[None, :] if as_row else column[:, None]
+    raw = read_homer(homer(tmp_path / "t.nirs", s=held), "t.nirs").data
+    np.testing.assert_allclose(raw.annotations.onset, at)
+
+
+def test_a_stimulus_that_rises_on_a_higher_level_counts(tmp_path: Path) -> None:
+    column = np.zeros(600)
+    column[100:200] = 1
+    column[150:200] = 2
+    column[300] = -1  # taken out by hand in Homer
+    raw = read_homer(homer(tmp_path / "t.nirs", s=column[:, None]), "t.nirs").data
+    np.testing.assert_allclose(raw.annotations.onset, [10.0, 15.0])
+
+
+@pytest.mark.parametrize("key", ["s", "tIncMan"])
+def test_a_variable_that_fits_no_sample_is_refused(good: Path, key: str) -> None:
+    homer(good / "t.nirs", **{key: np.ones((599, 1))})
+    make.refused(good, "t.nirs", "c.snirf", f"variable {key} has 599 rows", modality="fnirs")
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor", "mm"), [("mm", 1.0, 30), ("cm", 0.1, 30), ("m", 1e-3, 30), (None, 1.0, 30), (None, 0.1, 30)]
+)
+@pytest.mark.filterwarnings("ignore:.*SpatialUnit")
+def test_the_unit_of_the_probe(tmp_path: Path, unit: str | None, factor: float, mm: float) -> None:
+    places = np.arange(3)[:, None] * np.array([[40.0, 0.0, 0.0]])
+    probe = {"SpatialUnit": unit, "SrcPos": factor * places, "DetPos": factor * (places + np.array([[0.0, 30.0, 0.0]]))}
+    found = read_homer(homer(tmp_path / "t.nirs", probe=probe), "t.nirs")
+    loc = found.data.info["chs"][0]["loc"]
+    assert 1e3 * np.linalg.norm(loc[3:6] - loc[6:9]) == pytest.approx(mm)
+    assert any("SpatialUnit" in note for note in found.notes) == (unit is None)
+
+
+def test_a_probe_that_contradicts_itself_is_named(good: Path) -> None:
+    homer(good / "t.nirs", probe={"SpatialUnit": "inch"})
+    make.refused(good, "t.nirs", "c.snirf", "not supported: ", "'inch'", "SD.SpatialUnit", modality="fnirs")
+    homer(good / "t.nirs", probe={"SrcPos": np.zeros((2, 3))})
+    make.refused(good, "t.nirs", "c.snirf", "SrcPos, which has 2", modality="fnirs")

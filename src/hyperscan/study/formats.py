@@ -192,7 +192,7 @@ FORMATS: tuple[Format, ...] = (
     Format("XDF", f"{_OWN}.xdf:read_xdf", (".xdf",), _starts(b"XDF:"), modality="", selects="stream", value_bytes=4),
     Format(
         "SNIRF",
-        f"{_OWN}.nirs:read_snirf",
+        f"{_OWN}.snirf:read_snirf",
         (".snirf",),
         _starts(b"\x89HDF\r\n\x1a\n"),
         content="HDF5",

@@ -151,6 +151,16 @@ def check_matlab(path: Path, name: str) -> None:
         raise ReadError(f"{name}: is cut off: its last variable is incomplete. Copy it again, or export it anew.")
 
 
+def check_version(path: Path, name: str) -> None:
+    """Refuse MATLAB 7.3 where numbers are read by SciPy, which knows the older form only."""
+    with path.open("rb") as file:
+        if file.read(10) == b"MATLAB 7.3":
+            raise ReadError(
+                f"{name}: not supported: a MATLAB 7.3 file. Save it in MATLAB with the option '-v7', or export the "
+                "recording as SNIRF, EDF or FIF."
+            )
+
+
 def _check_unpacked(file: BinaryIO, n_bytes: int, order: str, name: str) -> None:
     """Unpack a few bytes of an element: they say how long it is."""
     unpacker = zlib.decompressobj()

@@ -1,23 +1,22 @@
-"""fNIRS files: one person per ``/nirs`` group of a SNIRF file, Homer's ``.nirs``, NIRx folders."""
+"""fNIRS files other than SNIRF: Homer's ``.nirs`` and NIRx folders; and how any fNIRS recording is put in its time."""
 
 from __future__ import annotations
 
 import re
-import tempfile
 import warnings
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import mne
 import numpy as np
 import scipy.io
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError, count
-from hyperscan.recording.annotations import fresh_raw, own_annotations
-from hyperscan.recording.files.matlab import check_hdf5, check_heaps, check_matlab
+from hyperscan.recording.annotations import own_annotations
+from hyperscan.recording.files.matlab import check_matlab, check_version
+from hyperscan.recording.files.units import NOT_SUPPORTED, plain_unit
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.pauses import open_gaps
 from hyperscan.recording.records import PersonRecording
@@ -25,207 +24,100 @@ from hyperscan.recording.timeline import find_breaks
 
 #: A step of more samples than this in the time vector is a gap (our choice; a clock error stays below one sample).
 _STEP = 0.75
+#: Times that leave an even grid by more than this share of a sample are uneven (our choice).
+_UNEVEN = 0.05
+#: Units of length, in m.
+METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6}
+#: Distances of source and detector that a probe may have, as the median, in m (our choice, wide).
+_PROBE_M = (0.01, 0.06)
 
 
-# ---- SNIRF
-
-_NIRS = re.compile(r"nirs[0-9]*")
-_DATA = re.compile(r"data[0-9]*")
-
-
-def read_snirf(path: Path, name: str, part: str | None = None) -> PersonRecording:
-    """Read one person of a SNIRF file, ``part`` being the group.
-
-    MNE takes the sampling rate over gaps in the time vector, which moves everything behind a gap; here gaps are opened
-    to their true length and annotated.
-    """
-    check_heaps(path, name)
-    with h5py.File(path, "r") as file:
-        chosen = _choose(sorted(key for key in file if _NIRS.fullmatch(key)), part, name)
-        check_hdf5(file, name, f"/{chosen}")
-        group = file[chosen]
-        unit = _label(group["metaDataTags/TimeUnit"]) if "metaDataTags/TimeUnit" in group else "s"
-        scale = {"ms": 1e-3, "us": 1e-6}.get(unit.strip().lower(), 1.0)
-        times = scale * _times(group, name)
-        events = _events(group, scale, times[0])
-        orphans = _orphans(group, name)
-        light = tuple(float(value) for value in np.ravel(group.get("probe/wavelengths", ())))
-    with warnings.catch_warnings():
-        # said better below, where gaps are opened
-        if find_breaks(times, 1 / float(np.median(np.diff(times))), step=_STEP).size:
-            warnings.filterwarnings("ignore", message=".*jitter")
-        raw = _read_group(path, chosen, orphans)
-    notes = () if part is None else (f"{name}: person taken from group /{chosen}",)
-    if orphans:
-        note = f"{name}: {len(orphans)} fNIRS channels without their other wavelength were left out"
-        warnings.warn(f"{note}. Export all wavelengths of every pair.", DataQualityWarning, stacklevel=2)
-        notes = (*notes, note)
-    raw, opened = _with_true_time(raw, times, events, name)
-    return PersonRecording(raw, notes=(*notes, *opened), light=light)
-
-
-def _label(item: h5py.Dataset) -> str:
-    tag = np.ravel(item[()])[0]
-    return tag.decode("utf-8", "replace") if isinstance(tag, bytes) else str(tag)
-
-
-def _events(group: h5py.Group, scale: float, start: float) -> mne.Annotations:
-    """List the stimuli by the file's own time, counted from the first sample."""
-    events = mne.Annotations([], [], [], orig_time=None)
-    for key in sorted(key for key in group if key.startswith("stim")):
-        if "data" not in group[key] or group[key]["data"].size == 0:
-            continue
-        text = _label(group[key]["name"]) if "name" in group[key] else key
-        for onset, *lasting in np.atleast_2d(np.asarray(group[key]["data"], dtype=float)):
-            length = lasting[0] * scale if lasting and lasting[0] > 0 else 0.0
-            events.append(onset * scale - start, length, text)
-    return events
-
-
-def _with_true_time(
-    raw: BaseRaw, times: np.ndarray, events: mne.Annotations, name: str
+def build_light(
+    values: np.ndarray,
+    names: Sequence[str],
+    kinds: Sequence[str],
+    places: Sequence[np.ndarray],
+    times: np.ndarray,
+    events: mne.Annotations,
+    name: str,
 ) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Open the gaps of the time vector, and let the given events replace those of the recording.
+    """Build a recording on an even grid from values and their times in s, gaps opened, events in their place.
 
-    Shapes: ``times`` (n_times,).
+    Shapes: ``values`` (n_channels, n_times), ``places`` n_channels of (12,), ``times`` (n_times,).
     """
-    notes: tuple[str, ...] = ()
-    raw = fresh_raw(raw, annotations=mne.Annotations([], [], [], orig_time=None))
-    dt = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    n, dt = len(times), float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     breaks = find_breaks(times, 1 / dt, step=_STEP)
-    if breaks.size:
-        lost = np.diff(times)[breaks - 1]
-        if (lost < 0).any():
-            raise ReadError(
-                f"{name}: its time vector jumps back by {-lost.min():.1f} s. Nobody can tell which time is right: "
-                "export it again."
+    lost = np.diff(times)[breaks - 1]
+    if (lost < 0).any():
+        raise ReadError(
+            f"{name}: its time vector jumps back by {-lost.min():.1f} s. Nobody can tell which time is right: "
+            "export it again."
+        )
+    # the rate between gaps, which a rate taken over them would miss
+    rate = (n - 1 - len(breaks)) / (times[-1] - times[0] - lost.sum()) if n > 1 else 1.0
+    if not breaks.size and n > 2:
+        left = np.abs(times - times[0] - np.arange(n) / rate).max() * rate
+        if left > _UNEVEN:
+            warnings.warn(
+                f"{name}: its sampling intervals are uneven: samples are up to {left:.2g} intervals off an even grid. "
+                "Check the file or export it anew.",
+                DataQualityWarning,
+                stacklevel=3,
             )
-        # the rate between gaps: MNE's is taken over them
-        rate = (len(times) - 1 - len(breaks)) / (times[-1] - times[0] - lost.sum())
+    raw = mne.io.RawArray(values, mne.create_info(list(names), rate, list(kinds)), verbose="WARNING")
+    for channel, place in zip(raw.info["chs"], places, strict=True):
+        channel["loc"][: len(place)] = place
+    notes: tuple[str, ...] = ()
+    if breaks.size:
         raw = open_gaps(raw, breaks, np.rint(lost / dt).astype(int) - 1, sfreq=rate)
         notes = (
             f"{name}: {count(len(breaks), 'gap')} in the time vector ({lost.sum():.1f} s) opened and marked as bad",
         )
     end = raw.n_times / raw.info["sfreq"]
-    keep = [k for k in range(len(events)) if -1e-9 <= events.onset[k] < end]
+    # what was pressed within half a sample of the first one belongs to it
+    keep = [k for k in range(len(events)) if -0.5 / rate - 1e-9 <= events.onset[k] < end]
+    onset = [max(float(events.onset[k]), 0.0) for k in keep]
     within = mne.Annotations(
-        [max(float(events.onset[k]), 0.0) for k in keep],
-        [float(min(events.duration[k], end - events.onset[k])) for k in keep],
+        onset,
+        [float(min(events.duration[k], end - at)) for k, at in zip(keep, onset, strict=True)],
         [str(events.description[k]) for k in keep],
         orig_time=None,
     )
+    outside = len(events) - len(keep)
+    if outside:
+        note = f"{name}: {count(outside, 'event')} before the first or after the last sample left out"
+        warnings.warn(
+            f"{note} (the recording lasts {end:.0f} s; SNIRF has events in s whatever TimeUnit is). Check their times.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+        notes = (*notes, note)
     return raw.set_annotations(own_annotations(raw) + within, verbose="WARNING"), notes
 
 
-def _choose(groups: list[str], group: str | None, name: str) -> str:
-    listed = ", ".join(f"/{each}" for each in groups)
-    if not groups:
-        raise ReadError(f"{name}: is an HDF5 file without a /nirs group, so no SNIRF. Export it as SNIRF again.")
-    if group is None and len(groups) > 1:
-        raise ReadError(
-            f"{name}: holds several recordings ({listed}). Say which is whose: write one of these in "
-            "therapist_channels "
-            "and another in client_channels."
-        )
-    chosen = groups[0] if group is None else group.removeprefix("/")
-    if chosen not in groups:
-        raise ReadError(f"{name}: has no group '/{chosen}'. There: {listed}. Correct the channel rule in dyads.tsv.")
-    return chosen
+def guess_metres(apart: np.ndarray, unit: str, field: str, name: str) -> tuple[float, tuple[str, ...]]:
+    """Find the unit of a probe that does not tell a known one, by the one that gives distances a probe may have.
 
-
-def _times(group: h5py.Group, name: str) -> np.ndarray:
-    """Check the one data block of a group, and read the time of each sample in the file's unit.
-
-    Shapes: returns (n_times,).
+    Shapes: ``apart`` (n_channels, 3).
     """
-    blocks = [key for key in group if _DATA.fullmatch(key)]
-    if len(blocks) != 1:
+    median = float(np.nanmedian(np.linalg.norm(apart, axis=1)))
+    fits = [each for each, factor in METRES.items() if _PROBE_M[0] <= factor * median <= _PROBE_M[1]]
+    if unit or len(fits) != 1:
+        shown = f"the unit of length {unit[:12]!r}" if unit else "a probe without a unit of length"
         raise ReadError(
-            f"{name}: {group.name} has {len(blocks)} data blocks, but only one can be analysed. "
-            "Write one /data1 per person."
+            f"{name}: {NOT_SUPPORTED}{shown} ({field}), whose source and detector are {median:.3g} apart. "
+            f"Write one of {', '.join(METRES)} in {field}, or export the recording again."
         )
-    block = group[blocks[0]]
-    missing = [key for key in ("dataTimeSeries", "time") if key not in block]
-    if missing:
-        raise ReadError(
-            f"{name}: {block.name} lacks {' and '.join(missing)}: the file holds no recording. Export it again."
-        )
-    series = block["dataTimeSeries"]
-    if series.ndim != 2 or 0 in series.shape:
-        raise ReadError(
-            f"{name}: {series.name} has the shape {series.shape}; expected (times, channels). Export it again."
-        )
-    time, n_times = np.asarray(block["time"], dtype=float).ravel(), block["dataTimeSeries"].shape[0]
-    # two numbers are start and step (SNIRF 1.1, /nirs(i)/data(j)/time)
-    if time.size == 2 and n_times != 2:
-        time = time[0] + time[1] * np.arange(n_times)
-    if time.size != n_times or not np.isfinite(time).all() or (n_times > 1 and time[-1] <= time[0]):
-        raise ReadError(
-            f"{name}: its time vector has {time.size} values for {n_times} samples, or does not increase. "
-            "The file is damaged: export it again."
-        )
-    return time
-
-
-@dataclass(frozen=True)
-class _Measurement:
-    """A column of SNIRF data, as its ``measurementList`` describes it."""
-
-    data_type: int
-    source: int
-    detector: int
-    wavelength: int
-
-
-def _orphans(group: h5py.Group, name: str) -> list[int]:
-    """Find measurements, from 0 on, whose pair lacks another wavelength: MNE refuses them."""
-    block = group[next(key for key in group if _DATA.fullmatch(key))]
-    listed: list[_Measurement] = []
-    waves: dict[tuple[int, int], set[int]] = defaultdict(set)
-    for k in range(1, block["dataTimeSeries"].shape[1] + 1):
-        row = block.get(f"measurementList{k}", {})
-        keys = ("dataType", "sourceIndex", "detectorIndex", "wavelengthIndex")
-        if any(key not in row for key in keys):
-            return []
-        each = _Measurement(*(int(np.ravel(row[key][()])[0]) for key in keys))
-        if each.data_type != 1:
-            return []
-        listed.append(each)
-        waves[each.source, each.detector].add(each.wavelength)
-    most = max((len(found) for found in waves.values()), default=0)
-    if most < 2:
-        raise ReadError(
-            f"{name}: no source-detector pair has two wavelengths, so haemoglobin cannot be computed. "
-            "Export all wavelengths."
-        )
-    return [k for k, each in enumerate(listed) if len(waves[each.source, each.detector]) < most]
-
-
-def _read_group(path: Path, chosen: str, orphans: list[int]) -> BaseRaw:
-    if chosen == "nirs" and not orphans:
-        return mne.io.read_raw_snirf(path, preload=True, verbose="WARNING")
-    # a file of its own with one group called /nirs, the only one that MNE knows
-    with tempfile.TemporaryDirectory(prefix="hyperscan-") as folder:
-        alone = Path(folder) / "person.snirf"
-        with h5py.File(path, "r") as source, h5py.File(alone, "w") as target:
-            source.copy(source["formatVersion"], target)
-            source.copy(source[chosen], target, name="nirs")
-            block = target["nirs"][next(key for key in target["nirs"] if _DATA.fullmatch(key))]
-            series = np.asarray(block["dataTimeSeries"]) if orphans else np.zeros((0, 0))
-            if orphans:
-                del block["dataTimeSeries"]
-                block["dataTimeSeries"] = np.delete(series, orphans, axis=1)
-            for k in orphans:
-                del block[f"measurementList{k + 1}"]
-            for new, old in enumerate(k for k in range(series.shape[1]) if k not in set(orphans)):
-                if new != old:
-                    block.move(f"measurementList{old + 1}", f"measurementList{new + 1}")
-        return mne.io.read_raw_snirf(alone, preload=True, verbose="WARNING")
+    note = f"{name}: the probe's unit of length ({field}) is not told and was taken for {fits[0]}"
+    warnings.warn(
+        f"{note}: source and detector are then {1e3 * METRES[fits[0]] * median:.0f} mm apart. Correct it in the file.",
+        DataQualityWarning,
+        stacklevel=4,
+    )
+    return METRES[fits[0]], (note,)
 
 
 # ---- Homer
-
-_MM = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 
 
 @dataclass(frozen=True)
@@ -241,34 +133,65 @@ class _Probe:
     #: shape (n_sources, 3) and (n_detectors, 3): Places in m
     sources: np.ndarray
     detectors: np.ndarray
+    #: shape (n_measurements,): Measurements that somebody took out by hand
+    pruned: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, held: object, name: str) -> _Probe:
         """Take what is needed from ``SD``."""
         fields = {}
         for key in ("MeasList", "Lambda", "SrcPos", "DetPos"):
-            if getattr(held, key, None) is None:
+            if np.size(getattr(held, key, ())) == 0 or getattr(held, key) is None:
                 raise ReadError(f"{name}: its probe (SD) lacks {key}. Export it as SNIRF.")
-            fields[key] = np.asarray(getattr(held, key), float)
-        unit = np.ravel(getattr(held, "SpatialUnit", "mm"))
-        factor = _MM.get(str(unit[0]) if unit.size else "mm", 1e-3)
+            fields[key] = np.atleast_2d(np.asarray(getattr(held, key), float))
         source, detector, _, wavelength, *_ = fields["MeasList"].astype(int).T
         light = tuple(float(value) for value in fields["Lambda"].ravel())
-        return cls(source, detector, wavelength, light, factor * fields["SrcPos"], factor * fields["DetPos"])
+        counted = {"SrcPos": (source, len(fields["SrcPos"])), "DetPos": (detector, len(fields["DetPos"]))}
+        for key, (numbers, n) in {**counted, "Lambda": (wavelength, len(light))}.items():
+            if not 1 <= numbers.min() <= numbers.max() <= n:
+                raise ReadError(
+                    f"{name}: its MeasList asks for {numbers.min()} to {numbers.max()} of {key}, which has {n}, "
+                    "counted from 1 on. Correct the probe (SD), or export the recording again."
+                )
+        places = [np.pad(fields[key][:, :3], ((0, 0), (0, max(0, 3 - fields[key].shape[1])))) for key in counted]
+        told = np.ravel(getattr(held, "SpatialUnit", ""))
+        unit = plain_unit(str(told[0]) if told.size else "")
+        notes: tuple[str, ...] = ()
+        if unit in METRES:
+            factor = METRES[unit]
+        else:
+            apart = places[0][source - 1] - places[1][detector - 1]
+            factor, notes = guess_metres(apart, unit, "SD.SpatialUnit", name)
+        pruned = np.zeros(len(source), bool)
+        # Homer lists what was taken out by hand under one of these names
+        for key in ("MeasListAct", "MeasListActMan"):
+            act = np.ravel(np.asarray(getattr(held, key, ()), float))
+            if act.size == len(source):
+                pruned |= act == 0
+            elif act.size:
+                raise ReadError(
+                    f"{name}: SD.{key} marks {act.size} measurements, but there are {len(source)}, so nobody can tell "
+                    "which were taken out by hand. Correct it, or export the recording again."
+                )
+        return cls(source, detector, wavelength, light, factor * places[0], factor * places[1], pruned, notes)
 
 
 def read_homer(path: Path, name: str) -> PersonRecording:
     """Read a Homer ``.nirs`` file.
 
-    It holds ``d`` (times, measurements), ``t`` (s), ``SD`` (probe, list of measurements) and ``s`` (stimuli).
+    It holds ``d`` (times, measurements), ``t`` (s), ``SD`` (probe, list of measurements) and ``s`` (stimuli). Channels
+    pruned by hand (``SD.MeasListAct``) are bad, time excluded by hand (``tIncMan``) is marked as bad.
     """
     check_matlab(path, name)
+    check_version(path, name)
     shapes = {key: shape for key, shape, _ in scipy.io.whosmat(path)}
     missing = [key for key in ("d", "t", "SD") if key not in shapes]
     if missing:
         raise ReadError(f"{name}: lacks the variables {', '.join(missing)} of a Homer recording. Export it as SNIRF.")
     check_memory(int(np.prod(shapes["d"])), name)
-    held = scipy.io.loadmat(path, variable_names=["d", "t", "SD", "s"], squeeze_me=False, struct_as_record=False)
+    wanted = ["d", "t", "SD", "s", "tIncMan"]
+    held = scipy.io.loadmat(path, variable_names=wanted, squeeze_me=False, struct_as_record=False)
     data, times, probe = (
         np.asarray(held["d"], float),
         np.asarray(held["t"], float).ravel(),
@@ -283,28 +206,71 @@ def read_homer(path: Path, name: str) -> PersonRecording:
     waves = [probe.light[k - 1] for k in probe.wavelength]
     order = sorted(range(n), key=lambda k: (int(probe.source[k]), int(probe.detector[k]), waves[k]))
     names = [f"S{probe.source[k]}_D{probe.detector[k]} {waves[k]:.0f}" for k in order]
-    rate = (len(times) - 1) / (times[-1] - times[0])
-    raw = mne.io.RawArray(data.T[order], mne.create_info(names, rate, "fnirs_cw_amplitude"), verbose="WARNING")
-    for k, channel in zip(order, raw.info["chs"], strict=True):
-        source, detector = probe.sources[probe.source[k] - 1, :3], probe.detectors[probe.detector[k] - 1, :3]
+    places = []
+    for k in order:
+        source, detector = probe.sources[probe.source[k] - 1], probe.detectors[probe.detector[k] - 1]
         # MNE's layout of fNIRS positions: middle, source, detector, wavelength in nm
-        channel["loc"][:10] = [*(source + detector) / 2, *source, *detector, waves[k]]
-    raw, notes = _with_true_time(raw, times, _stimuli(times, held.get("s")), name)
-    return PersonRecording(raw, notes=notes, light=probe.light)
+        places.append(np.array([*(source + detector) / 2, *source, *detector, waves[k]]))
+    events = _rises(times, held.get("s"), name) + _excluded(times, held.get("tIncMan"), name)
+    raw, notes = build_light(data.T[order], names, ["fnirs_cw_amplitude"] * n, places, times, events, name)
+    pruned = {names[at].partition(" ")[0] for at, k in enumerate(order) if probe.pruned[k]}
+    raw.info["bads"] = [each for each in names if each.partition(" ")[0] in pruned]
+    if pruned:
+        notes = (*notes, f"{name}: {count(len(pruned), 'channel')} pruned by hand (SD.MeasListAct) marked as bad")
+    seconds = sum(events.duration[events.description == EXCLUDED])
+    if seconds:
+        notes = (*notes, f"{name}: {seconds:.1f} s excluded by hand (tIncMan) marked as bad")
+    return PersonRecording(raw, notes=(*probe.notes, *notes), light=probe.light)
 
 
-def _stimuli(times: np.ndarray, stimuli: np.ndarray | None) -> mne.Annotations:
-    """List where a column of stimuli rises.
+#: Our mark over time that somebody excluded by hand.
+EXCLUDED = "BAD_manual"
+
+
+def _column(held: np.ndarray | None, times: np.ndarray, what: str, name: str) -> np.ndarray:
+    """Check a variable with one row per sample; none are no columns.
+
+    Shapes: ``times`` (n_times,), returns (n_times, n_columns).
+    """
+    if held is None or np.size(held) == 0:
+        return np.zeros((len(times), 0))
+    held = np.atleast_2d(np.asarray(held, float))
+    held = held.T if held.shape[0] != len(times) and held.shape[1] == len(times) else held
+    if held.shape[0] != len(times):
+        raise ReadError(
+            f"{name}: its variable {what} has {held.shape[0]} rows for {len(times)} samples, so nobody can tell their "
+            "times. Correct it, or export the recording again."
+        )
+    return held
+
+
+def _rises(times: np.ndarray, stimuli: np.ndarray | None, name: str) -> mne.Annotations:
+    """List where a column of stimuli rises; what is up in the first row begins there.
 
     Shapes: ``times`` (n_times,), ``stimuli`` (n_times, n_kinds).
     """
     events = mne.Annotations([], [], [], orig_time=None)
-    if stimuli is None or np.size(stimuli) == 0 or len(stimuli) != len(times):
-        return events
-    for k, column in enumerate(np.asarray(stimuli, float).T, start=1):
-        for at in np.flatnonzero((column[1:] > 0) & (column[:-1] <= 0)) + 1:
+    for k, column in enumerate(_column(stimuli, times, "s", name).T, start=1):
+        up = np.concatenate([[0.0], np.where(np.isfinite(column), column, 0.0)])
+        for at in np.flatnonzero((np.diff(up) > 0) & (up[1:] > 0)):
             events.append(times[at] - times[0], 0.0, str(k))
     return events
+
+
+def _excluded(times: np.ndarray, included: np.ndarray | None, name: str) -> mne.Annotations:
+    """List the stretches that were excluded by hand, which are 0 in ``tIncMan``.
+
+    Shapes: ``times`` (n_times,), ``included`` (n_times, n_columns).
+    """
+    spans = mne.Annotations([], [], [], orig_time=None)
+    columns = _column(included, times, "tIncMan", name)
+    if not columns.size:
+        return spans
+    out = np.concatenate([[0], (columns == 0).any(axis=1).astype(int), [0]])
+    edges = [*times, times[-1] + float(np.median(np.diff(times)))]
+    for first, stop in zip(np.flatnonzero(np.diff(out) > 0), np.flatnonzero(np.diff(out) < 0), strict=True):
+        spans.append(edges[first] - times[0], edges[stop] - edges[first], EXCLUDED)
+    return spans
 
 
 # ---- NIRx

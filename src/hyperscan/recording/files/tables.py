@@ -11,7 +11,7 @@ import scipy.io
 
 from hyperscan.errors import ReadError
 from hyperscan.recording.files.bids import Sidecar
-from hyperscan.recording.files.matlab import check_matlab
+from hyperscan.recording.files.matlab import check_matlab, check_version
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import PersonRecording
 
@@ -71,6 +71,7 @@ def read_matlab(path: Path, name: str) -> PersonRecording:
     """Read a matrix of a MATLAB file that a JSON sidecar describes."""
     declared = _declared(path, name)
     check_matlab(path, name)
+    check_version(path, name)
     shapes = {
         key: shape
         for key, shape, kind in scipy.io.whosmat(path)

@@ -36,13 +36,22 @@ from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning import channels as electrodes
 from hyperscan.recording.records import PersonQuality
-from hyperscan.schema import CLOCK_COLUMNS
+from hyperscan.schema import CLOCK_COLUMNS, Cell
 from hyperscan.simulate import Optodes
 from hyperscan.simulate.fnirs import write_snirf
 from hyperscan.simulate.study import CH_NAMES, write_edf
 from hyperscan.storage import write_table
 from hyperscan.study import Session
-from hyperscan.synchrony import GuardValues, Recipe, Signals, guard_row, roi_table, shared_windows
+from hyperscan.synchrony import (
+    GuardValues,
+    Recipe,
+    Signals,
+    guard_row,
+    lag_tests,
+    own_chance,
+    roi_table,
+    shared_windows,
+)
 from hyperscan.synchrony.pair import WindowPair
 from hyperscan.synchrony.recipe import OUT_BAND
 from hyperscan.transforms import analytic_bands, cut_windows
@@ -272,15 +281,35 @@ def _compare_eeg(
             value, values = blocks.pair(t, c, other)
             chance.append(value)
             pseudo.append(values)
-        out = _outcome("eeg", recipe, z, chance)
+        out = _outcome("eeg", recipe, z, chance, _own_level(a, b, recipe, windows, {}))
         yield dyad, out, dataclasses.asdict(guard_row(a, b, recipe, windows, real, pseudo))
 
 
-def _outcome(signal: str, recipe: Recipe, z: float, chance: Sequence[float]) -> dict[str, Any]:
+def _own_level(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, lag: Mapping[Any, Any]) -> float:
+    """What the pair itself reaches at times that do not match, in the primary outcome."""
+    primary = recipe.primary
+    narrow = dataclasses.replace(
+        recipe,
+        metrics=(get_metric(primary.metric),),
+        bands={primary.band: recipe.primary_band},
+        roi_pairs=(str(primary.rois),),
+    )
+    level = own_chance(a, b, narrow, windows, lag)[Cell(recipe.signals[0], primary.metric, primary.band)]
+    return float(level.mean_z[narrow.pairs_of(a.rois, b.rois).index(primary.rois)])
+
+
+def _outcome(signal: str, recipe: Recipe, z: float, chance: Sequence[float], own: float) -> dict[str, Any]:
     mean = float(np.mean(chance))
     rois = dict(zip(("roi_therapist", "roi_client"), recipe.primary.rois, strict=True))
     named = {"signal": signal, "metric": recipe.primary.metric, "band": recipe.primary.band, **rois}
-    return {**named, "z": z, "pseudo_mean_z": mean, "n_pseudo": len(chance), "excess_z": z - mean}
+    return {
+        **named,
+        "z": z,
+        "pseudo_mean_z": mean,
+        "n_pseudo": len(chance),
+        "excess_z": z - mean,
+        "own_excess_z": z - own,
+    }
 
 
 class _Blocks:
@@ -367,7 +396,11 @@ def _compare_fnirs(
     z = dict(zip(pairs, values, strict=True))
     for dyad in dyads:
         chance = [z[f"{dyad}-{p}" if which == "client" else f"{p}-{dyad}"] for p, which in partners[dyad]]
-        yield dyad, _outcome("hbo", recipe, float(z[f"{dyad}-{dyad}"]), chance), {}
+        a, b = here[dyad]["therapist"], here[dyad]["client"]
+        windows = shared_windows(a, b, recipe)
+        lag = lag_tests(a, b, recipe, windows, n_null=19, rng=np.random.default_rng(0))
+        own = _own_level(a, b, recipe, windows, lag)
+        yield dyad, _outcome("hbo", recipe, float(z[f"{dyad}-{dyad}"]), chance, own), {}
 
 
 def judge(tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]) -> GrowthResult:

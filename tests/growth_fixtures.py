@@ -10,7 +10,8 @@ def table(slope=0.05, n=8, sessions=6, sd=0.05, seed=0, slope_sd=0.01, **columns
     rng = np.random.default_rng(seed)
     steps = rng.normal(slope, slope_sd, n)
     rows = [(f"D{d:02d}", s, steps[d] * s + rng.normal(0, sd)) for d in range(n) for s in range(1, sessions + 1)]
-    return pd.DataFrame(rows, columns=["dyad", "session", "excess_z"]).assign(**columns)
+    frame = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
+    return frame.assign(own_excess_z=frame["excess_z"]).assign(**columns)
 
 
 def many(metrics=("plv", "ciplv"), bands=("theta", "alpha"), rois=("posterior", "all"), seed=0, **more) -> pd.DataFrame:

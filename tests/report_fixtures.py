@@ -186,6 +186,8 @@ def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.D
         frame["estimate"] = np.tanh(frame["z"])
         frame["pseudo_mean_z"], frame["pseudo_sd_z"] = pseudo, 0.02 + 0.004 * rng.random(n)
         frame["n_pseudo"] = 2 * min(20, fake.n_dyads - 1)
+        frame["own_mean_z"], frame["n_own"] = frame["pseudo_mean_z"], 60
+        frame["own_excess_z"] = frame["z"] - frame["own_mean_z"]
         frame["excess_z"] = excess
         frame["lag_estimate"] = frame["estimate"] * 0.4
         frame["lag_p"] = np.clip(rng.beta(0.5, 1 + 20 * np.clip(excess, 0, None)), 1 / 1001, 1)

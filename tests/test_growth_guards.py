@@ -21,6 +21,7 @@ def table(slope: float = 0.05, modality: str = "eeg", seed: int = 0) -> pd.DataF
     rows = [(f"D{d}", s, slope * s + rng.normal(0, NOISE)) for d in range(N) for s in range(1, S + 1)]
     out = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
     out["pseudo_mean_z"] = 0.2 + rng.normal(0, NOISE, len(out))
+    out["own_excess_z"] = out["excess_z"] + np.random.default_rng(seed + 1).normal(0, NOISE, len(out))
     return out.assign(modality=modality, task="", run="")
 
 
@@ -36,7 +37,7 @@ def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
         "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
         "imcoh_3": 0.0, "imcoh_4": 0.0,
     } | changes  # fmt: skip
-    out = table().drop(columns=["excess_z", "pseudo_mean_z", "modality"])
+    out = table().drop(columns=["excess_z", "own_excess_z", "pseudo_mean_z", "modality"])
     for k, (name, slope) in enumerate(slopes.items()):
         out[name] = np.nan if slope is None else trend(slope, 0.5 if sign > 0 else 1, seed=80 + k)
     return out.assign(w_line=0.5, w_quad=0.4)
@@ -72,7 +73,9 @@ def answers(result) -> dict[str, bool | None]:
 def test_all_guards_pass(sign: int, verdict: str) -> None:
     result = fit_growth(table(0.05 * sign), guards=guard_table(sign), quality=quality_table())
     assert result.verdict == verdict
-    assert answers(result) == dict.fromkeys(("signal_to_noise", "space", "band", "lag", "clock"), True)
+    assert answers(result) == dict.fromkeys(
+        ("signal_to_noise", "space", "band", "lag", "mismatched_times", "clock"), True
+    )
     assert "statistical dependence" in result.sentence
     assert "caused" not in result.sentence
 
@@ -112,6 +115,18 @@ def test_an_empty_column_is_not_assessable(case: str) -> None:
     assert answers(result)[case.split(",")[0]] is None
     assert result.verdict == "grows_unchecked"
     assert case.split(",")[0] in result.sentence
+
+
+@pytest.mark.parametrize("modality", ["eeg", "fnirs"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_two_people_share_at_any_time_is_no_growth(sign: int, modality: str) -> None:
+    # spectra that come to agree raise the pair's own level at mismatched times as much as the excess over strangers
+    sync = table(0.05 * sign, modality).assign(own_excess_z=trend(0.0))
+    quality = quality_table() if modality == "eeg" else fnirs_quality()
+    result = fit_growth(sync, guards=guard_table(sign), quality=quality)
+    assert [key for key, passed in answers(result).items() if passed is False] == ["mismatched_times"]
+    assert result.verdict == "confounded"
+    assert "own mismatched times does not change the same way" in result.sentence
 
 
 def test_either_lag_measure_is_enough() -> None:
@@ -176,6 +191,8 @@ def test_an_unchecked_verdict_says_why() -> None:
     assert "Not assessable: clock (in some sessions the two recordings' clock was assumed, not measured)." in sentence
     bare = fit_growth(table()).sentence
     assert "signal_to_noise, space, band, lag (the table alone holds no guard measures); clock (" in bare
+    without = fit_growth(table().drop(columns="own_excess_z")).sentence
+    assert "mismatched_times (the table holds no level of the same two people at other times)" in without
 
 
 def test_a_summary_shows_the_signal_fractions_of_both_people() -> None:
@@ -257,7 +274,17 @@ def test_one_assumed_session_leaves_the_clock_open() -> None:
 
 def test_fnirs_grows_when_nothing_else_changes() -> None:
     result = fit_growth(table(modality="fnirs"), quality=fnirs_quality())
-    names = {"short_channels", "in_band_sd", "mayer", "motion", "instrument", "length", "chance", "clock"}
+    names = {
+        "short_channels",
+        "in_band_sd",
+        "mayer",
+        "motion",
+        "instrument",
+        "length",
+        "chance",
+        "clock",
+        "mismatched_times",
+    }
     assert answers(result) == dict.fromkeys(names, True)
     assert result.verdict == "grows"
 

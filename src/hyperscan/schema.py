@@ -203,6 +203,17 @@ COLUMNS: Mapping[str, Column] = _columns(
         "z - pseudo_mean_z; flagged chance_from_lags: lag_estimate - its mean under shifts",
     ),
     Column(
+        "own_mean_z",
+        "Own chance, mean (Fisher z)",
+        meaning="mean z of the same two people at times that do not match: what their spectra alone give",
+    ),
+    Column("n_own", "Mismatched windows (n)", meaning="windows (EEG) or shifts (fNIRS) that own_mean_z is the mean of"),
+    Column(
+        "own_excess_z",
+        "Excess over own chance (Fisher z)",
+        meaning="z - own_mean_z; fNIRS: of the primary signal",
+    ),
+    Column(
         "lag_estimate",
         "Whole-session estimate",
         meaning="whole-session statistic on the growth scale, mean over channel pairs",
@@ -411,7 +422,8 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "synchrony": (
             *("dyad", "therapist", "client", "session", "days", "modality", "task", "run"),
             *CELL_COLUMNS,
-            *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "lag_estimate", "lag_p"),
+            *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z"),
+            *("own_mean_z", "n_own", "own_excess_z", "lag_estimate", "lag_p"),
             *("n_windows", "window_s", "seconds", "flags"),
         ),
         "pseudo": (

@@ -209,6 +209,14 @@ _GUARDS = (
         figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4"),
     ),
     GuardWords(
+        "mismatched_times",
+        "Does it grow beyond what the same two people reach at times that do not match?",
+        "the excess over the same two people's own mismatched times does not change the same way (p < .05): what the "
+        "two spectra share by then is enough",
+        figures=("own_excess_z",),
+        unknown="the table holds no level of the same two people at other times",
+    ),
+    GuardWords(
         "short_channels",
         "Did the share of scalp signal (short channels) change?",
         "the share of short-channel signal falls over the sessions (p < .05)",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError, TableError, count
 from hyperscan.growth.records import Guard, SlopeTest, Trend
-from hyperscan.growth.slopes import dyad_slopes, slope_test
+from hyperscan.growth.slopes import dyad_slopes, slope_test, weighted_test
 from hyperscan.growth.table import Names, label_column, number_column
 from hyperscan.schema import GUARD_COLUMNS, MIN_DYADS, OUTCOME_COLUMNS, TABLES, TEXT_COLUMNS, Outcome
 from hyperscan.words import GUARDS, GuardWords, Measure
@@ -190,7 +190,7 @@ def not_assessable(name: str, why: str) -> Guard:
 
 def figure_text(test: SlopeTest) -> str:
     """Slope, t and p of a test, for a sentence."""
-    return f"slope {test.slope:+.4g}, t({test.df:g}) = {test.t:.2f}, p = {test.p:.3g}, {count(test.n, 'dyad')}"
+    return f"slope {test.slope:+.4g}, t({test.df:.3g}) = {test.t:.2f}, p = {test.p:.3g}, {count(test.n, 'dyad')}"
 
 
 def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
@@ -292,6 +292,22 @@ def pattern_projection(slopes: Slopes) -> Array:
     return out
 
 
+def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
+    """Ask whether synchrony also changes beyond what the same two people reach at times that do not match."""
+    name, slopes = "mismatched_times", evidence.of_sessions
+    if "own_excess_z" not in evidence.sessions:
+        return not_assessable(name, GUARDS[name].unknown)
+    frame = slopes.frame
+    test = weighted_test(slopes.column("own_excess_z"), frame["t"], frame["code"], slopes.n_dyads)
+    if not slopes.enough(test):
+        return not_assessable(name, "too few sessions with a level of the same two people at other times")
+    passed = test.in_direction(sign, 0.05)
+    verb = "changes the same way" if passed else "does not change the same way"
+    return Guard(
+        name, passed, test.slope, f"The excess over the pair's own mismatched times {verb} ({figure_text(test)})."
+    )
+
+
 def ask_chance(evidence: Evidence, sign: float) -> Guard:
     """Ask whether the excess changes because the chance level moves the other way."""
     if "pseudo_mean_z" not in evidence.sessions:
@@ -354,6 +370,7 @@ OWN_GUARDS: Mapping[str, Callable[[Evidence, float], Guard]] = MappingProxyType(
         "space": ask_space,
         "band": ask_band,
         "lag": ask_lag,
+        "mismatched_times": ask_mismatched_times,
         "chance": ask_chance,
         "clock": ask_clock,
     }

@@ -26,9 +26,11 @@ from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import (
     LagTest,
+    OwnChance,
     guard_row,
     guard_values,
     lag_tests,
+    own_chance,
     session_attrs,
     session_result,
     shared_windows,
@@ -71,7 +73,8 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
     result = with_lag_tests(result, lag)
     write_dataset(folder / f"{row_label(row)}_synchrony.nc", result.averaged().dataset)
     pairs = recipe.pairs_of(a.rois, b.rois)
-    synchrony = _with_chance(result.to_data_frame(), chance, lag, pairs, config).assign(**row.covariates)
+    own = own_chance(a, b, recipe, windows, lag)
+    synchrony = _with_chance(result.to_data_frame(), chance, lag, own, pairs, config).assign(**row.covariates)
     pseudo = chance.values.assign(**row.key._asdict())[list(TABLES["pseudo"])]
     real = guard_values(a, b, recipe, windows)
     guards = guard_row(a, b, recipe, windows, real, chance.guards)
@@ -89,10 +92,11 @@ def _with_chance(
     frame: pd.DataFrame,
     chance: Chance,
     lag: Mapping[Cell, LagTest],
+    own: Mapping[Cell, OwnChance],
     pairs: Sequence[RoiPair],
     config: StudyConfig,
 ) -> pd.DataFrame:
-    """Add to every row of a dyad-session its chance level: from the pseudo pairs, else from the lag null."""
+    """Add to every row of a dyad-session its chance levels: pseudo pairs (else the lag null), and the pair's own."""
     values = dict(list(chance.values.groupby(list(CELL_COLUMNS))["z"]))
     shared = any(pair.shared_therapist for pair in chance.pairs)
     rows = []
@@ -111,6 +115,7 @@ def _with_chance(
             flags.append("weak_chance" if len(z) else "no_chance")
         flags += ["shared_therapist"] * shared + ["no_value"] * (not np.isfinite(row.z))
         spread = float(z.std(ddof=1)) if len(z) > 1 else np.nan
-        rows.append((mean, spread, len(z), excess, ";".join(flags)))
-    columns = ["pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "flags"]
+        level, n_own = (float(own[cell].mean_z[pairs.index(pair)]), own[cell].n) if cell in own else (np.nan, 0)
+        rows.append((mean, spread, len(z), excess, level, n_own, row.z - level, ";".join(flags)))
+    columns = ["pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "own_mean_z", "n_own", "own_excess_z", "flags"]
     return pd.concat([frame, pd.DataFrame(rows, columns=columns)], axis=1)[list(TABLES["synchrony"])]

@@ -16,7 +16,15 @@ from hyperscan.errors import InputError
 from hyperscan.recording import PairedRecording
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import ROLES
-from hyperscan.synchrony.chance import BYTES_FILTERING, BYTES_PER_SAMPLE, PairValues, chance_values, with_other_windows
+from hyperscan.synchrony.chance import (
+    BYTES_FILTERING,
+    BYTES_PER_SAMPLE,
+    OwnChance,
+    PairValues,
+    chance_values,
+    own_chance,
+    with_other_windows,
+)
 from hyperscan.synchrony.guard_measures import GuardRow, GuardValues, guard_row, guard_values
 from hyperscan.synchrony.lag_null import LagTest, lag_tests
 from hyperscan.synchrony.pair import shared_windows
@@ -33,6 +41,7 @@ __all__ = [
     "GuardRow",
     "GuardValues",
     "LagTest",
+    "OwnChance",
     "PairValues",
     "Recipe",
     "Signals",
@@ -41,6 +50,7 @@ __all__ = [
     "guard_row",
     "guard_values",
     "lag_tests",
+    "own_chance",
     "recipe_of",
     "roi_table",
     "session_attrs",

@@ -13,6 +13,7 @@ from hyperscan.errors import InputError, QualityError
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import Cell, RoiPair
 from hyperscan.synchrony.guard_measures import GuardValues, guard_values_of, guard_view
+from hyperscan.synchrony.lag_null import LagTest
 from hyperscan.synchrony.pair import (
     BandWindows,
     Lenders,
@@ -32,6 +33,10 @@ Array = npt.NDArray[Any]
 #: Bytes that a person takes per sample and channel while it meets partners: the signal and its spectrum in single
 #: precision, and the windows of one band as complex numbers; and what filtering a band takes on top, once.
 BYTES_PER_SAMPLE, BYTES_FILTERING = 16, 8
+
+#: Mismatched windows that a session's own chance level rests on at least, and the most and fewest shifts that make
+#: them: three windows need many shifts for a steady level, long sessions few (our choice).
+OWN_WINDOWS, MOST_OWN_SHIFTS, FEWEST_OWN_SHIFTS = 60, 20, 4
 
 #: Most shifts of the client's windows: enough for the middle 95 % that is drawn, and 40 times a session's work (ours).
 MAX_SHIFTS = 40
@@ -76,6 +81,55 @@ def chance_values(
         means = roi_means(found.z, therapists[pair.therapist], clients[pair.client], done[pair].roi_pairs)
         done[pair].table[found.cell] = means.mean(axis=0)
     return done
+
+
+@dataclass(frozen=True)
+class OwnChance:
+    """What the same two people reach at times that do not match, for one signal, metric and band."""
+
+    #: shape (n_roi_pairs,): Mean z over the mismatched windows
+    mean_z: Array
+    #: Mismatched windows, or shifts
+    n: int
+
+
+def own_chance(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, lag: Mapping[Cell, LagTest]
+) -> dict[Cell, OwnChance]:
+    """Chance level of a dyad-session from the two people themselves, who keep their spectra and lose their timing.
+
+    EEG: the client's windows, one after the other, are shifted by one window and more, and cut again; no piece meets
+    the time it was recorded at. fNIRS has one window, and the shifts of its lag null are this level.
+    """
+    if recipe.modality == "fnirs":
+        return {cell: OwnChance(test.chance, len(test.surrogates)) for cell, test in lag.items()}
+    count, pairs = len(windows.client), recipe.pairs_of(a.rois, b.rois)
+    shifts = own_shifts(count, windows.n_window)
+    if not len(shifts):
+        return {}
+    sums: dict[Cell, Array] = {}
+    for signal in recipe.signals:
+        streams = [person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b)]
+        for band in recipe.bands:
+            ours, theirs = (next(stream)[1] for stream in streams)
+            partners = theirs.at(windows.client)
+            in_time = partners.swapaxes(0, 1).reshape(partners.shape[1], -1)
+            for shift in shifts:
+                cut = np.roll(in_time, shift, axis=-1).reshape(len(in_time), count, -1).swapaxes(0, 1)
+                moved = BandWindows(windows.client, np.ascontiguousarray(cut))
+                for found in band_cells(ours, moved, signal, band, a.sfreq, recipe, windows):
+                    means = roi_means(found.z, a, b, pairs).mean(axis=0)
+                    sums[found.cell] = sums.get(found.cell, 0.0) + means
+            del ours, theirs, partners, in_time, cut, moved  # before the next band is filtered
+    return {cell: OwnChance(total / len(shifts), count * len(shifts)) for cell, total in sums.items()}
+
+
+def own_shifts(n_windows: int, n_window: int) -> Array:
+    """Shifts in samples, evenly spaced, that bring no window to a piece of its own time; none below two windows."""
+    if n_windows < 2:
+        return np.empty(0, dtype=int)
+    wanted = int(np.clip(np.ceil(OWN_WINDOWS / n_windows), FEWEST_OWN_SHIFTS, MOST_OWN_SHIFTS))
+    return np.unique(np.linspace(n_window, (n_windows - 1) * n_window, wanted).round().astype(int))
 
 
 def with_other_windows(

@@ -61,6 +61,7 @@ def eeglab(
     first: int = 1,
     with_latency: bool = True,
     with_urevent: bool = True,
+    in_epoch: bool = False,
 ) -> None:
     """Write what EEGLAB leaves of epochs cut ``before`` samples in front of every event of a period.
 
@@ -77,7 +78,9 @@ def eeglab(
                 urevent = float(number) if with_urevent else np.zeros((0, 0))
                 rows.append((listed[-1][0], place * width + 1.0 + before + shift, place + 1.0, urevent))
     kinds = [("type", object), ("latency", object), ("epoch", object), ("urevent", object)]
-    epoch = [(place + 1.0, "go", 0.0) for place in range(len(kept))]
+    if in_epoch:
+        rows = [(*row[:3], np.zeros((0, 0))) for row in rows]
+    epoch = [(place + 1.0, "go", 0.0, k + 1.0 if in_epoch else np.zeros((0, 0))) for place, k in enumerate(kept)]
     names = np.array([(name,) for name in make.CHANNELS], dtype=[("labels", object)])
     empty = dict.fromkeys(("icawinv", "icasphere", "icaweights", "icachansind"), np.array([]))
     content = {
@@ -86,7 +89,7 @@ def eeglab(
         "data": 1e6 * epochs_data(seed)[kept].transpose(1, 2, 0), "chanlocs": names, "ref": "common",
         "event": np.array(rows, dtype=kinds),
         "urevent": np.array(listed, dtype=[("type", object), ("latency", object)]) if with_urevent else np.array([]),
-        "epoch": np.array(epoch, dtype=[("event", object), ("eventtype", object), ("eventlatency", object)]),
+        "epoch": np.array(epoch, dtype=[*((f"event{key}", object) for key in ("", "type", "latency", "urevent"))]),
         **empty,
     }  # fmt: skip
     scipy.io.savemat(path, {"EEG": content}, appendmat=False)
@@ -135,6 +138,11 @@ TOLD: dict[str, tuple[str, Callable[[Path, int, Sequence[int]], None], str]] = {
         lambda p, s, r: eeglab(p, s, r, before=30, extra=True, period=170),
         "event sample",
     ),
+    "EEGLAB, urevent in the epochs": (
+        "set",
+        lambda p, s, r: eeglab(p, s, r, period=170, in_epoch=True),
+        "event sample",
+    ),
     "EEGLAB, urevent without latency": (
         "set",
         lambda p, s, r: eeglab(p, s, r, with_latency=False),
@@ -165,6 +173,10 @@ UNTOLD: dict[str, tuple[str, Callable[[Path, int, Sequence[int]], None]]] = {
     "FIF, laid end to end, time before the event": (
         "fif",
         lambda p, s, r: fif(p, s, r, SIDE_BY_SIDE + 20, drop=False),
+    ),
+    "FIF, events at other places of what is left": (
+        "fif",
+        lambda p, s, r: fif(p, s, r, SIDE_BY_SIDE + np.random.default_rng(4).integers(0, 99, N_ALL), drop=False),
     ),
     "EEGLAB without urevent": ("set", lambda p, s, r: eeglab(p, s, r, with_urevent=False)),
     "EEGLAB without urevent, several events": (

@@ -100,7 +100,7 @@ def with_events(raw: BaseRaw) -> BaseRaw:
 
 #: Share of the samples that the most frequent value of a line must hold to be its resting level where it is not 0
 #: (our choice: pulses are short). Lines that hold each code until the next one rest at no value but 0.
-_RESTS = 2 / 3
+_RESTS = 0.6
 
 
 def resting_level(values: np.ndarray) -> int:

@@ -29,8 +29,7 @@ def keys_of_mne(epochs: BaseEpochs) -> EpochKeys:
     # 0, 1, 2 ... is what MNE writes when nobody said when epochs were recorded
     counted = np.array_equal(samples, np.arange(n)) or np.array_equal(samples, epochs.selection)
     # laid end to end, as other tools number what is left; a recording that was cut whole looks alike
-    width = len(epochs.times)
-    laid_out = n_original == n and samples[0] < width and bool((np.diff(samples) == width).all())
+    laid_out = n_original == n and np.array_equal(samples // len(epochs.times), np.arange(n))
     told = len(np.unique(samples)) == n and not counted and not laid_out
     held = getattr(epochs, "_raw_sfreq", None)
     rates = np.ravel(epochs.info["sfreq"] if held is None else held)
@@ -51,14 +50,13 @@ class _Event:
 
     #: Samples from time 0 of the epoch
     from_zero: float
-    #: Its number among all events of the recording, from 1 on, and its sample there; NaN where the file does not say
+    #: Its number among all events of the recording, from 1 on
     number: float
-    sample: float
 
 
 def keys_of_eeglab(path: Path, n: int) -> EpochKeys:
     """Take the original events (``urevent``) of n epochs: ``event.latency`` counts within what is left."""
-    names = ("event", "urevent", "pnts", "srate", "xmin")
+    names = ("event", "urevent", "epoch", "pnts", "srate", "xmin")
     try:
         held = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False, variable_names=["EEG", *names])
     except NotImplementedError:
@@ -73,13 +71,19 @@ def keys_of_eeglab(path: Path, n: int) -> EpochKeys:
         if not np.isfinite([epoch, latency, number]).all() or number < 1:
             continue
         from_zero = latency - 1 - (epoch - 1) * width + start * rate
-        sample = original[int(number) - 1] - from_zero if number <= len(original) else np.nan
-        within[int(epoch)].append(_Event(from_zero, number, sample))
+        within[int(epoch)].append(_Event(from_zero, number))
+    for k, listed in enumerate(_rows(fields.get("epoch")), start=1):
+        # some writers keep the original events here only
+        late, numbered = (_numbers(getattr(listed, f"event{key}", None)) for key in ("latency", "urevent"))
+        if k not in within and len(late) == len(numbered):
+            rows = zip(late / 1e3 * rate, numbered, strict=True)
+            within[k] = [_Event(at, number) for at, number in rows if np.isfinite([at, number]).all() and number >= 1]
     samples, numbers = np.full(n, np.nan), np.full(n, np.nan)
     for epoch, events in within.items():
-        if 1 <= epoch <= n:
+        if 1 <= epoch <= n and events:
             nearest = min(events, key=lambda event: (abs(event.from_zero), event.number))
-            samples[epoch - 1] = np.rint(nearest.sample)
+            if nearest.number <= len(original):
+                samples[epoch - 1] = np.rint(original[int(nearest.number) - 1] - nearest.from_zero)
             if abs(nearest.from_zero) < _AT_ZERO:
                 numbers[epoch - 1] = nearest.number
     known = _told(numbers)
@@ -93,11 +97,19 @@ def _rows(held: object) -> list[object]:
 
 def _number(held: ArrayLike | None) -> float:
     """Read a number; NaN for an empty field and for text."""
-    try:
-        values = np.ravel(np.asarray(held, float))
-    except (TypeError, ValueError):
-        return np.nan
+    values = _numbers(held)
     return float(values[0]) if values.size == 1 else np.nan
+
+
+def _numbers(held: ArrayLike | None) -> np.ndarray:
+    """Read numbers in a field or in its cells; none from text.
+
+    Shapes: returns (n_values,).
+    """
+    try:
+        return np.ravel(np.asarray(held, float))
+    except (TypeError, ValueError):
+        return np.zeros(0)
 
 
 def _told(keys: np.ndarray) -> np.ndarray | None:

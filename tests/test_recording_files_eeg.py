@@ -19,7 +19,7 @@ from hyperscan.errors import (
     ReadError,
 )
 from hyperscan.recording import PairedRecording, align_pair, load_session
-from hyperscan.recording.files.eeg import check_brainvision, read_brainvision_header
+from hyperscan.recording.files.eeg import NO_LENGTH, check_brainvision, read_brainvision_header
 from hyperscan.study.formats import recognise
 
 WRITERS = {
@@ -72,7 +72,7 @@ def test_brainvision_parts(good: Path) -> None:
     same_place = "\n[Coordinates]\nCh1=1,90,45\nCh2=1,90,45\n"
     (good / "t.vhdr").write_text(header + same_place, encoding="utf-8")
     header_read = read_brainvision_header(good / "t.vhdr", "t.vhdr")
-    assert check_brainvision(header_read, "t.vhdr") == (), "places are no names"
+    assert check_brainvision(header_read, "t.vhdr") == (f"t.vhdr: {NO_LENGTH}",), "places are no names"
     (good / "t.vhdr").write_text(header.replace(f"Ch2={second},", f"Ch2={first},"), encoding="utf-8")
     make.refused(
         good, "t.vhdr", "c-raw.fif", f"1 channel name stands there twice ('{first}')", "Give each its own name"

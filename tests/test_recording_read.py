@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import mne
 import numpy as np
 import pytest
+from mne.io import BaseRaw
 
 import recording_fixtures as make
+from conftest import SHARED
+from format_fixtures import EXAMPLES, Example
 from hyperscan.errors import ReadError
 from hyperscan.recording import align_pair
+from hyperscan.recording.files.eeg import NO_LENGTH
+from hyperscan.recording.read import read_person
+from hyperscan.study.formats import FORMATS, Format
 
 
 def test_modalities(good: Path) -> None:
@@ -189,3 +196,43 @@ def test_a_trigger_channel_serves_both(tmp_path: Path) -> None:
         assert person.ch_names == list(make.CHANNELS)
         assert list(person.annotations.onset) == [5.0, 12.0]
         assert list(person.annotations.description) == ["1", "2"]
+
+
+def told(path: Path, example: Example) -> tuple[object, list[str]]:
+    """Read a recording; return its shape, and all that is said about it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rule = "stream:A" if example.name.endswith(".xdf") else None
+        found = read_person(path, rule, modality=example.modality, name=path.name)
+    data = found.data
+    n_times = data.n_times if isinstance(data, BaseRaw) else len(data.events) * len(data.times)
+    return (n_times, len(data.ch_names)), [*(str(each.message) for each in caught), *found.notes]
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_what_was_cut_short_is_refused_or_told(tmp_path: Path, form: Format) -> None:
+    example = EXAMPLES[form.name]
+    if example.lacks or (example.is_real and not SHARED.is_dir()):
+        pytest.skip("needs what is not here")
+    path = example.write(tmp_path / example.name, 1)
+    good, notes = told(path, example)
+    if not form.tells_length:
+        assert any(NO_LENGTH in note for note in notes)
+    silent = []
+    for file in (each for each in sorted(tmp_path.rglob("*")) if each.is_file()):
+        whole = file.read_bytes()
+        # the last byte, the last few, at whole samples of any kind, and somewhere
+        for n_kept in {
+            len(whole) - 1,
+            len(whole) - 3,
+            *(len(whole) * part // 400 for part in (77, 200, 360, 392, 398)),
+        }:
+            file.write_bytes(whole[:n_kept])
+            try:
+                found, said = told(path, example)
+            except ReadError:
+                continue
+            if found != good and len(said) <= len(notes) and not any(NO_LENGTH in note for note in said):
+                silent.append((file.name, n_kept, found))
+        file.write_bytes(whole)
+    assert silent == []

@@ -14,6 +14,7 @@ from mne.io import BaseRaw
 from hyperscan.errors import InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
 from hyperscan.recording.files.bids import check_sidecar, with_bids_tables, with_start_time
+from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
 from hyperscan.recording.files.wavelengths import whole_pairs
@@ -53,7 +54,8 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
     for each in set(data.ch_names) & volts.keys():
         data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
     _check_modality(data, modality, name)
-    notes = (*found.notes, *table_notes, *(f"{name}: {note}" for note in heard.notes))
+    length = () if form.tells_length else (f"{name}: {NO_LENGTH}",)
+    notes = (*found.notes, *length, *table_notes, *(f"{name}: {note}" for note in heard.notes))
     if isinstance(data, BaseRaw):
         data, restored = restore_time(data, found.pauses, name)
         notes += restored

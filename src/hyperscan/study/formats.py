@@ -62,6 +62,8 @@ class Format:
     further: Callable[[Path], list[Path]] = lambda _: []
     #: Files that users name instead of the recording
     parts: tuple[Part, ...] = ()
+    #: Whether a file says how long its recording is, so that one that was cut short is told
+    tells_length: bool = True
     #: Bytes of one stored value, to guess the work before a file is read
     value_bytes: int = 2
 
@@ -180,8 +182,15 @@ FORMATS: tuple[Format, ...] = (
     Format("GDF", f"{_OWN}.eeg:read_gdf", (".gdf",), _starts(b"GDF ")),
     Format("CNT", f"{_OWN}.breaks:read_cnt", (".cnt",), _starts(b"Version 3.0")),
     Format("ANT CNT", "mne.io:read_raw_ant", (".cnt",), _starts(b"RIFF")),
-    Format("Persyst", f"{_OWN}.breaks:read_persyst", (".lay",), companions=(".dat",), further=_named_in_header),
-    Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",)),
+    Format(
+        "Persyst",
+        f"{_OWN}.breaks:read_persyst",
+        (".lay",),
+        companions=(".dat",),
+        further=_named_in_header,
+        tells_length=False,
+    ),
+    Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",), tells_length=False),
     Format(
         "Curry",
         "mne.io:read_raw_curry",
@@ -208,9 +217,23 @@ FORMATS: tuple[Format, ...] = (
         modality="fnirs",
     ),
     Format("Homer", f"{_OWN}.nirs:read_homer", (".nirs",), _MATLAB, content="MATLAB", modality="fnirs"),
-    Format("Hitachi", f"{_OWN}.breaks:read_hitachi", (".csv",), _is_hitachi, modality="", plain=True),
     Format(
-        "BOXY", "mne.io:read_raw_boxy", (".txt",), lambda head: _text(head).startswith("BOXY"), modality="", plain=True
+        "Hitachi",
+        f"{_OWN}.breaks:read_hitachi",
+        (".csv",),
+        _is_hitachi,
+        modality="",
+        plain=True,
+        tells_length=False,
+    ),
+    Format(
+        "BOXY",
+        "mne.io:read_raw_boxy",
+        (".txt",),
+        lambda head: _text(head).startswith("BOXY"),
+        modality="",
+        plain=True,
+        tells_length=False,
     ),
     Format(
         "MATLAB",
@@ -229,6 +252,7 @@ FORMATS: tuple[Format, ...] = (
         loose=True,
         modality="",
         plain=True,
+        tells_length=False,
         further=lambda path: [path.with_name(f"{path.stem}_sidecar.json")],
     ),
 )

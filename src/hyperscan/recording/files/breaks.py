@@ -13,6 +13,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
 from hyperscan.recording.annotations import own_annotations
+from hyperscan.recording.files.eeg import check_frames
 from hyperscan.recording.records import Pause, PersonRecording
 
 # ---- Neuroscan CNT
@@ -70,6 +71,8 @@ def read_persyst(path: Path, name: str) -> PersonRecording:
     """Read a Persyst recording, its pauses by the times of day that the layout lists."""
     raw = mne.io.read_raw_persyst(path, preload=False, verbose="WARNING")
     text = path.read_bytes().decode("latin-1")
+    wide = re.search(r"^DataType\s*=\s*7\s*$", text, re.MULTILINE)
+    check_frames(Path(raw.filenames[0]), len(raw.ch_names), 4 if wide else 2, f"{name}: its data part (.dat)")
     section = re.search(r"^\[SampleTimes\]\s*$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     rows = [(int(at), float(time)) for at, time in _SAMPLE_TIME.findall(section[1] if section else "")]
     return PersonRecording(raw, pauses=pauses_between(rows, raw.info["sfreq"], name))

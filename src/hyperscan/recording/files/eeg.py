@@ -23,6 +23,9 @@ from hyperscan.recording.records import PersonRecording
 #: Share of a recording that may be missing at its end before it is refused (BAD_INPUT practice; our choice).
 MAX_CUT = 0.01
 
+#: Note on a file that does not tell its length.
+NO_LENGTH = "does not say how long it is: a copy that was cut short could not be told"
+
 
 def _cut(name: str, held_s: float, announced_s: float) -> ReadError:
     return ReadError(
@@ -275,7 +278,7 @@ def check_brainvision(header: BrainVisionHeader, name: str) -> tuple[str, ...]:
         raise _cut(name, held * interval_us * 1e-6, needed * interval_us * 1e-6)
     if announced is not None and held < announced:
         return (f"{name}: {announced - held} samples announced by its header are missing at the end",)
-    return ()
+    return () if announced else (f"{name}: {NO_LENGTH}",)
 
 
 def read_brainvision(path: Path, name: str) -> PersonRecording:
@@ -339,18 +342,40 @@ def read_gdf(path: Path, name: str) -> PersonRecording:
     return PersonRecording(raw)
 
 
+def check_frames(data: Path, n_channels: int, width: int, label: str) -> None:
+    """Refuse data that are no whole number of frames of one value per channel, each of ``width`` bytes."""
+    size, frame = data.stat().st_size, n_channels * width
+    if size % frame:
+        raise ReadError(
+            f"{label} holds {size} bytes, which is no whole number of frames of {frame} bytes ({n_channels} channels): "
+            "it was cut off. Copy it again."
+        )
+
+
 def read_nicolet(path: Path, name: str) -> PersonRecording:
-    """Read a Nicolet recording."""
-    del name
+    """Read a Nicolet recording, whose header must describe the data that are there."""
+    text = path.with_suffix(".head").read_text(encoding="latin-1")
+    keys = dict(re.findall(r"^\s*(\w+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
+    listed, size = keys.get("elec_names", ""), path.stat().st_size
+    channels = listed.strip("[]").split(",")
+    try:
+        n_channels, n_samples = int(keys["num_channels"]), int(keys["num_samples"])
+    except (KeyError, ValueError) as error:
+        raise ReadError(f"{name}: its header (.head) lacks a size, so it is damaged. Copy it again.") from error
+    if not (listed.startswith("[") and listed.endswith("]")) or len(channels) != n_channels:
+        raise ReadError(
+            f"{name}: its header (.head) announces {n_channels} channels and names {len(channels)}: it was cut off or "
+            "damaged. Copy it again."
+        )
+    if size != 2 * n_channels * n_samples:
+        raise ReadError(
+            f"{name}: holds {size} bytes of {2 * n_channels * n_samples} that its header (.head) announces. "
+            "Copy both files again."
+        )
     return PersonRecording(mne.io.read_raw_nicolet(path, "eeg", preload=False, verbose="WARNING"))
 
 
 def read_eximia(path: Path, name: str) -> PersonRecording:
     """Read an eXimia recording: frames of 64 channels of 16 bits, without a header."""
-    size, frame = path.stat().st_size, 128
-    if size % frame:
-        raise ReadError(
-            f"{name}: holds {size} bytes, which is no whole number of frames of {frame} bytes (64 channels): it was "
-            "cut off. Copy it again."
-        )
+    check_frames(path, 64, 2, f"{name}:")
     return PersonRecording(mne.io.read_raw_eximia(path, preload=False, verbose="WARNING"))

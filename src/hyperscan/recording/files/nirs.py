@@ -284,7 +284,8 @@ def read_nirx(path: Path, name: str) -> PersonRecording:
         if not files:
             continue
         with files[0].open("rb") as file:
-            lengths[suffix] = sum(1 for line in file if line.strip())
+            # a row without its end is no sample
+            lengths[suffix] = sum(1 for line in file if line.strip() and line.endswith(b"\n"))
     if lengths and (len(lengths) < 2 or min(lengths.values()) == 0):
         raise ReadError(
             f"{name}: one of its two wavelengths (.wl1, .wl2) is missing or empty. Copy the whole folder again."
@@ -295,6 +296,9 @@ def read_nirx(path: Path, name: str) -> PersonRecording:
             "cut off. "
             "Copy the whole folder again."
         )
+    for header in sorted(path.glob("*.hdr")):
+        if header.read_bytes().count(b'"') % 2:
+            raise ReadError(f"{name}: a text in its header (.hdr) does not end, so it was cut off. Copy it again.")
     try:
         return PersonRecording(mne.io.read_raw_nirx(path, preload=False, verbose="WARNING"))
     except RuntimeError as error:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
+import recording_fixtures as make
+from format_fixtures import EXAMPLES, Example
+from hyperscan.errors import ReadError
+from hyperscan.recording.files.pairs import check_same_file
 from hyperscan.schema import SessionKey
 from hyperscan.study import Session, find_duplicates, find_swaps, read_sessions, study_findings
 from study_fixtures import a_row, rows_of, touch, write_table
@@ -116,6 +121,51 @@ def test_brainvision_copies_are_found_although_the_headers_differ(tmp_path):
     write_table(tmp_path, [a_row(therapist_file="a.vhdr", client_file="b.vhdr")])
     (finding,) = find_duplicates(read_sessions(tmp_path))
     assert "a.vhdr" in finding.message
+
+
+def write_twins(tmp_path, example, seeds):
+    """Write recordings of equal names and headers in folders of their own, one per seed."""
+    first, second = seeds
+    (tmp_path / "a").mkdir(parents=True)
+    example.write(tmp_path / "a" / example.name, first)
+    if first == second:
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+    else:
+        (tmp_path / "b").mkdir()
+        example.write(tmp_path / "b" / example.name, second)
+    files = [f"{folder}/{example.name}" for folder in "ab"]
+    row = a_row(therapist_file=files[0], client_file=files[1], modality=example.modality)
+    write_table(tmp_path, [row], files=False)
+    return find_duplicates(read_sessions(tmp_path)), Session(
+        "D1", "T1", "C1", 1, example.modality, *(tmp_path / folder / example.name for folder in "ab"), tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    "example", [each for each in EXAMPLES.values() if not each.is_real], ids=lambda each: each.name
+)
+def test_data_are_compared_and_not_headers(tmp_path, example):
+    found, row = write_twins(tmp_path, example, (1, 2))
+    assert found == []
+    check_same_file(row)
+    ((finding,), row) = write_twins(tmp_path / "twice", example, (1, 1))
+    assert finding.kind == "same_content"
+    if not row.client_file.is_dir():
+        with pytest.raises(ReadError, match="the same data"):
+            check_same_file(row)
+
+
+@pytest.mark.parametrize("ending", [".EEG", ".seg", ".avg", ".dat"])
+def test_data_of_brainvision_may_end_in_anything(tmp_path, ending):
+    def write(path, seed):
+        make.write_brainvision(path, seed)
+        path.with_suffix(".eeg").rename(path.with_suffix(ending))
+        path.write_text(path.read_text(encoding="utf-8").replace("t.eeg", f"t{ending}"), encoding="utf-8")
+
+    example = Example("t.vhdr", write)
+    found, row = write_twins(tmp_path, example, (1, 2))
+    assert found == []
+    check_same_file(row)
 
 
 def test_folders_are_recordings_too(tmp_path):

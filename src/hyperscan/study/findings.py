@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import count
 from hyperscan.schema import MIN_DYADS, ROLES, SessionKey
+from hyperscan.study.formats import sample_files
 from hyperscan.study.session import Session
 
 #: Sessions count as unequally spaced when the longest interval is more than so many times the shortest
 #: (our choice: a fortnight between weekly sessions is a holiday, not another rhythm, but worth a look).
 _UNEQUAL = 1.5
 _BLOCK = 65_536
-#: The file that holds the samples, where the recording is named by its header.
-_SAMPLES = {".vhdr": (".eeg", ".dat"), ".set": (".fdt",)}
 
 
 @dataclass(frozen=True)
@@ -209,21 +208,13 @@ def _split(paths: Iterable[Path], fingerprint: Callable[[Path], Hashable]) -> li
     return [group for mark, group in groups.items() if len(group) > 1 and mark != 0]
 
 
-def _files(path: Path) -> list[Path]:
-    """List the files that hold the samples of a recording."""
-    if path.is_dir():
-        return sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.is_symlink())
-    beside = [path.with_suffix(suffix) for suffix in _SAMPLES.get(path.suffix.lower(), ())]
-    return [entry for entry in beside if entry.is_file()][:1] or [path]
-
-
 def _size(path: Path) -> int:
-    return sum(entry.stat().st_size for entry in _files(path))
+    return sum(entry.stat().st_size for entry in sample_files(path))
 
 
 def _sample(path: Path) -> bytes:
     digest = hashlib.sha256()
-    for entry in _files(path):
+    for entry in sample_files(path):
         size = entry.stat().st_size
         with entry.open("rb") as stream:
             for offset in (0, size // 2, max(0, size - _BLOCK)):
@@ -234,7 +225,7 @@ def _sample(path: Path) -> bytes:
 
 def _digest(path: Path) -> bytes:
     digest = hashlib.sha256()
-    for entry in _files(path):
+    for entry in sample_files(path):
         with entry.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

@@ -9,6 +9,7 @@ import glob
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hyperscan.errors import ReadError
@@ -60,6 +61,8 @@ class Format:
     companions: tuple[str, ...] = ()
     #: Further files that belong to it
     further: Callable[[Path], list[Path]] = lambda _: []
+    #: Files next to it that hold its samples; none where it holds them itself
+    samples: Callable[[Path], list[Path]] = lambda _: []
     #: Files that users name instead of the recording
     parts: tuple[Part, ...] = ()
     #: Whether a file says how long its recording is, so that one that was cut short is told
@@ -104,13 +107,13 @@ def _fif_parts(path: Path) -> list[Path]:
     return sorted([*path.parent.glob(f"{glob.escape(path.stem)}-[0-9]*.fif"), *path.parent.glob(bids)])
 
 
-def _named_in_header(path: Path) -> list[Path]:
+def _named_in_header(path: Path, kinds: str = "Data|Marker") -> list[Path]:
     """List the files that a text header names, as far as they lie next to it."""
     try:
         text = path.read_bytes()[:100_000].decode("latin-1")
     except OSError:
         return []
-    named = re.findall(r"^\s*(?:Data|Marker)?File\s*=\s*(.+?)\s*$", text, re.MULTILINE)
+    named = re.findall(rf"^\s*(?:{kinds})?File\s*=\s*(.+?)\s*$", text, re.MULTILINE)
     bare = [name.replace("$b", path.stem).replace("\\", "/").rpartition("/")[2] for name in named]
     return [path.with_name(name) for name in bare if name and "\0" not in name]
 
@@ -151,6 +154,7 @@ FORMATS: tuple[Format, ...] = (
         _begins("brainvisiondataexchangeheader"),
         companions=(".eeg", ".vmrk", ".dat"),
         further=_named_in_header,
+        samples=partial(_named_in_header, kinds="Data"),
         parts=(
             Part(
                 None,
@@ -169,6 +173,7 @@ FORMATS: tuple[Format, ...] = (
         content="MATLAB",
         companions=(".fdt",),
         further=_unclaimed(".fdt", ".set"),
+        samples=lambda path: [path.with_suffix(".fdt")],
         parts=(Part(".fdt", "the data part of an EEGLAB recording", "its .set file"),),
         value_bytes=4,
     ),
@@ -188,6 +193,7 @@ FORMATS: tuple[Format, ...] = (
         (".lay",),
         companions=(".dat",),
         further=_named_in_header,
+        samples=_named_in_header,
         tells_length=False,
     ),
     Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",), tells_length=False),
@@ -195,6 +201,7 @@ FORMATS: tuple[Format, ...] = (
         "Curry",
         "mne.io:read_raw_curry",
         (".cdt", ".dap"),
+        samples=lambda path: [path.with_suffix(".dat")] if path.suffix.lower() == ".dap" else [],
         companions=(".dat", ".dap", ".rs3", ".cef", ".ceo", *(f".cdt.{tail}" for tail in ("dpa", "dpo", "cef", "ceo"))),
     ),
     Format("Nicolet", f"{_OWN}.eeg:read_nicolet", (".data",), companions=(".head",)),
@@ -298,6 +305,20 @@ def formats_named(path: Path) -> list[Format]:
     ['CNT', 'ANT CNT']
     """
     return [form for form in FORMATS if path.suffix.lower() in form.suffixes]
+
+
+def sample_files(path: Path) -> list[Path]:
+    """List the files that hold the samples of a recording: its data, not a header that other recordings may share.
+
+    Examples
+    --------
+    >>> sample_files(Path("a.edf"))
+    [PosixPath('a.edf')]
+    """
+    if path.is_dir():
+        return sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.is_symlink())
+    beside = [file for form in formats_named(path) for file in form.samples(path)]
+    return [file for file in beside if file.is_file()] or [path]
 
 
 def value_bytes(path: Path) -> int:

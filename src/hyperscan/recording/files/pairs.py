@@ -14,6 +14,7 @@ from hyperscan.recording.pauses import recorded_mask
 from hyperscan.recording.records import PairedRecording, PersonRecording
 from hyperscan.schema import ROLES
 from hyperscan.storage import sha256
+from hyperscan.study.formats import sample_files
 from hyperscan.study.session import Session
 
 #: Channel types that make a recording one of this modality.
@@ -220,10 +221,11 @@ def check_same_file(session: Session) -> None:
         return
     if not (a.exists() and b.exists()):
         return
-    # the header of two BrainVision recordings may be equal, their data not
-    is_header = a.suffix.lower() == ".vhdr" or a.is_dir() or b.is_dir()
-    may_be_copy = not is_header and a.stat().st_size == b.stat().st_size > 0
-    if one_file(session) or (may_be_copy and sha256(a) == sha256(b)):
+    # the headers of two recordings may be equal, their data not
+    files = [sample_files(path) for path in (a, b)]
+    sizes = [[file.stat().st_size for file in mine] for mine in files]
+    may_be_copy = not (a.is_dir() or b.is_dir()) and sizes[0] == sizes[1] and min(sizes[0]) > 0
+    if one_file(session) or (may_be_copy and [*map(sha256, files[0])] == [*map(sha256, files[1])]):
         raise ReadError(
             f"{session.relative(a)}: therapist_file and client_file are the same data "
             f"({session.relative(b)}). "

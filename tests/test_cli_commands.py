@@ -260,7 +260,7 @@ def test_power_depends_on_how_many_dyads_a_therapist_sees(capsys: pytest.Capture
 def test_init_says_a_command_that_works_from_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tiny_study(tmp_path / "a" / "study", n_sessions=1) / "dyads.tsv"
     table.unlink()
-    assert call("init", table.parent) == 0
+    assert call("init", table.parent) == 3
     assert f"hyperscan check {table.parent}" in capsys.readouterr().out
 
 
@@ -294,5 +294,5 @@ def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert f"wrote {tmp_path / 'demo/dyads.tsv'}" in said
     assert f"hyperscan check {tmp_path / 'demo'}" in said
     (tmp_path / "demo/dyads.tsv").unlink()
-    assert call("init", tmp_path / "demo") == 0
+    assert call("init", tmp_path / "demo", "--therapist-id", "each") == 0
     assert (tmp_path / "demo/dyads.tsv").exists()

@@ -148,7 +148,7 @@ def states(imported: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None
 
 #: For every command, arguments that work and arguments that end in an error ({0} a study, {1} a run, {2} a new path).
 CALLS = {
-    "init": ("{0}", "{2}"),
+    "init": ("{0} --therapist-id each --clock same_amplifier", "{2}"),
     "check": ("{0}", "{2}"),
     "run": ("{0} -o {2} --private --jobs 2", "{2} -o {2}"),
     "growth": ("{1} --outcomes n_windows -v", "{2}"),

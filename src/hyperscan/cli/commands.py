@@ -27,12 +27,15 @@ OK, SOME_SKIPPED = 0, 3
 def init(arguments: argparse.Namespace) -> int:
     """Draft ``dyads.tsv``."""
     from hyperscan.recording import channel_names
-    from hyperscan.study import draft_dyads, write_draft
+    from hyperscan.study import Told, draft_dyads, write_draft
 
-    draft = draft_dyads(arguments.folder, peek=channel_names)
+    given = {name: getattr(arguments, name) for name in ("therapist_id", "clock", "modality")}
+    told = Told(tuple(arguments.therapist), tuple(arguments.client), **given)
+    draft = draft_dyads(arguments.folder, peek=channel_names, told=told)
     path = write_draft(draft, arguments.folder / "dyads.tsv")
-    show(f"{draft}\nwrote {path.name}: look through it, then: hyperscan check {arguments.folder}")
-    return OK
+    todo = "look through it" if draft.complete else "fill in what is listed"
+    show(f"{draft}\nwrote {path.name}: {todo}, then: hyperscan check {arguments.folder}")
+    return OK if draft.complete else SOME_SKIPPED
 
 
 def check(arguments: argparse.Namespace) -> int:

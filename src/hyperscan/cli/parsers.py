@@ -13,10 +13,11 @@ import hyperscan
 from hyperscan.cli import commands
 from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, option, read_count, read_seed
 from hyperscan.errors import did_you_mean
+from hyperscan.schema import CLOCKS, MODALITIES, ROLES
 
 #: What the exit codes mean; the first line of every help page names them.
-EXIT_CODES = """exit codes: 0 ok; 1 bug; 2 usage or configuration; 3 finished, some sessions were skipped;
-4 nothing analysable; 5 output locked; 6 disk or permission; 130 or 143 interrupted"""
+EXIT_CODES = """exit codes: 0 ok; 1 bug; 2 usage or configuration; 3 finished, some sessions were skipped or (init)
+cells are empty; 4 nothing analysable; 5 output locked; 6 disk or permission; 130 or 143 interrupted"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,8 +73,28 @@ COMMANDS = {
     "init": Command(
         commands.init,
         "draft dyads.tsv from what is in a folder",
-        "hyperscan init my_study",
-        (Argument("folder", type=Path, metavar="FOLDER", help="folder with recordings, BIDS or not"),),
+        "hyperscan init my_study\n  hyperscan init my_study --therapist F --therapist-id each --clock triggers",
+        (
+            Argument("folder", type=Path, metavar="FOLDER", help="folder with recordings, BIDS or not"),
+            *(
+                Argument(
+                    f"--{role}",
+                    nargs="+",
+                    default=(),
+                    metavar="WORD",
+                    help=f"words of file names, sub- labels or channel names that are the {role}'s",
+                )
+                for role in ROLES
+            ),
+            Argument(
+                "--therapist-id",
+                default="",
+                metavar="ID",
+                help="the one therapist of all dyads; 'each': another one in every dyad (T01 in dyad 01)",
+            ),
+            Argument("--clock", choices=CLOCKS[:-1], default="", help="how the two recordings of a dyad share a clock"),
+            Argument("--modality", choices=MODALITIES, default="", help="where the file names do not tell"),
+        ),
     ),
     "check": Command(
         commands.check,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyperscan.study.drafting import Draft, draft_dyads, write_draft
+from hyperscan.study.drafting import Draft, Told, draft_dyads, write_draft
 from hyperscan.study.findings import Finding, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import PseudoSession, pseudo_pairs
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
@@ -17,6 +17,7 @@ __all__ = [
     "Selector",
     "Session",
     "StudyTable",
+    "Told",
     "disjoint",
     "draft_dyads",
     "find_duplicates",

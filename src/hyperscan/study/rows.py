@@ -18,6 +18,7 @@ from typing import Any
 from hyperscan.errors import InputError, did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
 from hyperscan.study.grid import GridRow
+from hyperscan.study.labels import plain_label
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
 from hyperscan.study.session import Session
 
@@ -51,10 +52,10 @@ def read_label(text: str) -> str:
     """Read an id such as ``D01``: 1-64 letters and digits."""
     if _LABEL.fullmatch(text) and len(text) <= MAX_LABEL:
         return text
-    plain = re.sub(r"[^A-Za-z0-9]", "", text)[:20]
+    plain = plain_label(text)[:20]
     raise InputError(
         f"only letters A-Z a-z and digits are allowed, at most {MAX_LABEL}."
-        + (f" Write for example {plain!r}." if plain else " Give it a plain code.")
+        + (f" Write for example {plain!r}, if no other is called that." if plain else " Give it a plain code.")
     )
 
 

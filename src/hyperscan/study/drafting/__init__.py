@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hyperscan.study.drafting.draft import Draft, draft_dyads, write_draft
+from hyperscan.study.drafting.draft import Draft, Told, draft_dyads, write_draft
 
-__all__ = ["Draft", "draft_dyads", "write_draft"]
+__all__ = ["Draft", "Told", "draft_dyads", "write_draft"]

@@ -1,4 +1,7 @@
-"""BIDS layouts: partners share ``acq-dyadNNN``, a ``ses-`` label or one file; else they are asked for."""
+"""BIDS layouts: partners share ``acq-dyadNNN``, a ``ses-`` label, one file, or a number beside words for the two roles.
+
+Else they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyperscan.errors import TableError
+from hyperscan.schema import ROLES
 from hyperscan.study.drafting.recordings import (
     Meeting,
     Person,
     Proposal,
     Recording,
+    Said,
     last_number,
     listed,
     pair_roles,
-    plain_label,
     role_of,
 )
 from hyperscan.study.grid import read_grid
+from hyperscan.study.labels import plain_label
 
 _DYAD = re.compile(r"(?:dyadic|dyad|pair|couple)[-_]?(?P<dyad>[A-Za-z0-9]+)", re.IGNORECASE)
+#: A ``sub-`` label that tells role and number: T01, 01T, client3, D01T, dyad7patient
+_ROLE_LABEL = re.compile(
+    r"(?:(?:dyadic|dyad|pair|couple|d)?(?P<before>[0-9]+))?(?P<word>[a-z]+)(?P<after>[0-9]*)", re.IGNORECASE
+)
 _NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
 _DYAD_COLUMNS = ("dyad", "dyad_id", "pair", "pair_id", "couple", "group_id")
 _MAX_HEADER = 100_000
@@ -55,16 +64,19 @@ class MeetingLabels(NamedTuple):
     task: str
     run: str
     modality: str
+    #: What the dyad's label was made of
+    said: str
 
     @classmethod
-    def of(cls, file: BidsFile, dyad: str) -> MeetingLabels:
+    def of(cls, file: BidsFile, dyad: str, said: str = "") -> MeetingLabels:
         """Take the labels of a file, and the dyad from elsewhere."""
-        return cls(dyad, file.session, file.task, file.run, file.recording.modality)
+        return cls(dyad, file.session, file.task, file.run, file.recording.modality, said or dyad)
 
     def meet(self, people: tuple[Person, ...]) -> Meeting:
         """Say that people met; a meeting without a session label is the first."""
         number = last_number(self.session) if self.session else 1
-        return Meeting(self.dyad, number, self.modality, people, self.task, self.run)
+        said = Said(self.said, self.session, self.task, self.run)
+        return Meeting(self.dyad, number, self.modality, people, self.task, self.run, said=said)
 
 
 def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:
@@ -96,7 +108,7 @@ def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str]
     elif all(_DYAD.fullmatch(file.subject) for file in files) or holds_two(files[0].path):
         layout = _one_file_per_dyad(files)
     else:
-        layout = _by_number(files)
+        layout = _by_role(files, roles) or _by_number(files, roles)
     return replace(layout, notes=(*notes, *layout.notes))
 
 
@@ -108,7 +120,7 @@ def _by_label(files: Sequence[BidsFile], roles: Mapping[str, str], entity: str) 
         if match is None:
             alone.append(file)
         else:
-            labels = MeetingLabels.of(file, match["dyad"])
+            labels = MeetingLabels.of(file, match["dyad"], match[0])
             groups[labels._replace(session="") if entity == "session" else labels].append(file)
     meetings = [labels.meet(_people(group, roles)) for labels, group in sorted(groups.items())]
     notes = [f"without a dyad label, so left out: {listed([file.path for file in alone])}."] if alone else []
@@ -123,10 +135,11 @@ def _by_label(files: Sequence[BidsFile], roles: Mapping[str, str], entity: str) 
 def _by_participants(files: Sequence[BidsFile], dyad_of: Mapping[str, str], roles: Mapping[str, str]) -> Proposal:
     groups: dict[MeetingLabels, list[BidsFile]] = defaultdict(list)
     for file in files:
-        groups[MeetingLabels.of(file, plain_label(dyad_of.get(file.subject, "")))].append(file)
+        said = dyad_of.get(file.subject, "")
+        groups[MeetingLabels.of(file, plain_label(said), said)].append(file)
     meetings = []
     for labels, group in sorted(groups.items()):
-        parts = [group] if labels.dyad else [[file] for file in group]
+        parts = [group] if labels.said else [[file] for file in group]
         meetings += [labels.meet(_people(part, roles)) for part in parts]
     rule = "BIDS, participants.tsv names each person's dyad (layout L4)."
     return Proposal(rule, tuple(meetings))
@@ -136,12 +149,49 @@ def _one_file_per_dyad(files: Sequence[BidsFile]) -> Proposal:
     meetings = []
     for file in sorted(files, key=lambda file: file.path):
         match = _DYAD.fullmatch(file.subject)
-        labels = MeetingLabels.of(file, plain_label(match["dyad"] if match else file.subject))
+        labels = MeetingLabels.of(file, match["dyad"] if match else file.subject, file.subject)
         meetings.append(labels.meet((Person(file.path),)))
     return Proposal("BIDS, sub- is the dyad: both people are in one file (layout L3).", tuple(meetings))
 
 
-def _by_number(files: Sequence[BidsFile]) -> Proposal:
+def _by_role(files: Sequence[BidsFile], roles: Mapping[str, str]) -> Proposal | None:
+    """Pair people whose ``sub-`` labels name both roles and one number: T01 and C01; None if they do not."""
+    found = {file.subject: _ROLE_LABEL.fullmatch(file.subject) for file in files}
+    told: dict[str, tuple[str, str]] = {}
+    for subject, match in found.items():
+        number = match and (match["before"] or match["after"])
+        if match is None or not number or (match["before"] and match["after"]) or not role_of(match["word"]):
+            return None
+        told[subject] = role_of(match["word"]), number
+    numbers = {role: {int(number) for own, number in told.values() if own == role} for role in ROLES}
+    if not all(numbers.values()):
+        return None
+    people = {subject: roles.get(subject) or role for subject, (role, _) in told.items()}
+    shared = numbers["therapist"] & numbers["client"]
+    # a therapist of several clients has another number than most of them
+    if 2 * len(shared) <= len(numbers["therapist"] | numbers["client"]):
+        clients = [file for file in files if people[file.subject] == "client"]
+        rule = "BIDS, the sub- labels name roles (layout L4), but most people share their number with nobody."
+        question = (
+            f"dyad, therapist, therapist_file: most numbers are those of one person ({listed(sorted(told))}), so they "
+            "do not tell who met whom. Fill in each client's therapist."
+        )
+        rows = tuple(MeetingLabels.of(file, "", file.subject).meet(_people([file], people)) for file in clients)
+        return Proposal(rule, rows, (question,))
+    groups: dict[MeetingLabels, list[BidsFile]] = defaultdict(list)
+    longest: dict[int, str] = {}
+    for _, number in told.values():
+        longest[int(number)] = max(longest.get(int(number), ""), number, key=len)
+    for file in files:
+        groups[MeetingLabels.of(file, longest[int(told[file.subject][1])])].append(file)
+    meetings = [labels.meet(_people(group, people)) for labels, group in sorted(groups.items())]
+    pair = " and ".join(subject for subject, (_, number) in sorted(told.items()) if int(number) == min(shared))
+    note = f"people of one number are taken as partners ({pair}). Correct the table if the numbers mean something else."
+    rule = "BIDS, the sub- labels name the role and the number of the dyad (layout L4)."
+    return Proposal(rule, tuple(meetings), notes=(note,))
+
+
+def _by_number(files: Sequence[BidsFile], roles: Mapping[str, str]) -> Proposal:
     """Propose neighbours (1, 2), (3, 4) ... by number, so that a missing person shifts nobody else."""
     groups: dict[MeetingLabels, list[BidsFile]] = defaultdict(list)
     for file in files:
@@ -149,22 +199,37 @@ def _by_number(files: Sequence[BidsFile]) -> Proposal:
         pair = file.subject if number is None else str((number + 1) // 2)
         groups[MeetingLabels.of(file, pair)].append(file)
     ordered = sorted(groups.items(), key=lambda item: item[1][0].path)
-    meetings = [labels._replace(dyad="").meet(_people(group, {})) for labels, group in ordered]
+    meetings = [
+        labels._replace(dyad="").meet(_people(part, roles))
+        for labels, group in ordered
+        # three people of one pair of numbers are no neighbours
+        for part in ([group] if len(group) <= 2 else [[file] for file in group])
+    ]
+    if any(len(meeting.people) == 2 for meeting in meetings):
+        proposed = "neighbouring numbers are proposed"
+        told = (
+            "Rows propose neighbours (01 with 02, 03 with 04); fill in dyad where that is right, correct the files "
+            "where it is not."
+        )
+    else:
+        proposed = "the numbers propose no pairs"
+        told = "The numbers propose nobody, so every file has a row of its own: bring partners into one row."
     question = (
-        "dyad: nothing says who is whose partner. Rows propose neighbours (01 with 02, 03 with 04); "
-        "fill in dyad where that is right, correct the files where it is not. Or add the columns dyad and role to "
-        "participants.tsv, rename dyads.tsv and draft again. If each file holds both people, see layout L3."
+        f"dyad: nothing says who is whose partner. {told} Or add the columns dyad and role to participants.tsv, rename "
+        "dyads.tsv and draft again. If each file holds both people, see layout L3."
     )
-    rule = "BIDS, one person per sub- and no dyad label (layout L4): neighbouring numbers are proposed."
+    rule = f"BIDS, one person per sub- and no dyad label (layout L4): {proposed}."
     return Proposal(rule, tuple(meetings), (question,))
 
 
 def _people(files: Sequence[BidsFile], roles: Mapping[str, str]) -> tuple[Person, ...]:
     ordered = sorted(files, key=lambda file: file.path)
     found = tuple(roles.get(file.subject, "") for file in ordered)
-    if sorted(found) != ["client", "therapist"]:
+    if len(ordered) > 1 and sorted(found) != ["client", "therapist"]:
         found = pair_roles([file.subject for file in ordered])
-    return tuple(Person(file.path, plain_label(file.subject), role) for file, role in zip(ordered, found, strict=True))
+    return tuple(
+        Person(file.path, file.subject, role, words=(file.subject,)) for file, role in zip(ordered, found, strict=True)
+    )
 
 
 def _participants(root: Path) -> tuple[list[Mapping[str, str]], list[str]]:

@@ -6,21 +6,70 @@ import dataclasses
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count
-from hyperscan.schema import ROLES
+from hyperscan.schema import CLOCKS, MODALITIES, ROLES
 from hyperscan.study.drafting.bids import bids_files, bids_layout
 from hyperscan.study.drafting.folders import folder_layout
 from hyperscan.study.drafting.inside import Peek, look_inside
-from hyperscan.study.drafting.recordings import UNREADABLE, Meeting, Proposal, Recording, find_recordings, listed
+from hyperscan.study.drafting.recordings import (
+    UNREADABLE,
+    Meeting,
+    Person,
+    Proposal,
+    Recording,
+    find_recordings,
+    listed,
+)
+from hyperscan.study.labels import changed_letters, clashes, plain_label
 from hyperscan.study.rows import REQUIRED
 
-_COLUMNS = (*REQUIRED, "task", "run", "therapist_channels", "client_channels", "condition")
+_CHANNELS = tuple(f"{role}_channels" for role in ROLES)
+_OFFSETS = tuple(f"{role}_offset_s" for role in ROLES)
+_COLUMNS = (*REQUIRED, "task", "run", *_CHANNELS, "condition", "clock", *_OFFSETS)
+
+#: A therapist of its own for every dyad.
+EACH = "each"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a folder does not say and its owner does."""
+
+    #: Words of names, ``sub-`` labels or signs of channels that are the therapist's, and the client's
+    therapist: tuple[str, ...] = ()
+    client: tuple[str, ...] = ()
+    #: Id of the one therapist of all dyads; ``each``: one of its own for every dyad
+    therapist_id: str = ""
+    #: How the two recordings share a clock
+    clock: str = ""
+    #: one of {'eeg', 'fnirs', ''}: Where file names do not tell
+    modality: str = ""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("clock", CLOCKS[:-1]), ("modality", MODALITIES)):
+            value = getattr(self, name)
+            if value and value not in allowed:
+                raise InputError(f"{name} {value!r}: allowed: {', '.join(allowed)}. Write one of them.")
+        if self.therapist_id != plain_label(self.therapist_id):
+            raise InputError(
+                f"therapist id {self.therapist_id!r}: only letters A-Z a-z and digits are allowed. Shorten it."
+            )
+        twice = {word.casefold() for word in self.therapist} & {word.casefold() for word in self.client}
+        if twice:
+            raise InputError(f"{sorted(twice)[0]!r} is told to be therapist and client. Give it one role.")
+
+    def role_of(self, person: Person) -> str:
+        """Role that the owner's words give a person; empty if none or both."""
+        own = {word.casefold() for word in person.words}
+        roles = [role for role in ROLES if own & {word.casefold() for word in getattr(self, role)}]
+        return roles[0] if len(roles) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -36,15 +85,30 @@ class Draft:
     #: What was assumed or passed over
     notes: tuple[str, ...] = ()
 
+    @property
+    def empty(self) -> dict[str, int]:
+        """Cells that have to be filled in before a row can be analysed: column -> in how many rows."""
+        one_file = self.rows["therapist_file"] == self.rows["client_file"]
+        needed = {name: one_file if name in _CHANNELS else one_file | True for name in self.rows}
+        blank = {name: int(((self.rows[name] == "") & rows).sum()) for name, rows in needed.items()}
+        return {name: n for name, n in blank.items() if n}
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to fill in."""
+        return not self.empty and not self.questions
+
     def __str__(self) -> str:
         lines = [f"{count(len(self.rows), 'row')}, paired by: {self.rule}"]
         lines += [f"to fill in  {question}" for question in self.questions]
+        cells = [f"{name} in {count(n, 'row')}" for name, n in self.empty.items()]
+        lines += [f"empty       {', '.join(cells)}"] * bool(cells)
         lines += [f"note        {note}" for note in self.notes]
         return "\n".join(lines)
 
 
-def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
-    """Draft the table of a study from its folders and names; nothing is written.
+def draft_dyads(folder: str | Path, *, peek: Peek | None = None, told: Told = Told()) -> Draft:
+    """Draft the table of a study from its folders and names, and what its owner tells; nothing is written.
 
     Examples
     --------
@@ -62,13 +126,20 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None) -> Draft:
             f"{folder.name} holds no recording (EDF, BDF, BrainVision, SNIRF, XDF ...). Name another folder."
         )
     layout = _look_inside(_pair_recordings(recordings, root, peek), root, peek)
-    rows = [_row(meeting) for meeting in layout.meetings]
-    asks_dyad = any(question.startswith("dyad:") for question in layout.questions)
-    questions = (*layout.questions, *_questions(layout.meetings, rows, asks_dyad=asks_dyad))
-    notes = (*passed, *layout.notes, *_notes(layout.meetings, recordings))
+    meetings, asked_apart = _tell_apart(_apply(told, layout.meetings))
+    rows = [_row(meeting, told) for meeting in meetings]
+    asked = [*layout.questions, *asked_apart]
+    asked += _questions(meetings, rows)
+    questions = _complete(asked, rows)
+    notes = (*passed, *layout.notes, *_notes(meetings, recordings, told))
     # columns that questions begin with belong in the table, although nothing is in them yet
-    asked = {name.strip() for question in questions for name in question.partition(":")[0].split(",")}
-    return Draft(_frame(rows, asked), layout.rule, questions, notes)
+    wanted = {name for question in questions for name in columns_of(question)}
+    return Draft(_frame(rows, wanted), layout.rule, questions, notes)
+
+
+def columns_of(question: str) -> list[str]:
+    """Columns that a question is about: it begins with them."""
+    return [name.strip() for name in question.partition(":")[0].split(",")]
 
 
 def write_draft(draft: Draft, path: str | Path) -> Path:
@@ -111,14 +182,15 @@ def _pair_recordings(recordings: Sequence[Recording], root: Path, peek: Peek | N
 
 def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> Proposal:
     """Look for two people in the files that stand alone."""
-    lone = [meeting for meeting in layout.meetings if len(meeting.people) == 1]
+    # a person of known role is one of two files
+    lone = [m for m in layout.meetings if len(m.people) == 1 and not m.people[0].role]
     # where most sessions have two files, a single one lacks its partner
     if not lone or 2 * len(lone) < len(layout.meetings):
         return layout
     seen = {meeting.people[0].file: look_inside(root / meeting.people[0].file, peek) for meeting in lone}
     meetings = []
     for meeting in layout.meetings:
-        if len(meeting.people) == 1:
+        if meeting in lone:
             file = meeting.people[0].file
             modality = meeting.modality or seen[file].modality
             people = seen[file].people(file) if seen[file].channels else meeting.people
@@ -139,7 +211,63 @@ def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> Proposal:
     return Proposal(rule, tuple(meetings), (*layout.questions, *questions), layout.notes)
 
 
-def _row(meeting: Meeting) -> dict[str, str]:
+def _apply(told: Told, meetings: Sequence[Meeting]) -> list[Meeting]:
+    """Give people the roles that the owner's words tell; a word that is nobody's is a mistake."""
+    words = {word.casefold() for meeting in meetings for person in meeting.people for word in person.words}
+    for role in ROLES:
+        unknown = [word for word in getattr(told, role) if word.casefold() not in words]
+        if unknown:
+            telling = listed(sorted({word for m in meetings for person in m.people for word in person.words}), 12)
+            raise InputError(
+                f"{role} {unknown[0]!r}: no person's file, label or channels are told apart by this word. "
+                f"Words that are: {telling or 'none'}. Name some of these."
+            )
+    given = []
+    for meeting in meetings:
+        roles = [told.role_of(person) for person in meeting.people]
+        if len(roles) == 2 and sorted(roles)[0] == "" and any(roles):
+            # the other one of two
+            roles = [role or next(r for r in ROLES if r not in roles) for role in roles]
+        known = len(roles) == 1 or sorted(roles) == sorted(ROLES)
+        people = tuple(
+            dataclasses.replace(person, role=role or person.role) if known else person
+            for person, role in zip(meeting.people, roles, strict=True)
+        )
+        given.append(dataclasses.replace(meeting, people=people, modality=meeting.modality or told.modality))
+    return given
+
+
+def _tell_apart(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str]]:
+    """Take back labels that two different names gave: they are asked for, never shared."""
+    scopes: dict[str, Callable[[Meeting], tuple[str, ...]]] = {
+        "dyad": lambda _: (),
+        "condition": lambda _: (),
+        "session": lambda meeting: (meeting.said.dyad or meeting.said.condition,),
+        "task": lambda meeting: (meeting.said.dyad, meeting.said.session),
+        "run": lambda meeting: (meeting.said.dyad, meeting.said.session),
+    }
+    found, questions = list(meetings), []
+    for column, scope in scopes.items():
+        groups: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
+        for meeting in meetings:
+            groups[scope(meeting)].append((getattr(meeting.said, column), str(getattr(meeting, column) or "")))
+        shared = {key: clashes(labelled) for key, labelled in groups.items()}
+        told = [(label, texts) for key in shared for label, texts in shared[key].items()]
+        if not told:
+            continue
+        for i, meeting in enumerate(meetings):
+            if str(getattr(meeting, column) or "").casefold() in shared[scope(meeting)]:
+                nothing: dict[str, Any] = {column: None if column == "session" else ""}
+                found[i] = dataclasses.replace(found[i], **nothing)
+        several = listed([f"{' and '.join(texts)} ({label})" for label, texts in dict(told).items()], 3)
+        questions.append(
+            f"{column}: two names would become one label: {several}. Fill in one id where they are the same, one each "
+            "where they are not."
+        )
+    return found, questions
+
+
+def _row(meeting: Meeting, told: Told) -> dict[str, str]:
     row = dict.fromkeys(_COLUMNS, "")
     row |= {
         "dyad": meeting.dyad,
@@ -148,18 +276,21 @@ def _row(meeting: Meeting) -> dict[str, str]:
         "task": meeting.task,
         "run": meeting.run,
         "condition": meeting.condition,
+        "clock": told.clock,
     }
     if len(meeting.people) > 2:
         return row
-    known = {person.role for person in meeting.people} == {*ROLES}
+    roles = {person.role for person in meeting.people}
     for place, person in zip(ROLES, meeting.people, strict=False):
         role = person.role or place
         # a spreadsheet would take the rest for a formula
         row[f"{role}_file"] = f"./{person.file}" if person.file.startswith(("=", "+", "-", "@")) else person.file
         row[f"{role}_channels"] = person.channels
-        row[role] = person.label if known else ""
-    if known and not row["client"] and meeting.dyad:
-        row["client"] = f"C{meeting.dyad}"
+        row[role] = person.label if roles == {*ROLES} or (person.role and len(meeting.people) == 1) else ""
+    if roles == {*ROLES} and meeting.dyad:
+        row["client"] = row["client"] or f"C{meeting.dyad}"
+        own = f"T{meeting.dyad}" if told.therapist_id == EACH else told.therapist_id
+        row["therapist"] = row["therapist"] or own
     return row
 
 
@@ -171,11 +302,11 @@ def _frame(rows: Sequence[dict[str, str]], asked: Collection[str]) -> pd.DataFra
     order = frame.assign(_number=number).sort_values(["dyad", "_number", "therapist_file", "client_file"])
     ordered = frame.loc[order.index].reset_index(drop=True)
     # a table says n/a where there is no value; an empty cell is a question
-    optional = [name for name in used if name not in REQUIRED and not name.endswith("_channels")]
+    optional = [name for name in used if name not in (*REQUIRED, *_CHANNELS, *_OFFSETS)]
     return ordered.assign(**{name: ordered[name].replace("", "n/a") for name in optional})
 
 
-def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]], *, asks_dyad: bool) -> Iterator[str]:
+def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]]) -> Iterator[str]:
     """Ask for what the meetings leave open, each question beginning with its columns."""
     pairs = [(m, row) for m, row in zip(meetings, rows, strict=True) if len(m.people) == 2]
     if any(not person.role for meeting, _ in pairs for person in meeting.people):
@@ -200,12 +331,27 @@ def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]], *, a
             f"therapist_file, client_file: more than two people in one dyad-session: {listed(crowd, 6)}. "
             "Fill in who met whom."
         )
-    if any(meeting.session is None for meeting in meetings):
-        yield "session: labels without a number. Fill in 1, 2, 3 ... in the order in which they took place."
-    if any(not meeting.modality for meeting in meetings):
-        yield "modality: file names do not tell. Fill in eeg or fnirs."
-    if any(not meeting.dyad for meeting in meetings) and not asks_dyad:
-        yield "dyad: nothing names the pairs. Fill in one id (letters and digits) per pair of people."
+    if any(row["clock"] == "offset" for row in rows):
+        yield f"{', '.join(_OFFSETS)}: the time of each recording's first sample on a common clock, in s. Fill in both."
+
+
+#: What is asked of an empty cell that no other question is about.
+_ASKED = {
+    "dyad": "nothing names the pairs. Fill in one id (letters and digits) per pair of people.",
+    "therapist": "an id is missing. Fill in one per person; a therapist of several dyads has the same id in all.",
+    "client": "an id is missing. Fill in one per person.",
+    "session": "labels without a number. Fill in 1, 2, 3 ... in the order in which they took place.",
+    "modality": "file names do not tell. Fill in eeg or fnirs.",
+    "therapist_file": "a recording is missing. Fill in the file, or delete the row.",
+    "client_file": "a recording is missing. Fill in the file, or delete the row.",
+}
+
+
+def _complete(questions: Sequence[str], rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    """Ask for every required column with an empty cell that no question is about yet."""
+    asked = {name for question in questions for name in columns_of(question)}
+    empty = [name for name in REQUIRED if name not in asked and any(not row[name] for row in rows)]
+    return (*questions, *(f"{name}: {_ASKED[name]}" for name in empty))
 
 
 def _often_met(meetings: Iterable[Meeting]) -> str:
@@ -219,10 +365,14 @@ def _often_met(meetings: Iterable[Meeting]) -> str:
     return f" In several dyads, as therapists may be: {listed(several)}." if several else ""
 
 
-def _notes(meetings: Sequence[Meeting], recordings: Sequence[Recording]) -> list[str]:
+def _notes(meetings: Sequence[Meeting], recordings: Sequence[Recording], told: Told) -> list[str]:
     notes = []
+    names = ((getattr(m.said, name), getattr(m, name)) for m in meetings for name in ("dyad", "task", "condition"))
+    spelled = sorted({f"{said} is {label}" for said, label in names if label and changed_letters(said)})
+    if spelled:
+        notes.append(f"ids have letters A-Z a-z and digits only, so {listed(spelled)}.")
     two_files = [m for m in meetings if len(m.people) == 2 and len({p.file for p in m.people}) == 2]
-    if two_files:
+    if two_files and not told.clock:
         notes.append(
             "the two people are in two files: add the column clock (same_amplifier, triggers, timestamps, "
             "offset) if nothing in the files aligns them; without it equal clocks are assumed, with warning."

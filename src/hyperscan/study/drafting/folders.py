@@ -4,11 +4,12 @@ r"""Folders and names that are not BIDS: named patterns find dyad, session, run 
 pattern  form                                         examples
 ======== ============================================ =================================
 dyad     a word for dyad, then a label                ``dyad-01``, ``pair_A3``, ``D01``
-session  a word for session, then a number            ``ses-02``, ``session_3``, ``week 4``
+session  a word for session, then a number            ``ses-02``, ``Sitzung_3``, ``week 4``
 run      ``run``, then a number                       ``run-1``
 role     a word for therapist or client               ``therapist.edf``, ``P_rest.mat``
 ======== ============================================ =================================
 
+People are brought together by what the names say, letter by letter, never by the labels that are made of it.
 Without a word for dyad, the folder before the session or the last folder with a number is the dyad. ``S02``
 is a session beside a word for a role, where both people are in one file, and where a dyad has three or more of
 them; else it may be a subject. Without a word for the role, two names that differ in one part are the two people.
@@ -18,34 +19,54 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from unicodedata import normalize
 
 from hyperscan.study.drafting.recordings import (
     Meeting,
     Person,
     Proposal,
     Recording,
+    Said,
     listed,
     pair_roles,
-    plain_label,
     role_of,
 )
+from hyperscan.study.labels import plain_label
 
-_END = r"(?![A-Za-z0-9])"
-_START = r"(?<![A-Za-z0-9])"
+_END = r"(?![^\W_])"
+_START = r"(?<![^\W_])"
+
+#: Words before the number of a session, by what they count, in English, German, French and Spanish.
+SESSION_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "session": ("session", "sess", "ses", "sitzung", "séance", "seance", "sesión", "sesion"),
+        "visit": ("visit", "termin", "besuch", "visite", "visita", "cita"),
+        "week": ("week", "woche", "semaine", "semana"),
+    }
+)
+
+#: Words before the label of a dyad.
+DYAD_WORDS = ("dyadic", "dyad", "pair", "couple", "family", "dyade", "paar", "familie", "famille", "pareja", "familia")
+
+
+def _one_of(words: Iterable[str]) -> str:
+    return "|".join(sorted((f"{word}s?" for word in words), key=len, reverse=True))
+
 
 #: Named patterns; each is searched in the folders first, then in the file's name.
 PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         "dyad": re.compile(
-            rf"{_START}(?:(?:dyadic|dyad|pair|couple|family)[-_ ]?(?=\w*[0-9])|D(?=[0-9]))"
-            rf"(?P<value>[A-Za-z0-9]+){_END}",
+            rf"{_START}(?:(?:{_one_of(DYAD_WORDS)})[-_ ]?(?=\w*[0-9])|D(?=[0-9]))(?P<value>[^\W_]+){_END}",
             re.IGNORECASE,
         ),
         "session": re.compile(
-            rf"{_START}(?:sessions?|sess|ses|visit|week|sitzung)[-_ ]?0*(?P<value>[0-9]{{1,4}}){_END}",
+            rf"{_START}(?:"
+            + "|".join(f"(?P<{unit}>{_one_of(words)})" for unit, words in SESSION_WORDS.items())
+            + rf")[-_ ]?0*(?P<value>[0-9]{{1,4}}){_END}",
             re.IGNORECASE,
         ),
         "S for session": re.compile(rf"{_START}S0*(?P<value>[0-9]{{1,4}}){_END}", re.IGNORECASE),
@@ -64,7 +85,11 @@ class NamedRecording:
     session: int | None
     run: str
     words: tuple[str, ...]
+    said: Said
 
+
+#: Kinds of signal, which may have folders of their own.
+_SIGNALS = frozenset({"eeg", "nirs", "fnirs", "raw", "data"})
 
 #: What is left of the names -> recordings with the word that was taken out.
 Groups = dict[tuple[str, ...], list[tuple[NamedRecording, str]]]
@@ -75,13 +100,14 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
     places = _drop_constant_words(_read_names(recordings, holds_two))
     groups: dict[tuple[object, ...], list[NamedRecording]] = defaultdict(list)
     for place in places:
-        key = (place.condition, place.dyad, place.session or 0, place.run, place.recording.modality)
+        said = place.said
+        key = (said.condition, said.dyad, place.session or 0, said.session, said.run, place.recording.modality)
         groups[key].append(place)
     meetings = [meeting for _, group in sorted(groups.items(), key=str) for meeting in _meetings(group)]
-    keys = [(m.condition, m.dyad, m.session, m.run, m.modality) for m in meetings]
+    keys = [(m.said.condition, m.said.dyad, m.said.session, m.said.run, m.modality) for m in meetings]
     if len(set(keys)) == len(keys):
         # what is left of the names is a task only where it tells two meetings apart
-        meetings = [replace(meeting, task="") for meeting in meetings]
+        meetings = [replace(meeting, task="", said=replace(meeting.said, task="")) for meeting in meetings]
     final, questions, notes = _judge_conditions(meetings)
     if not any(place.session is not None for place in places):
         notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
@@ -109,33 +135,64 @@ def _read_names(recordings: Sequence[Recording], holds_two: Callable[[str], bool
     # three people are no dyad; a folder that only holds a number may be no dyad either
     of_dyad: dict[str, set[int | None]] = defaultdict(set)
     for place in numbered:
-        of_dyad[place.dyad].add(place.session)
+        of_dyad[place.said.dyad].add(place.session)
     named = all(PATTERNS["dyad"].search(recording.path.as_posix()) for recording in recordings)
     many = named and max(map(len, of_dyad.values())) > 2
     return numbered if many or holds_two(recordings[0].path.as_posix()) else places
 
 
 def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecording:
-    folders = recording.path.parts[:-1]
-    stem = recording.stem if "." in recording.path.name else recording.path.name
-    parts = [*folders, stem]
+    own = recording.stem if "." in recording.path.name else recording.path.name
+    *folders, stem = parts = [normalize("NFC", part) for part in (*recording.path.parts[:-1], own)]
     # S02 may be a subject, unless a word beside it says who this is
     s_is_session = s_is_session or any(role_of(word) for word in _words(parts))
     names = [name for name in PATTERNS if s_is_session or name != "S for session"]
-    sessions = [_search(name, parts) for name in ("session", "S for session") if name in names]
-    session = next((text for text in sessions if text), "")
+    sessions = [_find(name, parts) for name in ("session", "S for session") if name in names]
+    found = next((matches for matches in sessions if matches), [])
     position, dyad = _dyad(folders)
+    in_name = _find("dyad", [stem])
     rest = [*folders[position + 1 :], stem]
     for name in names:
         rest = [PATTERNS[name].sub(" ", part) for part in rest]
+    run = next((match["value"] for match in _find("run", parts)), "")
     return NamedRecording(
         recording,
-        dyad=plain_label(dyad or _search("dyad", [stem])),
+        dyad=plain_label(dyad or (in_name[0]["value"] if in_name else "")),
         condition=plain_label("".join(folders[: max(position, 0)])),
-        session=int(session) if session else None,
-        run=_search("run", parts),
+        session=int(found[0]["value"]) if found else None,
+        run=run,
         words=tuple(_words(rest)),
+        said=Said(
+            dyad=_said_dyad(recording.path.parts[position], names) if dyad else _spelled(in_name[:1]),
+            # week 1, session 2 is not week 1, session 1
+            session=" ".join(dict.fromkeys(f"{_unit(match)} {match['value']}" for match in found)),
+            run=run,
+            condition="/".join(recording.path.parts[: max(position, 0)]),
+        ),
     )
+
+
+def _unit(match: re.Match[str]) -> str:
+    return next((unit for unit in SESSION_WORDS if match.groupdict().get(unit)), "session")
+
+
+def _said_dyad(folder: str, names: Iterable[str]) -> str:
+    """Take session, run, role and kind of signal out of a dyad folder's name: what is left tells dyads apart."""
+    text = normalize("NFC", folder)
+    for name in names:
+        text = text if name == "dyad" else PATTERNS[name].sub(" ", text)
+    own = [word for word in _words([text]) if role_of(word) or word.casefold() in _SIGNALS]
+    for word in own:
+        text = re.sub(rf"{_START}{re.escape(word)}{_END}", " ", text, count=1)
+    text = re.sub(r"^[\s_.\-]+|[\s_.\-]+$", "", text) or folder
+    # two folders may look alike and differ in how an accent is stored
+    return text if normalize("NFC", folder) == folder else f"{text} (accents stored apart)"
+
+
+def _spelled(matches: Sequence[re.Match[str]]) -> str:
+    """Write a dyad of a file's name in one way: D01, dyad_01 and Dyad-01 are the same."""
+    text = "".join(re.sub(r"[-_ ]", "", match[0]).casefold() for match in matches)
+    return re.sub(r"^(dyadic|dyad|d)(?=[0-9])", "dyad", text)
 
 
 def _words(parts: Sequence[str]) -> list[str]:
@@ -146,9 +203,8 @@ def _role_word(place: NamedRecording) -> str:
     return next((word for word in place.words if role_of(word)), "")
 
 
-def _search(name: str, parts: Sequence[str]) -> str:
-    found = (PATTERNS[name].search(part) for part in parts)
-    return next((match["value"] for match in found if match), "")
+def _find(name: str, parts: Sequence[str]) -> list[re.Match[str]]:
+    return [match for part in parts for match in PATTERNS[name].finditer(part)]
 
 
 def _dyad(folders: Sequence[str]) -> tuple[int, str]:
@@ -227,21 +283,25 @@ def _meeting(places: Sequence[NamedRecording], words: tuple[str, ...], rest: tup
     first = places[0]
     roles = pair_roles(words) if len(words) == 2 else tuple(role_of(word) for word in words)
     people = tuple(
-        Person(place.recording.path.as_posix(), role=role) for place, role in zip(places, roles, strict=True)
+        Person(place.recording.path.as_posix(), role=role, words=(word,) if word else place.words)
+        for place, role, word in zip(places, roles, words, strict=True)
     )
     task = "".join(plain_label(word) for word in rest)
     session = 1 if first.session is None else first.session
-    return Meeting(first.dyad, session or None, first.recording.modality, people, task, first.run, first.condition)
+    said = replace(first.said, task=" ".join(rest))
+    return Meeting(
+        first.dyad, session or None, first.recording.modality, people, task, first.run, first.condition, said
+    )
 
 
 def _judge_conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str], list[str]]:
     """Decide what the folders above the dyad mean: another task, another arm, or nothing."""
-    conditions = {meeting.condition for meeting in meetings}
+    conditions = {meeting.said.condition for meeting in meetings}
     if len(conditions) < 2:
-        return [replace(meeting, condition="") for meeting in meetings], [], []
+        return [replace(m, condition="", said=replace(m.said, condition="")) for m in meetings], [], []
     of_dyad: dict[str, set[str]] = defaultdict(set)
     for meeting in meetings:
-        of_dyad[meeting.dyad].add(meeting.condition)
+        of_dyad[meeting.said.dyad].add(meeting.said.condition)
     if all(len(found) == 1 for found in of_dyad.values()):
         note = f"the folders above the dyads ({listed(sorted(conditions))}) became the covariate 'condition'."
         return list(meetings), [], [note]

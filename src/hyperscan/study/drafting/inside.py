@@ -46,7 +46,15 @@ class Inside:
         if not self.channels:
             return (Person(file),)
         roles = pair_roles(self.words)
-        return tuple(Person(file, role=role, channels=c) for role, c in zip(roles, self.channels, strict=True))
+        return tuple(
+            Person(file, role=role, channels=channels, words=_words_of(word, channels))
+            for role, channels, word in zip(roles, self.channels, self.words, strict=True)
+        )
+
+
+def _words_of(word: str, selector: str) -> tuple[str, ...]:
+    sign = re.sub(r"^(prefix:|suffix:|stream:|/)", "", selector)
+    return tuple(dict.fromkeys(part for part in (word, sign, selector) if part))
 
 
 def look_inside(path: Path, peek: Peek | None = None) -> Inside:

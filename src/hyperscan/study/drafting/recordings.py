@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from hyperscan.errors import InputError
 from hyperscan.study.formats import FORMATS, formats_named
+from hyperscan.study.labels import without_accents
 
 #: What studies hold and nobody reads for us: ending -> modality, empty where it does not tell.
 UNREADABLE = {".xlsx": "", ".obci": "eeg"}
@@ -134,11 +136,28 @@ def _continues(path: PurePosixPath, names: set[PurePosixPath]) -> bool:
     return match["first"] is None or path.with_name(f"{match['first']}.fif") in names
 
 
-#: Words that name a role beyond doubt. Parent, child, F, M, A and B do not: these are asked about.
-THERAPIST_WORDS = frozenset(
-    ["therapist", "ther", "thera", "th", "t", "clinician", "counselor", "counsellor", "psychologist"]
+#: Words that name a role beyond doubt, in English, German, French and Spanish, without accents. Parent, child, F, M, A
+#: and B do not: these are asked about.
+ROLE_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "therapist": frozenset(
+            [
+                *("therapist", "ther", "thera", "th", "t", "clinician", "counselor", "counsellor", "psychologist"),
+                *("therapeut", "therapeutin", "psychologe", "psychologin", "psychotherapeut", "psychotherapeutin"),
+                *("therapeute", "psychologue", "psychotherapeute", "praticien", "praticienne"),
+                *("terapeuta", "psicologo", "psicologa", "psicoterapeuta"),
+            ]
+        ),
+        "client": frozenset(
+            [
+                *("client", "cl", "c", "patient", "pat", "pt", "p"),
+                *("klient", "klientin", "patientin"),
+                *("cliente", "patiente"),
+                *("clienta", "paciente"),
+            ]
+        ),
+    }
 )
-CLIENT_WORDS = frozenset(["client", "cl", "c", "patient", "pat", "pt", "p"])
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,19 @@ class Person:
     role: str = ""
     #: Selector, where a file holds two people
     channels: str = ""
+    #: Words of names, labels or channels that tell this person from the partner
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the names say, letter by letter: labels may keep less of it."""
+
+    dyad: str = ""
+    session: str = ""
+    task: str = ""
+    run: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,6 +203,8 @@ class Meeting:
     task: str = ""
     run: str = ""
     condition: str = ""
+    #: What the labels were made of
+    said: Said = Said()
 
 
 @dataclass(frozen=True)
@@ -186,23 +220,16 @@ class Proposal:
     notes: tuple[str, ...] = ()
 
 
-def plain_label(text: str) -> str:
-    """Reduce text to the letters and digits that an id may have."""
-    return re.sub(r"[^A-Za-z0-9]", "", text)
-
-
 def role_of(word: str) -> str:
     """Role that a word names, digits apart: ``T01`` and ``therapist`` are the therapist.
 
     Examples
     --------
-    >>> role_of("Patient2"), role_of("mother")
-    ('client', '')
+    >>> role_of("Patient2"), role_of("Thérapeute"), role_of("mother")
+    ('client', 'therapist', '')
     """
-    bare = re.sub(r"[0-9]+$", "", word.casefold().strip("-_ "))
-    if bare in THERAPIST_WORDS:
-        return "therapist"
-    return "client" if bare in CLIENT_WORDS else ""
+    bare = re.sub(r"[0-9]+$", "", without_accents(word).strip("-_ "))
+    return next((role for role, words in ROLE_WORDS.items() if bare in words), "")
 
 
 def pair_roles(words: Sequence[str]) -> tuple[str, ...]:

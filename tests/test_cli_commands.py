@@ -296,3 +296,21 @@ def test_small_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "demo/dyads.tsv").unlink()
     assert call("init", tmp_path / "demo", "--therapist-id", "each") == 0
     assert (tmp_path / "demo/dyads.tsv").exists()
+
+
+def test_init_ends_with_3_while_cells_are_empty_and_is_told_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for who in ("F", "M"):
+        (tmp_path / "dyad-1" / "ses-1").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "dyad-1" / "ses-1" / f"{who}.edf").write_bytes(who.encode())
+    assert call("init", tmp_path) == 3
+    said = capsys.readouterr().out
+    assert "empty       therapist in 1 row, client in 1 row" in said
+    assert "fill in what is listed" in said
+    (tmp_path / "dyads.tsv").unlink()
+    assert call("init", tmp_path, "--therapist", "Q") == 2
+    assert "Words that are: F, M" in capsys.readouterr().err
+    assert not (tmp_path / "dyads.tsv").exists()
+    assert call("init", tmp_path, "--therapist", "F", "--therapist-id", "T1", "--clock", "same_amplifier") == 0
+    assert "look through it" in capsys.readouterr().out

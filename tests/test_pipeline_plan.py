@@ -22,12 +22,12 @@ from hyperscan.errors import (
 from hyperscan.pipeline import check_study, load_study, run_study
 from hyperscan.pipeline import plan as plan_module
 from hyperscan.pipeline.output import RunLog
-from hyperscan.pipeline.plan import comparable_rois, make_plan, roi_findings, used_rois
+from hyperscan.pipeline.plan import comparable_rois, explain_nothing, make_plan, roi_findings, used_rois
 from hyperscan.pipeline.stages import MAX_NOTES, Stages
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.records import BandQuality, PersonQuality
-from hyperscan.results.plan import Plan, RegionChannels, Remark
+from hyperscan.results.plan import Plan, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import to_json
 from hyperscan.study import Session, findings
@@ -254,3 +254,26 @@ def test_a_primary_region_without_channels_stops_check_and_run(my_study: Path, t
     with pytest.raises(ConfigError, match="no session has channels of 'mine'"):
         run(my_study, tmp_path / "out")
     assert not list((tmp_path / "out").glob("dyad-*"))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "{key}: the recording changed while it was read.",
+        "line {line}: therapist_file = '{dyad}.edf': is not there.",
+        "only {line}.5 s are left of [therapist_file]; at least 60 s are needed.",
+        "dyad {dyad} has no clean window.",
+    ],
+)
+def test_equal_reasons_are_counted_once(reason: str) -> None:
+    keys = [SessionKey(f"D{i:02d}", i, "eeg", "talk", "") for i in range(1, 31)]
+    skips = [Skip.of(key, reason.format(key=key, dyad=key.dyad, line=key.session + 1)) for key in keys]
+    said = explain_nothing(skips)
+    assert said == f"Not one of 30 dyad-sessions can be analysed. The reason of all 30: {skips[0].reason}"
+    assert "First reason: " in explain_nothing(skips[:1])
+    other = Skip.of(keys[0], "the file is empty.")
+    assert "First reason (and 1 other reason): " in explain_nothing([*skips, other, other])
+
+
+def test_a_study_without_rows_is_told() -> None:
+    assert explain_nothing([]).endswith("First reason: the table has no rows")

@@ -141,7 +141,7 @@ def test_channel_codes(name: str, code: bool) -> None:
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_odd_channel_names_become_inert(payload: str) -> None:
-    assert re.fullmatch(r"ch-[0-9a-f]{6}", public_channel(payload))
+    assert re.fullmatch(r"ch-[0-9a-f]{12}", public_channel(payload))
 
 
 def test_reasons_are_scrub_of_paths_and_quotes(study: Path) -> None:

@@ -159,3 +159,54 @@ def test_derivatives_and_other_files_of_a_bids_dataset_are_left_out(tmp_path):
     draft = draft_dyads(tmp_path)
     assert len(draft.rows) == 1
     assert any("pilot.edf" in note for note in draft.notes)
+
+
+# ---- roles in sub- labels
+
+
+@pytest.mark.parametrize(
+    ("therapist", "client"), [("T{}", "C{}"), ("{}T", "{}P"), ("therapist{}", "patient{}"), ("D{}T", "D{}C"),
+                              ("Therapeut{}", "Klientin{}"), ("terapeuta{}", "paciente{}"), ("pair{}th", "pair{}cl")]
+)  # fmt: skip
+def test_l4_labels_that_name_role_and_number_are_partners(tmp_path, therapist, client):
+    for number in ("01", "02", "03"):
+        for session in ("1", "2"):
+            people = (who.format(number) for who in (therapist, client))
+            bids(tmp_path, *(f"sub-{who}_ses-{session}_task-talk_eeg.edf" for who in people))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "therapist", "client", "session") == [
+        (n, therapist.format(n), client.format(n), s) for n in ("01", "02", "03") for s in ("1", "2")
+    ]
+    assert draft.complete
+    assert any("are taken as partners" in note for note in draft.notes)
+    assert not read_table(write_draft(draft, tmp_path)).rejected
+
+
+def test_l4_a_partner_without_recording_is_asked_for_under_its_own_role(tmp_path):
+    bids(tmp_path, *(f"sub-{who}_ses-1_eeg.edf" for who in ("T01", "C01", "T02", "C02", "C03")))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "therapist", "client", "therapist_file")[2] == ("03", "", "C03", "")
+    asks(draft, "the partner is missing for sub-C03")
+    assert draft.empty == {"therapist": 1, "therapist_file": 1}
+
+
+def test_l4_numbers_of_one_therapist_and_many_clients_pair_nobody(tmp_path):
+    bids(tmp_path, *(f"sub-{who}_ses-1_eeg.edf" for who in ("T1", "C1", "C2", "C3")))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "therapist", "client") == [("", "", f"C{i}") for i in (1, 2, 3)]
+    asks(draft, "dyad, therapist, therapist_file:", "Fill in each client's therapist")
+
+
+def test_l4_numbers_of_several_groups_propose_nobody_and_the_question_says_so(tmp_path):
+    bids(tmp_path, *(f"sub-{group}{i:02d}_ses-1_eeg.edf" for group in ("x", "y") for i in (1, 2)))
+    draft = draft_dyads(tmp_path)
+    assert len(draft.rows) == 4
+    asks(draft, "The numbers propose nobody", "every file has a row of its own")
+    assert "neighbo" not in str(draft)
+
+
+def test_l4_roles_of_participants_tsv_are_used_for_neighbours(tmp_path):
+    bids(tmp_path, *(f"sub-{i:02d}_ses-1_eeg.edf" for i in (1, 2)))
+    people = "participant_id\trole\nsub-01\tPatientin\nsub-02\tThérapeute\n"
+    (tmp_path / "participants.tsv").write_text(people, encoding="utf-8")
+    assert cells(draft_dyads(tmp_path), "dyad", "therapist", "client") == [("", "02", "01")]

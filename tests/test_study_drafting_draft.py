@@ -10,11 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyperscan.errors import OutputError, OutputWriteError
-from hyperscan.study import Draft, draft_dyads, read_table, write_draft
-from study_fixtures import touch
+from hyperscan.errors import InputError, OutputError, OutputWriteError
+from hyperscan.schema import CLOCKS
+from hyperscan.study import Draft, Told, draft_dyads, read_table, write_draft
+from hyperscan.study.drafting.draft import columns_of
+from study_fixtures import REQUIRED, asks, bids, cells, touch
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "data"
+
+
+def listed_whole(draft: Draft) -> None:
+    """Assert that every column with an empty required cell is asked about, and what is listed is not there yet."""
+    asked = {name for question in draft.questions for name in columns_of(question)}
+    rows = draft.rows.to_dict("records")
+    assert {name for name in REQUIRED if any(not row[name] for row in rows)} <= asked
+    assert set(draft.empty) <= asked
+    assert draft.complete is (not asked)
 
 
 def test_a_filled_draft_is_a_sound_table(tmp_path):
@@ -85,6 +96,7 @@ def test_any_tree_gives_a_draft_that_reads_back(tmp_path_factory, paths):
     touch(root, "plain.edf", *("a" + "/b".join(parts) + ".edf" for parts in paths if len(parts) > 1))
     draft = draft_dyads(root)
     assert draft.rule
+    listed_whole(draft)
     table = read_table(write_draft(draft, root))
     assert len(table.sessions) + len(table.rejected) == len(draft.rows) > 0
 
@@ -99,3 +111,93 @@ def test_real_folders(folder, n_rows):
     draft = draft_dyads(EXAMPLES / folder)
     assert len(draft.rows) == n_rows
     assert draft.questions
+
+
+# ---- what is left to fill in
+
+#: Files of which each leaves other cells empty.
+TREES = {
+    "roles unknown": ["dyad-1/ses-1/a.edf", "dyad-1/ses-1/b.edf"],
+    "one file": ["dyad-1/ses-1/both.edf", "dyad-2/ses-1/both.edf"],
+    "partner lost": ["dyad-1/ses-1/T.edf", "dyad-1/ses-1/C.edf", "dyad-2/ses-1/T.edf"],
+    "three people": [f"dyad-1/ses-1/{who}.edf" for who in ("T", "C", "x")],
+    "no dyad": ["rest/T.edf", "rest/C.edf"],
+    "session 0": ["dyad-1/ses-0/T.edf", "dyad-1/ses-0/C.edf"],
+    "modality unknown": ["dyad-1/ses-1/T.mat", "dyad-1/ses-1/C.mat"],
+    "names that clash": ["Müller/ses-1/T.edf", "Müller/ses-1/C.edf", "Mueller/ses-1/T.edf", "Mueller/ses-1/C.edf"],
+    "arms": [f"{arm}/dyad_1/{who}.edf" for arm in "ab" for who in "TC"],
+    "neighbours": [f"sub-{i:02d}/eeg/sub-{i:02d}_eeg.edf" for i in range(1, 6)],
+    "one therapist": [f"sub-{who}/eeg/sub-{who}_eeg.edf" for who in ("T1", "C1", "C2", "C3")],
+    "whole": [f"sub-{who}/eeg/sub-{who}_eeg.edf" for who in ("T1", "C1")],
+}
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_the_list_of_what_to_fill_in_is_whole(tmp_path, tree):
+    touch(tmp_path, *TREES[tree])
+    draft = draft_dyads(tmp_path, peek=lambda _: ["Fz", "Cz"])
+    listed_whole(draft)
+    assert draft.complete is (tree == "whole")
+    assert all(f"{name} in " in str(draft) for name in draft.empty)
+    table = read_table(write_draft(draft, tmp_path))
+    # nothing that a row lacks is left for check to find
+    assert bool(table.rejected) is not draft.complete
+
+
+# ---- what the owner tells
+
+
+def test_words_of_the_owner_give_the_roles(tmp_path):
+    touch(tmp_path, *(f"control-0{i}/{who}_{task}.mat" for i in (1, 2) for who in "FM" for task in ("rest", "talk")))
+    for told in (Told(therapist=("M",)), Told(client=("f",)), Told(("M",), ("F",))):
+        rows = draft_dyads(tmp_path, told=told).rows
+        assert rows["therapist_file"].str.contains("M_").all()
+        assert rows["client_file"].str.contains("F_").all()
+    draft = draft_dyads(tmp_path, told=Told(("M",), therapist_id="each", clock="triggers", modality="fnirs"))
+    assert draft.complete
+    assert cells(draft, "therapist", "client", "modality", "clock")[0] == (
+        "Tcontrol01", "Ccontrol01", "fnirs", "triggers"
+    )  # fmt: skip
+    draft = draft_dyads(tmp_path, told=Told(("M",), therapist_id="T1", modality="fnirs"))
+    assert set(draft.rows["therapist"]) == {"T1"}
+
+
+def test_labels_and_channels_of_the_owner_give_the_roles(tmp_path):
+    bids(tmp_path / "a", *(f"sub-{i:02d}_ses-1_acq-dyad{(i + 1) // 2}_eeg.edf" for i in (1, 2, 3, 4)))
+    draft = draft_dyads(tmp_path / "a", told=Told(therapist=("02", "03")))
+    assert cells(draft, "therapist", "client") == [("02", "01"), ("03", "04")]
+    assert draft.complete
+    touch(tmp_path / "b", "dyad-1/ses-1/x.edf", "dyad-1/ses-2/x.edf")
+    names = [f"{who}_{place}" for who in ("a", "b") for place in ("Fz", "Cz")]
+    for word in ("b_", "b", "prefix:b_"):
+        draft = draft_dyads(tmp_path / "b", peek=lambda _: names, told=Told(therapist=(word,), therapist_id="T1"))
+        assert cells(draft, "therapist_channels", "client_channels")[0] == ("prefix:b_", "prefix:a_")
+        assert draft.complete
+
+
+@pytest.mark.parametrize("clock", CLOCKS[:-1])
+def test_every_clock_can_be_told(tmp_path, clock):
+    touch(tmp_path, "dyad-1/ses-1/T.edf", "dyad-1/ses-1/C.edf")
+    draft = draft_dyads(tmp_path, told=Told(therapist_id="T1", clock=clock))
+    assert set(draft.rows["clock"]) == {clock}
+    assert draft.complete is (clock != "offset")
+    assert not any("add the column clock" in note for note in draft.notes)
+    if clock == "offset":
+        asks(draft, "therapist_offset_s, client_offset_s: ")
+        assert draft.empty == {"therapist_offset_s": 1, "client_offset_s": 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"therapist": ("F", "unheard")}, "therapist 'unheard': no person's file"),
+        ({"therapist": ("F",), "client": ("f",)}, "'f' is told to be therapist and client"),
+        ({"clock": "none"}, "allowed: same_amplifier"),
+        ({"modality": "meg"}, "allowed: eeg, fnirs"),
+        ({"therapist_id": "Jane Doe"}, "letters A-Z a-z and digits"),
+    ],
+)
+def test_what_the_owner_cannot_mean_is_refused(tmp_path, told, said):
+    touch(tmp_path, "dyad-1/F.edf", "dyad-1/M.edf")
+    with pytest.raises(InputError, match=said):
+        draft_dyads(tmp_path, told=Told(**told))

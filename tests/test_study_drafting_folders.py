@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
 from hyperscan.study import draft_dyads
+from hyperscan.study.drafting.folders import DYAD_WORDS, SESSION_WORDS
+from hyperscan.study.drafting.recordings import ROLE_WORDS
+from hyperscan.study.labels import without_accents
 from study_fixtures import asks, cells, touch
 
 
@@ -109,3 +115,63 @@ def test_three_of_a_dyad_are_sessions_and_three_of_a_study_are_not(tmp_path):
     asks(draft, "channel names do not tell two people apart")
     touch(tmp_path / "other", *(f"study2/S{s}.edf" for s in (1, 2, 3)))
     assert "session" not in draft_dyads(tmp_path / "other").rule
+
+
+# ---- words
+
+LAYOUTS = (Path(__file__).parents[1] / "docs" / "layouts.md").read_text(encoding="utf-8")
+
+
+def documented(row: str) -> set[str]:
+    """Words of a row of the table of words in docs/layouts.md."""
+    line = next(line for line in LAYOUTS.splitlines() if line.startswith(f"| {row} |"))
+    return set(line.split("|")[2].replace("`D`", "").replace("`S01`", "").split("`")[1::2])
+
+
+def test_the_documented_words_are_those_that_are_understood():
+    assert documented("dyad") == set(DYAD_WORDS)
+    assert {without_accents(word) for word in documented("session")} == {
+        without_accents(word) for words in SESSION_WORDS.values() for word in words
+    }
+    for role, words in ROLE_WORDS.items():
+        assert {without_accents(word) for word in documented(role)} == words
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("case", [str.lower, str.title, str.upper])
+@pytest.mark.parametrize("word", sorted(documented("session")))
+def test_every_word_for_a_session_is_understood(tmp_path, word, case, form):
+    word = unicodedata.normalize(form, case(word))
+    touch(tmp_path, *(f"dyad-1/{word}{sign}{n}/{who}.edf" for n, sign in ((1, "_"), (2, " ")) for who in "TC"))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "session", "therapist_file") == [
+        ("1", str(n), f"dyad-1/{word}{sign}{n}/T.edf") for n, sign in ((1, "_"), (2, " "))
+    ]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("role", ROLE_WORDS)
+def test_every_word_for_a_role_is_understood(tmp_path, role, form):
+    partner = {"therapist": "client", "client": "therapist"}[role]
+    for i, word in enumerate(sorted(documented(role)), 1):
+        named = unicodedata.normalize(form, word.title())
+        touch(tmp_path, f"dyad-{i:02d}/ses-1/{named}_x.edf", f"dyad-{i:02d}/ses-1/{partner}.edf")
+    rows = draft_dyads(tmp_path).rows.to_dict("records")
+    assert len(rows) == len(documented(role))
+    assert all(row[f"{partner}_file"].endswith(f"/{partner}.edf") for row in rows)
+
+
+@pytest.mark.parametrize("word", sorted(DYAD_WORDS))
+def test_every_word_for_a_dyad_is_understood(tmp_path, word):
+    touch(tmp_path, *(f"{word.title()}-{n}/{who}.edf" for n in ("1", "B2") for who in "TC"))
+    assert cells(draft_dyads(tmp_path), "dyad") == [("1",), ("B2",)]
+
+
+def test_letters_that_an_id_cannot_have_are_spelled_out_and_told(tmp_path):
+    touch(tmp_path, *(f"Müller/ses-1/{who}.edf" for who in "TC"), *(f"Möller/ses-1/{who}.edf" for who in "TC"))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "therapist_file") == [
+        ("Moeller", "Möller/ses-1/T.edf"),
+        ("Mueller", "Müller/ses-1/T.edf"),
+    ]
+    assert any("Müller is Mueller" in note for note in draft.notes)

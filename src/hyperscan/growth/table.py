@@ -117,7 +117,10 @@ def label_column(table: pd.DataFrame, column: str) -> pd.Series:
         raise TableError(f"{column}: row {empty[0] + 1} is empty; every row needs its {column}.")
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
         values = values.astype("int64")
-    return values.astype(str)
+    labels = values.astype(str)
+    if labels.nunique() != values.nunique():
+        raise TableError(f"{column}: holds labels that read alike, as the number 1 and the text '1'. Use one type.")
+    return labels
 
 
 def number_column(table: pd.DataFrame, column: str) -> pd.Series:

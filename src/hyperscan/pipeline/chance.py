@@ -17,7 +17,7 @@ import pandas as pd
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.summary import Attempt
-from hyperscan.pipeline.unit import Basis, Manifest, own_files, read_manifest, signals_path
+from hyperscan.pipeline.unit import Basis, Manifest, own_files, read_manifest, row_label, signals_path
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
@@ -61,8 +61,7 @@ class Batch:
     @property
     def name(self) -> str:
         """Folder among the prepared signals."""
-        parts = [f"ses-{self.key.session:02d}", self.key.modality, self.key.task, self.key.run, f"{self.number:03d}"]
-        return f"{PAIRS}/{'_'.join(part for part in parts if part)}"
+        return f"{PAIRS}/ses-{self.key.session:02d}_{row_label(self.key)}_{self.number:03d}"
 
     @property
     def dyads(self) -> set[str]:

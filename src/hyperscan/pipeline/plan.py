@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ import numpy as np
 
 import hyperscan
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, NothingToAnalyseError, count, did_you_mean
-from hyperscan.pipeline.privacy import public_rejected
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean
+from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
 from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
@@ -83,7 +84,14 @@ def make_plan(
 
 
 def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
-    """Refuse settings that name a metric, band, region or outcome that there is not, before any work."""
+    """Refuse sessions under one name, and settings that name what there is not, before any work."""
+    names = Counter(str(row.key).casefold() for row in sessions)
+    twice = next((row for row in sessions if names[str(row.key).casefold()] > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"sessions: {twice.key} is there twice (case apart), so one would replace the other. Give each its own "
+            "labels, for example in run."
+        )
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
     if sessions:
@@ -319,7 +327,16 @@ def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:
 
 def explain_nothing(skipped: Sequence[Skip]) -> str:
     """Say why not one dyad-session is left."""
-    reasons = list(dict.fromkeys(one.reason for one in skipped))
-    more = f" (and {count(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
-    first = reasons[0] if reasons else "the table has no rows"
-    return f"Not one of {count(len(skipped), 'dyad-session')} can be analysed. First reason{more}: {first}"
+    first = skipped[0].reason if skipped else "the table has no rows"
+    kinds = len({_kind(one) for one in skipped})
+    more = f" (and {count(kinds - 1, 'other reason')})" if kinds > 1 else ""
+    which = f"The reason of all {len(skipped)}" if kinds == 1 and len(skipped) > 1 else f"First reason{more}"
+    return f"Not one of {count(len(skipped), 'dyad-session')} can be analysed. {which}: {first}"
+
+
+def _kind(skip: Skip) -> str:
+    """Say what a reason says of any row: without the row's own labels, quoted names and numbers."""
+    text = public_reason(skip.reason)
+    for label in sorted(filter(None, (skip.dyad, skip.task, skip.run)), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(label)}(?!\w)", "", text)
+    return re.sub(r"[0-9]+(\.[0-9]+)?", "#", text)

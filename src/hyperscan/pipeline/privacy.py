@@ -41,23 +41,30 @@ def public_channel(name: str, allowed: Iterable[str] = ()) -> str:
     Examples
     --------
     >>> public_channel("POz"), public_channel("E12"), public_channel("Jane Doe")
-    ('POz', 'E12', 'ch-01332c')
+    ('POz', 'E12', 'ch-01332c876518')
     """
     if name in allowed or _CHANNEL_CODE.fullmatch(name):
         return name
-    return f"ch-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
+    return f"ch-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def scrub(content: Any, row: Session, channels: Mapping[str, str]) -> Any:
     """Replace file and channel names in every text of a summary."""
     if isinstance(content, Mapping):
-        return {scrub(key, row, channels): scrub(value, row, channels) for key, value in content.items()}
+        scrubbed: dict[Any, Any] = {}
+        for key, value in content.items():
+            name = scrub(key, row, channels)
+            while name in scrubbed:  # two names that a record leaves out stay two
+                name = f"{name} (another)"
+            scrubbed[name] = scrub(value, row, channels)
+        return scrubbed
     if isinstance(content, list | tuple):
         return [scrub(item, row, channels) for item in content]
     if not isinstance(content, str):
         return content
-    for name, stand_in in sorted(channels.items(), key=lambda item: -len(item[0])):
-        content = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, content)
+    if channels:  # all at once: a name may be a part of another's stand-in
+        names = "|".join(map(re.escape, sorted(channels, key=len, reverse=True)))
+        content = re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda match: channels[match[0]], content)
     for role in _FILE_ROLES:
         content = _without_file(content, row, getattr(row, role), f"[{role}]")
     return content

@@ -15,6 +15,14 @@ from collections.abc import Iterable
 _SPELLED = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa", "œ": "oe"}
 _SPELLED |= {"ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ŋ": "ng", "ħ": "h", "ŧ": "t"}
 
+#: Longer ones make file names that some disks refuse (our choice).
+MAX_LABEL = 64
+
+
+def is_label(text: str) -> bool:
+    """Whether text may be an id: 1-64 letters A-Z a-z and digits."""
+    return re.fullmatch(r"[A-Za-z0-9]+", text) is not None and len(text) <= MAX_LABEL
+
 
 def plain_label(text: str) -> str:
     """Spell text in the letters and digits that an id may have.

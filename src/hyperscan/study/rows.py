@@ -18,7 +18,7 @@ from typing import Any
 from hyperscan.errors import InputError, did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
 from hyperscan.study.grid import GridRow
-from hyperscan.study.labels import plain_label
+from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
 from hyperscan.study.session import Session
 
@@ -29,9 +29,7 @@ _NO_VALUE = frozenset({"", "n/a", "na", "nan"})
 MAX_SESSION = 9999
 MAX_DAYS = 36_525
 MAX_SECONDS = 1e7
-MAX_LABEL = 64
 
-_LABEL = re.compile(r"[A-Za-z0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
@@ -50,7 +48,7 @@ def quote(text: str, limit: int = 60) -> str:
 
 def read_label(text: str) -> str:
     """Read an id such as ``D01``: 1-64 letters and digits."""
-    if _LABEL.fullmatch(text) and len(text) <= MAX_LABEL:
+    if is_label(text):
         return text
     plain = plain_label(text)[:20]
     raise InputError(

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hyperscan.errors import InputError
 from hyperscan.schema import SessionKey
+from hyperscan.study.labels import MAX_LABEL, is_label
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Session:
     Parameters
     ----------
     dyad, therapist, client : str
-        Labels, ``[A-Za-z0-9]+``.
+        Labels of 1-64 letters A-Z a-z and digits.
     session : int
         Session number, from 1 on.
     modality : {'eeg', 'fnirs'}
@@ -48,6 +50,11 @@ class Session:
     line : int
         Line of ``dyads.tsv``, for messages.
 
+    Raises
+    ------
+    InputError
+        If a label holds other signs.
+
     Examples
     --------
     >>> here = Path("study")
@@ -77,6 +84,15 @@ class Session:
     sync_event: str | None = None
     covariates: Mapping[str, int | float | str | None] = field(default_factory=dict)
     line: int = 0
+
+    def __post_init__(self) -> None:
+        # folders and groups are named by them, so two must never read alike
+        for name in ("dyad", "therapist", "client", "task", "run"):
+            label = getattr(self, name)
+            if not is_label(label) and (label or name not in ("task", "run")):
+                raise InputError(
+                    f"{name} = {label!r}: expected 1-{MAX_LABEL} letters A-Z a-z and digits. Give it such a code."
+                )
 
     def __repr__(self) -> str:
         files = self.relative(self.therapist_file), self.relative(self.client_file)

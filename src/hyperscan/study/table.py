@@ -67,6 +67,13 @@ def _read_covariate(name: str, texts: Mapping[int, str]) -> Covariate:
     elif all(holds_number(text) and not _PADDED.match(text) for text in filled.values()):
         reader = float
     values = {line: reader(text) if line in filled else None for line, text in texts.items()}
+    tamed: dict[int | float | str, str] = {}
+    for line, text in filled.items():
+        if reader is _tame_text and tamed.setdefault(reader(text), text) != text:
+            other = quote(tamed[reader(text)])
+            return Covariate(
+                name, problem=f"line {line}: column {name!r} = {quote(text)} would read like {other}. Correct one."
+            )
     changed = [line for line, text in filled.items() if reader is _tame_text and _tame_text(text) != text]
     note = (
         f"line {changed[0]}: column {name!r} holds text that a spreadsheet could run as a formula, or "

@@ -105,10 +105,12 @@ def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str]
         layout = _by_label(files, roles, "session")
     elif dyad_of:
         layout = _by_participants(files, dyad_of, roles)
+    elif by_role := _by_role(files, roles):
+        layout = by_role
     elif all(_DYAD.fullmatch(file.subject) for file in files) or holds_two(files[0].path):
         layout = _one_file_per_dyad(files)
     else:
-        layout = _by_role(files, roles) or _by_number(files, roles)
+        layout = _by_number(files, roles)
     return replace(layout, notes=(*notes, *layout.notes))
 
 
@@ -213,7 +215,10 @@ def _by_number(files: Sequence[BidsFile], roles: Mapping[str, str]) -> Proposal:
         )
     else:
         proposed = "the numbers propose no pairs"
-        told = "The numbers propose nobody, so every file has a row of its own: bring partners into one row."
+        told = (
+            "The numbers propose nobody, so every file has a row of its own: bring partners into one row, fill in its "
+            "dyad."
+        )
     question = (
         f"dyad: nothing says who is whose partner. {told} Or add the columns dyad and role to participants.tsv, rename "
         "dyads.tsv and draft again. If each file holds both people, see layout L3."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from scipy import fft
 from hyperscan.simulate import EegTruth, FnirsTruth, Optodes, simulate_eeg, simulate_fnirs
 from hyperscan.simulate.study import CH_NAMES
 from hyperscan.study import Session
+from verdict_traps import TRAPS, Trap, simulate_scene
 
 SFREQ, SFREQ_FNIRS = 128.0, 4.0
 
@@ -142,6 +143,8 @@ def cells() -> dict[str, tuple[Any, Design]]:
     out: dict[str, tuple[Any, Design]] = {}
     for name, design in (("8x6", A), ("20x8", B)):
         out |= {f"{name}:{c.slug}": (c, design) for c in EEG_CONDITIONS}
+    for name, design in (("8x6", A), ("20x8", B)):
+        out |= {f"{name}:{trap.slug}": (trap, design) for trap in TRAPS}
     return out | {f"8x6:{c.slug}": (c, F) for c in FNIRS_CONDITIONS}
 
 
@@ -150,7 +153,7 @@ def cells() -> dict[str, tuple[Any, Design]]:
 
 def simulate(condition: Any, design: Design, seed: Sequence[int]) -> Iterator[tuple[Session, Any, Any, float]]:
     """Every session of a study: its row, its truth, both people's data, and the client's clock drift."""
-    make = _fnirs_session if isinstance(condition, FnirsCondition) else _eeg_session
+    make = {FnirsCondition: _fnirs_session, Trap: _trap_session}.get(type(condition), _eeg_session)
     dyads, held = [], []
     for d in range(design.dyads):
         rng = np.random.default_rng([*seed, d])
@@ -210,6 +213,19 @@ def _eeg_session(
     )
     seconds = _recorded_seconds(design.seconds * (1 + u * c.longer))
     return _row(c, d, s, "eeg"), truth, simulate_eeg(truth, CH_NAMES, SFREQ, seconds, rng), ppm
+
+
+def _trap_session(
+    trap: Trap, design: Design, d: int, s: int, dyad: Any, rng: np.random.Generator, seed: Sequence[int]
+) -> tuple[Session, Any, Any, float]:
+    u = s / (design.sessions - 1)
+    scene = trap.scene(u)
+    if scene.coupling:
+        own = dyad["slope"] * u if trap.grows else 0.0
+        coupling = scene.coupling + dyad["coupling"] + own + rng.normal(0, COUPLING_JITTER)
+        scene = replace(scene, coupling=float(np.clip(coupling, 0, 0.9)))
+    gains = np.exp(dyad["gain"] + rng.normal(0, GAIN_JITTER, 2))
+    return _row(trap, d, s, "eeg"), scene, simulate_scene(scene, SFREQ, design.seconds, gains, rng), 0.0
 
 
 def _recorded_seconds(seconds: float) -> float:

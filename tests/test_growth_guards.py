@@ -35,7 +35,7 @@ def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
     slopes = {
         "g1_line": 0.05 * sign, "g1_quad": 0.05 * sign, "control_excess_z": 0.0, "outband_excess_z": 0.0,
         "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
-        "imcoh_3": 0.0, "imcoh_4": 0.0,
+        "imcoh_3": 0.0, "imcoh_4": 0.0, "steadiness": 0.0,
     } | changes  # fmt: skip
     out = table().drop(columns=["excess_z", "own_excess_z", "pseudo_mean_z", "modality"])
     for k, (name, slope) in enumerate(slopes.items()):
@@ -74,7 +74,7 @@ def test_all_guards_pass(sign: int, verdict: str) -> None:
     result = fit_growth(table(0.05 * sign), guards=guard_table(sign), quality=quality_table())
     assert result.verdict == verdict
     assert answers(result) == dict.fromkeys(
-        ("signal_to_noise", "space", "band", "lag", "mismatched_times", "clock"), True
+        ("signal_to_noise", "space", "band", "lag", "steadiness", "mismatched_times", "clock"), True
     )
     assert "statistical dependence" in result.sentence
     assert "caused" not in result.sentence
@@ -85,6 +85,7 @@ FAILURES = {
     "signal_to_noise, other fit": ({"g1_quad": -0.05}, "signal_to_noise", "confounded"),
     "space": ({"control_excess_z": 0.06}, "space", "confounded"),
     "band": ({"outband_excess_z": 0.03}, "band", "confounded"),
+    "steadiness": ({"steadiness": 0.05}, "steadiness", "confounded"),
     "lag": (
         {"lag_robust_excess_z": 0.0, "imcoh_1": 0.0, "imcoh_2": 0.0}, "lag", "grows_lag_unresolved",
     ),
@@ -103,7 +104,7 @@ def test_each_guard_can_fail(case: str, sign: int) -> None:
 
 OPEN = {
     "signal_to_noise": {"g1_line": None}, "space": {"control_excess_z": None},
-    "band": {"outband_excess_z": None},
+    "band": {"outband_excess_z": None}, "steadiness": {"steadiness": None},
     "lag": {"lag_robust_excess_z": None, "imcoh_1": None},
     "lag, half": {"lag_robust_excess_z": None, "imcoh_1": 0.0, "imcoh_2": 0.0},
 }  # fmt: skip
@@ -190,7 +191,7 @@ def test_an_unchecked_verdict_says_why() -> None:
     sentence = fit_growth(table(), quality=quality_table(clock_source="assumed"), guards=guard_table()).sentence
     assert "Not assessable: clock (in some sessions the two recordings' clock was assumed, not measured)." in sentence
     bare = fit_growth(table()).sentence
-    assert "signal_to_noise, space, band, lag (the table alone holds no guard measures); clock (" in bare
+    assert "signal_to_noise, space, band, lag, steadiness (the table alone holds no guard measures); clock (" in bare
     without = fit_growth(table().drop(columns="own_excess_z")).sentence
     assert "mismatched_times (the table holds no level of the same two people at other times)" in without
 

@@ -21,6 +21,7 @@ from hyperscan.synchrony import (
     roi_table,
     shared_windows,
 )
+from hyperscan.synchrony.guard_measures import steadiness
 from hyperscan.transforms import analytic_signal
 from synchrony_fixtures import both, eeg_pair
 
@@ -162,10 +163,12 @@ def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
     unknown = {name for name, value in dataclasses.asdict(row).items() if np.isnan(value)}
     assert unknown == {
         "g1_line", "g1_quad", "w_line", "w_quad", "matched_excess_z", "control_excess_z", "outband_excess_z",
+        "steadiness",
     }  # fmt: skip
     lonely = guard_row(a, b, recipe, windows, guard_values(a, b, recipe, windows), [])
     assert {name for name, value in dataclasses.asdict(lonely).items() if np.isfinite(value)} == {
-        f"imcoh_{i}" for i in range(1, 5)
+        *(f"imcoh_{i}" for i in range(1, 5)),
+        "steadiness",
     }
 
 
@@ -197,3 +200,40 @@ def test_nothing_is_said_where_the_region_is_not_there(study, recipe) -> None:
     real = guard_values(a, b, recipe, windows)
     assert real is None
     assert all(np.isnan(value) for value in dataclasses.astuple(guard_row(a, b, recipe, windows, real, [])))
+
+
+def in_spells(person: Signals, depth: float, seed: int) -> Signals:
+    """The same person, its rhythm louder and softer over some seconds; mean power kept, background included."""
+    rng = np.random.default_rng(seed)
+    n = person.data["eeg"].shape[-1]
+    slow = np.convolve(rng.normal(size=n + 256), np.hanning(257), mode="valid")
+    strength = np.exp(depth * slow / slow.std())
+    return dataclasses.replace(person, data={"eeg": person.data["eeg"] * strength / np.sqrt((strength**2).mean())})
+
+
+def test_steady_rhythms_are_told_from_those_in_spells(study: list[tuple[Signals, Signals]], recipe: Recipe) -> None:
+    steady, own, common = [], [], []
+    for k, (a, b) in enumerate(study):
+        windows = shared_windows(a, b, recipe)
+        steady.append(steadiness(a, b, recipe, windows))
+        apart = in_spells(a, 1.0, k), in_spells(b, 1.0, 100 + k)
+        own.append(steadiness(*apart, recipe, windows))
+        common.append(steadiness(in_spells(a, 1.0, k), in_spells(b, 1.0, k), recipe, windows))
+    # noise of a band is as steady as the same with random phases, whatever its signal-to-noise ratio
+    assert np.mean(steady) == pytest.approx(0.0, abs=0.1)
+    assert np.mean(own) < -0.5
+    assert np.mean(own) < np.mean(common) - 0.2
+
+
+def test_steadiness_does_not_depend_on_signal_to_noise(recipe: Recipe) -> None:
+    found = []
+    for gain in (0.3, 1.5):
+        pairs = [people(seed, rhythm_gain=(gain, gain)) for seed in range(6)]
+        found.append(np.mean([steadiness(a, b, recipe, shared_windows(a, b, recipe)) for a, b in pairs]))
+    assert found[0] == pytest.approx(found[1], abs=0.12)
+
+
+def test_steadiness_is_unknown_without_a_fraction(study: list[tuple[Signals, Signals]], recipe: Recipe) -> None:
+    a, b = study[0]
+    unknown = dataclasses.replace(a, s2_line=np.full_like(a.s2_line, np.nan))
+    assert np.isnan(steadiness(unknown, b, recipe, shared_windows(a, b, recipe)))

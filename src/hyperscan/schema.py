@@ -280,6 +280,12 @@ COLUMNS: Mapping[str, Column] = _columns(
         )
         for i in (1, 2, 3, 4)
     ),
+    Column(
+        "steadiness",
+        "Steadiness of both rhythms",
+        "Steadiness of both rhythms\n(log share)",
+        "how evenly in time both rhythms are there at once: log of what their unevenness leaves of phase locking",
+    ),
     # quality
     Column("channels_kept", "Channels kept", "Channels kept (n)", "channels that were analysed"),
     Column("channels_total", "of", meaning="channels that the recording has of this person"),
@@ -411,6 +417,7 @@ GUARD_COLUMNS = (
     "imcoh_2",
     "imcoh_3",
     "imcoh_4",
+    "steadiness",
 )
 
 #: How a clock was aligned, per dyad-session.

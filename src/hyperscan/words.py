@@ -209,6 +209,13 @@ _GUARDS = (
         figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4"),
     ),
     GuardWords(
+        "steadiness",
+        "Did both rhythms become steadier, or their spells come to coincide?",
+        "the rhythms come and go less, or more often together (p < .05): constant coupling then shows more often",
+        _EEG,
+        (Measure("steadiness", 1, "steadiness of both rhythms"),),
+    ),
+    GuardWords(
         "mismatched_times",
         "Does it grow beyond what the same two people reach at times that do not match?",
         "the excess over the same two people's own mismatched times does not change the same way (p < .05): what the "

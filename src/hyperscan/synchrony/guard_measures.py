@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.metrics.arrays import into_domain
@@ -25,6 +26,13 @@ from hyperscan.transforms import analytic_signal
 Array = npt.NDArray[Any]
 
 NOISY_WINDOWS = 8  # windows that noise is added to at once (our choice): a copy of all would be the largest array
+
+
+#: Stretch over which a rhythm counts as there or not, in s: shorter than its spells, long enough for a band of 4 Hz.
+BURST_S = 2.0
+
+#: Versions with random phases that say how uneven a steady rhythm looks by chance (our choice).
+STEADY = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class GuardRow:
     imcoh_2: float = math.nan
     imcoh_3: float = math.nan
     imcoh_4: float = math.nan
+    steadiness: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -164,6 +173,7 @@ def guard_row(
     if real is None:
         return GuardRow()
     row = {f"imcoh_{i}": value for i, value in enumerate(lag_pattern(a, b, recipe, windows), start=1)}
+    row["steadiness"] = steadiness(a, b, recipe, windows)
     if not pseudo:
         return GuardRow(**row)
     # squared coupling beyond chance over what the signal fractions leave of it, and its weight
@@ -177,6 +187,43 @@ def guard_row(
         chance = _finite_mean([getattr(values, f"{name}_z") for values in pseudo])
         row[f"{name}_excess_z"] = float(getattr(real, f"{name}_z") - chance)
     return GuardRow(**row)
+
+
+def steadiness(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:
+    """Tell how evenly in time both rhythms are there at once, by what their unevenness takes from phase locking.
+
+    Phase locking weighs every moment alike, and a moment counts as far as both people's signal rises above their
+    background then. The log of that, minus the same of rhythms with equal spectra and random phases, which come and go
+    by chance alone: 0 is as steady as noise of that band, and signal-to-noise as such does not move it.
+    """
+    sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
+    people = [_moments(person, starts, roi, recipe, windows.n_window) for person, starts, roi in sides]
+    counted = np.sqrt(people[0] * people[1]).mean(axis=-1)
+    return float(np.log(counted[0]) - np.log(counted[1:]).mean()) if (counted > 0).all() else math.nan
+
+
+def _moments(person: Signals, starts: Array, roi: str, recipe: Recipe, n_window: int) -> Array:
+    """Signal fraction of one person's ROI from moment to moment, shape (1 + :data:`STEADY`, n_moments).
+
+    The first row is as recorded, the others have random phases.
+    """
+    channels, n_bin = list(person.rois[roi]), round(BURST_S * person.sfreq)
+    cut = person.data["eeg"][channels][:, starts[:, None] + np.arange(n_window)]
+    spectra = fft.rfft(cut)
+    rng = np.random.default_rng(zlib.crc32(f"{person.person} {person.key} steady".encode()))
+    low, high = recipe.primary_band
+    freqs, taper = np.fft.rfftfreq(n_bin, 1 / person.sfreq), np.hanning(n_bin + 2)[1:-1].astype(cut.dtype)
+    inside = (freqs >= low) & (freqs <= high)
+    fraction, out = float(np.mean(person.s2_line[channels])), []
+    for k in range(1 + STEADY):
+        # channels turn together, as volume conduction wants it
+        turn = np.exp(2j * np.pi * rng.random(spectra.shape[1:])).astype(spectra.dtype)
+        version = cut if k == 0 else fft.irfft(spectra * turn, n_window)
+        bins = version[..., : n_window // n_bin * n_bin].reshape(len(channels), -1, n_bin)
+        power = (np.abs(fft.rfft(bins * taper)[..., inside]) ** 2).sum(axis=-1)
+        relative = (power / power.mean(axis=1, keepdims=True)).mean(axis=0)
+        out.append(np.clip(1 - (1 - fraction) / relative, 0, 1))
+    return np.array(out)
 
 
 def with_noise(view: GuardView, cut: Array, recipe: Recipe) -> Iterator[Array]:

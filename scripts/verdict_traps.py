@@ -1,0 +1,123 @@
+"""Ways to be fooled that the simulator of the package does not make: a generator of its own, of numpy alone.
+
+Two people's EEG of eight sites: pink background, and a rhythm near 10 Hz whose strength comes and goes in spells. What
+changes over the sessions is how steady the rhythms are, whether the spells coincide, how far apart the peaks lie, how
+much of the client's rhythm follows the therapist's, or an artefact seen through two amplifiers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Sites of a cap and how much of the rhythm each one sees.
+TOPOGRAPHY = np.array([0.15, 0.15, 0.15, 0.1, 0.1, 0.8, 1.0, 1.0])
+
+#: Size of background and rhythm in V.
+BACKGROUND_V, RHYTHM_V = 8e-6, 6e-6
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One session of two people."""
+
+    #: Share of the client's rhythm that follows the therapist's, ``lag_s`` later
+    coupling: float = 0.0
+    lag_s: float = 0.025
+    #: SD of the log strength of the rhythm over its spells, and whether both people have the same ones (0 to 1)
+    burstiness: float = 0.6
+    common_spells: float = 0.0
+    #: Peaks of therapist and client, and width of the rhythm, in Hz
+    peaks: tuple[float, float] = (10.0, 10.0)
+    width: float = 2.0
+    #: Strength of what is not coupled in each rhythm
+    uncoupled: float = 1.0
+    #: Common artefact with the rhythm's topography, and how much later the client's amplifier shows it
+    artefact: float = 0.0
+    artefact_lag_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trap:
+    """What a study does from its first session (u = 0) to its last (u = 1)."""
+
+    title: str
+    scene: Callable[[float], Scene]
+    grows: bool = False
+    longer: bool = False
+    reference: str = "-"
+
+    @property
+    def slug(self) -> str:
+        return "trap_" + re.sub(r"[^a-z0-9]+", "_", self.title.lower()).strip("_")
+
+
+TRAPS = (
+    Trap("nothing changes, no coupling", lambda _: Scene()),
+    Trap("nothing changes, constant coupling", lambda _: Scene(coupling=0.25)),
+    Trap("steadier rhythms, constant coupling", lambda u: Scene(coupling=0.25, burstiness=1.2 - 1.1 * u)),
+    Trap(
+        "steadier rhythms, common spells",
+        lambda u: Scene(coupling=0.25, burstiness=1.2 - 1.1 * u, common_spells=1.0),
+    ),
+    Trap("burstier rhythms, constant coupling", lambda u: Scene(coupling=0.25, burstiness=0.1 + 1.1 * u)),
+    Trap("spells come to coincide, constant coupling", lambda u: Scene(coupling=0.25, burstiness=1.0, common_spells=u)),
+    Trap(
+        "peaks converge, no coupling", lambda u: Scene(peaks=(10.0 + 0.75 * (1 - u), 10.0 - 0.75 * (1 - u)), width=1.0)
+    ),
+    Trap("artefact through two amplifiers", lambda u: Scene(artefact=0.6 * u, artefact_lag_s=0.012)),
+    Trap("uncoupled rhythm falls", lambda u: Scene(coupling=0.25, uncoupled=1.3 - 0.7 * u)),
+    Trap("growth, 25 ms", lambda u: Scene(coupling=0.2 + 0.2 * u), grows=True),
+)
+
+
+def noise(
+    shape: tuple[int, ...], sfreq: float, gain: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """Gaussian noise of a given amplitude spectrum, unit variance."""
+    spectrum = np.fft.rfft(rng.normal(size=shape))
+    freqs = np.fft.rfftfreq(shape[-1], 1 / sfreq)
+    found = np.fft.irfft(spectrum * gain(freqs), shape[-1])
+    return found / found.std()
+
+
+def pink(freqs: np.ndarray) -> np.ndarray:
+    return np.where(freqs < 0.5, 0.0, np.maximum(freqs, 0.5) ** -0.5)
+
+
+def bump(peak: float, width: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda freqs: np.exp(-0.5 * ((freqs - peak) / (width / 2.355)) ** 2)
+
+
+def spells(n_times: int, sfreq: float, scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
+    """Strength of each person's rhythm over time: log-normal, changing within some 5 s, mean power 1."""
+    slow = lambda freqs: np.exp(-0.5 * (freqs / 0.08) ** 2)  # noqa: E731 - a shape like the two above
+    shared, *own = (noise((n_times,), sfreq, slow, rng) for _ in range(3))
+    mixed = [np.sqrt(scene.common_spells) * shared + np.sqrt(1 - scene.common_spells) * each for each in own]
+    strength = [np.exp(scene.burstiness * each) for each in mixed]
+    return [each / np.sqrt((each**2).mean()) for each in strength]
+
+
+def simulate_scene(
+    scene: Scene, sfreq: float, seconds: float, gains: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both people's EEG in V, shape (n_channels, n_times) each."""
+    n_times, pad = round(seconds * sfreq), round(0.5 * sfreq)
+    whole = n_times + 2 * pad
+    lag, artefact_lag = round(scene.lag_s * sfreq), round(scene.artefact_lag_s * sfreq)
+    common = noise((whole,), sfreq, bump(scene.peaks[0], scene.width), rng)
+    own = [noise((whole,), sfreq, bump(peak, scene.width), rng) for peak in scene.peaks]
+    artefact = noise((whole,), sfreq, bump(10.0, 3.0), rng)
+    people = []
+    for person, strength in enumerate(spells(n_times, sfreq, scene, rng)):
+        start = pad - person * lag
+        rhythm = np.sqrt(scene.coupling) * common[start : start + n_times]
+        rhythm = rhythm + scene.uncoupled * np.sqrt(1 - scene.coupling) * own[person][pad : pad + n_times]
+        shown = pad - person * artefact_lag
+        source = gains[person] * strength * rhythm + scene.artefact * artefact[shown : shown + n_times]
+        background = noise((len(TOPOGRAPHY), n_times), sfreq, pink, rng)
+        people.append(BACKGROUND_V * background + RHYTHM_V * TOPOGRAPHY[:, None] * source)
+    return people[0], people[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,11 @@ ICA_CHOICES = ("none", "ocular", "muscle", "ocular+muscle")
 BY_AGE = "age"
 
 _LABEL = re.compile(r"[A-Za-z0-9_]+")
+_PAIR = re.compile(r"[A-Za-z0-9_]+-[A-Za-z0-9_]+")
+
+#: Lowest frequencies that can be asked for, in Hz (our choice): of a passband, a cycle in nearly three hours, below
+#: which filters cannot be designed; of the mains (railways have 16.7 Hz), notches still leave something between them.
+MIN_EDGE_HZ, MIN_LINE_HZ = 1e-4, 10.0
 
 
 @dataclass(frozen=True)
@@ -196,13 +202,13 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         bands = {name: _edges(f"bands.{name}", edges) for name, edges in _items("bands", self.bands)}
-        rois = {name: _names(f"rois.{name}", channels) for name, channels in _items("rois", self.rois)}
+        rois = {name: _names(f"rois.{name}", channels, filled=True) for name, channels in _items("rois", self.rois)}
         values = {
             "primary": _primary(self.primary),
             "metrics": _metrics(self.metrics),
             "bands": MappingProxyType(bands),
             "rois": MappingProxyType(rois),
-            "roi_pairs": self.roi_pairs if isinstance(self.roi_pairs, str) else _names("roi_pairs", self.roi_pairs),
+            "roi_pairs": self.roi_pairs if isinstance(self.roi_pairs, str) else _pairs(self.roi_pairs),
             "eeg_filter_hz": _edges("eeg_filter_hz", self.eeg_filter_hz),
             "fnirs_filter_hz": _edges("fnirs_filter_hz", self.fnirs_filter_hz),
             "outcomes": _names("outcomes", self.outcomes),
@@ -234,6 +240,7 @@ class StudyConfig:
     def from_toml(cls, path: str | Path) -> StudyConfig:
         """Read ``study.toml``."""
         path = Path(path)
+        check_settings_file(path)
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
@@ -285,6 +292,22 @@ class StudyConfig:
         return PRIMARY[modality]
 
 
+def check_settings_file(path: Path) -> None:
+    """Refuse what is no file: reading it would fail, or never end."""
+    if path.is_file() or not os.path.lexists(path):
+        return
+    if path.is_dir():
+        raise ConfigError(
+            f"{path.name}: is a folder; settings are read from a TOML file. Move it away, or name a file."
+        )
+    if not path.exists():
+        raise ConfigError(
+            f"{path.name}: is a link to a file that is not there. Fetch it (datalad get, git annex get), or remove "
+            "the link to use the defaults."
+        )
+    raise ConfigError(f"{path.name}: is no file (a pipe, a socket or a device). Name a TOML file.")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Primary):
         return dataclasses.asdict(value)
@@ -319,12 +342,25 @@ def _primary(value: Any) -> Primary | None:
     return Primary(**{**value, "roi": str(RoiPair.parse(value["roi"]))})
 
 
-def _names(key: str, value: Any) -> tuple[str, ...]:
+def _names(key: str, value: Any, *, filled: bool = False) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
         raise ConfigError(f"{key} = {value!r}: expected a list of names.")
     if len(set(value)) < len(value):
         raise ConfigError(f"{key} = {list(value)!r}: a name stands there twice.")
+    if filled and not value:
+        raise ConfigError(f"{key} = []: names nothing. Name at least one, or leave it out.")
     return tuple(value)
+
+
+def _pairs(value: Any) -> tuple[str, ...]:
+    names = _names("roi_pairs", value, filled=True)
+    for name in names:
+        if not _PAIR.fullmatch(name):
+            raise ConfigError(
+                f"roi_pairs: {name!r} is no pair. Write the therapist's region and the client's, such as "
+                "'frontal-frontal'."
+            )
+    return names
 
 
 def _metrics(value: Any) -> Mapping[str, tuple[str, ...]]:
@@ -347,8 +383,8 @@ def _items(key: str, value: Any) -> list[tuple[str, Any]]:
 
 def _edges(key: str, value: Any) -> tuple[float, float]:
     numbers = isinstance(value, Sequence) and not isinstance(value, str) and all(_is_number(item) for item in value)
-    if not numbers or len(value) != 2 or not 0 < value[0] < value[1]:
-        raise ConfigError(f"{key} = {value!r}: expected [low, high] in Hz with 0 < low < high.")
+    if not numbers or len(value) != 2 or not MIN_EDGE_HZ <= value[0] < value[1]:
+        raise ConfigError(f"{key} = {value!r}: expected [low, high] in Hz with {MIN_EDGE_HZ:g} <= low < high.")
     return float(value[0]), float(value[1])
 
 
@@ -382,6 +418,8 @@ def _check(config: StudyConfig) -> None:
         raise ConfigError(f"time = {config.time!r}: expected 'session' or 'weeks'.")
     if isinstance(config.roi_pairs, str) and config.roi_pairs not in ("matching", "all"):
         raise ConfigError(f"roi_pairs = {config.roi_pairs!r}: expected 'matching', 'all' or a list of pairs.")
+    if 0 < config.eeg_line_hz < MIN_LINE_HZ:
+        raise ConfigError(f"eeg_line_hz = {config.eeg_line_hz!r}: expected 0 (none), or {MIN_LINE_HZ:g} to 1000.")
     _check_bands(config)
 
 
@@ -394,6 +432,14 @@ def _check_bands(config: StudyConfig) -> None:
                 f"EEG {list(config.eeg_filter_hz)}, fNIRS {list(config.fnirs_filter_hz)} Hz. "
                 "Move its edges or widen eeg_filter_hz / fnirs_filter_hz."
             )
+    for modality, key in (("eeg", "eeg_max_sfreq"), ("fnirs", "fnirs_sfreq")):
+        rate = getattr(config, key)
+        for name, (low, high) in config.bands_of(modality).items() if rate else ():
+            if high >= rate / 2:
+                raise ConfigError(
+                    f"{key} = {rate:g}: at that rate nothing above {rate / 2:g} Hz is left, so band {name!r} "
+                    f"({low:g}-{high:g} Hz) cannot be computed. Raise it, or leave the band out of bands."
+                )
     if config.primary is not None and config.primary.band not in config.bands:
         raise ConfigError(
             f"primary.band = {config.primary.band!r} is not among the bands: {', '.join(config.bands)}."

@@ -24,7 +24,7 @@ from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
 from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
-from hyperscan.schema import ROLES, Outcome, SessionKey
+from hyperscan.schema import ROLES, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, Signals, recipe_of
@@ -58,6 +58,7 @@ def make_plan(
     for row in sorted(good, key=lambda row: (row.modality, row.task)):
         groups[row.modality, row.task].append(row)
     plans = tuple(_plan_group(rows, summaries, config) for rows in groups.values())
+    check_regions([summaries[row.key] for row in good], config)
     primary = choose_primary([summaries[row.key] for row in good], config)
     pairs = pseudo_pairs(
         good,
@@ -138,6 +139,26 @@ def choose_primary(good: Sequence[Summary], config: StudyConfig) -> Outcome:
             )
     signal = recipe_of(config, modality).signals[0]
     return Outcome(primary.metric, primary.band, primary.roi, task, signal, modality)
+
+
+def check_regions(good: Sequence[Summary], config: StudyConfig) -> None:
+    """Refuse regions and pairs of them that not one session has a channel of: they would be left out silently."""
+    there = {role: {roi for one in good for roi in one.people[role].rois} for role in ROLES}
+    channels = sorted({name for one in good for person in one.people.values() for name in person.channels})
+    for name, asked in config.rois.items():
+        if not any(name in found for found in there.values()):
+            raise ConfigError(
+                f"rois.{name} = {list(asked)}: no session has one of these channels; there are: "
+                f"{', '.join(channels[:40])}{' ...' if len(channels) > 40 else ''}. "
+                f"Correct the names, or leave the region out.{did_you_mean(asked[0], channels)}"
+            )
+    for text in () if isinstance(config.roi_pairs, str) else config.roi_pairs:
+        for role, roi in zip(ROLES, RoiPair.parse(text), strict=True):
+            if roi not in there[role]:
+                raise ConfigError(
+                    f"roi_pairs: {text!r}: no session has channels of {roi!r} in the {role}; there are: "
+                    f"{', '.join(sorted(there[role]))}. Leave the pair out, or define the region under [rois]."
+                )
 
 
 def _primary_group(n_sessions: Mapping[tuple[str, str], int], config: StudyConfig) -> tuple[str, str]:

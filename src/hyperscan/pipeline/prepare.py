@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning, OutputError, ReadError, SessionError
+from hyperscan.errors import DataQualityWarning, OutputError, QualityError, ReadError, SessionError
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
 from hyperscan.pipeline.unit import Manifest, Preparation, digest, input_hashes, own_files, signals_path
@@ -26,7 +26,7 @@ from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import new_folder, sha256
 from hyperscan.study import Session
-from hyperscan.synchrony import Signals, recipe_of, shared_windows, signals_of
+from hyperscan.synchrony import Recipe, Signals, recipe_of, shared_windows, signals_of
 
 Result = TypeVar("Result", bound=Attempt)
 
@@ -152,6 +152,7 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
         names = tuple(public_channel(name, _named(config)) for name in signals.ch_names)
         people[role] = dataclasses.replace(signals, ch_names=names)
     recipe = recipe_of(config, row.modality)
+    _check_rate(people["therapist"], recipe, row)
     windows = shared_windows(people["therapist"], people["client"], recipe)
     primary = zip(people.items(), recipe.primary.rois, strict=True)
     summary = Summary(
@@ -167,6 +168,17 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
         ch_names=tuple(sorted({name for role in ROLES for name in aligned.raw(role).ch_names})),
     )
     return summary, people
+
+
+def _check_rate(signals: Signals, recipe: Recipe, row: Session) -> None:
+    """Refuse a session that was recorded too slowly for one of the bands."""
+    for name, (low, high) in recipe.bands.items():
+        if high >= signals.sfreq / 2:
+            raise QualityError(
+                f"{row.key}: at {signals.sfreq:g} Hz nothing above {signals.sfreq / 2:g} Hz is held, so band {name!r} "
+                f"({low:g}-{high:g} Hz) cannot be computed.\nLeave the band out of bands, or the session out "
+                "(include = no)."
+            )
 
 
 def _people(pair: PairedRecording, aligned: PairedRecording, config: StudyConfig) -> dict[str, Signals]:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, count
-from hyperscan.pipeline.plan import check_settings, choose_primary, duplicates_of, findings_of, shortest_of
+from hyperscan.pipeline.plan import (
+    check_regions,
+    check_settings,
+    choose_primary,
+    duplicates_of,
+    findings_of,
+    shortest_of,
+)
 from hyperscan.pipeline.prepare import attempt, judge_row
 from hyperscan.pipeline.privacy import leaks_of, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
@@ -21,6 +28,9 @@ from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import units_of
 from hyperscan.schema import SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table
+
+#: File of the settings, beside the table.
+SETTINGS = "study.toml"
 
 
 def load_study(
@@ -38,11 +48,21 @@ def load_study(
     (2, 3)
     """
     table = read_table(study)
-    beside = table.root / "study.toml"
-    path = Path(config) if config is not None else beside if beside.is_file() else None
+    path = Path(config) if config is not None else _settings_beside(table.root)
     settings = StudyConfig() if path is None else StudyConfig.from_toml(path)
     check_settings(table.sessions, settings)
     return table, settings if seed is None else dataclasses.replace(settings, seed=seed)
+
+
+def _settings_beside(root: Path) -> Path | None:
+    """Find ``study.toml``, whatever it is; None where there is none, and no name that differs in case only."""
+    named = [entry for entry in sorted(root.iterdir()) if entry.name.casefold() == SETTINGS]
+    wrong = [entry.name for entry in named if entry.name != SETTINGS]
+    if wrong:
+        raise ConfigError(
+            f"{wrong[0]}: settings are read from {SETTINGS}, in small letters. Rename the file, or remove it."
+        )
+    return named[0] if named else None
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,7 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     refusal, good = "", [row for row in rows if row.ok]
     try:
         if good:
+            check_regions(good, settings)
             choose_primary(good, settings)
     except ConfigError as error:
         refusal = str(error)

@@ -210,18 +210,27 @@ class Manifest(Generic[RowRecord]):
         write_text(folder / MANIFEST, _sealed({"digest": self.digest, "rows": mine, **carried, "files": files}))
 
 
+#: How a manifest begins: with the hash of the rest.
+_SEAL = '{{\n  "sha256": "{}",\n'
+
+
 def _sealed(content: Mapping[str, Any]) -> str:
-    """JSON text of a manifest, which begins with the hash of the rest."""
-    return to_json({"sha256": hashlib.sha256(to_json(content).encode()).hexdigest(), **content})
+    body = to_json(content)
+    return _SEAL.format(hashlib.sha256(body.encode()).hexdigest()) + body.removeprefix("{\n")
+
+
+def _unsealed(text: str) -> str:
+    """Take the hash off a manifest's text; refuse a text of which one bit is not as written."""
+    body = "{\n" + text[len(_SEAL.format("0" * 64)) :]
+    if not text.startswith(_SEAL.format(hashlib.sha256(body.encode()).hexdigest())):
+        raise ValueError("is not as it was written")
+    return body
 
 
 def read_manifest(folder: Path, kind: type[RowRecord]) -> Manifest[RowRecord] | None:
     """Read a folder's manifest with rows of a kind; None where there is none, or one bit of it is not as written."""
     try:
-        text = (folder / MANIFEST).read_bytes().decode("utf-8")
-        content = {name: held for name, held in json.loads(text).items() if name != "sha256"}
-        if text != _sealed(content):
-            return None
+        content = json.loads(_unsealed((folder / MANIFEST).read_bytes().decode("utf-8")))
         carried = content.get("prepared")
         return Manifest(
             digest=content["digest"],

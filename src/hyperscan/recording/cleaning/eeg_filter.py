@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from hyperscan.config import StudyConfig
+from hyperscan.errors import QualityError
 from hyperscan.recording.windows import Spans, break_samples
 from hyperscan.transforms.spectrum import band_power, welch_psd
 
@@ -26,6 +27,9 @@ BLOCK = 16
 
 #: A signal held at one value for this long (s) is a drop-out or saturation, not EEG (our choice).
 HELD_S = 0.1
+
+#: What a notch filter needs beside its frequency, in Hz: MNE's transition bands.
+NOTCH_SIDE_HZ = 1.0
 
 Array = NDArray[np.floating]
 
@@ -70,7 +74,7 @@ class FilteredEeg:
         return (*notes, f"band-pass {upper}, zero-phase FIR (Hamming window)")
 
 
-def filter_eeg(raw: BaseRaw, names: Sequence[str], config: StudyConfig) -> FilteredEeg:
+def filter_eeg(raw: BaseRaw, names: Sequence[str], config: StudyConfig, who: str = "recording") -> FilteredEeg:
     """Read, repair, resample and filter the scalp channels of one person.
 
     The passband is made by a zero-phase FIR filter (Hamming, MNE's transition bands), whose -6 dB points lie outside
@@ -78,11 +82,19 @@ def filter_eeg(raw: BaseRaw, names: Sequence[str], config: StudyConfig) -> Filte
     """
     sfreq = float(raw.info["sfreq"])
     cuts = break_samples(raw)
-    passband = usable_passband(config.eeg_filter_hz, sfreq)
+    up, down = resampling(sfreq, config.eeg_max_sfreq)
+    passband = usable_passband(config.eeg_filter_hz, sfreq * up / down)
     epoched = int(np.diff([0, *cuts, raw.n_times]).max()) <= filter_length(passband, sfreq)
-    up, down = (1, 1) if epoched else resampling(sfreq, config.eeg_max_sfreq)
+    if epoched:
+        up, down = 1, 1
     new_sfreq = sfreq * up / down
     line_hz = config.eeg_line_hz if config.eeg_line_hz and config.eeg_line_hz < sfreq / 2 else 0.0
+    if line_hz >= sfreq / 2 - NOTCH_SIDE_HZ:
+        raise QualityError(
+            f"{who}: eeg_line_hz = {line_hz:g} lies within {NOTCH_SIDE_HZ:g} Hz of half its sampling rate "
+            f"({sfreq:g} Hz), where no notch filter can be designed.\n"
+            "Set eeg_line_hz to the mains of the recording (50 or 60), or to 0."
+        )
     data = np.empty((len(names), -(-raw.n_times * up // down)))
     missing: list[Spans] = []
     held: list[Spans] = []
@@ -94,7 +106,7 @@ def filter_eeg(raw: BaseRaw, names: Sequence[str], config: StudyConfig) -> Filte
         held += [held_spans(row, sfreq) for row in block]
         line.append(mains_db(block, sfreq))
         if line_hz:
-            harmonics = np.arange(line_hz, sfreq / 2 - 1, line_hz)
+            harmonics = np.arange(line_hz, sfreq / 2 - NOTCH_SIDE_HZ, line_hz)
             block = mne.filter.notch_filter(block, sfreq, harmonics, verbose="error")
         if (up, down) != (1, 1):
             block = resample_poly(block, up, down, axis=-1, padtype="line")

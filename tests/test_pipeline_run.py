@@ -21,11 +21,13 @@ import pytest
 from hyperscan import cli
 from hyperscan.errors import (
     DataQualityWarning,
+    InputError,
     NothingToAnalyseError,
     OutputLockedError,
     OutputWriteError,
 )
 from hyperscan.pipeline import load_study, lock, prepare_study, run_study
+from hyperscan.results import StudyResult
 from pipeline_fixtures import (
     SERVER,
     alive,
@@ -169,6 +171,113 @@ def test_a_full_disk_at_any_write(
     assert not (out / "run.json").exists()
     run(tiny, out)
     assert tree(out) == tree(tiny_run)
+
+
+def results(out: Path) -> dict[str, str]:
+    """Hash what is not there for a while only."""
+    return {name: made for name, made in tree(out).items() if not name.startswith("work/")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+def test_an_interrupted_rerun_leaves_the_old_results_or_says_that_it_is_not_finished(
+    tiny: Path, my_run: Path, tmp_path: Path, write_points: dict[str, int], name: str, share: float
+) -> None:
+    before = results(my_run)
+    with failing(name, at=int(share * write_points[name])), pytest.raises(OutputWriteError):
+        run(tiny, my_run, n_null=25)
+    if (my_run / "run.json").exists():
+        assert results(my_run) == before
+        assert StudyResult.load(my_run).table.shape
+    else:
+        with pytest.raises(InputError, match="interrupted or goes on"):
+            StudyResult.load(my_run)
+        for word in ("growth", "report"):
+            assert cli.main([word, str(my_run), "-q"]) == 2
+    run(tiny, my_run, n_null=25)
+    run(tiny, tmp_path / "fresh", n_null=25)
+    assert tree(my_run) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("stage", ["stages.prepare_unit", "stages.compute_batch", "stages.compute_unit"])
+def test_until_new_results_are_computed_the_old_ones_stay(
+    tiny: Path, my_run: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = results(my_run)
+    monkeypatch.setattr(f"hyperscan.pipeline.{stage}", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, my_run, seed=5)
+    assert results(my_run) == before
+    assert StudyResult.load(my_run).path is not None
+
+
+@pytest.mark.parametrize("stage", ["write_tables", "growth_of", "build_report", "write_json"])
+def test_while_new_results_are_moved_in_readers_refuse(
+    tiny: Path, my_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stage: str
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"hyperscan.pipeline.run.{stage}", stop)
+        # the report is replaced as others are, or left out
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, my_run, seed=5, report=stage == "build_report")
+    for word in ("growth", "report"):
+        assert cli.main([word, str(my_run)]) == 2
+        said = capsys.readouterr()
+        assert "run.json missing" in said.err
+        assert said.out == ""
+    run(tiny, my_run, seed=5)
+    assert StudyResult.load(my_run).path is not None
+
+
+def test_a_rerun_with_nothing_to_do_writes_nothing(tiny: Path, my_run: Path) -> None:
+    def state() -> dict[str, tuple[int, int]]:
+        files = [path for path in my_run.rglob("*") if path.is_file()]
+        return {str(path): (path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
+
+    before, began = state(), time.monotonic()
+    with failing("fsync", at=0), failing("replace", at=0):
+        run(tiny, my_run)
+    assert time.monotonic() - began < 2
+    assert state() == before
+
+
+def test_a_rerun_with_nothing_to_do_can_be_interrupted(
+    tiny: Path, my_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = tree(my_run)
+    for stage in ("make_plan", "_facts", "_is_recorded"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"hyperscan.pipeline.run.{stage}", stop)
+            with pytest.raises(KeyboardInterrupt):
+                run(tiny, my_run)
+        assert tree(my_run) == before
+
+
+@pytest.mark.parametrize("name", ["config.toml", "plan.json", "synchrony.tsv", "growth.json", "run.json", "README"])
+def test_what_is_lost_or_changed_is_written_again(tiny: Path, tiny_run: Path, my_run: Path, name: str) -> None:
+    (my_run / name).write_bytes((my_run / name).read_bytes() + b" ")
+    run(tiny, my_run)
+    assert tree(my_run) == tree(tiny_run)
+    (my_run / name).unlink()
+    run(tiny, my_run)
+    assert tree(my_run) == tree(tiny_run)
+
+
+def test_readers_say_which_tables_are_not_as_the_run_wrote_them(my_run: Path) -> None:
+    text = (my_run / "quality.tsv").read_text()
+    (my_run / "quality.tsv").write_text(text + text.splitlines()[-1] + "\n")
+    with pytest.warns(DataQualityWarning, match="quality.tsv not as the run wrote it"):
+        StudyResult.load(my_run)
 
 
 def test_a_disk_fault_in_a_worker_ends_the_run(tiny: Path, tmp_path: Path) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import shutil
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning
-from hyperscan.pipeline import check_study, load_study
+from hyperscan.errors import ConfigError, DataQualityWarning, HyperscanError
+from hyperscan.pipeline import CheckReport, check_study, load_study
 from hyperscan.pipeline import study as study_module
+from hyperscan.results import StudyResult
+from hyperscan.simulate import simulate_study
 from hyperscan.study import Session
+from pipeline_fixtures import run
 
 
 def test_check_says_what_a_run_needs(tiny: Path) -> None:
@@ -54,3 +62,129 @@ def test_what_many_sessions_say_is_said_once(tiny: Path, monkeypatch: pytest.Mon
     report = check_study(tiny)
     assert "D01 ses-01 eeg and 3 more: [client_file]: hums" in report.notes
     assert all(row.notes == () for row in report.rows)
+
+
+# ---- settings are found, or missed aloud
+
+
+def _link(path: Path) -> None:
+    path.symlink_to(".git/annex/objects/aa")
+
+
+KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "dangling link": (_link, "is a link to a file that is not there. Fetch it"),
+    "link loop": (lambda path: path.symlink_to(path.name), "is a link to a file that is not there"),
+    "folder": (Path.mkdir, "is a folder"),
+    "pipe": (os.mkfifo, "is no file (a pipe"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is no file (a pipe"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("beside", [True, False], ids=["beside", "named"])
+def test_settings_that_are_no_file_are_refused_at_once(my_study: Path, kind: str, beside: bool) -> None:
+    make, words = KINDS[kind]
+    path = my_study / ("study.toml" if beside else "mine.toml")
+    if beside:
+        path.unlink()
+    make(path)
+    began = time.monotonic()
+    with pytest.raises(ConfigError) as caught:
+        load_study(my_study, config=None if beside else path)
+    assert time.monotonic() - began < 2
+    assert f"{path.name}: {words}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Study.toml", "STUDY.TOML", "study.TOML"])
+@pytest.mark.parametrize("both", [True, False])
+def test_settings_under_another_case_are_refused(my_study: Path, name: str, both: bool) -> None:
+    (my_study / name).write_text("seed = 3\n")
+    if not both:
+        (my_study / "study.toml").unlink()
+    with pytest.raises(ConfigError, match=f"{name}: settings are read from study.toml"):
+        load_study(my_study)
+
+
+def test_without_settings_the_defaults_are_used(my_study: Path) -> None:
+    (my_study / "study.toml").unlink()
+    assert load_study(my_study)[1] == StudyConfig()
+
+
+# ---- check refuses what a run would refuse
+
+#: What check has to refuse, and words of its message.
+REFUSED = {
+    "primary = {metric = 'plv', band = 'alpha', roi = 'all-all', task = 'rest'}": "task 'rest': no session",
+    "primary = {metric = 'plv', band = 'alpha', roi = 'x-x'}\nrois = {x = ['Nope']}": "rois.x = ['Nope']: no session",
+    "roi_pairs = []": "roi_pairs = []: names nothing",
+    "roi_pairs = ['frontal']": "'frontal' is no pair",
+    "roi_pairs = ['PFC-PFC']": "no session has channels of 'PFC' in the therapist",
+    "roi_pairs = ['x-all']\nrois = {x = ['Nope']}": "rois.x = ['Nope']: no session",
+    "rois = {x = []}": "rois.x = []: names nothing",
+    "rois = {x = ['Nope']}": "rois.x = ['Nope']: no session",
+    "eeg_max_sfreq = 5": "nothing above 2.5 Hz is left",
+    "eeg_max_sfreq = 24": "nothing above 12 Hz is left",
+    "eeg_line_hz = 0.1": "expected 0 (none), or 10 to 1000",
+    "eeg_line_hz = 63.9": "no notch filter can be designed",
+    "fnirs_filter_hz = [1e-9, 0.5]": "with 0.0001 <= low < high",
+    "eeg_filter_hz = [1, 63.9]\nbands = {alpha = [8, 12], high = [50, 63.95]}": "lies in neither passband",
+    "eeg_filter_hz = [1, 64.5]\nbands = {alpha = [8, 12], high = [50, 64]}": "nothing above 64 Hz is held",
+}
+
+
+def outcome_of(work: Callable[[], object]) -> str:
+    """Say how something ended: the first line of its refusal, or nothing."""
+    try:
+        work()
+    except HyperscanError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_check_refuses_what_a_run_refuses(four_dyads: Path, tmp_path: Path, text: str) -> None:
+    mine = Path(shutil.copytree(four_dyads, tmp_path / "study"))
+    base = "window_s = 10.0\nn_null = 20\nmetrics = {eeg = ['plv'], fnirs = ['corr']}\n"
+    (mine / "study.toml").write_text(base + ("" if "bands" in text else "bands = {alpha = [8, 12]}\n") + text)
+    checked: list[CheckReport] = []
+    said = outcome_of(lambda: checked.append(check_study(mine)))
+    if checked:
+        assert checked[0].refusal or not checked[0].usable
+        said = checked[0].refusal or checked[0].rows[0].reason
+    ran = outcome_of(lambda: run(mine, tmp_path / "out"))
+    assert REFUSED[text] in said
+    assert REFUSED[text] in ran
+    assert "internal error" not in said + ran
+
+
+#: The ends of every range of settings that filters and windows are made from.
+ENDS = [
+    f"{item.name} = {end}"
+    for item in dataclasses.fields(StudyConfig)
+    if item.metadata["bounds"] and item.name not in ("n_null", "fnirs_sfreq")
+    for end in item.metadata["bounds"]
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [*ENDS, "eeg_max_sfreq = 24.5", "eeg_line_hz = 62.9", "eeg_filter_hz = [1, 63.9]"])
+def test_check_and_run_agree_at_the_ends_of_every_range(four_dyads: Path, tmp_path: Path, text: str) -> None:
+    mine = Path(shutil.copytree(four_dyads, tmp_path / "study"))
+    name = text.partition(" =")[0]
+    base = {"window_s": "10.0", "n_null": "20", "metrics": "{eeg = ['plv']}", "bands": "{alpha = [8, 12]}"}
+    lines = [f"{key} = {value}" for key, value in base.items() if key != name]
+    (mine / "study.toml").write_text("\n".join([*lines, text]) + "\n")
+    checked: list[CheckReport] = []
+    said = outcome_of(lambda: checked.append(check_study(mine)))
+    usable = checked[0].usable if checked and not checked[0].refusal else 0
+    ran: list[StudyResult] = []
+    why = outcome_of(lambda: ran.append(run(mine, tmp_path / "out")))
+    assert (len(ran[0].table.groupby("dyad")) if ran else 0) == usable, (said, why)
+    assert "internal error" not in said + why + "".join(row.reason for row in (checked[0].rows if checked else ()))
+
+
+def test_check_refuses_a_grid_of_fnirs_that_is_too_coarse(tmp_path: Path) -> None:
+    study = simulate_study(tmp_path / "study", "none", modality="fnirs", n_dyads=1, n_sessions=1, duration_s=60)
+    (study / "study.toml").write_text("fnirs_sfreq = 0.2\n")
+    with pytest.raises(ConfigError, match=r"fnirs_sfreq = 0\.2: at that rate nothing above 0\.1 Hz is left"):
+        check_study(study)

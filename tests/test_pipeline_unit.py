@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from hyperscan.pipeline.unit import (
     units_of,
 )
 from hyperscan.schema import SessionKey
-from hyperscan.storage import sha256
+from hyperscan.storage import sha256, to_json
 
 KEY = SessionKey("D1", 1, "eeg", "rest", "2")
 
@@ -123,3 +124,35 @@ def test_what_preparation_depends_on(tiny: Path) -> None:
         *(dataclasses.replace(mine, versions={**versions, name: "0"}).digest for name in versions),
     ]
     assert len({mine.digest, *changes}) == 1 + len(changes)
+
+
+def test_no_flipped_bit_of_a_record_is_accepted(tiny_run: Path, tmp_path: Path) -> None:
+    """Of 5,000 single bits of the records of a run, seeded; scripts are not needed, because it takes seconds."""
+    records = [path.read_bytes() for path in sorted(tiny_run.glob("dyad-*/ses-*/unit.json"))]
+    draw, accepted = random.Random(16), 0
+    for _ in range(5000):
+        content = bytearray(draw.choice(records))
+        bit = draw.randrange(8 * len(content))
+        content[bit // 8] ^= 1 << bit % 8
+        (tmp_path / MANIFEST).write_bytes(content)
+        accepted += read_manifest(tmp_path, Computed) is not None
+    assert accepted == 0
+    (tmp_path / MANIFEST).write_bytes(records[0])
+    assert read_manifest(tmp_path, Computed) is not None
+
+
+ODD = [None, 0, -1.5, True, "", "x", [], [1], {}, {"x": 1}, [[]], [None]]
+
+
+@pytest.mark.parametrize("key", ["digest", "rows", "files", "prepared", "sha256"])
+def test_a_record_with_an_odd_or_a_lost_entry_is_none(folder: Path, key: str) -> None:
+    whole = json.loads((folder / MANIFEST).read_text())
+    for changed in [{**whole, key: value} for value in ODD] + [{n: v for n, v in whole.items() if n != key}]:
+        (folder / MANIFEST).write_text(to_json(changed))
+        assert read_manifest(folder, Summary) is None
+        assert not is_current(folder, "now")
+
+
+def test_a_deep_record_is_none(folder: Path) -> None:
+    (folder / MANIFEST).write_text("[" * 100_000)
+    assert read_manifest(folder, Summary) is None

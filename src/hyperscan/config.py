@@ -432,14 +432,6 @@ def _check_bands(config: StudyConfig) -> None:
                 f"EEG {list(config.eeg_filter_hz)}, fNIRS {list(config.fnirs_filter_hz)} Hz. "
                 "Move its edges or widen eeg_filter_hz / fnirs_filter_hz."
             )
-    for modality, key in (("eeg", "eeg_max_sfreq"), ("fnirs", "fnirs_sfreq")):
-        rate = getattr(config, key)
-        for name, (low, high) in config.bands_of(modality).items() if rate else ():
-            if high >= rate / 2:
-                raise ConfigError(
-                    f"{key} = {rate:g}: at that rate nothing above {rate / 2:g} Hz is left, so band {name!r} "
-                    f"({low:g}-{high:g} Hz) cannot be computed. Raise it, or leave the band out of bands."
-                )
     if config.primary is not None and config.primary.band not in config.bands:
         raise ConfigError(
             f"primary.band = {config.primary.band!r} is not among the bands: {', '.join(config.bands)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -87,6 +88,7 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
             f"primary.band = {primary.band!r} is no band of {modality}; known: {', '.join(bands) or 'none'}. "
             f"Add it to bands or name another primary.{did_you_mean(primary.band, bands)}"
         )
+    _check_rate(modality, config)
     _check_rois("primary.roi", [primary.rois], known_rois(modality, config))
     if not isinstance(config.roi_pairs, str):
         # one list serves both modalities of a study
@@ -122,6 +124,18 @@ def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig) -> None
             raise ConfigError(
                 f"{key}: {spec.name!r} needs {spec.shortest_s(edges):g} s in band {band!r}, and {length} = "
                 f"{getattr(config, length):g}. Raise {length}, leave out the band, or name another metric."
+            )
+
+
+def _check_rate(modality: str, config: StudyConfig) -> None:
+    """Refuse a sampling rate that is set too low for one of the bands."""
+    key = "eeg_max_sfreq" if modality == "eeg" else "fnirs_sfreq"
+    rate = getattr(config, key) or math.inf
+    for band, (low, high) in config.bands_of(modality).items():
+        if high >= rate / 2:
+            raise ConfigError(
+                f"{key} = {rate:g}: at that rate nothing above {rate / 2:g} Hz is left, so band {band!r} "
+                f"({low:g}-{high:g} Hz) cannot be computed. Raise it, or leave the band out of bands."
             )
 
 

@@ -1,10 +1,11 @@
 """What the site takes from the program itself while it is built, so that it cannot go stale.
 
-A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command. ``<!-- table: metrics -->`` and
-``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``quality``) become tables, ``<!-- table: validation -->``
-and ``<!-- table: reliability -->`` lists of the pages in that folder. ``<!-- functions: metrics -->`` becomes every
-metric's function with its plain definition. ``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its
-figure and its lines, ``<!-- code: example -->`` the lines alone.
+A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command. ``<!-- table: metrics -->``,
+``<!-- table: formats -->`` and ``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``quality``) become
+tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of the pages in that folder.
+``<!-- functions: metrics -->`` becomes every metric's function with its plain definition. ``<!-- figure:
+growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->`` the
+lines alone.
 """
 
 from __future__ import annotations
@@ -164,6 +165,18 @@ def guards_table() -> str:
     return "\n".join(rows)
 
 
+def formats_table() -> str:
+    """Every format with its endings, what is read of it, and what is refused and why."""
+    from hyperscan.study.formats import FORMATS
+
+    kinds = {"eeg": "EEG", "fnirs": "fNIRS", "": "EEG or fNIRS"}
+    rows = ["| format | of | endings | read | refused |", "|---" * 5 + "|"]
+    for form in FORMATS:
+        endings = " ".join(f"`{suffix}`" for suffix in form.suffixes) or "folder"
+        rows.append(f"| {form.name} | {kinds[form.modality]} | {endings} | {form.reads} | {form.refuses} |")
+    return "\n".join(rows)
+
+
 def page_list(folder: str) -> str:
     """Links to the generated pages of a folder, by their titles."""
     pages = sorted((HERE / folder).glob("*.md"))
@@ -173,6 +186,7 @@ def page_list(folder: str) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "formats": formats_table,
     "guards": guards_table,
     "metrics": metrics_table,
     "verdicts": verdicts_table,

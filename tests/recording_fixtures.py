@@ -359,7 +359,8 @@ def _xdf_stream(number: int, stream: dict[str, Any], footer: bool) -> bytes:
     data, stamps = stream["data"], np.asarray(stream["stamps"], float)
     text = stream.get("format", "float32") == "string"
     labels = "".join(
-        f"<channel><label>{each}</label><unit>microvolts</unit><type>EEG</type></channel>"
+        f"<channel><label>{each}</label><unit>{stream.get('unit', 'microvolts')}</unit>"
+        f"<type>{stream.get('channel_type', 'EEG')}</type></channel>"
         for each in stream.get("labels", ())
     )
     header = (
@@ -368,7 +369,8 @@ def _xdf_stream(number: int, stream: dict[str, Any], footer: bool) -> bytes:
         f"<nominal_srate>{stream.get('rate', 0)}</nominal_srate>"
         f"<channel_format>{stream.get('format', 'float32')}</channel_format>"
         f"<source_id>{stream.get('id', '')}</source_id>"
-        f"<desc><channels>{labels}</channels></desc></info>"
+        + "".join(f"<{tag}>{text}</{tag}>" for tag, text in stream.get("tags", {}).items())
+        + f"<desc><channels>{labels}</channels></desc></info>"
     )
     ident = struct.pack("<I", number)
     made = _chunk(2, ident + header.encode())

@@ -190,3 +190,37 @@ def test_fnirs_regions_by_list_and_by_place():
     for ch in raw.info["chs"]:
         ch["loc"][:3] = np.nan
     assert set(roi_channels(raw)) == {"all"}
+
+
+SOME = ("Fp1", "Fp2", "F3", "F4", "C3", "C4", "O1", "O2")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["EEG {}-Cz", "{}-Cz", "{}_FCz", "{}:CPz", "EEG {}-Pz", "{}-A1A2", "EEG {}-M1M2", "{}-TP9TP10", "EEG {}-(A1+A2)/2"],
+)
+@pytest.mark.parametrize("alone", [(), ("ECG",), ("EEG A1-A2",)])
+def test_a_second_name_common_to_all_is_a_reference(form: str, alone: tuple[str, ...]):
+    table = sort_channels(_raw([*(form.format(name) for name in SOME), *alone]))
+    assert tuple(table.names.values()) == SOME
+    assert len(table.dropped) == len(alone)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Fp1-F7", "F7-T7", "T7-P7", "P7-O1", "Fp2-F8", "F8-T8", "T8-P8", "P8-O2"),
+        ("Fp1-Cz", "Fp2-Cz", "F3-Pz", "F4-Pz"),
+        ("Fp1-Cz", "Fp2-Cz"),
+    ],
+)
+def test_a_chain_or_two_derivations_have_no_common_reference(names: tuple[str, ...]):
+    table = sort_channels(_raw(names))
+    assert not table.names
+    assert set(table.dropped.values()) == {"derivation between two electrodes"}
+
+
+def test_regions_of_a_cap_with_a_common_reference():
+    regions = roi_channels(_raw([f"EEG {name}-Cz" for name in SOME]))
+    assert regions["occipital"] == ("EEG O1-Cz", "EEG O2-Cz")
+    assert regions["frontal"] == tuple(f"EEG {name}-Cz" for name in SOME[:4])

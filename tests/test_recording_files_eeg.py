@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import mne
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from hyperscan.errors import (
 )
 from hyperscan.recording import PairedRecording, align_pair, load_session
 from hyperscan.recording.files.eeg import NO_LENGTH, check_brainvision, read_brainvision_header
+from hyperscan.recording.read import read_person
 from hyperscan.study.formats import recognise
 
 WRITERS = {
@@ -197,7 +199,7 @@ def test_cut_off_files_are_refused(tmp_path: Path, file: str, share: float) -> N
     content = (tmp_path / file).read_bytes()
     for more in range(5):
         (tmp_path / file).write_bytes(content[: int(len(content) * share) + more])
-        refused_alone(tmp_path, file, "damaged or incomplete", "Copy it again")
+        refused_alone(tmp_path, file, "cannot be read as", "Copy it again")
 
 
 def test_triggers_of_three_formats_align(tmp_path: Path) -> None:
@@ -251,3 +253,171 @@ def test_brainvision_cut_at_a_frame(good: Path) -> None:
     )
     (good / "t.eeg").write_bytes((good / "t.eeg").read_bytes()[: 1000 * 16])
     make.refused(good, "t.vhdr", "c-raw.fif", "t.vhdr", "10.0 of 20.0 s", "Copy it again")
+
+
+# ---- headers that leave a fact open, forms that are not read, units
+
+
+def patched(path: Path, at: int, text: str) -> Path:
+    """Write over a field of an EDF or BDF header."""
+    content = bytearray(path.read_bytes())
+    content[at : at + len(text)] = text.encode("latin-1")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("file", ["t.edf", "t.bdf"])
+@pytest.mark.parametrize("duration", ["0       ", "-1      ", "0.0     ", "inf     ", "nan     ", "-0      "])
+def test_a_record_duration_that_is_none_is_refused(good: Path, file: str, duration: str) -> None:
+    patched(make.write_edf(good / file, 1), 244, duration)
+    make.refused(good, file, "c-raw.fif", "sampling rate is unknown", "header")
+
+
+@pytest.mark.parametrize("duration", ["0       ", "1       "])
+def test_a_file_of_annotations_only_is_not_called_damaged(good: Path, duration: str) -> None:
+    fixed = b"0".ljust(8) + b"X".ljust(80) * 2 + b"02.01.24" + b"10.11.12" + b"512".ljust(8) + b"EDF+C".ljust(44)
+    fixed += b"1".ljust(8) + duration.encode() + b"1".ljust(4)
+    signal = b"EDF Annotations".ljust(16) + b"".ljust(88) + b"-1".ljust(8) + b"1".ljust(8)
+    signal += b"-32768".ljust(8) + b"32767".ljust(8) + b"".ljust(80) + b"30".ljust(8) + b"".ljust(32)
+    (good / "t.edf").write_bytes(fixed + signal + b"+0\x14\x14\0".ljust(60, b"\0"))
+    make.refused(good, "t.edf", "c-raw.fif", "not supported: ", "annotations only")
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [
+        ("uV", 1e-6),
+        ("\u00b5V", 1e-6),
+        ("\u00ce\u00bcV", 1e-6),
+        ("\u00c2\u00b5V", 1e-6),
+        ("UV", 1e-6),
+        ("microV", 1e-6),
+        ("mV", 1e-3),
+        ("MilliV", 1e-3),
+        ("nV", 1e-9),
+        ("V", 1.0),
+    ],
+)
+@pytest.mark.parametrize("file", ["t.edf", "t.bdf"])
+def test_units_of_edf(tmp_path: Path, file: str, unit: str, factor: float) -> None:
+    plain = read_alone(tmp_path, make.write_edf(tmp_path / file, 1).name).therapist.get_data()
+    for k in range(4):
+        patched(tmp_path / file, 256 + 96 * 4 + 8 * k, unit.ljust(8))
+    found = read_person(tmp_path / file, None, modality="eeg", name=file)
+    np.testing.assert_allclose(found.data.get_data(), plain * factor / 1e-6, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", ["", "counts", "%"])
+def test_a_unit_of_edf_that_is_not_known_is_named(tmp_path: Path, unit: str) -> None:
+    make.write_edf(tmp_path / "t.edf", 1)
+    patched(tmp_path / "t.edf", 256 + 96 * 4 + 8, unit.ljust(8))
+    with pytest.warns(DataQualityWarning, match="the unit of 1 channel"):
+        read_person(tmp_path / "t.edf", None, modality="eeg", name="t.edf")
+
+
+def brainvision(path: Path, units: list[str], *, encoding: str = "utf-8") -> Path:
+    """Write a BrainVision recording with these units."""
+    make.write_brainvision(path, 1)
+    text = path.read_text(encoding="utf-8")
+    for k, unit in enumerate(units):
+        text = text.replace(f"={make.CHANNELS[k]},,1,\u00b5V", f"={make.CHANNELS[k]},,1,{unit}")
+    path.write_text(text.replace("Codepage=UTF-8\n", "Codepage=UTF-8\n" * (encoding == "utf-8")), encoding=encoding)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("units", "factors"),
+    [
+        (["\u03bcV"] * 4, [1.0] * 4),
+        (["\u03bcV", "\u00b5V", "uV", ""], [1.0] * 4),
+        (["mV", "\u03bcV", "microvolts", "UV"], [1e3, 1.0, 1.0, 1.0]),
+        (["nV", "V", "\u00b5V", "\u03bcV"], [1e-3, 1e6, 1.0, 1.0]),
+    ],
+)
+def test_units_of_brainvision(tmp_path: Path, units: list[str], factors: list[float]) -> None:
+    plain = read_person(make.write_brainvision(tmp_path / "p.vhdr", 1), None, modality="eeg", name="p.vhdr").data
+    found = read_person(brainvision(tmp_path / "t.vhdr", units), None, modality="eeg", name="t.vhdr").data
+    assert set(found.get_channel_types()) == {"eeg"}
+    np.testing.assert_allclose(found.get_data(), plain.get_data() * np.array(factors)[:, None], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["counts", "n/a", "C"])
+def test_a_unit_of_brainvision_that_is_not_known_is_named(tmp_path: Path, unit: str) -> None:
+    file = brainvision(tmp_path / "t.vhdr", ["uV", unit, unit])
+    with pytest.warns(DataQualityWarning, match="the unit of 2 channels"):
+        read_person(file, None, modality="eeg", name="t.vhdr")
+
+
+def test_text_data_of_brainvision(tmp_path: Path) -> None:
+    plain = read_person(make.write_brainvision(tmp_path / "p.vhdr", 1), None, modality="eeg", name="p.vhdr").data
+    file = make.write_brainvision(tmp_path / "t.vhdr", 1)
+    text = file.read_text(encoding="utf-8").replace("DataFormat=BINARY", "DataFormat=ASCII")
+    text = text.replace("[Binary Infos]", "[ASCII Infos]").replace(
+        "BinaryFormat=IEEE_FLOAT_32", "DecimalSymbol=.\nSkipLines=1\nSkipColumns=0"
+    )
+    file.write_text(text, encoding="utf-8")
+    rows = [" ".join(make.CHANNELS)] + [" ".join(f"{value:.6f}" for value in row) for row in 1e6 * plain.get_data().T]
+    file.with_suffix(".eeg").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    found = read_person(file, None, modality="eeg", name="t.vhdr").data
+    np.testing.assert_allclose(found.get_data(), plain.get_data(), atol=1e-11)
+
+
+def test_text_data_in_rows_of_channels_is_not_called_damaged(good: Path) -> None:
+    file = make.write_brainvision(good / "t.vhdr", 1)
+    text = file.read_text(encoding="utf-8").replace("DataFormat=BINARY", "DataFormat=ASCII")
+    file.write_text(text.replace("MULTIPLEXED", "VECTORIZED").replace("[Binary Infos]", "[ASCII Infos]"))
+    make.refused(good, "t.vhdr", "c-raw.fif", "not supported: ", "channels in rows")
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["BrainVision V-Amp Data Header File Version 1.0", "Brain Vision V-Amp Data Header File, Version 1.0"],
+)
+def test_v_amp(good: Path, title: str) -> None:
+    data = 1e6 * make.noise(3, 5)
+    file = make.write_brainvision(good / "p.vhdr", 3, names=(*make.CHANNELS, "extra"), data=data)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    lines[0] = title
+    text = "\n".join(line for line in lines if "extra" not in line).replace("NumberOfChannels=5", "NumberOfChannels=4")
+    (good / "t.ahdr").write_text(text.replace("p.vmrk", "t.amrk").replace("p.eeg", "t.eeg"), encoding="utf-8")
+    marks = (good / "p.vmrk").read_text(encoding="utf-8").splitlines()
+    marks[0] = title.replace("Header", "Marker")
+    (good / "t.amrk").write_text("\n".join(marks).replace("p.eeg", "t.eeg"), encoding="utf-8")
+    (good / "p.eeg").rename(good / "t.eeg")
+    found = read_person(good / "t.ahdr", None, modality="eeg", name="t.ahdr").data
+    assert found.ch_names == list(make.CHANNELS)
+    np.testing.assert_allclose(found.get_data(), 1e-6 * data[:4], rtol=1e-5)
+    assert "Stimulus/S  1" in found.annotations.description
+    make.refused(good, "t.eeg", "c-raw.fif", ".ahdr")
+    make.refused(good, "t.amrk", "c-raw.fif", ".ahdr")
+
+
+@pytest.mark.parametrize("magic", [b"RIFF", b"RF64"])
+@pytest.mark.parametrize("file", ["test-ref.cnt", "test-user-annotation.cnt"])
+@pytest.mark.filterwarnings("ignore:.*several references")
+def test_ant_files_of_both_headers(tmp_path: Path, shared: Path, magic: bytes, file: str) -> None:
+    source = shared / "data" / "readers" / "ant_rf64" / file
+    path = tmp_path / file
+    path.write_bytes(source.read_bytes() if magic == b"RF64" else magic + source.read_bytes()[4:])
+    assert recognise(path, file).name == "ANT CNT"
+    if magic == b"RF64":
+        assert read_person(path, None, modality="eeg", name=file).data.n_times > 0
+
+
+@pytest.mark.parametrize(("file", "modality"), [("t.mat", "eeg"), ("t.nirs", "fnirs"), ("t.snirf", "fnirs")])
+def test_other_hdf5_files_are_named(good: Path, file: str, modality: str) -> None:
+    head = b"MATLAB 7.3 MAT-file".ljust(512) if file != "t.snirf" else b""
+    with h5py.File(good / file, "w", userblock_size=len(head)) as held:
+        held["x"] = np.ones((10, 4))
+    content = bytearray((good / file).read_bytes())
+    content[: len(head)] = head
+    (good / file).write_bytes(content)
+    (good / "t_sidecar.json").write_text('{"SamplingFrequency": 1, "ChannelNames": ["a"], "Unit": "uV"}')
+    partner, word = ("c.snirf", "no SNIRF") if modality == "fnirs" else ("c-raw.fif", "MATLAB 7.3")
+    make.refused(good, file, partner, "MATLAB 7.3" if file == "t.nirs" else word, modality=modality)
+
+
+def test_an_hdf5_file_of_another_name_is_not_told_to_be_renamed_only(good: Path) -> None:
+    with h5py.File(good / "t.hdf5", "w") as held:
+        held["x"] = 1
+    make.refused(good, "t.hdf5", "c-raw.fif", "HDF5", "EDF")

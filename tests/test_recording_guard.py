@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import warnings
 from pathlib import Path
 
 import h5py
+import mne
 import numpy as np
 import pytest
 
 import recording_fixtures as make
 from hyperscan.errors import HyperscanError, ReadError
-from hyperscan.recording.guard import check_memory, guarded
+from hyperscan.recording.guard import check_memory, guarded, public_text
 
 
 def test_header_that_claims_more_than_memory(good: Path) -> None:
@@ -80,6 +83,8 @@ def test_any_exception_of_a_reader_becomes_one_of_ours(
         (RuntimeWarning, "The data contains boundary events", 1, 0),
         (RuntimeWarning, "subject JaneDoe has no birthday", 0, 0),
         (RuntimeWarning, "something new about JaneDoe", 1, 1),
+        (RuntimeWarning, "data that cannot be handled", 1, 1),
+        (RuntimeWarning, "JaneDoe", 1, 1),
         (DeprecationWarning, "this function goes", 0, 0),
     ],
 )
@@ -97,3 +102,80 @@ def test_what_cannot_be_held_is_refused_before_it_is_asked_for(tmp_path: Path, n
     with pytest.raises(ReadError) as caught:
         check_memory(n_values, "t.edf")
     make.check_message(caught.value, tmp_path, "t.edf", "GB of samples", "check the file")
+
+
+# ---- no warning of an installed reader loses its content
+
+
+def reader_modules() -> list[Path]:
+    """List the source files of the readers that the table of formats uses."""
+    root = Path(mne.__file__).parent
+    names = ("antio", "array", "base", "boxy", "brainvision", "cnt", "curry", "edf", "eeglab", "egi", "eximia", "fiff")
+    names += ("hitachi", "nicolet", "nihon", "nirx", "persyst", "snirf")
+    found = [path for name in names for path in sorted((root / "io").glob(f"{name}*/*.py"))]
+    return [*found, root / "io" / "base.py", root / "annotations.py"]
+
+
+def texts_of_warnings() -> list[str]:
+    """List what readers warn of, with a person's name wherever a header's content would be put in."""
+    found = []
+    for path in reader_modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if called != "warn" or not node.args:
+                continue
+            parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else make.CANARY for part in parts)
+            if text != make.CANARY:
+                found.append(text)
+    return found
+
+
+#: Begins of warnings that say nothing of the data: whose head it was, names of files, how to call a function.
+OF_NO_CONCERN = (
+    "Invalid patient",
+    "A single dat file",
+    "Loading an EDF with mixed",
+    "Using `stim_channel",
+    "Found PNT",
+    "Found LOG",
+)
+
+
+@pytest.mark.parametrize("text", sorted(set(texts_of_warnings())))
+def test_no_warning_of_a_reader_is_emptied(text: str) -> None:
+    with guarded("t.edf", "EDF") as heard:
+        warnings.warn(text, RuntimeWarning, stacklevel=1)
+    said = " ".join(heard.notes)
+    assert make.CANARY not in said
+    assert "warned of something" not in said
+    if not text.startswith(OF_NO_CONCERN):
+        assert len(re.sub("the reader warned: |[. ]", "", said)) > 12, text
+
+
+def test_there_are_warnings_to_look_at() -> None:
+    assert len(texts_of_warnings()) > 40
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "gone"),
+    [
+        ("Channel 'Jane Doe' has no samples", "Channel ... has no samples", ("Jane", "Doe")),
+        ("file /home/jane/doe.edf is truncated", "file ... is truncated", ("jane", "doe")),
+        ("recorded 1990-01-02 at 10:11:12 with 64 channels", "64 channels", ("1990", "10:11")),
+        ("Doe, Jane: number 123456789 is not unique", "is not unique", ("Doe", "Jane", "123456789")),
+        ("jane_doe@clinic.org cannot be read", "cannot be read", ("jane", "doe", "clinic")),
+    ],
+)
+def test_a_text_of_a_reader_shows_nothing_of_a_person(text: str, kept: str, gone: tuple[str, ...]) -> None:
+    said = public_text(text)
+    assert kept in said
+    assert not [word for word in gone if word in said]
+
+
+def test_an_error_is_told_in_the_readers_words() -> None:
+    with pytest.raises(ReadError, match=r"ValueError: channel names \.\.\. number of samples"), guarded("t.edf", "EDF"):
+        raise ValueError("channel names JaneDoe number of samples")
+    words = r"not supported: EDF of this form \(NotImplementedError: channels in rows\)"
+    with pytest.raises(ReadError, match=words), guarded("t.edf", "EDF"):
+        raise NotImplementedError("channels in rows")

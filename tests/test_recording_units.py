@@ -26,6 +26,7 @@ def test_every_sign_for_micro_is_one(micro: str, base: str, words: tuple[str, ..
         ("mV", "V", 1e-3),
         ("millivolts", "V", 1e-3),
         ("nV", "V", 1e-9),
+        ("UV", "V", 1e-6),
         ("MV", "V", None),
         ("C", "V", None),
         ("n/a", "V", None),

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import recording_fixtures as make
-from hyperscan.errors import (
-    ReadError,
-)
+from hyperscan.errors import ReadError
+from hyperscan.recording.files.xdf import read_xdf
 
 
 def two_people(root: Path, **changes) -> Path:
@@ -111,7 +110,7 @@ def test_three_streams_are_listed(good: Path) -> None:
     stamps = 100.0 + np.arange(2000) / 100.0
     make.write_xdf(good / "b.xdf", [make.xdf_person(k, name, stamps) for k, name in enumerate("ABC")])
     rules = {"therapist_channels": "1-4", "client_channels": "5-8"}
-    make.refused(good, "b.xdf", "b.xdf", "3 streams fit", "'A'", "'C'", "stream:NAME", **rules)
+    make.refused(good, "b.xdf", "b.xdf", "3 streams fit", "'A'", "'C'", "stream:A or stream:B", **rules)
 
 
 def test_xdf_is_used_to_where_it_was_cut(tmp_path: Path) -> None:
@@ -172,3 +171,76 @@ def test_time_stamps_that_do_not_rise_are_refused(tmp_path: Path) -> None:
     )
     people = {"therapist_channels": "stream:A", "client_channels": "stream:B"}
     make.refused(tmp_path, "b.xdf", "b.xdf", "b.xdf", "no usable sampling rate", "time stamps", **people)
+
+
+# ---- streams that differ in little, and what streams say of their channels
+
+
+def people(root: Path, *tags: dict[str, str], **changes: object) -> Path:
+    """Write streams of one name whose headers differ in the given tags only."""
+    stamps = 100.0 + np.arange(2000) / 100.0
+    streams = [make.xdf_person(k, "RDA", stamps) | {"tags": tag} | changes for k, tag in enumerate(tags)]
+    make.write_xdf(root / "b.xdf", streams)
+    return root / "b.xdf"
+
+
+TWINS = {
+    "host": ({"hostname": "pc1"}, {"hostname": "pc2"}, "RDA@pc1", "RDA@pc2"),
+    "uid": ({"hostname": "pc", "uid": "a-1"}, {"hostname": "pc", "uid": "b-2"}, "a-1", "b-2"),
+    "host and uid": ({"hostname": "pc1", "uid": "a"}, {"hostname": "pc2", "uid": "b"}, "RDA@pc1", "RDA@pc2"),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "a", "b"), TWINS.values(), ids=TWINS)
+def test_streams_of_one_name_can_be_named_as_the_message_says(
+    tmp_path: Path, first: dict[str, str], second: dict[str, str], a: str, b: str
+) -> None:
+    file = people(tmp_path, first, second)
+    with pytest.raises(ReadError) as caught:
+        make.load_parts(tmp_path, file.name, "stream:RDA", "stream:x")
+    make.check_message(caught.value, tmp_path, f"stream:{a} or stream:{b}")
+    pair = make.load_parts(tmp_path, file.name, f"stream:{a}", f"stream:{b}")
+    assert not np.allclose(pair.therapist.get_data(), pair.client.get_data())
+
+
+def test_streams_that_nothing_tells_apart_are_refused_with_a_way_out(tmp_path: Path) -> None:
+    file = people(tmp_path, {}, {})
+    with pytest.raises(ReadError, match="export one of them to a file of its own"):
+        make.load_parts(tmp_path, file.name, "stream:RDA", "stream:x")
+
+
+@pytest.mark.parametrize("kind", ["ExG", "EXG", "Biosignal", "signal"])
+def test_inputs_of_a_general_type_are_eeg_where_they_are_called_after_electrodes(tmp_path: Path, kind: str) -> None:
+    file = people(tmp_path, {}, type=kind, channel_type=kind)
+    found = read_xdf(file, file.name)
+    assert set(found.data.get_channel_types()) == {"eeg"}
+
+
+@pytest.mark.parametrize("kind", ["ExG", "Accelerometer"])
+def test_a_stream_without_eeg_is_named(good: Path, kind: str) -> None:
+    people(good, {}, type=kind, channel_type=kind, labels=("in1", "in2", "in3", "in4"))
+    rules = {"therapist_channels": "stream:RDA"}
+    make.refused(good, "b.xdf", "c-raw.fif", "'RDA'", repr(kind[:12]), "named after an electrode", **rules)
+
+
+@pytest.mark.parametrize("rule", [None, "stream:RDA"])
+@pytest.mark.parametrize("kind", ["EEG", "ExG"])
+def test_an_irregular_rate_is_named(good: Path, rule: str | None, kind: str) -> None:
+    people(good, {}, type=kind, rate=0)
+    make.refused(good, "b.xdf", "c-raw.fif", "not supported: ", "irregular rate", therapist_channels=rule)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("uV", 1e-6), ("\u00b5V", 1e-6), ("\u03bcV", 1e-6), ("Microvolts", 1e-6), ("millivolts", 1e-3), ("V", 1.0)],
+)
+def test_units_of_streams(tmp_path: Path, unit: str, factor: float) -> None:
+    found = read_xdf(people(tmp_path, {}, unit=unit), "b.xdf")
+    plain = read_xdf(people(tmp_path, {}, unit="microvolts"), "b.xdf")
+    np.testing.assert_allclose(found.data.get_data(), plain.data.get_data() * factor / 1e-6)
+
+
+def test_a_unit_that_is_not_told_is_said_and_one_that_is_not_known_refused(good: Path) -> None:
+    make.check_note(read_xdf(people(good, {}, unit=""), "b.xdf").notes, good, "gives no unit", "microvolts")
+    people(good, {}, unit="counts")
+    make.refused(good, "b.xdf", "c-raw.fif", "not supported: ", "'counts'")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 import os
 import re
 import warnings
@@ -24,30 +26,64 @@ class _Warning(NamedTuple):
     words: str
 
 
-#: What readers warn of; the first that fits counts.
+#: What readers warn of; the first that fits counts, and what fits none is passed on in the reader's own words.
 _KNOWN: tuple[_Warning, ...] = (
-    _Warning("naming conventions|categories.xml|single dat file|was expected in the specified path", False, ""),
-    _Warning("only contains 2D location", False, "optode positions are two-dimensional"),
-    _Warning("boundary", False, "holds discontinuities, kept as annotations"),
-    _Warning("[Nn]umber of records", True, "its header announces another number of records than it holds"),
+    # of no concern: names of files, whose head it was, what is looked at elsewhere
+    _Warning("naming conventions|categories.xml|single dat file was expected", False, ""),
+    _Warning(r"[Ii]nvalid patient|subject information|\b(birthday|birthdate|sex|handedness)\b", False, ""),
+    _Warning("preload=False will result in edge|Reading digitizer points|Found (PNT|LOG) file", False, ""),
+    _Warning("stim_channel='auto'", False, ""),
+    # when samples were taken
+    _Warning("incorrect for record length", True, "its header gives no length of its data records; 1 s was taken"),
+    _Warning("mixed sampling frequencies|multiple sample rates", True, "its channels have several sampling rates"),
     _Warning("jitter", True, "its sampling intervals are uneven"),
-    _Warning("Limited .*annotation", False, "annotations that reach beyond the data were cut"),
-    _Warning("annotation.*(outside|expanding)", True, "annotations lie outside the data and were cut"),
-    _Warning("not unique|duplicate", True, "channel names stood there twice and got running numbers"),
-    _Warning("physical range|Physical range|scaling", True, "the physical range of a channel is not defined"),
+    _Warning("(extract|Unable).*sampl(e|ing) rate", True, "its sampling rate is not told"),
+    _Warning("[Ss]ample distance.*do not match|sfreq.*does not match", True, "it gives two sampling rates that differ"),
+    _Warning("[Nn]umber of records", True, "its header announces another number of records than it holds"),
     _Warning(
-        "[Cc]utoff|highpass|lowpass|filter|software filter",
+        "Incorrect number of samples|sample count from header|not evenly divisible|DataPoints",
+        True,
+        "its header and its data differ in how many samples there are",
+    ),
+    _Warning("Could not define the number of bytes", True, "its header does not tell how many bits samples have"),
+    _Warning("PSG sample bug|Acquisition skips", True, "samples are missing within it"),
+    _Warning("only .*first .*(dataset|recording)|multiple recordings", True, "of several recordings one was read"),
+    # what values mean
+    _Warning("[Pp]hysical range|[Ss]caling factor", True, "the physical range of a channel is not defined"),
+    _Warning("physical dimension|[Uu]nit .*not recognized|not scaling", True, "the unit of a channel is not known"),
+    _Warning("not referenced to the same electrode", True, "channels were recorded against several references"),
+    _Warning("Channel Infos", True, "its header describes more channels than it announces"),
+    _Warning("not unique|duplicate", True, "channel names stood there twice and got running numbers"),
+    _Warning("[Dd]efault channel names", True, "its channel names cannot be read and were numbered"),
+    _Warning(
+        "[Cc]utoff|(different|software|hardware).* filter|filter setting",
         False,
         "online filters differ between channels or are not stated",
     ),
     _Warning("[Ii]mpedance", False, "impedances could not be read"),
+    # events
+    _Warning("Limited .*annotation", False, "annotations that reach beyond the data were cut"),
+    _Warning("annotation.*(outside|expanding)", True, "annotations lie outside the data and were cut"),
+    _Warning("MarkerFile|No LOG file|no event annotations|any event code", True, "its events are missing"),
+    _Warning("[Ee]vent (table|log)|event information", True, "its table of events contradicts its header"),
+    _Warning("boundary", False, "holds discontinuities, kept as annotations"),
+    _Warning("stim channel|trigger channel", False, "its trigger channel holds unusual codes"),
+    # where and when
+    _Warning("only contains 2D location", False, "optode positions are two-dimensional"),
+    _Warning("head circumference", False, "its head circumference is not the usual one, so positions may be off"),
     _Warning(
-        "[Cc]oordinate|position|[Mm]ontage|digitiz|landmark|[Ff]iducial", False, "sensor positions are incomplete"
+        "[Cc]oordinate|channel locations|position information|[Mm]ontage|digitiz|landmark|[Ff]iducial"
+        "|not have position|location omitted",
+        False,
+        "sensor positions are incomplete",
     ),
-    _Warning("meas_date|[Mm]easurement date|date", False, "its recording date cannot be used"),
-    _Warning("subject|birth|sex|hand", False, ""),
-    _Warning("stim channel|trigger|event", False, "its trigger channel holds unusual codes"),
-    _Warning("unit|Unit", True, "the unit of a channel is not known"),
+    _Warning("meas(urement)?[_ ]date", False, "its recording date cannot be used"),
+    _Warning(
+        "not been tested|thoroughly tested|not officially supported|unsupported, use with caution",
+        False,
+        "was written by a device or version that its reader was not tested with",
+    ),
+    _Warning("[Mm]etadata will be blank", False, "the file of what was recorded with it is missing"),
 )
 #: Warnings about code, not about data.
 _ABOUT_CODE = (DeprecationWarning, FutureWarning, PendingDeprecationWarning, ResourceWarning)
@@ -68,8 +104,8 @@ class ReaderNotes:
         if issubclass(item.category, DataQualityWarning):
             self.weak.append(text)
         elif not issubclass(item.category, _ABOUT_CODE):
-            unknown = _Warning("", True, f"the reader warned of something ({item.category.__name__})")
-            known = next((known for known in _KNOWN if re.search(known.pattern, text)), unknown)
+            known = next((known for known in _KNOWN if re.search(known.pattern, text)), None)
+            known = known or _Warning("", True, f"the reader warned: {public_text(text) or item.category.__name__}")
             if known.words and known.words not in self.notes:
                 self.notes.append(known.words)
                 self.weak += [known.words] * known.is_weak
@@ -77,7 +113,59 @@ class ReaderNotes:
     def warn(self, name: str) -> None:
         """Issue the weak ones as warnings."""
         for note in self.weak:
-            warnings.warn(f"{name}: {note}. Check the file or export it anew.", DataQualityWarning, stacklevel=2)
+            # a warning of our own reader is whole
+            said = note if note.startswith(f"{name}: ") else f"{name}: {note}. Check the file or export it anew."
+            warnings.warn(said, DataQualityWarning, stacklevel=2)
+
+
+#: Where readers are, in folders of installed packages; their own texts hold no one's name.
+_READERS = ("mne/io", "mne/_fiff", "mne/annotations.py", "mne/epochs.py", "antio", "mffpy", "curryreader", "pyxdf")
+#: Longest text of a reader that is passed on, in characters (our choice).
+_LONGEST = 160
+
+
+@functools.cache
+def reader_words() -> frozenset[str]:
+    """Collect the words of all texts in the source of the installed readers, in lower case."""
+    words: set[str] = set()
+    for reader in _READERS:
+        package, _, rest = reader.partition("/")
+        found = importlib.util.find_spec(package)
+        for folder in (found.submodule_search_locations or ()) if found else ():
+            root = Path(folder) / rest
+            for path in [root] if root.is_file() else root.rglob("*.py"):
+                if "tests" in path.parts:
+                    continue
+                quoted = re.findall(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', path.read_text(encoding="utf-8"))
+                words.update(word.lower() for text in quoted for word in re.findall("[A-Za-z]+", text))
+    return frozenset(words)
+
+
+def public_text(text: str) -> str:
+    """Keep of a reader's text what is its own, and nothing that a header may have put in.
+
+    Words that no reader has in its source, texts in quotation marks, paths, long numbers and dates become dots.
+
+    Examples
+    --------
+    >>> public_text("Channel 3 of 'Doe' recorded 1990-01-02 by JaneDoe is not supported")
+    'Channel 3 of ... recorded ... by ... is not supported'
+    """
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|https?://\S+", "\u2026", " ".join(text.split()))
+    shown = []
+    for token in text.split(" "):
+        bare = token.strip(".,;:!?()[]")
+        is_number = re.fullmatch(r"[+-]?\d{1,4}(\.\d+)?%?", bare) is not None
+        parts = [part.lower() for part in re.findall("[A-Za-z]+", bare)]
+        is_plain = re.fullmatch(r"[A-Za-z]+(?:[-/_][A-Za-z]+)*", bare) is not None
+        known = is_number or (is_plain and all(part in reader_words() for part in parts))
+        shown.append(token if known else "...")
+    said = re.sub(r"(?:\.\.\. ?)+", "... ", " ".join(shown)).strip()
+    return (
+        ""
+        if not re.search("[A-Za-z]", said)
+        else said[:_LONGEST].rstrip(". ") + (" ..." if len(said) > _LONGEST else "")
+    )
 
 
 @contextlib.contextmanager
@@ -103,8 +191,17 @@ def guarded(name: str, what: str, remedy: str = "Copy it again, or export it ane
                     f"{name}: reading {what} needs the Python package {lacking!r}. Install it, or export the file as "
                     "FIF."
                 ) from error
+            # some of MNE's errors hold a traceback
+            text = "" if re.search(r"Traceback|File \"", str(error)) else public_text(str(error))
+            told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            if isinstance(error, NotImplementedError):
+                raise ReadError(
+                    f"{name}: not supported: {what} of this form ({told}). Export it in another form, or as EDF, FIF "
+                    "or SNIRF."
+                ) from error
             raise ReadError(
-                f"{name}: cannot be read as {what} ({type(error).__name__}): it is damaged or incomplete. {remedy}"
+                f"{name}: cannot be read as {what} ({told}). It is incomplete, or of a form that is not supported. "
+                f"{remedy}"
             ) from error
     for item in caught:
         heard.add(item)

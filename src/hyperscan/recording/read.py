@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import math
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from hyperscan.errors import InputError, ReadError, count
+from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
 from hyperscan.recording.files.bids import check_sidecar, with_bids_tables, with_start_time
 from hyperscan.recording.files.eeg import NO_LENGTH
@@ -48,6 +51,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
         )
     check_sidecar(path, found.data.info["sfreq"], name)
     volts, table_notes = with_bids_tables(found.data, path, name)
+    volts = _known_units({**found.factors, **volts}, name)
     table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, form.name)
@@ -67,7 +71,21 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
         bare = {each: selector.strip(each) for each in data.ch_names}
         if len(set(bare.values())) == len(bare):
             data.rename_channels({old: new for old, new in bare.items() if old != new}, verbose="WARNING")
-    return replace(found, data=data, channels=tuple(channels), notes=notes, pauses=())
+    return replace(found, data=data, channels=tuple(channels), notes=notes, pauses=(), factors={})
+
+
+def _known_units(factors: Mapping[str, float], name: str) -> dict[str, float]:
+    """Choose the factors that are known, and warn of channels whose unit is not."""
+    unknown = [channel for channel, factor in factors.items() if math.isnan(factor)]
+    if unknown:
+        warnings.warn(
+            f"{name}: the unit of {count(len(unknown), 'channel')} named after electrodes is not told or not known "
+            f"({', '.join(unknown[:3])} ...); their values were taken for volts. Correct the unit in the header (uV, "
+            "mV or V), or export it anew.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+    return {channel: factor for channel, factor in factors.items() if channel not in set(unknown)}
 
 
 def channel_names(path: Path) -> list[str]:

@@ -78,6 +78,8 @@ class PersonRecording:
     light: tuple[float, ...] = ()
     #: Interruptions of known length that ``data`` does not hold yet
     pauses: tuple[Pause, ...] = ()
+    #: Factors to SI by channel that ``data`` does not hold yet; NaN where the file's unit is not known
+    factors: Mapping[str, float] = field(default_factory=dict)
     #: What tells epochs from each other where the reader knows better than MNE; None for continuous recordings
     epochs: EpochKeys | None = None
 

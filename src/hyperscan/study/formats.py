@@ -67,6 +67,11 @@ class Format:
     parts: tuple[Part, ...] = ()
     #: Whether a file says how long its recording is, so that one that was cut short is told
     tells_length: bool = True
+    #: What to do with a file of this content that has another ending; empty if renaming it is enough
+    elsewhere: str = ""
+    #: What is read of it, and what is refused and why, for the documentation
+    reads: str = ""
+    refuses: str = ""
     #: Bytes of one stored value, to guess the work before a file is read
     value_bytes: int = 2
 
@@ -86,8 +91,10 @@ def _text(head: bytes) -> str:
     return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip()
 
 
-def _begins(*words: str) -> Callable[[bytes], bool]:
-    return lambda head: _text(head).replace(" ", "").lower().startswith(words)
+def _is_brainvision(kind: str) -> Callable[[bytes], bool]:
+    """Tell a header or markers by the title; older and V-Amp recordings have titles of their own."""
+    title = re.compile(rf"Brain ?Vision( Core| V-Amp)? Data( Exchange)? {kind} File", re.IGNORECASE)
+    return lambda head: title.match(_text(head)) is not None
 
 
 def _is_hitachi(head: bytes) -> bool:
@@ -144,26 +151,49 @@ FORMATS: tuple[Format, ...] = (
         _starts(b"\0\0\0\x64\0\0\0\x1f"),
         further=_fif_parts,
         value_bytes=4,
+        reads="continuous recordings, also split ones, and epochs",
+        refuses="averages (evoked): single moments are lost; a split recording without its next part",
     ),
-    Format("EDF", f"{_OWN}.eeg:read_edf", (".edf", ".rec"), _starts(b"0       ")),
-    Format("BDF", f"{_OWN}.eeg:read_edf", (".bdf",), _starts(b"\xffBIOSEMI"), value_bytes=3),
+    Format(
+        "EDF",
+        f"{_OWN}.eeg:read_edf",
+        (".edf", ".rec"),
+        _starts(b"0       "),
+        reads="EDF, EDF+C and EDF+D (gaps opened), both signs for micro, cut by up to 1 %",
+        refuses="a data record of 0 s (the sampling rate is unknown); files of annotations only; cut off by more than "
+        "1 %; records that overlap",
+    ),
+    Format(
+        "BDF",
+        f"{_OWN}.eeg:read_edf",
+        (".bdf",),
+        _starts(b"\xffBIOSEMI"),
+        value_bytes=3,
+        reads="24 bits, status channel as triggers; as EDF",
+        refuses="as EDF",
+    ),
     Format(
         "BrainVision",
         f"{_OWN}.eeg:read_brainvision",
         (".vhdr", ".ahdr"),
-        _begins("brainvisiondataexchangeheader"),
-        companions=(".eeg", ".vmrk", ".dat"),
+        _is_brainvision("Header"),
+        companions=(".eeg", ".vmrk", ".amrk", ".dat"),
         further=_named_in_header,
         samples=partial(_named_in_header, kinds="Data"),
         parts=(
             Part(
                 None,
                 "a BrainVision marker file",
-                "its header (.vhdr)",
-                matches=_begins("brainvisiondataexchangemarker"),
+                "its header (.vhdr or .ahdr)",
+                matches=_is_brainvision("Marker"),
             ),
             Part(".eeg", "the data part of a BrainVision recording", "its header (.vhdr)", header=".vhdr"),
+            Part(".eeg", "the data part of a BrainVision V-Amp recording", "its header (.ahdr)", header=".ahdr"),
         ),
+        reads="`.vhdr` and V-Amp `.ahdr`; binary, and text with one line per sample; both signs for micro; pauses "
+        "by dated `New Segment` markers",
+        refuses="text with one line per channel (not supported); doubled channel names; data or markers of another "
+        "name, missing or cut off",
     ),
     Format(
         "EEGLAB",
@@ -176,17 +206,49 @@ FORMATS: tuple[Format, ...] = (
         samples=lambda path: [path.with_suffix(".fdt")],
         parts=(Part(".fdt", "the data part of an EEGLAB recording", "its .set file"),),
         value_bytes=4,
+        reads="continuous data and epochs, in the `.set` or an `.fdt`; boundaries as pauses",
+        refuses="a missing or cut `.fdt`; epochs without a key that survives rejection",
     ),
     Format(
         "EGI",
         f"{_OWN}.eeg:read_egi",
         (".raw", ".egi"),
         lambda head: head[:3] == b"\0\0\0" and head[3:4] in _EGI_VERSIONS and head[4:5] in (b"\7", b"\x08"),
+        reads="simple binary, versions 2, 4 and 6",
+        refuses="segmented versions 3, 5 and 7: the time between segments is not told",
     ),
-    Format("EGI MFF", "mne.io:read_raw_egi", (".mff",), folder=lambda path: (path / "signal1.bin").exists()),
-    Format("GDF", f"{_OWN}.eeg:read_gdf", (".gdf",), _starts(b"GDF ")),
-    Format("CNT", f"{_OWN}.breaks:read_cnt", (".cnt",), _starts(b"Version 3.0")),
-    Format("ANT CNT", "mne.io:read_raw_ant", (".cnt",), _starts(b"RIFF")),
+    Format(
+        "EGI MFF",
+        "mne.io:read_raw_egi",
+        (".mff",),
+        folder=lambda path: (path / "signal1.bin").exists(),
+        reads="folders with one signal, by `mffpy`",
+        refuses="folders without `signal1.bin`",
+    ),
+    Format(
+        "GDF",
+        f"{_OWN}.eeg:read_gdf",
+        (".gdf",),
+        _starts(b"GDF "),
+        reads="GDF 1 and 2, by MNE",
+        refuses="what MNE does not read; a channel without a known unit is warned of",
+    ),
+    Format(
+        "CNT",
+        f"{_OWN}.breaks:read_cnt",
+        (".cnt",),
+        _starts(b"Version 3.0"),
+        reads="Neuroscan CNT 3.0, 16 and 32 bits",
+        refuses="files whose table of events is lost, so that the width of samples is unknown",
+    ),
+    Format(
+        "ANT CNT",
+        "mne.io:read_raw_ant",
+        (".cnt",),
+        _starts(b"RIFF", b"RF64"),
+        reads="RIFF and RF64 headers (eego), by `antio`",
+        refuses="files that `antio` does not read",
+    ),
     Format(
         "Persyst",
         f"{_OWN}.breaks:read_persyst",
@@ -195,26 +257,64 @@ FORMATS: tuple[Format, ...] = (
         further=_named_in_header,
         samples=_named_in_header,
         tells_length=False,
+        reads="a `.lay` with its `.dat`",
+        refuses="a missing `.dat`",
     ),
-    Format("eximia", f"{_OWN}.eeg:read_eximia", (".nxe",), tells_length=False),
+    Format(
+        "eximia",
+        f"{_OWN}.eeg:read_eximia",
+        (".nxe",),
+        tells_length=False,
+        reads="64 channels of 16 bits at 1450 Hz",
+        refuses="a size that is no whole number of frames",
+    ),
     Format(
         "Curry",
         "mne.io:read_raw_curry",
         (".cdt", ".dap"),
         samples=lambda path: [path.with_suffix(".dat")] if path.suffix.lower() == ".dap" else [],
         companions=(".dat", ".dap", ".rs3", ".cef", ".ceo", *(f".cdt.{tail}" for tail in ("dpa", "dpo", "cef", "ceo"))),
+        reads="by `curryreader`",
+        refuses="without that package; a missing part",
     ),
-    Format("Nicolet", f"{_OWN}.eeg:read_nicolet", (".data",), companions=(".head",)),
-    Format("XDF", f"{_OWN}.xdf:read_xdf", (".xdf",), _starts(b"XDF:"), modality="", selects="stream", value_bytes=4),
+    Format(
+        "Nicolet",
+        f"{_OWN}.eeg:read_nicolet",
+        (".data",),
+        companions=(".head",),
+        reads="a `.data` with its `.head`",
+        refuses="a missing `.head`",
+    ),
+    Format(
+        "XDF",
+        f"{_OWN}.xdf:read_xdf",
+        (".xdf",),
+        _starts(b"XDF:"),
+        modality="",
+        selects="stream",
+        value_bytes=4,
+        reads="one signal stream per person, named by `stream:` and name, source id, `NAME@HOST` or uid; markers; "
+        "ExG inputs called after electrodes",
+        refuses="an irregular rate (`nominal_srate` 0); a unit that is not known; streams that nothing tells apart; "
+        "streams without EEG",
+    ),
     Format(
         "SNIRF",
         f"{_OWN}.snirf:read_snirf",
         (".snirf",),
         _starts(b"\x89HDF\r\n\x1a\n"),
         content="HDF5",
+        elsewhere="Many programs write HDF5: only SNIRF is read of it. Rename it if it is SNIRF; else export the "
+        "recording as EDF, BrainVision or FIF (EEG) or as SNIRF (fNIRS).",
         modality="fnirs",
         selects="group",
         value_bytes=8,
+        reads="1.0 and 1.1 (`measurementLists`, `dataOffset`); raw intensity, optical density, HbO and HbR (HbT is "
+        "left out: their sum); any unit of time, stimuli in s; two wavelengths per source; positions in 3D, "
+        "2D or none",
+        refuses="mixed data types, averages (HRF), frequency- and time-domain, fluorescence and correlation data (not "
+        "supported); several data blocks; indices that the probe does not have; optodes counted within "
+        "modules",
     ),
     Format(
         "NIRx",
@@ -222,8 +322,20 @@ FORMATS: tuple[Format, ...] = (
         (),
         folder=lambda path: any(path.glob("*.hdr")) and any(path.glob("*wl1")),
         modality="fnirs",
+        reads="NIRScout and NIRSport folders of NIRStar 15, Aurora folders, by MNE",
+        refuses="other versions of NIRStar; a missing or shorter wavelength file",
     ),
-    Format("Homer", f"{_OWN}.nirs:read_homer", (".nirs",), _MATLAB, content="MATLAB", modality="fnirs"),
+    Format(
+        "Homer",
+        f"{_OWN}.nirs:read_homer",
+        (".nirs",),
+        _MATLAB,
+        content="MATLAB",
+        modality="fnirs",
+        reads="`d`, `t`, `SD`, `s`; `SD.MeasListAct` as bad channels, `tIncMan` as bad time; MATLAB 5",
+        refuses="MATLAB 7.3 (save with `-v7`); a probe without a known unit whose distances do not tell it; variables "
+        "that do not fit the samples",
+    ),
     Format(
         "Hitachi",
         f"{_OWN}.breaks:read_hitachi",
@@ -232,6 +344,8 @@ FORMATS: tuple[Format, ...] = (
         modality="",
         plain=True,
         tells_length=False,
+        reads="ETG `.csv`, by MNE",
+        refuses="what MNE does not read",
     ),
     Format(
         "BOXY",
@@ -241,6 +355,8 @@ FORMATS: tuple[Format, ...] = (
         modality="",
         plain=True,
         tells_length=False,
+        reads="ISS BOXY text, by MNE",
+        refuses="haemoglobin cannot be computed: the file names no wavelength",
     ),
     Format(
         "MATLAB",
@@ -250,6 +366,8 @@ FORMATS: tuple[Format, ...] = (
         modality="",
         plain=True,
         further=lambda path: [path.with_name(f"{path.stem}_sidecar.json")],
+        reads="one matrix of MATLAB 5, with a JSON sidecar",
+        refuses="MATLAB 7.3 (save with `-v7`); several matrices without `Variable`; no sidecar",
     ),
     Format(
         "table",
@@ -261,6 +379,8 @@ FORMATS: tuple[Format, ...] = (
         plain=True,
         tells_length=False,
         further=lambda path: [path.with_name(f"{path.stem}_sidecar.json")],
+        reads="numbers, one row per sample, with a JSON sidecar",
+        refuses="rows of unequal length; no sidecar",
     ),
 )
 
@@ -372,7 +492,7 @@ def _by_content(path: Path, head: bytes, name: str) -> Format:
         allowed = " or ".join(ending for form in told for ending in form.suffixes)
         raise ReadError(
             f"{name}: its name ends in {suffix or 'nothing'!r}, but its content is {told[0].content_name}. "
-            f"Rename it to end in {allowed}, or copy the right file."
+            f"{told[0].elsewhere or f'Rename it to end in {allowed}, or copy the right file.'}"
         )
     return _by_name(path, head, name)
 
@@ -388,9 +508,10 @@ def _by_name(path: Path, head: bytes, name: str) -> Format:
         if form.matches is None or form.matches(head):
             return form
     if named and not by_name:
+        told = " or ".join(dict.fromkeys(form.content_name for form in named))
         raise ReadError(
-            f"{name}: its name ends in {suffix}, but its first bytes are not those of {named[0].content_name}. "
-            "It is damaged or of another format: copy it again, or export it anew."
+            f"{name}: its name ends in {suffix}, but its first bytes are not those of {told}. "
+            "It is of another format, or its beginning is lost: copy it again, or export it anew."
         )
     raise ReadError(
         f"{name}: is of no known format. Known: {', '.join(form.name for form in FORMATS)} (the last two with a JSON "

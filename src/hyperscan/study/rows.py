@@ -19,7 +19,7 @@ from hyperscan.errors import InputError, did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
 from hyperscan.study.grid import GridRow
 from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
-from hyperscan.study.selectors import Selector, disjoint, parse_selector
+from hyperscan.study.selectors import TWO_PARTS, Selector, disjoint, parse_selector
 from hyperscan.study.session import Session
 
 #: Ways to say "no value": BIDS writes n/a, R writes NA, pandas writes nan.
@@ -340,7 +340,9 @@ def _contradictions(row: StudyRow) -> list[str]:
         faults.append("a declared offset needs both therapist_offset_s and client_offset_s. Fill in both.")
     if row.is_one_file:
         a, b = row.therapist_channels, row.client_channels
-        remedy = "Name each person's part in therapist_channels and client_channels, for example 1-32 and 33-64"
+        kinds = {selector.kind for selector in (row.therapist_channels, row.client_channels) if selector is not None}
+        example = TWO_PARTS[kinds.pop() if len(kinds) == 1 else "positions"]
+        remedy = f"Name each person's part in therapist_channels and client_channels, for example {example}"
         file = quote(row.files["therapist"].name)
         if a is None or b is None:
             faults.append(f"both people are in one file ({file}), but nothing says who is where. {remedy}.")

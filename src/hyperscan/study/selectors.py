@@ -21,6 +21,15 @@ FORMS = {
     "stream": "stream:NAME",
     "group": "/nirs1",
 }
+#: How two people's parts of a file may be told apart by a kind of selector, for messages.
+TWO_PARTS = {
+    "positions": "1-32 and 33-64",
+    "prefix": "prefix:T_ and prefix:C_",
+    "suffix": "suffix:-0 and suffix:-1",
+    "sources": "sources:1-8 and sources:9-16",
+    "stream": "stream:NAME_1 and stream:NAME_2, or stream:NAME@HOST or the stream's uid where names are alike",
+    "group": "/nirs1 and /nirs2",
+}
 
 _ALLOWED = "allowed: " + ", ".join(FORMS.values())
 _RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")

@@ -21,7 +21,10 @@ OLD_NAMES: Mapping[str, str] = MappingProxyType({"t3": "T7", "t4": "T8", "t5": "
 #: Electrodes off the scalp that others are referenced to.
 REFERENCES = frozenset({"a1", "a2", "m1", "m2", "le", "re"})
 
-_REFERENCE_WORDS = REFERENCES | {"ref", "reference", "avg", "average", "car", "linked", "cms", "drl", "gnd"}
+#: Linked ears or mastoids and the like, in one word.
+_LINKED = frozenset(f"{a}1{a}2" for a in "am") | {f"{a}2{a}1" for a in "am"} | {"tp9tp10", "p9p10", "a12", "m12"}
+_WORDS = ("aa", "ave", "ears", "mastoids", "linkedears", "linkedmastoids", "ref", "reference", "avg", "average", "car")
+_REFERENCE_WORDS = REFERENCES | _LINKED | {*_WORDS, "linked", "cms", "drl", "gnd"}
 _FILLER_WORDS = frozenset({"eeg", "ch", "channel", "chan", "electrode", "pol"})
 #: Words that mark a channel as something other than scalp EEG, also with a side or an axis behind them.
 _OTHER = re.compile(
@@ -75,10 +78,34 @@ def standard_names() -> Mapping[str, str]:
     return MappingProxyType({**table, **OLD_NAMES})
 
 
-def clean_name(name: str) -> str | None:
+def common_reference(names: Iterable[str]) -> str:
+    """Find the electrode behind the first in every label of two electrodes, in lower case; empty if they differ.
+
+    One second name common to all is the reference of a recording, and no bipolar chain.
+
+    Examples
+    --------
+    >>> common_reference(["EEG Fp1-Cz", "EEG O1-Cz", "EEG T3-Cz"]), common_reference(["Fp1-F7", "F7-T7", "T7-P7"])
+    ('cz', '')
+    """
+    pairs = []
+    for name in names:
+        scalp = [word for word in _words(name) if word in standard_names() and word not in REFERENCES]
+        if len(scalp) == 2:
+            pairs.append(scalp)
+    seconds = {second for _, second in pairs}
+    return seconds.pop() if len(seconds) == 1 and len(pairs) >= _MIN_COMMON else ""
+
+
+#: So many labels of two electrodes must share the second before it is their reference (our choice).
+_MIN_COMMON = 3
+
+
+def clean_name(name: str, reference: str = "") -> str | None:
     """Find the standard name of an electrode.
 
-    Prefixes (``EEG ``, ``1_``), references (``-Ref``, ``-A1``), case and old names are understood.
+    Prefixes (``EEG ``, ``1_``), references (``-Ref``, ``-A1``, ``-A1A2`` or the given one), case and old names are
+    understood.
 
     Examples
     --------
@@ -86,6 +113,8 @@ def clean_name(name: str) -> str | None:
     ['Fp1', 'Fz', 'T7', None, None]
     """
     words = _words(name)
+    if reference and len(words) > 1 and words[-1] == reference:
+        words = words[:-1]
     scalp = [standard_names()[word] for word in words if word in standard_names() and word not in REFERENCES]
     known = sum(word in _REFERENCE_WORDS or word.isdigit() for word in words) + len(scalp)
     return scalp[0] if len(scalp) == 1 and known == len(words) else None
@@ -106,12 +135,13 @@ def sort_channels(raw: BaseRaw) -> ElectrodeTable:
     dropped: dict[str, str] = {}
     taken: dict[str, str] = {}
     positional = is_positional(raw.ch_names)
-    named = positional or any(clean_name(name) for name in raw.ch_names)
+    reference = common_reference(raw.ch_names)
+    named = positional or any(clean_name(name, reference) for name in raw.ch_names)
     for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True):
-        reason, label = _judge(name, kind, positional=positional)
+        reason, label = _judge(name, kind, positional=positional, reference=reference)
         if not reason and named and _EXTERNAL.fullmatch(name):
             reason = "external electrode beside the cap"
-        if not reason and label == name and clean_name(name) is None:
+        if not reason and label == name and clean_name(name, reference) is None:
             values = raw.get_data(picks=[name], stop=min(raw.n_times, round(60 * raw.info["sfreq"])))[0]
             distinct = np.unique(values[np.isfinite(values)]).size
             if 1 < distinct <= 32 and values.size > 1000:
@@ -147,13 +177,13 @@ def _plug(name: str) -> str:
     return parts[0] if len(parts) == 1 and _CONNECTOR.fullmatch(parts[0]) else ""
 
 
-def _judge(name: str, kind: str, *, positional: bool) -> tuple[str, str]:
+def _judge(name: str, kind: str, *, positional: bool, reference: str) -> tuple[str, str]:
     """Reason to drop a channel (empty = keep), and its standard name."""
     if kind not in ("eeg", "misc"):
         return _KIND.get(kind, f"{kind} channel"), name
     if positional and _plug(name):
         return ("not EEG by its type" if kind == "misc" else ""), name
-    label = clean_name(name)
+    label = clean_name(name, reference)
     if label is not None:
         return "", label
     if kind == "misc":
@@ -228,7 +258,8 @@ def roi_channels(raw: BaseRaw, config: StudyConfig | None = None) -> dict[str, t
         regions = {"all": names, **_fnirs_regions(raw), **_chosen(user, {name: name for name in names})}
     else:
         names = tuple(raw.ch_names)
-        known = {key: name for name in names for key in (name.lower(), (clean_name(name) or name).lower())}
+        reference = common_reference(names)
+        known = {key: name for name in names for key in (name.lower(), (clean_name(name, reference) or name).lower())}
         regions = {"all": names, **_eeg_regions(names), **_chosen(user, known)}
     return {region: channels for region, channels in regions.items() if channels or region == "all"}
 
@@ -270,11 +301,12 @@ def roi_base(name: str) -> str:
 def _eeg_regions(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     if is_positional(names):
         return {}
-    letters = {name: roi_base(name) for name in names}
+    reference = common_reference(names)
+    letters = {name: roi_base(clean_name(name, reference) or name) for name in names}
     regions = {region: tuple(name for name in names if letters[name] in rows) for region, rows in EEG_ROWS.items()}
     temporal = [name for name in names if letters[name] in _TEMPORAL]
     # odd numbers lie over the left hemisphere
-    left = {name for name in temporal if re.search(r"[13579]h?$", clean_name(name) or "")}
+    left = {name for name in temporal if re.search(r"[13579]h?$", clean_name(name, reference) or "")}
     regions["temporal_left"] = tuple(name for name in temporal if name in left)
     regions["temporal_right"] = tuple(name for name in temporal if name not in left)
     return regions

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hyperscan.errors import ReadError, count
 from hyperscan.recording.annotations import fresh_raw, is_break, own_annotations
 from hyperscan.recording.files.epochs import keys_of_eeglab
 from hyperscan.recording.files.matlab import check_matlab
+from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, is_electrode
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.pauses import GAP, find_cuts, find_new_segments, open_gaps
 from hyperscan.recording.records import PersonRecording
@@ -57,6 +59,8 @@ class EdfHeader:
     n_values: int
     #: Whole data records that the file holds
     n_held: int
+    #: Unit of each signal that is no annotation
+    units: tuple[str, ...] = ()
 
 
 def read_edf_header(path: Path, name: str) -> EdfHeader:
@@ -72,15 +76,25 @@ def read_edf_header(path: Path, name: str) -> EdfHeader:
             raise ReadError(
                 f"{name}: its header is cut off or damaged (a size is no number). Copy it again, or export it anew."
             ) from error
+    labels = [signals[16 * k : 16 * k + 16].strip() for k in range(n_signals)]
+    is_mark = [label in (b"EDF Annotations", b"BDF Annotations") for label in labels]
+    if n_signals >= 1 and all(is_mark):
+        raise ReadError(
+            f"{name}: {NOT_SUPPORTED}a file of annotations only, which holds no signal. Name the recording that it "
+            "belongs to."
+        )
+    if not 0 < record_s < math.inf:
+        raise ReadError(
+            f"{name}: its header gives data records of {record_s:g} s, so the sampling rate is unknown. Correct the "
+            "duration of a data record in its header (as with EDFbrowser), or export it anew."
+        )
     if n_signals < 1 or len(signals) < 256 * n_signals or min(samples) < 0 or sum(samples) == 0:
         raise ReadError(f"{name}: its header is cut off or announces no samples. Copy it again, or export it anew.")
     width = 3 if fixed[0] == 0xFF else 2
     starts = np.concatenate([[0], np.cumsum(samples)]) * width
-    annotations = tuple(
-        (int(starts[k]), samples[k] * width)
-        for k in range(n_signals)
-        if signals[16 * k : 16 * k + 16].strip() in (b"EDF Annotations", b"BDF Annotations")
-    )
+    annotations = tuple((int(starts[k]), samples[k] * width) for k in range(n_signals) if is_mark[k])
+    dimensions = signals[96 * n_signals : 104 * n_signals].decode("latin-1")
+    units = tuple(dimensions[8 * k : 8 * k + 8].strip(" \0") for k in range(n_signals) if not is_mark[k])
     header_bytes, record_bytes = 256 * (n_signals + 1), width * sum(samples)
     return EdfHeader(
         header_bytes,
@@ -91,6 +105,7 @@ def read_edf_header(path: Path, name: str) -> EdfHeader:
         annotations,
         sum(samples),
         (path.stat().st_size - header_bytes) // record_bytes,
+        units,
     )
 
 
@@ -140,7 +155,27 @@ def read_edf(path: Path, name: str) -> PersonRecording:
     if onsets is not None:
         raw, opened = open_records(raw, onsets, name)
         notes += opened
-    return PersonRecording(raw, notes=notes)
+    return PersonRecording(raw, notes=notes, factors=find_factors(raw, header.units, _EDF_UNITS))
+
+
+#: Units that MNE reads in EDF and BDF files; it takes others for volts.
+_EDF_UNITS = ("uV", "\u00b5V", "\u03bcV", "\x83\xcaV", "mV")
+
+
+def find_factors(raw: BaseRaw, units: Sequence[str], read: Sequence[str]) -> dict[str, float]:
+    """Find factors to V for units that the reader does not know; NaN for electrodes whose unit nobody knows."""
+    if len(units) != len(raw.ch_names):
+        return {}
+    factors: dict[str, float] = {}
+    for channel, unit, kind in zip(raw.ch_names, units, raw.get_channel_types(), strict=True):
+        factor = factor_to_si(unit, "V") if unit else None
+        if kind == "stim" or unit in read:
+            continue
+        if factor is not None:
+            factors[channel] = factor
+        elif is_electrode(channel):
+            factors[channel] = math.nan
+    return factors
 
 
 def _told_onsets(path: Path, header: EdfHeader, name: str) -> np.ndarray | None:
@@ -188,7 +223,7 @@ def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, 
 # ---- BrainVision
 
 _KEYS = re.compile(r"^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
-_CHANNEL = re.compile(r"^Ch[0-9]+=([^,\n]*),", re.MULTILINE)
+_CHANNEL = re.compile(r"^Ch[0-9]+=([^,\n]*),([^\r\n]*)", re.MULTILINE)
 _MARKER = re.compile(r"^Mk[0-9]+=[^,\r\n]*,[^,\r\n]*,([0-9]+)", re.MULTILINE)
 _WIDTHS = {"INT_16": 2, "UINT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4, "IEEE_FLOAT_64": 8}
 
@@ -201,16 +236,23 @@ class BrainVisionHeader:
     keys: Mapping[str, str]
     #: Names of the channels
     channels: tuple[str, ...]
+    #: Their units
+    units: tuple[str, ...]
     data: Path
     #: Content of the marker file; empty if none is named
     markers: str
+    #: Whether a V-Amp wrote it
+    is_v_amp: bool = False
 
 
 def read_brainvision_header(path: Path, name: str) -> BrainVisionHeader:
     """Read a header and the markers, and find the data."""
     text = _text(path)
     section = re.split(r"^\[", text.partition("[Channel Infos]")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    channels = tuple(_CHANNEL.findall(section))
+    described = _CHANNEL.findall(section)
+    channels = tuple(channel for channel, _ in described)
+    # without a unit values are in microvolts (BrainVision Core Data Format 1.0)
+    units = tuple(f"{rest},,".split(",")[2].strip() or "uV" for _, rest in described)
     # MNE's reader finds no unit for doubled names
     twice = [channel for channel, times in Counter(channels).items() if channel and times > 1]
     if twice:
@@ -223,12 +265,17 @@ def read_brainvision_header(path: Path, name: str) -> BrainVisionHeader:
     keys = dict(_KEYS.findall(text))
     data = _partner(path, keys.get("DataFile"), "data", name)
     markers = _text(_partner(path, keys["MarkerFile"], "marker", name)) if keys.get("MarkerFile") else ""
-    return BrainVisionHeader(keys, channels, data, markers)
+    return BrainVisionHeader(keys, channels, units, data, markers, path.suffix.lower() == ".ahdr")
 
 
 def _text(path: Path) -> str:
     # text after [Comment] is free and may hold anything
-    return path.read_bytes().decode("utf-8-sig", errors="replace").split("[Comment]")[0]
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    return text.split("[Comment]")[0]
 
 
 def _partner(path: Path, named: str | None, what: str, name: str) -> Path:
@@ -257,7 +304,9 @@ def check_brainvision(header: BrainVisionHeader, name: str) -> tuple[str, ...]:
     if keys.get("DataFormat", "BINARY").upper() != "BINARY" or width is None:
         return ()
     try:
-        n_channels, interval_us = int(keys["NumberOfChannels"]), float(keys["SamplingInterval"])
+        # a V-Amp recording has one channel more than its header says
+        n_channels = int(keys["NumberOfChannels"]) + header.is_v_amp
+        interval_us = float(keys["SamplingInterval"])
         announced = int(keys["DataPoints"]) if keys.get("DataPoints") else None
     except (KeyError, ValueError) as error:
         raise ReadError(
@@ -286,7 +335,16 @@ def read_brainvision(path: Path, name: str) -> PersonRecording:
     header = read_brainvision_header(path, name)
     notes = check_brainvision(header, name)
     raw = mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING")
-    return PersonRecording(raw, notes=notes, pauses=find_new_segments(header.markers, raw.info["sfreq"]))
+    factors = find_factors(raw, header.units, _BRAINVISION_UNITS)
+    # MNE takes what has no unit that it knows for no EEG
+    known = {channel: "eeg" for channel, factor in factors.items() if not math.isnan(factor)}
+    raw.set_channel_types(known, on_unit_change="ignore", verbose="WARNING")
+    pauses = find_new_segments(header.markers, raw.info["sfreq"])
+    return PersonRecording(raw, notes=notes, pauses=pauses, factors=factors)
+
+
+#: Units that MNE reads in BrainVision files, of the two signs for micro only one.
+_BRAINVISION_UNITS = ("uV", "\u00b5V", "mV", "V", "nV")
 
 
 # ---- other formats

@@ -7,6 +7,7 @@ import logging
 import re
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -15,7 +16,8 @@ import mne
 import numpy as np
 import pyxdf
 
-from hyperscan.errors import ReadError, did_you_mean
+from hyperscan.errors import ReadError, count, did_you_mean
+from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, is_electrode
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import PersonRecording
 from hyperscan.recording.timeline import fit_stamps
@@ -129,13 +131,14 @@ def check_chunks(path: Path, name: str) -> bool:
     return False
 
 
-#: Factors to SI by the unit that a stream names (XDF meta-data for EEG); EEG without a unit is taken for
-#: microvolts.
-_UNITS = {"microvolts": 1e-6, "microvolt": 1e-6, "uv": 1e-6, "µv": 1e-6, "μv": 1e-6, "": 1e-6}
-_UNITS |= {"millivolts": 1e-3, "mv": 1e-3, "volts": 1.0, "volt": 1.0, "v": 1.0, "nanovolts": 1e-9, "nv": 1e-9}
+#: What streams write where they have no unit; EEG without one is taken for microvolts (XDF meta-data for EEG).
+_NO_UNIT = ("", "n/a", "none", "unknown", "na")
+#: Types of streams that hold signals of people, and those of them that do not say which.
+_GENERAL = ("exg", "biosignal", "biosignals", "signal", "data")
+_SIGNALS = ("eeg", *_GENERAL)
 #: A longer pause is none (our choice): the time between would have to be held in memory.
 _LONGEST_PAUSE_H = 3.0
-_FIELDS = ("name", "type", "source_id", "channel_format", "nominal_srate")
+_FIELDS = ("name", "type", "source_id", "channel_format", "nominal_srate", "hostname", "uid")
 _TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
 
 
@@ -154,6 +157,9 @@ class _Stream:
 
     name: str
     source: str
+    #: Computer that sent it, and its number, which no two streams share
+    host: str
+    uid: str
     #: What it calls itself, such as EEG or Markers, in lower case
     kind: str
     #: As in the file, for messages
@@ -168,6 +174,12 @@ class _Stream:
     channels: tuple[_Channel, ...]
     #: Whether the file goes on to the stream's end
     is_whole: bool
+
+    @property
+    def names(self) -> set[str]:
+        """What a channel rule may call it."""
+        given = {self.name, self.source} - {""}
+        return given | {f"{each}@{self.host}" for each in given if self.host} | {each for each in (self.uid,) if each}
 
     @property
     def is_signal(self) -> bool:
@@ -214,17 +226,46 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     labels = [each.label or f"EEG{k:03d}" for k, each in enumerate(listed, start=1)]
     times = Counter(labels)
     labels = [label if times[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
-    types = [_TYPES.get((each.kind or "eeg").lower(), "misc") for each in listed]
-    if "eeg" not in types and stream.kind == "eeg":
-        types = ["eeg"] * n
-    units = [each.unit.strip().lower() for each in listed]
-    factors = [_UNITS.get(unit, 1.0) if kind != "misc" else 1.0 for unit, kind in zip(units, types, strict=True)]
-    data *= np.array(factors)[:, None]
+    types = _types(stream, listed, labels, name)
+    units = ["" if each.unit.strip().lower() in _NO_UNIT else each.unit for each in listed]
+    factors = [
+        1.0 if kind == "misc" else factor_to_si(unit or "uV", "V") for unit, kind in zip(units, types, strict=True)
+    ]
+    strange = [unit for unit, factor in zip(units, factors, strict=True) if factor is None]
+    if strange:
+        raise ReadError(
+            f"{name}: {NOT_SUPPORTED}the unit {strange[0][:12]!r} of {count(len(strange), 'channel')} of its stream. "
+            "Known: V, mV, uV, nV, microvolts. Export it with one of these."
+        )
+    data *= np.array(factors, dtype=float)[:, None]
     raw = mne.io.RawArray(data, mne.create_info(labels, stream.rate, types), verbose="WARNING")
     raw.set_annotations(_markers(streams, stream, name), verbose="WARNING")
     cut = cut or any(not each.is_whole for each in streams if len(each.stamps))
     notes = (f"{name}: the file was cut off; what it holds was used",) if cut else ()
+    if any(not unit and kind != "misc" for unit, kind in zip(units, types, strict=True)):
+        notes = (*notes, f"{name}: its stream gives no unit for channels, which were taken for microvolts")
     return PersonRecording(raw, stream.stamps, notes=notes)
+
+
+def _types(stream: _Stream, listed: Sequence[_Channel], labels: Sequence[str], name: str) -> list[str]:
+    """Tell what each channel is; amplifiers that call all inputs ExG are believed where labels are electrodes."""
+    types = [_TYPES.get((each.kind or "eeg").lower(), "misc") for each in listed]
+    if "eeg" in types:
+        return types
+    if stream.kind == "eeg":
+        return ["eeg"] * len(listed)
+    general = [(each.kind or stream.kind).lower() in _GENERAL or stream.kind in _GENERAL for each in listed]
+    types = [
+        "eeg" if kind == "misc" and is_general and is_electrode(label) else kind
+        for kind, is_general, label in zip(types, general, labels, strict=True)
+    ]
+    if "eeg" not in types:
+        raise ReadError(
+            f"{name}: its stream {stream.name[:30]!r} is of type {stream.kind_shown[:12] or '?'!r}, and none of its "
+            f"{len(listed)} channels is of type EEG or named after an electrode. Name another stream, or record it "
+            "with electrode names."
+        )
+    return types
 
 
 def _load(path: Path) -> list[_Stream]:
@@ -251,6 +292,8 @@ def _load(path: Path) -> list[_Stream]:
             _Stream(
                 info["name"],
                 info["source_id"],
+                info["hostname"],
+                info["uid"],
                 info["type"].lower(),
                 info["type"],
                 is_text,
@@ -264,6 +307,18 @@ def _load(path: Path) -> list[_Stream]:
     return made
 
 
+def _ways(streams: list[_Stream]) -> str:
+    """Say how each of several streams can be named alone; by their numbers where nothing else tells them apart."""
+    told = []
+    for each in streams:
+        others = set().union(*(other.names for other in streams if other is not each))
+        forms = (each.name, each.source, f"{each.name}@{each.host}", f"{each.source}@{each.host}", each.uid)
+        told.append(next((f"stream:{form}" for form in forms if form in each.names - others), ""))
+    if all(told):
+        return " or ".join(told[:4])
+    return "but nothing in the file tells them apart: export one of them to a file of its own"
+
+
 def _listed(streams: list[_Stream]) -> str:
     rows = [f"{s.name[:30]!r} ({s.kind_shown[:12] or '?'}, {len(s.stamps)} samples)" for s in streams]
     return "; ".join(rows[:8]) or "none"
@@ -271,7 +326,14 @@ def _listed(streams: list[_Stream]) -> str:
 
 def _choose(streams: list[_Stream], wanted: str | None, name: str) -> _Stream:
     signals = [stream for stream in streams if stream.is_signal]
-    fits = signals if wanted is None else [s for s in signals if wanted in (s.name, s.source)]
+    fits = signals if wanted is None else [s for s in signals if wanted in s.names]
+    irregular = [s for s in streams if not s.is_text and s.rate == 0 and not s.holds_markers]
+    irregular = [s for s in irregular if (s.kind in _SIGNALS if wanted is None else wanted in s.names)]
+    if irregular and not any(stream.kind in _SIGNALS for stream in fits):
+        raise ReadError(
+            f"{name}: {NOT_SUPPORTED}the stream {irregular[0].name[:30]!r} declares an irregular rate (nominal_srate "
+            "0), so its samples are on no even grid. Record it with its rate, or export it resampled as EDF or FIF."
+        )
     if not fits:
         known = [stream.name for stream in signals]
         what = "no stream with a sampling rate" if wanted is None else f"no stream called {wanted!r}"
@@ -287,8 +349,7 @@ def _choose(streams: list[_Stream], wanted: str | None, name: str) -> _Stream:
     if len(fits) > 1:
         raise ReadError(
             f"{name}: {len(fits)} streams fit: {_listed(fits)}. Say which is whose in therapist_channels and "
-            "client_channels: "
-            "stream:NAME or stream:SOURCE_ID."
+            f"client_channels: {_ways(fits)}."
         )
     if len(fits[0].stamps) < 2:
         raise ReadError(

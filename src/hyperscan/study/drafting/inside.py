@@ -132,10 +132,13 @@ def _xdf(path: Path) -> Inside:
             streams = list(_xdf_streams(file, path.stat().st_size))
     except (OSError, ValueError, ElementTree.ParseError):
         return Inside(question="its stream headers cannot be read")
-    signals = [(name, _SIGNAL_TYPES[kind]) for name, kind in streams if kind in _SIGNAL_TYPES]
-    modalities = {modality for _, modality in signals}
+    signals = [(name, host, _SIGNAL_TYPES[kind]) for name, host, kind in streams if kind in _SIGNAL_TYPES]
+    modalities = {modality for _, _, modality in signals}
     modality = modalities.pop() if len(modalities) == 1 else ""
-    names = [name for name, _ in signals]
+    names = [name for name, _, _ in signals]
+    if len(set(names)) == 1:
+        # two computers may send streams of one name
+        names = [f"{name}@{host}" if host else name for name, host, _ in signals]
     if len(names) == 2 and names[0] != names[1] and all(name and name.isprintable() for name in names):
         rule = "two signal streams of the XDF file are the two people (layout L8)"
         words = tuple(_role_word(name) for name in names)
@@ -144,8 +147,8 @@ def _xdf(path: Path) -> Inside:
     return Inside(question=f"it has {len(names)} EEG or NIRS streams {told}", modality=modality)
 
 
-def _xdf_streams(file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
-    """Yield name and type of every stream, chunk by chunk: readers of whole files may loop on damage."""
+def _xdf_streams(file: BinaryIO, size: int) -> Iterator[tuple[str, str, str]]:
+    """Yield name, host and type of every stream, chunk by chunk: readers of whole files may loop on damage."""
     if file.read(4) != b"XDF:":
         raise ValueError("not an XDF file")
     while width := file.read(1):
@@ -162,7 +165,8 @@ def _xdf_streams(file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
         else:
             # four bytes of stream number come before the XML
             header = ElementTree.fromstring(file.read(length - 2)[4:].decode("utf-8", "replace"))
-            yield header.findtext("name", "").strip(), header.findtext("type", "").strip().casefold()
+            name, host, kind = (header.findtext(key, "").strip() for key in ("name", "hostname", "type"))
+            yield name, host, kind.casefold()
 
 
 def _snirf(path: Path) -> Inside:

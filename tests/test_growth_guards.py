@@ -9,6 +9,7 @@ import pytest
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import fit_growth
 from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Evidence, Guard, Slopes, ask_trend, pattern_projection
+from hyperscan.metrics import METRICS
 from hyperscan.schema import Outcome
 from hyperscan.words import GUARDS, GuardWords, Measure
 
@@ -399,3 +400,17 @@ def test_a_trend_guard_is_one_entry_of_the_table(
     assert found.verdict == "confounded"
     without = fit_growth(table(modality=modality))
     assert without.guards[0].reason == f"the table alone holds no {table_of.removesuffix('s')} measures."
+
+
+@pytest.mark.parametrize("metric", [name for name, spec in METRICS.items() if "eeg" not in spec.not_for])
+def test_no_guard_judges_a_metric_by_the_value_of_another(metric: str) -> None:
+    # as constant coupling under rising signal-to-noise and at zero lag leaves them: they speak of phase locking
+    sync = table().assign(metric=metric, band="alpha", roi="posterior-posterior")
+    measures = {"g1_line": 0.0, "g1_quad": 0.0, "lag_robust_excess_z": 0.0, "imcoh_1": 0.0, "imcoh_2": 0.0}
+    outcome = {"metric": metric, "band": "alpha", "roi": "posterior-posterior"}
+    result = fit_growth(sync, guards=guard_table(**measures).assign(**outcome), quality=quality_table())
+    for name in ("signal_to_noise", "lag"):
+        speaks = metric in GUARDS[name].metrics
+        assert answers(result)[name] is (False if speaks else None)
+        assert speaks or f"the outcome is {metric}" in result.sentence
+    assert (result.verdict == "confounded") == (metric == "plv")

@@ -168,6 +168,8 @@ class GuardWords:
     figures: tuple[str, ...] = ()
     #: What is said where nothing holds its columns; empty = that there are no guard (or quality) measures
     unknown: str = ""
+    #: Metrics whose own value it corrects or looks at; empty = any. Of another primary metric it is not asked
+    metrics: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -186,6 +188,7 @@ _GUARDS = (
         "corrected for both people's signal fraction, the change no longer shows with p < .05 for both background fits",
         _EEG,
         figures=("g1_line", "g1_quad", "w_line", "w_quad"),
+        metrics=("plv",),
     ),
     GuardWords(
         "space",
@@ -207,6 +210,7 @@ _GUARDS = (
         "neither synchrony that is blind to zero lag nor the lag pattern changes the same way (p < .05)",
         _EEG,
         figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4"),
+        metrics=("plv", "ciplv", "ppc", "coh", "imcoh", "lagcoh", "pli", "wpli", "dwpli"),
     ),
     GuardWords(
         "steadiness",

@@ -158,6 +158,9 @@ class Evidence:
 
     def lacks(self, words: GuardWords) -> str:
         """Say why the table of a guard's columns cannot be used, or nothing."""
+        metric = self.outcome.metric
+        if words.metrics and metric and metric not in words.metrics:
+            return f"it looks at {', '.join(words.metrics)}, and the outcome is {metric}"
         if set(words.columns) & set(GUARD_COLUMNS):
             if self.guards is None:
                 return words.unknown or "the table alone holds no guard measures"

@@ -135,7 +135,7 @@ def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, list[st
         if len(left) > max(10, raw.n_times // 20):
             continue
         rows += [(int(at), str(values[at])) for at in left]
-    rows.sort(key=lambda row: row[0])
+    rows.sort(key=lambda timed: timed[0])
     return np.array([at for at, _ in rows]) / raw.info["sfreq"], [name for _, name in rows]
 
 

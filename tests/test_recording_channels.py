@@ -197,9 +197,12 @@ SOME = ("Fp1", "Fp2", "F3", "F4", "C3", "C4", "O1", "O2")
 
 @pytest.mark.parametrize(
     "form",
-    ["EEG {}-Cz", "{}-Cz", "{}_FCz", "{}:CPz", "EEG {}-Pz", "{}-A1A2", "EEG {}-M1M2", "{}-TP9TP10", "EEG {}-(A1+A2)/2"],
+    [
+        *("EEG {}-Cz", "{}-Cz", "{} - Cz", "{}_FCz", "{}:CPz", "EEG {}-Pz", "EEG {}-Nz", "{}-A1A2", "EEG {}-M1M2"),
+        *("{}-TP9TP10", "EEG {}-(A1+A2)/2", "{}-LE", "{}-AR", "{}-G2", "EEG {}-Org", "{}-X1", "{}-AVG", "EEG {}-Ref"),
+    ],
 )
-@pytest.mark.parametrize("alone", [(), ("ECG",), ("EEG A1-A2",)])
+@pytest.mark.parametrize("alone", [(), ("ECG",), ("EEG A1-A2",), ("EEG T7-T8",)])
 def test_a_second_name_common_to_all_is_a_reference(form: str, alone: tuple[str, ...]):
     table = sort_channels(_raw([*(form.format(name) for name in SOME), *alone]))
     assert tuple(table.names.values()) == SOME
@@ -212,12 +215,19 @@ def test_a_second_name_common_to_all_is_a_reference(form: str, alone: tuple[str,
         ("Fp1-F7", "F7-T7", "T7-P7", "P7-O1", "Fp2-F8", "F8-T8", "T8-P8", "P8-O2"),
         ("Fp1-Cz", "Fp2-Cz", "F3-Pz", "F4-Pz"),
         ("Fp1-Cz", "Fp2-Cz"),
+        ("Fp1-Cz", "Fp2-Cz", "F3-Cz", "F4-Pz", "C3-Pz", "C4-Pz"),
     ],
 )
 def test_a_chain_or_two_derivations_have_no_common_reference(names: tuple[str, ...]):
     table = sort_channels(_raw(names))
     assert not table.names
     assert set(table.dropped.values()) == {"derivation between two electrodes"}
+
+
+@pytest.mark.parametrize("word", ["EMG", "imp", "temp", "trig"])
+def test_what_is_no_eeg_by_its_name_is_no_reference(word: str):
+    table = sort_channels(_raw([f"{name} {word}" for name in SOME]))
+    assert set(table.dropped.values()) == {"not EEG by its name"}
 
 
 def test_regions_of_a_cap_with_a_common_reference():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import mne
 import numpy as np
 import pytest
+import scipy.io
 from mne.io import BaseRaw
 
 import recording_fixtures as make
 from conftest import SHARED
-from format_fixtures import EXAMPLES, Example
-from hyperscan.errors import ReadError
+from format_fixtures import EXAMPLES, Example, write_cnt, write_gdf
+from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import align_pair
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.read import read_person
@@ -236,3 +239,65 @@ def test_what_was_cut_short_is_refused_or_told(tmp_path: Path, form: Format) -> 
                 silent.append((file.name, n_kept, found))
         file.write_bytes(whole)
     assert silent == []
+
+
+# ---- a sampling rate that is none, in every format that gives one
+
+
+def _eeglab(path: Path, rate: float) -> None:
+    make.write_set(path, 1)
+    held = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)["EEG"]
+    fields = {key: getattr(held, key) for key in held._fieldnames} | {"srate": rate}
+    fields["chanlocs"] = np.array([(name,) for name in make.CHANNELS], dtype=[("labels", object)])
+    scipy.io.savemat(path, {"EEG": fields}, appendmat=False)
+
+
+def _header(before: str, after: str) -> Callable[[Path, float], None]:
+    def write(path: Path, rate: float) -> None:
+        make.write_brainvision(path, 1)
+        text = path.read_text(encoding="utf-8")
+        assert before in text
+        path.write_text(text.replace(before, f"{after}{rate:g}"), encoding="utf-8")
+
+    return write
+
+
+def _sidecar(path: Path, rate: float) -> None:
+    np.savetxt(path, 1e6 * make.noise(1).T, delimiter=",")
+    facts = {"SamplingFrequency": rate, "ChannelNames": list(make.CHANNELS), "Unit": "uV"}
+    path.with_name("t_sidecar.json").write_text(json.dumps(facts))
+
+
+RATES = {
+    "t.set": _eeglab,
+    "t.vhdr": _header("SamplingInterval=10000", "SamplingInterval="),
+    "t.csv": _sidecar,
+    # whole numbers without a sign: none is the only one that cannot be
+    "t.gdf": lambda path, _: _nothing(write_gdf(path), 256 + 4 * 216, 16),
+    "t.cnt": lambda path, _: _nothing(write_cnt(path), 376, 2),
+}
+
+
+def _nothing(path: Path, at: int, n: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at : at + n] = bytes(n)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("rate", [0.0, -100.0, float("nan")])
+@pytest.mark.parametrize("file", RATES)
+def test_a_sampling_rate_that_is_none_is_refused(good: Path, file: str, rate: float) -> None:
+    RATES[file](good / file, rate)
+    with pytest.raises(ReadError) as caught:
+        read_person(good / file, None, modality="eeg", name=file)
+    make.check_message(caught.value, good, file)
+
+
+def test_the_unit_is_named_where_it_hides_all_eeg(good: Path) -> None:
+    file = make.write_brainvision(good / "t.vhdr", 1)
+    file.write_text(file.read_text(encoding="utf-8").replace("\u00b5V", "xx"), encoding="utf-8")
+    with (
+        pytest.warns(DataQualityWarning, match="unit of 4 channels"),
+        pytest.raises(ReadError, match="the unit of its 4"),
+    ):
+        read_person(file, None, modality="eeg", name=file.name)

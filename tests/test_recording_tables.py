@@ -10,6 +10,7 @@ import pytest
 import scipy.io
 
 import recording_fixtures as make
+from hyperscan.recording.files.tables import read_numbers
 
 
 @pytest.mark.parametrize("file", ["t.csv", "t.tsv", "t.mat"])
@@ -60,3 +61,15 @@ def test_unreadable_object_matlab(good: Path) -> None:
     scipy.io.savemat(good / "t.mat", {"cells": np.array([[1, "a"]], dtype=object)})
     (good / "t_sidecar.json").write_text('{"SamplingFrequency": 100, "ChannelNames": ["Fz"], "Unit": "uV"}')
     make.refused(good, "t.mat", "c-raw.fif", "cannot tell which matrix")
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("uV", 1e-6), ("\u00b5V", 1e-6), ("\u03bcV", 1e-6), ("microvolts", 1e-6), ("mV", 1e-3), ("V", 1.0)],
+)
+def test_units_of_a_sidecar(tmp_path: Path, unit: str, factor: float) -> None:
+    values = np.random.default_rng(0).standard_normal((50, 2))
+    np.savetxt(tmp_path / "t.csv", values, delimiter=",")
+    facts = {"SamplingFrequency": 10, "ChannelNames": ["Fz", "Cz"], "Unit": unit}
+    (tmp_path / "t_sidecar.json").write_text(json.dumps(facts))
+    np.testing.assert_allclose(read_numbers(tmp_path / "t.csv", "t.csv").data.get_data(), factor * values.T)

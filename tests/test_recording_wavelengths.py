@@ -62,3 +62,20 @@ def test_wavelengths_in_another_order_are_refused(good: Path) -> None:
 def test_one_wavelength_for_one_person_is_refused(good: Path) -> None:
     make.write_snirf(good / "t.snirf", 1, n_sources=1, only=1)
     make.refused(good, "t.snirf", "c.snirf", "t.snirf", "two wavelengths", "Export all wavelengths", modality="fnirs")
+
+
+@pytest.mark.parametrize("blood", [False, True])
+@pytest.mark.parametrize(("unit", "shown"), [("mm", "0.03 mm"), ("cm", "0.3 mm"), ("um", "3e-05 mm")])
+def test_a_probe_in_too_small_a_unit_is_named(good: Path, unit: str, shown: str, blood: bool) -> None:
+    make.write_snirf(good / "t.snirf", 1, unit=unit, blood=blood)
+    make.refused(good, "t.snirf", "c.snirf", shown, "LengthUnit", "SD.SpatialUnit", modality="fnirs")
+
+
+@pytest.mark.parametrize("blood", [False, True])
+@pytest.mark.parametrize(("factor", "shown"), [(10.0, "300 mm"), (20.0, "600 mm"), (1e5, "3e+03 m")])
+def test_a_probe_in_too_large_a_unit_is_named(good: Path, factor: float, shown: str, blood: bool) -> None:
+    make.write_snirf(good / "t.snirf", 1, blood=blood)
+    with h5py.File(good / "t.snirf", "a") as file:
+        for end in ("source", "detector"):
+            file[f"nirs/probe/{end}Pos3D"][...] *= factor
+    make.refused(good, "t.snirf", "c.snirf", shown, "LengthUnit", modality="fnirs")

@@ -20,6 +20,7 @@ from hyperscan.recording.files.bids import check_sidecar, with_bids_tables, with
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
+from hyperscan.recording.files.units import NOT_SUPPORTED
 from hyperscan.recording.files.wavelengths import whole_pairs
 from hyperscan.recording.guard import check_memory, guarded
 from hyperscan.recording.pauses import mark_boundaries, restore_time
@@ -49,14 +50,20 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
             f"{name}: the name of channel {damaged[0]} holds a zero byte, so its header is damaged. "
             "Copy it again, or export it anew."
         )
+    _check_rate(found.data, name)
     check_sidecar(path, found.data.info["sfreq"], name)
     volts, table_notes = with_bids_tables(found.data, path, name)
-    volts = _known_units({**found.factors, **volts}, name)
+    volts, strange = _known_units({**found.factors, **volts}, name)
     table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
     data = _loaded(found.data, channels, name, form.name)
     for each in set(data.ch_names) & volts.keys():
         data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
+    if modality == "eeg" and strange and "eeg" not in data.get_channel_types():
+        raise ReadError(
+            f"{name}: {NOT_SUPPORTED}the unit of its {len(strange)} channels named after electrodes, which is not told "
+            "or not known. Correct it in the header (uV, mV or V), or export the recording anew."
+        )
     _check_modality(data, modality, name)
     length = () if form.tells_length else (f"{name}: {NO_LENGTH}",)
     notes = (*found.notes, *length, *table_notes, *(f"{name}: {note}" for note in heard.notes))
@@ -74,8 +81,18 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
     return replace(found, data=data, channels=tuple(channels), notes=notes, pauses=(), factors={})
 
 
-def _known_units(factors: Mapping[str, float], name: str) -> dict[str, float]:
-    """Choose the factors that are known, and warn of channels whose unit is not."""
+def _check_rate(data: BaseRaw | BaseEpochs, name: str) -> None:
+    """Refuse a recording whose header does not tell how often samples were taken."""
+    rate, n_times = float(data.info["sfreq"]), len(data.times)
+    if not 0 < rate < math.inf or n_times < 1:
+        raise ReadError(
+            f"{name}: its header gives a sampling rate of {rate:g} Hz and {n_times} samples, so the times of samples "
+            "are unknown. Correct the header, or export the recording anew."
+        )
+
+
+def _known_units(factors: Mapping[str, float], name: str) -> tuple[dict[str, float], list[str]]:
+    """Tell the factors that are known from channels whose unit is not, and warn of these."""
     unknown = [channel for channel, factor in factors.items() if math.isnan(factor)]
     if unknown:
         warnings.warn(
@@ -85,7 +102,7 @@ def _known_units(factors: Mapping[str, float], name: str) -> dict[str, float]:
             DataQualityWarning,
             stacklevel=3,
         )
-    return {channel: factor for channel, factor in factors.items() if channel not in set(unknown)}
+    return {channel: factor for channel, factor in factors.items() if channel not in set(unknown)}, unknown
 
 
 def channel_names(path: Path) -> list[str]:

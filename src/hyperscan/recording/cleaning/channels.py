@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,30 +79,33 @@ def standard_names() -> Mapping[str, str]:
     return MappingProxyType({**table, **OLD_NAMES})
 
 
-def common_reference(names: Iterable[str]) -> str:
-    """Find the electrode behind the first in every label of two electrodes, in lower case; empty if they differ.
+def common_reference(names: Iterable[str]) -> tuple[str, ...]:
+    """Find what follows the electrode in most labels, in lower case; empty if labels differ in it.
 
-    One second name common to all is the reference of a recording, and no bipolar chain.
+    One second name common to all, but for a derivation or two, is the reference of a recording, and no bipolar chain.
 
     Examples
     --------
     >>> common_reference(["EEG Fp1-Cz", "EEG O1-Cz", "EEG T3-Cz"]), common_reference(["Fp1-F7", "F7-T7", "T7-P7"])
-    ('cz', '')
+    (('cz',), ())
     """
-    pairs = []
+    tails = []
     for name in names:
-        scalp = [word for word in _words(name) if word in standard_names() and word not in REFERENCES]
-        if len(scalp) == 2:
-            pairs.append(scalp)
-    seconds = {second for _, second in pairs}
-    return seconds.pop() if len(seconds) == 1 and len(pairs) >= _MIN_COMMON else ""
+        first, *tail = [word for word in _words(name) if not word.isdigit()] or [""]
+        if tail and first in standard_names() and first not in REFERENCES:
+            tails.append(tuple(tail))
+    usual, n = Counter(tails).most_common(1)[0] if tails else ((), 0)
+    differ = n < max(_MIN_COMMON, _MOST * len(tails))
+    return () if differ or _OTHER.search(" ".join(usual)) else usual
 
 
-#: So many labels of two electrodes must share the second before it is their reference (our choice).
+#: So many labels must share what is behind the electrode before it is their reference (our choice).
 _MIN_COMMON = 3
+#: ... and such a share of the labels that have anything there: a derivation or two may be beside them (our choice).
+_MOST = 2 / 3
 
 
-def clean_name(name: str, reference: str = "") -> str | None:
+def clean_name(name: str, reference: tuple[str, ...] = ()) -> str | None:
     """Find the standard name of an electrode.
 
     Prefixes (``EEG ``, ``1_``), references (``-Ref``, ``-A1``, ``-A1A2`` or the given one), case and old names are
@@ -113,8 +117,8 @@ def clean_name(name: str, reference: str = "") -> str | None:
     ['Fp1', 'Fz', 'T7', None, None]
     """
     words = _words(name)
-    if reference and len(words) > 1 and words[-1] == reference:
-        words = words[:-1]
+    if reference and tuple(word for word in words if not word.isdigit())[1:] == reference:
+        words = [word for word in words if not word.isdigit()][:1]
     scalp = [standard_names()[word] for word in words if word in standard_names() and word not in REFERENCES]
     known = sum(word in _REFERENCE_WORDS or word.isdigit() for word in words) + len(scalp)
     return scalp[0] if len(scalp) == 1 and known == len(words) else None
@@ -177,7 +181,7 @@ def _plug(name: str) -> str:
     return parts[0] if len(parts) == 1 and _CONNECTOR.fullmatch(parts[0]) else ""
 
 
-def _judge(name: str, kind: str, *, positional: bool, reference: str) -> tuple[str, str]:
+def _judge(name: str, kind: str, *, positional: bool, reference: tuple[str, ...]) -> tuple[str, str]:
     """Reason to drop a channel (empty = keep), and its standard name."""
     if kind not in ("eeg", "misc"):
         return _KIND.get(kind, f"{kind} channel"), name

@@ -300,6 +300,12 @@ def _partner(path: Path, named: str | None, what: str, name: str) -> Path:
 def check_brainvision(header: BrainVisionHeader, name: str) -> tuple[str, ...]:
     """Compare the length of the data with what header and markers announce."""
     keys, size = header.keys, header.data.stat().st_size
+    interval = keys.get("SamplingInterval", "")
+    if re.fullmatch(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?", interval) and not 0 < float(interval) < math.inf:
+        raise ReadError(
+            f"{name}: its header gives a SamplingInterval of {interval} microseconds, so the sampling rate is unknown. "
+            "Correct the header, or export the recording anew."
+        )
     width = _WIDTHS.get(keys.get("BinaryFormat", "").upper())
     if keys.get("DataFormat", "BINARY").upper() != "BINARY" or width is None:
         return ()

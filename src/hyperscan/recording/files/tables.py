@@ -12,12 +12,12 @@ import scipy.io
 from hyperscan.errors import ReadError
 from hyperscan.recording.files.bids import Sidecar
 from hyperscan.recording.files.matlab import check_matlab, check_version
+from hyperscan.recording.files.units import factor_to_si
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import PersonRecording
 
-#: Units that a sidecar may name, with channel type and factor to SI.
-_UNITS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
-_HB_UNITS = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "µM": 1e-6}
+#: Units that a sidecar may name, for messages.
+_KNOWN_UNITS = "V, mV, uV, nV, M, mM, uM"
 _FORM = '{"SamplingFrequency": 250, "ChannelNames": ["Fz", "Cz"], "Unit": "uV"}'
 
 
@@ -115,19 +115,19 @@ def _declared(path: Path, name: str) -> _Declared:
         raise ReadError(
             f"{name}: its sidecar is not valid JSON ({type(error).__name__}). Write it as\n{_FORM}"
         ) from error
-    rate, names, unit = sidecar.sfreq or 0.0, sidecar.channels, sidecar.unit
-    if not 0 < rate < 1e6 or not names or len(set(names)) < len(names) or unit not in {**_UNITS, **_HB_UNITS}:
-        units = ", ".join(dict.fromkeys((*_UNITS, *_HB_UNITS)))
+    rate, names = sidecar.sfreq or 0.0, sidecar.channels
+    volts, molar = (factor_to_si(sidecar.unit, base) if sidecar.unit else None for base in ("V", "M"))
+    if not 0 < rate < 1e6 or not names or len(set(names)) < len(names) or not (volts or molar):
         raise ReadError(
-            f"{name}: its sidecar needs SamplingFrequency (Hz), ChannelNames (all different) and Unit ({units}). "
-            f"Write it as\n{_FORM}"
+            f"{name}: its sidecar needs SamplingFrequency (Hz), ChannelNames (all different) and Unit "
+            f"({_KNOWN_UNITS}). Write it as\n{_FORM}"
         )
-    if unit in _UNITS:
-        return _Declared(rate, names, ("eeg",) * len(names), _UNITS[unit], sidecar.variable)
+    if volts:
+        return _Declared(rate, names, ("eeg",) * len(names), volts, sidecar.variable)
     kinds = tuple(each.lower()[-3:] for each in names)
     if not set(kinds) <= {"hbo", "hbr"}:
         raise ReadError(
             f"{name}: its sidecar gives a unit of haemoglobin, so channel names must end in ' hbo' or ' hbr'. "
             "Rename them."
         )
-    return _Declared(rate, names, kinds, _HB_UNITS[unit], sidecar.variable)
+    return _Declared(rate, names, kinds, molar or 1.0, sidecar.variable)

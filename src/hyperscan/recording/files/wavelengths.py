@@ -26,10 +26,10 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     """Leave out channels whose other wavelength is missing."""
     types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     light = [each for each, kind in types.items() if kind in ("fnirs_cw_amplitude", "fnirs_od")]
+    _check_distances(raw, light or [each for each, kind in types.items() if kind in ("hbo", "hbr")], name)
     if not light or "fnirs_fd_phase" in types.values():
         blood = set(types.values()) & {"hbo", "hbr"}
         return raw, (f"{name}: holds {blood.pop()} only",) if len(blood) == 1 else ()
-    _check_distances(raw, light, name)
     _check_light(raw, light, name)
     waves: dict[str, list[str]] = {}
     for each in light:
@@ -99,14 +99,21 @@ def _check_light(raw: BaseRaw, light: list[str], name: str) -> None:
         )
 
 
-def _check_distances(raw: BaseRaw, light: list[str], name: str) -> None:
-    """Refuse a probe whose lengths in mm or cm were taken for m: a median beyond 30 cm (our choice)."""
-    rows = [raw.info["chs"][raw.ch_names.index(each)]["loc"] for each in light]
+#: Median distances of source and detector, in m, that no probe has (our choice, wide): a unit of length is wrong.
+PROBE_M = (0.005, 0.1)
+
+
+def _check_distances(raw: BaseRaw, channels: list[str], name: str) -> None:
+    """Refuse a probe whose lengths were taken in another unit than they are in."""
+    rows = [raw.info["chs"][raw.ch_names.index(each)]["loc"] for each in channels]
     distance = np.array([np.linalg.norm(loc[3:6] - loc[6:9]) for loc in rows])
-    distance = distance[np.isfinite(distance)]
-    if distance.size and np.median(distance) > 0.3:
+    median = float(np.median(distance[distance > 0])) if (distance > 0).any() else np.nan
+    # haemoglobin files of some programs hold mm in the place of m, which is told and mended in preparation
+    in_mm = median > 1 and not any(kind.startswith("fnirs") for kind in raw.get_channel_types(picks=channels))
+    if not PROBE_M[0] <= median / (1000 if in_mm else 1) <= PROBE_M[1] and np.isfinite(median):
+        shown = f"{median:.3g} m" if median >= 1 else f"{1000 * median:.3g} mm"
         raise ReadError(
-            f"{name}: the median distance of source and detector is {np.median(distance):.2g} m; about 0.03 "
-            "m is usual. "
-            "Correct the length unit of the probe (LengthUnit)."
+            f"{name}: the median distance of source and detector is {shown}; about 30 mm is usual, "
+            f"{1000 * PROBE_M[0]:g} to {1000 * PROBE_M[1]:g} are allowed. Correct the length unit of the probe (SNIRF: "
+            "LengthUnit, Homer: SD.SpatialUnit), or its positions."
         )

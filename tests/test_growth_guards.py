@@ -10,7 +10,7 @@ from hyperscan.errors import InputError, TableError
 from hyperscan.growth import fit_growth
 from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Evidence, Guard, Slopes, ask_trend, pattern_projection
 from hyperscan.metrics import METRICS
-from hyperscan.schema import Outcome
+from hyperscan.schema import GUARD_COLUMNS, Outcome
 from hyperscan.words import GUARDS, GuardWords, Measure
 
 N, S = 10, 6
@@ -38,6 +38,8 @@ def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
         "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
         "imcoh_3": 0.0, "imcoh_4": 0.0, "steadiness": 0.0,
     } | changes  # fmt: skip
+    # a column that is added later stays as it is, unless a test changes it
+    slopes = slopes | {name: 0.0 for name in GUARD_COLUMNS if name not in slopes and not name.startswith("w_")}
     out = table().drop(columns=["excess_z", "own_excess_z", "pseudo_mean_z", "modality"])
     for k, (name, slope) in enumerate(slopes.items()):
         out[name] = np.nan if slope is None else trend(slope, 0.5 if sign > 0 else 1, seed=80 + k)

@@ -30,7 +30,7 @@ def written(example: Example, folder: Path, request: pytest.FixtureRequest, seed
 
 
 def test_every_format_has_one_entry_and_an_example() -> None:
-    assert [form.name for form in FORMATS] == list(BY_NAME) == list(EXAMPLES)
+    assert sorted(form.name for form in FORMATS) == sorted(BY_NAME) == sorted(EXAMPLES)
     for form in FORMATS:
         assert form.suffixes == tuple(suffix.lower() for suffix in form.suffixes)
         assert form.matches or form.folder or not form.plain, form.name

@@ -11,7 +11,7 @@ import pandas as pd
 from hyperscan.errors import count
 from hyperscan.plots.frames import TIME_LABELS, dyad_curves, mean_and_ci, require
 from hyperscan.plots.style import new_axes, palette, panel_grid, plain, styled
-from hyperscan.schema import ROLES, column_of
+from hyperscan.schema import GUARD_COLUMNS, ROLES, column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,15 +22,8 @@ _CLOCK = ("clock_ppm", "clock_residual_ms")
 #: Panel size in inches.
 _SIZE = (2.8, 2.15)
 
-#: What the guards look at, in the order of the guards.
-GUARDS_SHOWN = (
-    "g1_line",
-    "g1_quad",
-    "matched_excess_z",
-    "control_excess_z",
-    "outband_excess_z",
-    "lag_robust_excess_z",
-)
+#: What is drawn of the guards: their columns without weights and the parts of the band.
+GUARDS_SHOWN = tuple(name for name in GUARD_COLUMNS if not name.startswith(("w_", "imcoh_")))
 
 #: What is drawn of the quality table where it is there.
 QUALITY_SHOWN = (

@@ -106,8 +106,9 @@ READERS = {form.name: form.reader.rpartition(":")[2] for form in FORMATS}
 OURS = [form.name for form in FORMATS if form.reader.startswith("hyperscan.")]
 COLUMNS = set(GUARD_COLUMNS)
 
-#: Settings that name metrics, MNE's methods, which share names with ours, and measures of guards.
-CHOSEN = {"config.py", "metrics/mne_methods.py", "synchrony/guard_measures.py"}
+#: Settings that name metrics, MNE's methods, which share names with ours, measures of guards, and guards that speak for
+#: some metrics only.
+CHOSEN = {"config.py", "metrics/mne_methods.py", "synchrony/guard_measures.py", "words.py"}
 
 PAGES = {"report": STUDY_SECTIONS, "dyad": DYAD_SECTIONS}
 

@@ -23,6 +23,8 @@ from unittest import mock
 
 from fault_inputs import Test, Trial
 from hyperscan import cli, storage
+from hyperscan.pipeline.summary import Attempt
+from hyperscan.pipeline.unit import read_manifest
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import sha256
 
@@ -152,9 +154,59 @@ def kills(bench: Bench) -> Trial:
     return trial
 
 
-def _units(out: Path) -> dict[Path, int]:
-    """When each unit that is there was finished."""
-    return {path: path.stat().st_mtime_ns for path in out.glob("dyad-*/ses-*/unit.json")}
+def _units(out: Path) -> dict[str, int]:
+    """When each computed unit that is there, in its place or waiting for all others, was finished."""
+    found = [*out.glob("work/units/dyad-*/ses-*/unit.json"), *out.glob("dyad-*/ses-*/unit.json")]
+    return {"/".join(path.parts[-3:]): path.stat().st_mtime_ns for path in found}
+
+
+def rerun_kills(bench: Bench) -> Trial:
+    """Change a setting, run into the same folder, SIGKILL at a random moment: old results, or none that are read."""
+    other = bench.folder / "other"
+    assert call("run", bench.study, "-o", other, "--seed", 5, "-q") == 0
+
+    def trial(number: int) -> dict[str, float]:
+        out = Path(shutil.copytree(bench.done, bench.folder / f"rerun{number}"))
+        process = start("run", bench.study, "-o", out, "--seed", 5, "-q")
+        moment = random.Random(number).uniform(0.0, 1.0) * bench.span_s
+        while process.is_alive() and used_s(process.pid) < moment:
+            time.sleep(0.002)
+        process.kill()
+        process.join()
+        whole = (out / "run.json").exists()
+        kept = {name: made for name, made in tree(out).items() if name[:5] not in ("work/", ".hype")}
+        old, new = kept == tree(bench.done), kept == tree(other)
+        codes = {call(word, out, "-q") for word in ("growth", "report")}
+        mixed = not (old or new) if whole else codes != {2}
+        shutil.rmtree(out, ignore_errors=True)
+        return {
+            "old results": whole and old,
+            "new results": whole and new,
+            "folders that growth and report refuse": not whole,
+            "mixed or read unfinished": mixed,
+            "wrong": mixed,
+        }
+
+    return trial
+
+
+def flipped_records(bench: Bench) -> Trial:
+    """Flip a hundred single bits, one at a time, in the records of units."""
+    records = [path.read_bytes() for path in sorted(bench.done.glob("dyad-*/ses-*/unit.json"))]
+    folder = bench.folder / "record"
+    folder.mkdir()
+
+    def trial(number: int) -> dict[str, float]:
+        draw, accepted = random.Random(number), 0
+        for _ in range(100):
+            content = bytearray(draw.choice(records))
+            bit = draw.randrange(8 * len(content))
+            content[bit // 8] ^= 1 << bit % 8
+            (folder / "unit.json").write_bytes(content)
+            accepted += read_manifest(folder, Attempt) is not None
+        return {"flips": 100, "accepted": accepted, "wrong": accepted}
+
+    return trial
 
 
 def injected(folder: Path, n_sessions: int) -> Trial:
@@ -366,6 +418,10 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
         "0 wrong files, 0 trees that differ, no finished unit again",
         kills,
     )
+    yield test(
+        "SIGKILL while other settings are run into the same folder", 100, 4, "old or new, or refused", rerun_kills
+    )
+    yield test("one bit flipped, record of a unit", 50, 2, "never accepted (batches of 100)", flipped_records)
     yield Test(
         "disk fails from a given write, fsync or rename on",
         4 if small else 10**6,

@@ -91,7 +91,7 @@ FURTHER = {
     "run": ("1", "2", {}),
     "start_s": ("0", "6", {}),
     "stop_s": ("30", "20", {}),
-    "segment_event": ("talk", "rest", {}),
+    "segment_event": ("n/a", "talk", {}),
     "therapist_channels": ("1-8", "1-6", {}),
     "client_channels": ("1-8", "1-6", {}),
     "clock": ("same_amplifier", "assumed", {}),
@@ -160,7 +160,7 @@ def test_the_enumerations_are_complete() -> None:
     assert list(OTHER) == [item.name for item in dataclasses.fields(StudyConfig)]
     assert [*COLUMNS, *FURTHER][: len(REQUIRED)] == list(REQUIRED)
     assert set(REQUIRED) | set(OPTIONAL) <= set(COLUMNS) | set(FURTHER)
-    assert list(all_versions()) == ["hyperscan", "python", *VERSIONED]
+    assert list(all_versions()) == ["hyperscan", "code", "python", *VERSIONED]
 
 
 # ---- what is digested, without a run
@@ -226,6 +226,8 @@ def change_version(patch: pytest.MonkeyPatch, name: str) -> None:
     real = importlib.metadata.version
     if name == "hyperscan":
         patch.setattr(hyperscan, "__version__", "0.0.0")
+    elif name == "code":
+        patch.setattr("hyperscan.pipeline.unit.code_digest", lambda: "other")
     elif name == "python":
         patch.setattr(platform, "python_version", lambda: "2.7.18")
     else:

@@ -206,9 +206,10 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
 
 def _facts(basis: Basis, inputs: Mapping[str, str]) -> dict[str, Any]:
     """Say what goes into a run, and with what it is done."""
-    versions = {name: version for name, version in basis.versions.items() if name != "hyperscan"}
+    versions = {name: version for name, version in basis.versions.items() if name not in ("hyperscan", "code")}
     return {
         "version": basis.versions["hyperscan"],
+        "code": basis.versions["code"],
         "digest": basis.digest,
         "config": basis.config.to_dict(),
         "seed": basis.config.seed,

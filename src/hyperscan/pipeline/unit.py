@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -9,7 +10,6 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -42,8 +42,16 @@ def package_versions() -> dict[str, str]:
 
 
 def all_versions() -> dict[str, str]:
-    """Versions of everything that the numbers depend on: this package, Python, and the packages."""
-    return {"hyperscan": hyperscan.__version__, "python": platform.python_version(), **package_versions()}
+    """Versions of everything that the numbers depend on: this package and its code, Python, and the packages."""
+    ours = {"hyperscan": hyperscan.__version__, "code": code_digest()}
+    return {**ours, "python": platform.python_version(), **package_versions()}
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of the package's own code: in a clone it changes while its version does not."""
+    top = Path(hyperscan.__file__).parent
+    return digest(code={path.relative_to(top).as_posix(): sha256(path) for path in sorted(top.rglob("*.py"))})
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ class Preparation:
         ]
         return cls(replace(unit, rows=tuple(rows)), config, input_hashes(rows), versions)
 
-    @cached_property
+    @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of all of it."""
         return digest(made_from=self)

@@ -7,9 +7,11 @@ import inspect
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mne
+import numpy as np
 import pytest
 
 from hyperscan import cli
@@ -22,15 +24,24 @@ from hyperscan.errors import (
 from hyperscan.pipeline import check_study, load_study, run_study
 from hyperscan.pipeline import plan as plan_module
 from hyperscan.pipeline.output import RunLog
-from hyperscan.pipeline.plan import comparable_rois, explain_nothing, make_plan, roi_findings, used_rois
+from hyperscan.pipeline.plan import (
+    comparable_rois,
+    explain_nothing,
+    make_plan,
+    planned_signals,
+    roi_findings,
+    used_rois,
+)
 from hyperscan.pipeline.stages import MAX_NOTES, Stages
 from hyperscan.pipeline.summary import PersonSummary, Summary
+from hyperscan.pipeline.unit import signals_path
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.records import BandQuality, PersonQuality
 from hyperscan.results.plan import Plan, RegionChannels, Remark, Skip
-from hyperscan.schema import ROLES, SessionKey
+from hyperscan.schema import ROLES, Outcome, SessionKey
 from hyperscan.storage import to_json
 from hyperscan.study import Session, findings
+from hyperscan.synchrony import Signals
 from pipeline_fixtures import (
     CAP,
     edit_table,
@@ -277,3 +288,51 @@ def test_equal_reasons_are_counted_once(reason: str) -> None:
 
 def test_a_study_without_rows_is_told() -> None:
     assert explain_nothing([]).endswith("First reason: the table has no rows")
+
+
+@pytest.mark.parametrize(
+    ("setting", "averaged"), [("auto", True), ("average", True), ("recorded", False), ("Cz", False)]
+)
+def test_an_average_reference_rests_on_the_same_channels_in_every_session(
+    setting: str, averaged: bool, tmp_path: Path
+) -> None:
+    def total(n: int, summary: Summary) -> Summary:
+        return replace(summary, quality=dict.fromkeys(ROLES, PersonQuality(n, n, 60.0, 6)))
+
+    good = [total(16, summary) for summary in summaries_without(set(), {"O1"})]
+    entries = {entry.roi: entry for entry in comparable_rois(good, setting)}
+    assert entries["all"].rereferenced == averaged
+    assert not entries["posterior"].rereferenced
+    few = comparable_rois([total(15, summary) for summary in good], "auto")
+    assert not any(entry.rereferenced for entry in few)
+
+
+def test_two_averages_become_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    recorded = rng.normal(size=(4, 100))
+    names, common = ("Fz", "Pz", "O1", "O2"), ("Fz", "Pz", "O2")
+    entry = RegionChannels("eeg", "", "D1", "T1", "all", common, {"O1": ("D1 ses-02 eeg",)}, rereferenced=True)
+    plan = replace(Plan("0", Outcome()), roi_channels=(entry,))
+    found = []
+    for session, kept in ((1, [0, 1, 2, 3]), (2, [0, 1, 3])):
+        key = SessionKey("D1", session, "eeg", "", "")
+        data = recorded[kept] - recorded[kept].mean(axis=0)
+        signals = signals_like(key, "T1", tuple(names[k] for k in kept), data)
+        path = signals_path(tmp_path, key, "therapist")
+        path.parent.mkdir(parents=True)
+        signals.save(path)
+        used = planned_signals(tmp_path, key, "therapist", plan)
+        found.append(used.data["eeg"][used.indices(common)])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-12)
+    np.testing.assert_allclose(found[0], recorded[[0, 1, 3]] - recorded[[0, 1, 3]].mean(axis=0), atol=1e-12)
+
+
+def signals_like(key: SessionKey, person: str, names: tuple[str, ...], data: np.ndarray) -> Signals:
+    n = len(names)
+    flat = np.full(n, 0.5)
+    grid = np.zeros((1, 2), dtype=int)
+    return Signals(
+        person=person, key=key, sfreq=100.0, ch_names=names, rois={"all": tuple(range(n))}, data={"eeg": data},
+        spans=np.array([[0, data.shape[1]]]), windows=grid, clean=np.ones(1, bool), s2_line=flat, s2_quad=flat,
+        xyz=np.zeros((n, 3)),
+    )  # fmt: skip

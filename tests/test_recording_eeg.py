@@ -197,13 +197,20 @@ def test_what_was_decided_is_kept_with_the_rank_of_the_data(setting, n_channels,
     assert (decided.sfreq, decided.passband_hz) == (125.0, (1.0, 40.0))
 
 
-def test_a_bad_channel_changes_what_auto_decides_and_the_record_says_so():
-    """Decided from what is left: 16 channels as recorded, 15 good ones, and no average reference."""
-    raw = eeg_raw(brain(np.random.default_rng(0), names=CAP[:16]), names=CAP[:16])
-    raw._data[3] = 0
+@pytest.mark.parametrize("bad", [0, 1, 5])
+@pytest.mark.parametrize("n", [15, 16])
+def test_auto_counts_the_channels_of_the_cap_not_those_that_are_left(n: int, bad: int) -> None:
+    """A cap whose bad channels decided would change its reference from session to session."""
+    raw = eeg_raw(brain(np.random.default_rng(0), names=CAP[:n]), names=CAP[:n])
+    raw._data[3 : 3 + bad] = 0
     left, filled = (clean_eeg(raw, StudyConfig(eeg_interpolate=on)) for on in (False, True))
-    assert (left.decisions.bad, left.decisions.interpolated, left.decisions.reference) == (("F3",), (), "recorded")
-    assert (filled.decisions.bad, filled.decisions.interpolated) == (("F3",), ("F3",))
-    assert (filled.decisions.reference, filled.decisions.n_reference, filled.decisions.rank) == ("average", 16, 14)
-    assert np.linalg.matrix_rank(filled.raw.get_data()[:, 1000:9000], tol=1e-9) == 14
-    assert left.decisions.rank == 15
+    averaged = n == 16
+    wanted = "average" if averaged else "recorded"
+    assert (left.decisions.reference, filled.decisions.reference) == (wanted, wanted)
+    assert left.decisions.n_reference == (n - bad if averaged else 0)
+    assert filled.decisions.n_reference == (n if averaged else 0)
+    assert len(left.decisions.bad) == len(filled.decisions.interpolated) == bad
+    assert left.decisions.rank == n - bad - averaged
+    assert filled.decisions.rank == n - bad - averaged
+    if bad:
+        assert np.linalg.matrix_rank(filled.raw.get_data()[:, 1000:9000], tol=1e-9) == n - bad - averaged

@@ -23,6 +23,7 @@ from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, cou
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
+from hyperscan.recording.cleaning.eeg import is_averaged
 from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
@@ -72,7 +73,7 @@ def make_plan(
         version=hyperscan.__version__,
         primary=primary,
         groups=plans,
-        roi_channels=comparable_rois([summaries[row.key] for row in good]),
+        roi_channels=comparable_rois([summaries[row.key] for row in good], config.eeg_reference),
         matched_s2=_matched([summaries[row.key] for row in good]),
         sessions=tuple(row.key for row in good),
         skipped=skipped,
@@ -253,8 +254,13 @@ def _comparable(summary: Summary) -> tuple[float | tuple[str, ...], ...]:
     return (round(summary.sfreq, 6), *(tuple(sorted(person.rois)) for person in summary.people.values()))
 
 
-def comparable_rois(good: Sequence[Summary]) -> tuple[RegionChannels, ...]:
-    """Decide which channels of each person's regions are used in all of a dyad's sessions."""
+def comparable_rois(good: Sequence[Summary], eeg_reference: str = "recorded") -> tuple[RegionChannels, ...]:
+    """Decide which channels of each person's regions, and of an average reference, all of a dyad's sessions use.
+
+    An average over other channels in one session than in the next is another reference, and a change of it reads as
+    one of synchrony.
+    """
+    averaged = {whose for summary in good for whose in averaged_people(summary, eeg_reference)}
     found: dict[tuple[str, str, str, str], dict[str, dict[SessionKey, Sequence[str]]]] = defaultdict(
         lambda: defaultdict(dict)
     )
@@ -273,7 +279,8 @@ def comparable_rois(good: Sequence[Summary]) -> tuple[RegionChannels, ...]:
                 used = tuple(name for name in union if deciding and all(name in names for names in deciding))
                 enough = used if len(used) >= MIN_COMMON * len(union) else None
                 lost = {name: keys for name, keys in lacking.items() if keys}
-                decided.append(RegionChannels(*whose, roi, enough, lost))
+                again = roi == "all" and enough is not None and whose in averaged
+                decided.append(RegionChannels(*whose, roi, enough, lost, again))
     return tuple(decided)
 
 
@@ -282,7 +289,23 @@ def planned_signals(work: Path, key: SessionKey, role: str, plan: Plan) -> Signa
     signals = Signals.load(signals_path(work, key, role))
     whose = (key.modality, key.task, key.dyad, signals.person)
     mine = [one for one in plan.roi_channels if (one.modality, one.task, one.dyad, one.person) == whose]
-    return dataclasses.replace(signals, rois=used_rois(signals.rois, signals.ch_names, mine))
+    data = dict(signals.data)
+    for common in (one.used for one in mine if one.rereferenced):
+        # what the own average took off is the same in all channels, and goes with the common one's
+        data["eeg"] = data["eeg"] - data["eeg"][signals.indices(common or ())].mean(axis=0)
+    return dataclasses.replace(signals, data=data, rois=used_rois(signals.rois, signals.ch_names, mine))
+
+
+def averaged_people(summary: Summary, eeg_reference: str) -> list[tuple[str, str, str, str]]:
+    """List who of a session was brought to an average reference, as the plan names people."""
+    key = summary.key
+    return [
+        (key.modality, key.task, key.dyad, person.person)
+        for role, person in summary.people.items()
+        if key.modality == "eeg"
+        and eeg_reference != "recorded"
+        and is_averaged(eeg_reference, summary.quality[role].channels_total)
+    ]
 
 
 def used_rois(

@@ -46,6 +46,8 @@ class RegionChannels:
     roi: str
     used: tuple[str, ...] | None
     lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: The average reference rests on these channels alone, in every session (EEG, of the region ``all``)
+    rereferenced: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ class Cap:
             left = [name for name in self.names if len(references) > 1 or name not in references]
             cap = dataclasses.replace(self.keep(left), reference="+".join(references), n_reference=len(references))
             return cap.note(f"re-referenced to {' + '.join(references)}")
-        if setting == "average" or (setting == "auto" and n_channels >= MIN_AVERAGE):
+        if is_averaged(setting, len(self.scalp)):
             np.subtract(self.data, self.data.mean(0), out=self.data)
             cap = dataclasses.replace(self, reference="average", n_reference=n_channels)
             return cap.note(f"average reference over {count(n_channels, 'channel')} (rank {n_channels - 1})")
@@ -172,6 +172,14 @@ class Cap:
         """Independent channels: interpolated ones follow from others, and a reference among them costs one."""
         inside = self.reference == "average" or set(self.reference.split("+")) <= set(self.names)
         return len(self.names) - len(self.interpolated) - inside
+
+
+def is_averaged(setting: str, n_recorded: int) -> bool:
+    """Whether a setting asks for the average reference, by the channels of the cap and not by those that are left.
+
+    A cap whose bad channels decided would change its reference from session to session.
+    """
+    return setting == "average" or (setting == "auto" and n_recorded >= MIN_AVERAGE)
 
 
 def clean_eeg(raw: BaseRaw, config: StudyConfig, who: str = "recording") -> CleanCap:

@@ -262,8 +262,8 @@ def _types(stream: _Stream, listed: Sequence[_Channel], labels: Sequence[str], n
     if "eeg" not in types:
         raise ReadError(
             f"{name}: its stream {stream.name[:30]!r} (type {stream.kind_shown[:12] or '?'!r}) holds no EEG: of its "
-            f"{len(listed)} channels none is of type EEG or named after an electrode. Name another stream, or record it "
-            "with electrode names."
+            f"{len(listed)} channels none is of type EEG or named after an electrode. Name another stream, or record "
+            "it with electrode names."
         )
     return types
 

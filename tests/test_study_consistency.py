@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from hyperscan.study import read_table
-from study_fixtures import a_row, rejected_lines, rows_of
+from study_fixtures import a_row, rejected_lines, rows_of, touch
 
 
 def test_duplicate_keys(tmp_path):
@@ -99,3 +101,45 @@ def test_four_people_in_one_file_are_two_dyads(tmp_path):
 def test_eeg_and_fnirs_of_one_session_may_share_a_file(tmp_path):
     files = {"therapist_file": "t.edf", "client_file": "c.edf"}
     assert not rejected_lines(tmp_path, [a_row(**files), a_row(modality="fnirs", **files)], "")
+
+
+@pytest.mark.parametrize("case", ["one key", "one dyad", "one recording", "no file", "one spelling each"])
+def test_a_long_table_takes_time_in_proportion(tmp_path, case):
+    for name in "tc":
+        touch(tmp_path, f"{name}.edf")
+    header = [
+        "dyad",
+        "therapist",
+        "client",
+        "session",
+        "modality",
+        "therapist_file",
+        "client_file",
+        "days",
+        "start_s",
+        "stop_s",
+    ]
+
+    def seconds(n: int) -> float:
+        rows = []
+        for i in range(n):
+            row = [f"D{i // 50}", "T1", f"C{i // 50}", i % 50 + 1, "eeg", "t.edf", "c.edf", i % 50, 10 * i, 10 * i + 10]
+            if case == "one key":
+                row[0:4] = ["D1", "T1", "C1", 1]
+            elif case == "one dyad":
+                row[0:4], row[7] = ["D1", "T1", "C1", i + 1], i / 10
+            elif case == "one recording":
+                row[8:] = ["n/a", "n/a"]
+            elif case == "no file":
+                row[5] = f"absent{i}.edf"
+            else:
+                row[0] = "".join(letter.upper() if i >> k & 1 else letter for k, letter in enumerate("dyadislonglabel"))
+            rows.append("\t".join(map(str, row)))
+        (tmp_path / "dyads.tsv").write_text("\n".join(["\t".join(header), *rows]) + "\n")
+        began = time.process_time()
+        read_table(tmp_path)
+        return time.process_time() - began
+
+    seconds(100)
+    few = min(seconds(1500) for _ in range(2))
+    assert seconds(6000) < 9 * few  # quadratic: 16

@@ -15,6 +15,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -196,6 +197,22 @@ def remove_files(folder: Path, names: Iterable[str], top: Path) -> None:
             each.rmdir()
         except OSError:  # holds something else
             return
+
+
+def odd_kind(path: Path) -> str:
+    """Say what something is that is neither a file nor a folder, and may let a reader wait for ever; else empty.
+
+    Examples
+    --------
+    >>> odd_kind(Path("/dev/null")), odd_kind(Path("/"))
+    ('a device', '')
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # not there, or for the reader to say
+        return ""
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return kinds.get(stat.S_IFMT(mode), "")
 
 
 def sha256(path: str | Path) -> str:

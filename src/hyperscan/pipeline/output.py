@@ -21,7 +21,7 @@ from hyperscan.pipeline.unit import Unit, package_versions, read_manifest, units
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import COLUMNS, TABLES, SessionKey
-from hyperscan.storage import PARTIAL_PREFIX, load_table, write_json, write_table, write_text
+from hyperscan.storage import PARTIAL_PREFIX, load_table, odd_kind, write_json, write_table, write_text
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
@@ -146,6 +146,8 @@ def earlier_dyads(out: Path) -> set[str]:
 def _is_ours(folder: Path) -> bool:
     if (folder / LOCK_NAME).exists():
         return True
+    if odd_kind(folder / DESCRIPTION):
+        return False
     try:
         found = json.loads((folder / DESCRIPTION).read_text("utf-8"))
         return bool(found["GeneratedBy"][0]["Name"] == OURS)

@@ -155,7 +155,9 @@ def leaks_of(table: StudyTable) -> Iterator[str]:
                 yield from (f"{row.relative(path)}: {leak}" for leak in _of_recording(path, row))
                 for file in files_of(path)[1:]:
                     yield from (f"{row.relative(file)}: {leak}" for leak in _of_sidecar(file))
-    for file in sorted(p for p in table.root.rglob("*") if p.suffix in (".json", ".tsv") and p != table.path):
+    for file in sorted(
+        p for p in table.root.rglob("*") if p.is_file() and p.suffix in (".json", ".tsv") and p != table.path
+    ):
         if not any(file in files_of(path) for path in seen if path.is_file()):
             yield from (f"{file.relative_to(table.root).as_posix()}: {leak}" for leak in _of_sidecar(file))
 

@@ -36,7 +36,7 @@ from hyperscan.results import StudyResult
 from hyperscan.results.folder import RECORD
 from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
-from hyperscan.storage import remove, sha256, sweep, to_json, write_json, write_text
+from hyperscan.storage import odd_kind, remove, sha256, sweep, to_json, write_json, write_text
 from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
@@ -228,6 +228,8 @@ def _outputs(out: Path) -> dict[str, str]:
 
 def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
     """Whether the record says that the same went in, and all that came out is there as it was written."""
+    if odd_kind(out / RECORD):
+        return False
     try:
         text = (out / RECORD).read_text(encoding="utf-8")
         outputs = json.loads(text)["outputs"]

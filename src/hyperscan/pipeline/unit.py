@@ -19,7 +19,7 @@ from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.recording.files.bids import files_of
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import ROLES, SessionKey
-from hyperscan.storage import remove_files, sha256, to_json, write_text
+from hyperscan.storage import odd_kind, remove_files, sha256, to_json, write_text
 from hyperscan.study import Session
 
 MANIFEST = "unit.json"
@@ -237,6 +237,8 @@ def _unsealed(text: str) -> str:
 
 def read_manifest(folder: Path, kind: type[RowRecord]) -> Manifest[RowRecord] | None:
     """Read a folder's manifest with rows of a kind; None where there is none, or one bit of it is not as written."""
+    if odd_kind(folder / MANIFEST):
+        return None
     try:
         content = json.loads(_unsealed((folder / MANIFEST).read_bytes().decode("utf-8")))
         carried = content.get("prepared")

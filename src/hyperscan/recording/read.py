@@ -16,7 +16,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
-from hyperscan.recording.files.bids import check_sidecar, with_bids_tables, with_start_time
+from hyperscan.recording.files.bids import check_kinds, check_sidecar, with_bids_tables, with_start_time
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
@@ -38,6 +38,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
     """Read one person's part of a file."""
     form = recognise(path, name)
     selector = _selector(rule, form, name)
+    check_kinds(path, name)
     with guarded(name, form.name) as heard, mne.use_log_level("WARNING"):
         found = read_file(path, form, name, "" if selector is None or selector.picks_channels else selector.text)
         # a damaged type shows only when it is asked for
@@ -108,6 +109,7 @@ def _known_units(factors: Mapping[str, float], name: str) -> tuple[dict[str, flo
 def channel_names(path: Path) -> list[str]:
     """Look at the channel names of a recording, as the file has them."""
     form = recognise(path, path.name)
+    check_kinds(path, path.name)
     with guarded(path.name, form.name), mne.use_log_level("WARNING"):
         return list(read_file(path, form, path.name).data.ch_names)
 

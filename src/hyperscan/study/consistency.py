@@ -6,15 +6,23 @@ says which one is right, both are named.
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hyperscan.schema import SessionKey
 from hyperscan.study.rows import StudyRow, quote
 from hyperscan.study.selectors import disjoint
 
 Faults = dict[int, list[str]]
+
+#: A row, and the role of the person whose recording is meant.
+_Use = tuple[StudyRow, str]
+
+#: Lines that a message lists; one more is looked for, to say that there are more.
+_LISTED = 5
 
 _LABELS = ("dyad", "therapist", "client", "task", "run")
 
@@ -53,8 +61,8 @@ def _duplicate_keys(rows: Iterable[StudyRow]) -> Faults:
 
 
 def _list_others(lines: Iterable[int], line: int) -> str:
-    rest = [str(other) for other in lines if other != line]
-    return ", ".join(rest[:5]) + (" ..." if len(rest) > 5 else "")
+    rest = list(itertools.islice((str(other) for other in lines if other != line), _LISTED + 1))
+    return ", ".join(rest[:_LISTED]) + (" ..." if len(rest) > _LISTED else "")
 
 
 def _case_collisions(rows: Sequence[StudyRow]) -> Faults:
@@ -64,9 +72,10 @@ def _case_collisions(rows: Sequence[StudyRow]) -> Faults:
         spellings: dict[str, Counter[str]] = defaultdict(Counter)
         for row in rows:
             spellings[getattr(row, column).casefold()][getattr(row, column)] += 1
+        most = {folded: counts.most_common(2) for folded, counts in spellings.items()}
         for row in rows:
             value = getattr(row, column)
-            usual = spellings[value.casefold()].most_common(2) if value else []
+            usual = most[value.casefold()] if value else []
             if len(usual) > 1 and (value != usual[0][0] or usual[0][1] == usual[1][1]):
                 other = next(name for name, _ in usual if name != value)
                 faults[row.line].append(
@@ -134,18 +143,24 @@ def _in_every_longest_order(values: Sequence[float]) -> list[bool]:
 
     One mistyped day is then blamed alone, while of two exchanged sessions neither is trusted.
     """
-    before = [1] * len(values)
-    after = [1] * len(values)
-    for i, j in itertools.combinations(range(len(values)), 2):
-        if values[i] <= values[j]:
-            before[j] = max(before[j], before[i] + 1)
-    for i, j in itertools.combinations(reversed(range(len(values))), 2):
-        if values[j] <= values[i]:
-            after[j] = max(after[j], after[i] + 1)
+    before = _longest_up_to(values)
+    after = _longest_up_to([-value for value in reversed(values)])[::-1]
     longest = max(before, default=0)
     on_one = [b + a - 1 == longest for b, a in zip(before, after, strict=True)]
     ranks = Counter(b for b, used in zip(before, on_one, strict=True) if used)
     return [used and ranks[b] == 1 for b, used in zip(before, on_one, strict=True)]
+
+
+def _longest_up_to(values: Sequence[float]) -> list[int]:
+    """Length of the longest non-decreasing subsequence that ends at each value."""
+    # last values of the best subsequences of every length
+    tails: list[float] = []
+    lengths = []
+    for value in values:
+        place = bisect.bisect_right(tails, value)
+        tails[place : place + 1] = [value]
+        lengths.append(place + 1)
+    return lengths
 
 
 def _by_dyad(rows: Iterable[StudyRow]) -> dict[str, list[StudyRow]]:
@@ -157,26 +172,54 @@ def _by_dyad(rows: Iterable[StudyRow]) -> dict[str, list[StudyRow]]:
 
 def _recordings_used_twice(rows: Sequence[StudyRow]) -> Faults:
     """Hold each recording of a person to one dyad at a time."""
-    uses: dict[tuple[int, int], list[tuple[StudyRow, str]]] = defaultdict(list)
+    uses: dict[tuple[int, int], list[_Use]] = defaultdict(list)
     for row in rows:
         for role, path in row.files.items():
             status = path.stat()
             uses[status.st_dev, status.st_ino].append((row, role))
     others: dict[tuple[int, str], list[int]] = defaultdict(list)
     for same in uses.values():
-        for (one, role), (two, other_role) in itertools.combinations(same, 2):
-            if one is not two and _overlap(one, role, two, other_role):
-                others[one.line, role].append(two.line)
-                others[two.line, other_role].append(one.line)
+        for (one, role), (two, other_role) in _meetings(same, others):
+            others[one.line, role].append(two.line)
+            others[two.line, other_role].append(one.line)
     faults: Faults = defaultdict(list)
     files = {(row.line, role): path.name for row in rows for role, path in row.files.items()}
     for (line, role), lines in others.items():
         faults[line].append(
-            f"{role}_file is used for the same time in line {_list_others(lines, line)} too "
+            f"{role}_file is used for the same time in line {_list_others(sorted(lines), line)} too "
             f"({quote(files[line, role])}). Correct the file, or give start_s and stop_s (or segment_event) that do "
             "not overlap."
         )
     return faults
+
+
+def _meetings(uses: Sequence[_Use], found: Mapping[tuple[int, str], list[int]]) -> Iterator[tuple[_Use, _Use]]:
+    """List pairs of uses that overlap, in order of time; a use of which enough are ``found`` meets no further ones."""
+    ends: list[tuple[float, int]] = []
+    lacking: dict[int, _Use] = {}
+    enough: dict[int, _Use] = {}
+
+    def is_full(use: _Use) -> bool:
+        return len(found.get((use[0].line, use[1]), ())) > _LISTED
+
+    for number, use in enumerate(sorted(uses, key=lambda use: use[0].span[0])):
+        row, role = use
+        while ends and ends[0][0] <= row.span[0]:
+            ended = heapq.heappop(ends)[1]
+            lacking.pop(ended, None)
+            enough.pop(ended, None)
+        heapq.heappush(ends, (row.span[1], number))
+        for other in lacking.values():
+            if other[0] is not row and _overlap(row, role, *other):
+                yield other, use
+        for other in enough.values():
+            if is_full(use):
+                break
+            if other[0] is not row and _overlap(row, role, *other):
+                yield other, use
+        lacking[number] = use
+        for full in [each for each, other in lacking.items() if is_full(other)]:
+            enough[full] = lacking.pop(full)
 
 
 def _overlap(one: StudyRow, role: str, two: StudyRow, other_role: str) -> bool:

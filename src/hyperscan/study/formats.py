@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from hyperscan.errors import ReadError
+from hyperscan.storage import odd_kind
 
 #: Bytes that are looked at; BrainVision headers with a comment above the title still fit.
 _HEAD = 4096
@@ -459,6 +460,8 @@ def recognise(path: Path, name: str) -> Format:
         raise ReadError(f"{name}: is a link to data that were not downloaded. Fetch them (datalad get) and try again.")
     if not path.exists():
         raise ReadError(f"{name}: is not there. Correct the path in dyads.tsv or add the file.")
+    if odd_kind(path):
+        raise ReadError(f"{name}: is {odd_kind(path)}, no file. Name the recording itself.")
     if path.is_dir():
         found = next((form for form in FORMATS if form.folder is not None and form.folder(path)), None)
         if found is None:

@@ -12,11 +12,13 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from hyperscan.errors import InputError, did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
+from hyperscan.storage import odd_kind
 from hyperscan.study.grid import GridRow
 from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
 from hyperscan.study.selectors import TWO_PARTS, Selector, disjoint, parse_selector
@@ -160,8 +162,12 @@ OPTIONAL: Mapping[str, Callable[[str], Any]] = {
 _MAX_PATH = 4096
 
 
-def read_path(text: str, root: Path) -> Path:
-    """Find a recording that the table names."""
+#: Lines of a table in which an absent file is looked for under similar names: that takes long (our choice).
+_HINTED = 1000
+
+
+def read_path(text: str, root: Path, hint: bool = True) -> Path:
+    """Find a recording that the table names; where it is absent, ``hint`` at one of a similar name."""
     if "\0" in text or len(text) > _MAX_PATH:
         raise InputError(f"is no usable path (NUL, or longer than {_MAX_PATH} characters). Rename the file.")
     if PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor or text.startswith("~"):
@@ -170,16 +176,18 @@ def read_path(text: str, root: Path) -> Path:
     real = _resolve(root / text)
     if real is None and (root / text).is_symlink():
         raise InputError("is a link to data that is not there. Download it first (for DataLad: datalad get).")
-    if real is None:
+    if real is None and (hint or not text.isascii()):
         named = _other_normal_form(root, PurePosixPath(text).parts)
         real = _resolve(named) if named is not None else None
     if real is None or named is None:
-        raise InputError(_explain_absence(text, root))
+        raise InputError(_explain_absence(text, root) if hint else "is not there. Correct the path or add the file.")
     if real == root or not real.is_relative_to(root):
         raise InputError(
             "leads out of the study folder. Put the recording, or the table, where the path stays inside "
             "(no '..', no link to elsewhere)."
         )
+    if odd_kind(real):
+        raise InputError(f"is {odd_kind(real)}, no file. Name the recording itself.")
     return real if ".." in named.parts else named
 
 
@@ -307,7 +315,7 @@ def read_row(row: GridRow, root: Path) -> StudyRow:
     """Read every cell of a row."""
     values: dict[str, Any] = {}
     faults = [row.fault] if row.fault else []
-    files = {f"{role}_file": lambda text: read_path(text, root) for role in ROLES}
+    files = {f"{role}_file": partial(read_path, root=root, hint=row.line <= _HINTED) for role in ROLES}
     for column, reader in {**_IDS, **files, **OPTIONAL}.items():
         text = row.cells.get(column, "")
         if is_missing(text):

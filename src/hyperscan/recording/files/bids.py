@@ -20,6 +20,7 @@ from mne.io import BaseRaw
 from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.annotations import is_technical, own_annotations
 from hyperscan.recording.start_times import hour_hint, is_shifted, is_told
+from hyperscan.storage import odd_kind
 from hyperscan.study.formats import formats_named
 
 _NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
@@ -56,6 +57,18 @@ def files_of(path: Path) -> list[Path]:
     """
     if path.is_dir() or not path.exists():
         return [path]
+    return [path, *(file for file in _beside(path) if file.is_file() and file != path)]
+
+
+def check_kinds(path: Path, name: str) -> None:
+    """Refuse a pipe, socket or device in a recording's folder or among the files that belong to it."""
+    for file in sorted(path.rglob("*")) if path.is_dir() else _beside(path):
+        if odd_kind(file):
+            raise ReadError(f"{name}: {file.name[-60:]} next to it or in it is {odd_kind(file)}, no file. Remove it.")
+
+
+def _beside(path: Path) -> list[Path]:
+    """List where files may be that belong to a recording."""
     formats = formats_named(path)
     endings = [ending for form in formats for ending in form.companions]
     beside = [path.with_name(path.stem + ending) for ending in (*endings, ".json", ".tsv")]
@@ -63,7 +76,7 @@ def files_of(path: Path) -> list[Path]:
     beside += bids_tables(path).values()
     scans = scans_table(path)
     beside += [scans] if scans else []
-    return [path, *dict.fromkeys(file for file in beside if file.is_file() and file != path)]
+    return list(dict.fromkeys(beside))
 
 
 def bids_tables(path: Path) -> dict[str, Path]:

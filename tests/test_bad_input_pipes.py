@@ -1,0 +1,101 @@
+"""Nothing waits for ever: a pipe, a socket or a device in the place of any file is refused at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from format_fixtures import EXAMPLES
+from hyperscan import cli
+from hyperscan.errors import HyperscanError, ReadError
+from hyperscan.recording import channel_names
+from hyperscan.recording.read import read_person
+from hyperscan.study.formats import FORMATS, Format
+from pipeline_fixtures import run
+
+pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+
+
+def a_socket(path: Path) -> None:
+    here = Path.cwd()
+    os.chdir(path.parent)  # its name may have 100 bytes
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+    os.chdir(here)
+
+
+KINDS: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a socket": a_socket,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_once() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise AssertionError("it waits for ever")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+
+
+def replace(path: Path, kind: str) -> None:
+    path.unlink(missing_ok=True)
+    KINDS[kind](path)
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_every_file_of_every_format(tmp_path: Path, form: Format) -> None:
+    example = EXAMPLES[form.name]
+    if example.is_real:
+        pytest.skip("a copy of a real recording")
+    path = example.write(tmp_path / example.name, 1)
+    files = [file for file in sorted(tmp_path.rglob("*")) if file.is_file()]
+    beside = [path.with_name(path.stem + ending) for ending in form.companions]
+    for file in dict.fromkeys([*files, *beside]):
+        whole = file.read_bytes() if file.is_file() else None
+        for kind in KINDS:
+            replace(file, kind)
+            with pytest.raises(ReadError, match=kind):
+                read_person(path, None, modality=example.modality, name=path.name)
+            with pytest.raises(ReadError, match=kind):
+                channel_names(path)
+            file.unlink()
+            if whole is not None:
+                file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name", ["therapist", "study.toml", "dyads.tsv", "stray.json", "stray.tsv", "participants.tsv"]
+)
+def test_every_file_of_a_study(my_study: Path, tmp_path: Path, name: str, kind: str) -> None:
+    path = next(my_study.glob("dyad-01/ses-01/*therapist*")) if name == "therapist" else my_study / name
+    replace(path, kind)
+    for command in (["check"], ["check", "--privacy"], ["run", "--dry-run", "-o", str(tmp_path / "out")], ["init"]):
+        assert cli.main([command[0], str(my_study), *command[1:]]) in (0, 2, 3, 4), command
+
+
+@pytest.mark.parametrize("command", ["growth", "run", pytest.param("report", marks=pytest.mark.slow)])
+def test_every_file_of_a_results_folder(tiny: Path, tiny_run: Path, tmp_path: Path, command: str) -> None:
+    names = [".hyperscan.lock", *(path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*.*"))]
+    for name in [each for each in names if "D02" not in each and not each.startswith("logs")]:
+        out = Path(shutil.copytree(tiny_run, tmp_path / "out"))
+        if not (out / name).is_dir():
+            replace(out / name, "a pipe")
+            with contextlib.suppress(HyperscanError):
+                if command == "run":
+                    run(tiny, out)
+                else:
+                    cli.main([command, str(out)])
+        shutil.rmtree(out)

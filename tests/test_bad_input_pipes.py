@@ -93,6 +93,7 @@ def test_every_file_of_a_results_folder(tiny: Path, tiny_run: Path, tmp_path: Pa
         out = Path(shutil.copytree(tiny_run, tmp_path / "out"))
         if not (out / name).is_dir():
             replace(out / name, "a pipe")
+            signal.alarm(60)
             with contextlib.suppress(HyperscanError):
                 if command == "run":
                     run(tiny, out)

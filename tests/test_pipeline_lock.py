@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +67,76 @@ def test_stale_locks(tmp_path: Path, text: str, age_s: float, free: bool) -> Non
     with lock.output_lock(tmp_path):
         assert json.loads(path.read_text())["pid"] == os.getpid()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that another process holds."""
+    won, go_on = SERVER.Queue(), SERVER.Event()
+    process = SERVER.Process(target=hold, args=(tmp_path, won, go_on))
+    process.start()
+    assert won.get(timeout=180) > 0
+    yield tmp_path
+    go_on.set()
+    process.join()
+
+
+@pytest.mark.parametrize("changes", [{"pid": 2**22 + 1}, {"pid_space": "pid:[1]"}, {"host": "a-container", "pid": 1}])
+def test_a_live_lock_of_a_container_is_respected(holder: Path, changes: dict[str, Any]) -> None:
+    path = holder / lock.LOCK_NAME
+    there = json.loads(path.read_text())
+    # what a process in a container says of itself means something else outside of it
+    path.write_text(json.dumps(there | changes))
+    with pytest.raises(OutputLockedError), lock.output_lock(holder):
+        pass
+    with pytest.raises(OutputLockedError):
+        lock.check_unlocked(holder)
+    path.write_text(json.dumps(there))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kernel_locks", "free"),
+    [
+        ({}, True, True),  # killed: the kernel has dropped its lock
+        ({"host": "a-container", "pid": 1}, True, True),
+        ({"boot": "earlier"}, True, True),  # this machine was started again
+        ({"boot": "earlier", "host": "elsewhere"}, True, False),
+        ({}, False, False),  # without locks of the kernel the process counts, and it lives
+        ({"pid": 2**22 + 1}, False, True),
+        ({"pid": 2**22 + 1, "pid_space": "pid:[1]"}, False, False),
+        ({"boot": "earlier"}, False, False),
+    ],
+)
+def test_who_holds_a_lock_is_known_or_it_is_respected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], kernel_locks: bool, free: bool
+) -> None:
+    if not kernel_locks:
+        monkeypatch.setattr(lock, "_hold", lambda *_, **__: None)
+    (tmp_path / lock.LOCK_NAME).write_text(json.dumps(asdict(lock.Holder.here()) | changes))
+    with contextlib.nullcontext() if free else pytest.raises(OutputLockedError), lock.output_lock(tmp_path):
+        assert json.loads((tmp_path / lock.LOCK_NAME).read_text())["pid"] == os.getpid()
+
+
+def test_a_container_with_its_own_process_ids(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\nfrom hyperscan.pipeline.lock import output_lock\n"
+        f"with output_lock(Path({str(tmp_path)!r})): print('held', flush=True); input()"
+    )
+    command = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    first = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, text=True)
+    assert first.stdin is not None
+    assert first.stdout is not None
+    if first.stdout.readline() != "held\n":
+        pytest.skip("no name spaces here")
+    assert json.loads((tmp_path / lock.LOCK_NAME).read_text())["pid"] == 1
+    second = subprocess.run(command, input="\n", capture_output=True, text=True, check=False)
+    assert "another run is writing there" in second.stderr
+    with pytest.raises(OutputLockedError), lock.output_lock(tmp_path):
+        pass
+    first.communicate("\n")
+    with lock.output_lock(tmp_path):
+        pass
 
 
 def hold(folder: Path, won: Any, go_on: Any) -> None:

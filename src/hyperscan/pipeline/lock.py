@@ -1,4 +1,8 @@
-"""One run per output folder."""
+"""One run per output folder, also where runs in containers see neither each other nor each other's process ids.
+
+A run holds a lock of the operating system (flock) on its lock file for as long as it lives: the kernel drops it with
+the process, however that ends. Where a file system knows no such locks, what the file says about its holder decides.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hyperscan.errors import OutputLockedError, OutputWriteError
-from hyperscan.storage import to_json
+from hyperscan.storage import odd_kind, to_json
 
 LOCK_NAME = ".hyperscan.lock"
 
@@ -24,11 +28,11 @@ GARBAGE_S = 10.0
 
 @contextlib.contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """Hold the output folder for this process; a lock of a dead process on this host is taken over."""
+    """Hold the output folder for this process; a lock of a dead process is taken over."""
     path = folder / LOCK_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _take(path)
+        descriptor = _take(path)
     except OSError as error:
         raise OutputWriteError(
             f"{folder.name}: the output folder cannot be written ({error.strerror}). Free space, mend its "
@@ -38,8 +42,9 @@ def output_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         holder = Holder.of(path)
-        if holder is not None and holder.pid == os.getpid():
+        if holder is not None and holder.pid == os.getpid() and holder.pid_space == _pid_space():
             path.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def sweep_locks(folder: Path) -> None:
@@ -52,8 +57,15 @@ def sweep_locks(folder: Path) -> None:
 def check_unlocked(folder: Path) -> None:
     """Refuse a folder that another run holds."""
     path = folder / LOCK_NAME
-    if path.exists() and not _is_stale(path):
-        raise OutputLockedError(_locked(path))
+    try:
+        descriptor = _opened(path)
+    except FileNotFoundError:
+        return
+    try:
+        if not _is_left(path, _hold(descriptor)):
+            raise OutputLockedError(_locked(path))
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -66,28 +78,42 @@ class Holder:
     born: object = None
     #: When the lock was taken
     start: object = "?"
+    #: Which start of which kernel it runs on, and which name space its process id is of: containers have their own
+    boot: object = None
+    pid_space: object = None
 
     @classmethod
     def here(cls) -> Holder:
         """Describe the process that runs this, now."""
         now = datetime.now(UTC).isoformat("T", "seconds")
-        return cls(socket.gethostname(), os.getpid(), _born(os.getpid()), now)
+        return cls(socket.gethostname(), os.getpid(), _born(os.getpid()), now, _boot(), _pid_space())
 
     @classmethod
     def of(cls, path: Path) -> Holder | None:
         """Read a lock; None where it is just being written or released, or is damaged."""
         try:
-            held = json.loads(path.read_text(encoding="utf-8"))
+            held = None if odd_kind(path) else json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         if not isinstance(held, dict) or not held:
             return None
         return cls(**{item.name: held[item.name] for item in fields(cls) if item.name in held})
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether it is known to have ended; of another host's process nobody can tell from here."""
-        if self.host != socket.gethostname() or not isinstance(self.pid, int):
+    def is_gone(self, *, held: bool | None) -> bool:
+        """Whether it is known to have ended; ``held``: the kernel's word, None where it has none.
+
+        Of another machine's process nobody can tell from here.
+        """
+        if self.boot is not None and self.boot == _boot():
+            if held is not None:
+                return not held
+            if self.pid_space != _pid_space():
+                return False
+        elif self.host != socket.gethostname():
+            return False
+        elif self.boot is not None:  # this machine, before it was started again
+            return held is False
+        if held or not isinstance(self.pid, int):
             return False
         try:
             os.kill(self.pid, 0)
@@ -98,15 +124,46 @@ class Holder:
         return self.born not in (None, _born(self.pid))
 
 
-def _take(path: Path) -> None:
-    """Put a complete lock under its name in one step; where one is, see whether it is a dead one's."""
+def _take(path: Path) -> int:
+    """Put a complete lock under its name in one step, and hold it; where one is, see whether it is a dead one's."""
     mine = path.with_name(f"{LOCK_NAME}-{uuid.uuid4().hex[:12]}")  # no partial: the holder sweeps those
     mine.write_text(to_json(asdict(Holder.here())), encoding="utf-8")
+    descriptor = _opened(mine)
     try:
-        if not _linked(mine, path) and not _taken_over(mine, path):
-            raise OutputLockedError(_locked(path))
+        _hold(descriptor)
+        if _linked(mine, path) or _taken_over(mine, path):
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+            os.close(descriptor)  # a file system without links: the lock is a copy
+            descriptor = _opened(path)
+            _hold(descriptor, wait=True)
+            return descriptor
+        raise OutputLockedError(_locked(path))
+    except BaseException:
+        os.close(descriptor)
+        raise
     finally:
         mine.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> int:
+    """Open a lock without waiting for the other end of a pipe."""
+    return os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def _hold(descriptor: int, *, wait: bool = False) -> bool | None:
+    """Take the kernel's lock on an open file; return whether another one has it, None where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system that knows none
+        return None
+    return False
 
 
 def _linked(mine: Path, path: Path) -> bool:
@@ -126,20 +183,34 @@ def _linked(mine: Path, path: Path) -> bool:
 def _taken_over(mine: Path, path: Path) -> bool:
     """Replace a dead process's lock; of several that try at once, one wins."""
     try:
-        with path.open("rb") as stream:
-            with contextlib.suppress(ImportError):  # Windows: not safe against another take-over in the same moment
-                import fcntl
-
-                fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            same = os.fstat(stream.fileno()).st_ino == path.stat().st_ino
-            if not same or not _is_stale(path):
-                return False
-            mine.replace(path)
+        descriptor = _opened(path)
     except FileNotFoundError:  # released this very moment
         return _linked(mine, path)
-    except BlockingIOError:  # another one is taking it over
-        return False
+    try:
+        held = _hold(descriptor)
+        if held or os.fstat(descriptor).st_ino != path.stat().st_ino or not _is_left(path, held):
+            return False
+        mine.replace(path)
+    except FileNotFoundError:
+        return _linked(mine, path)
+    finally:
+        os.close(descriptor)
     return True
+
+
+def _boot() -> str | None:
+    """Return the id of the running kernel's start, which all containers on it share."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _pid_space() -> str | None:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return None
 
 
 def _born(pid: int) -> str | None:
@@ -149,9 +220,10 @@ def _born(pid: int) -> str | None:
         return None
 
 
-def _is_stale(path: Path) -> bool:
+def _is_left(path: Path, held: bool | None) -> bool:
+    """Whether a lock is left over from a run that has ended."""
     holder = Holder.of(path)
-    return _is_old(path) if holder is None else holder.is_gone
+    return not held and _is_old(path) if holder is None else holder.is_gone(held=held)
 
 
 def _is_old(path: Path) -> bool:

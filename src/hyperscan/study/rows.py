@@ -315,7 +315,8 @@ def read_row(row: GridRow, root: Path) -> StudyRow:
     """Read every cell of a row."""
     values: dict[str, Any] = {}
     faults = [row.fault] if row.fault else []
-    files = {f"{role}_file": partial(read_path, root=root, hint=row.line <= _HINTED) for role in ROLES}
+    read_file: Callable[[str], Any] = partial(read_path, root=root, hint=row.line <= _HINTED)
+    files = {f"{role}_file": read_file for role in ROLES}
     for column, reader in {**_IDS, **files, **OPTIONAL}.items():
         text = row.cells.get(column, "")
         if is_missing(text):

@@ -226,6 +226,7 @@ def test_many_findings_of_one_kind_do_not_hide_the_others(tmp_path: Path, caplog
         "warning: the last of all",
         "warning: 3 more of this kind (missing_session) are in logs/",
     ]
+    stages.log.open()
     assert stages.log.path.read_text().count("is missing") == MAX_NOTES + 3
 
 

@@ -115,7 +115,7 @@ def test_without_settings_the_defaults_are_used(my_study: Path) -> None:
 #: What check has to refuse, and words of its message.
 REFUSED = {
     "primary = {metric = 'plv', band = 'alpha', roi = 'all-all', task = 'rest'}": "task 'rest': no session",
-    "primary = {metric = 'plv', band = 'alpha', roi = 'x-x'}\nrois = {x = ['Nope']}": "rois.x = ['Nope']: no session",
+    "primary = {metric = 'plv', band = 'alpha', roi = 'x-x'}\nrois = {x = ['Nope']}": "primary.roi = 'x-x': no session",
     "roi_pairs = []": "roi_pairs = []: names nothing",
     "roi_pairs = ['frontal']": "'frontal' is no pair",
     "roi_pairs = ['PFC-PFC']": "no session has channels of 'PFC' in the therapist",

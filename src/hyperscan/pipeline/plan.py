@@ -59,8 +59,8 @@ def make_plan(
     for row in sorted(good, key=lambda row: (row.modality, row.task)):
         groups[row.modality, row.task].append(row)
     plans = tuple(_plan_group(rows, summaries, config) for rows in groups.values())
-    check_regions([summaries[row.key] for row in good], config)
     primary = choose_primary([summaries[row.key] for row in good], config)
+    check_regions([summaries[row.key] for row in good], config)
     pairs = pseudo_pairs(
         good,
         max_partners=config.max_partners,

@@ -123,8 +123,8 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     refusal, good = "", [row for row in rows if row.ok]
     try:
         if good:
-            check_regions(good, settings)
             choose_primary(good, settings)
+            check_regions(good, settings)
     except ConfigError as error:
         refusal = str(error)
     rows, common = _said_once(rows, table.sessions)

@@ -193,7 +193,7 @@ def write_brainvision(
         f"DataFile={path.stem}.eeg",
         "",
         "[Marker Infos]",
-        "Mk1=New Segment,,1,1,0,20240101120000000000",
+        "Mk1=New Segment,,1,1,0,20240301100000000000",
     ]
     rows += [f"Mk{k + 2}={kind},{text},{sample},1,0" for k, (kind, text, sample) in enumerate(markers)]
     path.with_suffix(".vmrk").write_text("\r\n".join(rows) + "\r\n", encoding="utf-8")

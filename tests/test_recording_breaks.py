@@ -88,7 +88,7 @@ def _brainvision(date: str) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         make.write_brainvision(path, 1, markers=[])
         marks = path.with_suffix(".vmrk")
-        text = marks.read_text(encoding="utf-8").replace("20240301100000000000", "20240301080000000000").rstrip()
+        text = marks.read_text(encoding="utf-8").replace("20240301100000000000", "20240101100000000000").rstrip()
         marks.write_text(f"{text}\r\nMk2=New Segment,LostSamples,{AT + 1},1,0{date}\r\n", encoding="utf-8")
 
     return write

@@ -19,7 +19,7 @@ def write_paused_vhdr(root: Path, lost: float, second: str) -> None:
     own = own_times(lost)
     make.write_brainvision(root / "c.vhdr", sfreq=250.0, names=("Pz", "Oz"), data=paused(("Pz", "Oz"), own))
     marks = (root / "c.vmrk").read_text(encoding="utf-8").split("Mk2=")[0]
-    marks = marks.replace("20240301100000000000", "20240301080000000000")
+    marks = marks.replace("20240301100000000000", "20240101100000000000")
     marks += f"Mk2=New Segment,,5001,1,0{second}\r\nMk3=Stimulus,S  1,5251,1,0\r\n"
     (root / "c.vmrk").write_text(marks, encoding="utf-8")
 

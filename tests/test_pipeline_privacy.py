@@ -17,7 +17,7 @@ from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import check_study, load_study
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.privacy import public_channel, public_reason, revealed, scrub
-from hyperscan.pipeline.unit import Preparation, units_of
+from hyperscan.pipeline.unit import UnitInputs, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
 from pipeline_fixtures import run, tiny_study
@@ -162,7 +162,7 @@ def test_names_of_events_stay_out_of_the_record(tmp_path: Path) -> None:
         pair = preprocess_pair(align_pair(load_session(row)))
     assert any("'JaneDoe’s turn' (3)" in note for note in pair.history)
     (unit,) = units_of([row])
-    prepare_unit(Preparation.of(unit, StudyConfig(), {}), folder=tmp_path / "prepared")
+    prepare_unit(UnitInputs.of(unit, StudyConfig(), {}), folder=tmp_path / "prepared")
     written = (tmp_path / "prepared" / "unit.json").read_text(encoding="utf-8")
     assert "regressed out (canonical and its time derivative): '…' (3)" in written
     assert make.CANARY not in written

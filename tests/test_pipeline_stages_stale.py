@@ -18,7 +18,7 @@ from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ReadError
 from hyperscan.pipeline import load_study
 from hyperscan.pipeline.prepare import opened_files
-from hyperscan.pipeline.unit import VERSIONED, Basis, Preparation, all_versions, units_of
+from hyperscan.pipeline.unit import VERSIONED, Basis, UnitInputs, all_versions, units_of
 from hyperscan.recording.files.bids import files_of
 from hyperscan.recording.read import read_person
 from hyperscan.results.plan import Plan
@@ -170,7 +170,7 @@ def digests(rows: list[Session], config: StudyConfig = SETTINGS, versions: dict[
     """Digests of preparation and of computation of the first unit."""
     versions = all_versions() if versions is None else versions
     unit = units_of([dataclasses.replace(row, line=0) for row in rows])[0]
-    made_from = Preparation.of(unit, config, versions)
+    made_from = UnitInputs.of(unit, config, versions)
     plan = Plan("1", Outcome("plv", "alpha", "all-all", "", "eeg", "eeg"), units={unit.name: made_from.digest})
     return [made_from.digest, Basis.of(plan, config, versions).digest_of(unit)]
 

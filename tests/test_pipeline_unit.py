@@ -15,8 +15,8 @@ from hyperscan.pipeline.summary import Attempt, Computed, Summary
 from hyperscan.pipeline.unit import (
     MANIFEST,
     Manifest,
-    Preparation,
     Prepared,
+    UnitInputs,
     all_versions,
     input_hashes,
     is_current,
@@ -110,13 +110,13 @@ def test_what_preparation_depends_on(tiny: Path) -> None:
 
     def digest_with(**row: object) -> str:
         rows = tuple(dataclasses.replace(each, **row) for each in unit.rows)
-        return Preparation.of(dataclasses.replace(unit, rows=rows), config, versions).digest
+        return UnitInputs.of(dataclasses.replace(unit, rows=rows), config, versions).digest
 
-    mine = Preparation.of(unit, config, versions)
+    mine = UnitInputs.of(unit, config, versions)
     assert digest_with() == mine.digest
     assert digest_with(covariates={"bdi": 3}, line=99) == mine.digest  # neither reaches it
     changes = [
-        Preparation.of(other, config, versions).digest,
+        UnitInputs.of(other, config, versions).digest,
         dataclasses.replace(mine, hashes={**mine.hashes, "more": "x"}).digest,
         dataclasses.replace(mine, config=StudyConfig(seed=1)).digest,
         digest_with(start_s=1.0),

@@ -20,7 +20,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, OutputError, QualityError, ReadError, SessionError
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
-from hyperscan.pipeline.unit import Manifest, Preparation, digest, input_hashes, own_files, signals_path
+from hyperscan.pipeline.unit import Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import ROLES, SessionKey
@@ -31,7 +31,7 @@ from hyperscan.synchrony import Recipe, Signals, recipe_of, shared_windows, sign
 Result = TypeVar("Result", bound=Attempt)
 
 
-def prepare_unit(made_from: Preparation, *, folder: Path) -> None:
+def prepare_unit(made_from: UnitInputs, *, folder: Path) -> None:
     """Prepare every row of a dyad-session and leave its signals and summaries in a folder."""
     with new_folder(folder, own_files) as temporary:
         rows = []
@@ -105,7 +105,7 @@ def attempt(key: SessionKey, work: Callable[[], Result], kind: type[Result]) -> 
     return dataclasses.replace(done, notes=tuple(dict.fromkeys(notes)))
 
 
-def _prepare_row(row: Session, made_from: Preparation, folder: Path, opened: set[Path]) -> Summary:
+def _prepare_row(row: Session, made_from: UnitInputs, folder: Path, opened: set[Path]) -> Summary:
     with opened_files(row.root, opened):
         summary, people = judge_row(row, made_from.config)
     if not input_hashes([row]).items() <= made_from.hashes.items():

@@ -19,9 +19,9 @@ from hyperscan.pipeline.resources import fitting_jobs
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import (
     Basis,
-    Preparation,
     Prepared,
     Unit,
+    UnitInputs,
     all_versions,
     digest,
     is_current,
@@ -66,7 +66,7 @@ class Stages:
         # the line of a row enters nothing
         self.units = units_of([replace(row, line=0) for row in sessions])
         self.versions = all_versions()
-        self.made_from = {unit.name: Preparation.of(unit, config, self.versions) for unit in self.units}
+        self.made_from = {unit.name: UnitInputs.of(unit, config, self.versions) for unit in self.units}
         self.lost: dict[str, str] = {}
         #: What preparation said of every unit, before anything is compared over units
         self.found: dict[str, tuple[Summary, ...]] = {}

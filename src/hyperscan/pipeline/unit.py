@@ -135,7 +135,7 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Preparation:
+class UnitInputs:
     """Everything that the preparation of a dyad-session is made from; it is given nothing else."""
 
     #: Its rows hold no covariates but those that preparation may read
@@ -146,7 +146,7 @@ class Preparation:
     versions: Mapping[str, str]
 
     @classmethod
-    def of(cls, unit: Unit, config: StudyConfig, versions: Mapping[str, str]) -> Preparation:
+    def of(cls, unit: Unit, config: StudyConfig, versions: Mapping[str, str]) -> UnitInputs:
         """Look at the inputs of a dyad-session as they are now."""
         rows = [
             replace(row, covariates={name: row.covariates[name] for name in _READ_EARLY if name in row.covariates})

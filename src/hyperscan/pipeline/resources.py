@@ -18,7 +18,7 @@ from hyperscan.study.formats import value_bytes
 from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
 from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
 
-#: UnitInputs holds at most three times the raw data in double precision (a house rule, tested there).
+#: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
 _COPIES = 3
 
 #: Python with its libraries, per process, in bytes (measured: 0.28 to 0.4 GB).

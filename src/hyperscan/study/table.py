@@ -16,15 +16,13 @@ from hyperscan.errors import DataQualityWarning, TableError, did_you_mean
 from hyperscan.schema import TABLES
 from hyperscan.study.consistency import compare_rows
 from hyperscan.study.grid import Grid, find_table, read_grid
+from hyperscan.study.personal import find_personal
 from hyperscan.study.rows import DECIMAL_COMMA, OPTIONAL, REQUIRED, StudyRow, holds_number, is_missing, quote, read_row
 from hyperscan.study.session import Session
 
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
 _PADDED = re.compile(r"[+-]?0[0-9]")
-_DATE = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?:[T ].*)?|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{2}){1,2}")
 _FORMULA = ("=", "+", "-", "@")
-#: Longer text is a remark, not a level of a factor (our choice).
-_MAX_TEXT = 64
 
 
 @dataclass(frozen=True)
@@ -44,18 +42,24 @@ class Covariate:
 def read_covariates(grid: Grid) -> list[Covariate]:
     """Read every further column with one type.
 
-    Dates are left out (they identify people; ``days`` keeps what growth needs), remarks too, and text that a
-    spreadsheet would run as a formula gets an apostrophe in front.
+    What identifies people is left out (``days`` keeps what growth needs of dates), and text that a spreadsheet would
+    run as a formula gets an apostrophe in front.
     """
     names = [name for name in grid.columns if name and name not in REQUIRED and name not in OPTIONAL]
-    return [_read_covariate(name, {row.line: row.cells.get(name, "") for row in grid.rows}) for name in names]
+    dyads = {row.line: row.cells.get("dyad", "") for row in grid.rows}
+    return [_read_covariate(name, {row.line: row.cells.get(name, "") for row in grid.rows}, dyads) for name in names]
 
 
-def _read_covariate(name: str, texts: Mapping[int, str]) -> Covariate:
+def _read_covariate(name: str, texts: Mapping[int, str], dyads: Mapping[int, str]) -> Covariate:
     filled = {line: text for line, text in texts.items() if not is_missing(text)}
-    left_out = _find_personal(name, filled)
-    if left_out:
-        return Covariate(name, note=left_out)
+    personal = find_personal(name, filled, dyads)
+    if personal is not None:
+        line, what = personal
+        note = (
+            f"line {line}: column {name!r} holds {what}, which identify people; it is left out. "
+            "Use days, an age, a score or a short code instead."
+        )
+        return Covariate(name, note=note)
     for line, text in filled.items():
         if DECIMAL_COMMA.fullmatch(text):
             problem = f"line {line}: column {name!r} = {quote(text)} has a decimal comma. Write a point."
@@ -82,22 +86,6 @@ def _read_covariate(name: str, texts: Mapping[int, str]) -> Covariate:
         else ""
     )
     return Covariate(name, values, note=note)
-
-
-def _find_personal(name: str, filled: Mapping[int, str]) -> str:
-    """Say why a column is left out: dates and remarks identify people."""
-    for line, text in filled.items():
-        if _DATE.fullmatch(text):
-            return (
-                f"line {line}: column {name!r} holds dates, which identify people; it is left out. "
-                "Use days, an age or a duration instead."
-            )
-        if len(text) > _MAX_TEXT:
-            return (
-                f"line {line}: column {name!r} holds text of more than {_MAX_TEXT} characters; "
-                "it is left out. Use a short code instead."
-            )
-    return ""
 
 
 def _tame_text(text: str) -> str:

@@ -46,7 +46,14 @@ def tiny_study(dest: Path, n_dyads: int = 2, n_sessions: int = 2, duration_s: fl
 
 
 def run(
-    study: Path, out: Path, n_jobs: int = 1, *, cluster: str | None = None, report: bool = False, **changes: Any
+    study: Path,
+    out: Path,
+    n_jobs: int = 1,
+    *,
+    cluster: str | None = None,
+    report: bool = False,
+    private: bool = False,
+    **changes: Any,
 ) -> StudyResult:
     """Run a study as the command does; the report takes most of the time and is left out unless asked for."""
     table, config = load_study(study)
@@ -55,7 +62,8 @@ def run(
         warnings.simplefilter("ignore", DataQualityWarning)  # two dyads are few
         if not report:
             patches.enter_context(mock.patch("hyperscan.pipeline.run.build_report"))
-        return run_study(table.sessions, config, out=out, n_jobs=n_jobs, cluster=cluster, rejected=table.rejected)
+        common = {"n_jobs": n_jobs, "cluster": cluster, "rejected": table.rejected, "private": private}
+        return run_study(table.sessions, config, out=out, **common)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
+import tempfile
+import time
 from pathlib import Path
 
 import h5py
@@ -14,13 +17,14 @@ import pytest
 import recording_fixtures as make
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning
-from hyperscan.pipeline import check_study, load_study
+from hyperscan.pipeline import check_study, load_study, run_study
+from hyperscan.pipeline.lock import sweep_temporary
 from hyperscan.pipeline.prepare import prepare_unit
-from hyperscan.pipeline.privacy import public_channel, public_reason, revealed, scrub
+from hyperscan.pipeline.privacy import public_channel, public_command, public_reason, revealed, scrub
 from hyperscan.pipeline.unit import UnitInputs, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
-from pipeline_fixtures import run, tiny_study
+from pipeline_fixtures import SERVER, run, tiny_study
 
 CANARIES = tuple(
     f"Canary{name}Bird"
@@ -166,3 +170,64 @@ def test_names_of_events_stay_out_of_the_record(tmp_path: Path) -> None:
     written = (tmp_path / "prepared" / "unit.json").read_text(encoding="utf-8")
     assert "regressed out (canonical and its time derivative): '…' (3)" in written
     assert make.CANARY not in written
+
+
+def test_a_private_folder_is_closed_also_what_was_there_and_what_others_write(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(tiny, out)
+    assert stat.S_IMODE((out / "synchrony.tsv").stat().st_mode) & 0o044
+    (tmp_path / "outside").write_text("of others")
+    (tmp_path / "outside").chmod(0o644)
+    (out / "link").symlink_to(tmp_path / "outside")
+    run(tiny, out, private=True, seed=3)  # the mask of this process stays open, as that of a cluster's worker is
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (out, *out.rglob("*")) if not path.is_symlink()}
+    assert {mode & 0o077 for mode in modes.values()} == {0}
+    assert stat.S_IMODE((tmp_path / "outside").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--output=CanaryDoe"], ["--out=CanaryDoe"], ["-oCanaryDoe"], ["-o", "CanaryDoe"], ["--config=CanaryDoe.toml"],
+     ["CanaryDoe"], ["--dyad-label", "CanaryDoe"], ["./CanaryDoe"]],
+)  # fmt: skip
+def test_no_name_of_a_command_is_in_the_log(words: list[str]) -> None:
+    assert "Canary" not in public_command(["/home/CanaryDoe/bin/hyperscan", "run", *words, "--jobs", "2"])
+    assert public_command(["hyperscan", "run", *words, "--jobs", "2"]).endswith("--jobs 2")
+
+
+def kept_by(folder: str, tiny: Path) -> None:
+    tempfile.tempdir = folder
+    table, config = load_study(tiny)
+    run_study(table.sessions, config)
+
+
+def test_a_killed_run_without_an_output_leaves_nothing_for_ever(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = SERVER.Process(target=kept_by, args=(str(tmp_path), tiny))
+    process.start()
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("hyperscan-*/out/work/dyad-*")) and time.monotonic() < until:
+        time.sleep(0.01)
+    live = list(tmp_path.glob("hyperscan-*"))
+    assert len(live) == 1
+    sweep_temporary(tmp_path)
+    assert list(tmp_path.glob("hyperscan-*")) == live, "it is at work"
+    process.kill()
+    process.join()
+    (tmp_path / "hyperscan-of-a-user").mkdir()
+    sweep_temporary(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["hyperscan-of-a-user"]
+
+
+def test_check_looks_at_the_table_itself(my_study: Path) -> None:
+    path = my_study / "dyads.tsv"
+    header, *rows = path.read_text().splitlines()
+    further = ["born\tcalled\tdate\tscore", *[f"17.4.1983\tJane Doe\t2026-01-0{i + 1}\t5" for i in range(len(rows))]]
+    lines = [f"{line}\t{more}" for line, more in zip([header, *rows], further, strict=True)]
+    path.write_text("\n".join(lines).replace("C01", "Jane") + "\n")
+    leaks = [leak for leak in check_study(my_study, privacy=True).leaks if leak.startswith("dyads.tsv")]
+    assert len(leaks) == 4
+    for words in ("column born holds dates", "column called holds names", "column date", "1 label in column client"):
+        assert any(words in leak for leak in leaks), words
+    assert not any("Jane" in leak or "1983" in leak for leak in leaks)

@@ -60,7 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
         return check(arguments)
     for note in table.notes:
         logger.warning("note: %s", note)
-    common = {"out": arguments.output, "n_jobs": arguments.jobs, "progress": not arguments.quiet}
+    common = {
+        "out": arguments.output,
+        "n_jobs": arguments.jobs,
+        "progress": not arguments.quiet,
+        "private": arguments.private,
+    }
     if arguments.dyad_label:
         known = {row.dyad for row in table.sessions} | {row.dyad for row in table.rejected}
         labels = _in_table(arguments.dyad_label, "dyad-", known)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import time
 import uuid
@@ -21,6 +22,9 @@ from hyperscan.errors import OutputLockedError, OutputWriteError
 from hyperscan.storage import odd_kind, to_json
 
 LOCK_NAME = ".hyperscan.lock"
+
+#: How the temporary folder of a run without an output folder begins.
+TEMPORARY = "hyperscan-"
 
 #: An unreadable lock of this age in s is left over from a crash (our choice).
 GARBAGE_S = 10.0
@@ -52,6 +56,17 @@ def sweep_locks(folder: Path) -> None:
     for path in folder.glob(f"{LOCK_NAME}-*"):
         if _is_old(path):
             path.unlink(missing_ok=True)
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Remove what a run without an output folder left in the folder of temporary files when it was killed."""
+    for path in folder.glob(f"{TEMPORARY}*/out/{LOCK_NAME}"):
+        top = path.parents[1]
+        mine = not top.is_symlink() and top.stat().st_uid == getattr(os, "getuid", lambda: -1)()
+        with contextlib.suppress(OSError, OutputLockedError):
+            if mine and not path.parent.is_symlink():
+                check_unlocked(path.parent)
+                shutil.rmtree(top)
 
 
 def check_unlocked(folder: Path) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hyperscan.errors import count
+from hyperscan.errors import OutputWriteError, count
 from hyperscan.recording.files.bids import files_of
 from hyperscan.results.plan import Skip
 from hyperscan.study import Rejected, Session, StudyTable
+from hyperscan.study.grid import read_grid
+from hyperscan.study.personal import find_personal, is_word
+from hyperscan.study.rows import OPTIONAL, REQUIRED, is_missing
 
 #: ``Fz``, ``E101``, ``S1_D12``, ``AF7h``, ``EEG Cz-Ref``: a place. No name of a person has this form.
 _CHANNEL_CODE = re.compile(
@@ -29,10 +33,45 @@ _QUOTED = re.compile(
     r"'[^'\n]*'|\"[^\"\n]*\"|‘[^’\n]*’|“[^”\n]*”"
 )
 
+#: Words of a command line that name nothing of the user's.
+_PROGRAMS = ("hyperscan", "hyperscan-bids")
+_PLAIN = re.compile(r"[\d.]+|run|participant|group")
+
 _FILE_ROLES = ("therapist_file", "client_file")
 
 #: A name as Python quotes it; the apostrophe of a genitive opens none.
 _QUOTED_NAME = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"")
+
+
+@contextlib.contextmanager
+def owners_only(out: Path, private: bool) -> Iterator[None]:
+    """Make an output folder readable by its owner only, before a run and after it; ``private`` false: do nothing.
+
+    A closed folder keeps all it holds closed, whatever mask the workers of a cluster write with.
+    """
+    if not private:
+        yield
+        return
+    _close(out)
+    try:
+        yield
+    finally:
+        _close(out)
+
+
+def _close(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (out, *out.rglob("*")):
+        try:
+            if not path.is_symlink():
+                path.chmod(0o700 if path.is_dir() else 0o600)
+        except FileNotFoundError:  # a worker has just given it its name
+            continue
+        except OSError as error:
+            raise OutputWriteError(
+                f"{out.name}: {path.name} in it cannot be made private ({error.strerror}). "
+                "Let its owner do so, or choose a new folder."
+            ) from error
 
 
 def public_channel(name: str, allowed: Iterable[str] = ()) -> str:
@@ -79,6 +118,26 @@ def public_reason(reason: str) -> str:
     "dyad = '…': only letters and digits."
     """
     return _QUOTED.sub("'…'", reason)
+
+
+def public_command(words: Sequence[str]) -> str:
+    """Return a command without its paths, which may name people: what is no option, number or word of ours is left out.
+
+    Examples
+    --------
+    >>> public_command(["/bin/hyperscan", "run", "Jane", "--output=Doe", "-oDoe", "--jobs", "4", "--seed=3", "-q"])
+    'hyperscan run … --output=… -o… --jobs 4 --seed=3 -q'
+    """
+    shown = [Path(words[0]).name if words and Path(words[0]).name in _PROGRAMS else "…"]
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        if re.fullmatch(r"--[a-z-]+", name):
+            shown.append(f"{name}={value if _PLAIN.fullmatch(value) else '…'}" if equals else name)
+        elif re.fullmatch(r"-[a-z]\d*", word) or _PLAIN.fullmatch(word):
+            shown.append(word)
+        else:
+            shown.append(f"{word[:2]}…" if re.match(r"-[a-z]", word) else "…")
+    return " ".join(shown)
 
 
 def public_note(note: str) -> str:
@@ -147,6 +206,7 @@ _DATE = re.compile(r"(19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d")
 
 def leaks_of(table: StudyTable) -> Iterator[str]:
     """List what must be removed before the inputs are shared."""
+    yield from (f"{table.path.name}: {leak}" for leak in _of_table(table))
     seen: set[Path] = set()
     for row in table.sessions:
         for path in (row.therapist_file, row.client_file):
@@ -160,6 +220,25 @@ def leaks_of(table: StudyTable) -> Iterator[str]:
     ):
         if not any(file in files_of(path) for path in seen if path.is_file()):
             yield from (f"{file.relative_to(table.root).as_posix()}: {leak}" for leak in _of_sidecar(file))
+
+
+def _of_table(table: StudyTable) -> Iterator[str]:
+    """Look at every column of the study's table: labels that are words, dates, and what no covariate may be."""
+    grid = read_grid(table.path)
+    dyads = {row.line: row.cells.get("dyad", "") for row in grid.rows}
+    for name in grid.columns:
+        cells = {row.line: row.cells[name] for row in grid.rows if not is_missing(row.cells.get(name, ""))}
+        if name in ("dyad", "therapist", "client", "task", "run"):
+            words = {text for text in cells.values() if is_word(text)} if name not in ("task", "run") else set()
+            if words:
+                yield f"{count(len(words), 'label')} in column {name} may be names: words, and no codes"
+        elif name == "date" and cells:
+            yield "column date holds dates; results have days only, but the table itself says when people met"
+        elif name not in REQUIRED and name not in OPTIONAL:
+            found = find_personal(name, cells, dyads)
+            if found is not None:
+                shown = name if name.isidentifier() else f"number {grid.columns.index(name) + 1}"
+                yield f"column {shown} holds {found[1]} (line {found[0]}); results leave it out"
 
 
 def _of_recording(path: Path, row: Session) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 from hyperscan.config import StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
-from hyperscan.pipeline.lock import LOCK_NAME, check_unlocked, output_lock, sweep_locks
+from hyperscan.pipeline.lock import LOCK_NAME, TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
     LOGS,
@@ -27,7 +26,7 @@ from hyperscan.pipeline.output import (
     write_tables,
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
-from hyperscan.pipeline.privacy import public_rejected
+from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.unit import Basis
 from hyperscan.pipeline.workers import Place
@@ -54,6 +53,7 @@ def run_study(
     cluster: str | None = None,
     rejected: Sequence[Rejected] = (),
     progress: bool = False,
+    private: bool = False,
 ) -> StudyResult:
     """Analyse a study: every session, the chance level from re-paired dyads, growth, and the report.
 
@@ -74,6 +74,8 @@ def run_study(
         Rows that the table lost, to be reported.
     progress : bool
         Show progress bars on standard error.
+    private : bool
+        Make the whole output folder readable by its owner only, also what earlier runs left and a cluster writes.
 
     Returns
     -------
@@ -107,7 +109,8 @@ def run_study(
         raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)
     if out is None:
-        with tempfile.TemporaryDirectory(prefix="hyperscan-") as folder:
+        sweep_temporary(Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
             result = run_study(
                 sessions,
                 config,
@@ -120,7 +123,7 @@ def run_study(
         return StudyResult(result.table, result.pseudo, result.guards, result.quality, result.plan)
     out = Path(out).resolve()  # workers of a cluster have another current folder
     check_output(out, sessions)
-    with output_lock(out):
+    with output_lock(out), owners_only(out, private):
         sweep(out)
         sweep_locks(out)
         if not (out / DESCRIPTION).exists():
@@ -138,6 +141,7 @@ def prepare_study(
     only: Collection[SessionKey],
     n_jobs: int = 1,
     progress: bool = False,
+    private: bool = False,
 ) -> list[Skip]:
     """Prepare some sessions and stop, so that cluster jobs stay independent; ``run_study`` finishes.
 
@@ -160,16 +164,15 @@ def prepare_study(
         raise NothingToAnalyseError(
             "None of the sessions asked for can be used. Check the labels; `hyperscan check` names broken rows."
         )
-    if not (out / DESCRIPTION).exists():
-        describe_output(out)
-    return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs=n_jobs), progress).prepare())
+    with owners_only(out, private):
+        if not (out / DESCRIPTION).exists():
+            describe_output(out)
+        return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs=n_jobs), progress).prepare())
 
 
 def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:
     place = limit_place(place, sessions)
-    # without its paths, which may name people
-    command = " ".join("PATH" if os.sep in word or os.path.lexists(word) else word for word in sys.argv)
-    log = RunLog(out, command=command, workers=place.n_jobs, cluster=place.cluster, seed=config.seed)
+    log = RunLog(out, command=public_command(sys.argv), workers=place.n_jobs, cluster=place.cluster, seed=config.seed)
     return Stages(sessions, config, out, place, log, progress=progress)
 
 

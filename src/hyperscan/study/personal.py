@@ -32,7 +32,9 @@ _STREET = (
     r"\w*(?:stra(?:ß|ss)e|str|gasse|weg|platz|allee)|street|st|road|rd|avenue|ave|lane|drive|boulevard|blvd|court|rue|"
     "via|calle|plaza"
 )
-_ADDRESS = re.compile(rf"(?=.*\d)(?=.*[^\W\d_]{{2}}).*\b(?:{_STREET})\b\.?.*|\d{{5}}\s+[^\W\d_]{{2,}}.*", re.IGNORECASE)
+_ADDRESS = re.compile(
+    rf"(?=.*\d)(?=.*[^\W\d_]{{2}}).*\b(?:{_STREET})\b\.?.*|(?:.*\D)?\d{{5}}\s+[^\W\d_]{{2,}}.*", re.IGNORECASE
+)
 _NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:-[^\W\d_]+)*[,.]?\s+(?:[^\W\d_]\.?\s+)?[^\W\d_a-z][^\W\d_]+(?:-[^\W\d_]+)*")
 _REMARK = re.compile(rf"(?:\S+\s+){{{_MAX_WORDS},}}\S+|.*[^\W\d_]{{2,}}[.!?;]\s+\S.*")
 _WORD = re.compile(r"[^\W\d_]{2,}(?:[ -][^\W\d_]{2,})*")

@@ -179,7 +179,7 @@ def results(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.93, 0.96])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93])
 @pytest.mark.parametrize("name", ["fsync", "replace"])
 def test_an_interrupted_rerun_leaves_the_old_results_or_says_that_it_is_not_finished(
     tiny: Path, my_run: Path, tmp_path: Path, write_points: dict[str, int], name: str, share: float

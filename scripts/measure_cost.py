@@ -71,7 +71,7 @@ def growing(folder: Path, dyads: Sequence[int] = DYADS) -> list[str]:
         stages._do = timed  # type: ignore[method-assign]
         summaries = stages.prepare()
         plan = make_plan(table.sessions, [], summaries, config, stages.digests)
-        stages.compute(plan, summaries)
+        stages.compute(stages.basis(plan))
         each = [spent[label] / n for label in ("preparation", "pairs", "synchrony")]
         rows.append(
             f"| {n} | {len(plan.pseudo_pairs) / n:.0f} | " + " | ".join(f"{s:.2f}" for s in (*each, sum(each))) + " |"

@@ -55,6 +55,22 @@ def test_plot_draws_every_dyad() -> None:
     assert any("per month" in text.get_text() for text in ax.get_legend().get_texts())
 
 
+def test_one_slope_is_told_and_drawn() -> None:
+    # courses of unequal length, where the mixed model and the weighted mean differ
+    rows = table(slope_sd=0.05, sd=0.1)
+    rows = rows[rows["session"] <= 2 + rows["dyad"].str[1:].astype(int) % 5]
+    result = fit_growth(rows)
+    assert result.weighted.slope != pytest.approx(result.primary["slope"], abs=1e-4)
+    shown = f"{result.weighted.slope:+.3g}"
+    assert f"b = {shown} " in result.sentence
+    assert f"slope {shown}" in repr(result)
+    (line,) = [line for line in result.plot().lines if str(line.get_label()).startswith("group slope")]
+    assert np.diff(line.get_ydata()) / np.diff(line.get_xdata()) == pytest.approx(result.weighted.slope)
+    alone = fit_growth(table(n=1))
+    assert alone.group_slope is None
+    assert not [line for line in alone.plot().lines if str(line.get_label()).startswith("group slope")]
+
+
 def test_a_plot_of_another_value_has_no_chance_and_no_fisher_z() -> None:
     ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot()
     assert ax.get_ylabel() == "wai"

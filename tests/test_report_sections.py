@@ -52,6 +52,8 @@ def test_the_growth_of_this_package_is_told(tmp_path: Path, modality: str) -> No
     assert growth.sentence in text
     assert [guard.detail in text for guard in growth.guards] == [True] * len(growth.guards)
     assert "Leaving out one dyad at a time" in text
+    told = dict(sections.key_facts(ReportedRun.of(tmp_path)))["Slope"]
+    assert float(told.split()[0]) == pytest.approx(growth.weighted.slope, rel=0.01)
 
 
 def test_one_dyad_is_described_and_not_tested(tmp_path: Path) -> None:

@@ -110,11 +110,16 @@ class GrowthResult:
     per_session: pd.DataFrame = field(repr=False)
 
     def __repr__(self) -> str:
-        main, fit = self.primary, self.primary.fit
+        main, fit = self.primary, self.group_slope
         outcome = " ".join(label for label in main.outcome.named.values() if label)
-        slope = "no slope" if fit is None else f"slope {self.weighted.slope:+.3g}, p = {self.weighted.p:.3g}"
+        slope = "no slope" if fit is None else f"slope {fit.slope:+.3g}, p = {fit.p:.3g}"
         size = f"{count(main.n_dyads, 'dyad')}, {count(main.n_sessions, 'session')}"
         return f"<GrowthResult | {self.verdict} | {outcome or self.design.value} | {slope} | {size}>"
+
+    @property
+    def group_slope(self) -> records.WeightedSlope | None:
+        """The slope that is told and drawn, on which a claim rests; None with fewer than two dyads that have one."""
+        return self.weighted if self.weighted.n > 1 else None
 
     def summary(self) -> str:
         """Verdict, sentence and guards as text.
@@ -234,7 +239,7 @@ class GrowthResult:
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
         if time not in ("session", "weeks"):
             shown = shown.assign(**{time: shown["t"]})
-        drawn: Axes = growth_curves(shown, fit=records.json_values(self.primary), ax=ax, value=value, time=time)
+        drawn: Axes = growth_curves(shown, fit=self.group_slope, ax=ax, value=value, time=time)
         return drawn
 
     def save(self, folder: str | Path) -> Path:

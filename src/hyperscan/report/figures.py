@@ -66,8 +66,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     rows = run.primary
     if not _has(rows, "dyad", "session", "excess_z"):
         return None
-    primary = None if run.growth is None else run.growth.primary
-    fit = None if primary is None else primary.fit
+    fit = None if run.growth is None else run.growth.group_slope
     slope, low, high = (short(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
     curves = dyad_curves(rows, ["excess_z"], run.config.time)
     up = sum(curve["excess_z"].iloc[-1] > curve["excess_z"].iloc[0] for curve in curves.values() if len(curve) > 1)
@@ -83,7 +82,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     )
     if "pseudo_sd_z" in rows:
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
-    return picture(growth_curves(rows, primary, time=run.config.time), alt, caption)
+    return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
 
 
 def dyads_picture(run: ReportedRun) -> Picture | None:

@@ -322,8 +322,8 @@ def all_outcomes_table(run: ReportedRun, dyad: str) -> Table | None:
 def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     """Sizes that belong next to the verdict."""
     facts = []
-    if run.growth is not None and run.growth.primary.fit is not None:
-        fit = run.growth.primary.fit
+    fit = None if run.growth is None else run.growth.group_slope
+    if fit is not None:
         interval = f"(95 % CI {short(fit.ci_low)} to {short(fit.ci_high)})"
         facts.append(("Slope", f"{short(fit.slope)} Fisher z per {run.unit} {interval}"))
     guards = [line.state for line in guard_lines(run)]

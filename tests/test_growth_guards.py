@@ -220,7 +220,7 @@ def test_pattern_is_that_of_the_other_dyads() -> None:
     vectors = rng.normal(size=(len(sessions), 4))
     vectors[3, 2] = np.nan
     frame = sessions[["dyad", "session"]].assign(**dict(zip(LAG_PATTERN, vectors.T, strict=True)))
-    slopes = Slopes.of(frame, sessions.assign(t=sessions["session"] - 1.0), task="")
+    slopes = Slopes.of(frame, sessions.assign(t=sessions["session"] - 1.0), {"": 1.0})
     ours = pattern_projection(slopes)
     for i, dyad in enumerate(sessions["dyad"]):
         others = vectors[(sessions["dyad"] != dyad).to_numpy()]

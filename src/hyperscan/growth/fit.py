@@ -123,8 +123,8 @@ def fit_growth(
         frame = frame.assign(value=frame["z"])
         names, sessions = replace(names, value="z"), sessions_of(frame, outcome, sessions.unit)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
-    tables = [recording_table(part, name, kind) for part, name in ((guards, "guards"), (quality, "quality"))]
-    evidence = Evidence(sessions.frame, outcome, *tables)
+    measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
+    evidence = Evidence(sessions.frame, outcome, measured, people)
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen

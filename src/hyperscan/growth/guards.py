@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError, TableError, count
 from hyperscan.growth.records import Guard, SlopeTest, Trend
-from hyperscan.growth.slopes import dyad_slopes, slope_test, weighted_test
+from hyperscan.growth.slopes import dyad_slopes, estimates_of, plain_test, pooled_test
 from hyperscan.growth.table import Names, label_column, number_column
 from hyperscan.schema import GUARD_COLUMNS, MIN_DYADS, OUTCOME_COLUMNS, TABLES, TEXT_COLUMNS, Outcome
 from hyperscan.words import GUARDS, GuardWords, Measure
@@ -57,14 +57,30 @@ def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.
     return table[table["modality"].astype(str) == modality] if "modality" in table else table
 
 
-def of_task(table: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Rows of a task, where the table tells tasks apart."""
-    return table[table["task"].astype(str) == task] if task and "task" in table else table
+def of_tasks(table: pd.DataFrame, tasks: Collection[str]) -> pd.DataFrame:
+    """Rows of some tasks, where the table tells tasks apart."""
+    return table[table["task"].astype(str).isin(list(tasks))] if any(tasks) and "task" in table else table
 
 
 def dyad_label(value: Any) -> str:
     """Label of a dyad as the outcome has it: whole numbers without a decimal point."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the outcome, and so of every measure: a slope, or what of it differs."""
+
+    #: Tasks and their weights, where the outcome is a difference of tasks within dyad and session
+    conditions: Mapping[str, float] = field(default_factory=dict)
+    #: Mean over the sessions instead of their slope
+    level: bool = False
+    #: Number of every dyad that the slopes are compared by: 0 or 1 of two groups, or a moderator
+    column: Mapping[str, float] | None = None
+
+    def tasks(self, outcome: Outcome) -> Mapping[str, float]:
+        """Return the tasks that are looked at, with their weights."""
+        return self.conditions or {outcome.task: 1.0}
 
 
 @dataclass(frozen=True)
@@ -74,11 +90,21 @@ class Slopes:
     #: One row per dyad and session of the outcome: ``code t`` and the table's numbers
     frame: pd.DataFrame
     n_dyads: int
+    #: Means over sessions instead of slopes
+    level: bool = False
+    #: shape (n_dyads,): What the dyads are compared by, if they are
+    compared_by: Array | None = None
 
     @classmethod
-    def of(cls, table: pd.DataFrame, sessions: pd.DataFrame, *, task: str) -> Slopes:
-        """Bring a table of recordings to the sessions of the outcome; runs (and rows that repeat) are averaged."""
-        rows = of_task(table, task)
+    def of(
+        cls, table: pd.DataFrame, sessions: pd.DataFrame, tasks: Mapping[str, float], question: Question = Question()
+    ) -> Slopes:
+        """Bring a table of recordings to the sessions of the outcome; runs (and rows that repeat) are averaged.
+
+        Of several tasks the weighted sum is taken, in the sessions that have all of them; weights of a fit (``w_``)
+        become those of the sum.
+        """
+        rows = of_tasks(table, tasks)
         # what is no number, and what is made here
         left_out = {"t", "code", *TEXT_COLUMNS} - {"dyad"}
         numbers = rows.drop(columns=[name for name in rows if name in left_out])
@@ -87,13 +113,18 @@ class Slopes:
             "session": pd.to_numeric(numbers["session"], errors="coerce"),
         }
         values = numbers.drop(columns=["dyad", "session"]).apply(pd.to_numeric, errors="coerce").astype(float)
-        values = values.mask(np.isinf(values))
-        mean = values.assign(**keys).groupby(["dyad", "session"]).mean().reset_index()
+        values = values.mask(np.isinf(values)).assign(**keys)
+        if len(tasks) > 1:
+            mean = sum_of_tasks(values.assign(task=rows["task"].astype(str)), tasks)
+        else:
+            mean = values.groupby(["dyad", "session"]).mean().reset_index()
         base = sessions[["dyad", "session", "t"]].copy()
         base["dyad"] = base["dyad"].map(str)
         labels, codes = np.unique(base["dyad"].to_numpy(str), return_inverse=True)
         base["code"] = codes
-        return cls(base.merge(mean, on=["dyad", "session"], how="left"), len(labels))
+        column = question.column
+        by = None if column is None else np.array([column.get(label, np.nan) for label in labels.tolist()])
+        return cls(base.merge(mean, on=["dyad", "session"], how="left"), len(labels), question.level, by)
 
     def column(self, name: str) -> Array:
         """Values of a column, all NaN where the table lacks it."""
@@ -107,12 +138,23 @@ class Slopes:
         return min(test.n for test in tests) >= max(MIN_DYADS, MIN_ASSESSED * there)
 
     def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
-        """Slope of these values over the dyads."""
-        return slope_test(self.per_dyad(values, weights))
+        """Slope of these values over the dyads, or how it differs between them."""
+        return plain_test(self.per_dyad(values, weights), self.compared_by)
+
+    def weighted(self, values: Array) -> SlopeTest:
+        """Test the same with every dyad weighted by precision."""
+        found = estimates_of(values, self.frame["t"], self.frame["code"], self.n_dyads, level=self.level)
+        return pooled_test(found, self.compared_by)
 
     def per_dyad(self, values: Array, weights: Array | None = None) -> Array:
-        """Slope of these values in every dyad."""
-        return dyad_slopes(values, self.frame["t"], self.frame["code"], self.n_dyads, weights)
+        """Slope (or mean) of these values in every dyad."""
+        if not self.level:
+            return dyad_slopes(values, self.frame["t"], self.frame["code"], self.n_dyads, weights)
+        w = np.where(np.isfinite(values), 1.0 if weights is None else np.nan_to_num(weights), 0.0)
+        codes = self.frame["code"].to_numpy()
+        mass = np.bincount(codes, w, self.n_dyads)
+        total = np.bincount(codes, w * np.nan_to_num(values), self.n_dyads)
+        return np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), np.nan)
 
 
 @dataclass(frozen=True)
@@ -125,13 +167,19 @@ class Evidence:
     #: guards.tsv and quality.tsv of its modality; None where there are none
     guards: pd.DataFrame | None = None
     quality: pd.DataFrame | None = None
+    question: Question = field(default_factory=Question)
+
+    @property
+    def tasks(self) -> Mapping[str, float]:
+        """Tasks that are looked at, with their weights."""
+        return self.question.tasks(self.outcome)
 
     @cached_property
     def of_guards(self) -> Slopes:
         """Slopes of the guard measures, with the very outcome that is claimed to change as ``excess_z``."""
         assert self.guards is not None
         rows = self.guards.drop(columns=["excess_z"], errors="ignore")
-        slopes = Slopes.of(rows, self.sessions, task=self.outcome.task)
+        slopes = Slopes.of(rows, self.sessions, self.tasks, self.question)
         slopes.frame["excess_z"] = self.sessions["value"].to_numpy(float)
         return slopes
 
@@ -139,12 +187,13 @@ class Evidence:
     def of_quality(self) -> Slopes:
         """Slopes of the quality measures, mean of the two people."""
         assert self.quality is not None
-        return Slopes.of(self.quality, self.sessions, task=self.outcome.task)
+        return Slopes.of(self.quality, self.sessions, self.tasks, self.question)
 
     @cached_property
     def of_sessions(self) -> Slopes:
         """Slopes of the columns beside the outcome."""
-        return Slopes.of(self.sessions.drop(columns=["t", "therapist"], errors="ignore"), self.sessions, task="")
+        columns = self.sessions.drop(columns=["t", "therapist"], errors="ignore")
+        return Slopes.of(columns, self.sessions, {"": 1.0}, self.question)
 
     @cached_property
     def made_for(self) -> str:
@@ -168,6 +217,20 @@ class Evidence:
         if set(words.columns) & set(TABLES["quality"]) and self.quality is None:
             return words.unknown or "the table alone holds no quality measures"
         return ""
+
+
+def sum_of_tasks(values: pd.DataFrame, tasks: Mapping[str, float]) -> pd.DataFrame:
+    """Weighted sum over tasks of every number, by dyad and session; missing where one of the tasks is."""
+    parts = []
+    for task, share in tasks.items():
+        mean = values[values["task"] == task].drop(columns="task").groupby(["dyad", "session"]).mean()
+        # a weight is one over a variance, and variances add
+        weights = [name for name in mean if str(name).startswith("w_")]
+        parts.append(mean.mul(share).assign(**{name: share**2 / mean[name] for name in weights}))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.add(part)
+    return whole.assign(**{name: 1 / whole[name] for name in whole if str(name).startswith("w_")}).reset_index()
 
 
 def ask_guards(evidence: Evidence, modality: str, sign: float) -> tuple[Guard, ...]:
@@ -300,8 +363,7 @@ def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
     name, slopes = "mismatched_times", evidence.of_sessions
     if "own_excess_z" not in evidence.sessions:
         return not_assessable(name, GUARDS[name].unknown)
-    frame = slopes.frame
-    test = weighted_test(slopes.column("own_excess_z"), frame["t"], frame["code"], slopes.n_dyads)
+    test = slopes.weighted(slopes.column("own_excess_z"))
     if not slopes.enough(test):
         return not_assessable(name, "too few sessions with a level of the same two people at other times")
     passed = test.in_direction(sign, 0.05)
@@ -334,7 +396,7 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     missing = [column for column in (source, *figures) if column not in evidence.quality]
     if missing:
         return not_assessable("clock", f"the quality table has no column {missing[0]}")
-    rows = clock_rows(evidence.quality, evidence.sessions, evidence.outcome.task)
+    rows = clock_rows(evidence.quality, evidence.sessions, evidence.tasks)
     if rows.empty:
         return not_assessable("clock", "the quality table has no row of these sessions")
     if set(rows[source]) & {"assumed", "none", "nan", "None", "n/a", ""}:
@@ -342,8 +404,9 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     same = rows[source] == "same_amplifier"
     measured = rows.assign(**{name: rows[name].abs().where(~(same & rows[name].isna()), 0.0) for name in figures})
     # the two people's rows speak of one clock relation; where only one has a number, that one counts
-    worst = measured.groupby(["dyad", "session"], as_index=False)[figures].max()
-    slopes = Slopes.of(worst, evidence.sessions, task="")
+    keys = ["dyad", "session", "task"] if "task" in measured else ["dyad", "session"]
+    worst = measured.groupby(keys, as_index=False)[figures].max()
+    slopes = Slopes.of(worst, evidence.sessions, evidence.tasks, evidence.question)
     tests = {name: slopes.test(slopes.column(name)) for name in figures}
     if not slopes.enough(*tests.values()):
         return not_assessable("clock", "too few sessions with a measured drift and residual")
@@ -355,9 +418,9 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     return Guard("clock", not failed, tests[shown].slope, f"{text} ({detail}).")
 
 
-def clock_rows(quality: pd.DataFrame, sessions: pd.DataFrame, task: str) -> pd.DataFrame:
+def clock_rows(quality: pd.DataFrame, sessions: pd.DataFrame, tasks: Collection[str]) -> pd.DataFrame:
     """Rows of the outcome's sessions: the clock's source as text, its figures as numbers."""
-    rows = of_task(quality, task)
+    rows = of_tasks(quality, tasks)
     source, *figures = GUARDS["clock"].columns
     keys = set(zip(sessions["dyad"].astype(str), sessions["session"].astype(float), strict=True))
     numbers = pd.to_numeric(rows["session"], errors="coerce")
@@ -396,7 +459,7 @@ def recording_trends(evidence: Evidence, table: pd.DataFrame, names: Names) -> t
         said = {"dyad": label_column(table, names.dyad), "speech": number_column(table, "speech")}
         said |= {"session": number_column(table, names.session)}
         tasks = {"task": table["task"].reset_index(drop=True)} if "task" in table else {}
-        slopes = Slopes.of(pd.DataFrame(said | tasks), evidence.sessions, task=task)
+        slopes = Slopes.of(pd.DataFrame(said | tasks), evidence.sessions, {task: 1.0})
         found.append(trend_of("artefact", "speech", slopes))
     if evidence.quality is not None:
         found += quality_trends(evidence.quality, evidence.sessions, task)
@@ -411,7 +474,7 @@ def quality_trends(quality: pd.DataFrame, sessions: pd.DataFrame, task: str) -> 
     people = quality["person"].dropna().unique().tolist() if "person" in quality else [None]
     for person in people:
         rows = quality if person is None else quality[quality["person"] == person]
-        slopes = Slopes.of(rows, sessions, task=task)
+        slopes = Slopes.of(rows, sessions, {task: 1.0})
         for topic, wanted in QUALITY_TRENDS.items():
             for column in map(str, rows.columns):
                 if any(column == name or (name.endswith("_") and column.startswith(name)) for name in wanted):

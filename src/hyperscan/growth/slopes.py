@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 from hyperscan.errors import count
+from hyperscan.growth.pooled import regress
 from hyperscan.growth.records import DyadTrend, LeaveOneOut, SlopeTest, TherapistLevel, WeightedSlope
 
 Array = NDArray[np.float64]
@@ -72,16 +74,92 @@ def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
     return SlopeTest(mean, sd, se, float(n - 1), t, p, mean - half, mean + half, n)
 
 
+@dataclass(frozen=True)
+class Estimates:
+    """One number per dyad, NaN where its sessions do not tell it."""
+
+    #: shape (n_dyads,): The number, and the variance that the noise of its own sessions gives it
+    value: Array
+    own: Array
+    #: shape (n_dyads,): Sessions of every dyad
+    size: Array
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Dyads that have it, shape (n_dyads,)."""
+        return np.isfinite(self.value)
+
+
+def estimates_of(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, *, level: bool = False) -> Estimates:
+    """Slope of every dyad, or its mean (``level``), with the variance that the pooled noise of sessions gives it.
+
+    Shapes: ``y, t`` (n,), ``codes`` (n,).
+
+    Examples
+    --------
+    >>> estimates_of([0, 1, 2, 3, 0, 2], [0, 1, 2, 3, 0, 1], [0, 0, 0, 0, 1, 1], 2, level=True).value
+    array([1.5, 1. ])
+    """
+    value, time, dyad = np.asarray(y, float), np.asarray(t, float), np.asarray(codes, np.intp)
+    use = np.isfinite(value) & np.isfinite(time)
+    value, time, dyad = value[use], time[use], dyad[use]
+    size = np.bincount(dyad, minlength=n_dyads)
+    dt = time - (np.bincount(dyad, time, n_dyads) / np.maximum(size, 1))[dyad]
+    mean = np.bincount(dyad, value, n_dyads) / np.maximum(size, 1)
+    dy = value - mean[dyad]
+    found = np.where(size > 0, mean, np.nan) if level else dyad_slopes(value, time, dyad, n_dyads)
+    known = np.isfinite(found)
+    inside = known[dyad]
+    residual = (dy if level else dy - np.where(known, found, 0.0)[dyad] * dt)[inside]
+    freedom = len(residual) - (1 if level else 2) * int(known.sum())
+    noise = float(residual @ residual) / freedom if freedom > 0 else 0.0
+    mass = size.astype(float) if level else np.bincount(dyad, dt**2, n_dyads)
+    own = np.where(known, noise / np.where(known & (mass > 0), mass, 1.0), np.nan)
+    return Estimates(np.asarray(found, float), own, size.astype(float))
+
+
+def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.95) -> SlopeTest:
+    """Test the mean of one number per dyad, or how it goes with a column: Welch's t of two groups, else regression.
+
+    Shapes: ``values`` (n_dyads,), ``column`` (n_dyads,).
+
+    Examples
+    --------
+    >>> test = plain_test([0.1, 0.2, 0.3, 0.4, 0.6, 0.5], np.array([0, 0, 0, 1, 1, 1.0]))
+    >>> round(test.slope, 3), round(test.p, 4)
+    (0.3, 0.0213)
+    """
+    if column is None:
+        return slope_test(values, level)
+    x, by = np.asarray(values, float), np.asarray(column, float)
+    use = np.isfinite(x) & np.isfinite(by)
+    x, by = x[use], by[use]
+    n, nan = len(x), np.nan
+    kinds, sizes = np.unique(by, return_counts=True)
+    if len(kinds) < 2 or n < 3 or (len(kinds) == 2 and sizes.min() < 2):
+        return SlopeTest(nan, nan, nan, nan, nan, nan, nan, nan, n)
+    if len(kinds) == 2:
+        parts = [slope_test(x[by == kind], level) for kind in kinds]
+        step = float(kinds[1] - kinds[0])
+        slope, shares = (parts[1].slope - parts[0].slope) / step, [(part.se / step) ** 2 for part in parts]
+        se = float(np.sqrt(sum(shares)))
+        df = se**4 / sum(share**2 / part.df for share, part in zip(shares, parts, strict=True)) if se > 0 else n - 2.0
+    else:
+        centred = by - by.mean()
+        slope = float(centred @ x / (centred @ centred))
+        rest = x - x.mean() - slope * centred
+        df = n - 2.0
+        se = float(np.sqrt(rest @ rest / df / (centred @ centred)))
+    t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
+    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
+    return SlopeTest(slope, nan, se, df, t, float(2 * stats.t.sf(abs(t), df)), slope - half, slope + half, n)
+
+
 def weighted_test(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, level: float = 0.95) -> WeightedSlope:
     """Test the mean slope with every dyad weighted by how precisely its course of sessions tells it.
 
     Weights are one over the variance between dyads (REML) plus the variance of the dyad's own slope, which its times
-    and the pooled residual variance give. The standard error is the bias-reduced sandwich (CR2) and its degrees of
-    freedom are Bell and McCaffrey's, so that neither rests on the weights being right: Pustejovsky & Tipton 2018,
-    doi:10.1080/07350015.2016.1247004.
-
-    Where slopes go with the length of courses, the weighted mean answers another question than the plain one: how
-    clearly they do is found by regressing them on the number of sessions, with the same weights.
+    and the pooled residual variance give; see :func:`hyperscan.growth.pooled.regress`.
 
     Shapes: ``y, t`` (n,), ``codes`` (n,).
 
@@ -91,38 +169,26 @@ def weighted_test(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, le
     >>> round(test.slope, 2)
     1.5
     """
-    value, time, dyad = np.asarray(y, float), np.asarray(t, float), np.asarray(codes, np.intp)
-    use = np.isfinite(value) & np.isfinite(time)
-    value, time, dyad = value[use], time[use], dyad[use]
-    slopes = dyad_slopes(value, time, dyad, n_dyads)
-    known = np.isfinite(slopes)
-    b, n = slopes[known], int(known.sum())
-    if n < 2:
-        return WeightedSlope(**vars(slope_test(b, level)), p_length=np.nan)
-    size = np.maximum(np.bincount(dyad, minlength=n_dyads), 1)
-    dt = time - (np.bincount(dyad, time, n_dyads) / size)[dyad]
-    dy = value - (np.bincount(dyad, value, n_dyads) / size)[dyad]
-    inside = known[dyad]
-    residual = (dy - np.where(known, slopes, 0.0)[dyad] * dt)[inside]
-    freedom = len(residual) - 2 * n
-    noise = float(residual @ residual) / freedom if freedom > 0 else 0.0
-    own = noise / np.bincount(dyad, dt**2, n_dyads)[known]
-    between = variance_between(b, own)
-    weight = 1 / (own + between) if between + own.min() > 0 else np.ones(n)
-    share = weight / weight.sum()
-    mean = float(share @ b)
-    # CR2: a dyad of share h leaves (1 - h) of its variance in its residual
-    part = share**2 / (1 - share)
-    se = float(np.sqrt(part @ (b - mean) ** 2))
-    covariance = np.diag(1 / weight) - 1 / weight.sum()
-    matrix = np.sqrt(np.outer(part, part)) * covariance
-    df = float(np.trace(matrix) ** 2 / (matrix**2).sum())
-    se = 0.0 if se <= 1e-12 * float(np.abs(b).max()) else se
-    ratio = mean / se if se > 0 else (0.0 if mean == 0 else float(np.copysign(np.inf, mean)))
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
-    p = float(2 * stats.t.sf(abs(ratio), df))
-    p_length = _p_of_length(b, size[known].astype(float), weight)
-    return WeightedSlope(mean, float(np.sqrt(between)), se, df, ratio, p, mean - half, mean + half, n, p_length)
+    return pooled_test(estimates_of(y, t, codes, n_dyads), level=level)
+
+
+def pooled_test(found: Estimates, column: Array | None = None, level: float = 0.95) -> WeightedSlope:
+    """Test the weighted mean of one number per dyad, or how it goes with a column.
+
+    Where slopes go with the length of courses, the weighted mean answers another question than the plain one: how
+    clearly they do is found by regressing them (or what the column leaves of them) on the number of sessions.
+
+    Shapes: ``column`` (n_dyads,).
+    """
+    use = found.known if column is None else found.known & np.isfinite(column)
+    b, n = found.value[use], int(use.sum())
+    ones = np.ones((n, 1))
+    columns = ones if column is None else np.column_stack([column[use] - column[use].mean(), ones])
+    if n < 2 or n <= columns.shape[1] - 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
+        return WeightedSlope(**vars(slope_test(b if column is None else [], level)), p_length=np.nan)
+    fit = regress(b, found.own[use], columns)
+    p_length = _p_of_length(fit.residual, found.size[use], fit.weight)
+    return WeightedSlope(**vars(fit.test(level=level)), p_length=p_length)
 
 
 def _p_of_length(slopes: Array, n_sessions: Array, weight: Array) -> float:
@@ -140,31 +206,6 @@ def _p_of_length(slopes: Array, n_sessions: Array, weight: Array) -> float:
     if scale <= 0:
         return 1.0 if steepness == 0 else 0.0
     return float(2 * stats.t.sf(abs(steepness) / np.sqrt(scale / spread), n - 2))
-
-
-def variance_between(slopes: Array, own: Array) -> float:
-    """Estimate by REML how much slopes differ beyond their own variances.
-
-    Shapes: ``slopes, own`` (n_dyads,).
-    """
-
-    def deviance(between: float) -> float:
-        w = 1 / (own + between)
-        rest = slopes - (w @ slopes) / w.sum()
-        return float(-np.log(w).sum() + np.log(w.sum()) + w @ rest**2)
-
-    largest = 4 * float(slopes.var(ddof=1))
-    if largest <= 1e-24 * float(np.abs(slopes).max(initial=0.0)) ** 2:
-        return 0.0
-    if own.min() == 0:
-        return float(slopes.var(ddof=1))  # nothing is known of single slopes: all count alike
-    grid = np.concatenate([[0.0], np.geomspace(1e-4 * largest, largest, 40)])
-    at = int(np.argmin([deviance(value) for value in grid]))
-    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
-    best = float(
-        optimize.minimize_scalar(deviance, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * largest}).x
-    )
-    return best if deviance(best) < deviance(0.0) else 0.0
 
 
 def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, float]:

@@ -1,0 +1,125 @@
+"""One number per dyad with its own noise: weighted by precision, and regressed on what tells dyads apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from hyperscan.growth.records import SlopeTest
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Coefficients of a weighted regression over dyads, with robust standard errors."""
+
+    #: shape (p,): Coefficients, standard errors, degrees of freedom
+    coefficient: Array
+    se: Array
+    df: Array
+    #: Variance between dyads beyond their own noise
+    between: float
+    #: shape (n,): Weight of every dyad
+    weight: Array
+    #: shape (n,): What the regression leaves of every number
+    residual: Array
+    #: Numbers that entered, or clusters of them
+    n: int
+
+    def test(self, k: int = 0, level: float = 0.95) -> SlopeTest:
+        """Test of one coefficient."""
+        slope, se, df = float(self.coefficient[k]), float(self.se[k]), float(self.df[k])
+        t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
+        half = float(stats.t.ppf(0.5 + level / 2, df)) * se
+        p = float(2 * stats.t.sf(abs(t), df))
+        return SlopeTest(slope, float(np.sqrt(self.between)), se, df, t, p, slope - half, slope + half, self.n)
+
+
+def regress(value: Array, own: Array, columns: Array, clusters: NDArray[Any] | None = None) -> Regression:
+    """Regress one number per dyad on columns, weighted by one over its own variance plus that between dyads.
+
+    The standard error is the bias-reduced sandwich (CR2) and its degrees of freedom are Bell and McCaffrey's, so that
+    neither rests on the weights being right: Pustejovsky & Tipton 2018, doi:10.1080/07350015.2016.1247004. With
+    clusters (therapists), dyads of one cluster may be alike in any way.
+
+    Shapes: ``value, own`` (n,), ``columns`` (n, p), ``clusters`` (n,).
+
+    Examples
+    --------
+    >>> fit = regress(np.array([0.1, 0.3, 0.2]), np.full(3, 0.01), np.ones((3, 1)))
+    >>> round(fit.test().slope, 3), round(fit.test().df, 3)
+    (0.2, 2.0)
+    """
+    n = len(value)
+    between = variance_between(value, own, columns)
+    weight = 1 / (own + between) if between + own.min() > 0 else np.ones(n)
+    bread = np.linalg.inv(columns.T @ (weight[:, None] * columns))
+    projection = bread @ columns.T * weight
+    coefficient = projection @ value
+    residual = value - columns @ coefficient
+    # (I - H) times the working covariance
+    covariance = np.diag(1 / weight) - columns @ bread @ columns.T
+    labels = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    members = [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
+    scores, loads = [], []
+    for at in members:
+        root = np.sqrt(1 / weight[at])
+        adjusted = root[:, None] * _inverse_root(root[:, None] * covariance[np.ix_(at, at)] * root) * root
+        load = projection[:, at] @ adjusted
+        scores.append(load @ residual[at])
+        loads.append(load)
+    variance = (np.array(scores) ** 2).sum(0)
+    df = np.empty(len(coefficient))
+    for k in range(len(coefficient)):
+        spread = np.zeros((n, len(members)))
+        for j, (at, load) in enumerate(zip(members, loads, strict=True)):
+            spread[at, j] = load[k]
+        matrix = spread.T @ covariance @ spread
+        size = float((matrix**2).sum())
+        df[k] = float(np.trace(matrix)) ** 2 / size if size > 0 else np.nan
+    # equal numbers leave a standard error of round-off
+    se = np.sqrt(variance)
+    se = np.where(se <= 1e-12 * np.abs(projection).sum(1) * np.abs(value).max(initial=0.0), 0.0, se)
+    return Regression(coefficient, se, df, between, weight, residual, len(members))
+
+
+def _inverse_root(matrix: Array) -> Array:
+    """Inverse square root of a symmetric matrix; nothing where it is singular."""
+    if matrix.shape == (1, 1):
+        return np.asarray(matrix**-0.5 if matrix[0, 0] > 0 else np.zeros((1, 1)))
+    values, vectors = np.linalg.eigh(matrix)
+    keep = values > 1e-10 * values.max(initial=0.0)
+    return np.asarray((vectors[:, keep] * values[keep] ** -0.5) @ vectors[:, keep].T)
+
+
+def variance_between(value: Array, own: Array, columns: Array) -> float:
+    """Estimate by REML how much numbers differ beyond their own variances and what the columns tell.
+
+    Shapes: ``value, own`` (n,), ``columns`` (n, p).
+    """
+
+    def deviance(between: float) -> float:
+        w = 1 / (own + between)
+        cross = columns.T @ (w[:, None] * columns)
+        rest = value - columns @ np.linalg.solve(cross, columns.T @ (w * value))
+        return float(-np.log(w).sum() + float(np.linalg.slogdet(cross)[1]) + float(w @ rest**2))
+
+    rest = value - columns @ np.linalg.lstsq(columns, value, rcond=None)[0]
+    spread: float = float(rest @ rest) / max(len(value) - columns.shape[1], 1)
+    if 4 * spread <= 1e-24 * float(np.abs(value).max(initial=0.0)) ** 2:
+        return 0.0
+    if own.min() == 0:
+        return spread  # nothing is known of single numbers: all count alike
+    largest = 4 * spread
+    grid = np.concatenate([[0.0], np.geomspace(1e-4 * largest, largest, 40)])
+    at = int(np.argmin([deviance(item) for item in grid]))
+    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
+    best = float(
+        optimize.minimize_scalar(deviance, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * largest}).x
+    )
+    return best if deviance(best) < deviance(0.0) else 0.0

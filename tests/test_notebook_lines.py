@@ -93,6 +93,21 @@ def test_own_arrays_run_as_they_stand(names: dict[str, Any]) -> None:
     np.testing.assert_allclose(names["p"], 1 / 200)
 
 
+def test_lines_for_mne_objects_run_as_they_stand(names: dict[str, Any]) -> None:
+    """Objects as other toolboxes take them, and what mne-connectivity computes of them beside ours."""
+    from test_recording_memory import epochs, raws
+
+    names["raw_therapist"], names["raw_client"] = raws(1, 70)
+    names["other_therapist"], names["other_client"] = raws(2, 70)
+    names["epochs_therapist"], names["epochs_client"] = epochs(equal=True)
+    rng = np.random.default_rng(0)
+    names["signal"] = np.exp(1j * rng.normal(size=(2, 3, 4, 1, 50)))
+    exec(compile(python_blocks(ROOT / "docs" / "coming_from.md"), "coming_from.md", "exec"), names)
+    theirs, ours = names["theirs"].get_data().ravel(), names["ours"].to_matrix("plv", "alpha").to_numpy().ravel()
+    assert np.corrcoef(theirs, ours)[0, 1] > 0.7
+    assert names["study"].table["dyad"].nunique() == 2
+
+
 def test_tutorial_and_new_metric_run_as_they_stand(names: dict[str, Any]) -> None:
     tutorial, _, rest = python_blocks(ROOT / "docs" / "tutorial.md").partition("study = hs.StudyResult.load")
     assert rest

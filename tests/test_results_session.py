@@ -30,7 +30,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> hs.PairedRecording:
 
 @pytest.fixture(scope="module")
 def shifted(pair: hs.PairedRecording) -> hs.SynchronyResult:
-    return hs.compute_synchrony(pair, ["plv", "pli"], {"alpha": (8, 12)}, null="lags", n_null=50)
+    return hs.compute_synchrony(pair, metrics=["plv", "pli"], bands={"alpha": (8, 12)}, null="lags", n_null=50)
 
 
 @pytest.mark.parametrize("kind", ["matrix", "heads", "windows", "kept"])
@@ -67,7 +67,7 @@ def test_other_windows_band_the_course(pair: hs.PairedRecording) -> None:
     from hyperscan.metrics import plv
     from hyperscan.transforms import analytic_signal
 
-    result = hs.compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, null="windows", n_null=5)
+    result = hs.compute_synchrony(pair, metrics=["plv"], bands={"alpha": (8, 12)}, null="windows", n_null=5)
     data = result.dataset
     assert data["window_null"].shape[3:] == (5, 15, data.sizes["roi_pair"])
     rate = data.attrs["sfreq"]
@@ -88,7 +88,7 @@ def test_other_windows_band_the_course(pair: hs.PairedRecording) -> None:
 
 def test_one_window_has_no_other_to_meet(pair: hs.PairedRecording) -> None:
     with pytest.raises(InputError, match="this session is one window"):
-        hs.compute_synchrony(pair, ["plv"], config=hs.StudyConfig(window_s=250, min_windows=1), null="windows")
+        hs.compute_synchrony(pair, metrics=["plv"], config=hs.StudyConfig(window_s=250, min_windows=1), null="windows")
 
 
 def test_kept_windows_are_those_clean_in_each_person(shifted: hs.SynchronyResult) -> None:

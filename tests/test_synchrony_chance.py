@@ -58,14 +58,16 @@ def test_sessions_of_different_length_share_the_shorter_one() -> None:
 
 
 def test_windows_of_other_times_meet_every_shift() -> None:
-    data = compute_synchrony(coupled(), ["plv", "corr"], {"alpha": (8, 12)}, config=CONFIG, null="windows").dataset
+    data = compute_synchrony(
+        coupled(), metrics=["plv", "corr"], bands={"alpha": (8, 12)}, config=CONFIG, null="windows"
+    ).dataset
     assert data["window_null"].sizes["shift"] == 5
     here, moved = data["roi_z"], data["window_null"]
     assert moved.dims == ("signal", "metric", "band", "shift", "window", "roi_pair")
     posterior = {"metric": "plv", "roi_pair": "posterior-posterior"}
     assert float(here.sel(posterior).mean()) > 2 * float(moved.sel(posterior).mean())
     with pytest.raises(InputError, match="this session is one window"):
-        compute_synchrony(fnirs()[0], ["corr"], config=fnirs()[1], null="windows")
+        compute_synchrony(fnirs()[0], metrics=["corr"], config=fnirs()[1], null="windows")
 
 
 @pytest.mark.parametrize("n_windows", [2, 3, 5, 12, 60, 135])

@@ -18,11 +18,9 @@ from synchrony_fixtures import CH_NAMES, CONFIG, both, coupled, eeg_pair
 @pytest.mark.parametrize(("fraction", "shown"), [(0.6, True), (0.0, False)])
 def test_lag_null_finds_live_coupling_only(fraction: float, shown: bool) -> None:
     pairs = [preprocess_pair(eeg_pair(CH_NAMES, 120.0, seed, coupled_fraction=fraction), CONFIG) for seed in range(3)]
-    p = [
-        float(compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, config=CONFIG, null="lags", n_null=199, seed=1)
-              .dataset["lag_p"].sel(roi_pair="posterior-posterior").item())
-        for pair in pairs
-    ]  # fmt: skip
+    asked = {"metrics": ["plv"], "bands": {"alpha": (8, 12)}, "config": CONFIG, "null": "lags"}
+    tested = [compute_synchrony(pair, **asked, n_null=199, seed=1).dataset for pair in pairs]
+    p = [float(each["lag_p"].sel(roi_pair="posterior-posterior").item()) for each in tested]
     assert (max(p) <= 0.01) if shown else (min(p) > 0.01)
 
 

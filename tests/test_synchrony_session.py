@@ -47,7 +47,7 @@ def test_wrong_requests_are_refused() -> None:
     with pytest.raises(InputError, match="null = 'phases'"):
         compute_synchrony(coupled(), null="phases")
     with pytest.raises(InputError, match="Did you mean 'plv'"):
-        compute_synchrony(coupled(), ["plw"])
+        compute_synchrony(coupled(), metrics=["plw"])
 
 
 def test_fnirs_averages_pair_coherences_of_every_chromophore() -> None:

@@ -59,8 +59,8 @@ def sweep_locks(folder: Path) -> None:
 
 
 def sweep_temporary(folder: Path) -> None:
-    """Remove what a run without an output folder left in the folder of temporary files when it was killed."""
-    for path in folder.glob(f"{TEMPORARY}*/out/{LOCK_NAME}"):
+    """Remove what a run left in the folder of temporary files when it was killed: its output, or recordings."""
+    for path in folder.glob(f"{TEMPORARY}*/*/{LOCK_NAME}"):
         top = path.parents[1]
         mine = not top.is_symlink() and top.stat().st_uid == getattr(os, "getuid", lambda: -1)()
         with contextlib.suppress(OSError, OutputLockedError):

@@ -30,6 +30,7 @@ from hyperscan.pipeline.privacy import owners_only, public_command, public_rejec
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.unit import Basis
 from hyperscan.pipeline.workers import Place
+from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import build_report
 from hyperscan.results import StudyResult
 from hyperscan.results.folder import RECORD
@@ -45,7 +46,7 @@ UNRECORDED = (LOCK_NAME, WORK, LOGS, RECORD)
 
 
 def run_study(
-    sessions: Sequence[Session],
+    sessions: Sequence[Session] | PairsInMemory,
     config: StudyConfig | None = None,
     *,
     out: str | Path | None = None,
@@ -59,8 +60,11 @@ def run_study(
 
     Parameters
     ----------
-    sessions : sequence of Session, shape (n_sessions,)
-        From :func:`hyperscan.read_sessions`.
+    sessions : sequence of Session, shape (n_sessions,), or mapping
+        From :func:`hyperscan.read_sessions`; or recordings in memory: ``{("D1", 1): (raw_therapist, raw_client)}``,
+        or a list per dyad, ``{"D1": [(raw_therapist, raw_client), ...]}``, whose sessions count from 1. In place of two
+        Raw: two Epochs, or a :class:`PairedRecording` of ``from_raws`` or ``from_epochs``, which can name the
+        therapist, the clock and days. They are written to a temporary folder while the run lasts (8 bytes per sample).
     config : StudyConfig or None
         None = the defaults.
     out : path-like or None
@@ -105,6 +109,11 @@ def run_study(
     <StudyResult | 2 dyads, 2 sessions, 0 skipped>
     """
     config = config or StudyConfig()
+    if isinstance(sessions, Mapping):
+        sweep_temporary(Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, output_lock(Path(folder) / "study"):
+            rows = save_pairs(pairs_of(sessions), Path(folder) / "study")
+            return run_study(rows, config, out=out, n_jobs=n_jobs, cluster=cluster, progress=progress, private=private)
     if not sessions:
         raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)

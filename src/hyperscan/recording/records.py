@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
+from numpy.typing import ArrayLike
 
 from hyperscan.schema import QUALITY_FACTS, ROLES
 from hyperscan.study.session import Session
@@ -327,6 +328,93 @@ class PairedRecording:
         grades = "/".join(self.quality.of(role).grade for role in ROLES) if self.quality else ""
         quality = f"quality {grades}" if grades else "not prepared"
         return f"<PairedRecording | {self.session.key} | {people} | {clock} | {quality}>"
+
+    @classmethod
+    def from_raws(cls, therapist: BaseRaw, client: BaseRaw, /, **row: Any) -> PairedRecording:
+        """Pair two continuous recordings that are in memory.
+
+        Parameters
+        ----------
+        therapist, client : mne.io.BaseRaw
+            One person each, shape (n_channels, n_times), in SI units as MNE has them; both are left as they are. Two
+            people in one Raw: pick each one's channels and rename them to what they are on the head.
+        **row
+            Fields of :class:`hyperscan.Session`, as the columns of ``dyads.tsv``: ``dyad`` (``"D1"``), ``session``
+            (1), ``therapist`` and ``client`` (``T`` and ``C`` before the dyad: name a therapist whom several dyads
+            share), ``modality`` (told by the channels), ``clock`` (``"same_amplifier"``, ``"triggers"`` ...),
+            ``days``, ``task``, ``covariates`` ...
+
+        Returns
+        -------
+        PairedRecording
+            As :func:`hyperscan.load_session` gives it from files: not aligned yet.
+
+        Raises
+        ------
+        InputError
+            If something else than two Raw is given, or they hold another modality.
+        ReadError
+            If both hold the same samples, or units differ.
+
+        Examples
+        --------
+        >>> import mne
+        >>> info, rng = mne.create_info(["Pz", "Oz"], 100.0, "eeg"), np.random.default_rng(0)
+        >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(2, 2000)), info, verbose="error") for _ in range(2)]
+        >>> PairedRecording.from_raws(*raws, dyad="D07", session=2, clock="same_amplifier").session.key
+        SessionKey(dyad='D07', session=2, modality='eeg', task='', run='')
+        """
+        from hyperscan.recording.memory import pair_in_memory
+
+        return pair_in_memory(therapist, client, **row)
+
+    @classmethod
+    def from_epochs(
+        cls,
+        therapist: BaseEpochs,
+        client: BaseEpochs,
+        /,
+        *,
+        key: str | tuple[ArrayLike, ArrayLike] | None = None,
+        **row: Any,
+    ) -> PairedRecording:
+        """Pair two people's epochs that are in memory, by a key that survives rejection.
+
+        Parameters
+        ----------
+        therapist, client : mne.BaseEpochs
+            One person each, shape (n_epochs, n_channels, n_times); the numbers of epochs may differ.
+        key : str, or two array-likes of shape (n_epochs,), or None
+            What tells which epochs belong together: a column of both people's ``metadata``, or a key per epoch of
+            each. None: the event samples, or the numbers of the original epochs where a drop log tells what was
+            left out. Order is no key, so ``EpochsArray`` without events needs one.
+        **row
+            Fields of :class:`hyperscan.Session`, as for :meth:`from_raws`.
+
+        Returns
+        -------
+        PairedRecording
+            The epochs that both people have, joined, one segment each; no window crosses from one to the next.
+
+        Raises
+        ------
+        InputError
+            If something else than two Epochs is given, or a key is missing or not unique.
+        ReadError
+            If nothing says which epochs belong together, or both were cut to other lengths.
+
+        Examples
+        --------
+        >>> import mne
+        >>> info, rng = mne.create_info(["Pz", "Oz"], 100.0, "eeg"), np.random.default_rng(0)
+        >>> both = [mne.EpochsArray(1e-5 * rng.normal(size=(n, 2, 400)), info, verbose="error") for n in (5, 4)]
+        >>> pair = PairedRecording.from_epochs(*both, key=([1, 2, 3, 4, 5], [1, 2, 4, 5]))
+        >>> pair.history[-1].split(";")[0]
+        '4 epochs common to both people paired by the keys that were given'
+        """
+        from hyperscan.recording.memory import pair_in_memory
+
+        return pair_in_memory(therapist, client, key, **row)
 
     def raw(self, role: str) -> BaseRaw:
         """Return the raw of one person."""

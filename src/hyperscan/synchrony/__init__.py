@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from mne import BaseEpochs
+from mne.io import BaseRaw
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
-from hyperscan.recording import PairedRecording
+from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
+from hyperscan.recording.memory import pair_in_memory
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import ROLES
 from hyperscan.synchrony.chance import (
@@ -62,28 +65,33 @@ __all__ = [
 
 
 def compute_synchrony(
-    pair: PairedRecording,
+    pair: PairedRecording | BaseRaw | BaseEpochs,
+    client: BaseRaw | BaseEpochs | None = None,
+    *,
     metrics: Sequence[str | Callable[..., Any] | MetricSpec] | None = None,
     bands: Mapping[str, tuple[float, float]] | None = None,
-    *,
     config: StudyConfig | None = None,
     null: str | None = None,
     n_null: int | None = None,
     seed: int | None = None,
 ) -> SynchronyResult:
-    """Compute the synchrony of one prepared dyad-session.
+    """Compute the synchrony of one dyad-session.
 
     Parameters
     ----------
-    pair : PairedRecording
-        From :func:`hyperscan.preprocess_pair`.
+    pair : PairedRecording, mne.io.BaseRaw or mne.BaseEpochs
+        From :func:`hyperscan.preprocess_pair`; or the therapist's Raw or Epochs, which are then paired, aligned and
+        prepared as :meth:`PairedRecording.from_raws`, :func:`hyperscan.align_pair` and
+        :func:`hyperscan.preprocess_pair` do by themselves.
+    client : mne.io.BaseRaw, mne.BaseEpochs or None
+        The client's, where ``pair`` is the therapist's.
     metrics : sequence of str, callable or MetricSpec, or None
         Names, functions ``f(a, b) -> (..., n_a, n_b)`` of analytic signals, or records of
         :class:`hyperscan.metrics.MetricSpec`; None = those of the configuration.
     bands : mapping of str to tuple of float, or None
         Edges in Hz; None = those of the configuration.
     config : StudyConfig or None
-        Windows, ROIs and everything else; None = the defaults.
+        Windows, ROIs and everything else; None = the defaults, and a window per epoch where Epochs are given.
     null : {None, 'lags', 'windows'}
         ``lags`` adds the whole-session statistic, its p-value under circular shifts, and those surrogates; with
         EEG only for the metrics that follow from averaged products (``MetricSpec.moment``), NaN for others.
@@ -116,12 +124,14 @@ def compute_synchrony(
     >>> info = mne.create_info(["Fz", "Pz", "O1", "O2"], 125.0, "eeg")
     >>> raws = [mne.io.RawArray(1e-5 * rng.normal(size=(4, 25000)), info, verbose="error") for _ in range(2)]
     >>> pair = hs.preprocess_pair(hs.align_pair(hs.PairedRecording(*raws, row)))
-    >>> sync = compute_synchrony(pair, ["plv"], {"alpha": (8, 12)}, null="lags", n_null=99)
+    >>> sync = compute_synchrony(pair, metrics=["plv"], bands={"alpha": (8, 12)}, null="lags", n_null=99)
     >>> sync
     <SynchronyResult | D1 1 eeg | metrics: plv | bands: alpha | 10 windows, 4 x 4 channels>
     >>> bool(sync.to_data_frame()["lag_p"].min() > 0.01)
     True
     """
+    if not isinstance(pair, PairedRecording) or client is not None:
+        pair, config = _prepared(pair, client, bands, config)
     config = config or StudyConfig()
     if null not in (None, "lags", "windows"):
         raise InputError(f"null = {null!r}: expected None, 'lags' or 'windows'. Pseudo-dyads need a study: run_study.")
@@ -153,3 +163,20 @@ def compute_synchrony(
     rng = np.random.default_rng(seed)
     tests = lag_tests(a, b, recipe, windows, n_null=n_null or config.n_null, rng=rng)
     return with_lag_tests(result, tests)
+
+
+def _prepared(
+    therapist: Any, client: Any, bands: Mapping[str, tuple[float, float]] | None, config: StudyConfig | None
+) -> tuple[PairedRecording, StudyConfig]:
+    """Pair, align and prepare two people in memory; epochs are a window each unless the settings say otherwise."""
+    if isinstance(client, Sequence | str):
+        raise InputError(f"client = {client!r}: expected a Raw or Epochs. Metrics go by name: metrics=['plv'].")
+    if isinstance(therapist, PairedRecording) or client is None:
+        needed = "the client too" if client is None else "two Raw, two Epochs, or one PairedRecording"
+        raise InputError(f"compute_synchrony: expected {needed}, as in compute_synchrony(raw_therapist, raw_client).")
+    pair = pair_in_memory(therapist, client)
+    if config is None:
+        length = {"window_s": pair.segments[0].duration_s} if pair.epoched else {}
+        config = StudyConfig(**length)  # type: ignore[arg-type]
+    prepared = config if bands is None else dataclasses.replace(config, bands=dict(bands))
+    return preprocess_pair(align_pair(pair), prepared), config

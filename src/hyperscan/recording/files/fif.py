@@ -211,3 +211,20 @@ def read_fif(path: Path, name: str) -> PersonRecording:
         ) from error
     compare_samples(raw, name)
     return PersonRecording(raw)
+
+
+#: Tags that name a file or block by when and where it was written.
+_WRITTEN = {
+    int(FIFF[f"FIFF_{kind}"]) for kind in ("FILE_ID", "BLOCK_ID", "PARENT_FILE_ID", "PARENT_BLOCK_ID", "REF_FILE_ID")
+}
+
+
+def without_ids(path: Path) -> None:
+    """Blank what a file says of when and on which machine it was written, so that equal content gives equal bytes."""
+    parts = sorted(path.parent.glob(f"{path.stem}*.fif"))
+    for part in parts:
+        tags = [tag for tag in read_tags(part, part.name) if tag.kind in _WRITTEN]
+        with part.open("r+b") as file:
+            for tag in tags:
+                file.seek(tag.at + _HEADER.size)
+                file.write(bytes(tag.size))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import shutil
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,13 +40,10 @@ KINDS: dict[str, Callable[[Path], None]] = {
 
 @pytest.fixture(autouse=True)
 def at_once() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise AssertionError("it waits for ever")
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(60)
+    # a library that waits in C hears no signal, so the process ends, with a traceback
+    faulthandler.dump_traceback_later(60, exit=True)
     yield
-    signal.alarm(0)
+    faulthandler.cancel_dump_traceback_later()
 
 
 def replace(path: Path, kind: str) -> None:
@@ -93,7 +90,7 @@ def test_every_file_of_a_results_folder(tiny: Path, tiny_run: Path, tmp_path: Pa
         out = Path(shutil.copytree(tiny_run, tmp_path / "out"))
         if not (out / name).is_dir():
             replace(out / name, "a pipe")
-            signal.alarm(60)
+            faulthandler.dump_traceback_later(60, exit=True)
             with contextlib.suppress(HyperscanError):
                 if command == "run":
                     run(tiny, out)

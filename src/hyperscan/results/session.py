@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hyperscan.errors import InputError, ReadError, count, did_you_mean
 from hyperscan.schema import TABLES
-from hyperscan.storage import write_dataset
+from hyperscan.storage import odd_kind, write_dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -432,6 +432,8 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     import xarray as xr
 
     path = Path(path)
+    if odd_kind(path):
+        raise ReadError(f"{path.name}: is {odd_kind(path)}, no file. Name a file of SynchronyResult.save.")
     try:
         dataset = xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError) as error:

@@ -104,7 +104,8 @@ def normal_scores(x):
 
 
 def gcmi(x, y):
-    return -0.5 * np.log2(1 - np.corrcoef(normal_scores(x), normal_scores(y))[0, 1] ** 2)
+    c = np.corrcoef([normal_scores(part) for part in (x.real, x.imag, y.real, y.imag)])
+    return 0.5 * np.log2(np.linalg.det(c[:2, :2]) * np.linalg.det(c[2:, 2:]) / np.linalg.det(c))
 
 
 def gcte(x, y, sfreq):

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import hyperscan
@@ -212,3 +213,11 @@ def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path:
         assert not [url for url in loads.found if re.match(r"(https?:)?//", url)], page.name
     for sheet in (tmp_path / "site").rglob("*.css"):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet.name
+
+
+@pytest.mark.parametrize("told", ["docs/faq.md", "src/hyperscan/recording/clocks/align.py"])
+def test_what_an_uncorrected_drift_leaves_is_what_its_formula_gives(told: str) -> None:
+    drift_s = 12e-6 * 50 * 60
+    kept = [f"{100 * abs(np.sinc(hz * drift_s)):.1f} %" for hz in (10, 20)]
+    said = re.sub(r"\s+", " ", (ROOT / told).read_text(encoding="utf-8"))
+    assert re.search(rf"{kept[0]} (of a phase-locked value )?at 10 Hz and {kept[1]} at 20 Hz", said)

@@ -99,8 +99,8 @@ _SPECS = (
         citation="10.1097/00001756-200005150-00029", summary="power-envelope correlation",
     ),
     MetricSpec(
-        "gcmi", information.gcmi, domain="real", bounds=(0, np.inf), chance=_BIASED,
-        citation="10.1002/hbm.23471", summary="Gaussian-copula mutual information (bits)",
+        "gcmi", information.gcmi, bounds=(0, np.inf), chance=_BIASED,
+        citation="10.1002/hbm.23471", summary="Gaussian-copula mutual information of analytic signals (bits)",
     ),
     MetricSpec(
         "gcte", information.gcte, domain="real", bounds=(0, np.inf), chance=_BIASED, symmetric=False,

@@ -66,7 +66,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Dyads]]:
 def applies(spec: MetricSpec, config: StudyConfig, modality: str) -> bool:
     shortest = config.window_s if modality == "eeg" else config.min_seconds
     edges = config.bands_of(modality)[PRIMARY[modality].band]
-    return modality in spec.modalities and (spec.shortest_s is None or spec.shortest_s(edges) <= shortest)
+    long = spec.shortest_s(edges) if spec.shortest_s else config.max_lag_s[modality] * ("max_lag_s" in spec.params)
+    return modality in spec.modalities and long <= shortest and spec.cycles in (None, (1, 1))
 
 
 @pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
@@ -75,7 +76,7 @@ def applies(spec: MetricSpec, config: StudyConfig, modality: str) -> bool:
 def test_any_metric_may_be_primary_or_is_refused_before_work(study, name: str, modality: str) -> None:
     config, spec = config_of(modality, name), get_metric(name)
     if not applies(spec, config, modality):
-        with pytest.raises(ConfigError, match=rf"primary\.metric: '{name}' (does not apply to|needs \d+ s in band)"):
+        with pytest.raises(ConfigError, match=rf"metrics?: '{name}' (does not apply to|needs \d+ s in band|compares)"):
             recipe_of(config, modality)
         return
     recipe = recipe_of(config, modality)
@@ -118,7 +119,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("ar_corr", 10, "'ar_corr' does not apply to eeg: it compares equal samples"),
         ("mne:coh", 5, r"'mne:coh' needs 6 s in band 'alpha', and window_s = 5\. Raise window_s"),
-        ("xcorr", 1, r"'xcorr' needs 1\.1 s in band 'alpha', and window_s = 1\. Raise window_s"),
+        ("xcorr", 1, r"'xcorr' needs more than max_lag_s\.eeg = 1 s, and window_s = 1\. Raise window_s"),
     ],
 )
 def test_what_does_not_apply_is_refused_by_check(

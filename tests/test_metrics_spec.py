@@ -85,4 +85,10 @@ def test_a_metric_of_wavelets_of_ones_own():
 def test_a_metric_applies_where_nothing_speaks_against_it():
     assert METRICS["plv"].modalities == ("eeg", "fnirs")
     assert METRICS["ar_corr"].modalities == ("fnirs",)
-    assert METRICS["xcorr"].shortest_s((8, 12)) > 1
+
+
+def test_a_fact_with_a_default_of_its_own_may_be_left_out():
+    x = np.random.default_rng(0).standard_normal((1, 400))
+    late = np.roll(x, 30, axis=-1)
+    assert METRICS["xcorr_lag"].evaluate(x, late, sfreq=10.0)[0] != 3
+    assert METRICS["xcorr_lag"].evaluate(x, late, sfreq=10.0, max_lag_s=5)[0] == 3

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hyperscan.errors import ConfigError, did_you_mean
-from hyperscan.schema import MODALITIES, RoiPair
+from hyperscan.schema import MODALITIES, ROLES, RoiPair
 
 #: Band edges in Hz. EEG: the usual edges (our choice among them); ``slow`` holds periods of 10-50 s, between
 #: respiration and drift (our choice). A band belongs to the modality whose passband holds it.
@@ -31,6 +31,10 @@ BANDS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "slow": (0.02, 0.10),
     }
 )
+
+#: Largest lag that is looked at, in s: conduction and reaction in EEG, the response of haemoglobin and turns of talk in
+#: fNIRS (our choice).
+MAX_LAG_S: Mapping[str, float] = MappingProxyType({"eeg": 1.0, "fnirs": 20.0})
 
 #: What is computed when nothing else is asked for, by modality (our choice).
 METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -114,6 +118,15 @@ class StudyConfig:
     metrics: Mapping[str, tuple[str, ...]] = _setting(METRICS, "a list for every modality, or one list per modality")
     bands: Mapping[str, tuple[float, float]] = _setting(
         BANDS, "edges in Hz; a band is used for the modality whose passband holds it"
+    )
+    bands_therapist: Mapping[str, tuple[float, float]] = _setting(
+        MappingProxyType({}), "edges in Hz of EEG bands that are others in the therapist: name = [low, high]"
+    )
+    bands_client: Mapping[str, tuple[float, float]] = _setting(
+        MappingProxyType({}), "the same in the client: a slower rhythm, or the 1:2 of nmplv (alpha = [4, 6])"
+    )
+    max_lag_s: Mapping[str, float] = _setting(
+        MAX_LAG_S, "largest lag of xcorr and xcorr_lag in s, by modality (our choice)", bounds=(0.01, 600)
     )
     rois: Mapping[str, tuple[str, ...]] = _setting(
         MappingProxyType({}), "further ROIs: name = [channels]; a built-in name is replaced"
@@ -207,6 +220,8 @@ class StudyConfig:
             "primary": _primary(self.primary),
             "metrics": _metrics(self.metrics),
             "bands": MappingProxyType(bands),
+            **{key: _own_edges(key, getattr(self, key)) for key in ("bands_therapist", "bands_client")},
+            "max_lag_s": _by_modality("max_lag_s", self.max_lag_s, MAX_LAG_S),
             "rois": MappingProxyType(rois),
             "roi_pairs": self.roi_pairs if isinstance(self.roi_pairs, str) else _pairs(self.roi_pairs),
             "eeg_filter_hz": _edges("eeg_filter_hz", self.eeg_filter_hz),
@@ -280,10 +295,15 @@ class StudyConfig:
         """Edges in Hz of what preparation leaves of a modality."""
         return self.eeg_filter_hz if modality == "eeg" else self.fnirs_filter_hz
 
-    def bands_of(self, modality: str) -> dict[str, tuple[float, float]]:
-        """Bands inside the passband of a modality, in Hz."""
+    def bands_of(self, modality: str, role: str = "") -> dict[str, tuple[float, float]]:
+        """Bands inside the passband of a modality, in Hz; with a role, as they are in that person."""
         low, high = self.passband(modality)
-        return {name: edges for name, edges in self.bands.items() if low <= edges[0] and edges[1] <= high}
+        inside = {name: edges for name, edges in self.bands.items() if low <= edges[0] and edges[1] <= high}
+        return inside | {name: edges for name, edges in self.own_bands(role).items() if name in inside}
+
+    def own_bands(self, role: str) -> Mapping[str, tuple[float, float]]:
+        """Edges in Hz of the bands that are others in one person."""
+        return {"therapist": self.bands_therapist, "client": self.bands_client}.get(role, {})
 
     def primary_of(self, modality: str) -> Primary:
         """Return the primary outcome of a modality: the one named, else the default."""
@@ -375,6 +395,18 @@ def _metrics(value: Any) -> Mapping[str, tuple[str, ...]]:
     return chosen
 
 
+def _own_edges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:
+    return MappingProxyType({name: _edges(f"{key}.{name}", edges) for name, edges in _items(key, value)})
+
+
+def _by_modality(key: str, value: Any, default: Mapping[str, float]) -> Mapping[str, float]:
+    """Fill in the modalities that a table of numbers leaves out."""
+    for name, _ in _items(key, value):
+        if name not in MODALITIES:
+            raise ConfigError(f"{key}: unknown modality {name!r}; allowed: eeg, fnirs.{did_you_mean(name, MODALITIES)}")
+    return MappingProxyType({**default, **value})
+
+
 def _items(key: str, value: Any) -> list[tuple[str, Any]]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) and _LABEL.fullmatch(name) for name in value):
         raise ConfigError(f"{key} = {value!r}: expected a table whose names are letters, digits and _.")
@@ -399,7 +431,13 @@ def _check(config: StudyConfig) -> None:
         if field.name == "fnirs_ppf" and isinstance(value, str) and value != BY_AGE:
             raise ConfigError(f"fnirs_ppf = {value!r}: expected a number from 0.01 to 100, or 'age'.")
         bounds = field.metadata["bounds"]
-        if bounds and (field.name != "fnirs_ppf" or value != BY_AGE):
+        if bounds and isinstance(value, Mapping):
+            for name, number in value.items():
+                if not _is_number(number) or not bounds[0] <= number <= bounds[1]:
+                    raise ConfigError(
+                        f"{field.name}.{name} = {number!r}: expected a number from {bounds[0]:g} to {bounds[1]:g}."
+                    )
+        elif bounds and (field.name != "fnirs_ppf" or value != BY_AGE):
             low, high = bounds
             whole = isinstance(field.default, int)
             if not _is_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
@@ -432,6 +470,19 @@ def _check_bands(config: StudyConfig) -> None:
                 f"EEG {list(config.eeg_filter_hz)}, fNIRS {list(config.fnirs_filter_hz)} Hz. "
                 "Move its edges or widen eeg_filter_hz / fnirs_filter_hz."
             )
+    eeg, (low, high) = config.bands_of("eeg"), config.eeg_filter_hz
+    for role in ROLES:
+        for name, edges in config.own_bands(role).items():
+            if name not in eeg:
+                raise ConfigError(
+                    f"bands_{role}.{name} is not among the bands of EEG: {', '.join(eeg) or 'none'}. Its edges in both "
+                    f"people belong into bands first.{did_you_mean(name, eeg)}"
+                )
+            if not low <= edges[0] < edges[1] <= high:
+                raise ConfigError(
+                    f"bands_{role}.{name} = {list(edges)} Hz lies outside eeg_filter_hz = {[low, high]}. "
+                    "Move its edges or widen eeg_filter_hz."
+                )
     if config.primary is not None and config.primary.band not in config.bands:
         raise ConfigError(
             f"primary.band = {config.primary.band!r} is not among the bands: {', '.join(config.bands)}."

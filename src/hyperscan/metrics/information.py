@@ -54,9 +54,7 @@ def gcmi(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """
     first, second = analytic_pair(a, b)
     (real_a, turned_a), (real_b, turned_b) = (_uncorrelated_parts(x) for x in (first, second))
-    m11, m12, m21, m22 = (
-        CORR.compute(ours, theirs) for ours in (real_a, turned_a) for theirs in (real_b, turned_b)
-    )
+    m11, m12, m21, m22 = (CORR.compute(ours, theirs) for ours in (real_a, turned_a) for theirs in (real_b, turned_b))
     left = 1 - (m11**2 + m12**2 + m21**2 + m22**2) + (m11 * m22 - m12 * m21) ** 2
     return _bits_left(left).astype(first.real.dtype)
 
@@ -126,7 +124,7 @@ def _own_correlation(past: NDArray[Any], now: NDArray[Any]) -> NDArray[Any]:
 
 
 def _uncorrelated_parts(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Normal scores of the real parts, and what those of the imaginary parts hold beyond them, (..., n, n_times)."""
+    """Score the ranks of real and imaginary parts, the latter without what the former tell, (..., n, n_times) each."""
     real, imaginary = (_scores(part) for part in (x.real, x.imag))
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = (real * imaginary).sum(axis=-1, keepdims=True) / np.square(real).sum(axis=-1, keepdims=True)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hyperscan.metrics.wavelet import WaveletMap
 
 MetricFunction = Callable[..., NDArray[Any]]
+#: What a function may take without needing it: it has a default of its own.
+_OPTIONAL = ("max_lag_s",)
+
 # The Fisher transform is capped here, so that a perfect value (a copied channel) stays finite (our choice).
 _LARGEST = 1 - 1e-7
 
@@ -85,7 +88,8 @@ class MetricSpec:
     symmetric : bool
         Whether swapping the two people only transposes the result.
     direction : {"none", "sign", "a_to_b"}
-        ``sign``: a positive value means the therapist leads, swapping changes the sign.
+        ``sign``: a positive value means the therapist leads, if by less than half a period; swapping changes the
+        sign.
         ``a_to_b``: the influence of therapist on client; swap the arrays for the other one.
     chance : str
         What unrelated signals give.
@@ -98,7 +102,11 @@ class MetricSpec:
     moment : CrossMoment, optional
         How it follows from averaged products.
     params : tuple of str
-        Which of ``sfreq`` (Hz) and ``band`` (Hz, Hz) the function takes.
+        Which of ``sfreq`` (Hz), ``band`` (Hz, Hz) and ``max_lag_s`` (s, the largest lag; it has a default) the
+        function takes.
+    cycles : tuple of int, optional
+        ``(n, m)``: n cycles of the client go with m of the therapist, so it compares a band of the therapist with n/m
+        of it in the client; None = any two bands, as amplitudes do. A study whose bands do not fit is refused.
     not_for : mapping of str to str
         Modality (``eeg``, ``fnirs``) that it does not apply to, and the reason; a study that asks for it there is
         refused before any work.
@@ -131,6 +139,7 @@ class MetricSpec:
     summary: str = ""
     moment: CrossMoment | None = field(default=None, repr=False)
     params: tuple[str, ...] = ()
+    cycles: tuple[int, int] | None = (1, 1)
     not_for: Mapping[str, str] = field(default_factory=dict, repr=False)
     shortest_s: Callable[[tuple[float, float]], float] | None = field(default=None, repr=False)
 
@@ -144,10 +153,10 @@ class MetricSpec:
 
         Shapes: ``a, b`` (..., n_a, n_times), ``value, z`` (..., n_a, n_b).
         """
-        missing = [name for name in self.params if params.get(name) is None]
+        chosen = {name: params[name] for name in self.params if params.get(name) is not None}
+        missing = [name for name in self.params if name not in (*chosen, *_OPTIONAL)]
         if missing:
             raise InputError(f"metric {self.name!r} needs {' and '.join(missing)}; pass {missing[0]}=...")
-        chosen = {name: params[name] for name in self.params}
         if self.z_func is not None:
             return self.z_func(a, b, **chosen)
         # a function of the user's that changed its inputs would change what the next metric sees

@@ -58,7 +58,7 @@ _SPECS = (
         citation="10.1162/imag_a_00350", summary="adjusted circular correlation of phases",
     ),
     MetricSpec(
-        "nmplv", phase.nmplv, bounds=(0, 1), link=fisher, symmetric=False, chance=_BIASED,
+        "nmplv", phase.nmplv, bounds=(0, 1), link=fisher, symmetric=False, chance=_BIASED, cycles=(1, 2),
         citation="10.1103/PhysRevLett.81.3291", summary="n:m phase-locking value (1:2)",
     ),
     MetricSpec(
@@ -87,7 +87,7 @@ _SPECS = (
         zero_lag_blind=True, citation="10.1098/rsta.2011.0081", summary="lagged coherence",
     ),
     MetricSpec(
-        "aec", amplitude.aec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.AEC,
+        "aec", amplitude.aec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.AEC, cycles=None,
         citation="10.1097/00001756-200005150-00029", summary="amplitude-envelope correlation",
     ),
     MetricSpec(
@@ -95,7 +95,7 @@ _SPECS = (
         citation="10.1038/nn.3101", summary="orthogonalised amplitude-envelope correlation",
     ),
     MetricSpec(
-        "pec", amplitude.pec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.PEC,
+        "pec", amplitude.pec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.PEC, cycles=None,
         citation="10.1097/00001756-200005150-00029", summary="power-envelope correlation",
     ),
     MetricSpec(
@@ -112,14 +112,14 @@ _SPECS = (
         moment=amplitude.CORR, citation="10.1098/rspl.1895.0041", summary="Pearson correlation",
     ),
     MetricSpec(
-        "xcorr", temporal.xcorr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
+        "xcorr", temporal.xcorr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq", "max_lag_s"),
         chance="not 0: the strongest of many lags", citation="10.1037/1082-989X.7.3.338",
-        summary="strongest cross-correlation within 1 s", shortest_s=lambda _: 1.1 * temporal.MAX_LAG_S,
+        summary="strongest cross-correlation within max_lag_s",
     ),
     MetricSpec(
-        "xcorr_lag", temporal.xcorr_lag, domain="real", params=("sfreq",), symmetric=False, direction="sign",
-        chance="any lag", citation="10.1037/1082-989X.7.3.338",
-        summary="lag of the strongest cross-correlation (s)", shortest_s=lambda _: 1.1 * temporal.MAX_LAG_S,
+        "xcorr_lag", temporal.xcorr_lag, domain="real", params=("sfreq", "max_lag_s"), symmetric=False,
+        direction="sign", chance="any lag", citation="10.1037/1082-989X.7.3.338",
+        summary="lag of the strongest cross-correlation within max_lag_s (s)",
     ),
     MetricSpec(
         "ar_corr", temporal.ar_corr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
@@ -228,7 +228,7 @@ def evaluate_many(
     a, b : array, shape (..., n_a, n_times) and (..., n_b, n_times)
         Signals of therapist and client in that domain.
     **params
-        ``sfreq`` in Hz and ``band`` (low, high) in Hz, for the metrics that take them.
+        ``sfreq`` in Hz, ``band`` (low, high) in Hz and ``max_lag_s``, for the metrics that take them.
 
     Returns
     -------
@@ -283,20 +283,28 @@ def _of_function(func: Callable[..., Any]) -> MetricSpec:
     name = getattr(inner, "__name__", "custom")
     if is_ours(func) and name in METRICS:
         known = METRICS[name]
-        return known if inner is func else replace(known, func=func, moment=None, z_func=None)
+        if inner is func:
+            return known
+        # other factors of the phases go with other bands
+        cycles = None if isinstance(func, partial) and {"n", "m"} & set(func.keywords) else known.cycles
+        return replace(known, func=func, moment=None, z_func=None, cycles=cycles)
     try:
         names = tuple(signature(func).parameters)
     except (TypeError, ValueError):
         names = ()
     taken = tuple(context for context in _CONTEXT if context in names)
     label = re.sub(r"\W+", "_", name).strip("_") or "custom"
-    return MetricSpec(label, func, summary="user's function", params=taken, symmetric=False)
+    return MetricSpec(label, func, summary="user's function", params=taken, cycles=None, symmetric=False)
 
 
 _HEADINGS = ("metric", "input", "range", "without coupling", "zero lag", "direction", "what it is", "DOI")
 
 #: How the facts of a record read.
-_DIRECTIONS = {"none": "-", "sign": "sign: + = therapist leads", "a_to_b": "therapist to client"}
+_DIRECTIONS = {
+    "none": "-",
+    "sign": "sign: + = therapist leads, within half a period",
+    "a_to_b": "therapist to client",
+}
 
 
 def describe_metrics() -> str:

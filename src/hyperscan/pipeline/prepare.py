@@ -172,7 +172,7 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
 
 def _check_rate(signals: Signals, recipe: Recipe, row: Session) -> None:
     """Refuse a session that was recorded too slowly for one of the bands."""
-    for name, (low, high) in recipe.bands.items():
+    for name, (low, high) in (item for role in ROLES for item in recipe.of(role).bands.items()):
         if high >= signals.sfreq / 2:
             raise QualityError(
                 f"{row.key}: at {signals.sfreq:g} Hz nothing above {signals.sfreq / 2:g} Hz is held, so band {name!r} "

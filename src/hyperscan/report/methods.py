@@ -11,7 +11,7 @@ from hyperscan.growth.records import DyadTrend
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
-from hyperscan.schema import MODALITIES
+from hyperscan.schema import MODALITIES, ROLES
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,12 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
         named.append(name + (f" ({paper})" if paper else ""))
     bands = {name: edges for item in known for name, edges in run.config.bands_of(item).items()}
     listed = ", ".join(f"{name} {short(low)}-{short(high)} Hz" for name, (low, high) in bands.items())
+    listed += "".join(
+        f" ({name} of the {role}: {short(low)}-{short(high)} Hz)"
+        for role in ROLES
+        for name, (low, high) in run.config.own_bands(role).items()
+        if name in bands
+    )
     advance = (
         "was named in the configuration before the data were seen"
         if run.config.primary is not None

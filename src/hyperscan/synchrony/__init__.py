@@ -32,7 +32,7 @@ from hyperscan.synchrony.guard_measures import GuardRow, GuardValues, guard_row,
 from hyperscan.synchrony.lag_null import LagTest, lag_tests
 from hyperscan.synchrony.pair import shared_windows
 from hyperscan.synchrony.person import Signals, signals_of
-from hyperscan.synchrony.recipe import Recipe, recipe_of
+from hyperscan.synchrony.recipe import Recipe, check_bands, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ def compute_synchrony(
         from hyperscan.metrics import get_metrics
 
         recipe = dataclasses.replace(recipe, metrics=get_metrics(metrics))
+        for spec in recipe.metrics:
+            check_bands(spec, recipe)
     a, b = (signals_of(pair, role, config) for role in ROLES)
     windows = shared_windows(a, b, recipe)
     seed = config.seed if seed is None else seed

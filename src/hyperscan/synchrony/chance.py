@@ -19,8 +19,8 @@ from hyperscan.synchrony.pair import (
     Lenders,
     WindowPair,
     band_cells,
+    both_windows,
     cells_of_pairs,
-    person_windows,
     roi_means,
     shared_windows,
 )
@@ -71,9 +71,8 @@ def chance_values(
     therapists = {name: therapists[name] for name in sorted({pair.therapist for pair in shared})}
     clients = {name: clients[name] for name in sorted({pair.client for pair in shared})}
     if recipe.modality == "eeg":
-        rois = recipe.primary.rois
-        ours = {name: guard_view(person, recipe, rois.therapist) for name, person in therapists.items()}
-        theirs = {name: guard_view(person, recipe, rois.client) for name, person in clients.items()}
+        ours = {name: guard_view(person, recipe, "therapist") for name, person in therapists.items()}
+        theirs = {name: guard_view(person, recipe, "client") for name, person in clients.items()}
         for pair, windows in shared.items():
             done[pair].guards = guard_values_of(ours[pair.therapist], theirs[pair.client], recipe, windows)
         del ours, theirs  # before the bands are filtered
@@ -109,7 +108,7 @@ def own_chance(
         return {}
     sums: dict[Cell, Array] = {}
     for signal in recipe.signals:
-        streams = [person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b)]
+        streams = both_windows(a, b, signal, recipe, windows.n_window)
         for band in recipe.bands:
             ours, theirs = (next(stream)[1] for stream in streams)
             partners = theirs.at(windows.client)
@@ -143,7 +142,7 @@ def with_other_windows(
     data, pairs, signal = result.dataset, recipe.pairs_of(a.rois, b.rois), recipe.signals[0]
     names = names_of(data)
     out = np.full((*map(len, names.values()), len(shifts), count, len(pairs)), np.nan)
-    streams = [person_windows(person, signal, recipe.bands, windows.n_window) for person in (a, b)]
+    streams = both_windows(a, b, signal, recipe, windows.n_window)
     for band in recipe.bands:
         ours, theirs = (next(stream)[1] for stream in streams)
         partners = theirs.at(windows.client)

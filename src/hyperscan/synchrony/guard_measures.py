@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from scipy import fft
 
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.metrics.arrays import into_domain
+from hyperscan.schema import ROLES
 from hyperscan.synchrony.pair import BandWindows, WindowPair, person_windows
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import OUT_BAND, Recipe
@@ -76,8 +77,9 @@ class GuardView:
     person: str
     #: Of the noise that the noise-matched check adds
     seed: int
-    #: Sampling rate in Hz
+    #: Sampling rate in Hz, and edges of the person's primary band in Hz
     sfreq: float
+    band: tuple[float, float]
     #: Mean in-band signal fraction of the primary ROI
     fraction: float
     #: Channels of the primary ROI: the first ones of ``in_band``. Control channels follow, if all are there
@@ -88,32 +90,35 @@ class GuardView:
     out_band: BandWindows | None
     _noise: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
 
-    def noise(self, n_windows: int, band: tuple[float, float]) -> Array:
+    def noise(self, n_windows: int) -> Array:
         """In-band noise of the person's own, shape (n_windows, n_channels, n_window); kept for the next partner."""
         if n_windows not in self._noise:
             n_channels, n_window = self.n_primary, self.in_band.values.shape[-1]
             rng = np.random.default_rng(self.seed)
             white = rng.standard_normal((n_channels, n_windows * n_window), dtype=np.float32)
-            filtered = analytic_signal(white, self.sfreq, band).reshape(n_channels, n_windows, n_window)
+            filtered = analytic_signal(white, self.sfreq, self.band).reshape(n_channels, n_windows, n_window)
             self._noise.clear()
             self._noise[n_windows] = np.ascontiguousarray(filtered.swapaxes(0, 1))
         return self._noise[n_windows]
 
 
-def guard_view(signals: Signals, recipe: Recipe, roi: str) -> GuardView | None:
+def guard_view(signals: Signals, recipe: Recipe, role: str) -> GuardView | None:
     """Filter what the guards need of one person."""
+    roi, band = getattr(recipe.primary.rois, role), recipe.of(role).primary_band
     if recipe.modality != "eeg" or roi not in signals.rois:
         return None
     inside, control = list(signals.rois[roi]), signals.indices(recipe.control).tolist()
     control = control if len(control) == len(recipe.control) else []
-    in_band = _windows_of(signals, [*inside, *control], recipe.primary_band, recipe)
-    # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz
-    assessable = 2 * OUT_BAND[1] < signals.sfreq and bool(np.isfinite(signals.s2_line).any())
+    in_band = _windows_of(signals, [*inside, *control], band, recipe)
+    # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz; people who
+    # differ in their bands have no band outside in common
+    assessable = recipe.one_band and 2 * OUT_BAND[1] < signals.sfreq and bool(np.isfinite(signals.s2_line).any())
     out_band = _windows_of(signals, inside, OUT_BAND, recipe) if assessable else None
     return GuardView(
         person=signals.person,
         seed=zlib.crc32(f"{signals.person} {signals.key}".encode()),
         sfreq=signals.sfreq,
+        band=band,
         fraction=float(np.mean(signals.s2_line[inside])),
         n_primary=len(inside),
         in_band=in_band,
@@ -129,7 +134,7 @@ def _windows_of(signals: Signals, channels: list[int], band: tuple[float, float]
 
 def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> GuardValues | None:
     """Compute a pair's contribution to the guards."""
-    views = [guard_view(person, recipe, roi) for person, roi in zip((a, b), recipe.primary.rois, strict=True)]
+    views = [guard_view(person, recipe, role) for person, role in zip((a, b), ROLES, strict=True)]
     return guard_values_of(views[0], views[1], recipe, windows)
 
 
@@ -139,25 +144,25 @@ def guard_values_of(
     """Compute a pair's contribution to the guards from what was filtered already."""
     if a is None or b is None:
         return None
-    views, band, metric = (a, b), recipe.primary_band, recipe.primary_metric
+    views, metric, facts = (a, b), recipe.primary_metric, recipe.facts(a.sfreq, recipe.primary.band)
     in_band = [a.in_band.at(windows.therapist), b.in_band.at(windows.client)]
     inside = [cut[:, : view.n_primary] for cut, view in zip(in_band, views, strict=True)]
     outside = [cut[:, view.n_primary :] for cut, view in zip(in_band, views, strict=True)]
     matched = control = outband = math.nan
     if all(view.person in recipe.matched_s2 for view in views):
         noisy = zip(*(with_noise(view, cut, recipe) for view, cut in zip(views, inside, strict=True)), strict=True)
-        matched = float(np.mean(np.concatenate([_on_growth_scale(metric, pair, a.sfreq, band) for pair in noisy])))
+        matched = float(np.mean(np.concatenate([_on_growth_scale(metric, pair, facts) for pair in noisy])))
     if all(cut.shape[1] for cut in outside):
-        control = _mean_z(metric, outside, a.sfreq, band)
+        control = _mean_z(metric, outside, facts)
     if a.out_band is not None and b.out_band is not None:
         beyond = [a.out_band.at(windows.therapist), b.out_band.at(windows.client)]
-        outband = _mean_z(metric, beyond, a.sfreq, OUT_BAND)
+        outband = _mean_z(metric, beyond, facts | {"band": OUT_BAND})
     return GuardValues(
         plv_squared=(get_metric("plv").evaluate(*inside)[0] ** 2).mean(axis=0),
         matched_z=matched,
         control_z=control,
         outband_z=outband,
-        lag_robust_z=_mean_z(get_metric("ciplv"), inside, a.sfreq, band),
+        lag_robust_z=_mean_z(get_metric("ciplv"), inside, facts),
     )
 
 
@@ -197,7 +202,10 @@ def steadiness(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> f
     by chance alone: 0 is as steady as noise of that band, and signal-to-noise as such does not move it.
     """
     sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
-    people = [_moments(person, starts, roi, recipe, windows.n_window) for person, starts, roi in sides]
+    people = [
+        _moments(person, starts, roi, recipe.of(role), windows.n_window)
+        for role, (person, starts, roi) in zip(ROLES, sides, strict=True)
+    ]
     counted = np.sqrt(people[0] * people[1]).mean(axis=-1)
     return float(np.log(counted[0]) - np.log(counted[1:]).mean()) if (counted > 0).all() else math.nan
 
@@ -236,7 +244,7 @@ def with_noise(view: GuardView, cut: Array, recipe: Recipe) -> Iterator[Array]:
     if excess == 0:
         yield from (cut[some] for some in parts)
         return
-    noise = view.noise(len(cut), recipe.primary_band)
+    noise = view.noise(len(cut))
     scale = np.sqrt(excess * _power(cut) / _power(noise)).astype(cut.real.dtype)[:, None]
     yield from (cut[some] + noise[some] * scale for some in parts)
 
@@ -256,7 +264,7 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
     values = []
     for low, high in recipe.sub_bands:
         inside = (freqs >= low) & (freqs < high)
-        if not inside.any():
+        if not inside.any() or not recipe.one_band:
             return [math.nan] * len(recipe.sub_bands)
         u, v = (spectrum[..., inside].reshape(len(spectrum), -1) for spectrum in (x, y))
         cross = u @ v.conj().T
@@ -265,17 +273,17 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
     return values
 
 
-def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], sfreq: float, band: tuple[float, float]) -> Array:
+def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Mapping[str, Any]) -> Array:
     """Compute a metric of analytic signals in its own domain.
 
     Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b).
     """
-    x, y = (into_domain(each, metric.domain, sfreq, band) for each in cut)
-    return metric.evaluate(x, y, sfreq=sfreq, band=band)[1]
+    x, y = (into_domain(each, metric.domain, facts["sfreq"], facts["band"]) for each in cut)
+    return metric.evaluate(x, y, **facts)[1]
 
 
-def _mean_z(metric: MetricSpec, cut: Sequence[Array], sfreq: float, band: tuple[float, float]) -> float:
-    z = _on_growth_scale(metric, cut, sfreq, band)
+def _mean_z(metric: MetricSpec, cut: Sequence[Array], facts: Mapping[str, Any]) -> float:
+    z = _on_growth_scale(metric, cut, facts)
     return math.nan if np.isnan(z).all() else float(np.mean(np.nanmean(z, axis=(-2, -1))))
 
 

@@ -19,7 +19,7 @@ from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
 from hyperscan.nulls.inference import p_value
 from hyperscan.nulls.lags import LagNull, Stacked, lags
-from hyperscan.schema import Cell
+from hyperscan.schema import ROLES, Cell
 from hyperscan.synchrony.pair import WindowPair, person_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
@@ -64,7 +64,7 @@ def lag_tests(
             groups.setdefault((spec.domain, spec.moment.preparation), []).append(spec)
     valid = (a.clean_samples(recipe.window_s), b.clean_samples(recipe.window_s))
     tests = {}
-    streams = [person_bands(person, "eeg", recipe.bands) for person in (a, b)]
+    streams = [person_bands(each, "eeg", recipe.of(role).bands) for role, each in zip(ROLES, (a, b), strict=True)]
     for band, edges in recipe.bands.items():
         both = [next(stream)[1] for stream in streams]
         for (domain, _), specs in groups.items():

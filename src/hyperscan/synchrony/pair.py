@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hyperscan.errors import QualityError
 from hyperscan.metrics import MetricSpec, evaluate_many
 from hyperscan.metrics.arrays import Domain, into_domain
-from hyperscan.schema import Cell, RoiPair
+from hyperscan.schema import ROLES, Cell, RoiPair
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.transforms import analytic_bands, analytic_signal
@@ -114,10 +114,10 @@ def _band_cells(
     """Stream the pairs band by band, with everyone's windows of one band in memory."""
     streams = [
         {
-            name: person_windows(person, signal, recipe.bands, round(recipe.window_s * person.sfreq))
+            name: person_windows(person, signal, recipe.of(role).bands, round(recipe.window_s * person.sfreq))
             for name, person in side.items()
         }
-        for side in people
+        for role, side in zip(ROLES, people, strict=True)
     ]
     for band in recipe.bands:
         ours, theirs = ({name: next(stream)[1] for name, stream in side.items()} for side in streams)
@@ -144,7 +144,7 @@ def _whole_cells(
                         window = person.data[signal][:, start : start + n_window]
                         inputs[side, name, n_window] = into_domain(window, spec.domain, person.sfreq, edges)
                 x, y = (inputs[side, name, n_window] for side, name in enumerate(pair))
-                value, z = spec.evaluate(x, y, sfreq=people[0][pair.therapist].sfreq, band=edges)
+                value, z = spec.evaluate(x, y, **recipe.facts(people[0][pair.therapist].sfreq, band))
                 yield pair, CellValues(Cell(signal, spec.name, band), value[None], z[None])
 
 
@@ -158,8 +158,16 @@ def band_cells(
         by_domain.setdefault(spec.domain, []).append(spec)
     for domain, specs in by_domain.items():
         x, y = (into_domain(each, domain, sfreq, edges) for each in cut)
-        for metric, (value, z) in evaluate_many(specs, x, y, sfreq=sfreq, band=edges).items():
+        for metric, (value, z) in evaluate_many(specs, x, y, **recipe.facts(sfreq, band)).items():
             yield CellValues(Cell(signal, metric, band), value, z)
+
+
+def both_windows(
+    a: Signals, b: Signals, signal: str, recipe: Recipe, n_window: int
+) -> list[Iterator[tuple[str, BandWindows]]]:
+    """Stream the windows of two people side by side, each in the person's own bands."""
+    sides = zip(ROLES, (a, b), strict=True)
+    return [person_windows(person, signal, recipe.of(role).bands, n_window) for role, person in sides]
 
 
 def person_windows(

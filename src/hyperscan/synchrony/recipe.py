@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from hyperscan.config import Primary, StudyConfig
+from hyperscan.config import MAX_LAG_S, Primary, StudyConfig
 from hyperscan.errors import ConfigError, did_you_mean
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.recording.cleaning.channels import known_rois
-from hyperscan.schema import SIGNALS, RoiPair
+from hyperscan.schema import ROLES, SIGNALS, RoiPair
 
 #: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
 OUT_BAND = (26.0, 34.0)
@@ -31,6 +32,10 @@ class Recipe:
     bands: Mapping[str, tuple[float, float]]
     #: The outcome named in advance
     primary: Primary
+    #: Role to the edges in Hz of bands that are others in that person
+    own_bands: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    #: Largest lag of cross-correlations in s; None = that of the modality
+    max_lag_s: float | None = None
     #: ``'matching'``, ``'all'`` or a list of pairs
     roi_pairs: str | tuple[str, ...] = "matching"
     #: Window length in s (EEG)
@@ -60,6 +65,21 @@ class Recipe:
     def primary_band(self) -> tuple[float, float]:
         """Edges of the primary band in Hz."""
         return self.bands[self.primary.band]
+
+    @property
+    def one_band(self) -> bool:
+        """Whether the primary band is the same in both people."""
+        return all(self.of(role).primary_band == self.primary_band for role in ROLES)
+
+    def of(self, role: str) -> Recipe:
+        """Return the same with the edges that one person's bands have."""
+        own = self.own_bands.get(role)
+        return replace(self, bands={**self.bands, **own}) if own else self
+
+    def facts(self, sfreq: float, band: str) -> dict[str, Any]:
+        """Gather what a metric may be told: sampling rate in Hz, edges of a band in Hz, largest lag in s."""
+        longest = MAX_LAG_S[self.modality] if self.max_lag_s is None else self.max_lag_s
+        return {"sfreq": sfreq, "band": self.bands[band], "max_lag_s": longest}
 
     @property
     def sub_bands(self) -> list[tuple[float, float]]:
@@ -100,7 +120,7 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
     metrics = tuple(get_metric(name) for name in names)
     for spec in metrics:
         _check_applies(spec, modality, config)
-    return Recipe(
+    recipe = Recipe(
         modality=modality,
         metrics=metrics,
         bands=bands,
@@ -108,7 +128,33 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
         roi_pairs=config.roi_pairs,
         window_s=config.window_s,
         min_windows=config.min_windows,
+        own_bands={role: config.own_bands(role) for role in ROLES} if modality == "eeg" else {},
+        max_lag_s=config.max_lag_s[modality],
     )
+    for spec in metrics:
+        check_bands(spec, recipe)
+    return recipe
+
+
+def check_bands(spec: MetricSpec, recipe: Recipe) -> None:
+    """Refuse a metric whose two people are filtered to bands that it does not compare."""
+    ours, theirs = (recipe.of(role).bands for role in ROLES)
+    for band, (low, high) in ours.items():
+        if "band" in spec.params and theirs[band] != (low, high):
+            raise ConfigError(
+                f"metrics: {spec.name!r} takes one band of both people, and {band!r} has edges of its own in one of "
+                "them. Leave it out of metrics, or the edges out of bands_therapist and bands_client."
+            )
+        if spec.cycles is None:
+            continue
+        n, m = spec.cycles
+        wanted = low * n / m, high * n / m
+        if not wanted[0] <= sum(theirs[band]) / 2 <= wanted[1]:
+            raise ConfigError(
+                f"metrics: {spec.name!r} compares {low:g}-{high:g} Hz of the therapist with {wanted[0]:g}-"
+                f"{wanted[1]:g} Hz of the client; {band!r} is {theirs[band][0]:g}-{theirs[band][1]:g} Hz there. Set "
+                f"bands_client = {{{band} = [{wanted[0]:g}, {wanted[1]:g}]}}, or leave out the band or the metric."
+            )
 
 
 def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig) -> None:
@@ -116,9 +162,14 @@ def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig) -> None
     key = "primary.metric" if spec.name == config.primary_of(modality).metric else f"metrics.{modality}"
     if modality in spec.not_for:
         raise ConfigError(f"{key}: {spec.name!r} does not apply to {modality}: {spec.not_for[modality]}. Name another.")
+    length = "window_s" if modality == "eeg" else "min_seconds"
+    if "max_lag_s" in spec.params and getattr(config, length) <= config.max_lag_s[modality]:
+        raise ConfigError(
+            f"{key}: {spec.name!r} needs more than max_lag_s.{modality} = {config.max_lag_s[modality]:g} s, and "
+            f"{length} = {getattr(config, length):g}. Raise {length}, lower max_lag_s, or name another metric."
+        )
     if spec.shortest_s is None:
         return
-    length = "window_s" if modality == "eeg" else "min_seconds"
     for band, edges in config.bands_of(modality).items():
         if spec.shortest_s(edges) > getattr(config, length):
             raise ConfigError(
@@ -131,7 +182,8 @@ def _check_rate(modality: str, config: StudyConfig) -> None:
     """Refuse a sampling rate that is set too low for one of the bands."""
     key = "eeg_max_sfreq" if modality == "eeg" else "fnirs_sfreq"
     rate = getattr(config, key) or math.inf
-    for band, (low, high) in config.bands_of(modality).items():
+    edges = [item for role in ROLES for item in config.bands_of(modality, role).items()]
+    for band, (low, high) in edges:
         if high >= rate / 2:
             raise ConfigError(
                 f"{key} = {rate:g}: at that rate nothing above {rate / 2:g} Hz is left, so band {band!r} "

@@ -123,9 +123,9 @@ def _check_online_filters(pair: PairedRecording, config: StudyConfig) -> None:
     """Refuse recordings whose amplifier or export already cut into the primary band; warn where two differ."""
     modality = pair.session.modality
     name = config.primary_of(modality).band
-    low, high = config.bands_of(modality).get(name, config.passband(modality))
     stated = []
     for role in ROLES:
+        low, high = config.bands_of(modality, role).get(name, config.passband(modality))
         info = pair.raw(role).info
         first, last = info["highpass"] or 0.0, info["lowpass"] or np.inf
         # a low edge above the high one is a header that says nothing
@@ -152,7 +152,8 @@ def _online_note(pair: PairedRecording) -> list[str]:
 
 
 def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> Mapping[str, CleanPerson]:
-    key, bands = pair.session.key, config.bands_of("eeg")
+    key = pair.session.key
+    bands = {name: min(config.bands_of("eeg", role)[name] for role in ROLES) for name in config.bands_of("eeg")}
     for name, (low, _) in bands.items():
         if config.window_s * low < FEWEST_CYCLES:
             raise QualityError(

@@ -101,7 +101,7 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
             clock_residual_ms=clock.residual_ms,
         )
         if isinstance(person, CleanCap):
-            found = _with_rhythms(found, raw, person, config)
+            found = _with_rhythms(found, raw, person, config, role)
         elif isinstance(person, CleanOptodes):
             found = _with_haemoglobin(found, raw, person, moving, config)
         grade, reason = _grade(found, pair.session.modality, sum(segment.duration_s for segment in segments), config)
@@ -111,11 +111,13 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
     return QualityReport(judged["therapist"], judged["client"], dropped, decisions)
 
 
-def _with_rhythms(found: PersonQuality, raw: BaseRaw, person: CleanCap, config: StudyConfig) -> PersonQuality:
+def _with_rhythms(
+    found: PersonQuality, raw: BaseRaw, person: CleanCap, config: StudyConfig, role: str
+) -> PersonQuality:
     sfreq = float(raw.info["sfreq"])
     freqs, psd = _spectra(raw)
     regions = roi_channels(raw, config)
-    primary, bands = config.primary_of("eeg"), config.bands_of("eeg")
+    primary, bands = config.primary_of("eeg"), config.bands_of("eeg", role)
     inside = psd[[raw.ch_names.index(name) for name in regions.get(primary.rois[0], regions["all"])]]
     rhythms = {}
     for name, band in bands.items():

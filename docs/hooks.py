@@ -3,9 +3,9 @@
 A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command. ``<!-- table: metrics -->``,
 ``<!-- table: formats -->`` and ``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``quality``) become
 tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of the pages in that folder.
-``<!-- functions: metrics -->`` becomes every metric's function with its plain definition. ``<!-- figure:
-growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->`` the
-lines alone.
+``<!-- functions: metrics -->`` becomes every metric's function with what it is blind to and its plain definition.
+``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->``
+the lines alone.
 """
 
 from __future__ import annotations
@@ -73,28 +73,40 @@ def command_output(line: str) -> str:
 
 def figure(script: Path) -> str:
     """Run a script of the gallery; show what it drew (``ax`` or ``axes``), what it says of it, and its lines."""
-    from hyperscan.plots import save_svg
-
     sys.path.insert(0, str(script.parent))
     try:
         names = runpy.run_path(str(script))
     finally:
         sys.path.remove(str(script.parent))
-    drawn = save_svg(names["ax"] if "ax" in names else names["axes"])
-    address = f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()}"
     _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
-    picture = f'<img src="{address}" alt="{html.escape(said)}" style="max-width: 100%">'
-    return f'{said}\n\n<div class="wide" tabindex="0">{picture}</div>\n\n' + f"```python\n{code.strip()}\n```"
+    drawn = picture(names["ax"] if "ax" in names else names["axes"], said)
+    return f"{said}\n\n{drawn}\n\n" + f"```python\n{code.strip()}\n```"
+
+
+def picture(drawn: Any, said: str) -> str:
+    """Turn Axes into a picture inside the page, one that adapts to light and dark."""
+    from hyperscan.plots import save_svg
+
+    text = save_svg(drawn)
+    address = f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
+    shown = f'<img src="{address}" alt="{html.escape(said)}" style="max-width: 100%">'
+    return f'<div class="wide" tabindex="0">{shown}</div>'
 
 
 def metric_functions() -> str:
-    """Every metric's function, and below it the plain definition that the tests hold it to."""
+    """Every metric's function, what it is blind to, and the plain definition that the tests hold it to."""
     from hyperscan.metrics import METRICS
+
+    sys.path.insert(0, str(HERE))
+    import blindness
 
     parts = []
     for name in METRICS:
+        said = blindness.told(name)
         parts += [
             f"::: hyperscan.metrics.{name}",
+            said,
+            picture(blindness.figure(name), f"{name} over lag, signal, distance of peaks and window. {said}"),
             f"`{name}` as plain code:",
             f"```python\n{plain_definition(name)}\n```",
         ]
@@ -117,17 +129,19 @@ def plain_definition(name: str) -> str:
 def metrics_table() -> str:
     """Every metric with its facts and the paper that defines it."""
     from hyperscan.metrics import METRICS
+    from hyperscan.metrics.table import DIRECTIONS
 
-    heads = "| metric | what it is | for | range | without coupling | sees lag 0 | direction | paper |"
-    rows = [heads, "|---" * 8 + "|"]
+    heads = "| metric | what it is | for | range | without coupling | sees lag 0 | blind to | direction | paper |"
+    rows = [heads, "|---" * 9 + "|"]
     for name, spec in METRICS.items():
         low, high = spec.bounds
-        direction = {"none": "-", "sign": "+ = therapist leads", "a_to_b": "therapist to client"}[spec.direction]
+        direction = DIRECTIONS[spec.direction]
         # a DOI may hold < and >
         link = f"[doi](<https://doi.org/{spec.citation.replace('<', '%3C').replace('>', '%3E')}>)"
         sees = "no" if spec.zero_lag_blind else "yes"
         kinds = ", ".join({"eeg": "EEG", "fnirs": "fNIRS"}[kind] for kind in spec.modalities)
-        facts = (f"`{name}`", spec.summary, kinds, f"{low:g} to {high:g}", spec.chance, sees, direction, link)
+        blind = ", ".join(spec.blind) or "-"
+        facts = (f"`{name}`", spec.summary, kinds, f"{low:g} to {high:g}", spec.chance, sees, blind, direction, link)
         rows.append("| " + " | ".join(facts) + " |")
     return "\n".join(rows)
 

@@ -85,6 +85,8 @@ class MetricSpec:
     zero_lag_blind : bool
         Whether signals equal at lag 0 give 0; such a metric cannot see volume-conducted or shared signals,
         nor true coupling at lag 0.
+    blind : tuple of str
+        What else it does not see, names of :data:`hyperscan.metrics.table.BLIND`: ``lag``, ``quarter cycle`` ...
     symmetric : bool
         Whether swapping the two people only transposes the result.
     direction : {"none", "sign", "a_to_b"}
@@ -131,6 +133,7 @@ class MetricSpec:
     z_func: Callable[..., tuple[NDArray[Any], NDArray[Any]]] | None = field(default=None, repr=False)
     map_func: Callable[..., WaveletMap] | None = field(default=None, repr=False)
     zero_lag_blind: bool = False
+    blind: tuple[str, ...] = ()
     symmetric: bool = True
     direction: Literal["none", "sign", "a_to_b"] = "none"
     chance: str = ""
@@ -142,6 +145,11 @@ class MetricSpec:
     cycles: tuple[int, int] | None = (1, 1)
     not_for: Mapping[str, str] = field(default_factory=dict, repr=False)
     shortest_s: Callable[[tuple[float, float]], float] | None = field(default=None, repr=False)
+
+    @property
+    def blind_to(self) -> tuple[str, ...]:
+        """What it does not see, names of :data:`hyperscan.metrics.table.BLIND`."""
+        return ("zero lag",) * self.zero_lag_blind + self.blind
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -34,85 +34,108 @@ def _of_wavelets(name: str) -> Callable[..., Any]:
     return call
 
 
+# what metrics of a narrow band share, and those of phases alone
+_LAG_PEAKS = ("lag", "shared peaks")
+_PHASES = ("amplitude", *_LAG_PEAKS)
+
 _SPECS = (
     MetricSpec(
         "plv", phase.plv, bounds=(0, 1), link=fisher, chance=_BIASED, moment=phase.PLV,
+        blind=_PHASES,
         citation="10.1002/(SICI)1097-0193(1999)8:4<194::AID-HBM4>3.0.CO;2-C",
         summary="phase-locking value",
     ),
     MetricSpec(
         "ciplv", phase.ciplv, bounds=(0, 1), link=fisher, chance=_BIASED, moment=phase.CIPLV,
+        blind=_PHASES,
         zero_lag_blind=True, citation="10.1088/1741-2552/aacfe4",
         summary="corrected imaginary phase-locking value",
     ),
     MetricSpec(
         "ppc", phase.ppc, bounds=(-1, 1), chance="about 0", moment=phase.PPC,
+        blind=_PHASES,
         citation="10.1016/j.neuroimage.2010.01.073", summary="pairwise phase consistency",
     ),
     MetricSpec(
         "ccorr", phase.ccorr, bounds=(-1, 1), link=fisher, chance="0", moment=phase.CCORR,
+        blind=("even phases", *_PHASES),
         citation="10.3389/fnhum.2013.00881", summary="circular correlation of phases",
     ),
     MetricSpec(
         "accorr", phase.accorr, bounds=(-1, 1), link=fisher, chance=_BIASED, moment=phase.ACCORR,
+        blind=_PHASES,
         citation="10.1162/imag_a_00350", summary="adjusted circular correlation of phases",
     ),
     MetricSpec(
         "nmplv", phase.nmplv, bounds=(0, 1), link=fisher, symmetric=False, chance=_BIASED, cycles=(1, 2),
+        blind=("one rhythm", "lag", "amplitude"),
         citation="10.1103/PhysRevLett.81.3291", summary="n:m phase-locking value (1:2)",
     ),
     MetricSpec(
         "pli", lagged.pli, bounds=(0, 1), link=fisher, chance=_BIASED, zero_lag_blind=True,
+        blind=_PHASES,
         citation="10.1002/hbm.20346", summary="phase-lag index",
     ),
     MetricSpec(
         "wpli", lagged.wpli, bounds=(0, 1), link=fisher, chance=_BIASED, zero_lag_blind=True,
+        blind=_LAG_PEAKS,
         citation="10.1016/j.neuroimage.2011.01.055", summary="weighted phase-lag index",
     ),
     MetricSpec(
         "dwpli", lagged.dwpli, bounds=(-1, 1), chance="about 0", zero_lag_blind=True,
+        blind=_LAG_PEAKS,
         citation="10.1016/j.neuroimage.2011.01.055", summary="debiased squared weighted phase-lag index",
     ),
     MetricSpec(
         "coh", spectral.coh, bounds=(0, 1), link=fisher, chance=_BIASED, moment=spectral.COH,
+        blind=_LAG_PEAKS,
         citation="10.1016/S0013-4694(97)00066-7", summary="coherence of the band",
     ),
     MetricSpec(
         "imcoh", spectral.imcoh, bounds=(-1, 1), link=fisher, chance="0", moment=spectral.IMCOH,
+        blind=_LAG_PEAKS,
         zero_lag_blind=True, symmetric=False, direction="sign", citation="10.1016/j.clinph.2004.04.029",
         summary="imaginary part of coherency (signed)",
     ),
     MetricSpec(
         "lagcoh", spectral.lagcoh, bounds=(0, 1), link=fisher, chance=_BIASED, moment=spectral.LAGCOH,
+        blind=_LAG_PEAKS,
         zero_lag_blind=True, citation="10.1098/rsta.2011.0081", summary="lagged coherence",
     ),
     MetricSpec(
         "aec", amplitude.aec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.AEC, cycles=None,
+        blind=("lag", "phase"),
         citation="10.1097/00001756-200005150-00029", summary="amplitude-envelope correlation",
     ),
     MetricSpec(
         "oaec", amplitude.oaec, bounds=(-1, 1), link=fisher, chance="0", zero_lag_blind=True,
+        blind=("lag",),
         citation="10.1038/nn.3101", summary="orthogonalised amplitude-envelope correlation",
     ),
     MetricSpec(
         "pec", amplitude.pec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.PEC, cycles=None,
+        blind=("lag", "phase"),
         citation="10.1097/00001756-200005150-00029", summary="power-envelope correlation",
     ),
     MetricSpec(
         "gcmi", information.gcmi, bounds=(0, np.inf), chance=_BIASED,
+        blind=_LAG_PEAKS,
         citation="10.1002/hbm.23471", summary="Gaussian-copula mutual information of analytic signals (bits)",
     ),
     MetricSpec(
         "gcte", information.gcte, domain="real", bounds=(0, np.inf), chance=_BIASED, symmetric=False,
+        blind=_LAG_PEAKS,
         direction="a_to_b", citation="10.1002/hbm.23471", params=("sfreq",),
         summary="Gaussian-copula transfer entropy from therapist to client (bits)",
     ),
     MetricSpec(
         "corr", amplitude.corr, domain="real", bounds=(-1, 1), link=fisher, chance="0",
+        blind=("quarter cycle", *_LAG_PEAKS),
         moment=amplitude.CORR, citation="10.1098/rspl.1895.0041", summary="Pearson correlation",
     ),
     MetricSpec(
         "xcorr", temporal.xcorr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq", "max_lag_s"),
+        blind=("shared peaks",),
         chance="not 0: the strongest of many lags", citation="10.1037/1082-989X.7.3.338",
         summary="strongest cross-correlation within max_lag_s",
     ),
@@ -123,15 +146,31 @@ _SPECS = (
     ),
     MetricSpec(
         "ar_corr", temporal.ar_corr, domain="real", bounds=(-1, 1), link=fisher, params=("sfreq",),
+        blind=("quarter cycle", "lag"),
         chance="0", citation="10.1117/1.JBO.22.5.055002", summary="robust AR-prewhitened correlation",
         not_for={"eeg": "it compares equal samples, so coupling at a lag of more than one sample (some ms) is lost"},
     ),
     MetricSpec(
         "wtc", _of_wavelets("wtc"), domain="wavelet", bounds=(0, 1), params=("sfreq", "band"),
+        blind=("shared peaks",),
         z_func=_of_wavelets("wtc_evaluate"), map_func=_of_wavelets("wtc_mean_map"),
         chance="about 0.32", citation="10.5194/npg-11-561-2004", summary="squared wavelet coherence",
     ),
 )  # fmt: skip
+
+#: What a metric may be blind to, in words.
+BLIND: Mapping[str, str] = MappingProxyType(
+    {
+        "zero lag": "coupling at lag 0 (and at half a cycle), as to everything common to both recordings",
+        "quarter cycle": "coupling at a lag of a quarter cycle of the rhythm",
+        "lag": "coupling at a lag beyond about 1 / bandwidth",
+        "even phases": "coupling of phases that cover the circle evenly, as those of rhythms do",
+        "one rhythm": "locking of one frequency with itself: it compares a rhythm with another of half its frequency",
+        "amplitude": "amplitudes",
+        "phase": "phases",
+        "shared peaks": "the difference between coupling and equal peaks of two spectra: it is above 0 for both",
+    }
+)
 
 #: Every metric by name.
 METRICS: Mapping[str, MetricSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
@@ -300,7 +339,7 @@ def _of_function(func: Callable[..., Any]) -> MetricSpec:
 _HEADINGS = ("metric", "input", "range", "without coupling", "zero lag", "direction", "what it is", "DOI")
 
 #: How the facts of a record read.
-_DIRECTIONS = {
+DIRECTIONS = {
     "none": "-",
     "sign": "sign: + = therapist leads, within half a period",
     "a_to_b": "therapist to client",
@@ -335,7 +374,7 @@ def _row(spec: MetricSpec) -> tuple[str, ...]:
         f"{low:g} to {high:g}",
         spec.chance,
         "blind" if spec.zero_lag_blind else "sees",
-        _DIRECTIONS[spec.direction],
+        DIRECTIONS[spec.direction],
         spec.summary,
         spec.citation,
     )

@@ -127,12 +127,12 @@ def by_lag(x, y, reach):
     }
 
 
-def xcorr(x, y, sfreq):
-    return max(by_lag(x, y, round(sfreq)).values(), key=abs)
+def xcorr(x, y, sfreq, max_lag_s):
+    return max(by_lag(x, y, round(max_lag_s * sfreq)).values(), key=abs)
 
 
-def xcorr_lag(x, y, sfreq):
-    curve = by_lag(x, y, round(sfreq))
+def xcorr_lag(x, y, sfreq, max_lag_s):
+    curve = by_lag(x, y, round(max_lag_s * sfreq))
     return max(curve, key=lambda k: abs(curve[k])) / sfreq
 
 

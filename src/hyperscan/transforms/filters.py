@@ -1,8 +1,8 @@
 """Band-limited analytic signals by one zero-phase FIR filter, the design MNE uses by default.
 
-The filter and the Hilbert transform are applied together, as one multiplication in the frequency domain:
-per band one inverse FFT, and one forward FFT for all bands. Channels are handled in blocks, so that next to
-input, spectrum and output only one block is held.
+The filter and the Hilbert transform are applied together, as one multiplication in the frequency domain, to
+overlapping blocks of a channel that stay in the processor's cache (overlap-save): next to input and output only
+one channel is held.
 
 A NaN sample makes the output NaN as far as the filter reaches (half its length to both sides), in that
 channel. A flat channel gives exact zeros, which every metric turns into NaN. Constant offsets are removed
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,14 @@ _LENGTH_FACTOR = 3.3
 _TRANSITION_RATIO = 0.25
 _TRANSITION_MIN_HZ = 2.0
 
-_BLOCK_BYTES = 2**25  # of one inverse FFT: large enough to amortise the calls (our choice)
+# Samples of a block, or so many lengths of the filter: short enough for the cache, long next to what overlaps; and
+# bytes of the blocks that are transformed in one call (our choices).
+_BLOCK_SAMPLES, _BLOCK_FILTERS = 2**13, 8
+_GROUP_BYTES = 2**19
+
+# How far beyond the filter its Hilbert transform is followed, at least: what lies further off is less than 1e-4 of the
+# size of a signal without drift (measured by tests/test_transforms_filters.py; our choice).
+_HILBERT_SAMPLES = 2**9
 
 
 def analytic_signal(x: NDArray[Any], sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
@@ -73,7 +81,7 @@ def analytic_bands(
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Band-limited analytic signals of several bands, one after the other.
 
-    The forward FFT is shared. Use and release one band before asking for the next, and only one band is held.
+    Use and release one band before asking for the next, and only one band is held.
 
     Shapes: ``x`` (..., n_times), ``z`` (..., ceil(n_times / decim).
 
@@ -182,39 +190,106 @@ def _stream(
     if not filters:
         return
     rows = x.reshape(-1, x.shape[-1])
-    pad = min(max(h.size for h in filters.values()) // 2 + 1, rows.shape[-1] - 1)
-    n_fft = _fft_length(rows.shape[-1] + 2 * pad, decim)
-    spectrum = _padded_spectrum(rows, pad, n_fft)
     gaps = _gaps(rows)
     for name, h in filters.items():
-        yield name, _one_band(spectrum, h, x.shape, pad, n_fft, decim, gaps)
+        yield name, _one_band(rows, h, gaps, decim).reshape(*x.shape[:-1], -1)
 
 
-def _fft_length(n_min: int, decim: int) -> int:
-    from scipy.fft import next_fast_len
+@dataclass(frozen=True)
+class _Blocks:
+    """How a channel is cut into overlapping blocks, of each of which the middle is kept (overlap-save)."""
 
-    return decim * int(next_fast_len(-(-n_min // decim)))
+    #: Samples of a channel, and of its continuation at both ends
+    n_times: int
+    n_reflected: int
+    #: Samples of a block, and those at both of its ends that are not kept
+    size: int
+    margin: int
+    #: Every which sample is kept
+    decim: int
 
+    @classmethod
+    def of(cls, n_times: int, n_taps: int, decim: int) -> _Blocks:
+        """Choose blocks for a filter: one block if all fits into it."""
+        from scipy.fft import next_fast_len
 
-def _padded_spectrum(rows: NDArray[Any], pad: int, n_fft: int) -> NDArray[Any]:
-    """One-sided spectra of the channels, continued at both ends by their point reflection."""
-    from scipy.fft import rfft
+        # The filter reaches half its length. Its Hilbert transform reaches further, but falls with the cube of the
+        # distance, as the filter has no gain at 0 Hz.
+        half = n_taps // 2
+        margin = -(-(half + max(half, _HILBERT_SAMPLES)) // decim) * decim
+        size = decim * int(next_fast_len(-(-max(_BLOCK_SAMPLES, _BLOCK_FILTERS * n_taps) // decim)))
+        if n_times + 2 * margin <= size:
+            size = decim * int(next_fast_len(-(-(n_times + 2 * margin) // decim)))
+        return cls(n_times, min(half + 1, n_times - 1), size, margin, decim)
 
-    n = rows.shape[-1]
-    complex_type = np.result_type(rows.dtype, np.complex64)
-    spectrum = np.empty((rows.shape[0], n_fft // 2 + 1), dtype=complex_type)
-    buffer = np.zeros(n_fft, dtype=rows.dtype)
-    inner = buffer[pad : pad + n]
-    for row, first, out in zip(rows, rows[:, 0], spectrum, strict=True):
+    @property
+    def hop(self) -> int:
+        """Samples from one block to the next."""
+        return self.size - 2 * self.margin
+
+    @property
+    def number(self) -> int:
+        """Blocks of a channel."""
+        return -(-self.n_times // self.hop)
+
+    def of_channel(self, row: NDArray[Any]) -> NDArray[Any]:
+        """Cut a channel, continued at both ends by its point reflection, into blocks.
+
+        Shapes: ``row`` (n_times,), returns (n_blocks, size), a read-only view.
+        """
+        n, pad, first = self.n_times, self.n_reflected, self.margin
+        buffer = np.zeros((self.number - 1) * self.hop + self.size, dtype=row.dtype)
+        inner = buffer[first : first + n]
         # Subtracting the first sample before the mean leaves exact zeros of a flat channel.
-        np.subtract(row, first if np.isfinite(first) else 0, out=inner)
+        np.subtract(row, row[0] if np.isfinite(row[0]) else 0, out=inner)
         inner -= inner.mean()
         if not np.isfinite(inner).all():
             inner[:] = _bridged(row)
-        buffer[:pad] = 2 * inner[0] - inner[pad:0:-1]
-        buffer[pad + n : pad + n + pad] = 2 * inner[-1] - inner[-2 : -pad - 2 : -1]
-        out[:] = rfft(buffer)
-    return spectrum
+        buffer[first - pad : first] = 2 * inner[0] - inner[pad:0:-1]
+        buffer[first + n : first + n + pad] = 2 * inner[-1] - inner[-2 : -pad - 2 : -1]
+        return np.lib.stride_tricks.sliding_window_view(buffer, self.size)[:: self.hop]
+
+
+def _one_band(
+    rows: NDArray[Any], h: NDArray[np.float64], gaps: Mapping[int, NDArray[np.intp]], decim: int
+) -> NDArray[Any]:
+    """Filter channels one after the other, a few blocks at a time, which stay in the processor's cache."""
+    from scipy.fft import ifft, rfft
+
+    n = rows.shape[-1]
+    blocks = _Blocks.of(n, h.size, decim)
+    hop, first = blocks.hop // decim, blocks.margin // decim
+    z = np.empty((len(rows), -(-n // decim)), dtype=np.result_type(rows.dtype, np.complex64))
+    gain = _analytic_gain(h, blocks.size, rows.dtype)
+    step = max(1, _GROUP_BYTES // (blocks.size * z.itemsize))
+    full = np.empty((min(step, blocks.number), blocks.size), dtype=z.dtype)
+    for row, out in zip(rows, z, strict=True):
+        cut = blocks.of_channel(row)
+        for start in range(0, len(cut), step):
+            some = cut[start : start + step]
+            spectra = full[: len(some)]
+            np.multiply(rfft(some), gain, out=spectra[:, : len(gain)])
+            spectra[:, len(gain) :] = 0
+            if decim > 1:
+                # Every decim-th sample of a signal is the inverse transform of its spectrum folded decim times.
+                spectra = spectra.reshape(len(some), decim, -1).mean(axis=1)
+            kept = ifft(spectra, overwrite_x=True)[:, first : first + hop]
+            place = out[start * hop : (start + len(some)) * hop]
+            whole = len(place) // hop
+            place[: whole * hop].reshape(whole, hop)[...] = kept[:whole]
+            place[whole * hop :] = kept[whole:, : len(place) - whole * hop].ravel()
+    for i, gap in gaps.items():
+        z[i, _reach(gap, h.size // 2, n)[::decim]] = np.nan
+    return z
+
+
+def _analytic_gain(h: NDArray[np.float64], n_fft: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zero-phase gain, doubled at positive frequencies."""
+    from scipy.fft import rfft
+
+    gain = rfft(np.bincount((np.arange(h.size) - h.size // 2) % n_fft, weights=h, minlength=n_fft)).real
+    gain[1 : (n_fft + 1) // 2] *= 2
+    return np.asarray(gain, dtype=dtype)
 
 
 def _bridged(row: NDArray[Any]) -> NDArray[Any]:
@@ -231,54 +306,6 @@ def _gaps(rows: NDArray[Any]) -> dict[int, NDArray[np.intp]]:
     """Non-finite samples of the channels that have any."""
     bad = [i for i, row in enumerate(rows) if not np.isfinite(row.sum())]
     return {i: gap for i in bad if (gap := np.flatnonzero(~np.isfinite(rows[i]))).size}
-
-
-def _one_band(
-    spectrum: NDArray[Any],
-    h: NDArray[np.float64],
-    shape: tuple[int, ...],
-    pad: int,
-    n_fft: int,
-    decim: int,
-    gaps: Mapping[int, NDArray[np.intp]],
-) -> NDArray[Any]:
-    n = shape[-1]
-    gain = _analytic_gain(h, n_fft, spectrum.real.dtype, pad if decim > 1 else 0)
-    first = 0 if decim > 1 else pad
-    n_out = -(-n // decim)
-    z = np.empty((spectrum.shape[0], n_out), dtype=spectrum.dtype)
-    step = max(1, _BLOCK_BYTES // (n_fft * spectrum.itemsize))
-    for start in range(0, spectrum.shape[0], step):
-        block = slice(start, start + step)
-        z[block] = _inverse(spectrum[block], gain, n_fft, decim)[:, first : first + n_out]
-    for row, gap in gaps.items():
-        z[row, _reach(gap, h.size // 2, n)[::decim]] = np.nan
-    return z.reshape(*shape[:-1], n_out)
-
-
-def _analytic_gain(h: NDArray[np.float64], n_fft: int, dtype: np.dtype[Any], shift: int) -> NDArray[Any]:
-    """Zero-phase gain, doubled at positive frequencies, and a shift of the origin for decimated output."""
-    from scipy.fft import rfft
-
-    # Taps that would wrap around a transform shorter than the filter are added up, as time is circular here.
-    place = (np.arange(h.size) - h.size // 2 - shift) % n_fft
-    gain = rfft(np.bincount(place, weights=h, minlength=n_fft))
-    gain[1 : (n_fft + 1) // 2] *= 2
-    if not shift:
-        return np.asarray(gain.real, dtype=dtype)
-    return np.asarray(gain, dtype=np.result_type(dtype, np.complex64))
-
-
-def _inverse(spectrum: NDArray[Any], gain: NDArray[Any], n_fft: int, decim: int) -> NDArray[Any]:
-    from scipy.fft import ifft
-
-    n_rows, n_positive = spectrum.shape
-    full = np.zeros((n_rows, n_fft), dtype=spectrum.dtype)
-    np.multiply(spectrum, gain, out=full[:, :n_positive])
-    if decim > 1:
-        # Every decim-th sample of a signal is the inverse transform of its spectrum folded decim times.
-        full = full.reshape(n_rows, decim, n_fft // decim).mean(axis=1)
-    return np.asarray(ifft(full, axis=-1, overwrite_x=True))
 
 
 def _reach(gap: NDArray[np.intp], half: int, n: int) -> NDArray[np.bool_]:

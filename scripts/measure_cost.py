@@ -38,11 +38,10 @@ from hyperscan.study import Session
 from hyperscan.synchrony import (
     Signals,
     chance_values,
-    guard_values,
-    lag_tests,
     recipe_of,
     session_attrs,
     session_result,
+    session_values,
     shared_windows,
 )
 
@@ -127,9 +126,8 @@ def large(n_channels: int, minutes: float, n_therapists: int, n_clients: int) ->
         a, b = therapists["D0"], clients["D1"]
         windows, began = shared_windows(a, b, recipe), time.process_time()
         session = Session("D0", "T", "C", 1, "eeg", Path(), Path(), Path())
-        session_result(a, b, recipe, windows, session_attrs(session, a, windows, config.seed))
-        guard_values(a, b, recipe, windows)
-        lag_tests(a, b, recipe, windows, n_null=config.n_null, rng=np.random.default_rng(0))
+        values = session_values(a, b, recipe, windows, n_null=config.n_null, rng=np.random.default_rng(0))
+        session_result(a, b, recipe, windows, session_attrs(session, a, windows, config.seed), values.cells)
         alone = time.process_time() - began
         people = {role: PersonSummary.of(one, "all") for role, one in zip(ROLES, (a, b), strict=True)}
         row = Summary(a.key, sfreq=a.sfreq, seconds=20.0 * len(windows.therapist), people=people)

@@ -13,7 +13,7 @@ from hyperscan.pipeline import chance as chance_units
 from hyperscan.pipeline import stages
 from hyperscan.pipeline.chance import compute_batch
 from hyperscan.storage import load_table
-from hyperscan.synchrony import pair
+from hyperscan.synchrony import BYTES_PER_SAMPLE, chance, pair
 from pipeline_fixtures import (
     run,
     tree,
@@ -37,12 +37,13 @@ def test_pairs_do_not_depend_on_their_batches(
 def test_a_person_is_filtered_once_for_all_partners(
     four_dyads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, filtered = pair.person_windows, []
-    monkeypatch.setattr(
-        pair, "person_windows", lambda person, *rest: (filtered.append(person.person), real(person, *rest))[1]
-    )
+    real, filtered = pair.person_bands, []
+    for module in (pair, chance):
+        monkeypatch.setattr(
+            module, "person_bands", lambda person, *rest: (filtered.append(person.person), real(person, *rest))[1]
+        )
     run(four_dyads, tmp_path / "out")
-    # and once for the partner of its own
+    # and once for the partner of its own, with whom it has metrics, lag null, own chance and guards from one filtering
     assert sorted(filtered) == sorted(2 * [f"{role}{n}" for role in "TC" for n in ("01", "02", "03", "04")])
     pseudo = load_table(tmp_path / "out/pseudo.tsv")
     assert len(pseudo) == 4 * 6 * len(pseudo[["roi_therapist", "roi_client"]].drop_duplicates())
@@ -51,8 +52,8 @@ def test_a_person_is_filtered_once_for_all_partners(
 def test_each_side_of_a_batch_fits_into_memory() -> None:
     assert chance_units.sides_for(10**6) == (chance_units.MAX_SIDE, chance_units.MAX_SIDE)
     people = sum(chance_units.sides_for(4 * 128 * 675_000))  # 128 channels, 45 min at 250 Hz
-    assert people == 3
-    assert (people * 16 + 8) * 128 * 675_000 < 5.5e9
+    assert people == 4
+    assert people * BYTES_PER_SAMPLE * 128 * 675_000 < 5e9
     assert chance_units.sides_for(10**10) == (1, 1)
 
 

@@ -13,7 +13,7 @@ from hyperscan.recording import preprocess_pair
 from hyperscan.schema import Cell
 from hyperscan.synchrony import chance_values, guard_values, lag_tests, own_chance, recipe_of, roi_table, shared_windows
 from hyperscan.synchrony.chance import own_shifts
-from hyperscan.synchrony.pair import Lenders, person_windows, roi_means
+from hyperscan.synchrony.pair import Lenders, person_bands, roi_means
 from synchrony_fixtures import CH_NAMES, CONFIG, both, coupled, eeg_pair, fnirs
 
 
@@ -89,9 +89,9 @@ def test_own_chance_is_the_mean_over_shifted_windows() -> None:
     found = own_chance(a, b, recipe, windows, {})
     cell = Cell("eeg", "plv", recipe.primary.band)
     bands = {cell.band: recipe.bands[cell.band]}
-    ((_, ours),) = person_windows(a, "eeg", bands, windows.n_window)
-    ((_, theirs),) = person_windows(b, "eeg", bands, windows.n_window)
-    x, y = ours.at(windows.therapist), np.concatenate(list(theirs.at(windows.client)), axis=-1)
+    ((_, ours),) = person_bands(a, "eeg", bands, windows.n_window)
+    ((_, theirs),) = person_bands(b, "eeg", bands, windows.n_window)
+    x, y = ours.cut(windows.therapist), np.concatenate(list(theirs.cut(windows.client)), axis=-1)
     values = []
     for shift in own_shifts(len(x), windows.n_window):
         moved = np.split(np.roll(y, shift, axis=-1), len(x), axis=-1)

@@ -22,7 +22,6 @@ from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
 from hyperscan.synchrony import (
-    BYTES_FILTERING,
     BYTES_PER_SAMPLE,
     GuardValues,
     PairValues,
@@ -89,7 +88,7 @@ def batches_of(plan: Plan, work: Path) -> list[Batch]:
 
 def sides_for(n_bytes: int) -> tuple[int, int]:
     """Therapists and clients of a batch, whose prepared signals take so many bytes each (single precision)."""
-    people = int((BATCH_BYTES / n_bytes - BYTES_FILTERING / 4) / (BYTES_PER_SAMPLE / 4)) if n_bytes else 2 * MAX_SIDE
+    people = int(BATCH_BYTES / n_bytes / (BYTES_PER_SAMPLE / 4)) if n_bytes else 2 * MAX_SIDE
     return min(max(people // 2, 1), MAX_SIDE), min(max(people - people // 2, 1), MAX_SIDE)
 
 

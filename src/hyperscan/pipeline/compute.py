@@ -28,11 +28,9 @@ from hyperscan.synchrony import (
     LagTest,
     OwnChance,
     guard_row,
-    guard_values,
-    lag_tests,
-    own_chance,
     session_attrs,
     session_result,
+    session_values,
     shared_windows,
     with_lag_tests,
 )
@@ -67,17 +65,16 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
     recipe = recipe_for(row, plan, config)
     a, b = (planned_signals(work, row.key, role, plan) for role in ROLES)
     windows = shared_windows(a, b, recipe)
-    result = session_result(a, b, recipe, windows, session_attrs(row, a, windows, config.seed))
     rng = np.random.default_rng([config.seed, zlib.crc32(str(row.key).encode())])
-    lag = lag_tests(a, b, recipe, windows, n_null=config.n_null, rng=rng)
-    result = with_lag_tests(result, lag)
+    values = session_values(a, b, recipe, windows, n_null=config.n_null, rng=rng)
+    result = session_result(a, b, recipe, windows, session_attrs(row, a, windows, config.seed), values.cells)
+    result = with_lag_tests(result, values.lag)
     write_dataset(folder / f"{row_label(row)}_synchrony.nc", result.averaged().dataset)
     pairs = recipe.pairs_of(a.rois, b.rois)
-    own = own_chance(a, b, recipe, windows, lag)
-    synchrony = _with_chance(result.to_data_frame(), chance, lag, own, pairs, config).assign(**row.covariates)
+    frame = _with_chance(result.to_data_frame(), chance, values.lag, values.own, pairs, config)
+    synchrony = frame.assign(**row.covariates)
     pseudo = chance.values.assign(**row.key._asdict())[list(TABLES["pseudo"])]
-    real = guard_values(a, b, recipe, windows)
-    guards = guard_row(a, b, recipe, windows, real, chance.guards)
+    guards = guard_row(a, b, recipe, windows, values.guards, chance.guards)
     primary = recipe.primary
     outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
     guarded = pd.DataFrame([row.key._asdict() | outcome | asdict(guards)])

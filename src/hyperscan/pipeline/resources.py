@@ -15,7 +15,7 @@ from hyperscan.pipeline.unit import Unit
 from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import SIGNALS
 from hyperscan.study.formats import value_bytes
-from hyperscan.synchrony import BYTES_FILTERING, BYTES_PER_SAMPLE
+from hyperscan.synchrony import BYTES_PER_SAMPLE
 from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
 
 #: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
@@ -56,7 +56,7 @@ def worker_bytes(units: Sequence[Unit]) -> int:
         files = row.therapist_file, row.client_file
         one = max(one, _samples(*files) // 2 if files[0] == files[1] else max(map(_samples, files)))
     people = min(sum(sides_for(4 * one)), 2 * len({row.dyad for row in rows}))
-    return _BASE_BYTES + max(_COPIES * 8 * both, (people * BYTES_PER_SAMPLE + BYTES_FILTERING) * one)
+    return _BASE_BYTES + max(_COPIES * 8 * both, people * BYTES_PER_SAMPLE * one)
 
 
 def work_bytes(units: Sequence[Unit]) -> int:

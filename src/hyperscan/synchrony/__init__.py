@@ -20,7 +20,6 @@ from hyperscan.recording.memory import pair_in_memory
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import ROLES
 from hyperscan.synchrony.chance import (
-    BYTES_FILTERING,
     BYTES_PER_SAMPLE,
     OwnChance,
     PairValues,
@@ -34,12 +33,12 @@ from hyperscan.synchrony.pair import shared_windows
 from hyperscan.synchrony.person import Signals, signals_of
 from hyperscan.synchrony.recipe import Recipe, check_bands, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
+from hyperscan.synchrony.values import SessionValues, session_values
 
 if TYPE_CHECKING:
     from hyperscan.metrics import MetricSpec
 
 __all__ = [
-    "BYTES_FILTERING",
     "BYTES_PER_SAMPLE",
     "GuardRow",
     "GuardValues",
@@ -47,6 +46,7 @@ __all__ = [
     "OwnChance",
     "PairValues",
     "Recipe",
+    "SessionValues",
     "Signals",
     "chance_values",
     "compute_synchrony",
@@ -58,6 +58,7 @@ __all__ = [
     "roi_table",
     "session_attrs",
     "session_result",
+    "session_values",
     "shared_windows",
     "signals_of",
     "with_lag_tests",

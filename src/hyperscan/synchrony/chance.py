@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,18 +11,20 @@ import numpy.typing as npt
 
 from hyperscan.errors import InputError, QualityError
 from hyperscan.results import SynchronyResult
-from hyperscan.schema import Cell, RoiPair
+from hyperscan.schema import ROLES, Cell, RoiPair
 from hyperscan.synchrony.guard_measures import GuardValues, guard_values_of, guard_view
 from hyperscan.synchrony.lag_null import LagTest
 from hyperscan.synchrony.pair import (
-    BandWindows,
+    CellValues,
     Lenders,
+    PairBand,
     WindowPair,
     band_cells,
-    both_windows,
-    cells_of_pairs,
+    pair_bands,
+    person_bands,
     roi_means,
     shared_windows,
+    whole_cells,
 )
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
@@ -30,9 +32,9 @@ from hyperscan.synchrony.session import names_of, place_of
 
 Array = npt.NDArray[Any]
 
-#: Bytes that a person takes per sample and channel while it meets partners: the signal and its spectrum in single
-#: precision, and the windows of one band as complex numbers; and what filtering a band takes on top, once.
-BYTES_PER_SAMPLE, BYTES_FILTERING = 16, 8
+#: Bytes that a person takes per sample and channel while it meets partners, in single precision: the signal, and one
+#: band as complex numbers.
+BYTES_PER_SAMPLE = 12
 
 #: Mismatched windows that a session's own chance level rests on at least, and the most and fewest shifts that make
 #: them: three windows need many shifts for a steady level, long sessions few (our choice).
@@ -70,16 +72,45 @@ def chance_values(
         done[pair] = PairValues(recipe.pairs_of(a.rois, b.rois))
     therapists = {name: therapists[name] for name in sorted({pair.therapist for pair in shared})}
     clients = {name: clients[name] for name in sorted({pair.client for pair in shared})}
-    if recipe.modality == "eeg":
-        ours = {name: guard_view(person, recipe, "therapist") for name, person in therapists.items()}
-        theirs = {name: guard_view(person, recipe, "client") for name, person in clients.items()}
-        for pair, windows in shared.items():
-            done[pair].guards = guard_values_of(ours[pair.therapist], theirs[pair.client], recipe, windows)
-        del ours, theirs  # before the bands are filtered
-    for pair, found in cells_of_pairs(therapists, clients, shared, recipe):
+    compute = whole_cells if recipe.modality == "fnirs" else _band_cells_and_guards
+    for pair, found in compute(therapists, clients, shared, recipe):
+        if not isinstance(found, CellValues):
+            done[pair].guards = found
+            continue
         means = roi_means(found.z, therapists[pair.therapist], clients[pair.client], done[pair].roi_pairs)
         done[pair].table[found.cell] = means.mean(axis=0)
     return done
+
+
+def _band_cells_and_guards(
+    therapists: Mapping[str, Signals],
+    clients: Mapping[str, Signals],
+    shared: Mapping[Lenders, WindowPair],
+    recipe: Recipe,
+) -> Iterator[tuple[Lenders, CellValues | GuardValues | None]]:
+    """Stream the pairs band by band, with everyone filtered in one band in memory; with the primary one its guards."""
+    for signal in recipe.signals:
+        streams = [
+            {
+                name: person_bands(person, signal, recipe.of(role).bands, round(recipe.window_s * person.sfreq))
+                for name, person in side.items()
+            }
+            for role, side in zip(ROLES, (therapists, clients), strict=True)
+        ]
+        for band in recipe.bands:
+            ours, theirs = ({name: next(stream)[1] for name, stream in side.items()} for side in streams)
+            for pair, windows in shared.items():
+                filtered = PairBand(signal, band, ours[pair.therapist], theirs[pair.client])
+                for found in band_cells(filtered, therapists[pair.therapist].sfreq, recipe, windows):
+                    yield pair, found
+                del filtered
+            if band == recipe.primary.band:
+                my = {name: guard_view(therapists[name], recipe, "therapist", one) for name, one in ours.items()}
+                your = {name: guard_view(clients[name], recipe, "client", one) for name, one in theirs.items()}
+                for pair, windows in shared.items():
+                    yield pair, guard_values_of(my[pair.therapist], your[pair.client], recipe, windows)
+                del my, your
+            del ours, theirs  # before the next band is filtered
 
 
 @dataclass(frozen=True)
@@ -102,24 +133,24 @@ def own_chance(
     """
     if recipe.modality == "fnirs":
         return {cell: OwnChance(test.chance, len(test.surrogates)) for cell, test in lag.items()}
+    levels: dict[Cell, OwnChance] = {}
+    for both in pair_bands(a, b, recipe, windows):
+        levels |= band_own_chance(both, a, b, recipe, windows)
+        del both  # before the next band is filtered
+    return levels
+
+
+def band_own_chance(
+    both: PairBand, a: Signals, b: Signals, recipe: Recipe, windows: WindowPair
+) -> dict[Cell, OwnChance]:
+    """Chance level of a dyad-session from the two people themselves, in one band (EEG)."""
     count, pairs = len(windows.client), recipe.pairs_of(a.rois, b.rois)
-    shifts = own_shifts(count, windows.n_window)
-    if not len(shifts):
-        return {}
+    shifts = own_shifts(count, windows.n_window).tolist()
     sums: dict[Cell, Array] = {}
-    for signal in recipe.signals:
-        streams = both_windows(a, b, signal, recipe, windows.n_window)
-        for band in recipe.bands:
-            ours, theirs = (next(stream)[1] for stream in streams)
-            partners = theirs.at(windows.client)
-            in_time = partners.swapaxes(0, 1).reshape(partners.shape[1], -1)
-            for shift in shifts:
-                cut = np.roll(in_time, shift, axis=-1).reshape(len(in_time), count, -1).swapaxes(0, 1)
-                moved = BandWindows(windows.client, np.ascontiguousarray(cut))
-                for found in band_cells(ours, moved, signal, band, a.sfreq, recipe, windows):
-                    means = roi_means(found.z, a, b, pairs).mean(axis=0)
-                    sums[found.cell] = sums.get(found.cell, 0.0) + means
-            del ours, theirs, partners, in_time, cut, moved  # before the next band is filtered
+    for shift in shifts:
+        for found in band_cells(both, a.sfreq, recipe, windows, shift=shift):
+            means = roi_means(found.z, a, b, pairs).mean(axis=0)
+            sums[found.cell] = sums.get(found.cell, 0.0) + means
     return {cell: OwnChance(total / len(shifts), count * len(shifts)) for cell, total in sums.items()}
 
 
@@ -139,17 +170,13 @@ def with_other_windows(
     if count < 2:
         raise InputError("null = 'windows': this session is one window, so there is no other to meet. Use 'lags'.")
     shifts = np.unique(np.linspace(1, count - 1, min(n_null or MAX_SHIFTS, count - 1)).round().astype(int))
-    data, pairs, signal = result.dataset, recipe.pairs_of(a.rois, b.rois), recipe.signals[0]
+    data, pairs = result.dataset, recipe.pairs_of(a.rois, b.rois)
     names = names_of(data)
     out = np.full((*map(len, names.values()), len(shifts), count, len(pairs)), np.nan)
-    streams = both_windows(a, b, signal, recipe, windows.n_window)
-    for band in recipe.bands:
-        ours, theirs = (next(stream)[1] for stream in streams)
-        partners = theirs.at(windows.client)
-        for row, shift in enumerate(shifts):
-            moved = BandWindows(windows.client, np.roll(partners, shift, axis=0))
-            for found in band_cells(ours, moved, signal, band, a.sfreq, recipe, windows):
+    for both in pair_bands(a, b, recipe, windows):
+        for row, shift in enumerate(shifts.tolist()):
+            for found in band_cells(both, a.sfreq, recipe, windows, shift=shift * windows.n_window):
                 out[place_of(found.cell, names)][row] = roi_means(found.z, a, b, pairs)
-        del ours, theirs, partners, moved  # before the next band is filtered
+        del both  # before the next band is filtered
     dims = (*names, "shift", "window", "roi_pair")
     return SynchronyResult(data.assign(window_null=(dims, out)))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,12 @@ from scipy import fft
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.metrics.arrays import into_domain
 from hyperscan.schema import ROLES
-from hyperscan.synchrony.pair import BandWindows, WindowPair, person_windows
+from hyperscan.synchrony.pair import BandSignals, PairBand, WindowPair, pair_bands, person_bands
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import OUT_BAND, Recipe
 from hyperscan.transforms import analytic_signal
 
 Array = npt.NDArray[Any]
-
-NOISY_WINDOWS = 8  # windows that noise is added to at once (our choice): a copy of all would be the largest array
-
 
 #: Stretch over which a rhythm counts as there or not, in s: shorter than its spells, long enough for a band of 4 Hz.
 BURST_S = 2.0
@@ -82,87 +79,103 @@ class GuardView:
     band: tuple[float, float]
     #: Mean in-band signal fraction of the primary ROI
     fraction: float
-    #: Channels of the primary ROI: the first ones of ``in_band``. Control channels follow, if all are there
-    n_primary: int
-    #: The primary band
-    in_band: BandWindows
-    #: Outside of it, channels of the primary ROI; None where that cannot be assessed
-    out_band: BandWindows | None
-    _noise: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
+    #: shape (n_inside,), (n_control,): Places of the primary ROI's channels, and of all control channels or none
+    inside: Array
+    control: Array
+    #: All channels in the primary band
+    in_band: BandSignals
+    #: Channels of the primary ROI outside of it; None where that cannot be assessed
+    out_band: BandSignals | None
+    _noise: dict[int, BandSignals] = field(default_factory=dict, repr=False, compare=False)
 
-    def noise(self, n_windows: int) -> Array:
-        """In-band noise of the person's own, shape (n_windows, n_channels, n_window); kept for the next partner."""
+    def noise(self, n_windows: int) -> BandSignals:
+        """In-band noise of the person's own, window after window; kept for the next partner."""
         if n_windows not in self._noise:
-            n_channels, n_window = self.n_primary, self.in_band.values.shape[-1]
+            n_window = self.in_band.n_window
             rng = np.random.default_rng(self.seed)
-            white = rng.standard_normal((n_channels, n_windows * n_window), dtype=np.float32)
-            filtered = analytic_signal(white, self.sfreq, self.band).reshape(n_channels, n_windows, n_window)
+            white = rng.standard_normal((len(self.inside), n_windows * n_window), dtype=np.float32)
             self._noise.clear()
-            self._noise[n_windows] = np.ascontiguousarray(filtered.swapaxes(0, 1))
+            self._noise[n_windows] = BandSignals(analytic_signal(white, self.sfreq, self.band), n_window)
         return self._noise[n_windows]
 
 
-def guard_view(signals: Signals, recipe: Recipe, role: str) -> GuardView | None:
-    """Filter what the guards need of one person."""
-    roi, band = getattr(recipe.primary.rois, role), recipe.of(role).primary_band
-    if recipe.modality != "eeg" or roi not in signals.rois:
+def guard_view(signals: Signals, recipe: Recipe, role: str, in_band: BandSignals) -> GuardView | None:
+    """Gather what the guards need of one person, who is filtered in the primary band already."""
+    roi = getattr(recipe.primary.rois, role)
+    if roi not in signals.rois:
         return None
-    inside, control = list(signals.rois[roi]), signals.indices(recipe.control).tolist()
-    control = control if len(control) == len(recipe.control) else []
-    in_band = _windows_of(signals, [*inside, *control], band, recipe)
+    inside, control = np.array(signals.rois[roi], dtype=int), signals.indices(recipe.control)
     # a control of the band is one where the fit of the background is: both need a band apart, and 2-40 Hz; people who
     # differ in their bands have no band outside in common
     assessable = recipe.one_band and 2 * OUT_BAND[1] < signals.sfreq and bool(np.isfinite(signals.s2_line).any())
-    out_band = _windows_of(signals, inside, OUT_BAND, recipe) if assessable else None
+    some = replace(signals, data={"eeg": signals.data["eeg"][inside]}) if assessable else None
+    out_band = None if some is None else next(person_bands(some, "eeg", {"out": OUT_BAND}, in_band.n_window))[1]
     return GuardView(
         person=signals.person,
         seed=zlib.crc32(f"{signals.person} {signals.key}".encode()),
         sfreq=signals.sfreq,
-        band=band,
+        band=recipe.of(role).primary_band,
         fraction=float(np.mean(signals.s2_line[inside])),
-        n_primary=len(inside),
+        inside=inside,
+        control=control if len(control) == len(recipe.control) else control[:0],
         in_band=in_band,
         out_band=out_band,
     )
 
 
-def _windows_of(signals: Signals, channels: list[int], band: tuple[float, float], recipe: Recipe) -> BandWindows:
-    some = replace(signals, data={"eeg": signals.data["eeg"][channels]})
-    ((_, windows),) = person_windows(some, "eeg", {"band": band}, round(recipe.window_s * signals.sfreq))
-    return windows
-
-
 def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> GuardValues | None:
     """Compute a pair's contribution to the guards."""
-    views = [guard_view(person, recipe, role) for person, role in zip((a, b), ROLES, strict=True)]
+    if recipe.modality != "eeg":
+        return None
+    own = {role: {recipe.primary.band: recipe.of(role).primary_band} for role in ROLES}
+    narrow = replace(recipe, bands={recipe.primary.band: recipe.primary_band}, own_bands=own)
+    (both,) = pair_bands(a, b, narrow, windows)
+    return band_guard_values(both, a, b, recipe, windows)
+
+
+def band_guard_values(
+    both: PairBand, a: Signals, b: Signals, recipe: Recipe, windows: WindowPair
+) -> GuardValues | None:
+    """Compute a pair's contribution to the guards, when both are filtered in the primary band."""
+    sides = zip((a, b), ROLES, (both.a, both.b), strict=True)
+    views = [guard_view(person, recipe, role, in_band) for person, role, in_band in sides]
     return guard_values_of(views[0], views[1], recipe, windows)
 
 
 def guard_values_of(
     a: GuardView | None, b: GuardView | None, recipe: Recipe, windows: WindowPair
 ) -> GuardValues | None:
-    """Compute a pair's contribution to the guards from what was filtered already."""
+    """Compute a pair's contribution to the guards from what was filtered already, some windows at a time."""
     if a is None or b is None:
         return None
-    views, metric, facts = (a, b), recipe.primary_metric, recipe.facts(a.sfreq, recipe.primary.band)
-    in_band = [a.in_band.at(windows.therapist), b.in_band.at(windows.client)]
-    inside = [cut[:, : view.n_primary] for cut, view in zip(in_band, views, strict=True)]
-    outside = [cut[:, view.n_primary :] for cut, view in zip(in_band, views, strict=True)]
-    matched = control = outband = math.nan
-    if all(view.person in recipe.matched_s2 for view in views):
-        noisy = zip(*(with_noise(view, cut, recipe) for view, cut in zip(views, inside, strict=True)), strict=True)
-        matched = float(np.mean(np.concatenate([_on_growth_scale(metric, pair, facts) for pair in noisy])))
-    if all(cut.shape[1] for cut in outside):
-        control = _mean_z(metric, outside, facts)
-    if a.out_band is not None and b.out_band is not None:
-        beyond = [a.out_band.at(windows.therapist), b.out_band.at(windows.client)]
-        outband = _mean_z(metric, beyond, facts | {"band": OUT_BAND})
+    metric, facts = recipe.primary_metric, recipe.facts(a.sfreq, recipe.primary.band)
+    sides = (a, windows.therapist), (b, windows.client)
+    matched = all(view.person in recipe.matched_s2 for view in (a, b))
+    beyond = a.out_band is not None and b.out_band is not None
+    noises = [matching_noise(view, starts, recipe, windows) for view, starts in sides] if matched else []
+    squared: list[Array] = []
+    z: dict[str, list[Array]] = {"matched": [], "control": [], "outband": [], "lag_robust": []}
+    for some in windows.parts(len(a.inside) + len(b.inside)):
+        inside = [view.in_band.cut(starts, some, channels=view.inside) for view, starts in sides]
+        squared.append(get_metric("plv").evaluate(*inside)[0] ** 2)
+        z["lag_robust"].append(_on_growth_scale(get_metric("ciplv"), inside, facts))
+        if len(a.control) and len(b.control):
+            outside = [view.in_band.cut(starts, some, channels=view.control) for view, starts in sides]
+            z["control"].append(_on_growth_scale(metric, outside, facts))
+        if beyond:
+            apart = [view.out_band.cut(starts, some) for view, starts in sides if view.out_band is not None]
+            z["outband"].append(_on_growth_scale(metric, apart, facts | {"band": OUT_BAND}))
+        if matched:
+            pairs = zip(inside, noises, strict=True)
+            noisy = [cut if noise is None else noise.added_to(cut, some) for cut, noise in pairs]
+            z["matched"].append(_on_growth_scale(metric, noisy, facts))
+    means = {name: _mean_z(np.concatenate(parts)) if parts else math.nan for name, parts in z.items()}
     return GuardValues(
-        plv_squared=(get_metric("plv").evaluate(*inside)[0] ** 2).mean(axis=0),
-        matched_z=matched,
-        control_z=control,
-        outband_z=outband,
-        lag_robust_z=_mean_z(get_metric("ciplv"), inside, facts),
+        plv_squared=np.concatenate(squared).mean(axis=0),
+        matched_z=means["matched"],
+        control_z=means["control"],
+        outband_z=means["outband"],
+        lag_robust_z=means["lag_robust"],
     )
 
 
@@ -234,19 +247,28 @@ def _moments(person: Signals, starts: Array, roi: str, recipe: Recipe, n_window:
     return np.array(out)
 
 
-def with_noise(view: GuardView, cut: Array, recipe: Recipe) -> Iterator[Array]:
-    """Stream some windows at a time, with noise that brings the ROI to the signal fraction of the noisiest session.
+class MatchingNoise(NamedTuple):
+    """Noise that brings a person's ROI to the signal fraction of the noisiest session."""
 
-    Shapes: ``cut`` (n_windows, n_channels, n_window), yields (:data:`NOISY_WINDOWS` or fewer, ...).
-    """
-    parts = [slice(start, start + NOISY_WINDOWS) for start in range(0, len(cut), NOISY_WINDOWS)]
+    noise: BandSignals
+    #: shape (n_channels, 1)
+    scale: Array
+
+    def added_to(self, cut: Array, some: slice) -> Array:
+        """Add it to some of the windows, shape (n_windows, n_channels, n_window)."""
+        n_window = self.noise.n_window
+        starts = np.arange(0, self.noise.analytic.shape[-1], n_window)
+        return np.asarray(cut + self.noise.cut(starts, some) * self.scale)
+
+
+def matching_noise(view: GuardView, starts: Array, recipe: Recipe, windows: WindowPair) -> MatchingNoise | None:
+    """Make the noise that a person needs in the windows with these starts; None where it is none."""
     excess = max(view.fraction / recipe.matched_s2[view.person] - 1, 0.0)
     if excess == 0:
-        yield from (cut[some] for some in parts)
-        return
-    noise = view.noise(len(cut))
-    scale = np.sqrt(excess * _power(cut) / _power(noise)).astype(cut.real.dtype)[:, None]
-    yield from (cut[some] + noise[some] * scale for some in parts)
+        return None
+    noise, parts = view.noise(len(starts)), windows.parts(len(view.inside))
+    power = np.sum([_power(view.in_band.cut(starts, some, channels=view.inside)) for some in parts], axis=0)
+    return MatchingNoise(noise, np.sqrt(excess * power / _power(noise.analytic[None])).astype(np.float32)[:, None])
 
 
 def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> list[float]:
@@ -282,8 +304,8 @@ def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Mapping[st
     return metric.evaluate(x, y, **facts)[1]
 
 
-def _mean_z(metric: MetricSpec, cut: Sequence[Array], facts: Mapping[str, Any]) -> float:
-    z = _on_growth_scale(metric, cut, facts)
+def _mean_z(z: Array) -> float:
+    """Mean over windows of the mean over channel pairs, shape (n_windows, n_a, n_b)."""
     return math.nan if np.isnan(z).all() else float(np.mean(np.nanmean(z, axis=(-2, -1))))
 
 
@@ -295,4 +317,5 @@ def _finite_mean(values: npt.ArrayLike) -> float:
 
 
 def _power(cut: Array) -> Array:
-    return np.mean([np.einsum("ct,ct->c", window, window.conj()).real for window in cut], axis=0) / cut.shape[-1]
+    """Sum of squares over windows and samples, shape (n_channels,)."""
+    return np.sum([np.einsum("ct,ct->c", window, window.conj()).real for window in cut], axis=0, dtype=float)

@@ -19,8 +19,8 @@ from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
 from hyperscan.nulls.inference import p_value
 from hyperscan.nulls.lags import LagNull, Stacked, lags
-from hyperscan.schema import ROLES, Cell
-from hyperscan.synchrony.pair import WindowPair, person_bands, roi_means, whole_windows
+from hyperscan.schema import Cell
+from hyperscan.synchrony.pair import PairBand, WindowPair, pair_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import Recipe
 
@@ -57,25 +57,31 @@ def lag_tests(
     """Test every metric that a shift leaves cheap to compute."""
     if recipe.modality == "fnirs":
         return _whole_tests(a, b, recipe, windows, n_null, rng)
+    tests: dict[Cell, LagTest] = {}
+    for both in pair_bands(a, b, recipe, windows):
+        tests |= band_lag_tests(both, a, b, recipe, n_null=n_null, rng=rng)
+        del both  # before the next band is filtered
+    return tests
+
+
+def band_lag_tests(
+    both: PairBand, a: Signals, b: Signals, recipe: Recipe, *, n_null: int, rng: np.random.Generator
+) -> dict[Cell, LagTest]:
+    """Test the metrics of one band (EEG)."""
     # metrics of equal products are shifted together
     groups: dict[tuple[Domain, Preparation], list[MetricSpec]] = {}
     for spec in recipe.metrics:
         if spec.moment is not None:
             groups.setdefault((spec.domain, spec.moment.preparation), []).append(spec)
     valid = (a.clean_samples(recipe.window_s), b.clean_samples(recipe.window_s))
-    tests = {}
-    streams = [person_bands(each, "eeg", recipe.of(role).bands) for role, each in zip(ROLES, (a, b), strict=True)]
-    for band, edges in recipe.bands.items():
-        both = [next(stream)[1] for stream in streams]
-        for (domain, _), specs in groups.items():
-            joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
-            x, y = (into_domain(each, domain, a.sfreq, edges) for each in both)
-            found = _shifted(x, y, joint, n_null, 2 * windows.n_window, rng, a, valid)
-            del x, y
-            for k, spec in enumerate(specs):
-                one = LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
-                tests[Cell("eeg", spec.name, band)] = _judge(one, spec.link, a, b, recipe)
-        del both  # before the next band is filtered
+    edges, tests = recipe.bands[both.band], {}
+    for (domain, _), specs in groups.items():
+        joint = JointMoment(tuple(spec.moment for spec in specs if spec.moment is not None))
+        x, y = (into_domain(each.analytic, domain, a.sfreq, edges) for each in (both.a, both.b))
+        found = _shifted(x, y, joint, n_null, 2 * both.a.n_window, rng, a, valid)
+        for k, spec in enumerate(specs):
+            one = LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
+            tests[Cell(both.signal, spec.name, both.band)] = _judge(one, spec.link, a, b, recipe)
     return tests
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,9 @@ from hyperscan.synchrony.recipe import Recipe
 from hyperscan.transforms import analytic_bands, analytic_signal
 
 Array = npt.NDArray[Any]
+
+#: Windows of both people that are cut at once, in bytes: all of them would be a second copy of the band (our choice).
+CUT_BYTES = 2**24
 
 
 class Lenders(NamedTuple):
@@ -38,20 +41,47 @@ class WindowPair:
     #: Samples per window
     n_window: int
 
+    def parts(self, n_channels: int) -> list[slice]:
+        """Cut the windows into groups that stay small, for so many channels of both people together."""
+        step = max(1, CUT_BYTES // (8 * n_channels * self.n_window))
+        return [slice(start, start + step) for start in range(0, len(self.therapist), step)]
+
 
 @dataclass(frozen=True)
-class BandWindows:
-    """A person's clean windows in one band: filtered and cut once, however many partners the person meets."""
+class BandSignals:
+    """A person in one band: filtered once, for windows, lags and guards, and for any number of partners."""
 
-    #: shape (n_clean,): First sample of every window, ascending
-    starts: Array
-    #: shape (n_clean, n_channels, n_window): Analytic signal
-    values: Array
+    #: shape (n_channels, n_times): Analytic signal; 0 between segments
+    analytic: Array
+    #: Samples per window
+    n_window: int
 
-    def at(self, starts: Array) -> Array:
-        """Windows that begin at the given samples; all of them without a copy."""
-        which = np.searchsorted(self.starts, starts)
-        return self.values if len(which) == len(self.starts) else self.values[which]
+    def cut(self, starts: Array, some: slice = slice(None), *, shift: int = 0, channels: Array | None = None) -> Array:
+        """Copy some of the windows that begin at the given samples, shape (n_some, n_channels, n_window).
+
+        A shift moves what all windows hold, one after the other, by so many samples around their circle.
+        """
+        rows = self.analytic if channels is None else self.analytic[channels]
+        places = np.arange(len(starts))[some]
+        out = np.empty((len(places), len(rows), self.n_window), dtype=rows.dtype)
+        steps, rest = divmod(shift, self.n_window)
+        for window, place in zip(out, places, strict=True):
+            start = starts[(place - steps) % len(starts)]
+            window[:, rest:] = rows[:, start : start + self.n_window - rest]
+            if rest:
+                start = starts[(place - steps - 1) % len(starts)] + self.n_window - rest
+                window[:, :rest] = rows[:, start : start + rest]
+        return out
+
+
+@dataclass(frozen=True)
+class PairBand:
+    """Both people of a pair in one band."""
+
+    signal: str
+    band: str
+    a: BandSignals
+    b: BandSignals
 
 
 @dataclass(frozen=True)
@@ -86,46 +116,40 @@ def shared_windows(a: Signals, b: Signals, recipe: Recipe) -> WindowPair:
 
 def cells(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterator[CellValues]:
     """Compute every signal, band and metric of one pair of people, band by band."""
-    pair = Lenders("", "")
-    for _, found in cells_of_pairs({"": a}, {"": b}, {pair: windows}, recipe):
-        yield found
+    if recipe.modality == "fnirs":
+        pair = Lenders("", "")
+        yield from (found for _, found in whole_cells({"": a}, {"": b}, {pair: windows}, recipe))
+        return
+    for both in pair_bands(a, b, recipe, windows):
+        yield from band_cells(both, a.sfreq, recipe, windows)
+        del both  # before the next band is filtered
 
 
-def cells_of_pairs(
+def pair_bands(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterator[PairBand]:
+    """Filter two people band by band, each to edges of the person's own; release a band before the next one."""
+    for signal in recipe.signals:
+        streams = [
+            person_bands(person, signal, recipe.of(role).bands, windows.n_window)
+            for role, person in zip(ROLES, (a, b), strict=True)
+        ]
+        for band in recipe.bands:
+            yield PairBand(signal, band, next(streams[0])[1], next(streams[1])[1])
+
+
+def whole_cells(
     therapists: Mapping[str, Signals],
     clients: Mapping[str, Signals],
     shared: Mapping[Lenders, WindowPair],
     recipe: Recipe,
 ) -> Iterator[tuple[Lenders, CellValues]]:
-    """Compute every signal, band and metric of some pairs of people, each of whom is filtered once per band."""
-    by_signal = _whole_cells if recipe.modality == "fnirs" else _band_cells
+    """Compute every signal, band and metric of some pairs of people, each of whom is transformed once (fNIRS)."""
     for signal in recipe.signals:
         there = {
             pair: windows
             for pair, windows in shared.items()
             if signal in therapists[pair.therapist].data and signal in clients[pair.client].data
         }
-        yield from by_signal((therapists, clients), signal, there, recipe)
-
-
-def _band_cells(
-    people: Sequence[Mapping[str, Signals]], signal: str, shared: Mapping[Lenders, WindowPair], recipe: Recipe
-) -> Iterator[tuple[Lenders, CellValues]]:
-    """Stream the pairs band by band, with everyone's windows of one band in memory."""
-    streams = [
-        {
-            name: person_windows(person, signal, recipe.of(role).bands, round(recipe.window_s * person.sfreq))
-            for name, person in side.items()
-        }
-        for role, side in zip(ROLES, people, strict=True)
-    ]
-    for band in recipe.bands:
-        ours, theirs = ({name: next(stream)[1] for name, stream in side.items()} for side in streams)
-        for pair, windows in shared.items():
-            sfreq = people[0][pair.therapist].sfreq
-            for found in band_cells(ours[pair.therapist], theirs[pair.client], signal, band, sfreq, recipe, windows):
-                yield pair, found
-        del ours, theirs  # before the next band is filtered
+        yield from _whole_cells((therapists, clients), signal, there, recipe)
 
 
 def _whole_cells(
@@ -149,53 +173,37 @@ def _whole_cells(
 
 
 def band_cells(
-    a: BandWindows, b: BandWindows, signal: str, band: str, sfreq: float, recipe: Recipe, windows: WindowPair
+    both: PairBand, sfreq: float, recipe: Recipe, windows: WindowPair, *, shift: int = 0
 ) -> Iterator[CellValues]:
-    """Compute every metric of a pair in one band."""
-    cut, edges = (a.at(windows.therapist), b.at(windows.client)), recipe.bands[band]
+    """Compute every metric of a pair in one band; a shift moves the client's windows against their own time."""
+    edges = recipe.bands[both.band]
     by_domain: dict[Domain, list[MetricSpec]] = {}
     for spec in recipe.metrics:
         by_domain.setdefault(spec.domain, []).append(spec)
-    for domain, specs in by_domain.items():
-        x, y = (into_domain(each, domain, sfreq, edges) for each in cut)
-        for metric, (value, z) in evaluate_many(specs, x, y, **recipe.facts(sfreq, band)).items():
-            yield CellValues(Cell(signal, metric, band), value, z)
-
-
-def both_windows(
-    a: Signals, b: Signals, signal: str, recipe: Recipe, n_window: int
-) -> list[Iterator[tuple[str, BandWindows]]]:
-    """Stream the windows of two people side by side, each in the person's own bands."""
-    sides = zip(ROLES, (a, b), strict=True)
-    return [person_windows(person, signal, recipe.of(role).bands, n_window) for role, person in sides]
-
-
-def person_windows(
-    signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]], n_window: int
-) -> Iterator[tuple[str, BandWindows]]:
-    """Stream a person's clean windows band by band, so that one band is in memory at a time."""
-    starts = first_samples(signals, np.flatnonzero(signals.clean))
-    stream = person_bands(signals, signal, bands)
-    for name in bands:  # no name for what is yielded: a waiting generator would keep it
-        yield name, BandWindows(starts, _cut(next(stream)[1], starts, n_window))
+    found: dict[str, list[tuple[Array, Array]]] = {spec.name: [] for specs in by_domain.values() for spec in specs}
+    for some in windows.parts(len(both.a.analytic) + len(both.b.analytic)):
+        cut = both.a.cut(windows.therapist, some), both.b.cut(windows.client, some, shift=shift)
+        for domain, specs in by_domain.items():
+            x, y = (into_domain(each, domain, sfreq, edges) for each in cut)
+            for metric, values in evaluate_many(specs, x, y, **recipe.facts(sfreq, both.band)).items():
+                found[metric].append(values)
+    for metric, parts in found.items():
+        value, z = (np.concatenate(each) for each in zip(*parts, strict=True))
+        yield CellValues(Cell(both.signal, metric, both.band), value, z)
 
 
 def person_bands(
-    signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]]
-) -> Iterator[tuple[str, Array]]:
-    """Stream a person's analytic signals, so that one band is in memory at a time; 0 between segments.
-
-    Shapes: yields (n_channels, n_times).
-    """
+    signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]], n_window: int
+) -> Iterator[tuple[str, BandSignals]]:
+    """Stream a person's analytic signals, so that one band is in memory at a time."""
     data, spans, sfreq = signals.data[signal], signals.spans, signals.sfreq
-    if len(spans) == 1:
-        ((start, stop),) = spans
-        stream = analytic_bands(data[:, start:stop], sfreq, bands)
-        for name in bands:
-            yield name, _joined((next(stream)[1] for _ in spans), spans, data)
+    if np.array_equal(spans, [[0, data.shape[-1]]]):
+        stream = analytic_bands(data, sfreq, bands)
+        for name in bands:  # no name for what is yielded: a waiting generator would keep it
+            yield name, BandSignals(next(stream)[1], n_window)
         return
     for name, band in bands.items():
-        yield name, _joined((analytic_signal(data[:, start:stop], sfreq, band) for start, stop in spans), spans, data)
+        yield name, BandSignals(_joined(data, spans, sfreq, band), n_window)
 
 
 def roi_means(values: Array, a: Signals, b: Signals, pairs: Sequence[RoiPair]) -> Array:
@@ -226,24 +234,12 @@ def whole_windows(a: Signals, b: Signals, signal: str, windows: WindowPair) -> t
     return x, y
 
 
-def _joined(parts: Iterable[Array], spans: Array, data: Array) -> Array:
-    """Put filtered segments where they lie in a person's data; one that is all of it stays as it is.
+def _joined(data: Array, spans: Array, sfreq: float, band: tuple[float, float]) -> Array:
+    """Filter every segment on its own, and put it where it lies in a person's data.
 
-    Shapes: ``spans`` (n_segments, 2), ``data`` (n_channels, n_times), returns the same.
+    Shapes: ``data`` (n_channels, n_times), ``spans`` (n_segments, 2), returns (n_channels, n_times).
     """
-    n_times = data.shape[-1]
-    if np.array_equal(spans, [[0, n_times]]):
-        (part,) = parts
-        return part
     out = np.zeros(data.shape, dtype=np.result_type(data.dtype, np.complex64))
-    for (start, stop), part in zip(spans, parts, strict=True):
-        out[:, start:stop] = part
+    for start, stop in spans:
+        out[:, start:stop] = analytic_signal(data[:, start:stop], sfreq, band)
     return out
-
-
-def _cut(analytic: Array, starts: Array, n_window: int) -> Array:
-    """Copy windows to one array, (n_windows, n_channels, n_window): so the whole signal can go."""
-    cut = np.empty((len(starts), len(analytic), n_window), dtype=analytic.dtype)
-    for window, start in zip(cut, starts, strict=True):
-        window[...] = analytic[:, start : start + n_window]
-    return cut

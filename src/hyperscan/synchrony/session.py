@@ -83,12 +83,19 @@ def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) 
     )
 
 
-def session_result(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, attrs: SessionAttrs) -> SynchronyResult:
-    """Compute one dyad-session and label it."""
+def session_result(
+    a: Signals,
+    b: Signals,
+    recipe: Recipe,
+    windows: WindowPair,
+    attrs: SessionAttrs,
+    computed: Sequence[CellValues] | None = None,
+) -> SynchronyResult:
+    """Label what was computed of one dyad-session; None = compute it."""
     import xarray as xr
 
     pairs = recipe.pairs_of(a.rois, b.rois)
-    computed = list(cells(a, b, recipe, windows))
+    computed = list(cells(a, b, recipe, windows)) if computed is None else computed
     names = {dim: list(dict.fromkeys(getattr(found.cell, dim) for found in computed)) for dim in Cell._fields}
     # every window there is, and whether it is clean in each person
     starts = first_samples(a, np.arange(len(a.windows))) - a.spans[0, 0]

@@ -36,7 +36,7 @@ def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
     slopes = {
         "g1_line": 0.05 * sign, "g1_quad": 0.05 * sign, "control_excess_z": 0.0, "outband_excess_z": 0.0,
         "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
-        "imcoh_3": 0.0, "imcoh_4": 0.0, "steadiness": 0.0,
+        "imcoh_3": 0.0, "imcoh_4": 0.0, "lag_beyond": 0.04 * sign, "steadiness": 0.0,
     } | changes  # fmt: skip
     # a column that is added later stays as it is, unless a test changes it
     slopes = slopes | {name: 0.0 for name in GUARD_COLUMNS if name not in slopes and not name.startswith("w_")}
@@ -87,9 +87,7 @@ FAILURES = {
     "space": ({"control_excess_z": 0.06}, "space", "confounded"),
     "band": ({"outband_excess_z": 0.03}, "band", "confounded"),
     "steadiness": ({"steadiness": 0.05}, "steadiness", "confounded"),
-    "lag": (
-        {"lag_robust_excess_z": 0.0, "imcoh_1": 0.0, "imcoh_2": 0.0}, "lag", "grows_lag_unresolved",
-    ),
+    "lag": ({"lag_beyond": 0.0}, "lag", "grows_lag_unresolved"),
 }  # fmt: skip
 
 
@@ -106,14 +104,16 @@ def test_each_guard_can_fail(case: str, sign: int) -> None:
 OPEN = {
     "signal_to_noise": {"g1_line": None}, "space": {"control_excess_z": None},
     "band": {"outband_excess_z": None}, "steadiness": {"steadiness": None},
-    "lag": {"lag_robust_excess_z": None, "imcoh_1": None},
-    "lag, half": {"lag_robust_excess_z": None, "imcoh_1": 0.0, "imcoh_2": 0.0},
+    "lag": {"lag_beyond": None},
+    "lag, one clock": {"lag_robust_excess_z": None, "imcoh_1": None},
+    "lag, one clock, half": {"lag_robust_excess_z": None, "imcoh_1": 0.0, "imcoh_2": 0.0},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", OPEN)
 def test_an_empty_column_is_not_assessable(case: str) -> None:
-    result = fit_growth(table(), guards=guard_table(**OPEN[case]), quality=quality_table())
+    quality = quality_table(clock_source="same_amplifier" if "one clock" in case else "triggers")
+    result = fit_growth(table(), guards=guard_table(**OPEN[case]), quality=quality)
     assert answers(result)[case.split(",")[0]] is None
     assert result.verdict == "grows_unchecked"
     assert case.split(",")[0] in result.sentence
@@ -131,10 +131,36 @@ def test_what_two_people_share_at_any_time_is_no_growth(sign: int, modality: str
     assert "own mismatched times does not change the same way" in result.sentence
 
 
-def test_either_lag_measure_is_enough() -> None:
+def test_either_lag_measure_is_enough_on_one_clock() -> None:
+    quality = quality_table(clock_source="same_amplifier")
     for changes in ({"lag_robust_excess_z": 0.0}, {"imcoh_1": 0.0, "imcoh_2": 0.0}, {"imcoh_3": None}):
-        result = fit_growth(table(), guards=guard_table(**changes), quality=quality_table())
+        result = fit_growth(table(), guards=guard_table(**changes, lag_beyond=0.0), quality=quality)
         assert answers(result)["lag"] is True
+    neither = guard_table(lag_robust_excess_z=0.0, imcoh_1=0.0, imcoh_2=0.0)
+    assert fit_growth(table(), guards=neither, quality=quality).verdict == "grows_lag_unresolved"
+
+
+@pytest.mark.parametrize(
+    ("source", "stated", "said"),
+    [("triggers", None, "± 16 ms"), ("offset", 25.0, "± 25 ms"), ("timestamps", 1000.0, "± 1e+03 ms"),
+     ("assumed", np.nan, "± 16 ms")],
+)  # fmt: skip
+def test_a_lag_within_the_clocks_uncertainty_is_unresolved(source: str, stated: float | None, said: str) -> None:
+    # what is blind to zero lag on one clock sees any lag that a wrong offset makes
+    columns = {"clock_source": source} | ({} if stated is None else {"clock_uncertainty_ms": stated})
+    result = fit_growth(table(), guards=guard_table(lag_beyond=-0.02), quality=quality_table(**columns))
+    assert answers(result)["lag"] is False
+    assert said in next(guard.detail for guard in result.guards if guard.name == "lag")
+    assert "Failed guard lag: " in result.sentence
+    beyond = fit_growth(table(), guards=guard_table(), quality=quality_table(**columns))
+    assert answers(beyond)["lag"] is (None if source == "assumed" else True)
+
+
+def test_control_channels_and_the_band_outside_are_named() -> None:
+    guards = guard_table(control_excess_z=0.06, outband_excess_z=0.03).assign(control_channels="F7+F8")
+    sentence = fit_growth(table(), guards=guards, quality=quality_table()).sentence
+    assert "that of control channels F7 and F8 (" in sentence
+    assert "outside the band, at 26-34 Hz, changes the same way" in sentence
 
 
 def test_a_failed_guard_comes_before_an_open_one() -> None:
@@ -190,7 +216,10 @@ def test_a_guard_that_sees_a_minority_of_the_dyads_is_not_assessable() -> None:
 
 def test_an_unchecked_verdict_says_why() -> None:
     sentence = fit_growth(table(), quality=quality_table(clock_source="assumed"), guards=guard_table()).sentence
-    assert "Not assessable: clock (in some sessions the two recordings' clock was assumed, not measured)." in sentence
+    assert (
+        "Not assessable: lag (an assumed clock may be wrong by any lag); "
+        "clock (in some sessions the two recordings' clock was assumed, not measured)." in sentence
+    )
     bare = fit_growth(table()).sentence
     lacking = [name for name, words in GUARDS.items() if set(words.columns) & set(GUARD_COLUMNS)]
     assert f"{', '.join(lacking)} (the table alone holds no guard measures); clock (" in bare
@@ -373,10 +402,11 @@ def test_a_guard_looks_at_the_columns_that_its_words_name(name: str, monkeypatch
     modality = GUARDS[name].modalities[0]
     sessions = table(modality=modality).assign(t=lambda d: d["session"] - 1.0, value=lambda d: d["excess_z"])
     quality = fnirs_quality().assign(clock_source="triggers", clock_ppm=1.0, clock_residual_ms=1.0)
-    evidence = Evidence(sessions, Outcome(), guard_table(), quality)
-    guard = OWN_GUARDS[name](evidence, 1.0) if name in OWN_GUARDS else ask_trend(GUARDS[name], evidence, 1.0)
-    assert guard.name == name
-    assert guard.passed is not None
+    for source in ("triggers", "same_amplifier"):  # one clock and two are asked differently
+        evidence = Evidence(sessions, Outcome(), guard_table(), quality.assign(clock_source=source))
+        guard = OWN_GUARDS[name](evidence, 1.0) if name in OWN_GUARDS else ask_trend(GUARDS[name], evidence, 1.0)
+        assert guard.name == name
+        assert guard.passed is not None
     # the source of a clock is a label, of which no slope is taken
     assert seen == set(GUARDS[name].columns) - {"clock_source"}
 
@@ -407,7 +437,14 @@ def test_a_trend_guard_is_one_entry_of_the_table(
 def test_no_guard_judges_a_metric_by_the_value_of_another(metric: str) -> None:
     # as constant coupling under rising signal-to-noise and at zero lag leaves them: they speak of phase locking
     sync = table().assign(metric=metric, band="alpha", roi="posterior-posterior")
-    measures = {"g1_line": 0.0, "g1_quad": 0.0, "lag_robust_excess_z": 0.0, "imcoh_1": 0.0, "imcoh_2": 0.0}
+    measures = {
+        "g1_line": 0.0,
+        "g1_quad": 0.0,
+        "lag_robust_excess_z": 0.0,
+        "imcoh_1": 0.0,
+        "imcoh_2": 0.0,
+        "lag_beyond": 0.0,
+    }
     outcome = {"metric": metric, "band": "alpha", "roi": "posterior-posterior"}
     result = fit_growth(sync, guards=guard_table(**measures).assign(**outcome), quality=quality_table())
     for name in ("signal_to_noise", "lag"):

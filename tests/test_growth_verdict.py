@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from growth_fixtures import table
+from hyperscan.errors import count
 from hyperscan.growth import Guard, fit_growth
-from hyperscan.growth.records import Findings, SlopeTest, TherapistLevel, WeightedSlope
+from hyperscan.growth.records import Findings, Recordings, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.growth.verdict import claimed_sign, decide, sentence
 from hyperscan.words import VERDICTS
 
@@ -76,6 +79,63 @@ def test_the_lag_null_as_chance_is_called_weaker_and_not_partner_specific() -> N
     assert "In 6 sessions no other dyad could be re-paired: the chance level is the lag null" in sentence_alone
     assert "partner-specific" not in sentence_alone
     assert "fewer than" not in sentence_alone
+
+
+CLOCKS = {
+    "none": {},
+    "one amplifier": {"same_amplifier": 12},
+    "two": {"triggers": 12},
+    "mixed": {"triggers": 11, "assumed": 1},
+}
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_the_sentence_hides_no_guard_and_no_clock(some: Findings, verdict: str) -> None:
+    """Whatever the verdict is called: each failed guard, each one not assessed, and how clocks came together."""
+    answers = {True: "It held.", False: "It did not hold.", None: "Not assessable: it was dark."}
+    other = Guard("band", None, None, "Not assessable: nobody recorded there.")
+    for name, passed, clocks in product(("lag", "space", "clock"), answers, CLOCKS):
+        guards, recordings = (Guard(name, passed, 0.0, answers[passed]), other), Recordings(CLOCKS[clocks], None)
+        told = sentence(verdict, replace(some, guards=guards, recordings=recordings), 4)
+        assert "band (nobody recorded there)" in told
+        assert (f"{name} (it was dark)" in told) == (passed is None)
+        failed = re.search(rf"(Failed guard {name}: It did not hold|would fail: {name})\.", told)
+        assert bool(failed) == (passed is False)
+        assert ("one amplifier's" in told) == (clocks == "one amplifier")
+        assert ("shared triggers" in told) == (clocks in ("two", "mixed"))
+        assert ("not aligned (1 session)" in told) == (clocks == "mixed")
+        assert not re.search(r"\n|  ", told)
+
+
+@pytest.fixture(scope="module")
+def some() -> Findings:
+    result = fit_growth(table(), equivalence_slope=0.5)
+    return Findings(**{item.name: getattr(result, item.name) for item in fields(Findings)})
+
+
+@pytest.mark.parametrize("slope", [1, -1])
+@pytest.mark.parametrize("verdict", ["grows", "grows_unchecked", "grows_lag_unresolved", "confounded"])
+def test_a_claim_says_that_the_rest_of_the_rhythm_went_the_other_way(some: Findings, verdict: str, slope: int) -> None:
+    falls = SlopeTest(-0.03 * slope, 0.01, 0.01, 7.0, -3.0, 0.02, -0.05, -0.01, 8)
+    for p, said in ((0.02, slope > 0), (0.2, False)):
+        recordings = Recordings({}, replace(falls, p=p))
+        told = sentence(verdict, replace(some, recordings=recordings), 4)
+        assert ("share of both people's signal fell (s2: -0.03 per session, p = .020)" in told) == said
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_dyads_are_the_reason_that_is_given(n: int) -> None:
+    result = fit_growth(table(n=n, sessions=12))
+    few = f"guards compare dyads: {count(n, 'dyad has', 'dyads have')} two or more sessions, and 6 are needed"
+    own = next(guard for guard in result.guards if guard.name == "mismatched_times")
+    assert few in own.detail
+    assert few in result.sentence
+    assert "sign-flip p" not in result.sentence.replace("no exact sign-flip p can", "")
+    assert "no claim rests on them" in VERDICTS[result.verdict].meaning
+
+
+def test_sounds_of_the_room_are_named_where_growth_is() -> None:
+    assert "speech, sounds and other stimuli" in VERDICTS["grows"].limits
 
 
 @pytest.mark.parametrize("slope", [0.05, -0.05, 0.0])

@@ -25,7 +25,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SHORT = StudyConfig(window_s=5.0)
 
 
-CLOCK = ("triggers", 0.0, 0.0, 0.0)
+CLOCK = ("triggers", 0.0, 0.0, 0.0, 16.0)
 
 
 def test_the_record_has_the_columns_of_the_table():

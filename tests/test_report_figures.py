@@ -42,7 +42,7 @@ def test_an_fnirs_page_shows_coherence_maps_with_the_share_that_is_outlined(tmp_
 
 def test_the_growth_picture_says_the_slope(tmp_path: Path) -> None:
     run = ReportedRun.of(write_fake(tmp_path, Fake(full_pseudo=False)))
-    shown, fit = growth_picture(run), growth_of_fake(tmp_path).primary.fit
+    shown, fit = growth_picture(run), growth_of_fake(tmp_path).group_slope
     assert shown is not None
     assert fit is not None
     assert f"Group slope {fit.slope:.4g} Fisher z per session" in shown.alt.replace("−", "-")

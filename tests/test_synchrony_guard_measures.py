@@ -21,7 +21,7 @@ from hyperscan.synchrony import (
     roi_table,
     shared_windows,
 )
-from hyperscan.synchrony.guard_measures import steadiness
+from hyperscan.synchrony.guard_measures import lag_beyond, steadiness
 from hyperscan.transforms import analytic_signal
 from synchrony_fixtures import both, eeg_pair
 
@@ -153,6 +153,24 @@ def test_real_and_repaired_people_share_one_path(study, recipe) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("off_ms", [0.0, 12.0, 16.0, 1000.0])
+def test_no_offset_within_the_uncertainty_makes_a_lag_of_none(recipe, off_ms: float) -> None:
+    """Coherency of what has no lag, seen through any offset that may be: what grows with it never rises."""
+    known = dataclasses.replace(recipe, clock_uncertainty_ms=off_ms)
+    middles = np.array([np.mean(band) for band in recipe.sub_bands])
+
+    def growing(lag_ms: float, sign: int = 1) -> float:
+        pattern = sign * np.exp(-2j * np.pi * middles * 1e-3 * lag_ms)
+        return lag_beyond(0.4 * pattern, known) - lag_beyond(0.2 * pattern, known)
+
+    for lag_ms in np.linspace(-min(off_ms, 25.0), min(off_ms, 25.0), 9):
+        assert growing(lag_ms) < 1e-9
+        assert growing(lag_ms, -1) < 1e-9
+    assert (growing(25.0) > 0.05) == (off_ms < 25.0)
+    assert (growing(-25.0) > 0.05) == (off_ms < 25.0)
+    assert np.isnan(lag_beyond(np.full(4, np.nan), known))
+
+
 def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
     a, b = study[0]
     windows = shared_windows(a, b, recipe)
@@ -170,6 +188,7 @@ def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
     lonely = guard_row(a, b, recipe, windows, guard_values(a, b, recipe, windows), [])
     assert {name for name, value in dataclasses.asdict(lonely).items() if np.isfinite(value)} == {
         *(f"imcoh_{i}" for i in range(1, 5)),
+        "lag_beyond",
         "steadiness",
     }
 

@@ -197,6 +197,13 @@ class StudyConfig:
         "of dyads.tsv (Scholkmann & Wolf 2013, doi:10.1117/1.JBO.18.10.105004)",
         bounds=(0.01, 100),
     )
+    # clocks
+    clock_uncertainty_ms: float = _setting(
+        16.0,
+        "how far the offset of two devices may be off where the clock does not say (ms): latency of triggers, delays "
+        "of filters; growth at a lag counts beyond it only (our choice: two samples at 125 Hz)",
+        bounds=(0, 10_000),
+    )
     # chance
     max_partners: int = _setting(
         20, "at most so many other dyads are re-paired with a dyad's session", bounds=(1, 1000)

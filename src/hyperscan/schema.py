@@ -254,6 +254,7 @@ COLUMNS: Mapping[str, Column] = _columns(
         "Excess, noise-matched\n(Fisher z)",
         "excess after noise was matched over sessions, a sensitivity check",
     ),
+    Column("control_channels", "Control channels", meaning="channels of control_excess_z, joined by +", text=True),
     Column(
         "control_excess_z",
         "Excess, control channels (Fisher z)",
@@ -279,6 +280,12 @@ COLUMNS: Mapping[str, Column] = _columns(
             meaning=f"signed imaginary coherency of the regions' means, part {i} of 4 of the band",
         )
         for i in (1, 2, 3, 4)
+    ),
+    Column(
+        "lag_beyond",
+        "Coherency beyond the clocks' uncertainty",
+        "Coherency beyond\nthe clocks' uncertainty",
+        "coherency at a lag that no offset within clock_uncertainty_ms gives to what has none; negative where one may",
     ),
     Column(
         "steadiness",
@@ -325,6 +332,13 @@ COLUMNS: Mapping[str, Column] = _columns(
         "ppm",
     ),
     Column("clock_residual_ms", "Residual (ms)", "Clock residual (ms)", "what was left after drift was removed", "ms"),
+    Column(
+        "clock_uncertainty_ms",
+        "Offset known to ± (ms)",
+        meaning="how far the offset may be off: 0 with one amplifier, at least the setting clock_uncertainty_ms else;"
+        " n/a where the clock was assumed",
+        units="ms",
+    ),
     Column(
         "short_r2",
         "Short-channel r²",
@@ -417,11 +431,18 @@ GUARD_COLUMNS = (
     "imcoh_2",
     "imcoh_3",
     "imcoh_4",
+    "lag_beyond",
     "steadiness",
 )
 
 #: How a clock was aligned, per dyad-session.
-CLOCK_COLUMNS = ("clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms")
+CLOCK_COLUMNS = ("clock_source", "clock_offset_s", "clock_ppm", "clock_residual_ms", "clock_uncertainty_ms")
+
+#: Those of them that fall where two clocks come to agree, which raises synchrony by itself.
+CLOCK_ERRORS = ("clock_ppm", "clock_residual_ms")
+
+#: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
+OUT_BAND = (26.0, 34.0)
 
 #: Columns of every table of a run, in their order; covariates and columns of single bands follow.
 TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -437,7 +458,7 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("dyad", "partner_dyad", "which", "session", "modality", "task", "run"),
             *(*CELL_COLUMNS, "z"),
         ),
-        "guards": (*KEYS, *OUTCOME_COLUMNS, *GUARD_COLUMNS),
+        "guards": (*KEYS, *OUTCOME_COLUMNS, "control_channels", *GUARD_COLUMNS),
         "quality": (
             *KEYS,
             "person",

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from hyperscan.schema import CLOCK_COLUMNS, MODALITIES
+from hyperscan.errors import count
+from hyperscan.schema import CLOCK_ERRORS, MODALITIES, OUT_BAND
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ _GROWS = Verdict(
     "Grows",
     "yes",
     "{direction} in {what}.",
-    "Over the sessions there was an increase in partner-specific statistical dependence: each real pair moved away "
-    "from the level that the same people reach with strangers, in the mean over dyads weighted by precision and in "
-    "their plain mean alike, and no guard explains it by the recording.",
-    "It does not say why: speech, shared attention, a warmer relation or a better fit of the caps in ways that "
-    "the guards do not see remain possible, and nothing here shows an effect of therapy.",
+    "Over the sessions there was an increase in partner-specific statistical dependence: in the mean over dyads, "
+    "weighted by precision and plain alike, real pairs moved away from the level that the same people reach with "
+    "strangers and at times that do not match, and no guard explains it by the recording.",
+    "It does not say why: speech, sounds and other stimuli that only this pair shared, shared attention, a warmer "
+    "relation or a better fit of the caps in ways that the guards do not see remain possible, and nothing here shows "
+    "an effect of therapy.",
 )
 _UNCHECKED = Verdict(
     "grows_unchecked",
@@ -98,7 +100,7 @@ _CANNOT = Verdict(
     "unknown",
     "Cannot tell whether {what} changed over sessions.",
     "There are fewer than six dyads with two or more usable sessions, too few to speak of change in a group. "
-    "What was measured is described below without a test of the group.",
+    "What was measured is described below; estimates and p values are of these dyads, and no claim rests on them.",
     "Neither growth in a group nor its absence can be read from these curves.",
 )
 
@@ -143,6 +145,30 @@ NO_VERDICT = Verdict(
 )
 
 
+#: How two recordings came on one clock, by its source.
+CLOCK_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "same_amplifier": "one amplifier's, as declared or as one file",
+        "triggers": "aligned by shared triggers",
+        "timestamps": "aligned by time stamps",
+        "offset": "aligned by an offset that was given",
+        "assumed": "assumed to start together, not aligned",
+    }
+)
+
+
+def clocks_text(sessions: Mapping[str, int]) -> str:
+    """Say how the recordings of how many sessions came on one clock; empty where nothing is known.
+
+    Examples
+    --------
+    >>> clocks_text({"triggers": 11, "assumed": 1})
+    'Clocks: aligned by shared triggers (11 sessions), assumed to start together, not aligned (1 session).'
+    """
+    told = [f"{CLOCK_WORDS.get(source, 'not said')} ({count(n, 'session')})" for source, n in sessions.items()]
+    return f"Clocks: {', '.join(told)}." if told else ""
+
+
 @dataclass(frozen=True)
 class Measure:
     """A column that a trend guard takes slopes of, and the change of it that would raise the excess."""
@@ -178,6 +204,7 @@ class GuardWords:
 
 
 _EEG, _FNIRS = ("eeg",), ("fnirs",)
+_OUTSIDE = f"{OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz"
 
 # fNIRS: a fall of noise, or a rise of what both share, shows constant coupling better. In-band SD counts both ways (our
 # choice): it falls with noise and rises with the signal itself.
@@ -199,17 +226,18 @@ _GUARDS = (
     ),
     GuardWords(
         "band",
-        "Is growth absent from a band outside the rhythm?",
-        "synchrony outside the band changes the same way by more than a tenth of the change (p < .10)",
+        f"Is growth absent from a band outside the rhythm ({_OUTSIDE})?",
+        f"synchrony at {_OUTSIDE} changes the same way by more than a tenth of the change (p < .10)",
         _EEG,
         figures=("excess_z", "outband_excess_z"),
     ),
     GuardWords(
         "lag",
         "Does it grow at a lag that a common artefact cannot have?",
-        "neither synchrony that is blind to zero lag nor the lag pattern changes the same way (p < .05)",
+        "neither synchrony that is blind to zero lag nor the lag pattern changes the same way (p < .05); where two "
+        "clocks were put together: coherency beyond what an error of their offset makes does not",
         _EEG,
-        figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4"),
+        figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4", "lag_beyond"),
         metrics=("plv", "ciplv", "ppc", "coh", "imcoh", "lagcoh", "pli", "wpli", "dwpli"),
     ),
     GuardWords(
@@ -280,7 +308,7 @@ _GUARDS = (
         "clock",
         "Did the two clocks drift less over the sessions?",
         "drift or residual of the clocks falls (p < .05)",
-        figures=tuple(name for name in CLOCK_COLUMNS if name != "clock_offset_s"),
+        figures=("clock_source", *CLOCK_ERRORS),
         unknown="the table alone says nothing about the recordings' clocks",
     ),
 )

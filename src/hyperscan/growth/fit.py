@@ -15,7 +15,7 @@ from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.guards import Evidence, ask_guards, recording_table, recording_trends
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
-from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope
+from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import describe_dyad, dyad_slopes, leave_one_out, slope_test
 from hyperscan.growth.table import Names, Sessions, choose, missing_sessions, sessions_of, tidy
@@ -209,6 +209,7 @@ def estimate_levels(
         equivalence=None if capped is None else equivalence(capped, [weighted, two_stage], level, bound),
         one_dyad=describe_dyad(design.t, y, rng, analysis.n_flips) if alone else None,
         design=analysis,
+        recordings=Recordings(evidence.clocks, evidence.signal_fraction),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +13,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, TableError, count
 from hyperscan.growth.records import Guard, SlopeTest, Trend
 from hyperscan.growth.slopes import dyad_slopes, estimates_of, plain_test, pooled_test
 from hyperscan.growth.table import Names, label_column, number_column
-from hyperscan.schema import GUARD_COLUMNS, MIN_DYADS, OUTCOME_COLUMNS, TABLES, TEXT_COLUMNS, Outcome
+from hyperscan.schema import (
+    CLOCK_ERRORS,
+    GUARD_COLUMNS,
+    MIN_DYADS,
+    OUT_BAND,
+    OUTCOME_COLUMNS,
+    TABLES,
+    TEXT_COLUMNS,
+    Outcome,
+)
 from hyperscan.words import GUARDS, GuardWords, Measure
 
 Array = NDArray[np.float64]
@@ -29,6 +40,9 @@ MIN_ASSESSED = 0.5
 #: that it fails true growth by chance where any change counts; a broadband artefact changes it by more than the
 #: outcome (chosen by simulation, seed 7 of scripts/validate_verdict.py).
 BAND_SHARE = 0.1
+
+#: Sources of a clock that say that nobody measured it.
+UNMEASURED = frozenset({"assumed", "none", "nan", "None", "n/a", ""})
 
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
 LAG_PATTERN = tuple(name for name in GUARDS["lag"].columns if name.startswith("imcoh_"))
@@ -132,10 +146,18 @@ class Slopes:
             return np.full(len(self.frame), np.nan)
         return np.asarray(self.frame[name].to_numpy(float))
 
-    def enough(self, *tests: SlopeTest) -> bool:
-        """Whether each test rests on as many dyads as a verdict needs, and on half of those with a slope."""
+    def lacks(self, what: str, *tests: SlopeTest) -> str:
+        """Say why tests cannot be believed: each needs as many dyads as a verdict, and half of those with a slope."""
         there = int(np.isfinite(self.per_dyad(self.frame["t"].to_numpy(float))).sum())
-        return min(test.n for test in tests) >= max(MIN_DYADS, MIN_ASSESSED * there)
+        needed, found = max(MIN_DYADS, math.ceil(MIN_ASSESSED * there)), min(test.n for test in tests)
+        sessions = "a session" if self.level else "two or more sessions"
+        if there < MIN_DYADS:
+            have = count(there, "dyad has", "dyads have")
+            return f"guards compare dyads: {have} {sessions}, and {MIN_DYADS} are needed"
+        if found < needed:
+            have = count(found, "dyad has", "dyads have")
+            return f"{have} {sessions} with {what}, of {there}; at least {needed} are needed"
+        return ""
 
     def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
         """Slope of these values over the dyads, or how it differs between them."""
@@ -194,6 +216,51 @@ class Evidence:
         """Slopes of the columns beside the outcome."""
         columns = self.sessions.drop(columns=["t", "therapist"], errors="ignore")
         return Slopes.of(columns, self.sessions, {"": 1.0}, self.question)
+
+    @cached_property
+    def clock_rows(self) -> pd.DataFrame:
+        """Rows of the outcome's sessions: the clock's source as text, its figures as numbers."""
+        assert self.quality is not None
+        rows = of_tasks(self.quality, self.tasks)
+        keys = set(zip(self.sessions["dyad"].astype(str), self.sessions["session"].astype(float), strict=True))
+        numbers = pd.to_numeric(rows["session"], errors="coerce")
+        inside = np.array([key in keys for key in zip(rows["dyad"].map(dyad_label), numbers, strict=True)], bool)
+        there = rows[inside]
+        figures = [name for name in (*CLOCK_ERRORS, "clock_uncertainty_ms") if name in there]
+        found = {name: pd.to_numeric(there[name], errors="coerce").astype(float) for name in figures}
+        return there.assign(clock_source=there["clock_source"].astype(str), **found)
+
+    @cached_property
+    def clocks(self) -> Mapping[str, int]:
+        """Sessions of the outcome by the source of their clock; empty where the tables do not say."""
+        if self.quality is None or "clock_source" not in self.quality:
+            return {}
+        keys = [name for name in ("dyad", "session", "task", "run", "clock_source") if name in self.clock_rows]
+        rows = self.clock_rows.drop_duplicates(keys)
+        return {str(name): int(n) for name, n in rows["clock_source"].value_counts(sort=False).items()}
+
+    @property
+    def clock_assumed(self) -> bool:
+        """Whether some session's clock was not measured."""
+        return bool(UNMEASURED & set(self.clocks))
+
+    @cached_property
+    def clock_uncertainty_ms(self) -> float:
+        """How far the offset of two clocks may be off in any session, in ms; the default where nothing says."""
+        if not self.clocks:
+            return StudyConfig.clock_uncertainty_ms
+        if set(self.clocks) == {"same_amplifier"}:
+            return 0.0
+        stated = self.clock_rows.get("clock_uncertainty_ms", pd.Series(dtype=float)).dropna()
+        return StudyConfig.clock_uncertainty_ms if stated.empty else float(stated.max())
+
+    @cached_property
+    def signal_fraction(self) -> SlopeTest | None:
+        """Slope of the share of the rhythm in both people's signal; None where the tables do not hold it."""
+        if self.quality is None or "s2_line" not in self.quality:
+            return None
+        test = self.of_quality.test(self.of_quality.column("s2_line"))
+        return None if self.of_quality.lacks("", test) else test
 
     @cached_property
     def made_for(self) -> str:
@@ -265,16 +332,17 @@ def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
     slopes = evidence.of_guards if inside else evidence.of_quality
     known: list[tuple[Measure, SlopeTest]] = []
     failed: list[tuple[Measure, SlopeTest]] = []
+    lacks: list[str] = []
     for measure in words.measures:
         test = slopes.test(slopes.column(measure.column))
-        if slopes.enough(test):
+        lacks.append(slopes.lacks(f"{measure.label} ({measure.column})", test))
+        if not lacks[-1]:
             known.append((measure, test))
             either = measure.direction == 0 and test.p < 0.05
             if either or test.in_direction(measure.direction * sign, 0.05):
                 failed.append((measure, test))
     if not known:
-        first = words.measures[0]
-        return not_assessable(words.name, f"too few sessions with {first.label} ({first.column})")
+        return not_assessable(words.name, lacks[0])
     measure, test = (failed or known)[0]
     verb = "changes in the direction that would make synchrony change" if failed else "shows no such change"
     label = measure.label[0].upper() + measure.label[1:]
@@ -285,8 +353,9 @@ def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:
     """Ask whether growth remains once squared synchrony is divided by both people's signal fractions."""
     name, slopes = "signal_to_noise", evidence.of_guards
     tests = [slopes.test(slopes.column(f"g1_{fit}"), slopes.column(f"w_{fit}")) for fit in ("line", "quad")]
-    if not slopes.enough(*tests):
-        return not_assessable(name, "too few sessions with a spectral fit of signal and background")
+    lack = slopes.lacks("a spectral fit of signal and background", *tests)
+    if lack:
+        return not_assessable(name, lack)
     passed = all(test.in_direction(sign, 0.05) for test in tests)
     detail = "; ".join(
         f"{label} background: {figure_text(test)}" for label, test in zip(("straight", "curved"), tests, strict=True)
@@ -300,11 +369,16 @@ def ask_space(evidence: Evidence, sign: float) -> Guard:
     """Ask whether the region changes more than channels that carry little of the rhythm."""
     slopes = evidence.of_guards
     test = slopes.test(slopes.column("excess_z") - slopes.column("control_excess_z"))
-    if not slopes.enough(test):
-        return not_assessable("space", "too few sessions with control channels outside the region")
+    lack = slopes.lacks("control channels outside the region", test)
+    if lack:
+        return not_assessable("space", lack)
     passed = test.in_direction(sign, 0.10)
     verb = "exceeds" if passed else "is not clearly larger than"
-    return Guard("space", passed, test.slope, f"The change {verb} that of control channels ({figure_text(test)}).")
+    assert evidence.guards is not None
+    named = evidence.guards["control_channels"].dropna() if "control_channels" in evidence.guards else pd.Series()
+    which = ", ".join(" and ".join(str(names).split("+")) for names in dict.fromkeys(named[named != ""]))
+    text = f"The change {verb} that of control channels{f' {which}' if which else ''} ({figure_text(test)})."
+    return Guard("space", passed, test.slope, text)
 
 
 def ask_band(evidence: Evidence, sign: float) -> Guard:
@@ -312,23 +386,31 @@ def ask_band(evidence: Evidence, sign: float) -> Guard:
     slopes = evidence.of_guards
     control = slopes.column("outband_excess_z")
     test, beyond = slopes.test(control), slopes.test(control - BAND_SHARE * slopes.column("excess_z"))
-    if not slopes.enough(beyond):
-        return not_assessable("band", "too few sessions with an out-of-band control")
+    lack = slopes.lacks(f"a control at {OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz", beyond)
+    if lack:
+        return not_assessable("band", lack)
     passed = not (test.slope * sign > 0 and beyond.in_direction(sign, 0.10))
     verb = "does not change the same way" if passed else "changes the same way"
     share = f"beyond a {BAND_SHARE:.0%} share: p = {beyond.p:.3g}"
-    detail = f"Synchrony outside the band {verb} ({figure_text(test)}; {share})."
+    where = f"{OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz"
+    detail = f"Synchrony outside the band, at {where}, {verb} ({figure_text(test)}; {share})."
     return Guard("band", passed, test.slope, detail)
 
 
 def ask_lag(evidence: Evidence, sign: float) -> Guard:
-    """Ask whether synchrony that zero-lag mixing cannot make changes the same way, in one of two measures."""
-    slopes = evidence.of_guards
+    """Ask whether synchrony that zero-lag mixing cannot make changes the same way.
+
+    On one clock in one of two measures; where two clocks were put together, beyond what they may be wrong by.
+    """
+    slopes, off_ms = evidence.of_guards, evidence.clock_uncertainty_ms
+    if off_ms > 0:
+        return _ask_lag_beyond(slopes, sign, off_ms, assumed=evidence.clock_assumed)
     robust = slopes.test(slopes.column("lag_robust_excess_z"))
     pattern = slopes.test(pattern_projection(slopes))
-    tests = [test for test in (robust, pattern) if slopes.enough(test)]
+    lacks = [slopes.lacks("lag-robust synchrony", test) for test in (robust, pattern)]
+    tests = [test for test, lack in zip((robust, pattern), lacks, strict=True) if not lack]
     if not tests:
-        return not_assessable("lag", "too few sessions with lag-robust synchrony")
+        return not_assessable("lag", lacks[0])
     passed = any(test.in_direction(sign, 0.05) for test in tests)
     if not passed and len(tests) < 2:
         return not_assessable("lag", "one of its two measures is missing and the other shows no change")
@@ -336,6 +418,20 @@ def ask_lag(evidence: Evidence, sign: float) -> Guard:
     detail = f"lag-robust synchrony: {figure_text(robust)}; lag pattern: {figure_text(pattern)}"
     verb = "also changes" if passed else "shows no clear change"
     return Guard("lag", passed, best.slope, f"Synchrony at a lag {verb} ({detail}).")
+
+
+def _ask_lag_beyond(slopes: Slopes, sign: float, off_ms: float, *, assumed: bool) -> Guard:
+    """Ask whether coherency changes at a lag that no offset within the clocks' uncertainty gives to what has none."""
+    test = slopes.test(slopes.column("lag_beyond"))
+    lack = slopes.lacks("coherency at a lag", test)
+    if lack:
+        return not_assessable("lag", lack)
+    passed = test.in_direction(sign, 0.05)
+    if passed and assumed:
+        return not_assessable("lag", "an assumed clock may be wrong by any lag")
+    verb = "also changes" if passed else "shows no clear change"
+    beyond = f"beyond the ± {off_ms:.3g} ms that the clocks' offset may be off"
+    return Guard("lag", passed, test.slope, f"Coherency at a lag {beyond} {verb} ({figure_text(test)}).")
 
 
 def pattern_projection(slopes: Slopes) -> Array:
@@ -364,8 +460,9 @@ def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
     if "own_excess_z" not in evidence.sessions:
         return not_assessable(name, GUARDS[name].unknown)
     test = slopes.weighted(slopes.column("own_excess_z"))
-    if not slopes.enough(test):
-        return not_assessable(name, "too few sessions with a level of the same two people at other times")
+    lack = slopes.lacks("a level of the same two people at other times", test)
+    if lack:
+        return not_assessable(name, lack)
     passed = test.in_direction(sign, 0.05)
     verb = "changes the same way" if passed else "does not change the same way"
     return Guard(
@@ -379,8 +476,9 @@ def ask_chance(evidence: Evidence, sign: float) -> Guard:
         return not_assessable("chance", "the table holds no pseudo-dyad level")
     slopes = evidence.of_sessions
     test = slopes.test(slopes.column("pseudo_mean_z"))
-    if not slopes.enough(test):
-        return not_assessable("chance", "too few sessions with a pseudo-dyad level")
+    lack = slopes.lacks("a pseudo-dyad level", test)
+    if lack:
+        return not_assessable("chance", lack)
     passed = not test.in_direction(-sign, 0.05)
     verb = "does not move" if passed else "moves"
     return Guard("chance", passed, test.slope, f"The chance level {verb} the other way ({figure_text(test)}).")
@@ -392,14 +490,14 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     One amplifier for both people passes; an assumed clock is not assessable.
     """
     assert evidence.quality is not None
-    source, *figures = GUARDS["clock"].columns
+    source, figures = "clock_source", list(CLOCK_ERRORS)
     missing = [column for column in (source, *figures) if column not in evidence.quality]
     if missing:
         return not_assessable("clock", f"the quality table has no column {missing[0]}")
-    rows = clock_rows(evidence.quality, evidence.sessions, evidence.tasks)
+    rows = evidence.clock_rows
     if rows.empty:
         return not_assessable("clock", "the quality table has no row of these sessions")
-    if set(rows[source]) & {"assumed", "none", "nan", "None", "n/a", ""}:
+    if set(rows[source]) & UNMEASURED:
         return not_assessable("clock", "in some sessions the two recordings' clock was assumed, not measured")
     same = rows[source] == "same_amplifier"
     measured = rows.assign(**{name: rows[name].abs().where(~(same & rows[name].isna()), 0.0) for name in figures})
@@ -408,25 +506,17 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     worst = measured.groupby(keys, as_index=False)[figures].max()
     slopes = Slopes.of(worst, evidence.sessions, evidence.tasks, evidence.question)
     tests = {name: slopes.test(slopes.column(name)) for name in figures}
-    if not slopes.enough(*tests.values()):
-        return not_assessable("clock", "too few sessions with a measured drift and residual")
+    lack = slopes.lacks("a measured drift and residual", *tests.values())
+    if lack:
+        return not_assessable("clock", lack)
     failed = [name for name, test in tests.items() if test.in_direction(-sign, 0.05)]
     shown = failed[0] if failed else figures[0]
     detail = "; ".join(f"{name.removeprefix('clock_')}: {figure_text(test)}" for name, test in tests.items())
     verb = "improves over the sessions" if sign > 0 else "worsens over the sessions"
     text = f"The clock {verb}" if failed else "The clock does not explain the change"
+    if same.all() and not failed:
+        text += ": both people count as recorded by one amplifier, so what its clock does within a session is not seen"
     return Guard("clock", not failed, tests[shown].slope, f"{text} ({detail}).")
-
-
-def clock_rows(quality: pd.DataFrame, sessions: pd.DataFrame, tasks: Collection[str]) -> pd.DataFrame:
-    """Rows of the outcome's sessions: the clock's source as text, its figures as numbers."""
-    rows = of_tasks(quality, tasks)
-    source, *figures = GUARDS["clock"].columns
-    keys = set(zip(sessions["dyad"].astype(str), sessions["session"].astype(float), strict=True))
-    numbers = pd.to_numeric(rows["session"], errors="coerce")
-    inside = np.array([key in keys for key in zip(rows["dyad"].map(dyad_label), numbers, strict=True)], bool)
-    found = {name: pd.to_numeric(rows[name][inside], errors="coerce").astype(float) for name in figures}
-    return rows[inside].assign(**{source: rows[source][inside].astype(str), **found})
 
 
 #: Guards that look at more than the trend of a measure.

@@ -94,6 +94,11 @@ class FlipTest(Record):
     #: Dyads with a slope
     n: int
 
+    @property
+    def tells(self) -> bool:
+        """Whether it could have been significant at all; of fewer than six dyads it cannot."""
+        return self.smallest_p < 0.05
+
 
 @dataclass(frozen=True)
 class CappedSlope(Record):
@@ -220,6 +225,22 @@ class Guard(Record):
     def reason(self) -> str:
         """Detail without the words that say again that it could not be assessed."""
         return self.detail.removeprefix("Not assessable: ")
+
+
+@dataclass(frozen=True)
+class Recordings(Record):
+    """What the tables of the recordings say of them, for the sentence."""
+
+    #: Sessions by what put their clocks together; empty where the tables do not say
+    clocks: Mapping[str, int]
+    #: Slope of the rhythm's share of the signal (s2), mean of both people; None where it is not known
+    signal_fraction: SlopeTest | None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        fraction = content["signal_fraction"]
+        return cls(dict(content["clocks"]), None if fraction is None else SlopeTest.from_dict(fraction))
 
 
 @dataclass(frozen=True)
@@ -415,6 +436,7 @@ class Findings:
     equivalence: Equivalence | None
     one_dyad: DyadTrend | None
     design: Analysis
+    recordings: Recordings
     guards: tuple[Guard, ...] = ()
 
     @property

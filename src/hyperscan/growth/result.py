@@ -64,6 +64,9 @@ class GrowthResult:
     design : Analysis
         ``value time unit modality signal n_dropped n_unpaired n_averaged`` ..., and ``named``: whether the primary
         outcome was named by the caller or is the package's default, rather than the only one of the table.
+    recordings : Recordings
+        How clocks were put together (``clocks``), and the slope of the rhythm's share of the signal
+        (``signal_fraction``).
     guards : tuple of Guard
         What else could have changed.
     bayes_factor : BayesFactor or None
@@ -101,6 +104,7 @@ class GrowthResult:
     equivalence: records.Equivalence | None
     one_dyad: records.DyadTrend | None
     design: records.Analysis
+    recordings: records.Recordings
     guards: tuple[records.Guard, ...]
     bayes_factor: records.BayesFactor | None
     exploratory: Sequence[records.ExploratorySlope]
@@ -156,7 +160,17 @@ class GrowthResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON: the content of growth.json."""
-        order = ("verdict", "sentence", *ESTIMATES[:7], "exploratory", *ESTIMATES[7:], "outcomes", "figures", "design")
+        order = (
+            "verdict",
+            "sentence",
+            *ESTIMATES[:7],
+            "exploratory",
+            *ESTIMATES[7:],
+            "outcomes",
+            "figures",
+            "design",
+            "recordings",
+        )
         parts = {name: getattr(self, name) for name in (*order, "guards")}
         out: dict[str, Any] = records.json_values({**parts, "per_dyad": self.per_dyad.to_dict("records")})
         return out
@@ -177,6 +191,7 @@ class GrowthResult:
             "one_dyad": records.DyadTrend,
             "figures": records.Figures,
             "design": records.Analysis,
+            "recordings": records.Recordings,
         }
         several: dict[str, type[records.Record]] = {
             "guards": records.Guard,

@@ -8,7 +8,7 @@ from hyperscan.errors import count
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS
-from hyperscan.words import VERDICTS
+from hyperscan.words import VERDICTS, clocks_text
 
 #: Level of the weighted test and of the therapists'.
 ALPHA = 0.05
@@ -75,7 +75,14 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
         what=what,
         bound=f"{bound:g} per {found.design.unit}" if bound else "",
     )
-    parts = [opening, tell_estimate(found), tell_reason(verdict, found), tell_limits(verdict, found, min_pseudo)]
+    parts = [
+        opening,
+        tell_estimate(found),
+        tell_reason(verdict, found),
+        tell_guards(verdict, found.guards),
+        clocks_text(found.recordings.clocks),
+        tell_limits(verdict, found, min_pseudo),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -96,8 +103,9 @@ def tell_estimate(found: Findings) -> str:
     text = (
         f"b = {test.slope:+.3g}{unit} per {found.design.unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
         f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}; {primary.n_dyads} dyads, {primary.n_sessions} sessions); "
-        f"two-stage {p_text(found.two_stage.p)}, mixed model {p_text(fit.p)}, sign-flip {p_text(found.sign_flip.p)}"
+        f"two-stage {p_text(found.two_stage.p)}, mixed model {p_text(fit.p)}"
     )
+    text += f", sign-flip {p_text(found.sign_flip.p)}" if found.sign_flip.tells else ""
     for name, companion in (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
         text += f"; {name} slope {companion.fit.slope:+.3g}" if companion else f"; {name} slope not in the table"
     return text + "."
@@ -111,20 +119,52 @@ def tell_reason(verdict: str, found: Findings) -> str:
             return found.one_dyad.text
         smallest = f"; with {flips.n}, no exact sign-flip p can fall below {flips.smallest_p:.3g}" if flips.n else ""
         return f"{count(flips.n, 'dyad has', 'dyads have')} two or more sessions and {MIN_DYADS} are needed{smallest}."
-    if verdict == "confounded":
-        return " ".join(guard.detail for guard in found.guards if guard.passed is False and guard.name != "lag")
-    if verdict.endswith("_unchecked"):
-        reasons: dict[str, list[str]] = {}
-        for guard in found.guards:
-            if guard.passed is None:
-                reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
-        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
-        return f"Not assessable: {listed or 'every guard'}."
-    if verdict.endswith("_lag_unresolved"):
-        return "True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
     if verdict in ("no_clear_change", "no_change"):
         return tell_disagreement(found)
-    return "Every guard was passed. This is statistical dependence; nothing here shows what brought it about."
+    text = tell_background(found)
+    if verdict.endswith("_lag_unresolved"):
+        text += (
+            " True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
+        )
+    if verdict in ("grows", "declines"):
+        text += (
+            " Every guard was passed. None of them sees what only these two people shared at that moment: speech, "
+            "sounds and other stimuli of their room. This is statistical dependence; nothing here shows what brought "
+            "it about."
+        )
+    return text.strip()
+
+
+def tell_background(found: Findings) -> str:
+    """Say so where the rest of the rhythm changed against the claim, which changes coherence by itself."""
+    rest = found.recordings.signal_fraction
+    if rest is None or not rest.in_direction(-found.weighted.slope, ALPHA):
+        return ""
+    went, grew = ("fell", "weaker") if rest.slope < 0 else ("rose", "stronger")
+    return (
+        f"Meanwhile the rhythm's share of both people's signal {went} (s2: {rest.slope:+.3g} per {found.design.unit}, "
+        f"{p_text(rest.p)}): where what is not coupled gets {grew}, coherence changes like this without a change of "
+        "what is coupled."
+    )
+
+
+def tell_guards(verdict: str, guards: Sequence[Guard]) -> str:
+    """List every guard that failed and every one that could not be assessed, whatever the verdict is called."""
+    text = []
+    failed = [guard for guard in guards if guard.passed is False]
+    if failed and verdict in ("no_clear_change", "no_change"):
+        names = ", ".join(guard.name for guard in failed)
+        text.append(f"Guards that a claim of growth would fail: {names}.")
+    elif failed:
+        text.append(" ".join(f"Failed guard {guard.name}: {guard.detail}" for guard in failed))
+    reasons: dict[str, list[str]] = {}
+    for guard in guards:
+        if guard.passed is None:
+            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
+    listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+    if listed or not guards:
+        text.append(f"Not assessable: {listed or 'every guard'}.")
+    return " ".join(text)
 
 
 def tell_disagreement(found: Findings) -> str:

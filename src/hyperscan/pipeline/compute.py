@@ -77,6 +77,7 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
     guards = guard_row(a, b, recipe, windows, values.guards, chance.guards)
     primary = recipe.primary
     outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
+    outcome["control_channels"] = "+".join(recipe.control)
     guarded = pd.DataFrame([row.key._asdict() | outcome | asdict(guards)])
     return Computed(
         row.key,

@@ -122,6 +122,7 @@ def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Re
         seconds=group.seconds,
         control=group.control_channels,
         matched_s2={one.person: one.s2 for one in matched},
+        clock_uncertainty_ms=group.clock_uncertainty_ms,
     )
 
 
@@ -206,7 +207,14 @@ def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConf
         limited_by=str(shortest.key),
         control_channels=control,
         control_note=note,
+        clock_uncertainty_ms=_clock_uncertainty([summaries[row.key] for row in rows], config),
     )
+
+
+def _clock_uncertainty(summaries: Sequence[Summary], config: StudyConfig) -> float:
+    """Find the largest error that an offset may have in any session, in ms: one for all, or it would make a trend."""
+    known = [found.clock_uncertainty_ms for one in summaries for found in one.quality.values()]
+    return max((config.clock_uncertainty_ms if math.isnan(value) else value for value in known), default=0.0)
 
 
 def _control(people: Sequence[tuple[PersonSummary, Sequence[str]]]) -> tuple[tuple[str, ...], str]:

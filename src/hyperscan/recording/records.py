@@ -101,6 +101,16 @@ class ClockReport:
     n_matched: int = 0
     #: What was found on the way: missing triggers, jumps, resets
     notes: tuple[str, ...] = ()
+    #: How far the offset itself may be off, in ms; NaN if the clock does not say
+    uncertainty_ms: float = math.nan
+
+    def known_to(self, otherwise_ms: float) -> float:
+        """Say how far the offset may be off, in ms: by the clock itself, or else by a setting; NaN if only assumed."""
+        if self.source in ("", "assumed", "same_amplifier"):
+            return 0.0 if self.source == "same_amplifier" else math.nan
+        if not math.isnan(self.uncertainty_ms):
+            return self.uncertainty_ms
+        return otherwise_ms if math.isnan(self.residual_ms) else max(otherwise_ms, self.residual_ms)
 
     def describe(self) -> str:
         """Say in one line of the history how the clocks were aligned."""
@@ -140,6 +150,7 @@ class PersonQuality(Mapping[str, float | str]):
     clock_offset_s: float = float("nan")
     clock_ppm: float = float("nan")
     clock_residual_ms: float = float("nan")
+    clock_uncertainty_ms: float = float("nan")
     #: ``good``, ``fair``, ``poor`` or ``reject``, and why
     grade: str = ""
     reason: str = ""

@@ -35,6 +35,15 @@ MAX_PANELS = 60
 _PIXELS = 1.5
 
 
+#: What a true change does to what the guards are taken of, by the beginning of their columns.
+_TRUE_CHANGE = {
+    "g1_": "the noise-corrected measures show it",
+    "lag_": "so do the lagged ones, if it has a lag",
+    "control_": "control channels do not",
+    "outband_": "nor does what is outside the band",
+}
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure on a page."""
@@ -73,14 +82,19 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     several = sum(len(curve) > 1 for curve in curves.values())
     alt = (
         f"Line chart of excess synchrony over sessions. {up} of {several} dyads with two or more sessions end higher"
-        f" than they began. Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}."
+        " than they began."
     )
-    caption = (
-        f"Excess = a real pair's synchrony ({run.outcome}) minus the mean of its pseudo pairs at the same session"
-        " number. Thin lines: dyads. Thick line: the group's slope, drawn through the mean of all points; the band"
-        " around it is the 95 % confidence interval of that slope alone."
-    )
-    if "pseudo_sd_z" in rows:
+    if fit is not None:
+        alt += f" Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}."
+    paired = _has(rows, "pseudo_mean_z")
+    chance = "the mean of its pseudo pairs at the same session number" if paired else "its mean under circular shifts"
+    caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}. Thin lines: dyads."
+    if fit is not None:
+        caption += (
+            " Thick line: the group's slope, drawn through the mean of all points; the band around it is the 95 %"
+            " confidence interval of that slope alone."
+        )
+    if _has(rows, "pseudo_sd_z"):
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
     return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
 
@@ -171,10 +185,8 @@ def guards_picture(run: ReportedRun) -> Picture | None:
         return None
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
-    caption = (
-        "What the guards are taken of: a true change shows in the noise-corrected and lagged measures and not in"
-        " control channels or outside the band."
-    )
+    shows = [words for name, words in _TRUE_CHANGE.items() if any(column.startswith(name) for column in columns)]
+    caption = "What the guards are taken of." + (f" Of a true change: {'; '.join(shows)}." if shows else "")
     return picture(guards_panel(run.guards, columns, time=_time_in(run, run.guards)), alt, caption)
 
 
@@ -192,10 +204,9 @@ def clock_picture(run: ReportedRun) -> Picture | None:
         "Line charts of clock drift and residual over sessions; largest:"
         f" {'; '.join(f'{column_of(c).label} {v}' for c, v in worst.items())}."
     )
-    caption = (
-        "Drift of the client's clock that was removed, and what was left after it. A residual that falls over the"
-        " sessions would raise synchrony by itself."
-    )
+    drawn = {"clock_ppm": "Drift of the client's clock that was removed.", "clock_residual_ms": "What was left of it."}
+    said = " ".join(drawn[column] for column in columns)
+    caption = f"{said} A fall over the sessions would raise synchrony by itself."
     return picture(clock_panel(run.quality, time=_time_in(run, run.quality)), alt, caption)
 
 
@@ -384,10 +395,9 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     table = pd.concat(tables, ignore_index=True)
     table["pseudo_mean_z"] = table["session"].map(levels)
     above = int((table["z"] > table["pseudo_mean_z"]).sum())
-    alt = (
-        f"Line chart of synchrony over the windows of {count(table['session'].nunique(), 'session')}, one after the"
-        f" other: {above} of {len(table)} windows lie above the chance level of their session."
-    )
+    alt = f"Line chart of synchrony over the windows of {count(table['session'].nunique(), 'session')}, one by one."
+    if table["pseudo_mean_z"].notna().any():
+        alt += f" {above} of {len(table)} windows lie above the chance level of their session."
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
     return picture(course_chart(table), alt, caption)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import count
-from hyperscan.growth.records import DyadTrend
+from hyperscan.growth.records import DyadTrend, Guard
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
-from hyperscan.schema import MODALITIES, ROLES
+from hyperscan.schema import KEYS, MODALITIES, ROLES
+from hyperscan.words import clocks_text
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,22 @@ def _recordings(run: ReportedRun, modalities: list[str], cite: Citations) -> str
     left_out = f"{n_out} were left out for the reasons listed in the report" if n_out else "none was left out"
     return (
         f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on MNE-Python"
-        f" ({cite('mne')}).{size} {left_out}. Both recordings of a dyad were put on one clock before any other step."
+        f" ({cite('mne')}).{size} {left_out}. {_clocks(run)}"
     )
+
+
+def _clocks(run: ReportedRun) -> str:
+    """Say how the recordings came on one clock in this run, or that they were only assumed to share one."""
+    table = run.quality
+    if "clock_source" not in table:
+        return "How the recordings of a dyad came on one clock is not known: the table of quality does not say."
+    keys = [key for key in (*KEYS, "clock_source") if key in table]
+    sources = table.drop_duplicates(keys)["clock_source"].fillna("").astype(str).value_counts(sort=False)
+    told = clocks_text({str(name): int(n) for name, n in sources.items()})
+    if "assumed" in sources:
+        told += " Where a start was assumed, offset and drift are unknown and were not corrected."
+    off = table["clock_uncertainty_ms"].max() if "clock_uncertainty_ms" in table else 0.0
+    return told + (f" Offsets were taken to be known to ± {short(float(off))} ms." if off > 0 else "")
 
 
 def _eeg(run: ReportedRun, cite: Citations) -> str:
@@ -160,19 +175,49 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
 
 
 def _chance(run: ReportedRun) -> str:
-    config = run.config
-    return (
-        "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
-        f" {config.max_partners} other dyads at the same session number, and the mean of these pairs (Fisher z) was"
-        f" subtracted, which gives the excess. Fewer than {config.min_pseudo} pseudo pairs were flagged as a weak"
-        f" chance level. Within sessions, the estimate was compared with {config.n_null} circular shifts of one signal"
-        f" against the other (seed {config.seed}); this null says nothing about growth."
-    )
+    """Say what the chance levels of the primary outcome were in this run, and where there was none."""
+    config, rows, said = run.config, run.primary, []
+    pairs = rows["n_pseudo"].fillna(0) if "n_pseudo" in rows else rows.assign(n=0)["n"]
+    found = rows["excess_z"].notna() if "excess_z" in rows else pairs < 0
+    paired, shifted = int((pairs > 0).sum()), int((found & (pairs == 0)).sum())
+    if paired:
+        fewest, most = int(pairs[pairs > 0].min()), int(pairs.max())
+        each = f"{most} pairs" if fewest == most else f"{fewest} to {most} pairs"
+        said.append(
+            "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
+            f" {config.max_partners} other dyads at the same session number ({each} for each of"
+            f" {count(paired, 'dyad-session')}), and the mean of these pairs (Fisher z) was subtracted, which gives the"
+            " excess."
+        )
+        weak = int(((pairs > 0) & (pairs < config.min_pseudo)).sum())
+        if weak:
+            which = count(weak, "dyad-session has", "dyad-sessions have")
+            said.append(f"{which} fewer than {config.min_pseudo} pseudo pairs, flagged as a weak chance level.")
+    if shifted:
+        which = f"In {count(shifted, 'dyad-session')}" if paired else "In this run"
+        said.append(
+            f"{which} no other dyad could be re-paired: chance was the mean of the whole-session statistic under"
+            " circular shifts, a weaker level."
+        )
+    if not paired and not shifted:
+        said.append("There is no chance level for the primary outcome: no other dyad could be re-paired.")
+    if "own_mean_z" in rows and rows["own_mean_z"].notna().any():
+        said.append(
+            "A second chance level is that of the same two people at times that do not match (other windows of EEG,"
+            " shifts of fNIRS); growth had to show over both."
+        )
+    if "lag_p" in rows and rows["lag_p"].notna().any():
+        said.append(
+            f"Within sessions, the estimate was compared with {config.n_null} circular shifts of one signal against the"
+            f" other (seed {config.seed}); this null says nothing about growth."
+        )
+    return " ".join(said)
 
 
 def _growth(run: ReportedRun, cite: Citations) -> str:
     if run.growth is not None and run.growth.primary.fit is None:
         return _no_model(run.growth.one_dyad, cite)
+    paired = "n_pseudo" in run.primary and bool((run.primary["n_pseudo"] > 0).any())
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
     return (
         f"Growth was tested as the slope of the excess over {unit}: a least-squares slope per dyad, averaged with"
@@ -182,9 +227,18 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
         " p < .20 (at p < .05 where slopes went with the number of sessions, p < .20). A linear mixed model with a"
         " random intercept and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
         f" ({cite('kuznetsova2017')}) capped at the number of dyads minus one, is reported next to it."
-        f"{''.join(_further(run, cite))} A slope above zero is an increase in partner-specific statistical dependence;"
-        " it does not show what brought it about."
+        f"{''.join(_further(run, cite))} A slope above zero is an increase in {'partner-specific ' * paired}statistical"
+        " dependence; it does not show what brought it about."
     )
+
+
+def _guards(guards: Sequence[Guard]) -> Iterator[str]:
+    """Sentences on the guards that were assessed, and on those that were not, each after a space."""
+    asked, open_ = ([guard.name.replace("_", " ") for guard in guards if (guard.passed is None) == no] for no in (0, 1))
+    if asked:
+        yield f" Guards against changes of the recording were assessed: {', '.join(asked)}."
+    if open_:
+        yield f" Guards that could not be assessed: {', '.join(open_)}."
 
 
 def _no_model(alone: DyadTrend | None, cite: Citations) -> str:
@@ -220,8 +274,7 @@ def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:
             f" dyads ({cite('nichols2002')}), and for the false discovery rate ({cite('benjamini1995')})."
         )
     if growth.guards:
-        guards = ", ".join(guard.name.replace("_", " ") for guard in growth.guards)
-        yield f" Guards against changes of the recording were assessed: {guards}."
+        yield from _guards(growth.guards)
     names = ", ".join(dict.fromkeys(relation.name for relation in growth.outcomes))
     if names:
         yield (

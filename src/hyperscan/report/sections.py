@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.growth.records import Record
+from hyperscan.growth.records import FlipTest, Record
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
@@ -131,6 +131,8 @@ def slope_table(run: ReportedRun) -> Table | None:
     for name, words in SLOPES.items():
         part: Record | None = getattr(run.growth, name, None)
         if part is None or all(is_empty(part.get(number)) for number in ("slope", "p", "bound", "text")):
+            continue
+        if isinstance(part, FlipTest) and not part.tells:
             continue
         notes = [
             form.format(cell(part[key], key).text) for key, form in SLOPE_NOTES.items() if not is_empty(part.get(key))

@@ -30,6 +30,8 @@ class Group:
     limited_by: str
     control_channels: tuple[str, ...] = ()
     control_note: str = ""
+    #: How far the offset of two clocks may be off in any session, in ms
+    clock_uncertainty_ms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from scipy import fft
 
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.metrics.arrays import into_domain
-from hyperscan.schema import ROLES
+from hyperscan.schema import OUT_BAND, ROLES
 from hyperscan.synchrony.pair import BandSignals, PairBand, WindowPair, pair_bands, person_bands
 from hyperscan.synchrony.person import Signals
-from hyperscan.synchrony.recipe import OUT_BAND, Recipe
+from hyperscan.synchrony.recipe import Recipe
 from hyperscan.transforms import analytic_signal
 
 Array = npt.NDArray[Any]
@@ -49,6 +49,7 @@ class GuardRow:
     imcoh_2: float = math.nan
     imcoh_3: float = math.nan
     imcoh_4: float = math.nan
+    lag_beyond: float = math.nan
     steadiness: float = math.nan
 
 
@@ -190,7 +191,9 @@ def guard_row(
     """Put real and re-paired values together to one row of ``guards.tsv``; NaN where nothing can be said."""
     if real is None:
         return GuardRow()
-    row = {f"imcoh_{i}": value for i, value in enumerate(lag_pattern(a, b, recipe, windows), start=1)}
+    pattern = lag_pattern(a, b, recipe, windows)
+    row = {f"imcoh_{i}": value for i, value in enumerate(pattern.imag.tolist(), start=1)}
+    row["lag_beyond"] = lag_beyond(pattern, recipe)
     row["steadiness"] = steadiness(a, b, recipe, windows)
     if not pseudo:
         return GuardRow(**row)
@@ -271,8 +274,25 @@ def matching_noise(view: GuardView, starts: Array, recipe: Recipe, windows: Wind
     return MatchingNoise(noise, np.sqrt(excess * power / _power(noise.analytic[None])).astype(np.float32)[:, None])
 
 
-def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> list[float]:
-    """Signed imaginary coherency of the primary ROI pair in equal parts of the primary band."""
+def lag_beyond(pattern: Array, recipe: Recipe) -> float:
+    """Tell how much of the coherency lies at a lag that no error of the clocks gives to what has none.
+
+    What has no lag, seen through clocks that are wrong by less than their uncertainty, has a phase of less than psi
+    (or of that beyond half a cycle, where it is inverted). ``|Im| cos psi - |Re| sin psi`` falls when such a thing
+    grows, and rises with coupling at any other phase.
+
+    Shapes: ``pattern`` (n_sub_bands,).
+    """
+    psi = min(2 * math.pi * float(np.mean(recipe.primary_band)) * 1e-3 * recipe.clock_uncertainty_ms, math.pi / 2)
+    mean = complex(pattern.mean())
+    return abs(mean.imag) * math.cos(psi) - abs(mean.real) * math.sin(psi)
+
+
+def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Array:
+    """Signed coherency of the primary ROI pair in equal parts of the primary band; NaN where one is empty.
+
+    Shapes: returns (n_sub_bands,).
+    """
     taper = np.hanning(windows.n_window + 2)[1:-1]
     sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
     x, y = (
@@ -287,12 +307,12 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
     for low, high in recipe.sub_bands:
         inside = (freqs >= low) & (freqs < high)
         if not inside.any() or not recipe.one_band:
-            return [math.nan] * len(recipe.sub_bands)
+            return np.full(len(recipe.sub_bands), complex(math.nan, math.nan))
         u, v = (spectrum[..., inside].reshape(len(spectrum), -1) for spectrum in (x, y))
         cross = u @ v.conj().T
         norm = np.sqrt(np.outer((np.abs(u) ** 2).sum(-1), (np.abs(v) ** 2).sum(-1)))
-        values.append(float(np.mean(cross.imag / norm)))
-    return values
+        values.append(complex(np.mean(cross / norm)))
+    return np.array(values)
 
 
 def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Mapping[str, Any]) -> Array:

@@ -13,9 +13,6 @@ from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.recording.cleaning.channels import known_rois
 from hyperscan.schema import ROLES, SIGNALS, RoiPair
 
-#: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
-OUT_BAND = (26.0, 34.0)
-
 #: Parts of the primary band whose imaginary coherency makes up a dyad's lag pattern.
 N_SUB_BANDS = 4
 
@@ -48,6 +45,8 @@ class Recipe:
     min_windows: int = 3
     #: Channels that carry little of the rhythm
     control: tuple[str, ...] = ()
+    #: How far the offset of two clocks may be off in any session, in ms
+    clock_uncertainty_ms: float = 0.0
     #: Person to the in-band signal fraction that the noise-matched check brings every session down to
     matched_s2: Mapping[str, float] = field(default_factory=dict)
 

@@ -99,6 +99,7 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
             clock_offset_s=clock.offset_s,
             clock_ppm=clock.ppm,
             clock_residual_ms=clock.residual_ms,
+            clock_uncertainty_ms=clock.known_to(config.clock_uncertainty_ms),
         )
         if isinstance(person, CleanCap):
             found = _with_rhythms(found, raw, person, config, role)

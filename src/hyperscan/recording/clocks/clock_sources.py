@@ -174,7 +174,9 @@ def _start_times(pair: PairedRecording) -> Clocks:
     )
     _, notes = _rate_drift(pair)
     said = f"start times of headers or scans.tsv, {exact}"
-    report = ClockReport("timestamps", starts.apart_s, np.nan, np.nan, 0, (said, *notes))
+    # the times of two devices, each rounded down
+    uncertainty_ms = 1e3 * starts.exact_s or np.nan
+    report = ClockReport("timestamps", starts.apart_s, np.nan, np.nan, 0, (said, *notes), uncertainty_ms)
     return Clocks((straight(0.0),), (straight(starts.apart_s),), report)
 
 

@@ -40,6 +40,7 @@ N_CHANNELS = 2  # per person: 4 pairs of independent signals per run
 N_NULL = 19  # the fewest that reach .05, exactly: (0 + 1) / (19 + 1)
 MIN_LAG_S = 1.0  # the band's autocorrelation time is about .2 s
 WINDOW_S = 2.0
+TURN_KEPT, TURNS_LONGER = 0.2, 4  # share of the seconds of own turns that are kept; such recordings are longer
 N_DYADS, N_SESSIONS = 12, 11  # 22 pseudo-dyads, 20 other sessions
 ALPHA = 0.05
 
@@ -47,7 +48,10 @@ Forms = dict[str, NDArray[Any]]
 Found = Iterator[tuple[str, NDArray[Any]]]  # metric and p values
 
 #: Combinations that the package refuses or that its docstrings call invalid.
-INVALID = {("wtc", "windows"): "windows are short against its wavelets"}
+INVALID = {
+    ("wtc", "windows"): "windows are short against its wavelets",
+    **{(name, "lags, turns"): "it takes samples in a row" for name in ("wtc", "xcorr", "xcorr_lag", "ar_corr", "gcte")},
+}
 
 
 def _broadband(rng: np.random.Generator, length_s: float, n_channels: int = N_CHANNELS) -> NDArray[Any]:
@@ -79,6 +83,30 @@ def _by_lags(rng: np.random.Generator, specs: list[MetricSpec], length_s: float)
         statistic: Any = spec.moment or (lambda u, v, spec=spec: _evaluate(spec, u, v))
         min_lag = int(MIN_LAG_S * DOMAIN_SFREQ[spec.domain])
         null = lags(a[spec.domain], b[spec.domain], statistic, n_null=N_NULL, min_lag=min_lag, rng=rng)
+        yield spec.name, p_value(_size(spec, null.estimate), _size(spec, null.surrogates))
+
+
+def _turns(rng: np.random.Generator, n_times: int, sfreq: float) -> list[NDArray[Any]]:
+    """Masks that alternate: each person's samples are lost in most seconds of the own turns of 2 to 4 s."""
+    edges = np.cumsum(rng.uniform(2.0, 4.0, n_times))
+    seconds = np.arange(n_times) / sfreq
+    mine = np.searchsorted(edges, seconds) % 2 == 0
+    kept = rng.random((2, int(seconds[-1]) + 1)) < TURN_KEPT
+    return [~own | good[seconds.astype(int)] for own, good in zip((mine, ~mine), kept, strict=True)]
+
+
+def _by_masked_lags(rng: np.random.Generator, specs: list[MetricSpec], length_s: float) -> Found:
+    """As lags, of recordings in which two people take turns: few samples are good in both at once, many at a shift."""
+    length_s *= TURNS_LONGER
+    a, b = _forms(_broadband(rng, length_s)), _forms(_broadband(rng, length_s))
+    seed = int(rng.integers(2**31))
+    for spec in specs:
+        statistic: Any = spec.moment or (lambda u, v, spec=spec: _evaluate(spec, u, v))
+        sfreq, x, y = DOMAIN_SFREQ[spec.domain], a[spec.domain], b[spec.domain]
+        good = _turns(np.random.default_rng(seed), x.shape[-1], sfreq)
+        null = lags(
+            x, y, statistic, n_null=N_NULL, min_lag=int(MIN_LAG_S * sfreq), valid_a=good[0], valid_b=good[1], rng=rng
+        )
         yield spec.name, p_value(_size(spec, null.estimate), _size(spec, null.surrogates))
 
 
@@ -144,6 +172,7 @@ Null = Callable[[np.random.Generator, list[MetricSpec], float], Found]
 #: How each null is applied, and how many surrogates a p value ranks among.
 NULLS: dict[str, tuple[Null, int]] = {
     "lags": (_by_lags, N_NULL),
+    "lags, turns": (_by_masked_lags, N_NULL),
     "phases": (_by_phases, N_NULL),
     "phases, IAAFT": (_by_iaaft, N_NULL),
     "windows": (_by_windows, N_NULL),
@@ -213,7 +242,9 @@ def report(found: dict[tuple[str, str], list[NDArray[Any]]], seed: int, length_s
         f"Two people's independent AR(1) signals (coefficient {AR:g}), {N_CHANNELS} channels each (the client one with "
         f"IAAFT), {length_s:g} s at {SFREQ:g} Hz; analytic metrics in {BAND[0]:g}-{BAND[1]:g} Hz; metrics of real "
         f"signals take every {SFREQ / SLOW_SFREQ:g}th sample, `wtc` in {WTC_BAND[0]:g}-{WTC_BAND[1]:g} Hz; lags of at "
-        f"least {MIN_LAG_S:g} s; windows of {WINDOW_S:g} s; {N_NULL} surrogates, so that p = .05 is reached exactly; "
+        f"least {MIN_LAG_S:g} s (turns: each person's samples are lost in {1 - TURN_KEPT:.0%} of the seconds of own "
+        f"turns of 2-4 s, recordings {TURNS_LONGER} times as long); windows of {WINDOW_S:g} s; {N_NULL} surrogates, so "
+        "that p = .05 is reached exactly; "
         f"{N_DYADS} dyads and {N_SESSIONS} sessions with one channel per person. Signed metrics are tested by "
         "magnitude. Each cell is the share of p <= .05 and its Monte Carlo error (standard error over runs; pairs of a "
         "run share signals). `partners` and `sessions` rank one dyad among few others, so the share they can give at "

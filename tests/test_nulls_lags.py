@@ -280,3 +280,19 @@ def test_stacked_shifts_give_what_single_ones_give(most: int) -> None:
     valid = np.arange(800) > 100  # the joint samples of two lags differ in number, so they cannot be stacked
     masked = lags(x, y, Stacked(several, most), n_null=40, min_lag=20, valid_a=valid)
     assert masked.surrogates == pytest.approx(lags(x, y, single, n_null=40, min_lag=20, valid_a=valid).surrogates)
+
+
+@pytest.mark.parametrize("kind", ["folded", "callable"])
+def test_masks_that_alternate_leave_lag_0_and_shifts_the_same_chance_level(kind: str) -> None:
+    """Turn taking: few samples are good in both people at once, and locking by chance is larger in few."""
+    rng = np.random.default_rng(3)
+    a, b = np.exp(2j * np.pi * rng.random((2, 8, 3000)))
+    turn = np.arange(3000) // 100 % 2 == 0
+    good_a, good_b = turn | (rng.random(3000) < 0.15), ~turn | (rng.random(3000) < 0.15)
+    assert (good_a & good_b).mean() < 0.2
+    statistic = Locking() if kind == "folded" else plain_locking
+    found = lags(a, b, statistic, n_null=60, min_lag=20, valid_a=good_a, valid_b=good_b)
+    squared = [float((np.abs(values) ** 2).mean()) for values in (found.estimate, found.surrogates)]
+    assert squared[1] == pytest.approx(squared[0], rel=0.25)  # 64 pairs: 12 % of sampling error
+    counts = {lag: (good_a & np.roll(good_b, lag)).sum() for lag in found.lags.tolist()}
+    assert max(counts.values()) > 3 * (good_a & good_b).sum()

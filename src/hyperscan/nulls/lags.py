@@ -122,6 +122,11 @@ def _turned(x: NDArray[Any]) -> NDArray[Any]:
 
 FEWEST_LAGS = 19  # (0 + 1) / (19 + 1): the fewest surrogates that can reach p = .05
 FEWEST_SHARED = 0.5  # our choice: a lag that leaves under half of lag 0's jointly valid samples is not comparable
+THIN_STEP = 1.15  # our choice: lags that share up to so many times more samples than lag 0 are thinned alike
+THIN_STRETCHES = 8  # our choice: stretches that are left of a recording, long against any rhythm of interest
+
+#: Samples to use of therapist and client; None = all
+Masks = tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]
 
 
 @runtime_checkable
@@ -210,6 +215,7 @@ def lags(
     both follow a common schedule (task blocks, a shared stimulus, trends over the session): the shifted
     recordings then lack what the real ones share, and p is far too small. A periodic signal coheres at every
     lag. Where the ends differ in level, the seam of the circle adds a transient: crop filter edges first.
+    Amplitude metrics fail where both amplitudes rise or fall over a session (drowsiness): that is a common schedule.
     Neighbouring lags are not independent: the recording holds about ``n_times / min_lag`` independent shifts.
 
     Parameters
@@ -228,7 +234,9 @@ def lags(
         (`autocorrelation_time`), else a shifted recording is still partly aligned.
     valid_a, valid_b : array_like of bool, shape (n_times,), optional
         Samples to use. A product counts where both are valid; a callable gets those samples strung together.
-        A folded statistic is prepared on each person's own valid samples.
+        A folded statistic is prepared on each person's own valid samples. Where a shift leaves clearly more joint
+        samples than there are unshifted (masks that alternate between people, as in turn taking), it uses about as
+        many: most statistics are larger by chance in fewer samples.
     rng : numpy.random.Generator, optional
         Draws which lags to use where the grid holds more than ``n_null``; None spaces them evenly.
 
@@ -267,16 +275,19 @@ def lags(
     shared = _shared_samples(masks, used, step)
     grid = grid[shared[grid // step] >= max(FEWEST_SHARED * shared[0], 1)]
     chosen = _chosen_lags(grid, n_null, n_times, min_lag, rng)
-    if isinstance(statistic, Foldable):
-        estimate, surrogates = _folded(first, second, statistic, step, chosen, masks, shared)
-    else:
-        every = np.concatenate([[0], chosen])
-        if isinstance(statistic, Stacked) and all(mask is None for mask in masks):
-            values = statistic.at_lags(first, second, every)
+    every, values = np.concatenate([[0], chosen]), None
+    for where, part in _thinned(masks, shared, every // step, used):
+        if isinstance(statistic, Foldable):
+            counts = shared if part is masks else _shared_samples(part, used, step)
+            found = _folded(first, second, statistic, step, every[where] // step, masks, part, counts)
+        elif isinstance(statistic, Stacked) and all(mask is None for mask in part):
+            found = statistic.at_lags(first, second, every[where])
         else:
-            values = np.stack([_rolled(first, second, statistic, int(lag), masks) for lag in every])
-        estimate, surrogates = values[0], values[1:]
-    return LagNull(estimate, surrogates, np.where(chosen > used // 2, chosen - used, chosen))
+            found = np.stack([_rolled(first, second, statistic, int(lag), part) for lag in every[where]])
+        values = np.empty((len(every), *found.shape[1:]), found.dtype) if values is None else values
+        values[where] = found
+    assert values is not None  # lag 0 is always among them
+    return LagNull(values[0], values[1:], np.where(chosen > used // 2, chosen - used, chosen))
 
 
 def autocorrelation_time(x: ArrayLike) -> NDArray[np.float64]:
@@ -381,9 +392,7 @@ def _chosen_lags(
     return np.sort(rng.choice(grid, size=n_null, replace=False))
 
 
-def _shared_samples(
-    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None], used: int, step: int
-) -> NDArray[Any]:
+def _shared_samples(masks: Masks, used: int, step: int) -> NDArray[Any]:
     """Jointly valid samples at each lag of the grid, shape (n_grid,)."""
     if masks[0] is None and masks[1] is None:
         return np.full(used // step, float(used))
@@ -392,12 +401,26 @@ def _shared_samples(
     return np.asarray(counts[:, 0, 0].round())
 
 
+def _thinned(masks: Masks, shared: NDArray[Any], wanted: NDArray[np.intp], used: int) -> Iterator[tuple[Any, Masks]]:
+    """Group grid lags by how many more samples they share than lag 0, with masks that leave about as many.
+
+    What is left out of the therapist's samples are whole stretches, as single ones would be told by their neighbours.
+    """
+    level = np.round(np.log(np.maximum(shared[wanted] / shared[0], 1.0)) / np.log(THIN_STEP)).astype(int)
+    yield level == 0, masks
+    for each in np.unique(level[level > 0]):
+        where = level == each
+        share = shared[0] / shared[wanted[where]].mean()
+        kept = np.arange(used) * THIN_STRETCHES / used % 1.0 < share
+        yield where, (kept if masks[0] is None else masks[0][:used] & kept, masks[1])
+
+
 def _rolled(
     a: NDArray[Any],
     b: NDArray[Any],
     statistic: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
     lag: int,
-    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
+    masks: Masks,
 ) -> NDArray[Any]:
     shifted = np.roll(b, lag, axis=-1)
     if masks[0] is None and masks[1] is None:
@@ -414,13 +437,13 @@ def _folded(
     b: NDArray[Any],
     statistic: Foldable,
     step: int,
-    chosen: NDArray[np.intp],
-    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
+    wanted: NDArray[np.intp],
+    prepared_on: Masks,
+    masks: Masks,
     shared: NDArray[Any],
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    facts = [_facts(statistic, x, mask) for x, mask in zip((a, b), masks, strict=True)]
+) -> NDArray[Any]:
+    facts = [_facts(statistic, x, mask) for x, mask in zip((a, b), prepared_on, strict=True)]
     first, second = (partial(statistic.prepare, facts=each) for each in facts)
-    wanted = np.concatenate([[0], chosen // step])
     sums = lagged_products(a, b, step, prepare=(first, second), valid=masks, with_plus=statistic.needs_plus)
     counts = shared[wanted, None, None].astype(sums.minus.real.dtype)
     plus: NDArray[Any] | None = None
@@ -430,8 +453,7 @@ def _folded(
         squares = (sums.squares_u / shared[0], sums.squares_v / shared[0])
         if masks[0] is not None or masks[1] is not None:
             squares = _mean_squares((a, b), (first, second), step, wanted, masks, shared)
-    values = statistic.finalise(sums.minus[wanted] / counts, plus, *squares)
-    return values[0], values[1:]
+    return np.asarray(statistic.finalise(sums.minus[wanted] / counts, plus, *squares))
 
 
 def _facts(statistic: Foldable, x: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -448,7 +470,7 @@ def _mean_squares(
     prepare: tuple[Prepare, Prepare],
     step: int,
     wanted: NDArray[np.intp],
-    masks: tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None],
+    masks: Masks,
     shared: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Per-channel mean of the squared series over the valid samples that each lag uses."""

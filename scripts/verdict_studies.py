@@ -36,7 +36,7 @@ from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning import channels as electrodes
 from hyperscan.recording.records import PersonQuality
-from hyperscan.schema import CLOCK_COLUMNS, Cell
+from hyperscan.schema import CLOCK_COLUMNS, OUT_BAND, Cell
 from hyperscan.simulate import Optodes
 from hyperscan.simulate.fnirs import write_snirf
 from hyperscan.simulate.study import CH_NAMES, write_edf
@@ -53,7 +53,6 @@ from hyperscan.synchrony import (
     shared_windows,
 )
 from hyperscan.synchrony.pair import WindowPair
-from hyperscan.synchrony.recipe import OUT_BAND
 from hyperscan.transforms import analytic_bands, cut_windows
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import background_spans, signal_fraction

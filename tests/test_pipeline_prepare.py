@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hyperscan.errors import NothingToAnalyseError
 from hyperscan.pipeline import prepare as prepare_module
+from hyperscan.recording.guard import guarded
 from pipeline_fixtures import (
     run,
 )
@@ -68,3 +72,18 @@ def test_a_fault_in_one_session_costs_only_that_one(
     if words == "internal error":
         log = next((tmp_path / "out/logs").iterdir()).read_text()
         assert "at prepare.py" in log
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.EIO, errno.ESTALE])
+def test_a_fault_of_the_machine_is_not_remembered(
+    my_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(row: Any) -> Any:
+        with guarded("t.edf", "EDF"):
+            raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_module, "load_session", fail)
+        with pytest.raises(NothingToAnalyseError, match="could not be read, because"):
+            run(my_study, tmp_path / "out")
+    assert run(my_study, tmp_path / "out").skipped == []

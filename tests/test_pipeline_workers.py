@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from hyperscan.errors import (
-    InputError,
-)
-from hyperscan.pipeline.workers import Place, Task, run_tasks
+from hyperscan.errors import ClusterError, InputError, OutputWriteError
+from hyperscan.pipeline.lock import LOCK_NAME, output_lock
+from hyperscan.pipeline.workers import Conditions, Place, Task, do_checked, run_tasks
+from hyperscan.storage import new_folder
 from pipeline_fixtures import (
     alive,
     command,
@@ -100,3 +103,101 @@ def test_a_task_that_kills_two_workers_of_a_cluster_is_left_out(
     assert (tmp_path / "always").read_text() == "2"
     assert (tmp_path / "t").exists()
     assert len([worker for worker in workers if worker.poll() is None]) == 1
+
+
+def scheduler_alone() -> tuple[str, subprocess.Popen[bytes]]:
+    """Start a scheduler without any worker."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    dask = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    return f"tcp://127.0.0.1:{port}", subprocess.Popen(dask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def a_worker(address: str, *paths: Path) -> subprocess.Popen[bytes]:
+    """Start a worker that finds modules in further folders first."""
+    path = os.pathsep.join([*map(str, paths), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    worker = [sys.executable, "-m", "dask", "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(worker, stdout=quiet, stderr=quiet, env=os.environ | {"PYTHONPATH": path})
+
+
+def test_a_scheduler_without_workers_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("hyperscan.pipeline.workers.WORKERS_S", 1)
+    monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 60)
+    address, scheduler = scheduler_alone()
+    try:
+        with pytest.raises(InputError, match="no worker after 1 s"):
+            run_tasks([Task("x", partial(touch, tmp_path / "x"))], Place(cluster=address), "t", progress=False)
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+
+
+def test_a_secured_scheduler_without_certificates_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(InputError, match="needs certificates"):
+        run_tasks([Task("x", partial(touch, tmp_path / "x"))], Place(cluster="tls://127.0.0.1:9"), "t", progress=False)
+
+
+def test_a_worker_of_other_versions_is_refused_and_a_scheduler_that_ends_is_said(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 60)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\nreal = m.version\n"
+        "m.version = lambda name: '0.0' if name == 'numpy' else real(name)\n"
+    )
+    address, scheduler = scheduler_alone()
+    workers = [a_worker(address, other)]
+    try:
+        with pytest.raises(ClusterError, match=r"other versions than this run \(numpy 0.0 for"):
+            run(tiny, tmp_path / "out", cluster=address)
+        assert not list((tmp_path / "out").glob("work/*/*/unit.json"))
+        workers[0].kill()
+        workers.append(a_worker(address))
+
+        def kill() -> None:
+            wait_for_units(tmp_path / "out")
+            scheduler.kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(ClusterError, match="the scheduler ended"):
+            run(tiny, tmp_path / "out", cluster=address)
+        killer.join()
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
+
+
+def test_a_worker_that_sees_other_folders_is_refused(tmp_path: Path) -> None:
+    with output_lock(tmp_path / "out"):
+        wanted = Conditions.here(tmp_path / "out", (tmp_path,))
+        wanted.check()
+        with pytest.raises(ClusterError, match="study's folder"):
+            dataclasses.replace(wanted, folders=(tmp_path / "elsewhere",)).check()
+        with pytest.raises(ClusterError, match="output folder"):
+            dataclasses.replace(wanted, holder="of another run").check()
+        with pytest.raises(ClusterError, match="other versions"):
+            dataclasses.replace(wanted, versions=wanted.versions | {"code": "0"}).check()
+    with pytest.raises(ClusterError, match="output folder"):
+        wanted.check()
+
+
+def test_work_that_goes_on_after_its_run_does_not_land(tmp_path: Path) -> None:
+    def work() -> None:
+        with new_folder(tmp_path / "out" / "unit") as folder:
+            (folder / "a").write_text("1")
+            (tmp_path / "out" / LOCK_NAME).write_text("of the next run")
+
+    with output_lock(tmp_path / "out"):
+        wanted = Conditions.here(tmp_path / "out", ())
+        with pytest.raises(OutputWriteError, match="its run has ended"):
+            do_checked(work, wanted)
+    assert not (tmp_path / "out" / "unit").exists()

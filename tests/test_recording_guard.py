@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import errno
+import io
+import os
 import re
 import warnings
 from pathlib import Path
@@ -13,8 +17,11 @@ import numpy as np
 import pytest
 
 import recording_fixtures as make
-from hyperscan.errors import HyperscanError, ReadError
+from format_fixtures import EXAMPLES
+from hyperscan import errors
+from hyperscan.errors import HyperscanError, MachineError, ReadError
 from hyperscan.recording.guard import check_memory, guarded, public_text
+from hyperscan.recording.read import read_person
 
 
 def test_header_that_claims_more_than_memory(good: Path) -> None:
@@ -179,3 +186,50 @@ def test_an_error_is_told_in_the_readers_words() -> None:
     words = r"not supported: EDF of this form \(NotImplementedError: channels in rows\)"
     with pytest.raises(ReadError, match=words), guarded("t.edf", "EDF"):
         raise NotImplementedError("channels in rows")
+
+
+MACHINE = sorted(errors._BY_NUMBER)
+
+
+@pytest.mark.parametrize("number", MACHINE)
+def test_a_fault_of_the_machine_is_called_that(number: int) -> None:
+    def by_system() -> None:
+        raise OSError(number, os.strerror(number))
+
+    def by_reader() -> None:
+        try:
+            by_system()
+        except OSError as error:
+            raise ValueError("this file is broken") from error
+
+    def by_hdf5() -> None:
+        raise OSError(f"Unable to open file (file read failed: errno = {number}, error message = 'x')")
+
+    for read in (by_system, by_reader, by_hdf5):
+        with pytest.raises(MachineError, match="could not be read, because") as caught, guarded("t.snirf", "SNIRF"):
+            read()
+        assert "damaged" not in str(caught.value)
+        assert "Copy it again" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EINVAL, errno.EISDIR])
+def test_a_fault_of_the_file_is_called_that(number: int) -> None:
+    with pytest.raises(ReadError, match="cannot be read as") as caught, guarded("t.edf", "EDF"):
+        raise OSError(number, os.strerror(number))
+    assert not isinstance(caught.value, MachineError)
+
+
+def test_too_many_open_files_are_no_damage_of_any_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    for number, example in enumerate(EXAMPLES.values()):
+        if example.is_real or example.lacks:
+            continue
+        (tmp_path / str(number)).mkdir()
+        path = example.write(tmp_path / str(number) / example.name, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(io, "open", refuse)  # what pathlib opens with
+            patch.setattr(builtins, "open", refuse)
+            with pytest.raises(MachineError, match="too many files are open"):
+                read_person(path, None, modality=example.modality, name=path.name)

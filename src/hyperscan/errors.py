@@ -8,8 +8,10 @@
     │   └── TableError                    dyads.tsv or another table
     ├── SessionError                      one dyad-session cannot be used; the others go on
     │   ├── ReadError                     a file is missing, damaged or of an unknown format
+    │   │   └── MachineError              the machine failed while it was read: tried again by the next run
     │   ├── ClockError                    two recordings cannot be put on one clock
     │   └── QualityError                  too little clean signal is left
+    ├── ClusterError                      the scheduler ended, or a worker is not like this run
     ├── NothingToAnalyseError             no dyad-session at all can be used
     └── OutputError                       the output folder cannot be used as it is
         ├── OutputLockedError             another run is writing there
@@ -23,6 +25,8 @@ lines. Files are named relative to the study folder.
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterable
 
 
@@ -58,12 +62,20 @@ class ReadError(SessionError):
     """A recording is missing, damaged, or in a format that cannot be read."""
 
 
+class MachineError(ReadError):
+    """Disk, memory or network failed while a recording was read; the file may be sound."""
+
+
 class ClockError(SessionError):
     """Two recordings cannot be put on one clock."""
 
 
 class QualityError(SessionError):
     """Too little clean signal is left to compute a trustworthy number."""
+
+
+class ClusterError(HyperscanError):
+    """The scheduler ended, or a worker is not like this run."""
 
 
 class NothingToAnalyseError(HyperscanError):
@@ -90,6 +102,46 @@ class OutputWriteError(OutputError):
 
 class DataQualityWarning(UserWarning):
     """The number is computed, but weaker than it looks."""
+
+
+#: What system errors say of the machine, whatever file was read, and what to do.
+_FAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("the disk, or the folder of temporary files, is full", "Free some space and run again.", ("ENOSPC", "EDQUOT")),
+    ("too many files are open", "Use fewer --jobs, or raise the limit (ulimit -n).", ("EMFILE", "ENFILE")),
+    ("the disk or its connection failed", "Check the disk and run again.", ("EIO", "ENXIO", "ENODEV", "EREMOTEIO")),
+    (
+        "the network drive went away",
+        "Connect it and run again.",
+        ("ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ECONNRESET", "ECONNABORTED"),
+    ),
+    ("memory ran out", "Use fewer --jobs, or a machine with more memory.", ("ENOMEM",)),
+)
+_BY_NUMBER = {
+    getattr(errno, name): f"{what}. {remedy}"
+    for what, remedy, names in _FAULTS
+    for name in names
+    if hasattr(errno, name)
+}
+
+
+def fault_of_machine(error: BaseException | None) -> str:
+    """Say which fault of the machine an exception comes from, and what to do; empty if of none.
+
+    Examples
+    --------
+    >>> fault_of_machine(OSError(errno.EMFILE, "Too many open files"))
+    'too many files are open. Use fewer --jobs, or raise the limit (ulimit -n).'
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        # HDF5 says it in its text
+        told = re.search(r"\berrno\s*=?\s*(\d+)", str(error), re.IGNORECASE)
+        number = getattr(error, "errno", None) or (int(told[1]) if told and isinstance(error, OSError) else None)
+        if number in _BY_NUMBER:
+            return _BY_NUMBER[number]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def count(n: int, noun: str, nouns: str = "") -> str:

@@ -18,6 +18,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,20 @@ def to_json(content: Mapping[str, Any]) -> str:
     return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+#: Whether what this process makes may still appear under its final name.
+_MAY_LAND: ContextVar[Callable[[], bool]] = ContextVar("may land", default=lambda: True)
+
+
+@contextlib.contextmanager
+def landing_if(allowed: Callable[[], bool]) -> Iterator[None]:
+    """Let folders appear under their final names only while ``allowed`` says so."""
+    before = _MAY_LAND.set(allowed)
+    try:
+        yield
+    finally:
+        _MAY_LAND.reset(before)
+
+
 @contextlib.contextmanager
 def new_folder(path: str | Path, ours: Callable[[Path], Collection[str]] | None = None) -> Iterator[Path]:
     """Fill a folder that appears under its final name only when the block ends well.
@@ -155,6 +170,8 @@ def new_folder(path: str | Path, ours: Callable[[Path], Collection[str]] | None 
                 if not file.is_symlink():
                     _sync(file)
             _sync(temporary)
+            if not _MAY_LAND.get()():
+                raise OutputWriteError(f"{final.name}: its run has ended, so this result is dropped. Run again.")
             _swap_folder(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

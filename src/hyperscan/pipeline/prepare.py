@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import DataQualityWarning, OutputError, QualityError, ReadError, SessionError
+from hyperscan.errors import (
+    DataQualityWarning,
+    MachineError,
+    OutputError,
+    QualityError,
+    ReadError,
+    SessionError,
+    fault_of_machine,
+)
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
 from hyperscan.pipeline.unit import Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
@@ -87,6 +95,8 @@ def attempt(key: SessionKey, work: Callable[[], Result], kind: type[Result]) -> 
         warnings.simplefilter("always")
         try:
             done = work()
+        except MachineError as error:
+            done = kind(key, "failed", str(error))
         except SessionError as error:
             done = kind(key, "skipped", str(error))
         except MemoryError:
@@ -95,7 +105,9 @@ def attempt(key: SessionKey, work: Callable[[], Result], kind: type[Result]) -> 
         except OutputError:  # the output's state concerns every row: the run ends with its message
             raise
         except OSError as error:  # what is written raises OutputError, so this is an input
-            reason = f"cannot be read ({error.strerror or type(error).__name__}). Check its disk and permissions."
+            fault = fault_of_machine(error)
+            told = f"cannot be read ({error.strerror or type(error).__name__}). Check its disk and permissions."
+            reason = f"could not be read, because {fault}" if fault else told
             done = kind(key, "failed", reason)
         except Exception as error:  # a fault of ours in one session must not cost the others
             frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]

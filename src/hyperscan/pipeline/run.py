@@ -137,7 +137,13 @@ def run_study(
         sweep_locks(out)
         if not (out / DESCRIPTION).exists():
             describe_output(out)
-        stages = _stages(sessions, config, out, Place(n_jobs=n_jobs, cluster=cluster), progress)
+        stages = _stages(
+            sessions,
+            config,
+            out,
+            Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=tuple({row.root for row in sessions})),
+            progress,
+        )
         _go(stages, rejected)
     return StudyResult.load(out)
 

@@ -8,17 +8,22 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 from tqdm import tqdm
 
-from hyperscan.errors import InputError, count
+from hyperscan.errors import ClusterError, HyperscanError, InputError, count
+from hyperscan.pipeline.lock import LOCK_NAME
+from hyperscan.pipeline.unit import all_versions
+from hyperscan.storage import landing_if
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +37,19 @@ MAX_ATTEMPTS = 2
 #: output of the next run.
 WATCH_S = 0.25
 
-#: How long a Dask scheduler may take to answer, in s (our choice).
-CONNECT_S = 10
+#: How long a Dask scheduler may take to answer, and to get its first worker, in s (our choice).
+CONNECT_S, WORKERS_S = 10, 120
 
 #: One numerical thread per worker: units side by side are faster than threads, and sums keep their order.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     "1",
+)
+
+
+THREADS = (
+    "--cluster: workers have several threads each; one unit per process is needed. "
+    "Start them with: dask worker ADDRESS --nworkers N --nthreads 1."
 )
 
 
@@ -60,6 +71,9 @@ class Place:
     n_jobs: int = 1
     #: Address of a Dask scheduler, which replaces them
     cluster: str | None = None
+    #: Folders that its workers must see: the run's output, and the studies
+    output: Path | None = None
+    inputs: tuple[Path, ...] = ()
 
 
 def run_tasks(
@@ -75,7 +89,7 @@ def run_tasks(
         return []
     logger.info("%s: %s", label, count(len(tasks), "unit"))
     if place.cluster is not None:
-        done = _on_cluster(tasks, place.cluster)
+        done = _on_cluster(tasks, place)
     elif place.n_jobs == 1:
         done = _here(tasks)
     else:
@@ -153,35 +167,143 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _on_cluster(tasks: Sequence[Task], address: str) -> Done:
+def _on_cluster(tasks: Sequence[Task], place: Place) -> Done:
     """Hand the same tasks to a Dask scheduler, which gives a lost worker's task to another one."""
+    address = place.cluster
     try:
         import distributed
     except ImportError as error:
         raise InputError("--cluster needs dask. Install the extra: pip install 'hyperscan-mne[cluster]'.") from error
     dask: Any = distributed  # ships no types
     try:
-        client = dask.Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions: every worker's are compared before it gets any work
+            client = dask.Client(address, timeout=CONNECT_S, set_as_default=False)
+    except Exception as error:  # every kind of address fails in a way of its own
+        secured = str(address).startswith(("tls:", "wss:")) and not isinstance(error, TimeoutError)
         raise InputError(
-            f"--cluster {address}: no Dask scheduler answers. Start one (dask scheduler) and check the address."
+            f"--cluster {address}: a secured scheduler needs certificates. Name them in Dask's configuration "
+            "(distributed.comm.tls) on every machine."
+            if secured
+            else f"--cluster {address}: no Dask scheduler answers. Start one (dask scheduler) and check the address."
         ) from error
-    with client, client.as_current(), _attempts(client):
-        # warnings are caught per process in Python, so two units in one process would mix up theirs
-        if any(threads > 1 for threads in client.nthreads().values()):
+    wanted = Conditions.here(place.output, place.inputs)
+    with client, client.as_current():
+        logger.info("--cluster: waiting for workers" if not client.nthreads() else "--cluster: workers are there")
+        try:
+            client.wait_for_workers(1, timeout=WORKERS_S)
+        except Exception as error:  # TimeoutError, whose class differs between versions
             raise InputError(
-                "--cluster: workers have several threads each; one unit per process is needed. "
-                "Start them with: dask worker ADDRESS --nworkers N --nthreads 1."
-            )
-        # the dict holds the futures: dask forgets what nobody holds
-        futures = {client.submit(task.work, pure=False): task.name for task in tasks}
-        for future in dask.as_completed(list(futures)):
+                f"--cluster {address}: the scheduler has no worker after {WORKERS_S} s. Start some: "
+                "dask worker ADDRESS --nworkers N --nthreads 1."
+            ) from error
+        if any(threads > 1 for threads in client.nthreads().values()):
+            raise InputError(THREADS)
+        with _attempts(client):
+            # the dict holds the futures: dask forgets what nobody holds
+            futures = {client.submit(do_checked, task.work, wanted, pure=False): task.name for task in tasks}
             try:
-                future.result()
-            except dask.KilledWorker:
-                yield futures[future], False
-            else:
-                yield futures[future], True
+                for future in dask.as_completed(list(futures)):
+                    name = futures[future]
+                    alive = future.status != "cancelled"
+                    try:
+                        future.result()
+                    except dask.KilledWorker:
+                        yield name, False
+                        continue
+                    except HyperscanError:
+                        raise
+                    except Exception as error:
+                        raise _translated(error, address, lost=not alive or client.status != "running") from error
+                    yield name, True
+            finally:
+                with contextlib.suppress(Exception):  # of a scheduler that is gone
+                    client.cancel(list(futures), force=True)
+
+
+def _translated(error: Exception, address: str | None, *, lost: bool) -> Exception:
+    """Say what went wrong with a cluster, where it was no fault of the task itself."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if lost or kinds & {"CancelledError", "FutureCancelledError", "CommClosedError", "SchedulerClosed"}:
+        return ClusterError(
+            f"--cluster {address}: the scheduler ended or dropped the work. Start it again, and the same command: "
+            "finished sessions are kept."
+        )
+    if "deseriali" in str(error).lower() or kinds & {"ModuleNotFoundError", "UnpicklingError"}:
+        return ClusterError(
+            f"--cluster {address}: a worker cannot take up the work ({type(error).__name__}). Install the same version "
+            "of this package and of its libraries on every machine."
+        )
+    return error
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a worker must have in common with the run, so that its numbers are the run's."""
+
+    #: By name, with the code of this package
+    versions: Mapping[str, str]
+    #: Lock of the output folder, and its text: it names the run; None without an output folder
+    lock: Path | None
+    holder: str
+    #: Folders that must be seen
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def here(cls, output: Path | None, inputs: Sequence[Path]) -> Conditions:
+        """Describe this process."""
+        lock = None if output is None else output / LOCK_NAME
+        held = lock.read_text(encoding="utf-8") if lock is not None and lock.is_file() else ""
+        return cls(all_versions(), lock if held else None, held, tuple(inputs))
+
+    def check(self) -> None:
+        """Refuse a worker that differs: one that came late too."""
+        mine = all_versions()
+        odd = [
+            f"{name} {mine.get(name, 'none')} for {held}"
+            for name, held in self.versions.items()
+            if mine.get(name) != held
+        ]
+        if odd:
+            raise ClusterError(
+                f"--cluster: a worker has other versions than this run ({', '.join(odd[:3])[:160]}). "
+                "Install the same ones on every machine."
+            )
+        if not self.holds():
+            raise ClusterError(
+                "--cluster: a worker does not see this run's output folder, or another one under its name. "
+                "Use a folder that all machines see under one path."
+            )
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise ClusterError(
+                    "--cluster: a worker does not see the study's folder. "
+                    "Put it where all machines see it under one path."
+                )
+
+    def holds(self) -> bool:
+        """Whether the run still has its output folder: what ends later must not land there."""
+        try:
+            return self.lock is None or self.lock.read_text(encoding="utf-8") == self.holder
+        except OSError:
+            return False
+
+
+def do_checked(work: Callable[[], object], wanted: Conditions) -> object:
+    """Do a task on a worker that was checked, one at a time; it lands only while the run goes on."""
+    wanted.check()
+    if not _ALONE.acquire(blocking=False):
+        # warnings are caught per process in Python, so two units in one process would mix up theirs
+        raise ClusterError(THREADS)
+    try:
+        with landing_if(wanted.holds):
+            return work()
+    finally:
+        _ALONE.release()
+
+
+#: Held by the task that this process is at.
+_ALONE = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -197,4 +319,5 @@ def _attempts(client: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        client.run_on_scheduler(put, before)
+        with contextlib.suppress(Exception):  # of a scheduler that is gone
+            client.run_on_scheduler(put, before)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from hyperscan.errors import DataQualityWarning, HyperscanError, ReadError
+from hyperscan.errors import DataQualityWarning, HyperscanError, MachineError, ReadError, fault_of_machine
 
 
 class _Warning(NamedTuple):
@@ -179,10 +179,13 @@ def guarded(name: str, what: str, remedy: str = "Copy it again, or export it ane
         except HyperscanError:
             raise
         except MemoryError as error:
-            raise ReadError(
+            raise MachineError(
                 f"{name}: does not fit into memory. Use a machine with more, or export it in parts."
             ) from error
         except Exception as error:
+            fault = fault_of_machine(error)
+            if fault:
+                raise MachineError(f"{name}: could not be read, because {fault}") from error
             # MNE's way of saying that a package of its own is missing
             needed = re.search(r"the module (\w+)\S* is needed", str(error))
             lacking = (error.name or "?") if isinstance(error, ImportError) else needed and needed[1]
@@ -211,7 +214,7 @@ def check_memory(n_values: int, name: str) -> None:
     """Refuse what cannot be held, before memory is asked for."""
     need, have = 8 * n_values, _available_bytes()
     if n_values < 0 or need > have:
-        raise ReadError(
+        raise MachineError(
             f"{name}: its header announces {need / 1e9:.1f} GB of samples, but {have / 1e9:.1f} GB of memory "
             "are free. "
             "The header is damaged, or a larger machine is needed: check the file, or export it in parts."

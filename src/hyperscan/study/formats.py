@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hyperscan.errors import ReadError
+from hyperscan.errors import MachineError, ReadError, fault_of_machine
 from hyperscan.storage import odd_kind
 
 #: Bytes that are looked at; BrainVision headers with a comment above the title still fit.
@@ -474,6 +474,8 @@ def recognise(path: Path, name: str) -> Format:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
+        if fault_of_machine(error):
+            raise MachineError(f"{name}: could not be read, because {fault_of_machine(error)}") from error
         raise ReadError(f"{name}: cannot be opened ({error.strerror}). Check its permissions.") from error
     if not head:
         raise ReadError(f"{name}: is empty (0 bytes). Copy or download it again.")

@@ -17,7 +17,7 @@ import pandas as pd
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError, count
+from hyperscan.errors import DataQualityWarning, MachineError, ReadError, count, fault_of_machine
 from hyperscan.recording.annotations import is_technical, own_annotations
 from hyperscan.recording.start_times import hour_hint, is_shifted, is_told
 from hyperscan.storage import odd_kind
@@ -241,6 +241,8 @@ def _read(path: Path, name: str, *needed: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
+        if fault_of_machine(error):
+            raise MachineError(f"{label} could not be read, because {fault_of_machine(error)}") from error
         raise ReadError(
             f"{label} cannot be read ({type(error).__name__}). Save it as UTF-8 text with tabs, or remove it."
         ) from error

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from hyperscan.storage import sha256
 
 #: One metric and one band: the machinery is what is tested.
 SETTINGS = 'window_s = 5.0\nn_null = 20\n[metrics]\neeg = ["plv"]\n[bands]\nalpha = [8.0, 12.0]\n'
+
+#: Longer than this no trial waits for anything, in s.
+LONG_S = 600
 
 FORK = multiprocessing.get_context("fork")
 
@@ -66,6 +69,13 @@ def start(*arguments: object) -> Any:
     process = FORK.Process(target=_child, args=(arguments,))
     process.start()
     return process
+
+
+def _end(processes: Iterable[Any]) -> None:
+    """Kill what is still there: a trial that hangs is one that went wrong."""
+    for process in processes:
+        process.kill()
+        process.join()
 
 
 def used_s(pid: int) -> float:
@@ -286,6 +296,8 @@ def at_once(bench: Bench, many: int) -> Trial:
         running = [start("run", bench.study, "-o", out, "-q") for _ in range(many)]
         codes, slowest = [], 0.0
         while running:
+            if time.monotonic() - began > LONG_S:
+                _end(running)
             for process in [process for process in running if not process.is_alive()]:
                 codes.append(process.exitcode)
                 slowest = max(slowest, time.monotonic() - began) if process.exitcode == 5 else slowest
@@ -331,7 +343,7 @@ def determinism(bench: Bench) -> Trial:
         if not first.exists() and number:
             trial(0)
         command = [*program, "run", str(bench.study), "-o", str(out), "-q", "--jobs", workers]
-        done = subprocess.run(command, env=environment, capture_output=True)
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=LONG_S)
         unlike = done.returncode != 0 or tree(out) != tree(first)
         return {"outputs that differ (TSV, JSON, netCDF, HTML)": unlike, "wrong": unlike}
 
@@ -384,12 +396,13 @@ def on_cluster(n_workers: int) -> Iterator[tuple[str, list[subprocess.Popen[byte
         yield address, workers
     finally:
         for process in (*workers, scheduler):
-            process.terminate()
+            process.kill()  # one that is asked to end may wait for another one
             process.wait()
 
 
 def _kill_one(out: Path, workers: list[subprocess.Popen[bytes]], after: int) -> None:
-    while len(list(out.glob("work/dyad-*/ses-*/unit.json"))) < after:
+    until = time.monotonic() + LONG_S
+    while len(list(out.glob("work/dyad-*/ses-*/unit.json"))) < after and time.monotonic() < until:
         time.sleep(0.02)
     workers[0].kill()
 

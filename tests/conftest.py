@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,26 @@ from plots_fixtures import plots_primary, plots_quality, plots_table  # noqa: F4
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+
+#: Longer than this no test takes, also where several share a processor, in s.
+LONGEST_S = 600
+
+
+@pytest.fixture(autouse=True)
+def ends() -> Iterator[None]:
+    """Fail a test that waits for ever, so that the others run and its name is known."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"a test waits for more than {LONGEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LONGEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

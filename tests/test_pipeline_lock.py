@@ -78,7 +78,8 @@ def holder(tmp_path: Path) -> Iterator[Path]:
     assert won.get(timeout=180) > 0
     yield tmp_path
     go_on.set()
-    process.join()
+    process.join(60)
+    process.kill()
 
 
 @pytest.mark.parametrize("changes", [{"pid": 2**22 + 1}, {"pid_space": "pid:[1]"}, {"host": "a-container", "pid": 1}])
@@ -127,14 +128,18 @@ def test_a_container_with_its_own_process_ids(tmp_path: Path) -> None:
     first = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, text=True)
     assert first.stdin is not None
     assert first.stdout is not None
-    if first.stdout.readline() != "held\n":
-        pytest.skip("no name spaces here")
-    assert json.loads((tmp_path / lock.LOCK_NAME).read_text())["pid"] == 1
-    second = subprocess.run(command, input="\n", capture_output=True, text=True, check=False)
-    assert "another run is writing there" in second.stderr
-    with pytest.raises(OutputLockedError), lock.output_lock(tmp_path):
-        pass
-    first.communicate("\n")
+    try:
+        if first.stdout.readline() != "held\n":
+            pytest.skip("no name spaces here")
+        assert json.loads((tmp_path / lock.LOCK_NAME).read_text())["pid"] == 1
+        second = subprocess.run(command, input="\n", capture_output=True, text=True, check=False, timeout=120)
+        assert "another run is writing there" in second.stderr
+        with pytest.raises(OutputLockedError), lock.output_lock(tmp_path):
+            pass
+        first.communicate("\n", timeout=120)
+    finally:
+        first.kill()
+        first.wait(60)
     with lock.output_lock(tmp_path):
         pass
 
@@ -161,6 +166,7 @@ def test_of_eight_at_once_one_wins(tmp_path: Path, stale: bool) -> None:
         pids = [won.get(timeout=180) for _ in processes]
         go_on.set()
         for process in processes:
-            process.join()
+            process.join(60)
+            process.kill()
         assert sum(pid > 0 for pid in pids) == 1
         assert list(tmp_path.iterdir()) == []

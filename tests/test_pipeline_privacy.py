@@ -214,7 +214,7 @@ def test_a_killed_run_without_an_output_leaves_nothing_for_ever(
     sweep_temporary(tmp_path)
     assert list(tmp_path.glob("hyperscan-*")) == live, "it is at work"
     process.kill()
-    process.join()
+    process.join(60)
     (tmp_path / "hyperscan-of-a-user").mkdir()
     sweep_temporary(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["hyperscan-of-a-user"]

@@ -42,7 +42,9 @@ def test_estimates_are_near_what_a_run_takes(four_dyads: Path, tmp_path: Path) -
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    found = subprocess.run([sys.executable, "-c", measure, *command], check=True, capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", measure, *command], check=True, capture_output=True, text=True, timeout=300
+    )
     assert 0.5 < resources.worker_bytes(units) / (1024 * int(found.stdout)) < 2
 
 

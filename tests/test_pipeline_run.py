@@ -113,11 +113,13 @@ def test_killed_at_any_moment_it_goes_on(tiny: Path, tiny_run: Path, tmp_path: P
     for _ in range(5):  # scripts/faults.sh does many more
         process = SERVER.Process(target=run, args=(tiny, out, 1))
         process.start()
-        while process.is_alive() and not out.exists():
-            time.sleep(0.01)
-        process.join(random_s.uniform(0.0, 2.0))
-        process.kill()
-        process.join()
+        try:
+            while process.is_alive() and not out.exists():
+                time.sleep(0.01)
+            process.join(random_s.uniform(0.0, 2.0))
+        finally:
+            process.kill()
+            process.join(60)
         assert_whole(out, tiny_run)
     run(tiny, out)
     assert tree(out) == tree(tiny_run)
@@ -295,14 +297,17 @@ def test_ctrl_c_ends_everything(slow_study: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("run", slow_study, "-o", out, "--jobs", 2, "-q"), stderr=subprocess.PIPE, text=True
     )
-    wait_for_units(out)
-    started = time.monotonic()
-    with pytest.raises(OutputLockedError, match=f"process {process.pid} on {socket.gethostname()}"):
-        run(slow_study, out)
-    assert time.monotonic() - started < 2
-    children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    try:
+        wait_for_units(out)
+        started = time.monotonic()
+        with pytest.raises(OutputLockedError, match=f"process {process.pid} on {socket.gethostname()}"):
+            run(slow_study, out)
+        assert time.monotonic() - started < 2
+        children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
@@ -320,9 +325,12 @@ def test_terminated_it_ends_with_143(slow_study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = SERVER.Process(target=call_main, args=("run", slow_study, "-o", out, "-q"))
     process.start()
-    wait_for_units(out)
-    process.terminate()
-    process.join(30)
+    try:
+        wait_for_units(out)
+        process.terminate()
+        process.join(30)
+    finally:
+        process.kill()
     assert process.exitcode == 143
     assert not (out / lock.LOCK_NAME).exists()
     assert left_overs(out) == []

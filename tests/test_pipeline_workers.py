@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -48,10 +49,12 @@ def test_an_exception_in_a_worker_is_raised(tmp_path: Path) -> None:
 def test_workers_end_with_their_parent(slow_study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(command("run", slow_study, "-o", out, "--jobs", 2, "-q"), stderr=subprocess.DEVNULL)
-    wait_for_units(out)
-    children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    process.kill()
-    process.wait()
+    try:
+        wait_for_units(out)
+        children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    finally:
+        process.kill()
+        process.wait(60)
     until = time.monotonic() + 10
     while any(map(alive, children)) and time.monotonic() < until:
         time.sleep(0.1)
@@ -90,7 +93,7 @@ def test_a_killed_worker_of_a_cluster_costs_nothing(
     killer.start()
     run(tiny, out, cluster=address)
     killer.join()
-    assert workers[0].wait() == -signal.SIGKILL
+    assert workers[0].wait(60) == -signal.SIGKILL
     assert tree(out) == tree(tiny_run)
 
 
@@ -105,13 +108,26 @@ def test_a_task_that_kills_two_workers_of_a_cluster_is_left_out(
     assert len([worker for worker in workers if worker.poll() is None]) == 1
 
 
-def scheduler_alone() -> tuple[str, subprocess.Popen[bytes]]:
-    """Start a scheduler without any worker."""
+@pytest.fixture
+def scheduler(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start a scheduler without any worker, and wait until it listens."""
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 30)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     dask = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    return f"tcp://127.0.0.1:{port}", subprocess.Popen(dask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(dask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield f"tcp://127.0.0.1:{port}", process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def a_worker(address: str, *paths: Path) -> subprocess.Popen[bytes]:
@@ -122,17 +138,13 @@ def a_worker(address: str, *paths: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(worker, stdout=quiet, stderr=quiet, env=os.environ | {"PYTHONPATH": path})
 
 
-def test_a_scheduler_without_workers_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
+def test_a_scheduler_without_workers_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler: tuple[str, subprocess.Popen[bytes]]
+) -> None:
     monkeypatch.setattr("hyperscan.pipeline.workers.WORKERS_S", 1)
-    monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 60)
-    address, scheduler = scheduler_alone()
-    try:
-        with pytest.raises(InputError, match="no worker after 1 s"):
-            run_tasks([Task("x", partial(touch, tmp_path / "x"))], Place(cluster=address), "t", progress=False)
-    finally:
-        scheduler.kill()
-        scheduler.wait()
+    place = Place(cluster=scheduler[0])
+    with pytest.raises(InputError, match="no worker after 1 s"):
+        run_tasks([Task("x", partial(touch, tmp_path / "x"))], place, "t", progress=False)
 
 
 def test_a_secured_scheduler_without_certificates_is_said(tmp_path: Path) -> None:
@@ -141,39 +153,51 @@ def test_a_secured_scheduler_without_certificates_is_said(tmp_path: Path) -> Non
         run_tasks([Task("x", partial(touch, tmp_path / "x"))], Place(cluster="tls://127.0.0.1:9"), "t", progress=False)
 
 
-def test_a_worker_of_other_versions_is_refused_and_a_scheduler_that_ends_is_said(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_of_other_versions_is_refused(
+    tiny: Path, tmp_path: Path, scheduler: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("hyperscan.pipeline.workers.CONNECT_S", 60)
     other = tmp_path / "other"
     other.mkdir()
     (other / "sitecustomize.py").write_text(
         "import importlib.metadata as m\nreal = m.version\n"
         "m.version = lambda name: '0.0' if name == 'numpy' else real(name)\n"
     )
-    address, scheduler = scheduler_alone()
-    workers = [a_worker(address, other)]
+    worker = a_worker(scheduler[0], other)
     try:
         with pytest.raises(ClusterError, match=r"other versions than this run \(numpy 0.0 for"):
-            run(tiny, tmp_path / "out", cluster=address)
-        assert not list((tmp_path / "out").glob("work/*/*/unit.json"))
-        workers[0].kill()
-        workers.append(a_worker(address))
-
-        def kill() -> None:
-            wait_for_units(tmp_path / "out")
-            scheduler.kill()
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        with pytest.raises(ClusterError, match="the scheduler ended"):
-            run(tiny, tmp_path / "out", cluster=address)
-        killer.join()
+            run(tiny, tmp_path / "out", cluster=scheduler[0])
     finally:
-        for process in (*workers, scheduler):
-            process.kill()
-            process.wait()
+        worker.kill()
+        worker.wait()
+    assert not list((tmp_path / "out").glob("work/*/*/unit.json"))
+
+
+@pytest.mark.parametrize("what", ["scheduler", "worker"])
+def test_a_cluster_that_ends_is_said(
+    slow_study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: tuple[str, subprocess.Popen[bytes]],
+    what: str,
+) -> None:
+    address, process = scheduler
+    worker, out = a_worker(address), tmp_path / "out"
+
+    def kill() -> None:
+        wait_for_units(out)
+        monkeypatch.setattr("hyperscan.pipeline.workers.WORKERS_S", 2)
+        (process if what == "scheduler" else worker).kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        said = "the scheduler ended" if what == "scheduler" else "all workers are gone"
+        with pytest.raises(ClusterError, match=said):
+            run(slow_study, out, cluster=address)
+    finally:
+        killer.join()
+        worker.kill()
+        worker.wait()
 
 
 def test_a_worker_that_sees_other_folders_is_refused(tmp_path: Path) -> None:

@@ -188,6 +188,16 @@ def test_an_error_is_told_in_the_readers_words() -> None:
         raise NotImplementedError("channels in rows")
 
 
+@pytest.mark.parametrize(("n_values", "kind"), [(-1, ReadError), (10**11, MachineError), (10**15, ReadError)])
+def test_a_size_that_no_machine_holds_is_damage_and_any_other_one_a_matter_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, n_values: int, kind: type[ReadError]
+) -> None:
+    monkeypatch.setattr("hyperscan.recording.guard._available_bytes", lambda: 10**9)
+    with pytest.raises(ReadError, match="header announces") as caught:
+        check_memory(n_values, "t.edf")
+    assert type(caught.value) is kind
+
+
 MACHINE = sorted(errors._BY_NUMBER)
 
 

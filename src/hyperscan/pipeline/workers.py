@@ -37,8 +37,8 @@ MAX_ATTEMPTS = 2
 #: output of the next run.
 WATCH_S = 0.25
 
-#: How long a Dask scheduler may take to answer, and to get its first worker, in s (our choice).
-CONNECT_S, WORKERS_S = 10, 120
+#: How long a Dask scheduler may take to answer, and be without any worker, in s; how often it is asked (our choice).
+CONNECT_S, WORKERS_S, POLL_S = 10, 120, 0.05
 
 #: One numerical thread per worker: units side by side are faster than threads, and sums keep their order.
 ONE_THREAD = dict.fromkeys(
@@ -203,22 +203,48 @@ def _on_cluster(tasks: Sequence[Task], place: Place) -> Done:
             # the dict holds the futures: dask forgets what nobody holds
             futures = {client.submit(do_checked, task.work, wanted, pure=False): task.name for task in tasks}
             try:
-                for future in dask.as_completed(list(futures)):
-                    name = futures[future]
-                    alive = future.status != "cancelled"
+                for future in _arriving(dask.as_completed(list(futures)), client, address):
+                    name, status = futures[future], future.status
                     try:
-                        future.result()
+                        # asking for the result of one that ended well would wait for the worker that may be gone since
+                        if status in ("error", "cancelled"):
+                            future.result()
                     except dask.KilledWorker:
                         yield name, False
-                        continue
                     except HyperscanError:
                         raise
                     except Exception as error:
-                        raise _translated(error, address, lost=not alive or client.status != "running") from error
-                    yield name, True
+                        lost = status == "cancelled" or client.status != "running"
+                        raise _translated(error, address, lost=lost) from error
+                    else:
+                        yield name, True
+                    future.release()  # else it would be done again when its worker goes
             finally:
-                with contextlib.suppress(Exception):  # of a scheduler that is gone
+                if client.status == "running":
                     client.cancel(list(futures), force=True)
+
+
+def _arriving(done: Any, client: Any, address: str | None) -> Iterator[Any]:
+    """Give futures as they end; a cluster that has no worker left for long ends the run."""
+    asked = seen = time.monotonic()
+    while not done.is_empty():
+        batch = done.next_batch(block=False)
+        yield from batch
+        now = time.monotonic()
+        if batch:
+            seen = now
+        elif now - asked > min(CONNECT_S, WORKERS_S / 2) and client.status == "running":
+            asked = now
+            with contextlib.suppress(OSError):  # of a scheduler that goes this very moment
+                if client.nthreads():
+                    seen = now
+                elif now - seen > WORKERS_S:
+                    raise ClusterError(
+                        f"--cluster {address}: all workers are gone since {now - seen:.0f} s. Start some, and the same "
+                        "command: finished sessions are kept."
+                    )
+        else:
+            time.sleep(POLL_S)
 
 
 def _translated(error: Exception, address: str | None, *, lost: bool) -> Exception:
@@ -319,5 +345,6 @@ def _attempts(client: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(Exception):  # of a scheduler that is gone
-            client.run_on_scheduler(put, before)
+        if client.status == "running":
+            with contextlib.suppress(OSError):  # of a scheduler that goes this very moment
+                client.run_on_scheduler(put, before)

@@ -210,11 +210,17 @@ def guarded(name: str, what: str, remedy: str = "Copy it again, or export it ane
         heard.add(item)
 
 
+#: No recording of a session is larger, in bytes (our choice): 256 channels at 20 kHz for 24 h take 3.5e12.
+_MOST_BYTES = 4_000_000_000_000
+
+
 def check_memory(n_values: int, name: str) -> None:
     """Refuse what cannot be held, before memory is asked for."""
     need, have = 8 * n_values, _available_bytes()
     if n_values < 0 or need > have:
-        raise MachineError(
+        # a machine that holds it is to be had, or there is none
+        kind = MachineError if 0 <= need < _MOST_BYTES else ReadError
+        raise kind(
             f"{name}: its header announces {need / 1e9:.1f} GB of samples, but {have / 1e9:.1f} GB of memory "
             "are free. "
             "The header is damaged, or a larger machine is needed: check the file, or export it in parts."

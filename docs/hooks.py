@@ -179,6 +179,33 @@ def guards_table() -> str:
     return "\n".join(rows)
 
 
+def relations_table() -> str:
+    """Every relation of an outcome to synchrony with its question."""
+    from hyperscan.words import RELATION_WORDS
+
+    rows = ["| relation | question | order |", "|---" * 3 + "|"]
+    when = "as `measured` says"
+    return "\n".join(
+        [*rows, *(f"| `{name}` | {w.question} | {w.order or when} |" for name, w in RELATION_WORDS.items())]
+    )
+
+
+def answers_table() -> str:
+    """Every answer on a relation with what it says."""
+    from hyperscan.words import RELATION_ANSWERS
+
+    rows = ["| answer | what it says |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{word}` | {said.meaning} |" for word, said in RELATION_ANSWERS.items())])
+
+
+def relation_guards_table() -> str:
+    """Guards that only relations have."""
+    from hyperscan.words import RELATION_GUARDS
+
+    rows = ["| guard | question | it fails if |", "|---" * 3 + "|"]
+    return "\n".join([*rows, *(f"| `{name}` | {asks} | {fails} |" for name, (asks, fails) in RELATION_GUARDS.items())])
+
+
 def formats_table() -> str:
     """Every format with its endings, what is read of it, and what is refused and why."""
     from hyperscan.study.formats import FORMATS
@@ -204,6 +231,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "guards": guards_table,
     "metrics": metrics_table,
     "verdicts": verdicts_table,
+    "relations": relations_table,
+    "answers": answers_table,
+    "relation_guards": relation_guards_table,
     **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "guards", "quality")},
     "validation": lambda: page_list("validation"),
     "reliability": lambda: page_list("reliability"),

@@ -341,7 +341,7 @@ def payloads(folder: Path) -> Trial:
             dataclasses.replace(guard, name=payload, detail=payload, figure=payload)
             for guard, payload in zip(growth.guards, all_of_them, strict=False)
         ]
-        outcomes = [OutcomeRelation(payload, payload, 1, detail=payload) for payload in all_of_them]
+        outcomes = [OutcomeRelation(payload, payload, payload, payload) for payload in all_of_them]
         dataclasses.replace(growth, sentence=text, guards=tuple(guards), outcomes=outcomes).save(out)
         findings = tuple(Remark(payload, payload, payload) for payload in all_of_them)
         write_json(out / "plan.json", dataclasses.replace(plan, skipped=lost, findings=findings).to_dict())

@@ -68,7 +68,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
         replace(guard, name=payload, detail=payload, figure=payload)  # type: ignore[arg-type]
         for guard, payload in zip(found.guards, PAYLOADS, strict=False)
     ]
-    outcomes = [OutcomeRelation(payload, payload, 1, detail=payload) for payload in PAYLOADS]
+    outcomes = [OutcomeRelation(payload, payload, payload, payload) for payload in PAYLOADS]
     replace(found, verdict=text, sentence=text, guards=tuple(guards), outcomes=outcomes).save(folder)
     (folder / "config.toml").write_text("# " + text + "\n")
     name = {"Name": PAYLOADS[0], "Version": PAYLOADS[1]}

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hyperscan.errors import ConfigError, did_you_mean
-from hyperscan.schema import MODALITIES, ROLES, RoiPair
+from hyperscan.schema import MEASURED, MODALITIES, RELATIONS, ROLES, RoiPair
 
 #: Band edges in Hz. EEG: the usual edges (our choice among them); ``slow`` holds periods of 10-50 s, between
 #: respiration and drift (our choice). A band belongs to the modality whose passband holds it.
@@ -71,6 +71,60 @@ class Primary:
     def rois(self) -> RoiPair:
         """ROI names of therapist and client."""
         return RoiPair.parse(self.roi)
+
+
+@dataclass(frozen=True)
+class FurtherOutcome:
+    """A column (symptoms, alliance) that is related to synchrony, as a study names it."""
+
+    name: str
+    #: ``before`` or ``after`` the session's recording; empty where that is not told
+    measured: str = ""
+    #: Relations that are asked for, of :data:`hyperscan.schema.RELATIONS`
+    relations: tuple[str, ...] = RELATIONS
+
+    @classmethod
+    def parse(cls, value: Any) -> FurtherOutcome:
+        """Read a name, or a table with a name and what is known of it."""
+        if isinstance(value, cls):
+            return value
+        content = {"name": value} if isinstance(value, str) else value
+        known = [f.name for f in dataclasses.fields(cls)]
+        if not isinstance(content, Mapping) or not isinstance(content.get("name"), str):
+            raise ConfigError(f"outcomes: {value!r}: expected a name, or {{name = ..., measured = 'after'}}.")
+        for key in content:
+            if key not in known:
+                raise ConfigError(f"outcomes: unknown key {key!r}; allowed: {', '.join(known)}.")
+        measured, relations = content.get("measured", ""), _names("relations", content.get("relations", RELATIONS))
+        if measured not in ("", *MEASURED):
+            raise ConfigError(
+                f"outcomes: {content['name']!r} has measured = {measured!r}; expected 'before' or 'after' (the "
+                "session's recording), or nothing."
+            )
+        for relation in relations:
+            if relation not in RELATIONS:
+                raise ConfigError(
+                    f"outcomes: {content['name']!r} has an unknown relation {relation!r}; allowed: "
+                    f"{', '.join(RELATIONS)}.{did_you_mean(relation, RELATIONS)}"
+                )
+        return cls(content["name"], str(measured), tuple(name for name in RELATIONS if name in relations) or RELATIONS)
+
+    @classmethod
+    def parse_all(cls, values: Any) -> tuple[FurtherOutcome, ...]:
+        """Read a list of them, each column once."""
+        if isinstance(values, str | Mapping) or not isinstance(values, Sequence):
+            raise ConfigError(f"outcomes = {values!r}: expected a list of columns, such as ['bdi'].")
+        found = tuple(map(cls.parse, values))
+        twice = [one.name for i, one in enumerate(found) if one.name in {other.name for other in found[:i]}]
+        if twice:
+            raise ConfigError(f"outcomes: {twice[0]!r} stands there twice.")
+        return found
+
+    def plain(self) -> str | dict[str, Any]:
+        """Give back what :meth:`parse` reads: the name alone where nothing else was said."""
+        told: dict[str, Any] = {"measured": self.measured} if self.measured else {}
+        told |= {"relations": list(self.relations)} if self.relations != RELATIONS else {}
+        return {"name": self.name, **told} if told else self.name
 
 
 #: Alpha phase locking over the posterior scalp, and HbO wavelet coherence over all pairs (our choice).
@@ -216,8 +270,10 @@ class StudyConfig:
     equivalence_slope: float = _setting(
         0.0, "smallest slope of interest for 'no change' (Fisher z per unit of time); 0 = not named", bounds=(0, 10)
     )
-    outcomes: tuple[str, ...] = _setting(
-        (), "columns of dyads.tsv (symptoms, alliance) to relate to synchrony, corrected for how many are named"
+    outcomes: tuple[FurtherOutcome, ...] = _setting(
+        (),
+        "columns of dyads.tsv (symptoms, alliance) to relate to synchrony, corrected for all that is asked: names, or "
+        "{name = 'wai', measured = 'after', relations = ['next_session']}; measured 'before' or 'after' the session",
     )
 
     def __post_init__(self) -> None:
@@ -233,7 +289,7 @@ class StudyConfig:
             "roi_pairs": self.roi_pairs if isinstance(self.roi_pairs, str) else _pairs(self.roi_pairs),
             "eeg_filter_hz": _edges("eeg_filter_hz", self.eeg_filter_hz),
             "fnirs_filter_hz": _edges("fnirs_filter_hz", self.fnirs_filter_hz),
-            "outcomes": _names("outcomes", self.outcomes),
+            "outcomes": FurtherOutcome.parse_all(self.outcomes),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -338,14 +394,18 @@ def check_settings_file(path: Path) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Primary):
         return dataclasses.asdict(value)
+    if isinstance(value, FurtherOutcome):
+        return value.plain()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
     # JSON's strings, numbers and booleans are TOML's too
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

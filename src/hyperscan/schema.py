@@ -88,6 +88,13 @@ OUTCOME_LABELS = ("modality", "task", "signal", "metric", "band", "roi")
 MIN_DYADS = 6
 
 
+#: How symptoms, alliance and other columns may go with synchrony.
+RELATIONS = ("same_session", "next_session", "reverse", "between", "change")
+
+#: When such a column was measured, where its order within a session is known.
+MEASURED = ("before", "after")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a growth analysis is about. An empty label is one that is not given, and matches everything."""

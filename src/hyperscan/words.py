@@ -315,3 +315,132 @@ _GUARDS = (
 
 #: Every guard by its name, in the order in which a result lists those of a modality. For a fall all signs are turned.
 GUARDS: Mapping[str, GuardWords] = MappingProxyType({guard.name: guard for guard in _GUARDS})
+
+
+@dataclass(frozen=True)
+class RelationWords:
+    """What a relation of an outcome to synchrony asks, and how either sign of it is said.
+
+    Sentences have places for ``outcome`` and ``what`` (synchrony).
+    """
+
+    name: str
+    question: str
+    more: str
+    less: str
+    #: What comes first, and what is kept constant
+    order: str
+    #: For an outcome of one number per dyad, where that is said in another way
+    constant: tuple[str, str] | None = None
+
+
+_RELATIONS = (
+    RelationWords(
+        "same_session",
+        "Is the outcome higher in sessions of more synchrony than the dyad's own line?",
+        "{outcome} was higher in sessions with more {what} than on the dyad's own line.",
+        "{outcome} was lower in sessions with more {what} than on the dyad's own line.",
+        "",
+    ),
+    RelationWords(
+        "next_session",
+        "Is the outcome higher at the session after one of more synchrony?",
+        "{outcome} was higher at the session after one with more {what} than on the dyad's own line.",
+        "{outcome} was lower at the session after one with more {what} than on the dyad's own line.",
+        "Synchrony comes first, and that of the later session is kept constant.",
+    ),
+    RelationWords(
+        "reverse",
+        "Is synchrony higher at the session after one of a higher outcome?",
+        "There was more {what} at the session after one with higher {outcome} than on the dyad's own line.",
+        "There was less {what} at the session after one with higher {outcome} than on the dyad's own line.",
+        "The outcome comes first, and that of the later session is kept constant.",
+    ),
+    RelationWords(
+        "between",
+        "Do dyads of more synchrony have a higher outcome?",
+        "Dyads with more {what} on average had higher {outcome}.",
+        "Dyads with more {what} on average had lower {outcome}.",
+        "This compares dyads, and says nothing of change.",
+    ),
+    RelationWords(
+        "change",
+        "Does the growth of synchrony go with the change of the outcome?",
+        "The more {what} grew in a dyad, the more its {outcome} rose (or the less it fell).",
+        "The more {what} grew in a dyad, the more its {outcome} fell (or the less it rose).",
+        "This compares dyads over the same span of time, so nothing comes first.",
+        (
+            "The more {what} grew in a dyad, the higher was its {outcome}.",
+            "The more {what} grew in a dyad, the lower was its {outcome}.",
+        ),
+    ),
+)
+
+#: Every relation by its name, in the order in which they are listed.
+RELATION_WORDS: Mapping[str, RelationWords] = MappingProxyType({words.name: words for words in _RELATIONS})
+
+
+@dataclass(frozen=True)
+class RelationAnswer:
+    """Words for one answer on a relation."""
+
+    #: As ``growth.json`` names it
+    word: str
+    label: str
+    meaning: str
+
+
+_ANSWERS = (
+    RelationAnswer(
+        "goes_with",
+        "Goes with",
+        "The two go with each other (p < .05 after Holm's correction, over therapists too from five on), and no guard "
+        "explains it. It is an association: neither is shown to bring about the other.",
+    ),
+    RelationAnswer(
+        "goes_with_unchecked",
+        "Goes with, unchecked",
+        "The two go with each other, but at least one guard could not be asked, or the relation sits at zero lag: the "
+        "recordings may stand behind it.",
+    ),
+    RelationAnswer(
+        "confounded",
+        "Confounded",
+        "The two go with each other, and a guard failed: the recordings, or another session, explain it as well.",
+    ),
+    RelationAnswer(
+        "no_clear_relation",
+        "No clear relation",
+        "The data show no relation of this kind. That is not evidence that there is none: the interval shows which "
+        "slopes remain possible.",
+    ),
+    RelationAnswer(
+        "cannot_tell",
+        "Cannot tell",
+        "There are fewer than six dyads, or nothing is left once time is taken out.",
+    ),
+)
+
+#: Answers on a relation by their word, the clearest first.
+RELATION_ANSWERS: Mapping[str, RelationAnswer] = MappingProxyType({answer.word: answer for answer in _ANSWERS})
+
+#: Guards of relations beside those of the recordings: question, and what fails it.
+RELATION_GUARDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "other_sessions": (
+            "Does it hold with the sessions before and after in the model?",
+            "with them, the slope does not have the same sign at p < .20: taking lines out of short courses makes a "
+            "true relation at one distance look like its opposite at another",
+        ),
+        "common_course": (
+            "Was what all dyads share at a session number taken out of both?",
+            "it is never failed; where too few dyads share a session number it is not assessable, and courses that "
+            "bend alike in all dyads may look like a relation",
+        ),
+        "therapists": (
+            "Does it hold over therapists?",
+            "it is never failed: from five therapists on the test over them decides; with two to four who see several "
+            "dyads it is not assessable",
+        ),
+    }
+)

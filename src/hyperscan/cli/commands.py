@@ -170,6 +170,7 @@ def power(arguments: argparse.Namespace) -> int:
         arguments.slope,
         missing=arguments.missing,
         dyads_per_therapist=arguments.dyads_per_therapist,
+        relation=arguments.relation,
         scatter=Scatter(**given),
         target=arguments.target,
         n_sim=arguments.simulations,

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hyperscan.config import FurtherOutcome
+from hyperscan.schema import MEASURED
+
 
 def option(name: str) -> str:
     """Spell an argument as an option."""
@@ -27,6 +30,12 @@ def read_seed(text: str) -> int:
     return int(text)
 
 
+def read_outcome(text: str) -> FurtherOutcome:
+    """Read the name of a column, with or without when it was measured."""
+    name, _, measured = text.rpartition(":")
+    return FurtherOutcome(name, measured) if name and measured in MEASURED else FurtherOutcome(text)
+
+
 #: Options of ``growth`` that say what a table holds: a run's folder knows it.
 TABLE_OPTIONS = {
     "value": ("COLUMN", "column of the outcome; default excess_z"),
@@ -42,7 +51,11 @@ TABLE_OPTIONS = {
     "modality": ("NAME", "eeg or fnirs, where the table holds both"),
     "signal": ("NAME", "hbo, hbr ..., where the table holds several"),
     "equivalence_slope": ("B", "smallest slope of interest, named in advance; default none"),
-    "outcomes": ("COLUMN", "columns to relate to synchrony, as symptoms or alliance; of a run's folder, too"),
+    "outcomes": (
+        "COLUMN",
+        "columns to relate to synchrony, as symptoms or alliance; of a run's folder, too; NAME:before or NAME:after "
+        "tells when it was measured in a session",
+    ),
     "guards": ("TSV", "guards.tsv, without which growth is at most unchecked"),
     "quality": ("TSV", "quality.tsv, likewise"),
     "seed": ("SEED", "seed of the random sign flips; default 0"),
@@ -51,6 +64,7 @@ TABLE_OPTIONS = {
 #: How their values are read, where not as text.
 TABLE_TYPES: dict[str, Callable[[str], Any]] = {
     "seed": read_seed,
+    "outcomes": read_outcome,
     "equivalence_slope": float,
     "guards": Path,
     "quality": Path,

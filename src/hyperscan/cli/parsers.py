@@ -13,7 +13,7 @@ import hyperscan
 from hyperscan.cli import commands
 from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, option, read_count, read_seed
 from hyperscan.errors import did_you_mean
-from hyperscan.schema import CLOCKS, MODALITIES, ROLES
+from hyperscan.schema import CLOCKS, MODALITIES, RELATIONS, ROLES
 
 #: What the exit codes mean; the first line of every help page names them.
 EXIT_CODES = """exit codes: 0 ok; 1 bug; 2 usage or configuration; 3 finished, some sessions were skipped or (init)
@@ -165,7 +165,17 @@ COMMANDS = {
                 help="sessions per dyad, one or several",
             ),
             Argument(
-                "--slope", type=float, required=True, metavar="B", help="growth per session in Fisher z, 0 or more"
+                "--slope",
+                type=float,
+                required=True,
+                metavar="B",
+                help="growth per session in Fisher z, 0 or more; with --relation in standard deviations, below 1",
+            ),
+            Argument(
+                "--relation",
+                choices=RELATIONS,
+                default="",
+                help="power to show that an outcome (symptoms, alliance) goes with synchrony, instead of growth",
             ),
             Argument(
                 "--dyads-per-therapist",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperscan.config import Primary, StudyConfig
+from hyperscan.config import FurtherOutcome, Primary, StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.guards import Evidence, ask_guards, recording_table, recording_trends
@@ -44,7 +45,7 @@ def fit_growth(
     signal: str | None = None,
     equivalence_slope: float = StudyConfig.equivalence_slope,
     min_pseudo: int = StudyConfig.min_pseudo,
-    outcomes: Sequence[str] = (),
+    outcomes: Sequence[str | Mapping[str, Any] | FurtherOutcome] = (),
     n_flips: int = 100_000,
     seed: int | np.random.Generator = 0,
 ) -> GrowthResult:
@@ -75,8 +76,9 @@ def fit_growth(
         Smallest slope of interest, named in advance, per unit of time; 0 = none.
     min_pseudo : int
         Fewer pseudo pairs than this make a weak chance level, which the sentence says.
-    outcomes : sequence of str
-        Columns (symptoms, alliance) to relate to synchrony, corrected for how many there are.
+    outcomes : sequence of str, mapping or FurtherOutcome, shape (n_outcomes,)
+        Columns (symptoms, alliance) to relate to synchrony, corrected for all that is asked: a name, or
+        ``{"name": "wai", "measured": "after", "relations": ["next_session"]}``.
     n_flips : int
         Random sign flips above 14 dyads, 19 or more; up to 14 all are enumerated.
     seed : int or numpy.random.Generator
@@ -113,6 +115,7 @@ def fit_growth(
     'grows_unchecked'
     """
     _check(equivalence_slope, modality, n_flips, min_pseudo)
+    asked = FurtherOutcome.parse_all(outcomes)
     rng = np.random.default_rng(seed)
     names = Names(value, time, dyad, therapist, session, days)
     frame = tidy(table, names)
@@ -141,7 +144,7 @@ def fit_growth(
         **vars(found),
         bayes_factor=bayes_factor(design, y) if found.primary.fit else None,
         exploratory=explore(frame, outcome, rng, n_flips),
-        outcomes=relate_outcomes(table, names, rows, outcome.task, outcomes),
+        outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
         figures=Figures(
             trends=recording_trends(evidence, table, names),
             leave_one_out=leave_one_out(slopes, design.labels),

@@ -40,8 +40,17 @@ class Regression:
         return SlopeTest(slope, float(np.sqrt(self.between)), se, df, t, p, slope - half, slope + half, self.n)
 
 
-def regress(value: Array, own: Array, columns: Array, clusters: NDArray[Any] | None = None) -> Regression:
+def regress(
+    value: Array,
+    own: Array,
+    columns: Array,
+    clusters: NDArray[Any] | None = None,
+    *,
+    between: float | None = None,
+) -> Regression:
     """Regress one number per dyad on columns, weighted by one over its own variance plus that between dyads.
+
+    The variance ``between`` is estimated by REML where it is not given.
 
     The standard error is the bias-reduced sandwich (CR2) and its degrees of freedom are Bell and McCaffrey's, so that
     neither rests on the weights being right: Pustejovsky & Tipton 2018, doi:10.1080/07350015.2016.1247004. With
@@ -56,30 +65,29 @@ def regress(value: Array, own: Array, columns: Array, clusters: NDArray[Any] | N
     (0.2, 2.0)
     """
     n = len(value)
-    between = variance_between(value, own, columns)
+    between = variance_between(value, own, columns) if between is None else between
     weight = 1 / (own + between) if between + own.min() > 0 else np.ones(n)
     bread = np.linalg.inv(columns.T @ (weight[:, None] * columns))
     projection = bread @ columns.T * weight
     coefficient = projection @ value
     residual = value - columns @ coefficient
-    # (I - H) times the working covariance
-    covariance = np.diag(1 / weight) - columns @ bread @ columns.T
     labels = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     members = [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
-    scores, loads = [], []
+    scores, own_part, shared = [], [], []
     for at in members:
-        root = np.sqrt(1 / weight[at])
-        adjusted = root[:, None] * _inverse_root(root[:, None] * covariance[np.ix_(at, at)] * root) * root
+        root, inside = np.sqrt(1 / weight[at]), columns[at]
+        # (I - H) times the working covariance
+        covariance = np.diag(1 / weight[at]) - inside @ bread @ inside.T
+        adjusted = root[:, None] * _inverse_root(root[:, None] * covariance * root) * root
         load = projection[:, at] @ adjusted
         scores.append(load @ residual[at])
-        loads.append(load)
+        own_part.append((load**2 / weight[at]).sum(1))
+        shared.append(load @ inside)
     variance = (np.array(scores) ** 2).sum(0)
     df = np.empty(len(coefficient))
     for k in range(len(coefficient)):
-        spread = np.zeros((n, len(members)))
-        for j, (at, load) in enumerate(zip(members, loads, strict=True)):
-            spread[at, j] = load[k]
-        matrix = spread.T @ covariance @ spread
+        mixed = np.array([part[k] for part in shared])
+        matrix = np.diag([part[k] for part in own_part]) - mixed @ bread @ mixed.T
         size = float((matrix**2).sum())
         df[k] = float(np.trace(matrix)) ** 2 / size if size > 0 else np.nan
     # equal numbers leave a standard error of round-off
@@ -103,11 +111,13 @@ def variance_between(value: Array, own: Array, columns: Array) -> float:
     Shapes: ``value, own`` (n,), ``columns`` (n, p).
     """
 
-    def deviance(between: float) -> float:
-        w = 1 / (own + between)
-        cross = columns.T @ (w[:, None] * columns)
-        rest = value - columns @ np.linalg.solve(cross, columns.T @ (w * value))
-        return float(-np.log(w).sum() + float(np.linalg.slogdet(cross)[1]) + float(w @ rest**2))
+    def deviance(between: Array | float) -> Array:
+        w = 1 / (own + np.atleast_1d(between)[:, None])
+        along = w[:, None, :] * columns.T
+        cross = along @ columns
+        beta = np.linalg.solve(cross, (along @ value)[..., None])[..., 0]
+        rest = value - beta @ columns.T
+        return np.asarray(-np.log(w).sum(1) + np.linalg.slogdet(cross)[1] + (w * rest**2).sum(1))
 
     rest = value - columns @ np.linalg.lstsq(columns, value, rcond=None)[0]
     spread: float = float(rest @ rest) / max(len(value) - columns.shape[1], 1)
@@ -117,9 +127,9 @@ def variance_between(value: Array, own: Array, columns: Array) -> float:
         return spread  # nothing is known of single numbers: all count alike
     largest = 4 * spread
     grid = np.concatenate([[0.0], np.geomspace(1e-4 * largest, largest, 40)])
-    at = int(np.argmin([deviance(item) for item in grid]))
+    found = deviance(grid)
+    at = int(np.argmin(found))
     low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
-    best = float(
-        optimize.minimize_scalar(deviance, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * largest}).x
-    )
-    return best if deviance(best) < deviance(0.0) else 0.0
+    search = {"bounds": (low, high), "method": "bounded", "options": {"xatol": 1e-9 * largest}}
+    best = optimize.minimize_scalar(lambda item: float(deviance(item)[0]), **search)
+    return float(best.x) if best.fun < found[0] else 0.0

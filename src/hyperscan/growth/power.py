@@ -13,12 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from hyperscan.errors import InputError, count
+from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.growth.model import Design
+from hyperscan.growth.outcomes_power import Planned
 from hyperscan.growth.records import TherapistLevel
 from hyperscan.growth.slopes import slope_test, therapist_test
 from hyperscan.growth.verdict import ALPHA, claimed_sign
-from hyperscan.schema import MIN_DYADS
+from hyperscan.schema import MIN_DYADS, RELATIONS
 from hyperscan.storage import write_bytes
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ class PowerResult:
 
     #: One row per number of dyads and sessions: ``dyads sessions slope power se ci_low ci_high two_stage n_sim``.
     #: ``power`` is the share of simulated studies that would claim growth (weighted and two-stage test, and
-    #: therapists where several dyads share one); ``two_stage`` that of the two-stage test alone; se and the 95 %
-    #: interval (Wilson) are Monte Carlo errors
+    #: therapists where several dyads share one), or the relation; ``two_stage`` that of the two-stage test (of the
+    #: relation's own test) alone; se and the 95 % interval (Wilson) are Monte Carlo errors
     table: pd.DataFrame = field(repr=False)
     #: Power asked for
     target: float
     #: Everything else that was assumed
     settings: dict[str, float]
+    #: Relation of an outcome that was asked for; empty: growth
+    relation: str = ""
 
     @property
     def needed(self) -> dict[int, int | None]:
@@ -79,9 +82,11 @@ class PowerResult:
         str
         """
         shown = ", ".join(f"{name} {value:g}" for name, value in self.settings.items() if name != "seed")
+        shown = f"relation {self.relation}, {shown}" if self.relation else shown
+        alone = "its test" if self.relation else "two-stage test"
         lines = [
             f"assumed: {shown}",
-            "dyads  sessions  power (95 % Monte Carlo interval)  two-stage test alone",
+            f"dyads  sessions  power (95 % Monte Carlo interval)  {alone} alone",
         ]
         for row in self.table.to_dict("records"):
             interval = f"({row['ci_low']:.2f}-{row['ci_high']:.2f})"
@@ -93,7 +98,8 @@ class PowerResult:
             lines.append(f"{self.target:.0%} power with {count(sessions, 'session')}: {answer}.")
         if (self.table["dyads"] < MIN_DYADS).any():
             lines.append(f"Fewer than {MIN_DYADS} dyads give no verdict, so they have no power.")
-        lines.append("This is power to show an increase; the guards can only lower it.")
+        asked = "a relation that is named alone" if self.relation else "an increase"
+        lines.append(f"This is power to show {asked}; the guards can only lower it.")
         return "\n".join(lines)
 
     def to_data_frame(self) -> pd.DataFrame:
@@ -163,12 +169,13 @@ def plan_power(
     *,
     missing: float = 0.0,
     dyads_per_therapist: int = 1,
+    relation: str = "",
     scatter: Scatter | None = None,
     target: float = 0.8,
     n_sim: int = 500,
     seed: int | np.random.Generator = 0,
 ) -> PowerResult:
-    """Simulate studies and count how many would claim growth.
+    """Simulate studies and count how many would claim growth, or a relation of an outcome to synchrony.
 
     Parameters
     ----------
@@ -176,10 +183,15 @@ def plan_power(
         Numbers to try; every combination is simulated.
     slope : float
         True growth of the excess per session, in Fisher z, 0 or more; power for a fall is that for growth of its size.
+        With ``relation`` instead the slope of the outcome in standard deviations of both, 0 to below 1.
     missing : float
         Share of sessions missing at random, 0 to below 1.
     dyads_per_therapist : int
-        Above 1, growth has to hold over therapists as well.
+        Above 1, growth has to hold over therapists as well (a relation from five therapists on).
+    relation : {'', 'same_session', 'next_session', 'reverse', 'between', 'change'}
+        What is asked of an outcome that is named alone; empty: growth. Inside dyads the slope is that of sessions,
+        without lines; ``between`` and ``change`` are about an outcome of one number per dyad and the dyads' true means
+        or slopes.
     scatter : Scatter, optional
         How much synchrony varies; better taken from a pilot than from our defaults.
     target : float
@@ -206,12 +218,18 @@ def plan_power(
     grid = [(n, s) for s in _whole("sessions", sessions, 2) for n in _whole("dyads", dyads, 2)]
     scatter = Scatter() if scatter is None else scatter
     _check(slope, missing, dyads_per_therapist, target, n_sim, scatter)
+    _check_relation(relation, slope)
     rng = np.random.default_rng(seed)
+    spread = {name: value for name, value in vars(scatter).items() if name != "therapist_slope_sd"}
+    planned = Planned(relation, slope, **spread, missing=missing, dyads_per_therapist=dyads_per_therapist)
     rows = []
     for n_dyads, n_sessions in grid:
         therapists = np.arange(n_dyads) // dyads_per_therapist
         claims = [
-            _claims(*simulate_sessions(therapists, n_sessions, slope, scatter, missing, rng)) for _ in range(n_sim)
+            planned.claims(n_dyads, n_sessions, rng)
+            if relation
+            else _claims(*simulate_sessions(therapists, n_sessions, slope, scatter, missing, rng))
+            for _ in range(n_sim)
         ]
         rows.append(
             {
@@ -227,7 +245,18 @@ def plan_power(
         "dyads_per_therapist": dyads_per_therapist,
         **vars(scatter),
     }
-    return PowerResult(pd.DataFrame(rows), target, settings)
+    return PowerResult(pd.DataFrame(rows), target, settings, relation)
+
+
+def _check_relation(relation: str, slope: float) -> None:
+    """Refuse a relation that is not known, or a slope that no relation can have."""
+    if relation not in ("", *RELATIONS):
+        raise InputError(
+            f"relation = {relation!r}: expected {', '.join(map(repr, RELATIONS))}, or nothing (growth)."
+            f"{did_you_mean(relation, RELATIONS)}"
+        )
+    if relation and slope >= 1:
+        raise InputError(f"slope = {slope!r}: of a relation expected in standard deviations of both, below 1.")
 
 
 def _whole(name: str, value: int | Iterable[int], low: int) -> list[int]:

@@ -322,23 +322,54 @@ class DyadTrend(Record):
 
 @dataclass(frozen=True)
 class OutcomeRelation(Record):
-    """How a column such as symptoms or alliance relates to synchrony."""
+    """How a column such as symptoms or alliance goes with synchrony, in one of five ways."""
 
-    #: Column, and ``within_lagged``, ``between`` or ``change``
     name: str
+    #: Of :data:`hyperscan.schema.RELATIONS`
     relation: str
-    #: Sessions, or dyads
-    n: int
-    slope: float | None = None
-    se: float | None = None
-    df: float | None = None
-    t: float | None = None
-    p: float | None = None
-    #: Pearson's, of the change
-    r: float | None = None
-    detail: str = ""
-    #: p corrected for all relations that were asked for
+    #: A key of :data:`hyperscan.words.RELATION_ANSWERS`
+    word: str
+    sentence: str
+    #: The test that a claim rests on, dyads weighted by precision: inside them, or where they count unlike, with a
+    #: robust standard error (CR2), else with that of the weighted regression; None where it cannot be made
+    estimate: SlopeTest | None = None
+    #: In standard deviations of both series as they entered, and its 95 % interval
+    standardised: float | None = None
+    standardised_low: float | None = None
+    standardised_high: float | None = None
+    #: Inside dyads, the t test of their slopes without weights. Between dyads, the test with the other standard error,
+    #: which has to follow at p < .20
+    second: SlopeTest | None = None
+    #: The mixed model's slope inside dyads, its df capped
+    mixed: CappedSlope | None = None
+    #: Over therapists, where one sees several dyads; needed from five therapists on
+    therapist_level: TherapistLevel = TherapistLevel()
+    #: p that decides, corrected for all relations that were asked for
     p_holm: float | None = None
+    guards: tuple[Guard, ...] = ()
+    #: When the outcome was measured: ``before`` or ``after`` the session; empty where that is not told
+    measured: str = ""
+    #: Share of the variance of synchrony that repeats between halves of its sessions; None where that is not known
+    reliability: float | None = None
+    n_dyads: int = 0
+    n_sessions: int = 0
+
+    @property
+    def p_decides(self) -> float | None:
+        """Largest p of the tests that a claim rests on."""
+        level = self.therapist_level
+        if self.estimate is None or (level.needed and level.test is None):
+            return None
+        return max(self.estimate.p, level.test.p) if level.needed and level.test else self.estimate.p
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        nested: dict[str, type[Record]] = {"estimate": SlopeTest, "second": SlopeTest, "mixed": CappedSlope}
+        nested |= {"therapist_level": TherapistLevel}
+        parts = {item.name: content[item.name] for item in fields(cls)}
+        parts |= {name: kind.from_dict(parts[name]) for name, kind in nested.items() if parts[name] is not None}
+        return cls(**parts | {"guards": tuple(map(Guard.from_dict, parts["guards"]))})
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Columns of growth.tsv.
 TSV_COLUMNS = (
-    "part", "name", *NAMED, "slope", "se", "df", "t", "p", "ci_low", "ci_high", "p_max_t",
-    "q_bh", "n_dyads", "n_sessions", "passed", "detail",
+    "part", "name", *NAMED, "relation", "word", "slope", "se", "df", "t", "p", "ci_low", "ci_high", "p_max_t",
+    "q_bh", "p_holm", "n_dyads", "n_sessions", "passed", "detail",
 )  # fmt: skip
 
 #: Parts of one estimate each.
@@ -75,7 +75,8 @@ class GrowthResult:
         Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic; none for an
         outcome of fewer dyads than a verdict needs, where others have more.
     outcomes : tuple of OutcomeRelation
-        Relations to covariates, corrected for how many were tried.
+        Relations of other columns to synchrony, each in a ``word`` and a ``sentence``, corrected for all that were
+        asked for.
     figures : Figures
         Trends of the recordings, leave-one-dyad-out, missingness.
     per_dyad, per_session : DataFrame
@@ -154,8 +155,9 @@ class GrowthResult:
             ]
             lines += [f"  and {len(found) - 10} more, in growth.json"] if len(found) > 10 else []
         if self.outcomes:
-            lines += ["", "outcomes (p by Holm, over all of these rows):"]
-            lines += [f"  {row.name:<18} {row.relation:<14} {_relation(row)}" for row in self.outcomes]
+            lines += ["", "outcomes (p by Holm, over all of these rows that could be tested):"]
+            lines += [f"  {row.name:<12} {row.relation:<13} {row.word:<20} {_relation(row)}" for row in self.outcomes]
+            lines += [f"  {row.sentence}" for row in self.outcomes if row.word.startswith(("goes_with", "confounded"))]
         return "\n".join(lines).rstrip()
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,7 +230,10 @@ class GrowthResult:
             rows.append({"part": part, "name": part, **named, **numbers})
         rows += [{"part": "guard", **named, **guard, "slope": guard.figure} for guard in self.guards]
         rows += [{"part": "exploratory", "name": row.outcome.signal, **row} for row in self.exploratory]
-        rows += [{"part": "outcome", **row} for row in self.outcomes]
+        for row in self.outcomes:
+            rows.append({"part": "outcome", **row, **(row.estimate or {}), "detail": row.sentence})
+            asked = {"name": row.name, "relation": row.relation}
+            rows += [{"part": "outcome_guard", **guard, "slope": guard.figure, **asked} for guard in row.guards]
         dyads = self.per_dyad[["dyad", "slope", "n_sessions"]].rename(columns={"dyad": "name"})
         rows += [{"part": "dyad", **named, **dyad} for dyad in dyads.to_dict("records")]
         plain = [{name: records.json_values(row.get(name)) for name in TSV_COLUMNS} for row in rows]
@@ -299,8 +304,9 @@ def _detail(part: records.Record) -> str | None:
 
 
 def _relation(row: records.OutcomeRelation) -> str:
-    """Slope or correlation of an outcome, with its corrected p."""
-    if row.p_holm is None:
-        return f"not assessable: {row.detail}"
-    estimate = f"r {row.r:+.3g}" if row.slope is None else f"slope {row.slope:+.3g}"
-    return f"{estimate}, {p_text(row.p_holm)}"
+    """Slope of a relation with its interval, its corrected p, and on how many it rests."""
+    test = row.estimate
+    if test is None or row.p_holm is None:
+        return row.sentence
+    size = f"{count(row.n_dyads, 'dyad')}, {count(row.n_sessions, 'session')}"
+    return f"slope {test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}), {p_text(row.p_holm)}, {size}"

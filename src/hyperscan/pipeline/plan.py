@@ -103,7 +103,7 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
         for name, value in row.covariates.items():
             found[name] = found.get(name, True) and (value is None or isinstance(value, int | float))
     numbers = [name for name, is_number in found.items() if is_number]
-    for name in config.outcomes:
+    for name in (outcome.name for outcome in config.outcomes):
         if name not in numbers:
             what = "holds text" if name in found else "is no further column of dyads.tsv"
             raise ConfigError(

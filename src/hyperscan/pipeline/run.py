@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hyperscan.config import StudyConfig
+from hyperscan.config import FurtherOutcome, StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.pipeline.lock import LOCK_NAME, TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
@@ -256,7 +256,9 @@ def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
         return False
 
 
-def growth_of(out: Path, config: StudyConfig | None = None, outcomes: Sequence[str] | None = None) -> GrowthResult:
+def growth_of(
+    out: Path, config: StudyConfig | None = None, outcomes: Sequence[FurtherOutcome] | None = None
+) -> GrowthResult:
     """Fit growth from the tables that a run wrote, and from nothing else."""
     if config is None:
         study, config = StudyResult.load(out), StudyConfig.from_toml(out / "config.toml")

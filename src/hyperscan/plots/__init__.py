@@ -16,6 +16,7 @@ _HOMES = {
     "dyad_panels": "curves",
     "figure_style": "style",
     "flat_positions": "topographies",
+    "forest_plot": "forest",
     "growth_curves": "curves",
     "guards_panel": "panels",
     "head_panels": "dyad",

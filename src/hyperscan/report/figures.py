@@ -99,6 +99,37 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
 
 
+def relations_picture(run: ReportedRun) -> Picture | None:
+    """Every relation of symptoms, alliance and other columns to synchrony, in standard deviations."""
+    from hyperscan.plots.forest import forest_plot
+
+    found = [row for row in (run.growth.outcomes if run.growth else ()) if row.standardised is not None]
+    if not found:
+        return None
+    claimed = [row for row in found if row.word.startswith("goes_with")]
+    table = pd.DataFrame(
+        {
+            "label": [f"{row.name}, {row.relation.replace('_', ' ')}" for row in found],
+            "part": [row.name for row in found],
+            "slope": [row.standardised for row in found],
+            "ci_low": [row.standardised_low for row in found],
+            "ci_high": [row.standardised_high for row in found],
+            "clear": [row in claimed for row in found],
+        }
+    )
+    named = "; ".join(f"{row.name} {row.relation.replace('_', ' ')} {short(row.standardised)}" for row in claimed)
+    alt = (
+        f"Estimates with confidence intervals of {count(len(found), 'relation')} between further outcomes and excess"
+        f" synchrony. Clear after correction: {named or 'none'}."
+    )
+    caption = (
+        "Slopes in standard deviations of what entered: inside dyads (same session, next session, reverse) without each"
+        " dyad's own line and what all share at a session. Lines: 95 % confidence intervals, not corrected. Filled:"
+        " p < .05 after Holm's correction, and no guard failed."
+    )
+    return picture(forest_plot(table, label_x="Slope (SD per SD)"), alt, caption)
+
+
 def dyads_picture(run: ReportedRun) -> Picture | None:
     """Small multiples: each dyad beside its chance band."""
     from hyperscan.plots.curves import dyad_panels
@@ -273,6 +304,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
 STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingProxyType(
     {
         "growth_picture": growth_picture,
+        "relations_picture": relations_picture,
         "dyads_picture": dyads_picture,
         "guards_picture": guards_picture,
         "grid_picture": grid_picture,

@@ -278,7 +278,11 @@ def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:
     names = ", ".join(dict.fromkeys(relation.name for relation in growth.outcomes))
     if names:
         yield (
-            f" Further outcomes ({names}) were related to the excess of the session before within dyads, with time in"
-            " the model, to the dyads' mean excess, and in their slopes to those of the excess; p corrected after"
-            " Holm."
+            f" Further outcomes ({names}) were related to the excess. Inside dyads (same session, next session, and"
+            " the outcome before synchrony) each dyad's own line in time and what all dyads share at a session number"
+            " were taken out of both series, and in the relations to a later session the first series at that session"
+            " was kept constant; slopes of dyads were weighted by precision and tested as those of growth, degrees of"
+            " freedom at most the number of dyads minus one, with a mixed model next to them. Between dyads, means and"
+            " slopes were regressed on those of the excess. p values were corrected after Holm for all relations that"
+            " could be tested. None of this shows what brings about what."
         )

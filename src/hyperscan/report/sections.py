@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.growth.records import FlipTest, Record
+from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
@@ -32,7 +32,7 @@ from hyperscan.report.tables import (
     short_p,
 )
 from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, KEYS, ROLES
-from hyperscan.words import GUARDS, NO_VERDICT, VERDICTS, Verdict
+from hyperscan.words import GUARDS, NO_VERDICT, RELATION_ANSWERS, VERDICTS, Verdict
 
 #: A dyad gets a page of its own only under a name that is one harmless folder name.
 _SAFE = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -195,11 +195,49 @@ def remarks(run: ReportedRun) -> list[tuple[str, str]]:
     return [(words.get(remark.severity, "Note"), one_line(remark.message)) for remark in run.remarks]
 
 
-def outcome_table(run: ReportedRun) -> Table | None:
-    """List relations to the study table's own columns (symptoms, alliance ...)."""
+@dataclass(frozen=True)
+class RelationLine:
+    """One relation of an outcome to synchrony, in words."""
+
+    name: str
+    label: str
+    sentence: str
+
+
+def relation_lines(run: ReportedRun) -> list[RelationLine]:
+    """Tell every relation of a further outcome that could be tested, those that are claimed first."""
     rows = run.growth.outcomes if run.growth else ()
-    caption = "Relations to the study table's own columns, p corrected for how many were tried"
-    return lay_out(rows, heads_of(rows[0]), caption) if rows else None
+    order = list(RELATION_ANSWERS)
+    lines = []
+    for row in sorted(rows, key=lambda row: order.index(row.word) if row.word in order else len(order)):
+        label = RELATION_ANSWERS[row.word].label if row.word in RELATION_ANSWERS else one_line(row.word)
+        lines.append(RelationLine(relation_name(row), label, one_line(row.sentence, longest=4000)))
+    return lines
+
+
+def relation_name(row: OutcomeRelation) -> str:
+    """Name an outcome and its relation."""
+    return one_line(f"{row.name}, {row.relation.replace('_', ' ')}")
+
+
+def relation_table(run: ReportedRun) -> Table | None:
+    """List the numbers of every relation to the study table's own columns (symptoms, alliance ...)."""
+    rows: list[Values] = [
+        {
+            "name": relation_name(row),
+            **dict.fromkeys(SLOPE_COLUMNS),
+            **{key: value for key, value in (row.estimate or {}).items() if key in SLOPE_COLUMNS},
+            **{key: row[key] for key in ("standardised", "p_holm", "reliability", "n_dyads", "n_sessions")},
+            "p_mixed": row.mixed.p if row.mixed else None,
+            "p_therapists": row.therapist_level.test.p if row.therapist_level.test else None,
+        }
+        for row in (run.growth.outcomes if run.growth else ())
+    ]
+    heads = {"name": "Relation", **SLOPE_COLUMNS, "standardised": "SD per SD", "p_holm": "p, Holm corrected"}
+    heads |= {"p_mixed": "p, mixed model", "p_therapists": "p, therapists", "reliability": "Reliability"}
+    heads |= {"n_dyads": "Dyads (n)", "n_sessions": "Sessions (n)"}
+    caption = "Relations to the study table's own columns, p corrected for all that were asked for"
+    return lay_out(rows, heads, caption) if rows else None
 
 
 def skipped_table(run: ReportedRun) -> Table | None:
@@ -363,7 +401,8 @@ STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
         "trends": trend_table,
         "quality": quality_section,
         "exploratory": exploratory_table,
-        "outcomes": outcome_table,
+        "relations": relation_lines,
+        "relation_numbers": relation_table,
         "nulls": nulls_table,
         "methods": methods_of,
         "versions": made_with,

@@ -200,6 +200,7 @@ class RelationLine:
     """One relation of an outcome to synchrony, in words."""
 
     name: str
+    word: str
     label: str
     sentence: str
 
@@ -211,7 +212,7 @@ def relation_lines(run: ReportedRun) -> list[RelationLine]:
     lines = []
     for row in sorted(rows, key=lambda row: order.index(row.word) if row.word in order else len(order)):
         label = RELATION_ANSWERS[row.word].label if row.word in RELATION_ANSWERS else one_line(row.word)
-        lines.append(RelationLine(relation_name(row), label, one_line(row.sentence, longest=4000)))
+        lines.append(RelationLine(relation_name(row), one_line(row.word), label, one_line(row.sentence, longest=4000)))
     return lines
 
 
@@ -371,6 +372,11 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
         told = {"passed": "passed", "failed": "failed", "open": "not assessable"}
         counts = [f"{guards.count(state)} {word}" for state, word in told.items() if state in guards]
         facts.append(("Guards", ", ".join(counts)))
+    lines = relation_lines(run)
+    if lines:
+        clear = [line for line in lines if line.word.startswith(("goes_with", "confounded"))]
+        told = "; ".join(f"{line.name}: {line.label}" for line in clear)
+        facts.append(("Other outcomes", told or f"none of {count(len(lines), 'relation')} is clear"))
     facts.append(("Primary outcome", str(run.outcome)))
     if run.growth is not None:
         facts.append(("Dyads", short(run.growth.primary.n_dyads)))

@@ -375,8 +375,8 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     lines = relation_lines(run)
     if lines:
         clear = [line for line in lines if line.word.startswith(("goes_with", "confounded"))]
-        told = "; ".join(f"{line.name}: {line.label}" for line in clear)
-        facts.append(("Other outcomes", told or f"none of {count(len(lines), 'relation')} is clear"))
+        named = "; ".join(f"{line.name}: {line.label}" for line in clear)
+        facts.append(("Other outcomes", named or f"none of {count(len(lines), 'relation')} is clear"))
     facts.append(("Primary outcome", str(run.outcome)))
     if run.growth is not None:
         facts.append(("Dyads", short(run.growth.primary.n_dyads)))

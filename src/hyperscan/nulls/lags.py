@@ -175,7 +175,18 @@ class Stacked:
         return np.concatenate([self.compute(a, stack) for stack in stacks])
 
 
-Statistic = Foldable | Stacked | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+@runtime_checkable
+class Shiftable(Protocol):
+    """A statistic that computes its values at several lags by itself, as :class:`Stacked` does."""
+
+    def at_lags(self, a: NDArray[Any], b: NDArray[Any], lags: NDArray[np.intp]) -> NDArray[Any]:
+        """Compute it with ``b`` shifted by every lag, shape (n_lags, n_a, n_b)."""
+
+    def __call__(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """Compute it of one recording, shape (n_a, n_b)."""
+
+
+Statistic = Foldable | Shiftable | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -280,7 +291,7 @@ def lags(
         if isinstance(statistic, Foldable):
             counts = shared if part is masks else _shared_samples(part, used, step)
             found = _folded(first, second, statistic, step, every[where] // step, masks, part, counts)
-        elif isinstance(statistic, Stacked) and all(mask is None for mask in part):
+        elif isinstance(statistic, Shiftable) and all(mask is None for mask in part):
             found = statistic.at_lags(first, second, every[where])
         else:
             found = np.stack([_rolled(first, second, statistic, int(lag), part) for lag in every[where]])

@@ -16,7 +16,7 @@ from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import SIGNALS
 from hyperscan.study.formats import value_bytes
 from hyperscan.synchrony import BYTES_PER_SAMPLE
-from hyperscan.synchrony.lag_null import N_WAVELET_LAGS
+from hyperscan.synchrony.lag_null import MOST_WAVELET_LAGS
 
 #: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
 _COPIES = 3
@@ -77,7 +77,8 @@ def session_seconds(summary: Summary, config: StudyConfig, partners: int) -> flo
     channels, pairs, cells = sum(people), math.prod(people), len(config.metrics[modality]) * bands
     if modality == "fnirs":
         each = _S_COHERENCE * len(SIGNALS[modality]) * pairs * samples * cells
-        return float(fixed + each * (1 + partners) + N_WAVELET_LAGS * each / len(SIGNALS[modality]))
+        n_lags = min(config.n_null, MOST_WAVELET_LAGS)
+        return float(fixed + each * (1 + partners) + n_lags * each / len(SIGNALS[modality]))
     filtered = _OWN + partners / (sum(sides_for(int(2 * channels * samples))) / 2)
     return float(
         fixed

@@ -32,7 +32,7 @@ from hyperscan.pipeline.unit import Basis
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import build_report
-from hyperscan.results import StudyResult
+from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD
 from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
@@ -260,13 +260,15 @@ def growth_of(
     out: Path, config: StudyConfig | None = None, outcomes: Sequence[FurtherOutcome] | None = None
 ) -> GrowthResult:
     """Fit growth from the tables that a run wrote, and from nothing else."""
+    study = RunFolder(out)
+    study.check_there()
     if config is None:
-        study, config = StudyResult.load(out), StudyConfig.from_toml(out / "config.toml")
-    else:  # the run that writes them asks, and is not finished yet
-        study = StudyResult.read(out)
+        study.check_whole(("synchrony", "guards", "quality"))
+        config = StudyConfig.from_toml(out / "config.toml")
+    # else the run that writes them asks, and is not finished yet
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
-    primary = study.plan.primary
+    primary = Plan.load(out / "plan.json").primary
     names = {"metric": primary.metric, "band": primary.band, "roi": primary.roi, "task": primary.task}
     mine = (study.table["modality"] == primary.modality) & (study.table["signal"] == primary.signal)
     return fit_growth(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hyperscan.report.figures import STUDY_PICTURES, dyad_pictures
 from hyperscan.report.methods import methods_of
 from hyperscan.report.references import bibtex
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.sections import DYAD_SECTIONS, STUDY_SECTIONS, dyad_links
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def write_report(out: Path) -> Path:
@@ -42,9 +47,15 @@ def dyad_page(run: ReportedRun, dyad: str) -> str:
 
 
 def _render(template: str, **shown: object) -> str:
+    return _templates().get_template(template).render(**shown)
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    """Templates, each compiled once for all pages."""
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("hyperscan.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -52,4 +63,3 @@ def _render(template: str, **shown: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(**shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,15 +33,24 @@ class RunFolder:
 
     path: Path
 
-    def check_whole(self) -> None:
-        """Refuse a folder whose run did not end; warn of tables and settings that are not as it wrote them."""
+    def check_there(self) -> None:
+        """Refuse a folder without the tables and the plan of a run, which need not be finished."""
+        missing = [f"{name}.tsv" for name in TABLES if not (self.path / f"{name}.tsv").is_file()]
+        if missing or not (self.path / "plan.json").is_file():
+            raise InputError(
+                f"{self.path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
+                "Name the folder given to run -o, or start that run again to finish it."
+            )
+
+    def check_whole(self, tables: Collection[str] = tuple(TABLES)) -> None:
+        """Refuse a folder whose run did not end; warn of settings, and some tables, that are not as it wrote them."""
         name, recorded = self.path.resolve().name, self._json(RECORD).get("outputs")
         if not isinstance(recorded, dict):
             raise InputError(
                 f"{name}: its run was interrupted or goes on ({RECORD} missing), so tables, settings and report may be "
                 "of two runs.\nStart that run again to finish it: hyperscan run STUDY -o FOLDER."
             )
-        read = ("config.toml", "plan.json", "growth.json", *(f"{table}.tsv" for table in TABLES))
+        read = ("config.toml", "plan.json", "growth.json", *(f"{table}.tsv" for table in TABLES if table in tables))
         paths = {file: self.path / file for file in read if file in recorded}
         changed = [file for file, path in paths.items() if not path.is_file() or sha256(path) != recorded[file]]
         if changed:

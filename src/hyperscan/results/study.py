@@ -14,7 +14,7 @@ from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import KEYS, ROLES, TABLES, Outcome
+from hyperscan.schema import KEYS, ROLES, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,12 +236,7 @@ class StudyResult:
     def read(cls, path: Path) -> StudyResult:
         """Read the tables of a folder whose run need not be finished."""
         folder = RunFolder(path)
-        missing = [f"{name}.tsv" for name in TABLES if not (folder.path / f"{name}.tsv").is_file()]
-        if missing or not (folder.path / "plan.json").is_file():
-            raise InputError(
-                f"{folder.path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
-                "Name the folder given to run -o, or start that run again to finish it."
-            )
+        folder.check_there()
         plan = Plan.load(folder.path / "plan.json")
         return cls(folder.table, folder.pseudo, folder.guards, folder.quality, plan, folder.path)
 

@@ -7,7 +7,8 @@ other dyad. ``lag_p`` tests ``lag_estimate``, the statistic that was shifted, an
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from hyperscan.metrics import JointMoment, MetricSpec
 from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
 from hyperscan.nulls.inference import p_value
-from hyperscan.nulls.lags import LagNull, Stacked, lags
+from hyperscan.nulls.lags import LagNull, lags
 from hyperscan.schema import Cell
 from hyperscan.synchrony.pair import PairBand, WindowPair, pair_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
@@ -26,11 +27,12 @@ from hyperscan.synchrony.recipe import Recipe
 
 Array = npt.NDArray[Any]
 
-#: Shifts of wavelet coherence: it cannot be folded; p >= .01 is enough next to pseudo-dyads (our choice).
-N_WAVELET_LAGS = 99
+#: Most shifts of wavelet coherence, which cannot be folded: 45 min hold 27 that are independent (100 s and more apart),
+#: and p >= .025 is enough next to pseudo-dyads (our choice).
+MOST_WAVELET_LAGS = 39
 
-#: Samples of the shifted client that are transformed at once: it saves calls and stays in the cache (our choice).
-STACKED_SAMPLES = 2**17
+#: Shifts that are computed at once: it saves calls and stays in the cache (our choice).
+STACKED_LAGS = 4
 
 #: Shortest lag of haemoglobin in longest periods; one is about its autocorrelation time (our choice).
 MIN_PERIODS = 2.0
@@ -99,7 +101,8 @@ def _whole_tests(
         for spec in recipe.metrics:
             link: Callable[[Array], Array] = np.asarray
             if spec.domain == "wavelet":  # the statistic is on the growth scale already
-                found = _shifted(x, y, _coherence(x, spec, a.sfreq, edges), N_WAVELET_LAGS, min_lag, rng, a)
+                coherence = Coherence(spec, recipe.facts(a.sfreq, band))
+                found = _shifted(x, y, coherence, min(n_null, MOST_WAVELET_LAGS), min_lag, rng, a)
             elif spec.moment is not None:
                 link = spec.link
                 ours, theirs = (into_domain(each, spec.domain, a.sfreq, edges) for each in (x, y))
@@ -110,15 +113,32 @@ def _whole_tests(
     return tests
 
 
-def _coherence(x: Array, spec: MetricSpec, sfreq: float, band: tuple[float, float]) -> Stacked:
-    """Coherence on the growth scale as a function of the shifted client; the therapist is transformed once."""
-    therapist = into_domain(x, spec.domain, sfreq, band)
+@dataclass(frozen=True)
+class Coherence:
+    """Wavelet coherence on the growth scale, of a therapist who is transformed once."""
 
-    def statistic(_: Array, shifted: Array) -> Array:
-        client = into_domain(shifted, spec.domain, sfreq, band)
-        return np.asarray(spec.evaluate(therapist, client, sfreq=sfreq, band=band)[1])
+    spec: MetricSpec
+    #: What the metric is told
+    facts: Mapping[str, Any]
 
-    return Stacked(statistic, max(1, STACKED_SAMPLES // x.size))
+    def __call__(self, a: Array, b: Array) -> Array:
+        """Compute it of one recording, shape (n_a, n_b)."""
+        return np.asarray(self.at_lags(a, b, np.zeros(1, dtype=np.intp))[0])
+
+    def at_lags(self, a: Array, b: Array, lags: Array) -> Array:
+        """Compute it with the client shifted by every lag, shape (n_lags, n_a, n_b).
+
+        Shifted recordings are transformed again: shifted coefficients would bring what the ends of a recording do to
+        them into its middle, which lowers coherence there.
+        """
+        domain, sfreq, band = self.spec.domain, self.facts["sfreq"], self.facts["band"]
+        therapist, parts = into_domain(a, domain, sfreq, band), []
+        for start in range(0, len(lags), STACKED_LAGS):
+            some = [np.roll(b, int(lag), axis=-1) for lag in lags[start : start + STACKED_LAGS]]
+            client = into_domain(np.concatenate(some), domain, sfreq, band)
+            z = np.asarray(self.spec.evaluate(therapist, client, **self.facts)[1])
+            parts.append(np.moveaxis(z.reshape(len(a), len(some), len(b)), 1, 0))
+        return np.concatenate(parts)
 
 
 def _shifted(

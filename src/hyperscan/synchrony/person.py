@@ -48,7 +48,7 @@ class Signals:
     rois : mapping of str to tuple of int
         Positions of each ROI's channels.
     data : mapping of str to array, shape (n_channels, n_times)
-        By signal name; EEG in V, single precision (finer than a 24-bit amplifier); haemoglobin in M.
+        By signal name, in single precision (finer than a 24-bit amplifier); EEG in V, haemoglobin in M.
     spans : array, shape (n_segments, 2)
         First and last-but-one sample of every segment.
     windows : array, shape (n_windows, 2)
@@ -164,11 +164,11 @@ def _windows(pair: PairedRecording, role: str, window_s: float, sfreq: float) ->
 def _haemoglobin(raw: Any, unregressed: Any | None) -> tuple[tuple[str, ...], dict[str, Array]]:
     picked = {kind: [name for name in raw.ch_names if name.endswith(f" {kind}")] for kind in ("hbo", "hbr")}
     names = tuple(base_name(name) for name in picked["hbo"] or picked["hbr"])
-    data = {kind: raw.get_data(picks=channels) for kind, channels in picked.items() if channels}
+    data = {kind: raw.get_data(picks=channels).astype(np.float32) for kind, channels in picked.items() if channels}
     if len(data) == 2:
         data["hbt"] = data["hbo"] + data["hbr"]
     if unregressed is not None and "hbo" in data:
-        data["hbo_nosc"] = unregressed.get_data(picks=picked["hbo"])
+        data["hbo_nosc"] = unregressed.get_data(picks=picked["hbo"]).astype(np.float32)
     return names, data
 
 

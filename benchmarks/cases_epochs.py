@@ -33,8 +33,8 @@ ROWS = (
     ("coh", "coh", 10.0),
     ("imcoh", "imcoh", 10.0),
     ("wpli", "wpli", 10.0),
-    ("pli", "pli", 60.0),
-    ("accorr", "accorr", 300.0),
+    ("pli", "pli", None),
+    ("accorr", "accorr", None),
 )
 KINDS = ("complex64", "complex128")
 

@@ -1,7 +1,7 @@
 """mne_connectivity.spectral_connectivity_epochs with its own estimator: Fourier coefficients of epochs, per frequency.
 
-Ours: coefficients of the band's bins by one matrix product (numpy, below), then the metric with frequencies as
-leading dim and epochs as samples, then the mean over the bins.
+Ours: `hyperscan.transforms.fourier_coefficients` of the band, then the metric with frequencies as leading dim and
+epochs as samples, then the mean over the frequencies.
 """
 
 from __future__ import annotations
@@ -15,26 +15,14 @@ from signals import EPOCH, SFREQ, noise
 from timing import Case, Job
 
 from hyperscan.metrics import METRICS
+from hyperscan.transforms import fourier_coefficients
 
 BAND = (8.0, 12.0)
 METHODS = ("plv", "coh", "imcoh", "wpli")
 
 
-def _coefficients(x: NDArray[Any], kind: str) -> NDArray[Any]:
-    """Hann-windowed Fourier coefficients, (n_epochs, n_channels, n_times) -> (n_freqs, n_channels, n_epochs)."""
-    freqs = np.fft.rfftfreq(EPOCH, 1 / SFREQ)
-    freqs = freqs[(freqs >= BAND[0]) & (freqs <= BAND[1])]
-    basis = np.exp(-2j * np.pi * np.outer(np.arange(EPOCH) / SFREQ, freqs)) * np.hanning(EPOCH)[:, None]
-    basis -= basis.mean(axis=0)  # the same as removing each epoch's mean
-    planar = np.concatenate([basis.real, basis.imag], axis=1)
-    parts = x.reshape(-1, EPOCH) @ planar.astype(x.dtype)
-    n = len(freqs)
-    z = (parts[:, :n] + 1j * parts[:, n:]).astype(kind).reshape(*x.shape[:2], n)
-    return np.ascontiguousarray(z.transpose(2, 1, 0))
-
-
-def _ours(x: NDArray[Any], method: str, kind: str) -> NDArray[Any]:
-    z = _coefficients(x, kind)
+def _ours(x: NDArray[Any], method: str) -> NDArray[Any]:
+    z = fourier_coefficients(x, SFREQ, BAND)
     return np.asarray(METRICS[method].func(z[:, :64], z[:, 64:]).mean(axis=0))
 
 
@@ -53,7 +41,7 @@ def _job(small: bool, method: str, kind: str) -> Job:
     x = noise(128, n_epochs * EPOCH, 3).reshape(128, n_epochs, EPOCH).transpose(1, 0, 2).copy()
     mine = x.astype("float32") if kind == "complex64" else x
     return Job(
-        ours=partial(_ours, mine, method, kind),
+        ours=partial(_ours, mine, method),
         peer=partial(_peer, x, method),
         difference=lambda ours, peer: float(np.abs(np.abs(ours) - np.abs(peer)).max()),
         tolerance=1e-7 if kind == "complex128" else 2e-5,

@@ -84,7 +84,7 @@ def _from_files(n_channels: int, minutes: int) -> dict[str, float]:
     return {"peak": _peak_gb()}
 
 
-def _write_person(path: Path, n_channels: int, minutes: int, seed: int) -> None:
+def _write_person(path: Path, n_channels: int, minutes: int, seed: int, sfreq: float = SFREQ) -> None:
     """Write noise with a weak part that all channels share, at places of the 10-05 system."""
     import mne
     import numpy as np
@@ -93,10 +93,10 @@ def _write_person(path: Path, n_channels: int, minutes: int, seed: int) -> None:
     sites = [name for name in montage.ch_names if name not in ("A1", "A2", "M1", "M2")]
     names = sites[:: len(sites) // n_channels][:n_channels]  # all over the head
     rng = np.random.default_rng(seed)
-    x = 1e-6 * rng.standard_normal((1, round(minutes * 60 * SFREQ))).repeat(n_channels, axis=0)
+    x = 1e-6 * rng.standard_normal((1, round(minutes * 60 * sfreq))).repeat(n_channels, axis=0)
     for row in x:
         row += 1e-5 * rng.standard_normal(row.size)
-    raw = mne.io.RawArray(x, mne.create_info(names, SFREQ, "eeg"), copy="auto", verbose="error")
+    raw = mne.io.RawArray(x, mne.create_info(names, sfreq, "eeg"), copy="auto", verbose="error")
     raw.set_montage(montage).save(path, verbose="error")
 
 

@@ -26,6 +26,7 @@ import cases_fourier
 import cases_lags
 import cases_session
 import cases_wavelet
+import cases_whole
 import limits
 from timing import Case, Result, measure
 
@@ -38,6 +39,7 @@ CASES: tuple[Case, ...] = (
     *cases_wavelet.CASES,
     *cases_fourier.CASES,
     *cases_epochs.CASES,
+    *cases_whole.CASES,
 )
 GEMM_LIMIT, BAND_LIMIT = 2.0, 1.2
 PACKAGES = ("hyperscan-mne", "numpy", "scipy", "numba", "mne", "mne-connectivity", "hypyp", "pycwt")
@@ -45,6 +47,7 @@ SMALL = {  # one or two of each kind
     "plv, complex64", "coh, complex128", "accorr, complex64", "wpli, complex64", "pli, complex64",
     "float64, exact mode", "float32, every 5th sample", "plv, 64 + 64 ch, 10 min at 500 Hz", "PLV, 64 + "
     "64 ch, 10 min at 500 Hz",
+    "float32, one band at a time", "EEG, plv, imcoh and accorr in 4 bands",
     "wtc, float64", "plv, complex128", "ccorr, complex64", "aec, complex64",
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, DataQualityWarning, HyperscanError
+from hyperscan.errors import ConfigError, DataQualityWarning, HyperscanError, InputError
 from hyperscan.pipeline import CheckReport, check_study, load_study
 from hyperscan.pipeline import study as study_module
 from hyperscan.results import StudyResult
@@ -49,6 +49,38 @@ def test_a_line_of_check_names_what_would_run(tiny: Path) -> None:
         "clock same_amplifier, quality good/good"
     )
     assert "4 dyad-sessions would be analysed, 0 skipped." in lines
+
+
+def test_a_quick_look_filters_nothing_and_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_module, "judge_row", None)  # is not called
+    report = check_study(tiny, quick=True)
+    lines = str(report).splitlines()
+    assert lines[0] == "ok    D01 ses-01 eeg: 128 Hz, at most 4 windows, 40 s, clock same_amplifier"
+    assert lines[-1] == (
+        "4 dyad-sessions would be analysed, 0 skipped. Nothing was filtered or judged, so more may be skipped."
+    )
+    with pytest.raises(InputError, match="--quick prepares nothing"):
+        check_study(tiny, quick=True, n_jobs=2)
+
+
+def test_a_quick_look_finds_what_can_be_told_without_preparation(my_study: Path) -> None:
+    (my_study / "study.toml").write_text("window_s = 15.0\n")
+    assert (
+        check_study(my_study, quick=True)
+        .rows[0]
+        .reason.startswith("D01 ses-01 eeg: 40 s hold 2 windows of 15 s, fewer than min_windows = 3")
+    )
+    next(my_study.glob("dyad-01/*/*")).unlink()
+    assert check_study(my_study, quick=True).skipped == 4
+
+
+def test_what_check_prepares_is_kept_for_a_run(my_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = check_study(my_study)
+    kept = check_study(my_study, out=tmp_path / "out")
+    assert [str(row.key) for row in kept.rows] == [str(row.key) for row in plain.rows]
+    assert str(kept).split("A run would")[0] == str(plain).split("A run would")[0]
+    monkeypatch.setattr("hyperscan.pipeline.stages.prepare_unit", None)  # is not called again
+    assert not run(my_study, tmp_path / "out").skipped
 
 
 def test_what_many_sessions_say_is_said_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

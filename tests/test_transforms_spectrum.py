@@ -11,6 +11,7 @@ from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import (
     band_power,
     fit_background,
+    fourier_coefficients,
     power_share,
     signal_fraction,
     spectral_peak,
@@ -143,3 +144,14 @@ def test_background_of_a_power_law_is_itself():
     freqs = np.arange(1, 45, 0.25)
     psd = np.stack([freqs**-1.0, 5 * freqs**-2.0])
     np.testing.assert_allclose(fit_background(freqs, psd, 2), psd, rtol=1e-9)
+
+
+def test_fourier_coefficients_are_those_of_windowed_epochs() -> None:
+    x = np.random.default_rng(0).standard_normal((6, 3, 250)) + 5
+    found = fourier_coefficients(x, 125.0, (8.0, 12.0))
+    plain = np.fft.rfft((x - x.mean(-1, keepdims=True)) * np.hanning(250))
+    inside = np.flatnonzero((np.fft.rfftfreq(250, 1 / 125) >= 8) & (np.fft.rfftfreq(250, 1 / 125) <= 12))
+    np.testing.assert_allclose(found, plain[..., inside].transpose(2, 1, 0), atol=1e-10)
+    assert fourier_coefficients(x.astype("f4"), 125.0, (8.0, 12.0)).dtype == np.complex64
+    with pytest.raises(InputError, match=r"epochs of 2 s have no frequency in it, only multiples of 0\.5 Hz"):
+        fourier_coefficients(x, 125.0, (8.1, 8.2))

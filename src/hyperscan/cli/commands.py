@@ -42,7 +42,11 @@ def check(arguments: argparse.Namespace) -> int:
     """Say what would run."""
     from hyperscan.pipeline import check_study
 
-    report = check_study(arguments.study, config=arguments.config, privacy=getattr(arguments, "privacy", False))
+    asked = {}
+    if "quick" in arguments:  # a dry run writes nothing
+        asked = {"privacy": arguments.privacy, "quick": arguments.quick, "out": arguments.output}
+        asked |= {"n_jobs": arguments.jobs, "progress": not arguments.quiet}
+    report = check_study(arguments.study, config=arguments.config, **asked)
     show(str(report))
     if not report.usable:
         return NothingToAnalyseError.exit_code

@@ -100,7 +100,13 @@ COMMANDS = {
         commands.check,
         "say what would run and what not, without analysis",
         "hyperscan check my_study",
-        (*STUDY, Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where")),
+        (
+            *STUDY,
+            Argument("--quick", action="store_true", help="files, clocks and settings only; nothing is filtered"),
+            Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
+            Argument("-o", "--output", type=Path, metavar="OUT", help="keep what is prepared for run -o OUT"),
+            Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where"),
+        ),
     ),
     "run": Command(
         commands.run,

@@ -16,6 +16,7 @@ from hyperscan.recording.files.bids import files_of
 from hyperscan.schema import SIGNALS
 from hyperscan.study.formats import value_bytes
 from hyperscan.synchrony import BYTES_PER_SAMPLE
+from hyperscan.synchrony.chance import own_shifts
 from hyperscan.synchrony.lag_null import MOST_WAVELET_LAGS
 
 #: Preparation holds at most three times the raw data in double precision (a house rule, tested there).
@@ -31,14 +32,13 @@ START_S = 15.0
 #: filter one sample of a channel in one band; per sample, pair of channels, metric and band; the lag null per sample,
 #: channel and band, and per surrogate, pair of channels, metric and band; coherence per sample, pair, signal (not
 #: measured).
-_S_FILTER, _S_PRODUCT, _S_LAG, _S_SURROGATE, _S_COHERENCE = 3.5e-8, 2e-10, 1.2e-7, 8e-8, 1e-6
+_S_FILTER, _S_PRODUCT, _S_LAG, _S_SURROGATE, _S_COHERENCE = 1.1e-8, 2e-10, 1.2e-7, 8e-8, 1e-6
 
 #: And whatever its size: for a session, and for each of its partners.
 _S_SESSION, _S_PARTNER = 0.2, 0.007
 
-#: Bands that the guards filter next to the configured ones, and how often a session's own people are filtered (once
-#: more for the lag null, which counts that itself).
-_GUARD_BANDS, _OWN = 2, 2
+#: Bands that the guards filter next to the configured ones.
+_GUARD_BANDS = 1
 
 #: Where Linux tells the limits of a job of a cluster or a container.
 CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -79,11 +79,11 @@ def session_seconds(summary: Summary, config: StudyConfig, partners: int) -> flo
         each = _S_COHERENCE * len(SIGNALS[modality]) * pairs * samples * cells
         n_lags = min(config.n_null, MOST_WAVELET_LAGS)
         return float(fixed + each * (1 + partners) + n_lags * each / len(SIGNALS[modality]))
-    filtered = _OWN + partners / (sum(sides_for(int(2 * channels * samples))) / 2)
+    filtered = 1 + partners / (sum(sides_for(int(2 * channels * samples))) / 2)
     return float(
         fixed
         + _S_FILTER * channels * samples * (bands + _GUARD_BANDS) * filtered
-        + _S_PRODUCT * pairs * samples * cells * (1 + partners)
+        + _S_PRODUCT * pairs * samples * cells * (1 + partners + len(own_shifts(summary.n_windows, 1)))
         + _S_LAG * channels * samples * bands
         + _S_SURROGATE * pairs * cells * config.n_null
     )

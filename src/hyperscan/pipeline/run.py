@@ -28,6 +28,7 @@ from hyperscan.pipeline.output import (
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
+from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import Basis
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
@@ -172,17 +173,32 @@ def prepare_study(
     check_settings(sessions, config)
     out = Path(out).resolve()
     check_output(out, sessions)
-    check_unlocked(out)
     wanted = {(key.dyad, key.session) for key in only}
     chosen = [row for row in sessions if (row.dyad, row.session) in wanted]
     if not chosen:
         raise NothingToAnalyseError(
             "None of the sessions asked for can be used. Check the labels; `hyperscan check` names broken rows."
         )
+    prepared = summaries_of(chosen, config, out=out, n_jobs=n_jobs, progress=progress, private=private)
+    return skips_of(chosen, prepared)
+
+
+def summaries_of(
+    sessions: Sequence[Session],
+    config: StudyConfig,
+    *,
+    out: Path,
+    n_jobs: int,
+    progress: bool = False,
+    private: bool = False,
+) -> dict[SessionKey, Summary]:
+    """Prepare what is not prepared yet, keep it for ``run_study``, and say of every row how it went."""
+    check_output(out, sessions)
+    check_unlocked(out)
     with owners_only(out, private):
         if not (out / DESCRIPTION).exists():
             describe_output(out)
-        return skips_of(chosen, _stages(chosen, config, out, Place(n_jobs=n_jobs), progress).prepare())
+        return _stages(sessions, config, out, Place(n_jobs=n_jobs), progress).prepare()
 
 
 def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, count
+from hyperscan.errors import ConfigError, InputError, QualityError, count
+from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
     check_regions,
     check_settings,
@@ -22,12 +24,13 @@ from hyperscan.pipeline.plan import (
     shortest_of,
 )
 from hyperscan.pipeline.prepare import attempt, judge_row
-from hyperscan.pipeline.privacy import leaks_of, scrub
+from hyperscan.pipeline.privacy import leaks_of, revealed, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
 from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import units_of
+from hyperscan.recording import align_pair, load_session
 from hyperscan.schema import SessionKey
-from hyperscan.study import Rejected, Session, StudyTable, read_table
+from hyperscan.study import Rejected, Session, StudyTable, read_table, study_findings
 
 #: File of the settings, beside the table.
 SETTINGS = "study.toml"
@@ -81,6 +84,8 @@ class CheckReport:
     refusal: str = ""
     #: Time, memory and disk that a run is estimated to take
     needs: str = ""
+    #: Nothing was prepared: numbers of windows are the most there can be
+    quick: bool = False
 
     @property
     def skipped(self) -> int:
@@ -93,17 +98,30 @@ class CheckReport:
         return len(self.rows) + len(self.rejected) - self.skipped
 
     def __str__(self) -> str:
-        lines = [_line(row) for row in self.rows]
+        lines = [_line(row, "at most " if self.quick else "") for row in self.rows]
         lines += [f"skip  {entry}" for entry in self.rejected]
         lines += [f"note  {note}" for note in self.notes]
         lines += [f"leak  {leak}" for leak in self.leaks]
         lines += [f"stop  {self.refusal}"] * bool(self.refusal)
-        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped."]
+        left = " Nothing was filtered or judged, so more may be skipped." if self.quick else ""
+        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped.{left}"]
         return "\n".join([*lines, *([self.needs] if self.needs else [])])
 
 
-def check_study(study: str | Path, *, config: str | Path | None = None, privacy: bool = False) -> CheckReport:
-    """Read, align and judge every session of a study; analyse and write nothing.
+def check_study(
+    study: str | Path,
+    *,
+    config: str | Path | None = None,
+    privacy: bool = False,
+    quick: bool = False,
+    out: str | Path | None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> CheckReport:
+    """Read, align and judge every session of a study; analyse nothing, and write nothing but to ``out``.
+
+    ``quick`` leaves out what takes most of the time: no recording is filtered and judged. ``out`` keeps what is
+    prepared for a run into the same folder, which need not do it again.
 
     Examples
     --------
@@ -115,11 +133,21 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
     (1, 0)
     """
     table, settings = load_study(study, config=config)
-    started = time.monotonic()
-    twice = duplicates_of(table.sessions)
-    rows = [attempt(row.key, partial(_judge, row, settings), Summary) for row in table.sessions]
-    rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
-    findings = findings_of(table.sessions, {row.key: row for row in rows})
+    if quick and (out is not None or n_jobs > 1):
+        raise InputError("check: --quick prepares nothing, so --output and --jobs have no use. Leave it, or them, out.")
+    started, rows = time.monotonic(), []
+    if quick or (out is None and n_jobs == 1):
+        look = _look if quick else _judge
+        twice = duplicates_of(table.sessions)
+        rows = [attempt(row.key, partial(look, row, settings), Summary) for row in table.sessions]
+        rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
+    elif table.sessions:
+        rows = _prepared(table.sessions, settings, out, n_jobs, progress)
+    rows, common = _said_once(rows, table.sessions)
+    leaks = tuple(leaks_of(table)) if privacy else ()
+    if quick:
+        findings = study_findings(table.sessions)
+        return CheckReport(tuple(rows), table.rejected, (*table.notes, *common, *map(str, findings)), leaks, quick=True)
     refusal, good = "", [row for row in rows if row.ok]
     try:
         if good:
@@ -127,11 +155,42 @@ def check_study(study: str | Path, *, config: str | Path | None = None, privacy:
             check_regions(good, settings)
     except ConfigError as error:
         refusal = str(error)
-    rows, common = _said_once(rows, table.sessions)
+    findings = findings_of(table.sessions, {row.key: row for row in rows})
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
-    leaks = tuple(leaks_of(table)) if privacy else ()
-    needs = _needs(table.sessions, rows, settings, time.monotonic() - started)
+    needs = _needs(table.sessions, rows, settings, (time.monotonic() - started) * n_jobs)
     return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
+
+
+def _prepared(
+    sessions: Sequence[Session], config: StudyConfig, out: str | Path | None, n_jobs: int, progress: bool
+) -> list[Summary]:
+    """Prepare as a run does, side by side, and keep it where that was asked for."""
+    from hyperscan.pipeline.run import summaries_of
+
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        kept = Path(folder) / "out" if out is None else Path(out).resolve()
+        found = summaries_of(sessions, config, out=kept, n_jobs=n_jobs, progress=progress)
+    rows = [(found[row.key], row) for row in sessions]
+    return [dataclasses.replace(summary, reason=revealed(summary.reason, row)) for summary, row in rows]
+
+
+def _look(row: Session, config: StudyConfig) -> Summary:
+    """Read and align one row, and count what its length allows at most."""
+    pair = align_pair(load_session(row))
+    seconds = sum(segment.duration_s for segment in pair.segments)
+    n_windows = sum(int(segment.duration_s / config.window_s + 1e-9) for segment in pair.segments)
+    remedy = "or leave the session out (include = no)"
+    if row.modality == "eeg" and n_windows < config.min_windows:
+        raise QualityError(
+            f"{row.key}: {seconds:.0f} s hold {count(n_windows, 'window')} of {config.window_s:g} s, fewer than "
+            f"min_windows = {config.min_windows}. Shorten window_s, {remedy}."
+        )
+    if row.modality == "fnirs" and seconds < config.min_seconds:
+        raise QualityError(
+            f"{row.key}: {seconds:.0f} s in common, under min_seconds = {config.min_seconds:g}. Lower it, {remedy}."
+        )
+    sfreq = float(pair.therapist.info["sfreq"])
+    return Summary(row.key, sfreq=sfreq, n_windows=n_windows, seconds=seconds, clock=pair.clock)
 
 
 def _judge(row: Session, config: StudyConfig) -> Summary:
@@ -186,7 +245,7 @@ def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyCo
     )
 
 
-def _line(row: Summary) -> str:
+def _line(row: Summary, most: str) -> str:
     key = row.key
     name = " ".join(filter(None, [key.dyad, f"ses-{key.session:02d}", key.modality, key.task, key.run]))
     if not row.ok:
@@ -195,8 +254,9 @@ def _line(row: Summary) -> str:
         f"{role} {facts['channels_kept']}/{facts['channels_total']} channels" for role, facts in row.quality.items()
     )
     grades = "/".join(str(facts["grade"]) for facts in row.quality.values())
-    windows = [count(row.n_windows, "window")] if key.modality == "eeg" else []
+    windows = [most + count(row.n_windows, "window")] if key.modality == "eeg" else []
     clock = "" if row.clock is None else row.clock.source
     amount = [f"{row.sfreq:g} Hz", *windows, f"{row.seconds:.0f} s"]
-    facts = ", ".join([*amount, kept, f"clock {clock}", f"quality {grades}"])
+    judged = [f"quality {grades}"] if row.quality else []
+    facts = ", ".join([*amount, *([kept] if kept else []), f"clock {clock}", *judged])
     return "\n".join([f"ok    {name}: {facts}", *(f"      {note}" for note in row.notes)])

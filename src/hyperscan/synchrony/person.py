@@ -135,7 +135,7 @@ def signals_of(
     }
     sfreq = float(raw.info["sfreq"])
     windows, clean = _windows(pair, role, config.window_s, sfreq)
-    s2 = [_fractions(raw, ch_names, config, role, degree) for degree in (1, 2)]
+    s2 = _fractions(raw, ch_names, config, role)
     spans = [(s.onset_s, s.onset_s + s.duration_s) for s in whole_segments(pair)]
     return Signals(
         person=pair.session.therapist if role == "therapist" else pair.session.client,
@@ -179,9 +179,12 @@ def _positions(raw: Any, ch_names: tuple[str, ...], modality: str) -> Array:
     return np.where(xyz.any(axis=1, keepdims=True), xyz, np.nan)
 
 
-def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, role: str, degree: int) -> Array:
-    """In-band signal fractions, where the background fit was shown to hold; NaN elsewhere."""
-    nothing = np.full(len(ch_names), np.nan)
+def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, role: str) -> Array:
+    """In-band signal fractions by both fits, where the background fit was shown to hold; NaN elsewhere.
+
+    Shapes: returns (2, n_channels).
+    """
+    nothing = np.full((2, len(ch_names)), np.nan)
     if tuple(raw.ch_names) != ch_names:  # haemoglobin: there is no such fit
         return nothing
     band = config.bands_of("eeg", role)[config.primary_of("eeg").band]
@@ -190,5 +193,4 @@ def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, role: s
         FITTED_BANDS[0] <= band[0] and band[1] <= FITTED_BANDS[1] and low <= FITTED_SPAN[0] and high >= FITTED_SPAN[1]
     ):
         return nothing
-    fractions = signal_fractions(raw, band, degree=degree)
-    return np.array([fractions[name] for name in ch_names])
+    return signal_fractions(raw, band)

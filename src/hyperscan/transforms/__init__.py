@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperscan.transforms.filters import analytic_bands, analytic_signal, band_response, design_band_pass
-    from hyperscan.transforms.spectrum import signal_fraction, spectral_peak, welch_psd
+    from hyperscan.transforms.spectrum import fourier_coefficients, signal_fraction, spectral_peak, welch_psd
     from hyperscan.transforms.wavelet import WaveletTransform, wavelet_transform
     from hyperscan.transforms.windows import cut_windows, sliding_starts, window_starts
 
@@ -24,6 +24,7 @@ _HOMES = {
     "window_starts": "windows",
     "WaveletTransform": "wavelet",
     "wavelet_transform": "wavelet",
+    "fourier_coefficients": "spectrum",
     "signal_fraction": "spectrum",
     "spectral_peak": "spectrum",
     "welch_psd": "spectrum",
@@ -36,6 +37,7 @@ __all__ = [
     "band_response",
     "cut_windows",
     "design_band_pass",
+    "fourier_coefficients",
     "signal_fraction",
     "sliding_starts",
     "spectral_peak",

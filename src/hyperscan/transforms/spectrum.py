@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +68,55 @@ def welch_psd(
     flat = x.reshape(-1, x.shape[-1])
     psd = np.stack([_mean_periodogram(row, starts, n_segment, sfreq) for row in flat])
     return freqs, psd.reshape(*x.shape[:-1], freqs.size)
+
+
+def fourier_coefficients(x: ArrayLike, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+    """Fourier coefficients of epochs at the frequencies of a band, Hann-windowed, each epoch's mean removed.
+
+    With frequencies as leading dimension and epochs as samples, metrics of analytic signals become those that
+    ``mne_connectivity.spectral_connectivity_epochs(mode="fourier")`` averages over epochs.
+
+    Parameters
+    ----------
+    x : array_like, shape (n_epochs, n_channels, n_times)
+        Real signals, any unit.
+    sfreq : float
+        Sampling rate in Hz.
+    band : tuple of float
+        Lowest and highest frequency in Hz.
+
+    Returns
+    -------
+    complex array, shape (n_freqs, n_channels, n_epochs)
+        In the precision of the input.
+
+    Raises
+    ------
+    InputError
+        If the epochs are too short to have a frequency in the band.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((5, 2, 200))
+    >>> fourier_coefficients(x, 100.0, (8.0, 12.0)).shape
+    (9, 2, 5)
+    """
+    epochs = np.asarray(x)
+    epochs = epochs if epochs.dtype == np.float32 else epochs.astype(np.float64, copy=False)
+    n_times = epochs.shape[-1]
+    freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
+    freqs = freqs[(freqs >= band[0]) & (freqs <= band[1])]
+    if not freqs.size:
+        raise InputError(
+            f"band = {band}: epochs of {n_times / sfreq:g} s have no frequency in it, only multiples of "
+            f"{sfreq / n_times:g} Hz. Take longer epochs or a wider band."
+        )
+    basis = np.exp(-2j * np.pi * np.outer(np.arange(n_times) / sfreq, freqs)) * np.hanning(n_times)[:, None]
+    basis -= basis.mean(axis=0)  # the same as removing the mean of every epoch
+    # few of many frequencies are one matrix product
+    parts = epochs.reshape(-1, n_times) @ np.concatenate([basis.real, basis.imag], axis=1).astype(epochs.dtype)
+    z = (parts[:, : freqs.size] + 1j * parts[:, freqs.size :]).reshape(*epochs.shape[:2], freqs.size)
+    return np.ascontiguousarray(z.transpose(2, 1, 0), dtype=np.result_type(epochs.dtype, np.complex64))
 
 
 def _clean_starts(usable: NDArray[np.bool_], n_segment: int) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hyperscan.metrics.arrays import leading_shape
 
 _CHUNK_BYTES = 2**20  # both buffers together; half of a usual level-2 cache (our choice)
-_WHOLE_BYTES = 2**22  # up to here a window is not cut: reading it twice costs more than leaving that cache (our choice)
+_WHOLE_BYTES = 2**23  # up to here a window is not cut: reading it twice costs more than leaving that cache (our choice)
 _ALIGNMENT = 64  # bytes of a line of the cache
 _MIN_CHUNK = 256  # samples: shorter products are dominated by their calls (our choice)
 

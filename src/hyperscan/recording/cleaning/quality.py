@@ -43,23 +43,27 @@ Array = NDArray[np.floating]
 
 
 def signal_fractions(
-    raw: BaseRaw, band: tuple[float, float], *, degree: int = 1, clean: NDArray[np.bool_] | None = None
-) -> dict[str, float]:
-    """Measure the share of the power in a band above the 1/f background, for every channel.
+    raw: BaseRaw,
+    band: tuple[float, float],
+    *,
+    degrees: Sequence[int] = (1, 2),
+    clean: NDArray[np.bool_] | None = None,
+) -> Array:
+    """Measure the share of the power in a band above the 1/f background, by a line (1) and by a curve (2).
 
-    Shapes: ``clean`` (n_times,).
+    Shapes: ``clean`` (n_times,), returns (n_degrees, n_channels).
 
     Examples
     --------
     >>> import mne
     >>> noise = np.cumsum(np.random.default_rng(0).standard_normal((1, 20000)), axis=1) * 1e-7
     >>> raw = mne.io.RawArray(noise, mne.create_info(["Oz"], 250.0, "eeg"), verbose="error")
-    >>> signal_fractions(raw, (8.0, 12.0))["Oz"] < 0.3
-    True
+    >>> signal_fractions(raw, (8.0, 12.0)) < 0.3
+    array([[ True],
+           [ True]])
     """
     freqs, psd = _spectra(raw, clean)
-    values = _fraction(freqs, psd, band, float(raw.info["sfreq"]), degree)
-    return dict(zip(raw.ch_names, (float(value) for value in values), strict=True))
+    return np.stack([_fraction(freqs, psd, band, float(raw.info["sfreq"]), degree) for degree in degrees])
 
 
 def _spectra(raw: BaseRaw, clean: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:

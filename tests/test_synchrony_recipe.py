@@ -73,7 +73,7 @@ def test_one_to_two_locking_is_found_between_bands_of_two_people() -> None:
     real, other_times = (float(sync.dataset[name].sel(metric="nmplv").mean()) for name in ("roi_z", "window_null"))
     assert real > 2 * other_times
     with pytest.raises(ConfigError, match="'nmplv' compares"):
-        compute_synchrony(pair, ["nmplv"], config=of_alpha("plv"))
+        compute_synchrony(pair, metrics=["nmplv"], config=of_alpha("plv"))
 
 
 def test_how_far_cross_correlation_looks_is_the_setting_of_the_modality() -> None:

@@ -109,12 +109,21 @@ def test_a_primary_names_its_regions_in_one_spelling() -> None:
     assert (one.primary.rois.therapist, one.primary.rois.client, one.primary.roi) == ("all", "all", "all-all")
 
 
-@pytest.mark.parametrize("content", [b"window_s = ", b"\xff\xfe", b"[[[["])
+HUGE = b"0x" + b"f" * 5000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"window_s = ", b"\xff\xfe", b"[[[[", b"n_null = " + b"9" * 5000, b"n_null = " + b"9" * 400, b"window_s = " + HUGE,
+     b"outcomes = [" + HUGE + b"]", b"primary = {roi = " + HUGE + b"}", b"x = [[" + HUGE + b"]]"],
+    ids=range(9),
+)  # fmt: skip
 def test_broken_toml_names_the_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"study\.toml: not valid TOML"):
+    with pytest.raises(ConfigError, match=r"study\.toml: not valid TOML") as caught:
         StudyConfig.from_toml(path)
+    assert len(str(caught.value)) < 240
 
 
 def test_missing_toml_names_the_file(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ LINES = [
     {"metrics", "nulls"},
     {"transforms"},
     {"config"},
+    {"hdf5"},
     {"storage"},
     {"words"},
     {"schema", "errors"},

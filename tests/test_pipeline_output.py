@@ -65,11 +65,29 @@ def test_the_output_describes_itself_as_a_bids_derivative(tmp_path: Path) -> Non
     assert (tmp_path / "README").stat().st_size > 150  # BIDS asks for a description, not a title
 
 
-def test_every_column_of_the_synchrony_table_is_described(tiny_run: Path) -> None:
-    described = json.loads((tiny_run / "synchrony.json").read_text())
-    assert list(described) == list(load_table(tiny_run / "synchrony.tsv"))
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_of_every_table_is_described(tiny_run: Path, table: str) -> None:
+    described = json.loads((tiny_run / f"{table}.json").read_text())
+    assert list(described) == list(load_table(tiny_run / f"{table}.tsv"))
     assert all(facts["Description"] for facts in described.values())
-    assert described["days"] == {"Description": "days since the dyad's first session", "Units": "d"}
+    assert described.get("days", {"Units": "d"})["Units"] == "d"
+    assert f"{table}.json" in (tiny_run / ".bidsignore").read_text().split()
+
+
+def test_covariates_come_out_as_they_were_read(my_study: Path, tmp_path: Path) -> None:
+    """Codes keep their zeros also where one session has nothing else, and numbers all their digits."""
+    path = my_study / "dyads.tsv"
+    header, *rows = path.read_text().splitlines()
+    further = [("code", "big", "grade"), ("007", "12345678901", "1.50"), ("A2", "n/a", "b"), ("1e3", "3", "True")]
+    further.append(("0", "4", "x"))
+    lines = [f"{line}\t" + "\t".join(more) for line, more in zip([header, *rows], further, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    run(my_study, tmp_path / "out")
+    head, *written = [line.split("\t") for line in (tmp_path / "out/synchrony.tsv").read_text().splitlines()]
+    assert head[-3:] == ["code", "big", "grade"]
+    assert list(dict.fromkeys(tuple(line[-3:]) for line in written)) == further[1:]
+    described = json.loads((tmp_path / "out/synchrony.json").read_text())
+    assert described["grade"] == {"Description": "as in dyads.tsv"}
 
 
 def test_the_quality_table_has_a_row_per_person(tiny_run: Path) -> None:
@@ -85,7 +103,7 @@ def test_the_log_names_facts_warnings_and_frames(tmp_path: Path) -> None:
     log = RunLog(tmp_path, seed=3)
     key = SessionKey("D1", 1, "eeg", "", "")
     fault = Attempt(key, "failed", "internal error", ("short",), ("prepare.py:3 f",))
-    log.summaries([fault])
+    log.attempts([fault])
     assert not log.path.exists()  # nothing was done yet
     log.open()
     log.say("growth")

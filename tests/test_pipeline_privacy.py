@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -18,13 +20,13 @@ import recording_fixtures as make
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import check_study, load_study, run_study
-from hyperscan.pipeline.lock import sweep_temporary
+from hyperscan.pipeline.lock import LOCK_NAME, TEMPORARY, sweep_temporary
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.privacy import public_channel, public_command, public_reason, revealed, scrub
 from hyperscan.pipeline.unit import UnitInputs, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
-from pipeline_fixtures import SERVER, run, tiny_study
+from pipeline_fixtures import SERVER, run, tiny_study, tree
 
 CANARIES = tuple(
     f"Canary{name}Bird"
@@ -207,17 +209,42 @@ def test_a_killed_run_without_an_output_leaves_nothing_for_ever(
     process = SERVER.Process(target=kept_by, args=(str(tmp_path), tiny))
     process.start()
     until = time.monotonic() + 60
-    while not list(tmp_path.glob("hyperscan-*/out/work/dyad-*")) and time.monotonic() < until:
+    while not list(tmp_path.glob("*/out/work/dyad-*")) and time.monotonic() < until:
         time.sleep(0.01)
-    live = list(tmp_path.glob("hyperscan-*"))
+    live = list(tmp_path.iterdir())
     assert len(live) == 1
     sweep_temporary(tmp_path)
-    assert list(tmp_path.glob("hyperscan-*")) == live, "it is at work"
+    assert list(tmp_path.iterdir()) == live, "it is at work"
     process.kill()
     process.join(60)
-    (tmp_path / "hyperscan-of-a-user").mkdir()
+    assert (live[0] / "out" / LOCK_NAME).exists()
     sweep_temporary(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["hyperscan-of-a-user"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["hyperscan-pilot/out", "hyperscan-a1b2c3d4/out", f"{TEMPORARY}a1b2c3d4/other"])
+def test_results_of_a_user_in_the_temporary_folder_stay(tmp_path: Path, name: str) -> None:
+    """A killed run with an output folder of its own, wherever that is, leaves its lock, too."""
+    mine = tmp_path / name
+    mine.mkdir(parents=True)
+    (mine / LOCK_NAME).write_text(json.dumps({"host": socket.gethostname(), "pid": 4_194_305}))
+    (mine / "report.html").write_text("x")
+    (mine.parent / "thesis.txt").write_text("x")
+    before = tree(tmp_path)
+    sweep_temporary(tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_a_temporary_folder_with_something_of_a_user_in_it_stays(tmp_path: Path) -> None:
+    out = tmp_path / f"{TEMPORARY}a1b2c3d4" / "out"
+    out.mkdir(parents=True)
+    (out / LOCK_NAME).write_text(json.dumps({"host": socket.gethostname(), "pid": 4_194_305}))
+    (out.parent / "thesis.txt").write_text("x")
+    sweep_temporary(tmp_path)
+    assert (out.parent / "thesis.txt").exists()
+    (out.parent / "thesis.txt").unlink()
+    sweep_temporary(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_looks_at_the_table_itself(my_study: Path) -> None:

@@ -58,6 +58,21 @@ def test_run_json_holds_the_hash_of_everything(tiny: Path, tiny_run: Path) -> No
     assert all(len(value) == 64 for value in record["inputs"].values())
 
 
+def test_files_of_a_user_are_no_outputs(tiny: Path, my_run: Path) -> None:
+    theirs = ["notes.tsv", "dyad-D01/notes.html", "dyad-D01/ses-01/notes.json", "dyad-figures/ses-01/plot.png"]
+    for name in theirs:
+        (my_run / name).parent.mkdir(parents=True, exist_ok=True)
+        (my_run / name).write_text("mine")
+    run(tiny, my_run, seed=5)
+    record = (my_run / "run.json").read_text()
+    assert set(json.loads(record)["outputs"]) == set(tree(my_run)) - {*theirs, "run.json"}
+    (my_run / theirs[2]).write_text("changed")
+    (my_run / theirs[0]).unlink()
+    with failing("fsync", at=0), failing("replace", at=0):
+        run(tiny, my_run, seed=5)
+    assert (my_run / "run.json").read_text() == record
+
+
 def test_prepared_parts_give_the_same_run(tiny: Path, tiny_run: Path, tmp_path: Path) -> None:
     table, config = load_study(tiny)
     for dyad in ("D02", "D01"):

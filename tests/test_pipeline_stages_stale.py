@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib.metadata
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +20,9 @@ from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ReadError
 from hyperscan.pipeline import load_study
 from hyperscan.pipeline.prepare import opened_files
-from hyperscan.pipeline.unit import VERSIONED, Basis, UnitInputs, all_versions, units_of
+from hyperscan.pipeline.unit import VERSIONED, Basis, UnitInputs, all_versions, package_versions, units_of
 from hyperscan.recording.files.bids import files_of
+from hyperscan.recording.guard import _READERS
 from hyperscan.recording.read import read_person
 from hyperscan.results.plan import Plan
 from hyperscan.schema import ROLES, Outcome
@@ -219,6 +222,34 @@ def test_every_version_enters_the_digests(study: Path, monkeypatch: pytest.Monke
             change_version(patch, name)
             seen.append(digests(rows))
     assert len({digest for pair in seen for digest in pair}) == 2 * len(seen)
+
+
+#: Packages that are imported and shape no number: drawing, progress, processes, and what writes or names files alone.
+SHAPE_NOTHING = {"distributed", "edfio", "jinja2", "joblib", "matplotlib", "mne_bids", "psutil", "shtab", "tqdm"}
+
+
+def test_every_package_that_is_imported_is_versioned() -> None:
+    top = Path(hyperscan.__file__).parent
+    found = set(_READERS) - {reader for reader in _READERS if "/" in reader}
+    for path in top.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("import_module", "find_spec"):
+                found |= {word.value.partition(".")[0] for word in node.args if isinstance(word, ast.Constant)}
+    further = found - sys.stdlib_module_names - SHAPE_NOTHING - {"hyperscan"}
+    # what mne-icalabel and xarray compute and write with, they import themselves
+    assert {name.replace("_", "-") for name in further} == {*VERSIONED} - {"onnxruntime", "torch", "netCDF4"}
+
+
+def test_a_package_that_was_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert set(package_versions().values()) == {"none"}
 
 
 def change_version(patch: pytest.MonkeyPatch, name: str) -> None:

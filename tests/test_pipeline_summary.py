@@ -78,10 +78,9 @@ def test_a_refused_summary_keeps_its_facts() -> None:
     assert Summary.from_dict(through_json(refused)).quality["client"].channels_kept == 3
 
 
-@pytest.mark.parametrize(("n_pseudo", "words"), [(None, []), (0, ["n_pseudo"]), (14, ["n_pseudo"])])
-def test_a_computed_row_says_how_many_pairs_it_has(n_pseudo: int | None, words: list[str]) -> None:
-    done = Computed(KEY, n_pseudo=n_pseudo, tables={"synchrony": pd.DataFrame({"z": [1.0]})})
-    assert list(through_json(done)) == ["key", "status", "reason", "notes", *words]
+def test_tables_of_a_computed_row_are_in_files_of_their_own() -> None:
+    done = Computed(KEY, tables={"synchrony": pd.DataFrame({"z": [1.0]})})
+    assert list(through_json(done)) == ["key", "status", "reason", "notes"]
     assert Attempt.from_dict(through_json(done)) == Attempt(KEY)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline import load_study
 from hyperscan.pipeline.summary import Attempt, Computed, Summary
@@ -18,6 +20,7 @@ from hyperscan.pipeline.unit import (
     Prepared,
     UnitInputs,
     all_versions,
+    code_digest,
     input_hashes,
     is_current,
     read_manifest,
@@ -52,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     """Return a folder with one file and its manifest."""
     (tmp_path / "synchrony.tsv").write_text("z\n1\n")
     prepared = Prepared("before", (Summary(KEY, "skipped", "too short"),))
-    Manifest("now", (Computed(KEY, n_pseudo=4),), prepared).save(tmp_path)
+    Manifest("now", (Computed(KEY),), prepared).save(tmp_path)
     return tmp_path
 
 
@@ -62,7 +65,6 @@ def test_a_manifest_reads_what_it_wrote(folder: Path) -> None:
     assert (made.digest, made.rows) == ("now", (Attempt(KEY),))
     assert made.files == {"synchrony.tsv": sha256(folder / "synchrony.tsv")}
     assert made.prepared == Prepared("before", (Summary(KEY, "skipped", "too short"),))
-    assert json.loads((folder / MANIFEST).read_text())["rows"][0]["n_pseudo"] == 4
     assert is_current(folder, "now")
     assert not is_current(folder, "before")
 
@@ -101,6 +103,33 @@ def test_inputs_are_hashed_under_names_of_ours(tiny: Path) -> None:
     hashes = input_hashes([row])
     assert list(hashes) == ["dyad-D01/ses-01/eeg_client.edf", "dyad-D01/ses-01/eeg_therapist.edf"]
     assert hashes["dyad-D01/ses-01/eeg_client.edf"] == sha256(row.client_file)
+
+
+def test_an_input_has_the_ending_of_its_kind_and_no_other(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "2026-03-01.JaneDoe"
+    folder.mkdir()
+    (folder / "a.hdr").write_text("x")
+    row = dataclasses.replace(load_study(tiny)[0].sessions[0], therapist_file=folder)
+    assert list(input_hashes([row])) == ["dyad-D01/ses-01/eeg_client.edf", "dyad-D01/ses-01/eeg_therapist"]
+
+
+def test_every_kind_of_file_of_the_package_enters_the_digest_of_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Path(hyperscan.__file__).parent
+    top = Path(shutil.copytree(here, tmp_path / "hyperscan", ignore=shutil.ignore_patterns("__pycache__", ".*")))
+    monkeypatch.setattr(hyperscan, "__file__", str(top / "__init__.py"))
+    kinds = {path.suffix: path for path in top.rglob("*") if path.is_file() and path.name != "py.typed"}
+    assert {".py", ".j2", ".css"} <= set(kinds)
+    seen = {code_digest.__wrapped__()}
+    for path in kinds.values():
+        path.write_bytes(path.read_bytes() + b"\n")
+        seen.add(code_digest.__wrapped__())
+    assert len(seen) == 1 + len(kinds)
+    (top / "__pycache__").mkdir()
+    (top / "__pycache__" / "errors.pyc").write_bytes(b"x")
+    (top / ".DS_Store").write_bytes(b"x")
+    assert code_digest.__wrapped__() in seen
 
 
 def test_what_preparation_depends_on(tiny: Path) -> None:

@@ -323,8 +323,10 @@ class StudyConfig:
             values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError(f"{path.name}: cannot be read ({error.strerror}). Name an existing TOML file.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # of syntax, of UTF-8, of numbers without end
             raise ConfigError(f"{path.name}: not valid TOML ({error}). Correct that place.") from None
+        if not _fits(values):
+            raise ConfigError(f"{path.name}: not valid TOML (a whole number beyond 64 bits). Correct that place.")
         return cls.from_mapping(values, source=path.name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -389,6 +391,13 @@ def check_settings_file(path: Path) -> None:
             "the link to use the defaults."
         )
     raise ConfigError(f"{path.name}: is no file (a pipe, a socket or a device). Name a TOML file.")
+
+
+def _fits(value: Any) -> bool:
+    """Whether all whole numbers are those of TOML, of 64 bits: no message could hold longer ones."""
+    if isinstance(value, dict | list):
+        return all(map(_fits, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def _plain(value: Any) -> Any:

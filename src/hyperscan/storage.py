@@ -44,6 +44,21 @@ _PART = 200_000
 MISSING = "n/a"
 
 
+#: What is written is noted here, where somebody asks.
+_NOTED: ContextVar[set[Path] | None] = ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def written_files() -> Iterator[set[Path]]:
+    """Collect the files that a block writes, by their final names."""
+    noted: set[Path] = set()
+    before = _NOTED.set(noted)
+    try:
+        yield noted
+    finally:
+        _NOTED.reset(before)
+
+
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file so that it appears whole or not at all."""
     return _write_through(Path(path), lambda temporary: _dump(temporary, data))
@@ -301,6 +316,9 @@ def _write_through(final: Path, write: Callable[[Path], object]) -> Path:
             _sync(final.parent)
         finally:
             temporary.unlink(missing_ok=True)
+    noted = _NOTED.get()
+    if noted is not None:
+        noted.add(final)
     return final
 
 

@@ -81,7 +81,6 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
     guarded = pd.DataFrame([row.key._asdict() | outcome | asdict(guards)])
     return Computed(
         row.key,
-        n_pseudo=len(chance.pairs),
         tables={"synchrony": synchrony, "pseudo": pseudo, "guards": guarded[list(TABLES["guards"])]},
     )
 

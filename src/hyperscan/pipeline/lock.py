@@ -23,8 +23,8 @@ from hyperscan.storage import odd_kind, to_json
 
 LOCK_NAME = ".hyperscan.lock"
 
-#: How the temporary folder of a run without an output folder begins.
-TEMPORARY = "hyperscan-"
+#: How the temporary folder of a run without an output folder begins: nobody names a folder of results so.
+TEMPORARY = ".hyperscan-temporary-"
 
 #: An unreadable lock of this age in s is left over from a crash (our choice).
 GARBAGE_S = 10.0
@@ -62,9 +62,9 @@ def sweep_temporary(folder: Path) -> None:
     """Remove what a run left in the folder of temporary files when it was killed: its output, or recordings."""
     for path in folder.glob(f"{TEMPORARY}*/*/{LOCK_NAME}"):
         top = path.parents[1]
-        mine = not top.is_symlink() and top.stat().st_uid == getattr(os, "getuid", lambda: -1)()
         with contextlib.suppress(OSError, OutputLockedError):
-            if mine and not path.parent.is_symlink():
+            mine = top.stat().st_uid == getattr(os, "getuid", lambda: -1)() and list(top.iterdir()) == [path.parent]
+            if mine and not top.is_symlink() and not path.parent.is_symlink():
                 check_unlocked(path.parent)
                 shutil.rmtree(top)
 

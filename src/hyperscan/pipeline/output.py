@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,11 +17,10 @@ import hyperscan
 from hyperscan.errors import HyperscanError, OutputError
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
-from hyperscan.pipeline.unit import Unit, package_versions, read_manifest, units_of
+from hyperscan.pipeline.unit import ABSENT, Unit, package_versions, read_manifest, units_of
 from hyperscan.results.folder import RunFolder
-from hyperscan.results.plan import Skip
-from hyperscan.schema import COLUMNS, TABLES, SessionKey
-from hyperscan.storage import PARTIAL_PREFIX, load_table, odd_kind, write_json, write_table, write_text
+from hyperscan.schema import TABLES, Column, SessionKey, column_of
+from hyperscan.storage import PARTIAL_PREFIX, odd_kind, write_json, write_table, write_text
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ class RunLog:
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
             stream.write(line)
 
-    def summaries(self, rows: Iterable[Summary]) -> None:
+    def attempts(self, rows: Iterable[Attempt]) -> None:
         """Add what was skipped, what is weaker than it looks, and the frames of faults of ours."""
         for row in rows:
             for note in row.notes:
@@ -88,6 +87,9 @@ plan.json
 run.json
 growth.json
 synchrony.json
+pseudo.json
+guards.json
+quality.json
 *.tsv
 *.toml
 *.html
@@ -98,7 +100,7 @@ methods.md
 README = """Inter-brain synchrony of therapist and client, and whether it grows over the sessions.
 
 A derivative made by hyperscan-mne. Start with report.html. synchrony.tsv holds one row per dyad, session, metric,
-band and pair of regions, and synchrony.json says what its columns mean; growth.json holds the verdict; plan.json
+band and pair of regions; the .json next to a table says what its columns mean; growth.json holds the verdict; plan.json
 says what was left out and why; run.json names the settings, versions and checksums of inputs and outputs.
 dyad-*/ses-*/*.nc hold the full matrices. BIDS has no names for results of two people, so .bidsignore lists them.
 """
@@ -106,7 +108,8 @@ dyad-*/ses-*/*.nc hold the full matrices. BIDS has no names for results of two p
 
 def describe_output(out: Path) -> None:
     """Write what BIDS asks of a derivative; the description first, because it makes the folder ours."""
-    made_by = {OURS: hyperscan.__version__, **package_versions()}
+    installed = {name: version for name, version in package_versions().items() if version != ABSENT}
+    made_by = {OURS: hyperscan.__version__, **installed}
     description = {
         "Name": "Inter-brain synchrony and its growth over sessions",
         "BIDSVersion": "1.10.0",
@@ -172,19 +175,22 @@ def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Summary]) -> None:
     """Join the units' tables in the order of their keys and write them with their descriptions."""
     for name in ("synchrony", "pseudo", "guards"):
-        files = [file for unit in units if (file := out / unit.name / f"{name}.tsv").exists()]
-        frames = [frame for frame in map(load_table, files) if len(frame)]
-        table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(TABLES[name]))
-        write_table(out / f"{name}.tsv", table)
-    write_table(out / "quality.tsv", quality_rows(summaries))
-    write_json(out / "synchrony.json", column_descriptions("synchrony"))
+        # as text: what a unit holds is what the table holds, to the last digit of a covariate and the zeros of a code
+        parts = [file.read_text("utf-8") for unit in units if (file := out / unit.name / f"{name}.tsv").exists()]
+        heads = dict.fromkeys(text.partition("\n")[0] for text in parts)
+        assert len(heads) < 2, heads  # made by the same code from one table
+        head = next(iter(heads), "\t".join(TABLES[name]))
+        write_text(out / f"{name}.tsv", "".join([f"{head}\n", *(text.partition("\n")[2] for text in parts)]))
+        write_json(out / f"{name}.json", column_descriptions(head.split("\t"), TABLES[name]))
+    quality = quality_rows(summaries)
+    write_table(out / "quality.tsv", quality)
+    write_json(out / "quality.json", column_descriptions(quality, quality))
 
 
-def failed_rows(out: Path, units: Sequence[Unit]) -> list[Skip]:
-    """List rows that were prepared but could not be computed."""
+def computed_rows(out: Path, units: Sequence[Unit]) -> list[Attempt]:
+    """List how the computation of every row went."""
     manifests = [read_manifest(out / unit.name, Attempt) for unit in units]
-    rows = [row for manifest in manifests if manifest is not None for row in manifest.rows]
-    return [Skip.of(row.key, row.reason) for row in rows if not row.ok]
+    return [row for manifest in manifests if manifest is not None for row in manifest.rows]
 
 
 def quality_rows(summaries: Mapping[SessionKey, Summary]) -> pd.DataFrame:
@@ -199,16 +205,16 @@ def quality_rows(summaries: Mapping[SessionKey, Summary]) -> pd.DataFrame:
     return frame[first + [name for name in frame if name not in first]]
 
 
-def column_descriptions(table: str) -> dict[str, dict[str, str]]:
-    """Say what the columns of a table mean, as a BIDS sidecar does.
+def column_descriptions(names: Iterable[str], ours: Collection[str]) -> dict[str, dict[str, str]]:
+    """Say what columns mean, as a BIDS sidecar does; those that are not ours are covariates.
 
     Examples
     --------
-    >>> column_descriptions("synchrony")["window_s"]
-    {'Description': 'window length', 'Units': 's'}
+    >>> column_descriptions(["window_s", "grade"], ours=["window_s"])
+    {'window_s': {'Description': 'window length', 'Units': 's'}, 'grade': {'Description': 'as in dyads.tsv'}}
     """
-    columns = [COLUMNS[name] for name in TABLES[table]]
-    return {
-        column.name: {"Description": column.meaning, **({"Units": column.units} if column.units else {})}
-        for column in columns
-    }
+    told = {}
+    for name in names:
+        column = column_of(name) if name in ours else Column(name, name, meaning="as in dyads.tsv")
+        told[name] = {"Description": column.meaning, **({"Units": column.units} if column.units else {})}
+    return told

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,19 @@ from typing import Any
 from hyperscan.config import FurtherOutcome, StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, fit_growth
-from hyperscan.pipeline.lock import LOCK_NAME, TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
+from hyperscan.pipeline.lock import TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
-    LOGS,
-    WORK,
     RunLog,
     check_output,
     describe_output,
-    failed_rows,
     write_tables,
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
-from hyperscan.pipeline.unit import Basis
+from hyperscan.pipeline.unit import Basis, own_files
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import build_report
@@ -37,13 +34,10 @@ from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD
 from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
-from hyperscan.storage import odd_kind, remove, sha256, sweep, to_json, write_json, write_text
+from hyperscan.storage import odd_kind, remove, sha256, sweep, to_json, write_json, write_text, written_files
 from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
-
-#: What may differ between two equal runs, and so is in no record.
-UNRECORDED = (LOCK_NAME, WORK, LOGS, RECORD)
 
 
 def run_study(
@@ -223,18 +217,20 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
     stages.compute(basis)
     # from here on the folder is incomplete until its record is there again
     remove(out / RECORD)
-    describe_output(out)
-    write_text(out / "config.toml", config.to_toml())
-    analysed = stages.publish(basis)
-    late = (*failed_rows(out, analysed), *stages.lost_rows(plan))
-    write_json(out / "plan.json", replace(plan, skipped=(*plan.skipped, *late)).to_dict())
-    write_tables(out, analysed, summaries)
-    log.say("growth")
-    growth_of(out, config).save(out)
-    log.say("report")
-    build_report(out)
+    with written_files() as written:
+        describe_output(out)
+        write_text(out / "config.toml", config.to_toml())
+        analysed = stages.publish(basis)
+        late = (*stages.tell_computed(analysed), *stages.lost_rows(plan))
+        write_json(out / "plan.json", replace(plan, skipped=(*plan.skipped, *late)).to_dict())
+        write_tables(out, analysed, summaries)
+        log.say("growth")
+        growth_of(out, config).save(out)
+        log.say("report")
+        build_report(out)
     stages.remove_work()
-    write_json(out / RECORD, {**facts, "outputs": _outputs(out)})
+    written |= {out / unit.name / name for unit in analysed for name in own_files(out / unit.name)}
+    write_json(out / RECORD, {**facts, "outputs": _hashes(out, written)})
     log.say("complete")
 
 
@@ -252,12 +248,9 @@ def _facts(basis: Basis, inputs: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _outputs(out: Path) -> dict[str, str]:
-    return {
-        path.relative_to(out).as_posix(): sha256(path)
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.relative_to(out).parts[0] not in UNRECORDED
-    }
+def _hashes(out: Path, files: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of what a run wrote: a user's own files are no outputs."""
+    return {path.relative_to(out).as_posix(): sha256(path) for path in sorted(files)}
 
 
 def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
@@ -267,7 +260,7 @@ def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
     try:
         text = (out / RECORD).read_text(encoding="utf-8")
         outputs = json.loads(text)["outputs"]
-        return text == to_json({**facts, "outputs": outputs}) and outputs.items() <= _outputs(out).items()
+        return text == to_json({**facts, "outputs": outputs}) and _hashes(out, map(out.joinpath, outputs)) == outputs
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
 

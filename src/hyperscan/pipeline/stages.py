@@ -12,7 +12,7 @@ from pathlib import Path
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.chance import PAIRS, Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
-from hyperscan.pipeline.output import FRESH, LOGS, WORK, RunLog, earlier_dyads
+from hyperscan.pipeline.output import FRESH, LOGS, WORK, RunLog, computed_rows, earlier_dyads
 from hyperscan.pipeline.plan import duplicates_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.resources import fitting_jobs
@@ -106,7 +106,7 @@ class Stages:
             for summary in known:
                 reason = twice.get(summary.key)
                 summaries[summary.key] = summary if reason is None else summary.refuse(reason)
-        self.log.summaries(summaries.values())
+        self.log.attempts(summaries.values())
         _warn_of(summaries.values())
         return summaries
 
@@ -185,6 +185,13 @@ class Stages:
             if _must_be_made_again(folder):
                 remove_unit(folder, self.out)
         return found
+
+    def tell_computed(self, units: Sequence[Unit]) -> list[Skip]:
+        """Say what computation found of published units, and list the rows that it could not do."""
+        rows = computed_rows(self.out, units)
+        self.log.attempts(rows)
+        _warn_of(rows)
+        return [Skip.of(row.key, row.reason) for row in rows if not row.ok]
 
     def remove_work(self) -> None:
         """Remove prepared signals and batches, which results do not need."""
@@ -287,12 +294,12 @@ def limit_place(place: Place, sessions: Sequence[Session]) -> Place:
     return Place(n_jobs=n_jobs)
 
 
-def _warn_of(summaries: Collection[Summary]) -> None:
+def _warn_of(rows: Collection[Attempt]) -> None:
     """Say every warning once, with the sessions that it is about."""
     about: dict[str, list[SessionKey]] = defaultdict(list)
-    for summary in summaries:
-        for note in summary.notes if summary.ok else ():
-            about[note.removeprefix(f"{summary.key}: ")].append(summary.key)
+    for row in rows:
+        for note in row.notes if row.ok else ():
+            about[note.removeprefix(f"{row.key}: ")].append(row.key)
     for note, keys in list(about.items())[:MAX_NOTES]:
         others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         logger.warning("warning: %s%s: %s", keys[0], others, note)

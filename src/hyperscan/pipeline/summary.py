@@ -162,11 +162,5 @@ class Summary(Attempt):
 class Computed(Attempt):
     """A dyad-session after computation."""
 
-    #: Re-paired dyads behind its chance level; None where it could not be computed
-    n_pseudo: int | None = None
     #: Its rows of every table of the run, by name; they are in files of their own
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict, compare=False, repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Content of a row of ``unit.json``."""
-        return {**super().to_dict(), **({} if self.n_pseudo is None else {"n_pseudo": self.n_pseudo})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -21,6 +22,7 @@ from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import odd_kind, remove_files, sha256, to_json, write_text
 from hyperscan.study import Session
+from hyperscan.study.formats import FORMATS
 
 MANIFEST = "unit.json"
 
@@ -29,8 +31,17 @@ _UNIT_FILE = re.compile(
     r"(synchrony|pseudo|guards|values)\.tsv|(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
 )
 
-#: Packages that the numbers depend on.
-VERSIONED = ("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity")
+#: Packages that the numbers depend on: those that read and compute, then those that are asked where they are installed.
+VERSIONED = (
+    *("mne", "numpy", "scipy", "pandas", "xarray", "numba", "mne-connectivity", "netCDF4", "h5py", "pyxdf"),
+    *("mffpy", "antio", "curryreader", "mne-icalabel", "onnxruntime", "torch"),
+)
+
+#: Version of a package that is not installed.
+ABSENT = "none"
+
+#: Endings that name a kind of file; what follows a point in the name of a folder may be anything.
+_ENDINGS = {".json", ".tsv", *(ending for form in FORMATS for ending in (*form.suffixes, *form.companions))}
 
 #: Covariates that preparation may read: the ages that path lengths are taken by.
 _READ_EARLY = tuple(f"{role}_age" for role in ROLES)
@@ -38,7 +49,11 @@ _READ_EARLY = tuple(f"{role}_age" for role in ROLES)
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that the numbers depend on, by name."""
-    return {name: importlib.metadata.version(name) for name in VERSIONED}
+    found = dict.fromkeys(VERSIONED, ABSENT)
+    for name in VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def all_versions() -> dict[str, str]:
@@ -49,9 +64,10 @@ def all_versions() -> dict[str, str]:
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 of the package's own code: in a clone it changes while its version does not."""
+    """SHA-256 of the package's own code and templates: in a clone they change while its version does not."""
     top = Path(hyperscan.__file__).parent
-    return digest(code={path.relative_to(top).as_posix(): sha256(path) for path in sorted(top.rglob("*.py"))})
+    files = [path for path in sorted(top.rglob("[!.]*")) if path.is_file() and path.parent.name != "__pycache__"]
+    return digest(code={path.relative_to(top).as_posix(): sha256(path) for path in files})
 
 
 @dataclass(frozen=True)
@@ -129,7 +145,8 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
                     except OSError as error:  # the reader will say the same, and that row is left out
                         seen[file] = f"unreadable: {error.strerror}"
                 number = f".{i}" if i else ""
-                name = f"dyad-{row.dyad}/ses-{row.session:02d}/{row_label(row)}_{role}{number}{file.suffix}"
+                ending = file.suffix if file.suffix.lower() in _ENDINGS else ""
+                name = f"{unit_name(row.dyad, row.session)}/{row_label(row)}_{role}{number}{ending}"
                 hashes[name] = seen[file]
     return dict(sorted(hashes.items()))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyperscan.errors import DataQualityWarning, HyperscanError, MachineError, ReadError, fault_of_machine
+from hyperscan.hdf5 import check_unpacked
 
 
 class _Warning(NamedTuple):
@@ -214,8 +215,8 @@ def guarded(name: str, what: str, remedy: str = "Copy it again, or export it ane
 _MOST_BYTES = 4_000_000_000_000
 
 
-def check_memory(n_values: int, name: str) -> None:
-    """Refuse what cannot be held, before memory is asked for."""
+def check_memory(n_values: int, name: str, stored: int | None = None) -> None:
+    """Refuse what cannot be held, or is far larger than the bytes that are stored, before memory is asked for."""
     need, have = 8 * n_values, _available_bytes()
     if n_values < 0 or need > have:
         # a machine that holds it is to be had, or there is none
@@ -225,6 +226,8 @@ def check_memory(n_values: int, name: str) -> None:
             "are free. "
             "The header is damaged, or a larger machine is needed: check the file, or export it in parts."
         )
+    if stored is not None:
+        check_unpacked(need, stored, name)
 
 
 def _available_bytes() -> int:

@@ -156,7 +156,7 @@ def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[Base
     opened = missing > 0
     if not opened.any():
         return raw, ()
-    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name)
+    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name, raw.n_times * len(raw.ch_names))
     kept = own_annotations(raw)
     # onsets in tables are rounded to a millisecond
     near = max(1.0, 2e-3 * sfreq)

@@ -16,7 +16,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
-from hyperscan.recording.files.bids import check_kinds, check_sidecar, with_bids_tables, with_start_time
+from hyperscan.recording.files.bids import check_kinds, check_sidecar, stored_bytes, with_bids_tables, with_start_time
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
@@ -57,7 +57,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
     volts, strange = _known_units({**found.factors, **volts}, name)
     table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
-    data = _loaded(found.data, channels, name, form.name)
+    data = _loaded(found.data, channels, name, form.name, stored_bytes(path))
     for each in set(data.ch_names) & volts.keys():
         data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
     if modality == "eeg" and strange and "eeg" not in data.get_channel_types():
@@ -152,9 +152,9 @@ def _picked(data: BaseRaw | BaseEpochs, selector: Selector | None, name: str) ->
     return [each for each in data.ch_names if each in set(chosen) or types[each] == "stim"]
 
 
-def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str) -> BaseRaw | BaseEpochs:
+def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str, stored: int) -> BaseRaw | BaseEpochs:
     n_times = data.n_times if isinstance(data, BaseRaw) else len(data.times) * len(data.events)
-    check_memory(n_times * len(channels), name)
+    check_memory(n_times * len(channels), name, stored)
     with guarded(name, kind) as heard:
         if len(channels) < len(data.ch_names):
             data = data.copy().pick(channels, verbose="WARNING")

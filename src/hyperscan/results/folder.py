@@ -148,6 +148,6 @@ class RunFolder:
         path = self.path / name
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{name}: not valid JSON ({error}). Run the analysis again.") from None
         return content if isinstance(content, dict) else {}

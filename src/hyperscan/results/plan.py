@@ -175,7 +175,7 @@ class Plan:
         """Read ``plan.json``."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path.name}: cannot be read ({error}). Run the analysis again.") from None
         return cls.from_dict(content if isinstance(content, dict) else {})
 

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.errors import InputError, ReadError, count, did_you_mean
+from hyperscan.hdf5 import load_dataset
 from hyperscan.schema import TABLES
-from hyperscan.storage import odd_kind, write_dataset
+from hyperscan.storage import write_dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -429,17 +430,8 @@ def read_synchrony(path: str | Path) -> SynchronyResult:
     ...     float(read_synchrony(path).dataset["roi_z"].sel(roi_pair="all-all"))
     0.1
     """
-    import xarray as xr
-
     path = Path(path)
-    if odd_kind(path):
-        raise ReadError(f"{path.name}: is {odd_kind(path)}, no file. Name a file of SynchronyResult.save.")
-    try:
-        dataset = xr.load_dataset(path, engine="netcdf4")
-    except (OSError, ValueError) as error:
-        raise ReadError(
-            f"{path.name}: cannot be read as netCDF ({type(error).__name__}). Name a file of SynchronyResult.save."
-        ) from error
+    dataset = load_dataset(path)
     if "roi_z" not in dataset:
         raise ReadError(f"{path.name}: holds no synchrony (no variable roi_z). Name a file of SynchronyResult.save.")
     return SynchronyResult(dataset)

@@ -21,7 +21,7 @@ MAX_LABEL = 64
 
 def is_label(text: str) -> bool:
     """Whether text may be an id: 1-64 letters A-Z a-z and digits."""
-    return re.fullmatch(r"[A-Za-z0-9]+", text) is not None and len(text) <= MAX_LABEL
+    return text.isascii() and text.isalnum() and len(text) <= MAX_LABEL
 
 
 def plain_label(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +39,18 @@ _NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:-[^\W\d_]+)*[,.]?\s+(?:[^\W\d_]\.?\s
 _REMARK = re.compile(rf"(?:\S+\s+){{{_MAX_WORDS},}}\S+|.*[^\W\d_]{{2,}}[.!?;]\s+\S.*")
 _WORD = re.compile(r"[^\W\d_]{2,}(?:[ -][^\W\d_]{2,})*")
 
+#: Columns whose name says that numbers are amounts, of money or counted.
+_AMOUNTS = re.compile(
+    r"(?:.*[ _(])?(?:incomes?|salary|salaries|wages?|earnings|einkommen|gehalt|lohn|revenus?|salaire|costs?|price|"
+    r"amount|budget|eur|euros?|usd|dollars?|gbp|pounds?|chf|jpy|yen|cny|yuan|krw|won|inr|rupees?|sek|nok|dkk|pln|brl|"
+    r"counts?|steps|cells|copies)(?:[ _(].*|\d*)",
+    re.IGNORECASE,
+)
+
+#: Amounts are round: half of them are multiples of the first, of dates, telephone numbers and ids one in so many. None
+#: is more than so many times the middle one (our choice).
+_ROUND, _RANGE = 50, 20
+
 #: Columns whose name says what they hold.
 _CALLED = {
     "names": re.compile(
@@ -64,6 +76,8 @@ class _Kind:
     fits: Callable[[str], bool]
     #: Whether every cell has to be of it, because numbers of other meanings look alike
     every: bool = False
+    #: Whether amounts look like it
+    numeric: bool = False
 
 
 def _number(text: str) -> float | None:
@@ -89,7 +103,16 @@ def _is_serial(text: str) -> bool:
 
 
 def _is_short_date(text: str) -> bool:
-    for form in ("%d%m%y", "%y%m%d", "%m%d%y") if re.fullmatch(r"\d{6}", text) else ():
+    return re.fullmatch(r"\d{6}", text) is not None and _fits(text, "%d%m%y", "%y%m%d", "%m%d%y")
+
+
+def _is_compact_date(text: str) -> bool:
+    compact = re.fullmatch(r"(?:19|20)\d{6}|\d{4}(?:19|20)\d\d", text) is not None
+    return _is_short_date(text) or (compact and _fits(text, "%Y%m%d", "%d%m%Y", "%m%d%Y"))
+
+
+def _fits(text: str, *forms: str) -> bool:
+    for form in forms:
         try:
             datetime.strptime(text, form)
         except ValueError:
@@ -98,12 +121,29 @@ def _is_short_date(text: str) -> bool:
     return False
 
 
+def _are_amounts(name: str, texts: Collection[str]) -> bool:
+    """Whether large numbers are amounts, as of money: the column is called so, or they are round and no dates."""
+    if _AMOUNTS.fullmatch(name):
+        return True
+    large = {text: value for text in texts if (value := _number(text)) is not None and abs(value) >= _SERIALS[0]}
+    values = sorted(map(abs, set(large.values())))
+    if len(values) < 2 or all(map(_is_compact_date, large)):
+        return False
+    n_round = sum(value % _ROUND == 0 for value in values)
+    return 2 * n_round >= len(values) and n_round > 1 and values[-1] <= _RANGE * values[len(values) // 2]
+
+
 _KINDS = (
     _Kind("dates", _is_date),
     _Kind("telephone numbers", lambda text: bool(_PHONE.fullmatch(text)) and _number(text) is None),
-    _Kind("numbers of 7 or more digits (dates, times, telephone numbers or ids)", _is_long),
-    _Kind(f"numbers from {_SERIALS[0]} to {_SERIALS[1]} only (dates, as spreadsheets count them)", _is_serial, True),
-    _Kind("numbers that are all dates (170483)", _is_short_date, True),
+    _Kind("numbers of 7 or more digits (dates, times, telephone numbers or ids)", _is_long, numeric=True),
+    _Kind(
+        f"numbers from {_SERIALS[0]} to {_SERIALS[1]} only (dates, as spreadsheets count them)",
+        _is_serial,
+        every=True,
+        numeric=True,
+    ),
+    _Kind("numbers that are all dates (170483)", _is_short_date, every=True, numeric=True),
     _Kind("mail or web addresses", lambda text: bool(_CONTACT.search(text))),
     _Kind("addresses", lambda text: bool(_ADDRESS.fullmatch(text))),
     _Kind(f"text of more than {MAX_TEXT} characters", lambda text: len(text) > MAX_TEXT),
@@ -128,7 +168,8 @@ def find_personal(name: str, cells: Mapping[int, str], dyads: Mapping[int, str])
     called = next((what for what, pattern in _CALLED.items() if pattern.fullmatch(name)), None)
     if called is not None:
         return first, called
-    for kind in _KINDS:
+    amounts = _are_amounts(name, cells.values())
+    for kind in (kind for kind in _KINDS if not (kind.numeric and amounts)):
         fitting = [line for line, text in cells.items() if kind.fits(text)]
         if fitting and (not kind.every or len(fitting) == len(cells)):
             return min(fitting), kind.what

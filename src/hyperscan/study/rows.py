@@ -5,15 +5,18 @@ A cell is read by one function; a path is followed inside the study folder; cell
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
+import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hyperscan.errors import InputError, did_you_mean
@@ -166,11 +169,48 @@ _MAX_PATH = 4096
 _HINTED = 1000
 
 
-def read_path(text: str, root: Path, hint: bool = True) -> Path:
+#: How a path begins that is not relative to the table: a root, a drive, a home.
+_ANCHORED = re.compile(r"[/\\~]|.:", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Folders of a study as its table names them, each looked up once: a table has many rows and few folders."""
+
+    root: Path
+    #: Where a folder is, if it is a plain one inside the study; else empty
+    known: dict[str, str] = field(default_factory=dict)
+
+    def find_plain(self, text: str) -> Path | None:
+        """Give a file that needs no closer look: it is there and no link, in a folder that plainly is in the study."""
+        folder, _, leaf = text.rpartition("/")
+        if _ANCHORED.match(text) or leaf in ("", ".", "..") or len(text) > _MAX_PATH:
+            return None
+        if folder not in self.known:
+            named, real = self.root / folder, None
+            with contextlib.suppress(InputError):
+                real = _resolve(named)
+            inside = real is not None and real.is_relative_to(self.root) and ".." not in named.parts
+            self.known[folder] = str(named) if inside else ""
+        if not self.known[folder]:
+            return None
+        path = f"{self.known[folder]}/{leaf}"
+        try:
+            mode = os.lstat(path).st_mode
+        except (OSError, ValueError):
+            return None
+        return Path(path) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+
+
+def read_path(text: str, folders: Folders, hint: bool = True) -> Path:
     """Find a recording that the table names; where it is absent, ``hint`` at one of a similar name."""
+    plain = folders.find_plain(text)
+    if plain is not None:
+        return plain
+    root = folders.root
     if "\0" in text or len(text) > _MAX_PATH:
         raise InputError(f"is no usable path (NUL, or longer than {_MAX_PATH} characters). Rename the file.")
-    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor or text.startswith("~"):
+    if _ANCHORED.match(text):
         raise InputError("is an absolute path. Write it relative to the table's folder, so that the study can move.")
     named: Path | None = root / text
     real = _resolve(root / text)
@@ -296,7 +336,7 @@ class StudyRow:
         """Part of the recording to use, in s from its beginning."""
         return self.start_s or 0.0, math.inf if self.stop_s is None else self.stop_s
 
-    @property
+    @cached_property
     def is_one_file(self) -> bool:
         """Whether both people are in one file, under one name or two."""
         files = list(self.files.values())
@@ -304,22 +344,25 @@ class StudyRow:
 
     def to_session(self, root: Path, covariates: Mapping[str, int | float | str | None]) -> Session:
         """Give the dyad-session of a row without faults."""
-        names = [item.name for item in fields(Session) if item.name not in ("root", "covariates")]
-        values = {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in _CARRIED}
         for name in (f"{role}_channels" for role in ROLES):
             values[name] = None if values[name] is None else str(values[name])
         return Session(**values, root=root, covariates=covariates)
 
 
-def read_row(row: GridRow, root: Path) -> StudyRow:
+#: What a dyad-session takes from its row.
+_CARRIED = tuple(item.name for item in fields(Session) if item.name not in ("root", "covariates"))
+
+
+def read_row(row: GridRow, folders: Folders) -> StudyRow:
     """Read every cell of a row."""
     values: dict[str, Any] = {}
     faults = [row.fault] if row.fault else []
-    read_file: Callable[[str], Any] = partial(read_path, root=root, hint=row.line <= _HINTED)
+    read_file: Callable[[str], Any] = partial(read_path, folders=folders, hint=row.line <= _HINTED)
     files = {f"{role}_file": read_file for role in ROLES}
     for column, reader in {**_IDS, **files, **OPTIONAL}.items():
-        text = row.cells.get(column, "")
-        if is_missing(text):
+        text = row.cells.get(column)
+        if text is None or is_missing(text):
             faults += [f"{column} is empty. Fill it in."] if column in REQUIRED else []
             continue
         try:
@@ -333,7 +376,8 @@ def read_row(row: GridRow, root: Path) -> StudyRow:
         return found
     if found.is_one_file:
         found = replace(found, client_file=found.therapist_file)
-    return replace(found, faults=(*faults, *_contradictions(found)))
+    faults += _contradictions(found)
+    return replace(found, faults=tuple(faults)) if faults else found
 
 
 def _contradictions(row: StudyRow) -> list[str]:

@@ -17,7 +17,17 @@ from hyperscan.schema import TABLES
 from hyperscan.study.consistency import compare_rows
 from hyperscan.study.grid import Grid, find_table, read_grid
 from hyperscan.study.personal import find_personal
-from hyperscan.study.rows import DECIMAL_COMMA, OPTIONAL, REQUIRED, StudyRow, holds_number, is_missing, quote, read_row
+from hyperscan.study.rows import (
+    DECIMAL_COMMA,
+    OPTIONAL,
+    REQUIRED,
+    Folders,
+    StudyRow,
+    holds_number,
+    is_missing,
+    quote,
+    read_row,
+)
 from hyperscan.study.session import Session
 
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
@@ -57,7 +67,7 @@ def _read_covariate(name: str, texts: Mapping[int, str], dyads: Mapping[int, str
         line, what = personal
         note = (
             f"line {line}: column {name!r} holds {what}, which identify people; it is left out. "
-            "Use days, an age, a score or a short code instead."
+            "Use days, an age, a score or a short code instead; name an amount by what it counts (income_eur)."
         )
         return Covariate(name, note=note)
     for line, text in filled.items():
@@ -217,10 +227,14 @@ def read_table(path: str | Path) -> StudyTable:
     if problems:
         raise TableError("\n".join(problems), problems)
     root = found.parent.resolve()
-    rows = count_days([read_row(row, root) for row in grid.rows])
+    folders = Folders(root)
+    rows = count_days([read_row(row, folders) for row in grid.rows])
     asked = [row for row in rows if row.include]
     compared = compare_rows(asked)
-    judged = [dataclasses.replace(row, faults=(*row.faults, *compared.get(row.line, ()))) for row in asked]
+    judged = [
+        dataclasses.replace(row, faults=(*row.faults, *compared[row.line])) if row.line in compared else row
+        for row in asked
+    ]
     further = {row.line: {c.name: c.values[row.line] for c in covariates if c.values} for row in judged}
     return StudyTable(
         sessions=tuple(row.to_session(root, further[row.line]) for row in judged if not row.faults),
@@ -311,5 +325,6 @@ def count_days(rows: Sequence[StudyRow]) -> list[StudyRow]:
         elif row.include and row.dyad and len(filled[row.dyad]) > 1:
             faults += ("this dyad has days in some rows and date in others. Fill one of the two columns throughout.",)
         days = counted.get(row.line) if row.days is None else row.days
-        found.append(dataclasses.replace(row, date=None, days=days, faults=faults))
+        told = row.date is None and days == row.days and faults is row.faults
+        found.append(row if told else dataclasses.replace(row, date=None, days=days, faults=faults))
     return found

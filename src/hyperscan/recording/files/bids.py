@@ -60,6 +60,12 @@ def files_of(path: Path) -> list[Path]:
     return [path, *(file for file in _beside(path) if file.is_file() and file != path)]
 
 
+def stored_bytes(path: Path) -> int:
+    """Add up the sizes of a recording's files."""
+    inside = [file for each in files_of(path) for file in (each.rglob("*") if each.is_dir() else (each,))]
+    return sum(file.stat().st_size for file in inside if file.is_file())
+
+
 def check_kinds(path: Path, name: str) -> None:
     """Refuse a pipe, socket or device in a recording's folder or among the files that belong to it."""
     for file in sorted(path.rglob("*")) if path.is_dir() else _beside(path):

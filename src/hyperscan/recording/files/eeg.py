@@ -209,7 +209,7 @@ def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, 
     missing = np.diff(np.rint([0.0, *ahead[rows + 1]])).astype(int)
     if not rows.size:
         return raw, ()
-    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name)
+    check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name, raw.n_times * len(raw.ch_names))
     # events of EDF+ are given in true time, which the opened recording has again
     events = own_annotations(raw)
     opened = open_gaps(fresh_raw(raw), np.rint((rows + 1) * per_record).astype(int), missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from mne.io import BaseRaw
 from mne.io.constants import FIFF
 
 from hyperscan.errors import ReadError
+from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import PersonRecording
 
 _HEADER = struct.Struct(">iiii")
@@ -71,6 +72,10 @@ _BYTES = {
     int(FIFF.FIFFT_COMPLEX_FLOAT): 8,
     int(FIFF.FIFFT_COMPLEX_DOUBLE): 16,
 }
+
+
+#: Numbers whose memory MNE takes to remember a buffer that was left out.
+_LEFT_OUT = 100
 
 
 class Tag(NamedTuple):
@@ -158,6 +163,17 @@ def check_directory(path: Path, tags: Sequence[Tag], name: str) -> None:
         raise _damaged(name, f"is damaged: {len(there - listed)} of its tags are not in its own list of them")
 
 
+def buffers_of(tags: Sequence[Tag]) -> Iterator[tuple[Tag, int]]:
+    """List the buffers of samples, each with the number of buffers that were left out before it."""
+    skipped = begun = 0
+    for tag in (tag for tag in tags if tag.block in _RAW):
+        if tag.kind == FIFF.FIFF_DATA_SKIP:
+            skipped = tag.number * begun
+        elif tag.kind == FIFF.FIFF_DATA_BUFFER:
+            yield tag, skipped
+            skipped, begun = 0, 1
+
+
 def compare_samples(raw: BaseRaw, name: str) -> None:
     """Refuse a recording of which MNE read another number of samples than its files hold, part by part."""
     held, parts = 0, [Path(part) for part in raw.filenames if part is not None]
@@ -169,16 +185,11 @@ def compare_samples(raw: BaseRaw, name: str) -> None:
         n_refs = len([tag for tag in tags if tag.kind == FIFF.FIFF_BLOCK_START and tag.number == FIFF.FIFFB_REF])
         if len(roles) != n_refs or (_NEXT in roles) != (number < len(parts)):
             raise _damaged(name, f"is damaged: its part {number} does not name the next one rightly")
-        skipped = begun = 0
-        for tag in (tag for tag in tags if tag.block in _RAW):
-            if tag.kind == FIFF.FIFF_DATA_SKIP:
-                skipped = tag.number * begun
-            elif tag.kind == FIFF.FIFF_DATA_BUFFER:
-                n, rest = divmod(tag.size, _BYTES[tag.type] * len(raw.ch_names))
-                if rest:
-                    raise _damaged(name, f"is damaged at byte {tag.at}: a buffer holds no whole number of samples")
-                held += n * (1 + skipped)
-                skipped, begun = 0, 1
+        for tag, skipped in buffers_of(tags):
+            n, rest = divmod(tag.size, _BYTES[tag.type] * len(raw.ch_names))
+            if rest:
+                raise _damaged(name, f"is damaged at byte {tag.at}: a buffer holds no whole number of samples")
+            held += n * (1 + skipped)
     if held != raw.n_times:
         raise _damaged(name, f"is damaged: {raw.n_times} samples could be read of {held} that it holds")
 
@@ -197,6 +208,10 @@ def read_fif(path: Path, name: str) -> PersonRecording:
         raise ReadError(f"{name}: is a FIF file without a recording. Name the -raw.fif or -epo.fif file instead.")
     check_tags(tags, name)
     check_directory(path, tags, name)
+    claimed = sum(
+        tag.size // _BYTES[tag.type] * (1 + skipped) + _LEFT_OUT * skipped for tag, skipped in buffers_of(tags)
+    )
+    check_memory(claimed, name, path.stat().st_size)
     try:
         if FIFF.FIFFB_MNE_EPOCHS in blocks:
             return PersonRecording(mne.read_epochs(path, preload=False, proj=False, verbose="WARNING"))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import h5py
-import numpy as np
 
 from hyperscan.errors import ReadError
+from hyperscan.hdf5 import check_heaps, claimed_bytes
 from hyperscan.recording.guard import check_memory
 
 #: Types of elements.
@@ -111,8 +111,6 @@ def _number(data: memoryview, at: int, order: str) -> int:
 _COMPRESSED = 15
 #: zlib makes no more of a byte than this (zlib technical notes).
 _MAX_RATIO = 1032
-#: Signature and version of a global heap collection, with its three reserved bytes.
-_HEAP = b"GCOL\x01\0\0\0"
 
 
 def check_matlab(path: Path, name: str) -> None:
@@ -176,60 +174,10 @@ def _check_unpacked(file: BinaryIO, n_bytes: int, order: str, name: str) -> None
             f"{name}: a variable of {n_bytes} bytes claims to unpack to {announced / 1e9:.1f} GB, which cannot be. "
             "The file is damaged: export it anew."
         )
-    check_memory(announced // 8, name)
+    check_memory(announced // 8, name, n_bytes)
 
 
 def check_hdf5(file: h5py.File, name: str, group: str = "/") -> None:
-    """Check the links and sizes of an HDF5 file."""
-    n_bytes = 0
-    for where, item in _items(file, "", set(), name):
-        if not isinstance(item, h5py.Dataset):
-            continue
-        if item.is_virtual or item.external:
-            raise ReadError(
-                f"{name}: {where[:60]} keeps its data in another file. Write the file again with its own data."
-            )
-        if f"{where}/".startswith(group.rstrip("/") + "/"):
-            n_bytes += int(np.prod(item.shape or (1,), dtype=object)) * item.dtype.itemsize
-    check_memory(n_bytes // 8, name)
-
-
-def check_heaps(path: Path, name: str) -> None:
-    """Walk the collections that hold texts: the HDF5 library runs in a circle on one whose sizes are damaged."""
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(_HEAP)
-        while start >= 0:
-            stop = start + int.from_bytes(content[start + 8 : start + 16], "little")
-            at = start + 16
-            while at + 16 <= min(stop, len(content)):
-                index, n_bytes = int.from_bytes(content[at : at + 2], "little"), content[at + 8 : at + 16]
-                held = int.from_bytes(n_bytes, "little")
-                # object 0 is the free space at the end, whose size counts its own header
-                step = held if index == 0 else 16 + -(-held // 8) * 8
-                if step < 16 or at + step > stop:
-                    raise ReadError(
-                        f"{name}: a collection of texts in it is damaged. Copy it again, or export it anew."
-                    )
-                at += step
-            start = content.find(_HEAP, start + 16)
-
-
-def _items(group: h5py.Group, prefix: str, seen: set[tuple[int, int]], name: str) -> Iterator[tuple[str, object]]:
-    """Walk groups once each: hard links may form loops."""
-    for key in group:
-        where = f"{prefix}/{key}"
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise ReadError(
-                f"{name}: {where[:60]} is a link to another place (HDF5 link), which is not followed. "
-                "Write the file again with its own data."
-            )
-        item = group[key]
-        info = h5py.h5o.get_info(item.id)
-        if (info.fileno, info.addr) in seen:
-            continue
-        seen.add((info.fileno, info.addr))
-        yield where, item
-        if isinstance(item, h5py.Group):
-            yield from _items(item, where, seen, name)
+    """Check the links of an HDF5 file, and the sizes of a group."""
+    claimed, stored = claimed_bytes(file, name, group)
+    check_memory(claimed // 8, name, stored)

@@ -189,7 +189,7 @@ def read_homer(path: Path, name: str) -> PersonRecording:
     missing = [key for key in ("d", "t", "SD") if key not in shapes]
     if missing:
         raise ReadError(f"{name}: lacks the variables {', '.join(missing)} of a Homer recording. Export it as SNIRF.")
-    check_memory(int(np.prod(shapes["d"])), name)
+    check_memory(int(np.prod(shapes["d"], dtype=object)), name, path.stat().st_size)
     wanted = ["d", "t", "SD", "s", "tIncMan"]
     held = scipy.io.loadmat(path, variable_names=wanted, squeeze_me=False, struct_as_record=False)
     data, times, probe = (

@@ -14,7 +14,8 @@ import numpy as np
 from mne.io.constants import FIFF
 
 from hyperscan.errors import ReadError, count
-from hyperscan.recording.files.matlab import check_hdf5, check_heaps
+from hyperscan.hdf5 import check_heaps
+from hyperscan.recording.files.matlab import check_hdf5
 from hyperscan.recording.files.nirs import METRES, build_light, guess_metres
 from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, plain_unit
 from hyperscan.recording.files.wavelengths import MAX_OFF_NM, SAME_LIGHT_NM

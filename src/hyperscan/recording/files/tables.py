@@ -17,6 +17,8 @@ from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import PersonRecording
 
 #: Units that a sidecar may name, for messages.
+#: A number and its comma take two bytes or more in a file, and four numbers' memory while lists are made of them.
+_VALUES_PER_BYTE = 2
 _KNOWN_UNITS = "V, mV, uV, nV, M, mM, uM"
 _FORM = '{"SamplingFrequency": 250, "ChannelNames": ["Fz", "Cz"], "Unit": "uV"}'
 
@@ -41,6 +43,7 @@ def read_numbers(path: Path, name: str) -> PersonRecording:
     mV, uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
     """
     declared = _declared(path, name)
+    check_memory(_VALUES_PER_BYTE * path.stat().st_size, name)
     text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
     lines = text.splitlines()
     separator = next((each for each in ("\t", ";", ",") if each in lines[0]), None)
@@ -84,7 +87,7 @@ def read_matlab(path: Path, name: str) -> PersonRecording:
             f"{name}: cannot tell which matrix is the recording (there: {listed}). "
             'Name it in the sidecar: "Variable": "NAME".'
         )
-    check_memory(int(np.prod(shapes[fits[0]], dtype=object)), name)
+    check_memory(int(np.prod(shapes[fits[0]], dtype=object)), name, path.stat().st_size)
     held = scipy.io.loadmat(path, variable_names=fits)[fits[0]]
     return _recording(np.asarray(held, dtype=float), declared, name)
 

@@ -24,6 +24,8 @@ from hyperscan.recording.timeline import fit_stamps
 
 #: Bytes of one value by the stream's channel_format (XDF specification 1.0); a text has a length and may be empty.
 _WIDTHS = {"int8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "double64": 8, "string": 1}
+#: Numbers that take as much memory as a text and its list.
+_TEXT = 16
 _SAMPLES, _HEADER = 3, 2
 #: File header, stream header, samples, clock offset, boundary, stream footer.
 _TAGS = range(1, 7)
@@ -36,7 +38,8 @@ class _Announced(NamedTuple):
 
     #: Bytes of the smallest sample
     smallest: int
-    n_channels: int
+    #: Numbers whose memory a sample takes, its time stamp among them
+    n_values: int
 
 
 @dataclass
@@ -80,7 +83,8 @@ class _Walk:
         if count is None or form is None or form[1] not in _WIDTHS:
             raise self.damage("a stream header without channel_count or channel_format")
         # one byte in front of each sample says whether a time stamp follows
-        return _Announced(1 + int(count[1]) * _WIDTHS[form[1]], int(count[1]))
+        n_channels, size = int(count[1]), _TEXT if form[1] == "string" else 1
+        return _Announced(1 + n_channels * _WIDTHS[form[1]], 1 + n_channels * size)
 
     def samples(self, stream: int, length: int) -> bool:
         """Count the samples of a chunk of so many bytes; False where the file ends before they are told."""
@@ -92,43 +96,48 @@ class _Walk:
         announced = self.streams[stream]
         if n < 0 or n * announced.smallest > length:
             raise self.damage(f"a chunk of {length} bytes that claims {n} samples")
-        self.n_values += n * announced.n_channels
+        self.n_values += n * announced.n_values
         return True
 
-
-def check_chunks(path: Path, name: str) -> bool:
-    """Walk the chunks, refuse one that cannot be, and tell whether the file was cut off."""
-    with path.open("rb") as file:
-        walk = _Walk(file, path.stat().st_size, name, {})
-        file.seek(4)
-        while file.tell() < walk.size:
-            walk.start = file.tell()
-            length = walk.number()
+    def to_the_end(self) -> bool:
+        """Walk all chunks; True where the file was cut off."""
+        self.file.seek(4)
+        while self.file.tell() < self.size:
+            self.start = self.file.tell()
+            length = self.number()
             if length is None:
                 return True
-            stop = file.tell() + length
+            stop = self.file.tell() + length
             if length < 2:
-                raise walk.damage("a chunk without a length")
-            head = file.read(2)
+                raise self.damage("a chunk without a length")
+            head = self.file.read(2)
             if len(head) < 2:
                 return True
             tag = struct.unpack("<H", head)[0]
             if tag not in _TAGS:
-                raise walk.damage(f"a chunk of the unknown kind {tag}")
+                raise self.damage(f"a chunk of the unknown kind {tag}")
             if tag in (_HEADER, _SAMPLES):
-                ident = file.read(4)
+                ident = self.file.read(4)
                 if len(ident) < 4:
                     return True
                 stream = struct.unpack("<I", ident)[0]
                 if tag == _HEADER:
-                    walk.streams[stream] = walk.header(length - 6)
-                elif not walk.samples(stream, length - 6):
+                    self.streams[stream] = self.header(length - 6)
+                elif not self.samples(stream, length - 6):
                     return True
-            if stop > walk.size:
+            if stop > self.size:
                 return True
-            file.seek(stop)
-        check_memory(walk.n_values, name)
-    return False
+            self.file.seek(stop)
+        return False
+
+
+def check_chunks(path: Path, name: str) -> bool:
+    """Walk the chunks, refuse one that cannot be or claims more than memory holds, and tell of a file cut off."""
+    with path.open("rb") as file:
+        walk = _Walk(file, path.stat().st_size, name, {})
+        cut = walk.to_the_end()
+    check_memory(walk.n_values, name, walk.size)
+    return cut
 
 
 #: What streams write where they have no unit; EEG without one is taken for microvolts (XDF meta-data for EEG).
@@ -220,6 +229,9 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     streams = _load(path)
     stream = _choose(streams, part, name)
     stream.check_time(name)
+    # the time of its pauses is put back
+    n_times = int(np.ptp(stream.stamps) * stream.rate) + 1
+    check_memory(n_times * max(len(stream.channels), 1), name, path.stat().st_size)
     data = np.asarray(stream.values, dtype=float).T
     n = len(data)
     listed = stream.channels if len(stream.channels) == n else (_Channel(),) * n

@@ -20,12 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import fault_inputs
+import fault_machine
+import fault_others
 import fault_runs
 import hyperscan
 from hyperscan.storage import write_json, write_text
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "reliability" / "RESULTS.md"
+
+#: Where trials are.
+MODULES = (fault_runs, fault_machine, fault_others, fault_inputs)
 
 #: Counts that are a largest value rather than a sum.
 LARGEST = ("slowest_s",)
@@ -112,7 +117,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         state = Path(name) / "small.json" if arguments.small else arguments.state
-        made = chain(*(module.tests(Path(name), arguments.small) for module in (fault_runs, fault_inputs)))
+        made = chain(*(module.tests(Path(name), arguments.small) for module in MODULES))
         tests = [test for test in made if fnmatch.fnmatch(test.name, arguments.only)]
         tallies = spend(tests, state, arguments.seconds)
     if not arguments.small and arguments.only == "*":

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_fixtures import four_dyads, my_run, my_study, slow_study, tiny, tiny_run  # noqa: F401  fixtures of runs
 from plots_fixtures import plots_primary, plots_quality, plots_table  # noqa: F401  fixtures of the tests of plots
+from stale_fixtures import done, mine, two_modalities  # noqa: F401  fixtures of reruns
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

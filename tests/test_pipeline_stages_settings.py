@@ -1,0 +1,19 @@
+"""Every setting is changed, one at a time, and the run in place leaves what one in a new folder leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stale_fixtures import OTHER, SETTINGS, assert_as_fresh
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHER)
+def test_a_changed_setting_is_taken_up(mine: Path, done: Path, tmp_path: Path, name: str) -> None:
+    out = Path(shutil.copytree(done, tmp_path / "out"))
+    (mine / "study.toml").write_text(dataclasses.replace(SETTINGS, **{name: OTHER[name]}).to_toml())
+    assert_as_fresh(mine, out, tmp_path / "fresh")

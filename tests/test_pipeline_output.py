@@ -78,13 +78,13 @@ def test_covariates_come_out_as_they_were_read(my_study: Path, tmp_path: Path) -
     """Codes keep their zeros also where one session has nothing else, and numbers all their digits."""
     path = my_study / "dyads.tsv"
     header, *rows = path.read_text().splitlines()
-    further = [("code", "big", "grade"), ("007", "12345678901", "1.50"), ("A2", "n/a", "b"), ("1e3", "3", "True")]
+    further = [("code", "big_count", "grade"), ("007", "12345678901", "1.50"), ("A2", "n/a", "b"), ("1e3", "3", "True")]
     further.append(("0", "4", "x"))
     lines = [f"{line}\t" + "\t".join(more) for line, more in zip([header, *rows], further, strict=True)]
     path.write_text("\n".join(lines) + "\n")
     run(my_study, tmp_path / "out")
     head, *written = [line.split("\t") for line in (tmp_path / "out/synchrony.tsv").read_text().splitlines()]
-    assert head[-3:] == ["code", "big", "grade"]
+    assert head[-3:] == ["code", "big_count", "grade"]
     assert list(dict.fromkeys(tuple(line[-3:]) for line in written)) == further[1:]
     described = json.loads((tmp_path / "out/synchrony.json").read_text())
     assert described["grade"] == {"Description": "as in dyads.tsv"}

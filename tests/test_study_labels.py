@@ -272,8 +272,9 @@ KNOWN = {
         "roi_picture": "test_regions_and_bands_are_read_back_from_their_names",
         "matrix_picture": "text of a picture",
     },
-    "report/methods.py": {"_eeg": "sentences", "_growth": "sentences"},
+    "report/methods.py": {"_eeg": "sentences", "_growth": "sentences", "_synchrony": "sentences"},
     "report/tables.py": {"one_line": "text of a page"},
+    "recording/memory.py": {"save_pairs": "files by dyad and session number, the keys of a mapping"},
     "recording/files/units.py": {"plain_unit": "a unit, compared with those that are known"},
     "recording/guard.py": {"public_text": "text of a message"},
     "study/drafting/folders.py": {

@@ -65,7 +65,7 @@ def judged(name: str, rep: int, tables: Tables) -> dict[str, Any]:
     return {
         "cell": name, "rep": rep, "verdict": result.verdict,
         "slope": result.primary["slope"], "p": result.primary["p"], "two_stage_p": result.two_stage["p"],
-        "pseudo": (result.pseudo_slope or {}).get("slope"),
+        "told": "signal fell" in result.sentence, "pseudo": (result.pseudo_slope or {}).get("slope"),
         "guards": {guard.name: [guard.passed, guard.figure] for guard in result.guards},
     }  # fmt: skip
 
@@ -173,7 +173,8 @@ def summarise(name: str, reps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "cell": name, "title": condition.title, "n": n, "grows_true": condition.grows, "excess": excess / n,
         "grows": rate, "se": float(np.sqrt(max(count["grows"], 1) * max(n - count["grows"], 1) / n**3)),
         "unresolved": count["grows_lag_unresolved"] / n, "unchecked": unchecked / n,
-        "confounded": count["confounded"] / n, "reference": condition.reference,
+        "confounded": count["confounded"] / n, "declines": sum(r["verdict"].startswith("declines") for r in reps) / n,
+        "told": float(np.mean([r["told"] for r in claimed])) if claimed else 0.0, "reference": condition.reference,
         "too_high": not condition.grows and too_high,
         "passed": {g: float(np.mean([p is True for p in values])) for g, values in passed.items() if values},
     }  # fmt: skip
@@ -254,10 +255,18 @@ AMOUNT = {
 def _table(rows: Sequence[Mapping[str, Any]], fnirs: bool, prefix: str) -> list[str]:
     which = 0 if prefix.startswith("8") else 1
     heads = ["condition", "n", "excess", "**grows**", "MC SE", "lag unresolved", "unchecked", "confounded"]
-    heads += ["bound", "where chosen", "target met", "guards passed (of claimed)"]
+    heads += [
+        "declines (any)",
+        "s2 fell, said (of claimed)",
+        "bound",
+        "where chosen",
+        "target met",
+        "guards passed (of claimed)",
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
-        numbers = [row[k] for k in ("excess", "grows", "se", "unresolved", "unchecked", "confounded")]
+        columns = ("excess", "grows", "se", "unresolved", "unchecked", "confounded", "declines", "told")
+        numbers = [row[column] for column in columns]
         shown = [f"{x:.2f}".removeprefix("0") if x < 1 else "1" for x in numbers]
         shown[1] = f"**{shown[1]}**"
         shown[2] = shown[2] if row["n"] >= 5 else "-"

@@ -177,6 +177,7 @@ def _row(condition: Any, d: int, s: int, modality: str) -> Session:
     return Session(
         f"D{d:02d}", f"T{d:02d}", f"C{d:02d}", s + 1, modality, here / "t", here / "c", here, days=7.0 * s,
         clock=getattr(condition, "clock", "same_amplifier"),
+        client_offset_s=0.0 if getattr(condition, "clock", "") == "offset" else None,
         sync_event="sync" if getattr(condition, "clock", "") == "triggers" else None,
     )  # fmt: skip
 

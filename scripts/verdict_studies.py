@@ -111,7 +111,8 @@ def study_tables(condition: Any, design: Design, seed: Sequence[int]) -> Tables:
         for _, group in itertools.groupby(simulate(condition, design, seed), lambda entry: entry[0].session):
             entries = [(row, data, ppm) for row, _, data, ppm in group]
             rows |= {row.key: row for row, _, _ in entries}
-            at_once = entries if entries[0][0].clock == "same_amplifier" and entries[0][0].modality == "eeg" else []
+            unmoved = entries[0][0].clock in ("same_amplifier", "offset") and entries[0][0].modality == "eeg"
+            at_once = entries if unmoved else []
             summaries |= _judged_at_once(at_once, config, people, made)
             for row, data, ppm in entries:
                 if row.key not in summaries:
@@ -292,6 +293,15 @@ def _own_level(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, lag:
         metrics=(get_metric(primary.metric),),
         bands={primary.band: recipe.primary_band},
         roi_pairs=(str(primary.rois),),
+    )
+    # only the channels that the outcome is made of
+    a, b = (
+        dataclasses.replace(
+            person,
+            data={name: data[list(person.rois[roi])] for name, data in person.data.items()},
+            rois={roi: tuple(range(len(person.rois[roi])))},
+        )
+        for person, roi in zip((a, b), primary.rois, strict=True)
     )
     level = own_chance(a, b, narrow, windows, lag)[Cell(recipe.signals[0], primary.metric, primary.band)]
     return float(level.mean_z[narrow.pairs_of(a.rois, b.rois).index(primary.rois)])

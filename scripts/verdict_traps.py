@@ -48,6 +48,7 @@ class Trap:
     scene: Callable[[float], Scene]
     grows: bool = False
     longer: bool = False
+    clock: str = "same_amplifier"
     reference: str = "-"
 
     @property
@@ -68,9 +69,14 @@ TRAPS = (
     Trap(
         "peaks converge, no coupling", lambda u: Scene(peaks=(10.0 + 0.75 * (1 - u), 10.0 - 0.75 * (1 - u)), width=1.0)
     ),
-    Trap("artefact through two amplifiers", lambda u: Scene(artefact=0.6 * u, artefact_lag_s=0.012)),
+    Trap(
+        "artefact through two amplifiers",
+        lambda u: Scene(artefact=0.6 * u, artefact_lag_s=0.012),
+        clock="offset",
+    ),
     Trap("uncoupled rhythm falls", lambda u: Scene(coupling=0.25, uncoupled=1.3 - 0.7 * u)),
     Trap("growth, 25 ms", lambda u: Scene(coupling=0.2 + 0.2 * u), grows=True),
+    Trap("growth, 25 ms, two clocks", lambda u: Scene(coupling=0.2 + 0.2 * u), grows=True, clock="offset"),
 )
 
 

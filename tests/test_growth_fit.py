@@ -16,7 +16,7 @@ import pytest
 from growth_fixtures import many, table
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, TableError
-from hyperscan.growth import fit_growth
+from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.schema import Outcome
 
 PACKAGE = Path(__file__).parents[1] / "src" / "hyperscan"
@@ -152,6 +152,7 @@ def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.Monke
 
     changed = {"equivalence_slope": 0.25, "min_pseudo": 7, "seed": 11}
     assert sorted(changed) == SETTINGS
+    bands = {"alpha": (7.0, 11.0)}
     given: dict[str, object] = {}
     study = SimpleNamespace(
         table=pd.DataFrame({"modality": ["eeg"], "signal": ["eeg"]}),
@@ -161,8 +162,9 @@ def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.Monke
     )
     monkeypatch.setattr(run.StudyResult, "read", lambda out: study)
     monkeypatch.setattr(run, "fit_growth", lambda table, **named: given.update(named))
-    run.growth_of(tmp_path, StudyConfig(**changed))
+    run.growth_of(tmp_path, StudyConfig(**changed, bands=bands))
     assert {name: given[name] for name in SETTINGS} == changed
+    assert given["bands"] == bands
 
 
 def test_a_chance_level_is_weak_below_the_setting() -> None:
@@ -171,3 +173,27 @@ def test_a_chance_level_is_weak_below_the_setting() -> None:
     found = fit_growth(data, min_pseudo=6)
     assert found.design.n_weak_chance == 48
     assert "In 48 sessions fewer than 6 pseudo pairs make the chance level." in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("slopes", "leaks"),
+    [
+        ({"theta": 0.02, "alpha": 0.06, "beta": 0.015, "gamma": 0.015}, {"theta": "alpha", "beta": "alpha"}),
+        ({"theta": 0.06, "alpha": 0.0, "beta": 0.0, "gamma": 0.0}, {}),
+        ({"theta": -0.02, "alpha": 0.06, "beta": 0.03, "gamma": 0.015}, {"beta": "alpha", "gamma": "beta"}),
+    ],
+)
+def test_a_band_that_may_show_the_skirt_of_another_says_so(slopes: dict[str, float], leaks: dict[str, str]) -> None:
+    parts = [
+        table(slope, sd=0.005, slope_sd=0.001, seed=k).assign(metric="plv", band=band, roi="all-all")
+        for k, (band, slope) in enumerate(slopes.items())
+    ]
+    growth = fit_growth(pd.concat(parts), primary={"band": "alpha"}, n_flips=99)
+    found = {row.outcome.band: row.leaks_from for row in growth.exploratory if row.leaks_from}
+    assert {band: found.get(band) for band in leaks} == leaks
+    assert "alpha" not in found
+    for band, source in leaks.items():
+        assert f"plv {band} all-all" in growth.summary()
+        assert f"(may leak from {source})" in growth.summary()
+    again = GrowthResult.from_dict(growth.to_dict()).exploratory
+    assert [row.leaks_from for row in again] == [row.leaks_from for row in growth.exploratory]

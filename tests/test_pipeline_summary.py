@@ -35,6 +35,7 @@ def whole() -> Summary:
         quality={"therapist": quality, "client": PersonQuality(3, 3, 60.0, 6, bands=rhythms)},
         dropped={"therapist": {"Cz": "flat"}, "client": {}},
         clock=ClockReport("triggers", 0.5, math.nan, 1.5, 20, ("one trigger is missing",)),
+        decisions={"therapist": {"reference": "average"}, "client": {"reference": "average"}},
         history=("band-pass 1-40 Hz",),
         people={"therapist": person, "client": person},
         ch_names=("Jane Doe",),
@@ -56,6 +57,7 @@ def test_a_summary_reads_what_it_wrote() -> None:
     assert again.quality["client"].bands["alpha"].snr == 0.9
     assert again.quality["therapist"].s2_line == 0.25
     assert again.dropped["therapist"] == {"Cz": "flat"}
+    assert again.decisions["client"] == {"reference": "average"}
 
 
 def test_names_of_channels_as_recorded_are_in_no_file() -> None:

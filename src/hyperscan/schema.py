@@ -384,6 +384,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     ),
     Column("grade", "Grade", meaning="good, fair or poor", text=True),
     Column("reason", "Reason", meaning="why the grade is what it is", text=True),
+    Column("decisions", "Decisions", meaning="what preparation decided from this person's data", text=True),
     # rows of growth.json
     Column("name", "Column", meaning="what the row is about", text=True),
     Column("slope", "Slope (Fisher z per unit of time)", meaning="change per session or week"),
@@ -400,6 +401,12 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column("p_holm", "p, Holm corrected", meaning="p corrected for all relations", p_value=True),
     Column("n_dyads", "Dyads (n)", meaning="dyads that entered"),
     Column("primary", "Primary", meaning="whether it is the outcome named in advance"),
+    Column(
+        "leaks_from",
+        "May leak from",
+        meaning="band that changes more and that this band's filter reaches into: phase locking sees little of it",
+        text=True,
+    ),
 )
 
 #: Columns of ``quality.tsv`` that end in the name of a band, by what stands before it.
@@ -451,6 +458,50 @@ CLOCK_ERRORS = ("clock_ppm", "clock_residual_ms")
 #: Band of the band guard in Hz: no coupling is expected here, but muscle is (found by simulation).
 OUT_BAND = (26.0, 34.0)
 
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that preparation decides from the data of one person in one session."""
+
+    name: str
+    #: What it is called in a sentence and a table
+    label: str
+    #: Whether all sessions of a person should have it alike: a run warns where they have not
+    alike: bool
+    #: What makes it, or its effect, common to a person's sessions, or why it need not be
+    how: str
+
+
+#: Every decision that preparation takes from data, in the order in which tables list them.
+DECISIONS: Mapping[str, Choice] = MappingProxyType(
+    {
+        choice.name: choice
+        for choice in (
+            Choice("clock_source", "what aligns the clocks", True, "by session; the lag guard takes the worst"),
+            Choice("level", "kind of the light data", True, "by session, as the file is"),
+            Choice("signals", "haemoglobins that could be computed", True, "by session, as the wavelengths are"),
+            Choice("sfreq", "sampling rate", True, "by session, at most eeg_max_sfreq"),
+            Choice("passband_hz", "passband", True, "by session, where the recording ends below the settings"),
+            Choice("filtered", "whether it was filtered", True, "by session; stretches may be too short"),
+            Choice("montage", "channels as recorded", False, "regions hold what all sessions have"),
+            Choice("positional", "whether channels are called after connectors", True, "by session, as they are named"),
+            Choice("distances", "source-detector distances", True, "by session, as the file states them"),
+            Choice("coupling_judged", "whether scalp coupling was judged", True, "by session, as the rate allows"),
+            Choice("bad", "channels left out as bad", False, "regions hold what all sessions have"),
+            Choice("interpolated", "channels that were interpolated", True, "by session"),
+            Choice("reference", "reference", True, "by the cap as recorded, common to a person's sessions"),
+            Choice("n_reference", "channels of the reference", False, "an average rests on what all sessions have"),
+            Choice("rank", "independent channels", False, "follows from bad channels and the reference"),
+            Choice("detector", "what found artefact components", True, "by session, as installed and positioned"),
+            Choice("components", "components removed", False, "by session"),
+            Choice("n_short", "short channels", False, "by session"),
+            Choice("short_regressed", "whether short channels were regressed out", True, "by session, where there are"),
+            Choice("events", "kinds of events regressed out", True, "by session, as annotated"),
+            Choice("pathlength", "pathlength factors", True, "by session; of a person one age should count"),
+        )
+    }
+)
+
 #: Columns of every table of a run, in their order; covariates and columns of single bands follow.
 TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -472,6 +523,7 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("channels_kept", "channels_total", "clean_seconds", "n_windows", "s2_line", "s2_quad"),
             *("highfreq", "motion", *CLOCK_COLUMNS),
             *("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci", "grade", "reason"),
+            "decisions",
         ),
     }
 )

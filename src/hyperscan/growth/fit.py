@@ -10,20 +10,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperscan.config import FurtherOutcome, Primary, StudyConfig
+from hyperscan.config import BANDS, FurtherOutcome, Primary, StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.guards import Evidence, ask_guards, recording_table, recording_trends
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
-from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings
+from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import describe_dyad, dyad_slopes, leave_one_out, slope_test
 from hyperscan.growth.table import Names, Sessions, choose, missing_sessions, sessions_of, tidy
 from hyperscan.growth.verdict import claimed_sign, decide, sentence
 from hyperscan.schema import MIN_DYADS, MODALITIES, OUTCOME_COLUMNS, OUTCOME_LABELS, SIGNALS, Outcome
+from hyperscan.transforms.filters import reaches_into
 
 Array = NDArray[np.float64]
+
+#: Lower and upper edge of a band in Hz
+Edges = tuple[float, float]
 
 #: With n random flips the smallest p is 1 / (n + 1).
 MIN_FLIPS = 19
@@ -46,6 +50,7 @@ def fit_growth(
     equivalence_slope: float = StudyConfig.equivalence_slope,
     min_pseudo: int = StudyConfig.min_pseudo,
     outcomes: Sequence[str | Mapping[str, Any] | FurtherOutcome] = (),
+    bands: Mapping[str, Edges] = BANDS,
     n_flips: int = 100_000,
     seed: int | np.random.Generator = 0,
 ) -> GrowthResult:
@@ -79,6 +84,8 @@ def fit_growth(
     outcomes : sequence of str, mapping or FurtherOutcome, shape (n_outcomes,)
         Columns (symptoms, alliance) to relate to synchrony, corrected for all that is asked: a name, or
         ``{"name": "wai", "measured": "after", "relations": ["next_session"]}``.
+    bands : mapping
+        Edges in Hz by name: an exploratory band whose filter reaches into one that changes more is said to leak.
     n_flips : int
         Random sign flips above 14 dyads, 19 or more; up to 14 all are enumerated.
     seed : int or numpy.random.Generator
@@ -143,7 +150,7 @@ def fit_growth(
         sentence=sentence(verdict, found, min_pseudo),
         **vars(found),
         bayes_factor=bayes_factor(design, y) if found.primary.fit else None,
-        exploratory=explore(frame, outcome, rng, n_flips),
+        exploratory=explore(frame, outcome, rng, n_flips, bands),
         outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
         figures=Figures(
             trends=recording_trends(evidence, table, names),
@@ -217,7 +224,11 @@ def estimate_levels(
 
 
 def explore(
-    frame: pd.DataFrame, primary: Outcome, rng: np.random.Generator, n_flips: int
+    frame: pd.DataFrame,
+    primary: Outcome,
+    rng: np.random.Generator,
+    n_flips: int,
+    bands: Mapping[str, Edges] = BANDS,
 ) -> tuple[ExploratorySlope, ...]:
     """Test every outcome of a tidy table, corrected for all of them."""
     found = frame[frame["value"].notna() & frame["t"].notna()]
@@ -239,10 +250,28 @@ def explore(
     p_max = np.full(len(tests), np.nan)
     p_max[enough] = max_t(matrix[:, enough], rng, n_flips)
     q = benjamini_hochberg([test.p for test in tests])
+    by_outcome = dict(zip(outcomes, tests, strict=True))
     return tuple(
-        ExploratorySlope(outcome, test, float(p_max[i]), float(q[i]), outcome == primary)
-        for i, (outcome, test) in enumerate(zip(outcomes, tests, strict=True))
+        ExploratorySlope(
+            outcome, test, float(p_max[i]), float(q[i]), outcome == primary, leak_of(outcome, by_outcome, bands)
+        )
+        for i, (outcome, test) in enumerate(by_outcome.items())
     )
+
+
+def leak_of(outcome: Outcome, tests: Mapping[Outcome, SlopeTest], bands: Mapping[str, Edges]) -> str:
+    """Name the band that an outcome may only show the skirt of: it changes more, and the filter reaches into it.
+
+    Phase locking does not know how strong a signal is, so a little of a coupled rhythm is enough.
+    """
+    mine, found = tests[outcome], ("", 0.0)
+    for band in bands if outcome.band in bands and mine.slope == mine.slope else ():
+        other = tests.get(replace(outcome, band=band))
+        if band == outcome.band or other is None or abs(other.slope) <= max(abs(mine.slope), found[1]):
+            continue
+        if other.in_direction(mine.slope, 0.05) and reaches_into(bands[outcome.band], bands[band]):
+            found = band, abs(other.slope)
+    return found[0]
 
 
 def describe_dyads(rows: pd.DataFrame, design: Design, slopes: Array) -> pd.DataFrame:

@@ -255,13 +255,16 @@ class ExploratorySlope(Record):
     q_bh: float
     #: Whether it is the primary outcome
     primary: bool
+    #: Band of the same metric and regions that changes more, and that the filter of this band reaches into
+    leaks_from: str = ""
 
     def parts(self) -> dict[str, Any]:
         """Labels, numbers and size side by side."""
         labels = {name: getattr(self.outcome, name) for name in ("task", "signal", "metric", "band", "roi")}
         numbers = {name: value for name, value in self.test.parts().items() if name not in ("sd", "n")}
         corrected = {"p_max_t": self.p_max_t, "q_bh": self.q_bh}
-        return {**labels, **numbers, **corrected, "n_dyads": self.test.n, "primary": self.primary}
+        last = {"n_dyads": self.test.n, "primary": self.primary, "leaks_from": self.leaks_from}
+        return {**labels, **numbers, **corrected, **last}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -270,7 +273,7 @@ class ExploratorySlope(Record):
         n, se = content["n_dyads"], content["se"]
         test = SlopeTest.from_dict({**content, "n": n, "sd": None if se is None else se * math.sqrt(n)})
         p_max_t, q_bh = (math.nan if content[name] is None else content[name] for name in ("p_max_t", "q_bh"))
-        return cls(outcome, test, p_max_t, q_bh, content["primary"])
+        return cls(outcome, test, p_max_t, q_bh, content["primary"], content["leaks_from"])
 
 
 @dataclass(frozen=True)

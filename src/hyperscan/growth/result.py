@@ -151,6 +151,7 @@ class GrowthResult:
             lines += ["", f"exploratory: {len(found)} of {n_others} other outcomes change (max-T p < .05)"]
             lines += [
                 f"  {row.outcome.metric} {row.outcome.band} {row.outcome.roi}: slope {row.test.slope:+.3g}"
+                + (f" (may leak from {row.leaks_from})" if row.leaks_from else "")
                 for row in found[:10]
             ]
             lines += [f"  and {len(found) - 10} more, in growth.json"] if len(found) > 10 else []

@@ -15,11 +15,12 @@ import pandas as pd
 
 import hyperscan
 from hyperscan.errors import HyperscanError, OutputError
+from hyperscan.pipeline.decisions import told_of
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import ABSENT, Unit, package_versions, read_manifest, units_of
 from hyperscan.results.folder import RunFolder
-from hyperscan.schema import TABLES, Column, SessionKey, column_of
+from hyperscan.schema import DECISIONS, TABLES, Column, SessionKey, column_of
 from hyperscan.storage import PARTIAL_PREFIX, odd_kind, write_json, write_table, write_text
 from hyperscan.study import Session
 
@@ -196,13 +197,19 @@ def computed_rows(out: Path, units: Sequence[Unit]) -> list[Attempt]:
 def quality_rows(summaries: Mapping[SessionKey, Summary]) -> pd.DataFrame:
     """One row per dyad-session and person, as ``quality.tsv`` has it."""
     rows = [
-        {**key._asdict(), "person": role, **quality}
+        {**key._asdict(), "person": role, **quality, "decisions": decisions_text(summaries[key], role)}
         for key in sorted(summaries)
         for role, quality in summaries[key].quality.items()
     ]
     frame = pd.DataFrame(rows, columns=None if rows else list(TABLES["quality"]))
     first = [name for name in TABLES["quality"] if name in frame]
     return frame[first + [name for name in frame if name not in first]]
+
+
+def decisions_text(summary: Summary, role: str) -> str:
+    """Say in one cell what one person's data decided."""
+    told = told_of(summary, role)
+    return "; ".join(f"{DECISIONS[name].label}: {told[name]}" for name in DECISIONS if name in told)
 
 
 def column_descriptions(names: Iterable[str], ours: Collection[str]) -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ import numpy as np
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean
+from hyperscan.pipeline.decisions import decision_findings, decisions_of
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
@@ -68,7 +69,8 @@ def make_plan(
         seed=config.seed,
         compatible={row.key: _comparable(summaries[row.key]) for row in good},
     )
-    findings = findings_of(sessions, summaries)
+    decided = decisions_of([summaries[row.key] for row in good])
+    findings = [*findings_of(sessions, summaries), *decision_findings(decided)]
     return Plan(
         version=hyperscan.__version__,
         primary=primary,
@@ -82,6 +84,7 @@ def make_plan(
         ),
         units=dict(sorted(digests.items())),
         findings=tuple(Remark(found.kind, found.severity, found.message) for found in findings),
+        decisions=decided,
     )
 
 

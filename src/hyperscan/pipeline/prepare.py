@@ -31,6 +31,7 @@ from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
 from hyperscan.pipeline.unit import Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.files.bids import files_of
+from hyperscan.recording.records import tell_decisions
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import new_folder, sha256
 from hyperscan.study import Session
@@ -143,6 +144,7 @@ def _publish(summary: Summary, row: Session, config: StudyConfig) -> Summary:
         notes=tuple(scrub(note, row, odd) for note in summary.notes),
         history=tuple(public_note(scrub(step, row, odd)) for step in summary.history),
         dropped=scrub(summary.dropped, row, odd),
+        decisions=scrub(summary.decisions, row, odd),
         quality=quality,
         ch_names=(),
     )
@@ -175,6 +177,7 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
         quality={role: quality.of(role) for role in ROLES},
         dropped={role: dict(quality.dropped.get(role, {})) for role in ROLES},
         clock=clock,
+        decisions={role: tell_decisions(quality.decisions[role]) for role in ROLES if role in quality.decisions},
         history=tuple(pair.history),
         people={role: PersonSummary.of(signals, roi) for (role, signals), roi in primary},
         ch_names=tuple(sorted({name for role in ROLES for name in aligned.raw(role).ch_names})),

@@ -289,5 +289,6 @@ def growth_of(
         equivalence_slope=config.equivalence_slope,
         min_pseudo=config.min_pseudo,
         outcomes=config.outcomes if outcomes is None else outcomes,
+        bands=config.bands,
         seed=config.seed,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline.chance import PAIRS, Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
+from hyperscan.pipeline.decisions import unaligned_of
 from hyperscan.pipeline.output import FRESH, LOGS, WORK, RunLog, computed_rows, earlier_dyads
 from hyperscan.pipeline.plan import duplicates_of
 from hyperscan.pipeline.prepare import prepare_unit
@@ -106,6 +107,8 @@ class Stages:
             for summary in known:
                 reason = twice.get(summary.key)
                 summaries[summary.key] = summary if reason is None else summary.refuse(reason)
+        for key, reason in unaligned_of(self.sessions, summaries).items():
+            summaries[key] = summaries[key].refuse(reason)
         self.log.attempts(summaries.values())
         _warn_of(summaries.values())
         return summaries

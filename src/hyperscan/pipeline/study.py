@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, InputError, QualityError, count
+from hyperscan.pipeline.decisions import decision_findings, decisions_of, unaligned_of
 from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
     check_regions,
@@ -141,6 +142,8 @@ def check_study(
         twice = duplicates_of(table.sessions)
         rows = [attempt(row.key, partial(look, row, settings), Summary) for row in table.sessions]
         rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
+        apart = unaligned_of(table.sessions, {row.key: row for row in rows})
+        rows = [row.refuse(apart[row.key]) if row.key in apart else row for row in rows]
     elif table.sessions:
         rows = _prepared(table.sessions, settings, out, n_jobs, progress)
     rows, common = _said_once(rows, table.sessions)
@@ -156,6 +159,7 @@ def check_study(
     except ConfigError as error:
         refusal = str(error)
     findings = findings_of(table.sessions, {row.key: row for row in rows})
+    findings += decision_findings(decisions_of([row for row in rows if row.ok]))
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
     needs = _needs(table.sessions, rows, settings, (time.monotonic() - started) * n_jobs)
     return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)

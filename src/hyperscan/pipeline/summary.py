@@ -113,6 +113,8 @@ class Summary(Attempt):
     #: By role: every channel that was left out, and why
     dropped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     clock: ClockReport | None = None
+    #: By role: what the person's data decided, as text by the names of :data:`hyperscan.schema.DECISIONS`
+    decisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: Every step that changed data
     history: tuple[str, ...] = ()
     #: By role, the therapist first
@@ -133,6 +135,7 @@ class Summary(Attempt):
                 "quality": {role: quality.to_row() for role, quality in self.quality.items()},
                 "dropped": self.dropped,
                 "clock": asdict(self.clock),
+                "decisions": self.decisions,
                 "history": self.history,
                 "people": {role: asdict(person) for role, person in self.people.items()},
             }
@@ -153,6 +156,7 @@ class Summary(Attempt):
             quality={role: PersonQuality.from_row(content["quality"][role]) for role in ROLES},
             dropped=content["dropped"],
             clock=ClockReport(**{**clock, "notes": tuple(clock["notes"])}),
+            decisions=content["decisions"],
             history=tuple(content["history"]),
             people={role: PersonSummary.from_dict(content["people"][role]) for role in ROLES},
         )

@@ -265,6 +265,26 @@ class FnirsDecisions:
     pathlength: tuple[float, ...]
 
 
+def tell_decisions(decided: EegDecisions | FnirsDecisions) -> dict[str, str]:
+    """Say every decision as text, by the names of :data:`hyperscan.schema.DECISIONS`; long lists as their length."""
+    told = {}
+    for name, value in vars(decided).items():
+        if name == "passband_hz":
+            low, high = value
+            told[name] = f"from {low:g} Hz on" if high is None else f"{low:g}-{high:g} Hz"
+        elif name in ("montage", "events"):
+            told[name] = str(len(value))
+        elif isinstance(value, bool):
+            told[name] = "yes" if value else "no"
+        elif isinstance(value, Mapping):
+            told[name] = ", ".join(f"{n} {kind}" for kind, n in value.items()) or "none"
+        elif isinstance(value, tuple):
+            told[name] = ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value) or "none"
+        else:
+            told[name] = f"{value:g} Hz" if name == "sfreq" else str(value) or "none"
+    return told
+
+
 @dataclass(frozen=True)
 class QualityReport:
     """What preparation found, one row of ``quality.tsv`` per person, and what it decided."""

@@ -6,6 +6,7 @@ A section is a function here, its entry in ``STUDY_SECTIONS`` or ``DYAD_SECTIONS
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -31,7 +32,7 @@ from hyperscan.report.tables import (
     short,
     short_p,
 )
-from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, KEYS, ROLES
+from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, KEYS, ROLES
 from hyperscan.words import GUARDS, NO_VERDICT, RELATION_ANSWERS, VERDICTS, Verdict
 
 #: A dyad gets a page of its own only under a name that is one harmless folder name.
@@ -264,6 +265,40 @@ def plan_table(run: ReportedRun) -> Table | None:
     return lay_out(rows, heads, "Decisions that hold for every session of a modality and task") if rows else None
 
 
+def decision_table(run: ReportedRun) -> Table | None:
+    """List what preparation decided from data, how it is made, and where it differs over a person's sessions."""
+    rows: list[Values] = []
+    for name, choice in DECISIONS.items():
+        for modality in sorted({one.modality for one in run.plan.decisions}):
+            found = [one for one in run.plan.decisions if one.name == name and one.modality == modality]
+            values = Counter({value: 0 for one in found for value in one.values})
+            for one in found:
+                values.update({value: len(sessions) for value, sessions in one.values.items()})
+            told = ", ".join(f"{value} ({n})" for value, n in values.most_common(4))
+            more = f" and {len(values) - 4} more" if len(values) > 4 else ""
+            apart = [f"{one.dyad} {one.person}" for one in found if not one.alike]
+            if found:
+                rows.append(
+                    {
+                        "what": choice.label,
+                        "modality": modality,
+                        "how": choice.how,
+                        "values": one_line(told + more),
+                        "apart": one_line(", ".join(dict.fromkeys(apart)) or "nobody"),
+                        "warns": "yes" if choice.alike else "no",
+                    }
+                )
+    heads = {
+        "what": "Decision",
+        "modality": "Modality",
+        "how": "How it is made",
+        "values": "Found (dyad-sessions and persons)",
+        "apart": "Differs over the sessions of",
+        "warns": "Should be alike",
+    }
+    return lay_out(rows, heads, "Decisions that preparation took from the data of each person") if rows else None
+
+
 def clock_table(run: ReportedRun, dyad: str = "") -> Table | None:
     """List how each pair of recordings came on one clock, one row per dyad-session."""
     keys = [key for key in CLOCK_COLUMNS if key in run.quality]
@@ -283,7 +318,7 @@ def quality_section(run: ReportedRun, dyad: str = "") -> Table | None:
     table = table[table["dyad"] == dyad] if dyad and "dyad" in table else table
     if table.empty:
         return None
-    left_out = ("clock_", BANDWISE["peak_width_"].name, *(("dyad",) if dyad else ()))
+    left_out = ("clock_", "decisions", BANDWISE["peak_width_"].name, *(("dyad",) if dyad else ()))
     heads = heads_of(key for key in table.columns if not key.startswith(left_out))
     return lay_out(rows_of(table), heads, "Quality of each recording", links={} if dyad else dyad_links(run))
 
@@ -403,6 +438,7 @@ STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
         "links": dyad_links,
         "skipped": skipped_table,
         "plan": plan_table,
+        "decisions": decision_table,
         "clocks": clock_table,
         "trends": trend_table,
         "quality": quality_section,

@@ -115,6 +115,24 @@ class Remark:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """One decision that preparation took from the data of one person, with the sessions that have each value."""
+
+    modality: str
+    task: str
+    dyad: str
+    person: str
+    #: A name of :data:`hyperscan.schema.DECISIONS`
+    name: str
+    values: Mapping[str, tuple[str, ...]]
+
+    @property
+    def alike(self) -> bool:
+        """Whether all sessions have one value."""
+        return len(self.values) < 2
+
+
+@dataclass(frozen=True)
 class Plan:
     """The decisions of a run that need all its sessions.
 
@@ -131,6 +149,7 @@ class Plan:
     pseudo_pairs: tuple[PlannedPair, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Remark, ...] = ()
+    decisions: tuple[Decided, ...] = ()
 
     def group_of(self, modality: str, task: str) -> Group:
         """Return the group of a modality and task."""
@@ -138,7 +157,7 @@ class Plan:
 
     def for_unit(self, pairs: Iterable[PlannedPair] = ()) -> Plan:
         """Keep what a worker needs: a large study's plan is long, and has many units."""
-        return replace(self, sessions=(), skipped=(), units={}, findings=(), pseudo_pairs=tuple(pairs))
+        return replace(self, sessions=(), skipped=(), units={}, findings=(), decisions=(), pseudo_pairs=tuple(pairs))
 
     def to_dict(self) -> dict[str, Any]:
         """Content of ``plan.json``."""
@@ -164,6 +183,7 @@ class Plan:
                 pseudo_pairs=tuple(PlannedPair(**entry) for entry in content["pseudo_pairs"]),
                 units=dict(content["units"]),
                 findings=tuple(Remark(**entry) for entry in content["findings"]),
+                decisions=tuple(Decided(**entry) for entry in content["decisions"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(

@@ -11,6 +11,7 @@ first.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,19 @@ def band_response(freqs: NDArray[Any], band: tuple[float, float], sfreq: float) 
     phase = 2 * np.pi * np.outer(np.asarray(freqs, dtype=float) / sfreq, np.arange(1, half + 1))
     gain = h[half] + 2 * np.cos(phase) @ h[half + 1 :]
     return np.asarray(gain**2, dtype=np.float64)
+
+
+@functools.cache
+def reaches_into(band: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether the filter of a band lets through more than a hundredth of the power somewhere in another one.
+
+    Examples
+    --------
+    >>> reaches_into((4, 8), (8, 12)), reaches_into((13, 30), (8, 12)), reaches_into((30, 40), (8, 12))
+    (True, True, False)
+    """
+    freqs = np.linspace(*other, 101)
+    return bool((band_response(freqs, band, 4.0 * max(*band, *other)) > 0.01).any())
 
 
 def design_band_pass(band: tuple[float, float], sfreq: float) -> NDArray[np.float64]:

@@ -108,7 +108,9 @@ def _assumed(pair: PairedRecording) -> Clocks:
     )
     _, notes = _rate_drift(pair)
     said = f"both recordings are assumed to start together{though}"
-    report = ClockReport("assumed", 0.0, np.nan, np.nan, 0, (said, *notes))
+    there = [len(event_times(pair.raw(role))[0]) for role in ROLES]
+    events = (f"events: {there[0]} of the therapist, {there[1]} of the client",) if any(there) else ()
+    report = ClockReport("assumed", 0.0, np.nan, np.nan, 0, (said, *events, *notes))
     return Clocks((straight(0.0),), (straight(0.0),), report)
 
 

@@ -15,7 +15,7 @@ from scipy import fft
 from hyperscan.simulate import EegTruth, FnirsTruth, Optodes, simulate_eeg, simulate_fnirs
 from hyperscan.simulate.study import CH_NAMES
 from hyperscan.study import Session
-from verdict_traps import TRAPS, Trap, simulate_scene
+from verdict_traps import TRAPS, WAVES, Trap, Waves, add_waves, simulate_scene
 
 SFREQ, SFREQ_FNIRS = 128.0, 4.0
 
@@ -112,6 +112,7 @@ class FnirsCondition:
     grows: bool = False
     longer: bool = False
     reference: str = "-"
+    waves: Callable[[float], Waves] | None = None
 
     @property
     def slug(self) -> str:
@@ -136,6 +137,10 @@ FNIRS_CONDITIONS = (
     FnirsCondition("shared systemic wave, growing", lambda u: {"common_systemic": 0.9 * u}, reference=".03"),
     FnirsCondition("shared task timing, growing", lambda u: {"task_gain": u}, reference=".02"),
     FnirsCondition("length rises, constant", lambda _: {"coupled_fraction": 0.5}, longer=True, reference=".04"),
+    *(
+        FnirsCondition(f"trap {title}", lambda _, coupled=coupled: {"coupled_fraction": coupled}, waves=waves)
+        for title, (waves, coupled) in WAVES.items()
+    ),
 )
 
 
@@ -248,4 +253,8 @@ def _fnirs_session(
         )
     truth = FnirsTruth(**values, task_seed=int(sum(seed)) * 100 + s)
     seconds = design.seconds * (1 + u * c.longer)
-    return _row(c, d, s, "fnirs"), truth, simulate_fnirs(truth, Optodes(), SFREQ_FNIRS, seconds, rng), 0.0
+    people = simulate_fnirs(truth, Optodes(), SFREQ_FNIRS, seconds, rng)
+    if c.waves is not None:
+        distances = np.repeat([distance for *_, distance in Optodes().channels], 2)
+        people = add_waves(people, c.waves(u), distances, SFREQ_FNIRS, rng)
+    return _row(c, d, s, "fnirs"), truth, people, 0.0

@@ -392,6 +392,10 @@ def _compare_fnirs(
     here: Mapping[str, Mapping[str, Signals]], partners: Mapping[str, Any], recipe: Recipe
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, float]]]:
     dyads = list(here)
+    here = {
+        d: {role: dataclasses.replace(p, data={"hbo": p.data["hbo"]}) for role, p in both.items()}  # the primary's work
+        for d, both in here.items()
+    }
     sides = [[here[d][role] for d in dyads] for role in ("therapist", "client")]
     joined = []
     for people in sides:

@@ -1,5 +1,8 @@
 """Ways to be fooled that the simulator of the package does not make: a generator of its own, of numpy alone.
 
+fNIRS: waves of the scalp (blood pressure near 0.1 Hz, breathing near 0.25 Hz, heart beats near 1.2 Hz) on top of what
+the simulator of the package makes: their peaks meet, they lock, or they come and go less.
+
 Two people's EEG of eight sites: pink background, and a rhythm near 10 Hz whose strength comes and goes in spells. What
 changes over the sessions is how steady the rhythms are, whether the spells coincide, how far apart the peaks lie, how
 much of the client's rhythm follows the therapist's, or an artefact seen through two amplifiers.
@@ -127,3 +130,59 @@ def simulate_scene(
         background = noise((len(TOPOGRAPHY), n_times), sfreq, pink, rng)
         people.append(BACKGROUND_V * background + RHYTHM_V * TOPOGRAPHY[:, None] * source)
     return people[0], people[1]
+
+
+# -- fNIRS --------------------------------------------------------------------------------------------------------
+
+#: Size of a wave in optical density per mm of distance, and its width as a share of its frequency.
+WAVE_OD_PER_MM, WAVE_WIDTH = 2e-4, 0.15
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Waves of two people's scalps in one session: frequencies of therapist and client, and what they share."""
+
+    mayer_hz: tuple[float, float] = (0.1, 0.1)
+    breath_hz: tuple[float, float] = (0.25, 0.25)
+    heart_hz: tuple[float, float] = (1.2, 1.2)
+    #: Share of the waves of blood pressure that follows the other person
+    locked: float = 0.0
+    #: SD of the log strength of all waves over their spells
+    burstiness: float = 0.0
+
+
+def apart(middle: float, share: float, u: float) -> tuple[float, float]:
+    """Frequencies that come together: a share of the middle apart at u = 0."""
+    return middle * (1 + share / 2 * (1 - u)), middle * (1 - share / 2 * (1 - u))
+
+
+#: What the waves do from the first session to the last, by title; neural coupling is constant or absent.
+WAVES: dict[str, tuple[Callable[[float], Waves], float]] = {
+    "heart, breathing and pressure waves converge, no coupling": (
+        lambda u: Waves(apart(0.1, 0.6, u), apart(0.25, 0.6, u), apart(1.2, 0.3, u)), 0.0
+    ),
+    "pressure waves converge, constant": (lambda u: Waves(apart(0.08, 0.6, u)), 0.5),
+    "pressure waves lock, no coupling": (lambda u: Waves(locked=0.8 * u), 0.0),
+    "steadier waves, constant": (lambda u: Waves(burstiness=1.2 - 1.1 * u), 0.5),
+}  # fmt: skip
+
+
+def add_waves(
+    people: tuple[np.ndarray, np.ndarray],
+    waves: Waves,
+    distances_mm: np.ndarray,
+    sfreq: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put waves on two people's light, shape (n_channels, n_times) each; a channel sees them by its distance."""
+    n_times = people[0].shape[-1]
+    shared = noise((n_times,), sfreq, bump(waves.mayer_hz[0], WAVE_WIDTH * waves.mayer_hz[0]), rng)
+    strengths = spells(n_times, sfreq, Scene(burstiness=waves.burstiness), rng)
+    out = []
+    for person, (light, strength) in enumerate(zip(people, strengths, strict=True)):
+        total = np.zeros(n_times)
+        for peak, locked in ((waves.mayer_hz, waves.locked), (waves.breath_hz, 0.0), (waves.heart_hz, 0.0)):
+            own = noise((n_times,), sfreq, bump(peak[person], WAVE_WIDTH * peak[person]), rng)
+            total += np.sqrt(locked) * shared + np.sqrt(1 - locked) * own
+        out.append(light * np.exp(-WAVE_OD_PER_MM * distances_mm[:, None] * strength * total))
+    return out[0], out[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import optimize, stats
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, TableError, count
@@ -345,8 +347,22 @@ def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
         return not_assessable(words.name, lacks[0])
     measure, test = (failed or known)[0]
     verb = "changes in the direction that would make synchrony change" if failed else "shows no such change"
+    weak = "" if failed else f"; a trend of {missed_trend(test.n):.2g} SD over dyads is missed one time in five"
     label = measure.label[0].upper() + measure.label[1:]
-    return Guard(words.name, not failed, test.slope, f"{label} {verb} ({figure_text(test)}).")
+    return Guard(words.name, not failed, test.slope, f"{label} {verb} ({figure_text(test)}{weak}).")
+
+
+@functools.cache
+def missed_trend(n: int, power: float = 0.8) -> float:
+    """Find the mean slope, in SD of the dyads' slopes, that a two-sided t test at .05 of n dyads sees so often.
+
+    Examples
+    --------
+    >>> round(missed_trend(8), 2), round(missed_trend(20), 2)
+    (1.16, 0.66)
+    """
+    limit = float(stats.t.ppf(0.975, n - 1))
+    return float(optimize.brentq(lambda d: stats.nct.sf(limit, n - 1, d * math.sqrt(n)) - power, 0.05, 10.0))
 
 
 def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:

@@ -165,7 +165,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         Rows of one dyad and one outcome: ``dyad``, ``session`` (or ``days``), ``z``, ``pseudo_mean_z`` and
-        ``pseudo_sd_z``, all in Fisher z.
+        ``pseudo_sd_z``, all in Fisher z; with ``own_mean_z`` the level of the same two people at other times is drawn.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
     time : {'session', 'weeks'}
@@ -188,8 +188,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     2
     """
     ax = new_axes(ax, 6.4, 3.4)
-    columns = ["z", "pseudo_mean_z", "pseudo_sd_z"]
-    curves = dyad_curves(table, columns, time)
+    curves = dyad_curves(table, _chance_columns(table), time)
     for curve in curves.values():
         _chance_band(ax, curve)
     _whole_sessions(ax, curves, time)
@@ -206,6 +205,12 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     return ax
 
 
+def _chance_columns(table: pd.DataFrame) -> list[str]:
+    """List what is drawn of one dyad: the level of its own mismatched times too, where it is there."""
+    own = ["own_mean_z"] if "own_mean_z" in table and table["own_mean_z"].notna().any() else []
+    return ["z", "pseudo_mean_z", "pseudo_sd_z", *own]
+
+
 def _chance_band(ax: Axes, curve: pd.DataFrame) -> None:
     """Draw a dyad's curve over the level and spread of chance."""
     colours = palette()
@@ -214,6 +219,11 @@ def _chance_band(ax: Axes, curve: pd.DataFrame) -> None:
         times, mean, sd = times + np.array([-0.3, 0.3]), mean.repeat(2), sd.repeat(2)
     ax.fill_between(times, mean - sd, mean + sd, color=colours.chance, alpha=0.35, lw=0, label="chance ± 1 SD")
     ax.plot(times, mean, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)")
+    if "own_mean_z" in curve:
+        ax.plot(
+            curve["time"], curve["own_mean_z"], color=colours.chance, lw=1.2, ls=(0, (1, 2)), marker=".", ms=3,
+            label="the same two at other times",
+        )  # fmt: skip
     ax.plot(curve["time"], curve["z"], color=colours.real, marker="o", ms=4, mec="none", lw=1.6, label="real pair")
 
 
@@ -242,7 +252,7 @@ def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4)
     ['A', 'B']
     """
     require(table, "dyad")
-    curves = dyad_curves(table, ["z", "pseudo_mean_z", "pseudo_sd_z"], time)
+    curves = dyad_curves(table, _chance_columns(table), time)
     axes = panel_grid(
         len(curves),
         columns=columns,

@@ -44,6 +44,10 @@ _TRUE_CHANGE = {
 }
 
 
+#: Of the second chance level, where it is drawn.
+_OWN_LEVEL = " Dotted: the same two people at times that do not match, the second chance level."
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure on a page."""
@@ -148,6 +152,7 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
         f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair. Dashed: the mean of its pseudo pairs (each"
         " person re-paired with the other person of another dyad, same session number); band: ± 1 SD of them."
     )
+    caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
     if len(dyads) > MAX_PANELS:
         caption += f" The first {MAX_PANELS} of {len(dyads)} dyads; the others are on their own pages."
     columns = 4 if len(dyads) <= 24 else 6
@@ -186,6 +191,7 @@ def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
         " above the chance band."
     )
     caption = f"{run.outcome}. Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
+    caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
     return picture(chance_curves(rows, time=run.config.time), alt, caption)
 
 

@@ -72,14 +72,14 @@ def command_output(line: str) -> str:
 
 
 def figure(script: Path) -> str:
-    """Run a script of the gallery; show what it drew (``ax`` or ``axes``), what it says of it, and its lines."""
+    """Run a script of the gallery; show what it drew (``figure`` or ``ax``), what it says of it, and its lines."""
     sys.path.insert(0, str(script.parent))
     try:
         names = runpy.run_path(str(script))
     finally:
         sys.path.remove(str(script.parent))
     _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
-    drawn = picture(names["ax"] if "ax" in names else names["axes"], said)
+    drawn = picture(names["figure"] if "figure" in names else names["ax"], said)
     return f"{said}\n\n{drawn}\n\n" + f"```python\n{code.strip()}\n```"
 
 

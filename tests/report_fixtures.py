@@ -289,6 +289,8 @@ def _matrices(out: Path, fake: Fake, keys: pd.DataFrame, rng: np.random.Generato
             "roi_z": ((*dims, "window", "roi_pair"), rng.uniform(0.1, 0.3, (1, 1, 1, k, 1))),
             "band_hz": (("band", "edge"), np.array([[8.0, 12.0]])),
             "window_start": ("window", 20.0 * np.arange(k)),
+            "grid_start": ("grid", 20.0 * np.arange(k)),
+            "clean": (("person", "grid"), np.ones((2, k), np.int8)),
             "therapist_xyz": (("therapist", "axis"), xyz),
             "client_xyz": (("client", "axis"), xyz),
             **(_wtc(rng) if fake.modality == "fnirs" else {}),
@@ -296,8 +298,9 @@ def _matrices(out: Path, fake: Fake, keys: pd.DataFrame, rng: np.random.Generato
         coords = {
             "signal": [fake.signals[0]], "metric": [fake.primary.metric], "band": [fake.primary.band],
             "therapist": names, "client": names, "roi_pair": [pair], "edge": ["low", "high"], "axis": ["x", "y", "z"],
+            "person": ["therapist", "client"],
         }  # fmt: skip
-        attrs = {**row, "window_s": 20.0, "n_windows": k, "seconds": 20.0 * k}
+        attrs = {**row, "window_s": 20.0, "n_windows": k, "seconds": 20.0 * k, "length_s": 20.0 * k}
         folder = out / f"dyad-{row['dyad']}" / f"ses-{row['session']:02d}"
         folder.mkdir(parents=True, exist_ok=True)
         SynchronyResult(xr.Dataset(data, coords, attrs)).save(folder / f"{fake.modality}_synchrony.nc")

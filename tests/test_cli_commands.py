@@ -316,3 +316,15 @@ def test_init_ends_with_3_while_cells_are_empty_and_is_told_the_rest(
     assert not (tmp_path / "dyads.tsv").exists()
     assert call("init", tmp_path, "--therapist", "F", "--therapist-id", "T1", "--clock", "same_amplifier") == 0
     assert "look through it" in capsys.readouterr().out
+
+
+def test_a_reason_that_many_sessions_share_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    from hyperscan.cli.commands import _tell_skipped
+    from hyperscan.results.plan import Skip
+
+    lost = [Skip("D01", session, "eeg", "", "", "too short.") for session in range(1, 8)]
+    assert _tell_skipped([*lost, Skip("D02", 1, "eeg", "", "", "no clock.")], []) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        "skipped D01 ses-01, D01 ses-02, D01 ses-03 and 4 more: too short.",
+        "skipped D02 ses-01: no clock.",
+    ]

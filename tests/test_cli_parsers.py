@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,6 +45,17 @@ def test_every_help_page_has_an_example_and_the_exit_codes(name: str, capsys: py
     said = capsys.readouterr().out
     assert f"hyperscan {name}" in said
     assert "5 output locked" in said
+
+
+LINES = [line.strip() for command in COMMANDS.values() for line in command.example.splitlines()]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_line_of_the_help_pages_is_understood(line: str) -> None:
+    """They are copied as they stand: no option in them is gone or renamed."""
+    program, *words = shlex.split(line.partition(" > ")[0])
+    parsed = PROGRAMS[program]().parse_args(words)
+    assert parsed.action is COMMANDS[words[0]].action
 
 
 def test_the_bids_door_has_an_example_too(capsys: pytest.CaptureFixture[str]) -> None:

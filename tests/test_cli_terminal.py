@@ -158,6 +158,7 @@ CALLS = {
         "--dyads 8 --sessions 4 --slope -1",
     ),
     "report": ("{1} -q", "{2}"),
+    "view": ("{1} -q", "{2}"),
     "metrics": ("", None),
     "simulate": ("{2} --dyads 1 --sessions 1", "{2} --scenario unheard"),
     "completion": ("zsh", None),

@@ -20,7 +20,7 @@ def test_power_grows_with_dyads_and_falls_with_missing_sessions() -> None:
     less = plan_power(20, 6, 0.03, missing=0.5, n_sim=80, seed=1).to_data_frame()["power"].item()
     assert less < frame.loc[20, "power"]
     assert "more dyads than tried" in plan_power(6, 3, 0.01, n_sim=10).summary()
-    assert "yads" in result.plot().get_xlabel()
+    assert "yads" in result.plot().axes[0].get_xlabel()
 
 
 def test_power_without_growth_is_the_false_claim_rate() -> None:

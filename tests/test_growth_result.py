@@ -46,9 +46,9 @@ def test_files_hold_everything(tmp_path: Path) -> None:
 
 def test_plot_draws_every_dyad() -> None:
     for data, axis in ((table(), "session"), (table().assign(days=lambda d: 7 * d["session"]), "weeks")):
-        ax = fit_growth(data, time=axis).plot()
+        ax = fit_growth(data, time=axis).plot().axes[0]
         assert len(ax.lines) >= 8
-    ax = fit_growth(table().assign(months=lambda d: d["session"] / 4), time="months").plot()
+    ax = fit_growth(table().assign(months=lambda d: d["session"] / 4), time="months").plot().axes[0]
     assert ax.get_xlabel() == "months"
     assert "chance (excess 0)" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert ax.lines[0].get_xdata().max() == 1.5
@@ -64,15 +64,15 @@ def test_one_slope_is_told_and_drawn() -> None:
     shown = f"{result.weighted.slope:+.3g}"
     assert f"b = {shown} " in result.sentence
     assert f"slope {shown}" in repr(result)
-    (line,) = [line for line in result.plot().lines if str(line.get_label()).startswith("group slope")]
+    (line,) = [line for line in result.plot().axes[0].lines if str(line.get_label()).startswith("group slope")]
     assert np.diff(line.get_ydata()) / np.diff(line.get_xdata()) == pytest.approx(result.weighted.slope)
     alone = fit_growth(table(n=1))
     assert alone.group_slope is None
-    assert not [line for line in alone.plot().lines if str(line.get_label()).startswith("group slope")]
+    assert not [line for line in alone.plot().axes[0].lines if str(line.get_label()).startswith("group slope")]
 
 
 def test_a_plot_of_another_value_has_no_chance_and_no_fisher_z() -> None:
-    ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot()
+    ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot().axes[0]
     assert ax.get_ylabel() == "wai"
     assert not any("chance" in text.get_text() for text in ax.get_legend().get_texts())
 

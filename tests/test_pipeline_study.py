@@ -220,3 +220,13 @@ def test_check_refuses_a_grid_of_fnirs_that_is_too_coarse(tmp_path: Path) -> Non
     (study / "study.toml").write_text("fnirs_sfreq = 0.2\n")
     with pytest.raises(ConfigError, match=r"fnirs_sfreq = 0\.2: at that rate nothing above 0\.1 Hz is left"):
         check_study(study)
+
+
+def test_check_tells_what_a_clock_was_fitted_by() -> None:
+    from hyperscan.pipeline.study import _clock
+    from hyperscan.recording import ClockReport
+
+    fitted = ClockReport("triggers", 1.25, 12.3, 0.456, 40)
+    assert _clock(fitted) == "triggers (offset 1.250 s, drift 12.3 ppm, residual 0.46 ms, 40 matched)"
+    assert _clock(ClockReport("same_amplifier")) == "same_amplifier"
+    assert _clock(ClockReport("assumed", 0.0, float("nan"), float("nan"))) == "assumed"

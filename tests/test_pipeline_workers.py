@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from hyperscan.errors import ClusterError, InputError, OutputWriteError
+from hyperscan.pipeline import workers
 from hyperscan.pipeline.lock import LOCK_NAME, output_lock
 from hyperscan.pipeline.workers import Conditions, Place, Task, do_checked, run_tasks
 from hyperscan.storage import new_folder
@@ -225,3 +226,16 @@ def test_work_that_goes_on_after_its_run_does_not_land(tmp_path: Path) -> None:
         with pytest.raises(OutputWriteError, match="its run has ended"):
             do_checked(work, wanted)
     assert not (tmp_path / "out" / "unit").exists()
+
+
+def test_a_stage_says_how_far_it_is_where_no_terminal_shows_a_bar(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A log is told at most every few seconds; with no progress asked for, nothing."""
+    monkeypatch.setattr(workers, "TELLS_S", 0.0)
+    caplog.set_level("INFO", logger="hyperscan")
+    assert list(workers.follow(iter("abc"), 3, "pairs")) == ["a", "b", "c"]
+    assert [record.getMessage() for record in caplog.records] == [f"pairs: {n} of 3" for n in (1, 2, 3)]
+    caplog.clear()
+    assert list(workers.follow(iter("abc"), 3, "pairs", progress=False)) == ["a", "b", "c"]
+    assert not caplog.records

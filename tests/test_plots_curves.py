@@ -29,10 +29,12 @@ def test_growth_draws_a_line_per_dyad_the_chance_and_the_slope(primary: pd.DataF
     assert ax.get_title(loc="left") == "5 dyads, 20 dyad-sessions"
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == [
+        "each dyad",
         "chance (excess 0)",
         "chance ± 1 SD of pseudo pairs",
         "95 % CI of the slope",
-        "group slope +0.0200 per session",
+        "group slope +0.02 per session",
+        "mean of the dyads",
     ]
 
 

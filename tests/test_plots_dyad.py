@@ -32,9 +32,9 @@ def test_head_panels_draw_what_has_a_place_and_reaches_the_threshold() -> None:
     xyz = pd.DataFrame([[-0.03, -0.08, 0.05], [0.03, -0.08, 0.05]], index=["O1", "O2"], columns=["x", "y", "z"])
     ax = plots.head_panels(_matrices(), xyz, xyz.assign(x=[-0.03, np.nan]), 0.25)
     titles = [text.get_text() for text in ax.texts if text.get_text().startswith("Session")]
-    assert titles == ["Session 1: 1 of 2", "Session 2: 1 of 1"]
+    assert titles == ["Session 1: 1 of 2 pairs ≥ 0.25", "Session 2: 1 of 1 pairs ≥ 0.25"]
     lines = [c for c in ax.collections if isinstance(c, LineCollection)]
-    (start, end), (other, _) = (c.get_segments()[0] for c in lines)
+    (start, end), (other, _) = (c.get_segments()[0][[0, -1]] for c in lines)
     assert start == pytest.approx([PAIR_ROOM[0] + 0.8, -0.5 - PAIR_ROOM[1]]), "a flat probe fills the head"
     assert end - start == pytest.approx([3.0 - 0.8, 0]), "one channel alone lies in the middle"
     assert other[0] - start[0] == pytest.approx(PAIR_SIZE[0]), "sessions stand side by side"

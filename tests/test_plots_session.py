@@ -43,7 +43,7 @@ def test_histogram_counts_every_surrogate_and_marks_the_observed() -> None:
     ax = plots.surrogate_histogram(0.3, np.append(np.linspace(0, 0.2, 99), np.nan), p=0.01)
     assert sum(patch.get_height() for patch in ax.patches) == 99
     assert ax.lines[0].get_xdata()[0] == 0.3
-    assert ax.get_legend().get_texts()[1].get_text() == "observed 0.3, p = 0.01"
+    assert ax.get_legend().get_texts()[1].get_text() == "observed 0.3, p = .010"
 
 
 def test_a_session_draws_itself_in_every_kind(tmp_path: Any) -> None:
@@ -53,15 +53,17 @@ def test_a_session_draws_itself_in_every_kind(tmp_path: Any) -> None:
     result = hs.read_synchrony(next(folder.glob("dyad-*/ses-*/*.nc")))
     matrix = result.to_matrix("wtc", "slow")
     assert matrix.to_numpy() == pytest.approx(result.get_data("wtc", "slow")[0])
-    drawn = result.plot(kind="matrix").images[0].get_array()
+    drawn = result.plot(kind="matrix").axes[0].images[0].get_array()
     assert np.asarray(drawn) == pytest.approx(matrix.to_numpy())
-    heads = result.plot(kind="heads", threshold=float(matrix.to_numpy().max()))
-    assert heads.get_title(loc="left").startswith("1 of 16 links: wtc, slow")
-    assert result.plot(kind="windows").lines[0].get_ydata() == pytest.approx(result.dataset["roi_z"].to_numpy().ravel())
-    assert result.plot(kind="coherence").get_ylabel() == "Period (s)"
+    heads = result.plot(kind="heads", threshold=float(matrix.to_numpy().max())).axes[0]
+    assert heads.get_title(loc="left").startswith("D01, session 1: 1 of 16 links: wtc, slow")
+    assert result.plot(kind="windows").axes[0].lines[0].get_ydata() == pytest.approx(
+        result.dataset["roi_z"].to_numpy().ravel()
+    )
+    assert result.plot(kind="coherence").axes[0].get_ylabel() == "Period (s)"
     with pytest.raises(InputError, match="Did you mean 'heads'"):
         result.plot(kind="head")
     with pytest.raises(InputError, match="roi = 'all-al' is not in this result"):
-        result.plot(kind="windows", roi="all-al")
+        result.plot(kind="windows", roi="all-al").axes[0]
     with pytest.raises(InputError, match="expected 'therapist' or 'client'"):
         result.positions("patient")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,10 +94,25 @@ def test_every_public_name_is_there_and_importing_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_drawing_needs_no_pyplot() -> None:
+@pytest.mark.parametrize("name", DRAW)
+def test_pyplot_knows_every_figure(
+    name: str, primary: pd.DataFrame, table: pd.DataFrame, quality: pd.DataFrame
+) -> None:
+    """plt.show(), a notebook and plt.savefig show what was drawn, small multiples too."""
+    drawn = DRAW[name]({"primary": primary, "table": table, "quality": quality})
+    figure = style.finish(drawn, show=True)
+    assert figure is plt.gcf()
+    buffer = io.BytesIO()
+    plt.savefig(buffer, format="png", dpi=40)
+    buffer.seek(0)
+    pixels = plt.imread(buffer, format="png")
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 10
+
+
+def test_the_figures_of_a_page_need_no_pyplot() -> None:
     code = (
-        "import sys, numpy as np; from hyperscan import plots;"
-        "plots.save_svg(plots.time_course(np.arange(3.0), np.arange(3.0)));"
+        "import sys, numpy as np; from hyperscan import plots; from hyperscan.plots.style import detached\n"
+        "with detached(): plots.save_svg(plots.time_course(np.arange(3.0), np.arange(3.0)))\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,8 +14,10 @@ def test_two_heads_draws_the_links_at_or_above_the_threshold() -> None:
     here = np.array([[0.0, 0.5], [0.5, 0.0]])
     ax = plots.two_heads(links, here, here, 0.5)
     (lines,) = [c for c in ax.collections if isinstance(c, LineCollection)]
-    ends = sorted(tuple(map(tuple, segment)) for segment in lines.get_segments())
-    assert ends == [((0.0, 0.5), (3.0, 0.5)), ((0.5, 0.0), (3.5, 0.0))]
+    ends = sorted(np.round(segment[[0, -1]], 6).tolist() for segment in lines.get_segments())
+    assert ends == [[[0.0, 0.5], [3.0, 0.5]], [[0.5, 0.0], [3.5, 0.0]]]
+    for segment in lines.get_segments():  # bent, so that crossing links are told apart
+        assert segment[7, 1] > segment[[0, -1], 1].max()
     assert ax.get_title(loc="left").startswith("2 of 4 links")
 
 

@@ -45,7 +45,7 @@ def test_the_growth_picture_says_the_slope(tmp_path: Path) -> None:
     shown, fit = growth_picture(run), growth_of_fake(tmp_path).group_slope
     assert shown is not None
     assert fit is not None
-    assert f"Group slope {fit.slope:.4g} Fisher z per session" in shown.alt.replace("−", "-")
+    assert f"Group slope {fit.slope:.2g} Fisher z per session" in shown.alt.replace("−", "-")
     assert shown.src.startswith("data:image/svg+xml;base64,")
 
 

@@ -49,11 +49,12 @@ def test_the_growth_of_this_package_is_told(tmp_path: Path, modality: str) -> No
     write_fake(tmp_path, Fake(modality=modality, full_pseudo=False))
     growth, text = growth_of_fake(tmp_path), page_text(tmp_path)
     assert VERDICTS[growth.verdict].label in text
-    assert growth.sentence in text
+    for said in re.split(r"(?<=[.)])\s+(?=[A-Z]|b = )", growth.sentence):
+        assert said in text
     assert [guard.detail in text for guard in growth.guards] == [True] * len(growth.guards)
     assert "Leaving out one dyad at a time" in text
     told = dict(sections.key_facts(ReportedRun.of(tmp_path)))["Slope"]
-    assert float(told.split()[0]) == pytest.approx(growth.weighted.slope, rel=0.01)
+    assert float(told.split()[0]) == pytest.approx(growth.weighted.slope, rel=0.05)  # two digits
 
 
 def test_one_dyad_is_described_and_not_tested(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def shifted(pair: hs.PairedRecording) -> hs.SynchronyResult:
 
 @pytest.mark.parametrize("kind", ["matrix", "heads", "windows", "kept"])
 def test_figures_of_a_stored_session(study: hs.StudyResult, kind: str) -> None:
-    ax = study.session("D01", 1).plot("plv", "alpha", kind=kind)
+    ax = study.session("D01", 1).plot("plv", "alpha", kind=kind).axes[0]
     assert ax.figure is not None
 
 
@@ -56,7 +56,7 @@ def test_surrogates_of_a_session_are_its_shifts(shifted: hs.SynchronyResult, tmp
     assert null.shape == (50,)
     assert (1 + np.sum(null >= row["lag_estimate"])) / 51 == pytest.approx(row["lag_p"])
     again = hs.read_synchrony(shifted.save(tmp_path / "x.nc"))
-    ax = again.plot("plv", "alpha", kind="surrogates")
+    ax = again.plot("plv", "alpha", kind="surrogates").axes[0]
     assert sum(patch.get_height() for patch in ax.patches) == 50
     assert ax.lines[0].get_xdata()[0] == pytest.approx(row["lag_estimate"])
     with pytest.raises(InputError, match="pli, alpha has no lag null"):
@@ -79,7 +79,7 @@ def test_other_windows_band_the_course(pair: hs.PairedRecording) -> None:
     direct = np.arctanh(plv(a[:, starts[4] : starts[4] + n], b[:, starts[3] : starts[3] + n])).mean()
     found = data["window_null"].sel(roi_pair="all-all").to_numpy()[0, 0, 0, moved - 1, 4]
     assert found == pytest.approx(direct, rel=1e-3)
-    ax = result.plot("plv", "alpha", kind="windows")
+    ax = result.plot("plv", "alpha", kind="windows").axes[0]
     assert ax.lines[0].get_ydata() == pytest.approx(data["roi_z"].sel(roi_pair="all-all").to_numpy().ravel())
     low, high = np.quantile(data["window_null"].sel(roi_pair="all-all").to_numpy()[0, 0, 0], [0.025, 0.975], axis=0)
     edge = ax.collections[0].get_paths()[0].vertices[:, 1]
@@ -94,12 +94,12 @@ def test_one_window_has_no_other_to_meet(pair: hs.PairedRecording) -> None:
 def test_kept_windows_are_those_clean_in_each_person(shifted: hs.SynchronyResult) -> None:
     clean = shifted.dataset["clean"].copy()
     clean[0, 3] = 0
-    ax = hs.SynchronyResult(shifted.dataset.assign(clean=clean)).plot(kind="kept")
+    ax = hs.SynchronyResult(shifted.dataset.assign(clean=clean)).plot(kind="kept").axes[0]
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == ["therapist\n280 s, 93 %", "client\n300 s, 100 %", "used\n300 s, 100 %"]
 
 
 def test_people_have_colours_of_their_own(shifted: hs.SynchronyResult) -> None:
-    ax = shifted.plot(kind="kept")
+    ax = shifted.plot(kind="kept").axes[0]
     colours = {to_rgb(bars.get_facecolor()[0]) for bars in ax.collections[1::2]}
     assert len(colours) == 3

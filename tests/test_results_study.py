@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ import hyperscan as hs
 from hyperscan.errors import InputError, TableError
 from hyperscan.results.plan import Skip
 from hyperscan.results.session import SESSION_FIGURES
-from hyperscan.results.study import MANY_AXES, STUDY_FIGURES
+from hyperscan.results.study import STUDY_FIGURES
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,9 @@ def lines(ax: object) -> list[np.ndarray]:
 @pytest.mark.parametrize("kind", sorted(STUDY_FIGURES))
 @pytest.mark.parametrize("time", ["session", "weeks"])
 def test_every_kind_of_study_figure_is_drawn_with_units(study: hs.StudyResult, kind: str, time: str) -> None:
-    drawn = study.plot(kind, time=time)
-    axes = drawn if kind in MANY_AXES else [drawn]
-    assert isinstance(drawn, list) == (kind in MANY_AXES)
-    figure = axes[0].figure
+    figure = study.plot(kind, time=time)
+    assert figure is plt.gcf()
+    axes = figure.axes
     words = [text.get_text() for ax in axes for text in (ax.xaxis.label, ax.yaxis.label, ax.title)]
     words += [text.get_text() for ax in axes for text in [ax.get_xaxis().label, *ax.texts]]
     words += [figure.get_supxlabel(), figure.get_supylabel()]
@@ -50,7 +50,7 @@ def test_every_kind_of_study_figure_is_drawn_with_units(study: hs.StudyResult, k
 
 
 def test_growth_of_a_study_draws_each_dyad_and_the_chance_band(study: hs.StudyResult, primary: pd.DataFrame) -> None:
-    ax = study.plot("growth")
+    ax = study.plot("growth").axes[0]
     named = {str(line.get_label())[1:]: line.get_ydata() for line in ax.lines if str(line.get_label())[:2] == "_D"}
     assert sorted(named) == sorted(primary["dyad"].unique())
     for dyad, values in named.items():
@@ -62,7 +62,7 @@ def test_growth_of_a_study_draws_each_dyad_and_the_chance_band(study: hs.StudyRe
 
 def test_growth_result_draws_the_same_dyads_and_the_slope(study: hs.StudyResult, primary: pd.DataFrame) -> None:
     growth = hs.fit_growth(study.table, guards=study.guards, quality=study.quality)
-    ax = growth.plot()
+    ax = growth.plot().axes[0]
     slope = next(line for line in ax.lines if str(line.get_label()).startswith("group slope"))
     rise = np.ptp(slope.get_ydata()) / np.ptp(slope.get_xdata())
     assert rise == pytest.approx(growth.primary["slope"])
@@ -72,30 +72,30 @@ def test_growth_result_draws_the_same_dyads_and_the_slope(study: hs.StudyResult,
 
 
 def test_dyads_are_drawn_beside_their_own_chance(study: hs.StudyResult, primary: pd.DataFrame) -> None:
-    axes = study.plot("dyads")
+    axes = study.plot("dyads").axes
     assert [ax.get_title(loc="left") for ax in axes] == sorted(primary["dyad"].unique())
     first = primary[primary["dyad"] == "D01"]
     chance, real = lines(axes[0])
     assert chance == pytest.approx(first["pseudo_mean_z"].to_numpy())
     assert real == pytest.approx(first["z"].to_numpy())
-    assert len(study.plot("dyads", dyad="D03")) == 1
+    assert len(study.plot("dyads", dyad="D03").axes) == 1
 
 
 def test_rois_and_bands_show_the_means_over_dyads(study: hs.StudyResult) -> None:
     table = study.table[(study.table["metric"] == "plv") & (study.table["band"] == "alpha")]
-    axes = study.plot("rois")
+    axes = study.plot("rois").axes
     assert len(axes) == len(table[["roi_therapist", "roi_client"]].drop_duplicates())
     titles = [ax.get_title(loc="left") for ax in axes]
     rows = table[(table["roi_therapist"] == "frontal") & (table["roi_client"] == "frontal")]
     mean = next(line for line in axes[titles.index("frontal")].lines if "mean" in str(line.get_label()))
     assert mean.get_ydata() == pytest.approx(rows.groupby("session")["excess_z"].mean().to_numpy())
-    image = np.asarray(study.plot("bands", roi="frontal-frontal").images[0].get_array())
-    bands = [label.get_text() for label in study.plot("bands").get_yticklabels()]
+    image = np.asarray(study.plot("bands", roi="frontal-frontal").axes[0].images[0].get_array())
+    bands = [label.get_text() for label in study.plot("bands").axes[0].get_yticklabels()]
     assert image[bands.index("alpha")] == pytest.approx(rows.groupby("session")["excess_z"].mean().to_numpy())
 
 
 def test_surrogates_of_a_study_are_its_pseudo_pairs(study: hs.StudyResult, primary: pd.DataFrame) -> None:
-    ax = study.plot("surrogates")
+    ax = study.plot("surrogates").axes[0]
     pseudo = study.pseudo
     mine = pseudo[
         (pseudo["metric"] == "plv") & (pseudo["band"] == "alpha")
@@ -107,12 +107,12 @@ def test_surrogates_of_a_study_are_its_pseudo_pairs(study: hs.StudyResult, prima
 
 
 def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:
-    quality = {ax.get_title(loc="left"): ax for ax in study.plot("quality")}
+    quality = {ax.get_title(loc="left"): ax for ax in study.plot("quality").axes}
     means = study.quality[study.quality["person"] == "client"].groupby("session")["channels_kept"].mean()
-    drawn = quality["Channels kept (n)"].containers[1].lines[0].get_ydata()
+    drawn = quality["Channels kept (n)"].containers[0].lines[0].get_ydata()
     assert drawn == pytest.approx(means.to_numpy())
-    assert "Excess, control channels\n(Fisher z)" in [ax.get_title(loc="left") for ax in study.plot("guards")]
-    drift = study.plot("clocks")[0]
+    assert "Excess, control channels\n(Fisher z)" in [ax.get_title(loc="left") for ax in study.plot("guards").axes]
+    drift = study.plot("clocks").axes[0]
     assert drift.get_title(loc="left") == "6 dyads"
 
 
@@ -121,7 +121,7 @@ def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:
     table_fault = Skip("D99", None, "eeg", "", "", "line 3")
     nameless = dataclasses.replace(table_fault, dyad="", session=4)
     plan = dataclasses.replace(study.plan, skipped=(lost, table_fault, nameless))
-    ax = dataclasses.replace(study, plan=plan).plot("sessions")
+    ax = dataclasses.replace(study, plan=plan).plot("sessions").axes[0]
     assert ax.get_title(loc="left") == "18 of 19 dyad-sessions used"
     skipped = next(line for line in ax.lines if "skipped" in str(line.get_label()))
     assert (list(skipped.get_xdata()), list(skipped.get_ydata())) == ([9], [1])
@@ -135,7 +135,8 @@ def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:
         ({"metric": "plvv"}, "Did you mean 'plv'"),
         ({"roi": "frontal"}, "Did you mean 'frontal-frontal'"),
         ({"dyad": "D1"}, "dyad = 'D1' is not in this study"),
-        ({"kind": "quality", "ax": object()}, "Leave ax out"),
+        ({"kind": "quality", "axes": [object()]}, "Give one for each"),
+        ({"kind": "bands", "axes": [object()] * 2}, "2 were given"),
         ({"time": "months"}, "expected 'session' or 'weeks'"),
     ],
 )
@@ -150,7 +151,17 @@ def test_a_figure_goes_into_the_axes_given(study: hs.StudyResult) -> None:
     from matplotlib.figure import Figure
 
     ax = Figure().add_subplot()
-    assert study.plot("bands", ax=ax) is ax
+    figure = study.plot("bands", axes=ax)
+    assert figure is ax.figure
+    assert len(ax.images) == 1
+
+
+def test_panels_go_into_the_axes_given(study: hs.StudyResult) -> None:
+    from matplotlib.figure import Figure
+
+    axes = list(Figure().subplots(2, 3).flat)
+    study.plot("dyads", axes=axes)
+    assert all(len(ax.lines) == 2 for ax in axes)
 
 
 def test_sessions_of_a_study_are_read_by_name(study: hs.StudyResult) -> None:

@@ -2,4 +2,4 @@
 
 from example import study
 
-axes = study.plot("dyads")
+figure = study.plot("dyads")

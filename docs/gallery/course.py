@@ -5,4 +5,4 @@ from example import pair
 import hyperscan as hs
 
 session = hs.compute_synchrony(pair, metrics=["plv"], null="windows")
-ax = session.plot("plv", "alpha", kind="windows", roi="posterior-posterior")
+figure = session.plot("plv", "alpha", kind="windows", roi="posterior-posterior")

@@ -5,4 +5,4 @@ from example import study
 import hyperscan as hs
 
 growth = hs.fit_growth(study.table)
-ax = growth.plot()
+figure = growth.plot()

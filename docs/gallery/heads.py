@@ -5,4 +5,4 @@ from example import pair
 import hyperscan as hs
 
 session = hs.compute_synchrony(pair, metrics=["plv"])
-ax = session.plot("plv", "alpha", kind="heads")
+figure = session.plot("plv", "alpha", kind="heads")

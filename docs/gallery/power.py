@@ -3,4 +3,4 @@
 import hyperscan as hs
 
 planned = hs.plan_power([8, 16, 24], [6, 10], slope=0.03, n_sim=20)
-ax = planned.plot()
+figure = planned.plot()

@@ -2,4 +2,4 @@
 
 from example import study
 
-ax = study.plot("sessions")
+figure = study.plot("sessions")

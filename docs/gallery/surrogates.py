@@ -5,4 +5,4 @@ from example import pair
 import hyperscan as hs
 
 session = hs.compute_synchrony(pair, metrics=["plv"], null="lags", n_null=500)
-ax = session.plot("plv", "alpha", kind="surrogates", roi="posterior-posterior")
+figure = session.plot("plv", "alpha", kind="surrogates", roi="posterior-posterior")

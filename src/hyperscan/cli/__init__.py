@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperscan.cli import commands
 from hyperscan.cli.commands import OK
 from hyperscan.cli.parsers import parser_of_all, parser_of_bids
 from hyperscan.cli.terminal import Stopped, discard_output, own_process, say
@@ -51,5 +52,7 @@ def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         say(f"hyperscan: {name}: {error.strerror or type(error).__name__}. Check the disk and its permissions.")
         return OutputWriteError.exit_code
     except Stopped as stopped:
-        say("hyperscan: interrupted; finished sessions are kept, the same command goes on from there.")
+        going_on = arguments.action in commands.GOING_ON
+        kept = "; finished sessions are kept, the same command goes on from there" if going_on else ""
+        say(f"hyperscan: interrupted{kept}.")
         return 128 + stopped.number

@@ -104,11 +104,18 @@ def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected
         say(f"skipped {refused}")
     lost = [public_rejected(refused) for refused in rejected]
     rows: dict[tuple[object, ...], Session] = {row.key: row for row in sessions}
+    alike: dict[str, list[str]] = {}
     for entry in (entry for entry in skipped if entry not in lost):
         row = rows.get((entry.dyad, entry.session, entry.modality, entry.task, entry.run))
         reason = entry.reason if row is None else revealed(entry.reason, row)
         session = f" ses-{entry.session:02d}" if entry.session is not None else ""
-        say(f"skipped {entry.dyad}{session}: {reason}")
+        # most reasons begin with the names of their session, which its line tells
+        key = "" if row is None else f"{row.key}"
+        name = f"{entry.dyad}{session}"
+        alike.setdefault(reason.removeprefix(f"{key}: ").removeprefix(f"{key}, "), []).append(name)
+    for reason, names in alike.items():
+        further = f" and {len(names) - 3} more" if len(names) > 4 else ""
+        say(f"skipped {', '.join(names[:3] if further else names)}{further}: {reason}")
     return SOME_SKIPPED if skipped else OK
 
 
@@ -196,6 +203,14 @@ def report(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def view(arguments: argparse.Namespace) -> int:
+    """Write the page to look around in a run's results."""
+    from hyperscan.report import build_view
+
+    show(str(build_view(arguments.output)))
+    return OK
+
+
 def metrics(_: argparse.Namespace) -> int:
     """List every metric."""
     from hyperscan.metrics import describe_metrics
@@ -258,3 +273,7 @@ def bids(arguments: argparse.Namespace) -> int:
     code = _tell_skipped(result.skipped, table.sessions, table.rejected)
     show(_verdict(arguments.output))
     return code
+
+
+#: Commands that go on where they were interrupted.
+GOING_ON = (run, bids)

@@ -206,6 +206,12 @@ COMMANDS = {
         "hyperscan report results",
         (Argument("output", type=Path, metavar="OUT", help="folder of a run"),),
     ),
+    "view": Command(
+        commands.view,
+        "write one page to look around in a run's results",
+        "hyperscan view results",
+        (Argument("output", type=Path, metavar="OUT", help="folder that run wrote; the page is OUT/view.html"),),
+    ),
     "metrics": Command(commands.metrics, "list every metric", "hyperscan metrics"),
     "simulate": Command(
         commands.simulate,

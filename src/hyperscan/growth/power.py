@@ -24,6 +24,7 @@ from hyperscan.storage import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -111,22 +112,25 @@ class PowerResult:
         """
         return self.table.copy()
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, *, axes: Axes | None = None, show: bool = True) -> Figure:
         """Draw power over the number of dyads, a line per number of sessions.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+        axes : matplotlib.axes.Axes or None
+            Where to draw; None = a new figure.
+        show : bool
+            Show the figure, where matplotlib has a window or a notebook for it.
 
         Returns
         -------
-        matplotlib.axes.Axes
+        matplotlib.figure.Figure
         """
         from hyperscan.plots import power_curves
+        from hyperscan.plots.style import finish, one_axes
 
-        drawn: Axes = power_curves(self.table, ax, x="dyads", by="sessions", target=self.target)
-        return drawn
+        drawn = power_curves(self.table, one_axes(axes), x="dyads", by="sessions", target=self.target)
+        return finish(drawn, show)
 
     def save(self, path: str | Path) -> Path:
         """Write the figure.
@@ -148,7 +152,7 @@ class PowerResult:
             If the disk is full or writing is not permitted.
         """
         path = figure_path(path)
-        figure, data = self.plot().get_figure(root=True), BytesIO()
+        figure, data = self.plot(show=False), BytesIO()
         assert figure is not None
         figure.savefig(data, format=path.suffix[1:].lower(), bbox_inches="tight", dpi=PRINT_DPI)
         return write_bytes(path, data.getvalue())

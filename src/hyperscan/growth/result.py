@@ -16,6 +16,7 @@ from hyperscan.schema import NAMED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Columns of growth.tsv.
 TSV_COLUMNS = (
@@ -240,19 +241,22 @@ class GrowthResult:
         plain = [{name: records.json_values(row.get(name)) for name in TSV_COLUMNS} for row in rows]
         return pd.DataFrame(plain, columns=list(TSV_COLUMNS))
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, *, axes: Axes | None = None, show: bool = True) -> Figure:
         """Draw every dyad's curve with the group's slope and, for the excess, the band that pseudo pairs reach.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw, one axes; a new figure by default.
+        axes : matplotlib.axes.Axes or None
+            Where to draw; None = a new figure.
+        show : bool
+            Show the figure, where matplotlib has a window or a notebook for it.
 
         Returns
         -------
-        matplotlib.axes.Axes
+        matplotlib.figure.Figure
         """
         from hyperscan.plots import growth_curves
+        from hyperscan.plots.style import finish, one_axes
 
         table, value, time = self.per_session, self.design.value, self.design.time
         shown = table.drop(columns=[value], errors="ignore").rename(columns={"value": value})
@@ -260,8 +264,7 @@ class GrowthResult:
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
         if time not in ("session", "weeks"):
             shown = shown.assign(**{time: shown["t"]})
-        drawn: Axes = growth_curves(shown, fit=self.group_slope, ax=ax, value=value, time=time)
-        return drawn
+        return finish(growth_curves(shown, fit=self.group_slope, ax=one_axes(axes), value=value, time=time), show)
 
     def save(self, folder: str | Path) -> Path:
         """Write growth.json and growth.tsv.

@@ -31,7 +31,7 @@ from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import build_report
 from hyperscan.results import Plan, RunFolder, StudyResult
-from hyperscan.results.folder import RECORD
+from hyperscan.results.folder import RECORD, VIEW
 from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
 from hyperscan.storage import odd_kind, remove, sha256, sweep, to_json, write_json, write_text, written_files
@@ -217,6 +217,7 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
     stages.compute(basis)
     # from here on the folder is incomplete until its record is there again
     remove(out / RECORD)
+    remove(out / VIEW)  # it shows what was there before
     with written_files() as written:
         describe_output(out)
         write_text(out / "config.toml", config.to_toml())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
 import os
 import tempfile
 import time
@@ -29,9 +31,12 @@ from hyperscan.pipeline.privacy import leaks_of, revealed, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
 from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import units_of
-from hyperscan.recording import align_pair, load_session
+from hyperscan.pipeline.workers import follow
+from hyperscan.recording import ClockReport, align_pair, load_session
 from hyperscan.schema import SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table, study_findings
+
+logger = logging.getLogger(__name__)
 
 #: File of the settings, beside the table.
 SETTINGS = "study.toml"
@@ -140,12 +145,17 @@ def check_study(
     if quick or (out is None and n_jobs == 1):
         look = _look if quick else _judge
         twice = duplicates_of(table.sessions)
-        rows = [attempt(row.key, partial(look, row, settings), Summary) for row in table.sessions]
+        if progress:
+            done = "reads and aligns" if quick else "reads, aligns and cleans"
+            logger.info("check: %s %s", done, count(len(table.sessions), "dyad-session"))
+        judged = (attempt(row.key, partial(look, row, settings), Summary) for row in table.sessions)
+        rows = list(follow(judged, len(table.sessions), "check", progress=progress))
         rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
         apart = unaligned_of(table.sessions, {row.key: row for row in rows})
         rows = [row.refuse(apart[row.key]) if row.key in apart else row for row in rows]
     elif table.sessions:
         rows = _prepared(table.sessions, settings, out, n_jobs, progress)
+    rows = [dataclasses.replace(row, notes=(*row.notes, *_steps(row))) for row in rows]
     rows, common = _said_once(rows, table.sessions)
     leaks = tuple(leaks_of(table)) if privacy else ()
     if quick:
@@ -249,6 +259,23 @@ def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyCo
     )
 
 
+def _steps(row: Summary) -> list[str]:
+    """List what a user would look up of a row's preparation: the reference, and what short channels were there for."""
+    return [step for step in row.history if any(word in step for word in ("reference", "short channel"))]
+
+
+def _clock(clock: ClockReport) -> str:
+    """Name the source of a common clock, and what was found where there was something to find."""
+    facts = [
+        f"offset {clock.offset_s:.3f} s" if clock.offset_s else "",
+        f"drift {clock.ppm:.1f} ppm" if clock.ppm and not math.isnan(clock.ppm) else "",
+        f"residual {clock.residual_ms:.2f} ms" if clock.residual_ms and not math.isnan(clock.residual_ms) else "",
+        f"{clock.n_matched} matched" if clock.n_matched else "",
+    ]
+    told = ", ".join(filter(None, facts))
+    return f"{clock.source} ({told})" if told else clock.source
+
+
 def _line(row: Summary, most: str) -> str:
     key = row.key
     name = " ".join(filter(None, [key.dyad, f"ses-{key.session:02d}", key.modality, key.task, key.run]))
@@ -259,7 +286,7 @@ def _line(row: Summary, most: str) -> str:
     )
     grades = "/".join(str(facts["grade"]) for facts in row.quality.values())
     windows = [most + count(row.n_windows, "window")] if key.modality == "eeg" else []
-    clock = "" if row.clock is None else row.clock.source
+    clock = "" if row.clock is None else _clock(row.clock)
     amount = [f"{row.sfreq:g} Hz", *windows, f"{row.seconds:.0f} s"]
     judged = [f"quality {grades}"] if row.quality else []
     facts = ", ".join([*amount, *([kept] if kept else []), f"clock {clock}", *judged])

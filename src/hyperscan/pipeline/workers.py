@@ -6,15 +6,16 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
@@ -26,6 +27,8 @@ from hyperscan.pipeline.unit import all_versions
 from hyperscan.storage import landing_if
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Names of tasks in the order they end, and whether their worker lived.
 Done = Generator[tuple[str, bool], None, None]
@@ -96,11 +99,38 @@ def run_tasks(
         done = _side_by_side(tasks, min(place.n_jobs, len(tasks)))
     lost = []
     with contextlib.closing(done):  # an interrupt stops the workers before it goes on
-        for name, alive in tqdm(done, total=len(tasks), desc=label, unit="session", disable=None if progress else True):
+        for name, alive in follow(done, len(tasks), label, progress=progress):
             tell(f"{label}: {name} {'done' if alive else 'lost its worker twice'}")
             if not alive:
                 lost.append(name)
     return sorted(lost)
+
+
+#: How often a bar moves while a unit lasts, and how often a log says how far it is, in s (our choice).
+MOVES_S, TELLS_S = 1.0, 5.0
+
+
+def follow(done: Iterable[T], total: int, label: str, *, progress: bool = True) -> Iterator[T]:
+    """Show how far a stage is: a bar on a terminal, which moves while a unit lasts; lines now and then elsewhere."""
+    terminal, told = sys.stderr.isatty(), time.monotonic()
+    with tqdm(total=total, desc=label, unit="session", disable=not (progress and terminal)) as bar:
+        ended = threading.Event()
+
+        def move() -> None:
+            while not ended.wait(MOVES_S):
+                bar.refresh()
+
+        if not bar.disable:
+            threading.Thread(target=move, daemon=True).start()
+        try:
+            for number, each in enumerate(done, start=1):
+                bar.update()
+                if progress and not terminal and time.monotonic() - told >= TELLS_S:
+                    told = time.monotonic()
+                    logger.info("%s: %d of %d", label, number, total)
+                yield each
+        finally:
+            ended.set()
 
 
 class _Running(NamedTuple):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, dyad_curves, require
-from hyperscan.plots.style import new_axes, palette, panel_grid, plain, spread, styled
+from hyperscan.plots.frames import TIME_LABELS, bend_of, draw_course, dyad_curves, require
+from hyperscan.plots.style import legend_above, new_axes, palette, panel_grid, plain, spread, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: A bend with a smaller p is told beside the straight line (our choice).
+BENT = 0.05
 
 #: Up to so many dyads each line carries its name at the end (our choice: beyond that the names collide).
 MAX_NAMED = 12
@@ -62,6 +65,8 @@ def growth_curves(
     >>> ax.get_ylabel()
     'Excess over chance (Fisher z)'
     """
+    from matplotlib.lines import Line2D
+
     ax = new_axes(ax, 8.4, 4.6)
     colours = palette()
     axis = "session" if time in table and time not in TIME_LABELS else time
@@ -69,8 +74,8 @@ def growth_curves(
     curves = dyad_curves(table, [value], axis)
     named = len(curves) <= MAX_NAMED
     for dyad, curve in curves.items():
-        ax.plot(
-            curve["time"], curve[value], color=colours.real, alpha=0.75 if named else 0.35, marker="o",
+        draw_course(
+            ax, curve, value, axis, color=colours.real, alpha=0.75 if named else 0.35, marker="o",
             lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
         )  # fmt: skip
     if value == "excess_z":
@@ -86,7 +91,9 @@ def growth_curves(
     _whole_sessions(ax, curves, time)
     if named:
         _name_ends(ax, curves, value)
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=2)
+    handles, labels = ax.get_legend_handles_labels()
+    thin = Line2D([], [], color=colours.real, lw=1.1, marker="o", ms=3.5, mec="none")
+    ax.legend([thin, *handles], ["each dyad", *labels], loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=2)
     return ax
 
 
@@ -122,8 +129,16 @@ def _slope_band(
         )  # fmt: skip
     ax.plot(
         ends, level + slope * (ends - centre), color=colours.slope, lw=3, zorder=3,
-        label=f"group slope {slope:+.4f} per {time.removesuffix('s')}",
+        label=f"group slope {slope:+.2g} per {time.removesuffix('s')}",
     )  # fmt: skip
+    if len(curves) > 1:
+        # dyads may have met in other weeks
+        means = points.groupby(points["time"].round())[value].mean()
+        ax.plot(means.index, means, ls="", marker="D", ms=6, mfc=colours.paper, mec=colours.ink, mew=1.4, zorder=4,
+                label="mean of the dyads")  # fmt: skip
+    bend = bend_of(curves, value)
+    if bend is not None and bend.p < BENT:
+        ax.plot([], [], ls="", label=str(bend))
 
 
 def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str, most: int = 12) -> None:
@@ -190,7 +205,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     ax = new_axes(ax, 6.4, 3.4)
     curves = dyad_curves(table, _chance_columns(table), time)
     for curve in curves.values():
-        _chance_band(ax, curve)
+        _chance_band(ax, curve, time)
     _whole_sessions(ax, curves, time)
     ax.set_xlabel(TIME_LABELS[time])
     ax.set_ylabel("Synchrony (Fisher z)")
@@ -211,7 +226,7 @@ def _chance_columns(table: pd.DataFrame) -> list[str]:
     return ["z", "pseudo_mean_z", "pseudo_sd_z", *own]
 
 
-def _chance_band(ax: Axes, curve: pd.DataFrame) -> None:
+def _chance_band(ax: Axes, curve: pd.DataFrame, time: str) -> None:
     """Draw a dyad's curve over the level and spread of chance."""
     colours = palette()
     times, mean, sd = (curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z"))
@@ -224,17 +239,22 @@ def _chance_band(ax: Axes, curve: pd.DataFrame) -> None:
             curve["time"], curve["own_mean_z"], color=colours.chance, lw=1.2, ls=(0, (1, 2)), marker=".", ms=3,
             label="the same two at other times",
         )  # fmt: skip
-    ax.plot(curve["time"], curve["z"], color=colours.real, marker="o", ms=4, mec="none", lw=1.6, label="real pair")
+    look = {"color": colours.real, "marker": "o", "ms": 4, "mec": "none", "lw": 1.6}
+    draw_course(ax, curve, "z", time, **look, label="real pair")
 
 
 @styled
-def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) -> list[Axes]:
+def dyad_panels(
+    table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, time: str = "session", columns: int = 4
+) -> list[Axes]:
     """Draw :func:`chance_curves` for every dyad, on common axes.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         As for :func:`chance_curves`, with any number of dyads.
+    axes : sequence of matplotlib.axes.Axes or None
+        Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
         Column on the x axes.
     columns : int
@@ -257,18 +277,21 @@ def dyad_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4)
         len(curves),
         columns=columns,
         size=(8.6 / min(columns, max(len(curves), 1)), 1.5),
+        axes=axes,
         sharex=True,
         sharey=True,
     )
     for ax, (dyad, curve) in zip(axes, curves.items(), strict=True):
-        _chance_band(ax, curve)
+        _chance_band(ax, curve, time)
         ax.set_title(plain(dyad), fontsize=9.5, parse_math=False)
     _finish_panels(axes, curves, time, "Synchrony (Fisher z)")
     return axes
 
 
 @styled
-def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) -> list[Axes]:
+def roi_panels(
+    table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, time: str = "session", columns: int = 4
+) -> list[Axes]:
     """Draw every ROI pair's excess over time: all dyads thin, their mean thick.
 
     Parameters
@@ -276,6 +299,8 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
     table : DataFrame of shape (n_rows, n_columns)
         Rows of one metric, band and signal: ``dyad``, ``session`` (or ``days``), ``roi_therapist``,
         ``roi_client`` and ``excess_z`` (Fisher z).
+    axes : sequence of matplotlib.axes.Axes or None
+        Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
         Column on the x axes.
     columns : int
@@ -300,14 +325,14 @@ def roi_panels(table: pd.DataFrame, *, time: str = "session", columns: int = 4) 
     """
     require(table, "dyad", "roi_therapist", "roi_client", "excess_z")
     pairs = list(dict.fromkeys(zip(table["roi_therapist"], table["roi_client"], strict=True)))
-    axes = panel_grid(len(pairs), columns=columns, size=(2.15, 1.7), sharex=True, sharey=True)
+    axes = panel_grid(len(pairs), columns=columns, size=(2.15, 1.7), axes=axes, sharex=True, sharey=True)
     curves: dict[str, pd.DataFrame] = {}
     colours = palette()
     for ax, (therapist, client) in zip(axes, pairs, strict=True):
         rows = table[(table["roi_therapist"] == therapist) & (table["roi_client"] == client)]
         curves = dyad_curves(rows, ["excess_z"], time)
         for curve in curves.values():
-            ax.plot(curve["time"], curve["excess_z"], color=colours.real, alpha=0.3, lw=0.8, label="each dyad")
+            draw_course(ax, curve, "excess_z", time, color=colours.real, alpha=0.45, lw=0.8, label="each dyad")
         if curves:
             mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
             label = f"mean of {len(curves)}"
@@ -330,5 +355,4 @@ def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: s
     figure.supxlabel(TIME_LABELS[time], fontsize=10)
     figure.supylabel(ylabel, fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=len(unique))
+    legend_above(figure, dict(zip(labels, handles, strict=True)))

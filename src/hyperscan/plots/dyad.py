@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: Up to so many channels carry their names in a small matrix (our choice: beyond that they collide).
-MAX_NAMES = 10
+#: Height of a channel's name in a matrix, in points: where channels lie closer, every second, third ... is named.
+_NAME_PT = 6.5
 
 #: Space between panels and above them, in the units of the panel.
 _MATRIX_GAP, _HEAD_GAP = (0.08, 0.34), (0.0, 0.5)
@@ -61,16 +61,19 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     )
     full = {title: matrix.reindex(index=rows, columns=cols).to_numpy(float) for title, matrix in matrices.items()}
     low, high = _limits(full.values())
+    columns = _balanced(len(full), columns)
     places = _places(len(full), columns, (1.0, 1.0), _MATRIX_GAP)
-    ax = _canvas(places, (1.0, 1.0), inches=8.6 / max(min(columns, len(full)), 3) / (1 + _MATRIX_GAP[0]))
+    inches = 7.2 / max(columns, 2) / (1 + _MATRIX_GAP[0])
+    ax = _canvas(places, (1.0, 1.0), inches)
     for (left, top), (title, values) in zip(places, full.items(), strict=True):
         extent = (left, left + 1, top + 1, top)
         image = ax.imshow(
             values, SEQUENTIAL, aspect="auto", vmin=low, vmax=high, extent=extent, interpolation="nearest"
         )
         ax.text(left, top - 0.04, plain(title), va="bottom", fontsize=9.5, weight="bold", parse_math=False)
-    _name_cells(ax, places, rows, cols)
+    _name_cells(ax, places, rows, cols, inches)
     _whole(ax, places, (1.0, 1.0))
+    ax.set_aspect("equal", anchor="W")
     _bar([ax], image, label)
     ax.figure.supylabel(f"Therapist ({count(len(rows), 'channel')})", fontsize=10)
     ax.figure.supxlabel(f"Client ({count(len(cols), 'channel')})", fontsize=10)
@@ -84,7 +87,7 @@ def head_panels(
     client_xyz: pd.DataFrame,
     threshold: float,
     *,
-    columns: int = 3,
+    columns: int = 2,
 ) -> Axes:
     """Draw :func:`two_heads` for every session, with one threshold and one scale of line widths.
 
@@ -113,8 +116,8 @@ def head_panels(
     --------
     >>> matrix = pd.DataFrame([[0.1, 0.4]], index=["O1"], columns=["O1", "O2"])
     >>> places = pd.DataFrame([[-0.03, -0.09, 0.0], [0.03, -0.09, 0.0]], index=["O1", "O2"], columns=["x", "y", "z"])
-    >>> [text.get_text() for text in head_panels({"Session 1": matrix}, places, places, 0.3).texts]
-    ['Therapist (1)', 'Client (2)', 'Session 1: 1 of 2']
+    >>> [text.get_text() for text in head_panels({"Session 1": matrix}, places, places, 0.3).texts][-1]
+    'Session 1: 1 of 2 pairs ≥ 0.3'
     """
     _check_some(matrices)
     flat = [
@@ -126,14 +129,18 @@ def head_panels(
         for title, matrix in matrices.items()
     }
     _, high = _limits(matrix.to_numpy(float) for matrix in shown.values())
+    columns = _balanced(len(shown), columns)
     places = _places(len(shown), columns, PAIR_SIZE, _HEAD_GAP)
-    ax = _canvas(places, PAIR_SIZE, inches=8.6 / columns / PAIR_SIZE[0])
+    ax = _canvas(places, PAIR_SIZE, inches=8.6 / max(columns, 2) / PAIR_SIZE[0])
     for (left, top), (title, matrix) in zip(places, shown.items(), strict=True):
         links = matrix.to_numpy(float)
         here, there = flat[0].loc[matrix.index].to_numpy(), flat[1].loc[matrix.columns].to_numpy()
         origin = (left + PAIR_ROOM[0], -top - PAIR_ROOM[1])
-        n = draw_pair(ax, links, here, there, threshold, strongest=high, size=6, origin=origin, fontsize=8.5)
-        heading = f"{plain(title)}: {n} of {links.size}"
+        n = draw_pair(
+            ax, links, here, there, threshold, (list(matrix.index), list(matrix.columns)),
+            strongest=high, size=6, origin=origin, fontsize=8.5,
+        )  # fmt: skip
+        heading = f"{plain(title)}: {n} of {links.size} pairs ≥ {threshold:.2g}"
         ax.text(left + 0.35, -top, heading, va="bottom", fontsize=9.5, weight="bold", parse_math=False)
     _whole(ax, places, PAIR_SIZE)
     ax.set_ylim(-ax.get_ylim()[0], 0)
@@ -258,6 +265,12 @@ def _limits(arrays: Iterable[np.ndarray]) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
+def _balanced(n: int, columns: int) -> int:
+    """Say how many columns fill their rows: five panels are three and two, not four and one."""
+    rows = -(-n // columns)
+    return -(-n // rows)
+
+
 def _places(n: int, columns: int, size: tuple[float, float], gap: tuple[float, float]) -> list[tuple[float, float]]:
     """Left and upper edge of every panel, row by row; y grows downwards."""
     return [(i % columns * (size[0] + gap[0]), i // columns * (size[1] + gap[1]) + gap[1]) for i in range(n)]
@@ -277,17 +290,23 @@ def _whole(ax: Axes, places: list[tuple[float, float]], size: tuple[float, float
     ax.set_ylim(max(top for _, top in places) + size[1], 0)
 
 
-def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], cols: list[str]) -> None:
-    """Write channel names left of the first column of panels and below the lowest panel of each column."""
+def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], cols: list[str], inches: float) -> None:
+    """Write channel names left of the first panel of each row and below the lowest of each column, as many as fit."""
     lowest = dict(places)
-    for i, name in enumerate(rows if len(rows) <= MAX_NAMES else []):
-        for top in {top for left, top in places if left == 0}:
-            y = top + (i + 0.5) / len(rows)
-            ax.text(-0.02, y, plain(name, 8), ha="right", va="center", fontsize=7, parse_math=False)
-    for i, name in enumerate(cols if len(cols) <= MAX_NAMES else []):
+    tops = [top for left, top in places if left == 0]
+    style: dict[str, Any] = {"fontsize": _NAME_PT, "parse_math": False}
+    for i in range(0, len(rows), _every(len(rows), inches)):
+        for top in tops:
+            ax.text(-0.02, top + (i + 0.5) / len(rows), plain(rows[i], 8), ha="right", va="center", **style)
+    for i in range(0, len(cols), _every(len(cols), inches)):
         for left, top in lowest.items():
             x = left + (i + 0.5) / len(cols)
-            ax.text(x, top + 1.03, plain(name, 8), ha="center", va="top", fontsize=7, rotation=90, parse_math=False)
+            ax.text(x, top + 1.03, plain(cols[i], 8), ha="center", va="top", rotation=90, **style)
+
+
+def _every(n: int, inches: float) -> int:
+    """Say which channels are named: every one, every second, ..."""
+    return max(1, int(np.ceil(n * _NAME_PT * 1.15 / (72 * inches))))
 
 
 def _bar(axes: list[Axes], image: Any, label: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, TableError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Axis label of each time axis.
 TIME_LABELS: Mapping[str, str] = MappingProxyType(
@@ -44,6 +48,54 @@ def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str,
     frame = frame.dropna(subset=["time", columns[0]])
     means = frame.groupby(["dyad", "time"], sort=True).mean().reset_index()
     return {str(dyad): part.drop(columns="dyad") for dyad, part in means.groupby("dyad", sort=True)}
+
+
+def draw_course(ax: Axes, curve: pd.DataFrame, column: str, time: str, **style: Any) -> None:
+    """Draw a curve over time; where sessions are missing it is dotted."""
+    times, values = curve["time"].to_numpy(), curve[column].to_numpy()
+    gaps = np.flatnonzero(np.diff(times) > 1.5) if time == "session" else np.zeros(0, int)
+    ax.plot(np.insert(times, gaps + 1, np.nan), np.insert(values, gaps + 1, np.nan), **style)
+    across = {name: style[name] for name in ("color", "alpha", "lw") if name in style}
+    for gap in gaps:
+        ax.plot(times[gap : gap + 2], values[gap : gap + 2], **across, ls=(0, (1, 3)), label="_missing")
+
+
+@dataclass(frozen=True)
+class Bend:
+    """How far the dyads' courses are from straight lines."""
+
+    #: Mean over dyads of the quadratic term, in units of the value per squared unit of time
+    curvature: float
+    p: float
+    n: int
+
+    def __str__(self) -> str:
+        way = "upwards" if self.curvature > 0 else "downwards"
+        return f"courses bend {way} ({p_of(self.p)}): the straight line sums them up"
+
+
+def bend_of(curves: Mapping[str, pd.DataFrame], column: str) -> Bend | None:
+    """Test by t whether the dyads' quadratic terms have mean 0; None with fewer than three dyads of four times."""
+    from scipy import stats
+
+    long = [curve for curve in curves.values() if curve["time"].nunique() > 3]
+    if len(long) < 3:
+        return None
+    terms = np.array([np.polyfit(curve["time"] - curve["time"].mean(), curve[column], 2)[0] for curve in long])
+    return Bend(float(terms.mean()), float(stats.ttest_1samp(terms, 0.0).pvalue), len(long))
+
+
+def p_of(p: float) -> str:
+    """Write a p-value as papers do.
+
+    Examples
+    --------
+    >>> p_of(0.0312), p_of(1e-9), p_of(0.9996)
+    ('p = .031', 'p < .001', 'p > .999')
+    """
+    if p < 0.001:
+        return "p < .001"
+    return "p > .999" if p > 0.999 else f"p = {p:.3f}".replace("0.", ".")
 
 
 def window_table(dataset: Any, metric: str, band: str, roi_pair: str, signal: str = "") -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import require
-from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled
+from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled, upright
 from hyperscan.schema import column_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     bands = list(dict.fromkeys(table["band"]))
     means = table.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
     dyads = table.dropna(subset=[value]).groupby("session")["dyad"].nunique().reindex(means.columns).fillna(0)
-    ax = new_axes(ax, 8.4, max(2.5, 1.2 + 0.5 * len(bands)))
+    ax = new_axes(ax, 8.4, max(3.0, 1.2 + 0.5 * len(bands)))
     _image(ax, means.to_numpy(dtype=float), column_of(value).axis_label, "{:.2f}")
     several = table["dyad"].nunique() > 1
     ticks = [_Lines(f"{session:g}" + (f"\nn = {n:g}" if several else "")) for session, n in dyads.items()]
@@ -192,7 +192,7 @@ def _image(
         interpolation="nearest",
     )
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
-    bar.set_label(label)
+    bar.set_label(upright(label))
     bar.outline.set_visible(False)
     ax.grid(visible=False)
     for side in ax.spines.values():

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, dyad_curves, mean_and_ci, require
-from hyperscan.plots.style import new_axes, palette, panel_grid, plain, styled
+from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, mean_and_ci, require
+from hyperscan.plots.style import legend_above, new_axes, palette, panel_grid, plain, styled
 from hyperscan.schema import GUARD_COLUMNS, ROLES, column_of
 
 if TYPE_CHECKING:
@@ -47,13 +47,15 @@ _AMOUNTS = ("channels_kept", "clean_seconds", "band_sd", "instrument_noise")
 
 
 @styled
-def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
+def clock_panel(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, time: str = "session") -> list[Axes]:
     """Draw clock drift and residual of every dyad over the sessions.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         ``dyad``, ``session`` (or ``days``), and any of ``clock_ppm`` and ``clock_residual_ms``.
+    axes : sequence of matplotlib.axes.Axes or None
+        Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
         Column on the x axes.
 
@@ -76,29 +78,28 @@ def clock_panel(table: pd.DataFrame, *, time: str = "session") -> list[Axes]:
     columns = filled(table, _CLOCK)
     if not columns:
         require(table, *_CLOCK)
-    axes = panel_grid(len(columns), columns=2, size=(4.2, 2.6), sharex=True)
+    axes = panel_grid(len(columns), columns=2, size=(4.2, 2.6), axes=axes, sharex=True)
     colours = palette()
     for ax, column in zip(axes, columns, strict=True):
         curves = dyad_curves(table, [column], time)
+        look = {"color": colours.real, "alpha": 0.5, "lw": 1, "marker": "o", "ms": 3, "mec": "none"}
         for curve in curves.values():
-            ax.plot(
-                curve["time"],
-                curve[column],
-                color=colours.real,
-                alpha=0.5,
-                lw=1,
-                marker="o",
-                ms=3,
-                mec="none",
-            )
+            draw_course(ax, curve, column, time, **look, label="each dyad")
         ax.set_ylabel(column_of(column).axis_label)
-        ax.set_title(count(len(curves), "dyad"))
+        ax.set_title(f"{count(len(curves), 'dyad')}, a line each")
         _frame_panel(ax, time)
+        _calm([ax], column)
     return axes
 
 
 @styled
-def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, time: str = "session") -> list[Axes]:
+def quality_panel(
+    table: pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    axes: Sequence[Axes] | None = None,
+    *,
+    time: str = "session",
+) -> list[Axes]:
     """Draw measures of quality over the sessions: mean over dyads with 95 % CI, for each person.
 
     An interval is cut where the measure ends: shares at 0 and 1, amounts at 0.
@@ -109,6 +110,8 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
         ``dyad``, ``session`` (or ``days``), ``person`` and measures.
     columns : sequence of str or None
         Measures to draw; None = the usual ones that are there, and an in-band signal fraction.
+    axes : sequence of matplotlib.axes.Axes or None
+        Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
         Column on the x axes.
 
@@ -128,7 +131,7 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
     >>> [ax.get_title(loc="left") for ax in quality_panel(table)]
     ['Clean time (s)']
     """
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    from matplotlib.ticker import EngFormatter, MaxNLocator, StrMethodFormatter
 
     if columns is None:
         ratios = [name for name in ("snr_alpha", *(c for c in table.columns if c.startswith("snr_"))) if name in table]
@@ -136,25 +139,26 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
         # s2_line is the fraction of the primary band already
         columns += [] if "s2_line" in columns else filled(table, ratios[:1])
     require(table, "dyad", "person", *columns)
-    axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
+    axes = panel_grid(len(columns), columns=3, size=_SIZE, axes=axes, sharex=True)
     colours = palette()
     for ax, column in zip(axes, columns, strict=True):
-        for person, colour, marker in zip(ROLES, (colours.therapist, colours.client), "os", strict=True):
-            curves = dyad_curves(table[table["person"] == person], [column], time)
-            # side by side, so that equal values do not hide each other
-            shift = 0.06 if person == "client" else -0.06
-            _mean_curve(ax, curves, column, colour, marker, person, shift, _bounds(column))
+        people = {person: dyad_curves(table[table["person"] == person], [column], time) for person in ROLES}
+        if _alike(people["therapist"], people["client"], column):  # a fact of both, or equal in both
+            _mean_curve(ax, people["therapist"], column, colours.ink, "D", "both alike", 0.0, _bounds(column))
+        else:
+            looks = zip(ROLES, (colours.therapist, colours.client), "os", (-0.06, 0.06), strict=True)
+            for person, colour, marker, shift in looks:
+                # side by side, so that close values do not hide each other
+                _mean_curve(ax, people[person], column, colour, marker, person, shift, _bounds(column))
         ax.set_title(column_of(column).axis_label, fontsize=9)
         _frame_panel(ax, time)
-        # ticks fit for the measure, no room where it cannot lie, and some beside a single session
-        low, high = ax.get_ylim()
-        least, most = _bounds(column)
-        room = 0.04 * (min(high, most) - max(low, least))
-        ax.set_ylim(max(low, least - room), min(high, most + room))
+        _calm([ax], column)
         if column == "channels_kept":
             ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         if column == "band_sd":
             ax.yaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}", unit="M"))
+        if column == "instrument_noise":  # far below 1
+            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
         left, right = ax.get_xlim()
         if right - left < 1:
             ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
@@ -163,7 +167,13 @@ def quality_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, 
 
 
 @styled
-def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, time: str = "session") -> list[Axes]:
+def guards_panel(
+    table: pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    axes: Sequence[Axes] | None = None,
+    *,
+    time: str = "session",
+) -> list[Axes]:
     """Draw what the guards look at over the sessions: every dyad thin, mean over dyads with 95 % CI thick.
 
     Parameters
@@ -172,6 +182,8 @@ def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, t
         ``dyad``, ``session`` (or ``days``) and measures: ``guards.tsv``.
     columns : sequence of str or None
         Measures to draw; None = the usual ones that are there.
+    axes : sequence of matplotlib.axes.Axes or None
+        Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
         Column on the x axes.
 
@@ -193,17 +205,24 @@ def guards_panel(table: pd.DataFrame, columns: Sequence[str] | None = None, *, t
     """
     columns = list(columns) if columns is not None else filled(table, GUARDS_SHOWN)
     require(table, "dyad", *columns)
-    axes = panel_grid(len(columns), columns=3, size=_SIZE, sharex=True)
+    axes = panel_grid(len(columns), columns=3, size=_SIZE, axes=axes, sharex=True)
     colours = palette()
     for ax, column in zip(axes, columns, strict=True):
         curves = dyad_curves(table, [column], time)
         for curve in curves.values():
-            ax.plot(curve["time"], curve[column], color=colours.real, alpha=0.25, lw=0.8, label="each dyad")
+            draw_course(ax, curve, column, time, color=colours.real, alpha=0.4, lw=0.8, label="each dyad")
         _mean_curve(ax, curves, column, colours.slope, "o", f"mean of {count(len(curves), 'dyad')}, 95 % CI")
         if column.endswith("_z"):
             ax.axhline(0, color=colours.chance, lw=1, ls=(0, (5, 3)))
         ax.set_title(column_of(column).axis_label, fontsize=9)
         _frame_panel(ax, time)
+    for kind in ("_z", "g1_"):
+        # what has one unit is drawn on one scale: noise beside a change looks like noise
+        alike = [name for name in columns if name.endswith(kind) or name.startswith(kind)]
+        _calm([ax for ax, name in zip(axes, columns, strict=True) if name in alike], alike[0] if alike else "")
+    for ax, column in zip(axes, columns, strict=True):
+        if not column.endswith("_z") and not column.startswith("g1_"):
+            _calm([ax], column)
     _share_legend(axes)
     return axes
 
@@ -314,6 +333,39 @@ def _mean_curve(
     )  # fmt: skip
 
 
+#: Least height of an axis by the unit of its measure: smaller changes are drawn small (our choice).
+_LEAST_SPAN = {"0-1": 0.25, "share": 0.25, "log share": 0.4, "Fisher z": 0.1, "ppm": 10.0, "ms": 1.0}
+
+
+def _calm(axes: Sequence[Axes], column: str) -> None:
+    """Give axes of one measure one scale: not zoomed into noise, and no room where values cannot lie."""
+    if not axes:
+        return
+    least, most = _bounds(column)
+    low, high = min(ax.get_ylim()[0] for ax in axes), max(ax.get_ylim()[1] for ax in axes)
+    span = _LEAST_SPAN.get(column_of(column).axis_label.rpartition("(")[2].rstrip(")"), 0.0)
+    if column in _AMOUNTS or column == "clock_residual_ms":
+        low, high = 0.0, 1.08 * high
+    wanting = max(span - (high - low), 0.0)
+    low, high = low - wanting / 2, high + wanting / 2
+    if least > -np.inf and low < least:
+        low, high = least, high + (least - low) * (wanting > 0)
+    if high > most:
+        low, high = low - (high - most) * (wanting > 0), most
+    # a mark at the end of the scale is drawn whole
+    room = 0.04 * (high - low)
+    for ax in axes:
+        ax.set_ylim(max(low, least) - room * (low <= least), min(high, most) + room * (high >= most))
+
+
+def _alike(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame], column: str) -> bool:
+    """Whether both people have one value in every session."""
+    return one.keys() == other.keys() and all(
+        one[dyad]["time"].equals(other[dyad]["time"]) and np.allclose(one[dyad][column], other[dyad][column])
+        for dyad in one
+    )
+
+
 def _bounds(column: str) -> tuple[float, float]:
     """Say in which range a measure can lie."""
     if column.startswith(_SHARES):
@@ -334,6 +386,6 @@ def _frame_panel(ax: Axes, time: str) -> None:
 def _share_legend(axes: list[Axes]) -> None:
     """Put one legend above all panels."""
     if axes:
-        handles, labels = axes[0].get_legend_handles_labels()
-        unique = dict(zip(labels, handles, strict=True))
-        axes[0].figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=len(unique))
+        found = [ax.get_legend_handles_labels() for ax in axes]
+        unique = {label: handle for handles, labels in found for label, handle in zip(labels, handles, strict=True)}
+        legend_above(axes[0].figure, unique)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 import numpy as np
 
 from hyperscan.errors import InputError, count
+from hyperscan.plots.frames import p_of
 from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled, upright
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def time_course(
     ax: Axes | None = None,
     *,
     label: str = "Synchrony (Fisher z)",
+    chance: float | None = None,
 ) -> Axes:
     """Draw synchrony over the windows of a session with the middle 95 % of its null.
 
@@ -184,6 +186,8 @@ def time_course(
         Where to draw; None = a new figure.
     label : str
         What the values are, with unit.
+    chance : float or None
+        Level that the session's pseudo pairs reach.
 
     Returns
     -------
@@ -220,9 +224,12 @@ def time_course(
     ax.plot(
         times_s, values, color=colours.real, marker="o", mec="none", label=f"observed ({count(len(values), 'window')})"
     )
+    if chance is not None and np.isfinite(chance):
+        dashes = (0, (5, 3))
+        ax.axhline(chance, color=colours.chance, lw=1.2, ls=dashes, label="chance (mean of pseudo pairs)")
     ax.set_xlabel("Time in session (s)")
     ax.set_ylabel(upright(label))
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=2)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=3)
     return ax
 
 
@@ -270,8 +277,8 @@ def surrogate_histogram(
     ax.hist(surrogates, bins=bins, color=colours.chance, alpha=0.6, edgecolor=colours.paper, lw=0.5, label=what)
     several = np.atleast_1d(np.asarray(observed, dtype=float))
     mean = float(np.nanmean(several))
-    text = f"observed {mean:.4g}" if len(several) == 1 else f"observed, mean of {len(several)}: {mean:.4g}"
-    ax.axvline(mean, color=colours.real, lw=2.5, label=text + ("" if p is None else f", p = {p:.3g}"))
+    text = f"observed {mean:.2g}" if len(several) == 1 else f"observed, mean of {len(several)}: {mean:.2g}"
+    ax.axvline(mean, color=colours.real, lw=2.5, label=text + ("" if p is None else f", {p_of(p)}"))
     if len(several) > 1:
         # ticks along the foot: x in data, y as a share of the axes' height
         ax.vlines(several, 0, 0.06, color=colours.real, lw=1, transform=ax.get_xaxis_transform())

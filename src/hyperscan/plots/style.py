@@ -120,6 +120,8 @@ def _settings(colours: Palette) -> dict[str, str | float | list[str]]:
         "lines.linewidth": 1.6,
         "lines.markersize": 4.5,
         "axes.unicode_minus": True,
+        # no "+2.927e2" beside an axis
+        "axes.formatter.useoffset": False,
         "svg.fonttype": "none",
         "svg.hashsalt": "hyperscan",
         "figure.facecolor": colours.paper,
@@ -174,11 +176,28 @@ def figure_style(variant: str = "light") -> Iterator[Palette]:
         _CURRENT.reset(token)
 
 
+_DETACHED: ContextVar[bool] = ContextVar("detached", default=False)
+
+
+@contextlib.contextmanager
+def detached() -> Iterator[None]:
+    """Make figures that need no display and that pyplot does not know: those of a page, by the hundred."""
+    token = _DETACHED.set(True)
+    try:
+        yield
+    finally:
+        _DETACHED.reset(token)
+
+
 def new_figure(width: float = 8.4, height: float = 4.2) -> Figure:
-    """Make a figure that needs no display and that pyplot does not know."""
+    """Make a figure, known to pyplot so that ``plt.show()`` and notebooks show it, unless :func:`detached`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    if not _DETACHED.get():
+        import matplotlib.pyplot as plt
+
+        return plt.figure(figsize=(width, height), layout="constrained")
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -192,21 +211,62 @@ def new_axes(ax: Axes | None, width: float = 8.4, height: float = 4.2) -> Axes:
         return new_figure(width, height).add_subplot()
 
 
+#: Backends of matplotlib that write files and show nothing.
+_SILENT = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+
+
+def finish(drawn: Axes | Sequence[Axes], show: bool) -> Figure:
+    """Return the figure of what was drawn, shown where matplotlib has a window or a notebook to show it in."""
+    import matplotlib as mpl
+
+    first = drawn[0] if isinstance(drawn, Sequence) else drawn
+    figure = first.figure
+    while figure is not figure.figure:  # a subfigure's figure
+        figure = figure.figure
+    if show and mpl.get_backend().lower() not in _SILENT:
+        import matplotlib.pyplot as plt
+
+        plt.show()
+    return cast("Figure", figure)
+
+
+def one_axes(axes: Axes | Sequence[Axes] | None) -> Axes | None:
+    """Take the Axes of a figure that has one."""
+    if not isinstance(axes, Sequence):
+        return axes
+    if len(axes) != 1:
+        raise InputError(f"axes: this figure has one Axes, {len(axes)} were given. Give one, or None for a new figure.")
+    return axes[0]
+
+
 def panel_grid(
-    n: int, *, columns: int, size: tuple[float, float], figure: Figure | None = None, **share: Any
+    n: int, *, columns: int, size: tuple[float, float], axes: Axes | Sequence[Axes] | None = None, **share: Any
 ) -> list[Axes]:
-    """Make small multiples: ``n`` Axes in rows of ``columns``, empty places left out."""
+    """Make small multiples: ``n`` Axes in rows of ``columns``, empty places left out, or take those given."""
+    if axes is not None:
+        given = list(axes) if isinstance(axes, Sequence) else [axes]
+        if len(given) != n:
+            raise InputError(f"axes: this figure has {n} panels, {len(given)} Axes were given. Give one for each.")
+        return given
     rows = max(1, -(-n // columns))
     columns = max(1, -(-n // rows))  # 5 panels as 3 + 2, not as 4 + 1
     with figure_style(_variant()):
         # never so small that the labels around the panels are cut
-        figure = figure or new_figure(max(size[0] * columns, 6.0), max(size[1] * rows, 2.6))
-        axes = list(figure.subplots(rows, columns, squeeze=False, **share).flat)
-    for i, ax in enumerate(axes[n:], n):
+        figure = new_figure(max(size[0] * columns, 6.0), max(size[1] * rows, 2.6))
+        made = list(figure.subplots(rows, columns, squeeze=False, **share).flat)
+    for i, ax in enumerate(made[n:], n):
         # the panel above an empty place is the lowest of its column: it carries the labels
-        axes[i - columns].tick_params(labelbottom=True)
+        made[i - columns].tick_params(labelbottom=True)
         ax.remove()
-    return axes[:n]
+    return made[:n]
+
+
+def legend_above(figure: Any, handles: Mapping[str, Any]) -> None:
+    """Put one legend above all panels, within the figure; beside the first panel in a figure of the user's."""
+    if figure.get_layout_engine() is None:
+        figure.axes[0].legend(handles.values(), handles.keys())
+        return
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=len(handles))
 
 
 def _variant() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hyperscan.errors import InputError
-from hyperscan.plots.style import new_axes, palette, styled
+from hyperscan.plots.style import new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,9 @@ _APART = 3.0
 
 #: Width and height of a drawn pair, and the room left of and above the therapist's centre, in head radii.
 PAIR_SIZE, PAIR_ROOM = (2.7 + _APART, 2.6), (1.35, 1.25)
+
+#: Most channels of a head that are named (our choice: more collide).
+MAX_NAMED = 12
 
 #: Distances from the origin, in m, that only coordinates around the head's centre have (our choice: heads of
 #: children to adults, with the origin between the ears).
@@ -36,6 +40,7 @@ def two_heads(
     label: str = "synchrony",
     strongest: float | None = None,
     size: float = 16,
+    names: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> Axes:
     """Draw both people's sensors and a line for every link at or above a threshold.
 
@@ -59,6 +64,8 @@ def two_heads(
         Value of the widest line; None = the largest one drawn. Give it where several figures are compared.
     size : float
         Area of a sensor's mark, in square points.
+    names : tuple of two sequences of str
+        Names of the therapist's and the client's channels; those of drawn links are written, or none.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def two_heads(
             " positions. Give one position per channel."
         )
     ax = new_axes(ax, 7.6, 4.0)
-    n = draw_pair(ax, links, places[0], places[1], threshold, strongest=strongest, size=size)
+    n = draw_pair(ax, links, places[0], places[1], threshold, names, strongest=strongest, size=size)
     ax.set_title(f"{n} of {links.size} links: {label} ≥ {threshold:.3g}")
     ax.set_aspect("equal")
     ax.set_axis_off()
@@ -100,6 +107,7 @@ def draw_pair(
     therapist_xy: np.ndarray,
     client_xy: np.ndarray,
     threshold: float,
+    names: tuple[Sequence[str], Sequence[str]] = ((), ()),
     *,
     strongest: float | None,
     size: float,
@@ -118,8 +126,20 @@ def draw_pair(
         _head(ax, x, y)
         ax.scatter(xy[:, 0], xy[:, 1], s=size, color=colour, zorder=4, marker=marker)
         ax.text(x, y - 1.1, f"{name} ({len(xy)})", ha="center", va="top", color=colours.ink, fontsize=fontsize)
+        for side, letter in ((-1.0, "L"), (1.0, "R")):
+            ax.text(
+                x + 0.9 * side, y + 0.72, letter, ha="center", va="center", color=colours.muted, fontsize=fontsize - 2
+            )
     strong = np.argwhere(np.nan_to_num(links, nan=-np.inf) >= threshold)
-    _lines(ax, links, strong, places, threshold, strongest)
+    _lines(ax, links, strong, places, threshold, strongest, origin[1])
+    for person, (listed, xy) in enumerate(zip(names, places, strict=True)):
+        # the strongest first, as many as can be read
+        order = strong[np.argsort(-links[strong[:, 0], strong[:, 1]], kind="stable"), person] if len(listed) else []
+        for channel in list(dict.fromkeys(int(each) for each in order))[:MAX_NAMED]:
+            ax.annotate(
+                plain(listed[channel], 8), xy[channel], (0, 2.5), textcoords="offset points", ha="center", va="bottom",
+                color=colours.ink, fontsize=max(fontsize - 2.5, 6), zorder=5, parse_math=False,
+            )  # fmt: skip
     return len(strong)
 
 
@@ -184,6 +204,7 @@ def _lines(
     places: list[np.ndarray],
     threshold: float,
     strongest: float | None,
+    base: float,
 ) -> None:
     from matplotlib.collections import LineCollection
 
@@ -193,10 +214,15 @@ def _lines(
     span = (values.max() if strongest is None else strongest) - threshold
     rank = np.clip((values - threshold) / (span or 1.0), 0, 1)
     order = np.argsort(values, kind="stable")  # the strongest on top
-    ends = np.stack([places[0][strong[:, 0]], places[1][strong[:, 1]]], axis=1)
+    height = (places[0][strong[:, 0], 1] + places[1][strong[:, 1], 1]) / 2 - base
+    here, there = places[0][strong[:, 0]], places[1][strong[:, 1]]
+    # bent upwards, those of higher channels more, so that links apart in height do not cross between the heads
+    middle = (here + there) / 2 + np.column_stack([np.zeros(len(here)), 0.45 + 0.35 * height])
+    t = np.linspace(0, 1, 15)[:, None, None]
+    bent = (1 - t) ** 2 * here + 2 * t * (1 - t) * middle + t**2 * there
     ax.add_collection(
         LineCollection(
-            list(ends[order]),
+            list(bent.transpose(1, 0, 2)[order]),
             colors=palette().real,
             linewidths=0.9 + 1.9 * rank[order],
             alpha=0.5 + 0.45 * rank[order],

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperscan.plots.style import detached
 from hyperscan.report.figures import STUDY_PICTURES, dyad_pictures
 from hyperscan.report.methods import methods_of
 from hyperscan.report.references import bibtex
@@ -25,8 +26,9 @@ def write_report(out: Path) -> Path:
 
     run = ReportedRun.of(out)
     methods = methods_of(run)
-    pages = {address: dyad_page(run, dyad) for dyad, address in dyad_links(run).items()}
-    pages["report.html"] = study_page(run)
+    with detached():
+        pages = {address: dyad_page(run, dyad) for dyad, address in dyad_links(run).items()}
+        pages["report.html"] = study_page(run)
     for name, page in pages.items():
         write_text(run.path / name, page)
     write_text(run.path / "methods.md", methods.to_markdown())
@@ -37,16 +39,17 @@ def write_report(out: Path) -> Path:
 def study_page(run: ReportedRun) -> str:
     """Make the first page."""
     shown = {name: make(run) for name, make in {**STUDY_SECTIONS, **STUDY_PICTURES}.items()}
-    return _render("report.html.j2", config_text=run.config_text, **shown)
+    return render("report.html.j2", config_text=run.config_text, **shown)
 
 
 def dyad_page(run: ReportedRun, dyad: str) -> str:
     """Make the page of a dyad."""
     shown = {name: make(run, dyad) for name, make in DYAD_SECTIONS.items()}
-    return _render("dyad.html.j2", dyad=dyad, **shown, **dyad_pictures(run, dyad))
+    return render("dyad.html.j2", dyad=dyad, **shown, **dyad_pictures(run, dyad))
 
 
-def _render(template: str, **shown: object) -> str:
+def render(template: str, **shown: object) -> str:
+    """Fill a template; every value is escaped."""
     return _templates().get_template(template).render(**shown)
 
 

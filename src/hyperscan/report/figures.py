@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import dyad_curves, window_table
+from hyperscan.plots.frames import bend_of, dyad_curves, window_table
 from hyperscan.plots.style import save_svg
 from hyperscan.report.run import ReportedRun
-from hyperscan.report.tables import one_line, short
+from hyperscan.report.tables import brief, one_line, short
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import ROLES, column_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 #: Links drawn: the strongest 5 %, and on large caps no more than this many per session on average (our choice).
-STRONGEST, MOST_LINKS = 0.05, 40
+STRONGEST, MOST_LINKS = 0.05, 20
 
 #: Most dyads that get a panel on the first page: all have one on their own page (our choice).
 MAX_PANELS = 60
@@ -69,18 +69,19 @@ def picture(drawn: Axes | Sequence[Axes], alt: str, caption: str) -> Picture:
     data = base64.b64encode(svg.encode()).decode("ascii")
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
     width, height = (round(float(points) * _PIXELS) for points in (size.groups() if size else ("600", "300")))
-    return Picture(f"data:image/svg+xml;base64,{data}", one_line(alt), one_line(caption), width, height)
+    alt, caption = (one_line(text, longest=2000) for text in (alt, caption))
+    return Picture(f"data:image/svg+xml;base64,{data}", alt, caption, width, height)
 
 
 def growth_picture(run: ReportedRun) -> Picture | None:
     """Every dyad's excess over time with the group's slope."""
-    from hyperscan.plots.curves import growth_curves
+    from hyperscan.plots.curves import BENT, growth_curves
 
     rows = run.primary
     if not _has(rows, "dyad", "session", "excess_z"):
         return None
     fit = None if run.growth is None else run.growth.group_slope
-    slope, low, high = (short(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
+    slope, low, high = (brief(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
     curves = dyad_curves(rows, ["excess_z"], run.config.time)
     up = sum(curve["excess_z"].iloc[-1] > curve["excess_z"].iloc[0] for curve in curves.values() if len(curve) > 1)
     several = sum(len(curve) > 1 for curve in curves.values())
@@ -92,11 +93,18 @@ def growth_picture(run: ReportedRun) -> Picture | None:
         alt += f" Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}."
     paired = _has(rows, "pseudo_mean_z")
     chance = "the mean of its pseudo pairs at the same session number" if paired else "its mean under circular shifts"
-    caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}. Thin lines: dyads."
+    caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}. Thin lines: dyads, dotted across"
+    caption += " missing sessions."
     if fit is not None:
         caption += (
-            " Thick line: the group's slope, drawn through the mean of all points; the band around it is the 95 %"
-            " confidence interval of that slope alone."
+            " Diamonds: mean of the dyads. Thick line: the group's slope, drawn through the mean of all points; the band"
+            " around it is the 95 % confidence interval of that slope alone."
+        )
+    bend = bend_of(curves, "excess_z")
+    if bend is not None and bend.p < BENT:
+        caption += (
+            f" The {bend} (a quadratic term per dyad, t test over {bend.n} dyads): read the diamonds, not the line, for"
+            " where in the therapy it changes."
         )
     if _has(rows, "pseudo_sd_z"):
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
@@ -224,6 +232,7 @@ def guards_picture(run: ReportedRun) -> Picture | None:
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
     shows = [words for name, words in _TRUE_CHANGE.items() if any(column.startswith(name) for column in columns)]
     caption = "What the guards are taken of." + (f" Of a true change: {'; '.join(shows)}." if shows else "")
+    caption += " Measures of one unit share one scale."
     return picture(guards_panel(run.guards, columns, time=_time_in(run, run.guards)), alt, caption)
 
 
@@ -251,13 +260,14 @@ def quality_picture(run: ReportedRun) -> Picture | None:
     """Quality of both people over the sessions."""
     from hyperscan.plots.panels import QUALITY_SHOWN, filled, quality_panel
 
-    ratio = f"snr_{run.outcome.band}"
-    columns = filled(run.quality, (*QUALITY_SHOWN, ratio))
+    # what is the same in all sessions is a line of the table below
+    found = filled(run.quality, QUALITY_SHOWN)
+    columns = [name for name in found if run.quality[name].nunique(dropna=False) > 1]
     if not columns or not _has(run.quality, "dyad", "session", "person"):
         return None
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions, therapist and client apart, of {named}."
-    caption = "Mean over dyads with its 95 % confidence interval."
+    caption = "Mean over dyads with its 95 % confidence interval. Axes are not zoomed into noise."
     return picture(quality_panel(run.quality, columns, time=_time_in(run, run.quality)), alt, caption)
 
 
@@ -273,6 +283,9 @@ def grid_picture(run: ReportedRun) -> Picture | None:
     states = pd.concat([used.assign(state="used"), skips], ignore_index=True)
     states = states.drop_duplicates(["dyad", "session"])
     n = int((states["state"] == "skipped").sum())
+    numbers = pd.to_numeric(states["session"])
+    if not n and len(states) == states["dyad"].nunique() * (numbers.max() - numbers.min() + 1):
+        return None  # all used, none missing: a line of the page says so
     alt = (
         f"Grid of dyads by sessions: {count(len(used), 'dyad-session')} used, {n} left out; an empty place was not"
         " recorded."

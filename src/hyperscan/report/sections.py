@@ -8,20 +8,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
 from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
+from hyperscan.growth.slopes import weighted_test
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
     Table,
     TableCell,
     Values,
+    brief,
     cell,
     heads_of,
     is_empty,
@@ -49,9 +52,24 @@ def verdict(run: ReportedRun) -> Verdict:
     return NO_VERDICT if run.growth is None else VERDICTS.get(run.growth.verdict, NO_VERDICT)
 
 
-def growth_in_words(run: ReportedRun) -> str:
-    """Return what growth says in words."""
-    return "" if run.growth is None else one_line(run.growth.sentence, longest=4000)
+@dataclass(frozen=True)
+class Finding:
+    """The sentence of ``growth.json``, told apart for who reads a story and for who reads statistics."""
+
+    story: str
+    numbers: str
+
+
+#: Marks of a sentence that only statistics is said in.
+_STATISTICS = re.compile(r"\bb = |\bt\(|\bp [=<>] |random-effects covariance")
+
+
+def growth_in_words(run: ReportedRun) -> Finding:
+    """Return what growth says in words, and in numbers."""
+    text = "" if run.growth is None else one_line(run.growth.sentence, longest=4000)
+    said = re.split(r"(?<=[.)])\s+(?=[A-Z]|b = )", text)
+    numbers = [sentence for sentence in said if _STATISTICS.search(sentence)]
+    return Finding(" ".join(sentence for sentence in said if sentence not in numbers), " ".join(numbers))
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,9 @@ class GuardLine:
     word: str
     sign: str
     figure: TableCell
+    #: What was found, with its numbers and without
     detail: str
+    finding: str
 
 
 def guard_lines(run: ReportedRun) -> list[GuardLine]:
@@ -81,8 +101,19 @@ def guard_lines(run: ReportedRun) -> list[GuardLine]:
         question = GUARDS[name].question if name in GUARDS else ""
         state = states[guard.passed if isinstance(guard.passed, bool) else None]
         shown = name.replace("_", " ") or "unnamed"
-        lines.append(GuardLine(shown, question, *state, cell(guard.figure, "figure"), one_line(guard.detail)))
+        detail = one_line(guard.detail)
+        # numbers stand in brackets, which may hold brackets
+        finding = re.sub(r" \((?:[^()]|\([^()]*\))*\bslope(?:[^()]|\([^()]*\))*\)", "", detail)
+        lines.append(GuardLine(shown, question, *state, cell(guard.figure, "figure"), detail, finding))
     return lines
+
+
+def guard_table(run: ReportedRun) -> Table | None:
+    """List the guards with every number."""
+    guards = run.growth.guards if run.growth else ()
+    rows = [{"guard": g.name.replace("_", " "), "figure": g.figure, "detail": g.detail} for g in guards]
+    heads = {"guard": "Guard", "figure": "Figure", "detail": "In numbers"}
+    return lay_out(rows, heads, "The guards in numbers") if rows else None
 
 
 #: Parts of a :class:`~hyperscan.growth.GrowthResult` that hold an estimate, in words.
@@ -172,8 +203,8 @@ def influence(run: ReportedRun) -> list[str]:
     if one_out.same_sign is not None:
         kept = "keeps its sign" if one_out.same_sign else "changes its sign for at least one"
         said.append(
-            f"Leaving out one dyad at a time, the mean slope {kept}: {short(one_out.slope_min)} to"
-            f" {short(one_out.slope_max)}, largest p {short_p(one_out.p_max)}. It depends most on"
+            f"Leaving out one dyad at a time, the mean slope {kept}: {brief(one_out.slope_min)} to"
+            f" {brief(one_out.slope_max)}, largest p {short_p(one_out.p_max)}. It depends most on"
             f" {one_line(one_out.dyad)}."
         )
     if missing.n_planned is not None:
@@ -299,6 +330,10 @@ def decision_table(run: ReportedRun) -> Table | None:
     return lay_out(rows, heads, "Decisions that preparation took from the data of each person") if rows else None
 
 
+#: What tells rows of recordings apart; a modality that all have is told once.
+_WHERE = tuple(key for key in KEYS if key != "modality")
+
+
 def clock_table(run: ReportedRun, dyad: str = "") -> Table | None:
     """List how each pair of recordings came on one clock, one row per dyad-session."""
     keys = [key for key in CLOCK_COLUMNS if key in run.quality]
@@ -309,7 +344,8 @@ def clock_table(run: ReportedRun, dyad: str = "") -> Table | None:
     if dyad and "dyad" in table:
         table, where = table[table["dyad"] == dyad], where[1:]
     links = {} if dyad else dyad_links(run)
-    return lay_out(rows_of(table), heads_of([*where, *keys]), "Clock of each dyad-session", links=links)
+    rows, heads = rows_of(table), heads_of([*where, *keys])
+    return lay_out(rows, heads, "Clock of each dyad-session", links=links, keys=_WHERE) if rows else None
 
 
 def quality_section(run: ReportedRun, dyad: str = "") -> Table | None:
@@ -319,8 +355,42 @@ def quality_section(run: ReportedRun, dyad: str = "") -> Table | None:
     if table.empty:
         return None
     left_out = ("clock_", "decisions", BANDWISE["peak_width_"].name, *(("dyad",) if dyad else ()))
-    heads = heads_of(key for key in table.columns if not key.startswith(left_out))
-    return lay_out(rows_of(table), heads, "Quality of each recording", links={} if dyad else dyad_links(run))
+    keys = [*_WHERE, "person"]
+    # the judgement before the numbers that it was made of
+    order = dict.fromkeys(name for name in (*keys, "grade", "reason", *table.columns) if name in table.columns)
+    heads, links = heads_of(key for key in order if not key.startswith(left_out)), {} if dyad else dyad_links(run)
+    return lay_out(rows_of(table), heads, "Quality of each recording", links=links, keys=keys)
+
+
+def signal_table(run: ReportedRun) -> Table | None:
+    """List the primary outcome in every signal: what short channels took out, and the other haemoglobins."""
+    if "signal" not in run.table or "excess_z" not in run.table:
+        return None
+    rows: list[Values] = []
+    for signal in run.table["signal"].unique():
+        part = replace(run.outcome, signal=str(signal)).select(run.table)
+        if part.empty:
+            continue
+        time = part["session"] if run.config.time == "session" else part["days"] / 7
+        dyads, codes = np.unique(part["dyad"].astype(str), return_inverse=True)
+        found = weighted_test(part["excess_z"], time, codes, len(dyads))
+        words = {"signal": SIGNAL_WORDS.get(str(signal), str(signal)), "level": float(part["excess_z"].mean())}
+        rows.append({**words, **{key: getattr(found, key) for key in ("slope", "ci_low", "ci_high", "p", "n")}})
+    heads = {"signal": "Signal", "level": "Excess, mean", "slope": f"Slope per {run.unit}", "ci_low": "CI low"}
+    heads |= {"ci_high": "CI high", "p": "p", "n": "Dyads (n)"}
+    caption = f"{replace(run.outcome, signal='')}, excess in Fisher z; the first signal is the primary one"
+    return lay_out(rows, heads, caption) if len(rows) > 1 else None
+
+
+#: Signals of fNIRS in words.
+SIGNAL_WORDS = MappingProxyType(
+    {
+        "hbo": "HbO (oxygenated haemoglobin)",
+        "hbr": "HbR (deoxygenated haemoglobin)",
+        "hbt": "HbT (total haemoglobin)",
+        "hbo_nosc": "HbO without short-channel regression",
+    }
+)
 
 
 def exploratory_table(run: ReportedRun) -> Table | None:
@@ -400,8 +470,8 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     facts = []
     fit = None if run.growth is None else run.growth.group_slope
     if fit is not None:
-        interval = f"(95 % CI {short(fit.ci_low)} to {short(fit.ci_high)})"
-        facts.append(("Slope", f"{short(fit.slope)} Fisher z per {run.unit} {interval}"))
+        interval = f"(95 % CI {brief(fit.ci_low)} to {brief(fit.ci_high)})"
+        facts.append(("Slope", f"{brief(fit.slope)} Fisher z per {run.unit} {interval}"))
     guards = [line.state for line in guard_lines(run)]
     if guards:
         told = {"passed": "passed", "failed": "failed", "open": "not assessable"}
@@ -432,6 +502,8 @@ STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
         "sentence": growth_in_words,
         "facts": key_facts,
         "guards": guard_lines,
+        "guard_numbers": guard_table,
+        "signals": signal_table,
         "slopes": slope_table,
         "influence": influence,
         "remarks": remarks,

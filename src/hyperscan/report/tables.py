@@ -41,6 +41,15 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[TableCell, ...], ...]
+    #: What is the same in all rows, as one line; its columns are left out
+    constant: str = ""
+    #: How many columns only say which row it is
+    n_keys: int = 1
+
+    @property
+    def is_line(self) -> bool:
+        """Whether every fact is the same in all rows, so that the line says all."""
+        return bool(self.constant) and len(self.columns) <= self.n_keys
 
     @cached_property
     def numeric(self) -> tuple[bool, ...]:
@@ -76,6 +85,20 @@ def short(value: object) -> str:
     if abs(number) >= 1000 or number == int(number):
         return f"{number:.0f}".replace("-", "−")
     return f"{number:.4g}".replace("-", "−")
+
+
+def brief(value: object) -> str:
+    """Write a number with two significant digits, as in a story.
+
+    Examples
+    --------
+    >>> brief(0.2025), brief(-0.00044), brief(40.0), brief(292.7)
+    ('0.20', '−0.00044', '40', '293')
+    """
+    if not is_finite(value) or float(value) == int(value):  # type: ignore[arg-type, call-overload]
+        return short(value)
+    number = float(value)  # type: ignore[arg-type]
+    return (f"{number:.0f}" if abs(number) >= 100 else f"{number:#.2g}".rstrip(".")).replace("-", "−")
 
 
 def short_p(value: object) -> str:
@@ -120,19 +143,40 @@ def cell(value: object, column: str = "") -> TableCell:
     return TableCell(text, repr(value) if is_finite(value) else "")
 
 
+#: From so many rows on a fact that is the same in all is told once (our choice).
+_MANY = 3
+
+
 def lay_out(
-    rows: Iterable[Values], heads: Mapping[str, str], caption: str, *, links: Mapping[str, str] | None = None
+    rows: Iterable[Values],
+    heads: Mapping[str, str],
+    caption: str,
+    *,
+    links: Mapping[str, str] | None = None,
+    keys: Iterable[str] = (),
 ) -> Table:
-    """Lay out rows as a table, without the columns that are empty; a row that lacks a column is a fault of ours."""
-    rows = list(rows)
+    """Lay out rows as a table, without the columns that are empty; a row that lacks a column is a fault of ours.
+
+    Where ``keys`` name the columns that tell the rows apart, a fact that is the same in all rows becomes a line.
+    """
+    rows, keys = list(rows), [key for key in keys if key in heads]
     first = next(iter(heads))
     used = [key for key in heads if key == first or any(not is_empty(row[key]) for row in rows)]
+    once: dict[str, str] = {}
+    if keys and len(rows) >= _MANY:
+        for key in used:
+            if key not in keys and len({cell(row[key], key) for row in rows}) == 1:
+                once[heads[key]] = cell(rows[0][key], key).text
+        used = [key for key in used if heads[key] not in once]
+    constant = "; ".join(f"{head} {text}" for head, text in once.items())
+    constant = f"The same in all {len(rows)} rows: {constant}." if once else ""
     made = []
     for row in rows:
         cells = [cell(row[key], key) for key in used]
         address = (links or {}).get(cells[0].text, "")
         made.append((TableCell(cells[0].text, cells[0].value, address), *cells[1:]))
-    return Table(caption, tuple(heads[key] for key in used), tuple(made))
+    n_keys = len([key for key in used if key in keys]) or 1
+    return Table(caption, tuple(heads[key] for key in used), tuple(made), constant, n_keys)
 
 
 def rows_of(table: pd.DataFrame) -> list[Values]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: File that a run writes last: without it, settings and tables may be of two runs.
 RECORD = "run.json"
 
+#: Page to look around in the results, made on demand.
+VIEW = "view.html"
+
 #: Columns without which a synchrony table says nothing.
 NEEDED = ("dyad", "session", "metric", "band")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from hyperscan.plots.session import MapArrays
 
@@ -203,6 +204,13 @@ class SynchronyResult:
             "significant": data["wtc_r2"].to_numpy() > floor[:, None],
         }
 
+    @property
+    def name(self) -> str:
+        """Which dyad and session this is, in words."""
+        told = self.dataset.attrs
+        further = [str(told[key]) for key in ("task", "run") if told.get(key)]
+        return ", ".join([f"{told.get('dyad', 'dyad ?')}, session {told.get('session', '?')}", *further])
+
     def plot(
         self,
         metric: str | None = None,
@@ -210,10 +218,11 @@ class SynchronyResult:
         *,
         kind: str = "matrix",
         signal: str | None = None,
-        roi: str = "all-all",
+        roi: str | None = None,
         threshold: float | None = None,
-        ax: Axes | None = None,
-    ) -> Axes:
+        axes: Axes | None = None,
+        show: bool = True,
+    ) -> Figure:
         """Draw one metric and band of the session.
 
         Parameters
@@ -227,29 +236,36 @@ class SynchronyResult:
             beside its circular shifts, after ``compute_synchrony(null="lags")``. ``coherence``: the wavelet coherence
             map (fNIRS with the primary metric ``wtc``). ``kept``: which windows were clean in each person, and which
             were used.
-        roi : str
-            ROI pair of the course and the surrogates, therapist's first.
+        roi : str or None
+            ROI pair of the course and the surrogates, therapist's first; None = the primary one.
         threshold : float or None
             Smallest link that is drawn between the heads; None = the strongest 5 %.
-        ax : matplotlib Axes or None
+        axes : matplotlib Axes or None
             Where to draw; None = a new figure.
+        show : bool
+            Show the figure, where matplotlib has a window or a notebook for it.
 
         Returns
         -------
-        matplotlib Axes
+        matplotlib.figure.Figure
 
         Raises
         ------
         InputError
             If a name or the kind is unknown, or the result lacks what the kind needs.
         """
+        from hyperscan.plots.style import finish, one_axes
+
         if kind not in SESSION_FIGURES:
             raise InputError(
                 f"kind = {kind!r}: expected one of {', '.join(SESSION_FIGURES)}.{did_you_mean(kind, SESSION_FIGURES)}"
             )
+        roi = roi or str(self.dataset.attrs.get("primary_roi", "all-all"))
         shown = SessionView(metric or self.metrics[0], band or self.bands[0], signal, roi, threshold)
-        drawn: Axes = SESSION_FIGURES[kind](self, shown, ax)
-        return drawn
+        drawn = SESSION_FIGURES[kind](self, shown, one_axes(axes))
+        said = drawn.get_title(loc="left")
+        drawn.set_title(f"{self.name}{': ' if said else ''}{said}", loc="left", wrap=True)
+        return finish(drawn, show)
 
     def to_connectivity(self, metric: str, *, signal: str | None = None) -> Any:
         """Hand one metric to mne-connectivity, therapist's channels first.
@@ -334,7 +350,8 @@ def _heads(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes
     places = [flat_positions(result.positions(role).to_numpy()) for role in ("therapist", "client")]
     threshold = float(np.nanquantile(links, 0.95)) if shown.threshold is None else shown.threshold
     label = f"{shown.metric}, {shown.band}"
-    drawn: Axes = two_heads(links, *places, threshold, ax, label=label)
+    names = tuple(list(map(str, result.dataset[role].values)) for role in ("therapist", "client"))
+    drawn: Axes = two_heads(links, *places, threshold, ax, label=label, names=names)
     return drawn
 
 
@@ -343,8 +360,12 @@ def _windows(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Ax
 
     data = result.dataset
     times = data["window_start"].to_numpy() + float(data.attrs["window_s"]) / 2
+    if len(times) < 2:
+        further = " kind='coherence' shows its course in time." if "wtc_r2" in data else ""
+        raise InputError(f"kind = 'windows': this session is one window, which has no course.{further}")
     null = shown.select(result, "window_null") if "window_null" in data else None
-    drawn: Axes = time_course(times, shown.select(result, "roi_z"), null, ax, label=shown.label)
+    chance = float(shown.select(result, "pseudo_mean_z")) if "pseudo_mean_z" in data else None
+    drawn: Axes = time_course(times, shown.select(result, "roi_z"), null, ax, label=shown.label, chance=chance)
     return drawn
 
 

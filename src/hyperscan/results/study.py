@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import KEYS, ROLES, Outcome
+from hyperscan.schema import KEYS, ROLES, TABLES, Outcome
+from hyperscan.words import GUARDS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -67,32 +71,35 @@ class StudyView:
         return found
 
 
-def _growth(view: StudyView, ax: Axes | None) -> Any:
+def _growth(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import growth_curves
+    from hyperscan.plots.style import one_axes
 
-    return growth_curves(view.rows(), None, ax, time=view.time)
+    return growth_curves(view.rows(), None, one_axes(axes), time=view.time)
 
 
-def _dyads(view: StudyView, _: Axes | None) -> Any:
+def _dyads(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import dyad_panels
 
-    return dyad_panels(view.rows(), time=view.time)
+    return dyad_panels(view.rows(), axes, time=view.time)
 
 
-def _rois(view: StudyView, _: Axes | None) -> Any:
+def _rois(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import roi_panels
 
-    return roi_panels(view.rows(None, "roi_therapist", "roi_client"), time=view.time)
+    return roi_panels(view.rows(None, "roi_therapist", "roi_client"), axes, time=view.time)
 
 
-def _bands(view: StudyView, ax: Axes | None) -> Any:
+def _bands(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import session_band_heatmap
+    from hyperscan.plots.style import one_axes
 
-    return session_band_heatmap(view.rows(None, "band"), ax)
+    return session_band_heatmap(view.rows(None, "band"), one_axes(axes))
 
 
-def _surrogates(view: StudyView, ax: Axes | None) -> Any:
+def _surrogates(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import surrogate_histogram
+    from hyperscan.plots.style import one_axes
 
     real = view.rows()
     levels = real[[*KEYS, "pseudo_mean_z"]].drop_duplicates(list(KEYS))
@@ -101,40 +108,53 @@ def _surrogates(view: StudyView, ax: Axes | None) -> Any:
     if len(around) < 2:
         raise InputError("kind = 'surrogates': this study has no pseudo pairs of that outcome. It needs more dyads.")
     observed = real["excess_z"].dropna().to_numpy()
-    return surrogate_histogram(observed, around, ax, label="Excess over chance (Fisher z)", what="pseudo pairs")
+    return surrogate_histogram(
+        observed, around, one_axes(axes), label="Excess over chance (Fisher z)", what="pseudo pairs"
+    )
 
 
-def _guards(view: StudyView, _: Axes | None) -> Any:
-    from hyperscan.plots import guards_panel
+def _guards(view: StudyView, axes: Any) -> Any:
+    from hyperscan.plots import guards_panel, quality_panel
+    from hyperscan.plots.panels import GUARDS_SHOWN, filled
 
-    return guards_panel(view.rows(view.study.guards, "metric", "band"), time=view.time)
+    table = view.rows(view.study.guards, "metric", "band")
+    if filled(table, GUARDS_SHOWN):
+        return guards_panel(table, None, axes, time=view.time)
+    # fNIRS: its guards are trends of the recordings
+    table = view.rows(view.study.quality)
+    mine = [guard for guard in GUARDS.values() if view.outcome.modality in guard.modalities]
+    columns = filled(table, [name for guard in mine for name in guard.columns if name in TABLES["quality"]])
+    if not columns:
+        raise InputError("kind = 'guards': no guard of this study was measured. See growth.guards for why.")
+    return quality_panel(table, columns, axes, time=view.time)
 
 
-def _clocks(view: StudyView, _: Axes | None) -> Any:
+def _clocks(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import clock_panel
+    from hyperscan.plots.panels import filled
 
-    return clock_panel(view.rows(view.study.quality), time=view.time)
+    if not filled(view.rows(view.study.quality), ("clock_ppm", "clock_residual_ms")):
+        raise InputError("kind = 'clocks': clocks were assumed or given, so drift and residual are unknown.")
+    return clock_panel(view.rows(view.study.quality), axes, time=view.time)
 
 
-def _quality(view: StudyView, _: Axes | None) -> Any:
+def _quality(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import quality_panel
 
-    return quality_panel(view.rows(view.study.quality), time=view.time)
+    return quality_panel(view.rows(view.study.quality), None, axes, time=view.time)
 
 
-def _sessions(view: StudyView, ax: Axes | None) -> Any:
+def _sessions(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import missing_session_grid
+    from hyperscan.plots.style import one_axes
 
     used = view.rows()[["dyad", "session"]].drop_duplicates().assign(state="used")
     skipped = pd.DataFrame([asdict(skip) for skip in view.study.skipped], columns=list(KEYS))
     placed = skipped["session"].notna() & (skipped["dyad"] != "")  # a row of the table may be past reading
     skipped = view.rows(skipped[placed])[["dyad", "session"]].assign(state="skipped")
     states = pd.concat([used, skipped], ignore_index=True).drop_duplicates(["dyad", "session"])
-    return missing_session_grid(states.astype({"session": int}), ax)
+    return missing_session_grid(states.astype({"session": int}), one_axes(axes))
 
-
-#: Kinds that make several Axes.
-MANY_AXES = ("dyads", "rois", "guards", "clocks", "quality")
 
 #: Kind to what draws it.
 STUDY_FIGURES: Mapping[str, Callable[[StudyView, Any], Any]] = MappingProxyType(
@@ -183,7 +203,7 @@ class StudyResult:
     >>> study = StudyResult(table, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), plan)
     >>> study
     <StudyResult | 1 dyad, 2 sessions, 0 skipped>
-    >>> study.plot("growth").get_ylabel()
+    >>> study.plot("growth").axes[0].get_ylabel()
     'Excess over chance (Fisher z)'
     """
 
@@ -275,11 +295,23 @@ class StudyResult:
         given = {name: value for name, value in wanted.items() if value is not None}
         fitting = [one for one in found if all(str(one.dataset.attrs[name]) == given[name] for name in given)]
         if len(fitting) == 1:
-            return fitting[0]
+            return self._with_chance(fitting[0])
         told = ["/".join(str(one.dataset.attrs[name]) or "-" for name in wanted) for one in fitting or found]
         dyads = sorted(map(str, self.table["dyad"].unique()))
         hint = f"modality/task/run there: {', '.join(told)}. Name one." if told else f"Dyads: {', '.join(dyads)}."
         raise InputError(f"dyad = {dyad!r}, session = {session}: {len(fitting)} recordings fit; expected one. {hint}")
+
+    def _with_chance(self, result: SynchronyResult) -> SynchronyResult:
+        """Add what pseudo pairs reach, by ROI pair, and which ROI pair is the primary one."""
+        data, rows = result.dataset, self.table
+        for name in KEYS:
+            rows = rows[rows[name].fillna("").astype(str) == str(data.attrs[name])]
+        chance = data["roi_z"].isel(window=0, drop=True) * np.nan
+        for row in rows.to_dict("records"):
+            at = {name: row[name] for name in ("signal", "metric", "band")}
+            chance.loc[at | {"roi_pair": f"{row['roi_therapist']}-{row['roi_client']}"}] = row["pseudo_mean_z"]
+        found = data.assign(pseudo_mean_z=chance).assign_attrs(primary_roi=self.plan.primary.roi)
+        return dataclasses.replace(result, dataset=found)
 
     def plot(
         self,
@@ -291,8 +323,9 @@ class StudyResult:
         signal: str | None = None,
         dyad: str | None = None,
         time: str = "session",
-        ax: Axes | None = None,
-    ) -> Axes | list[Axes]:
+        axes: Axes | Sequence[Axes] | None = None,
+        show: bool = True,
+    ) -> Figure:
         """Draw one figure of the study.
 
         Parameters
@@ -309,27 +342,29 @@ class StudyResult:
             One dyad alone.
         time : {'session', 'weeks'}
             Time axis.
-        ax : matplotlib Axes or None
-            Where to draw the figures that have one Axes: ``growth``, ``bands``, ``surrogates``, ``sessions``.
+        axes : matplotlib Axes, sequence of them, or None
+            Where to draw: one, or one per panel for small multiples (``dyads``, ``rois``, ``guards``, ``clocks``,
+            ``quality``); None = a new figure.
+        show : bool
+            Show the figure, where matplotlib has a window or a notebook for it.
 
         Returns
         -------
-        matplotlib Axes or list of matplotlib Axes
-            A list for small multiples: ``dyads``, ``rois``, ``guards``, ``clocks``, ``quality``.
+        matplotlib.figure.Figure
+            Its ``axes`` hold the panels.
 
         Raises
         ------
         InputError
-            If a name or the kind is unknown, or ``ax`` is given to small multiples.
+            If a name or the kind is unknown, there is nothing to draw, or ``axes`` are too few or too many.
         TableError
             If the tables lack what the figure shows.
         """
+        from hyperscan.plots.style import finish
+
         if kind not in STUDY_FIGURES:
             raise InputError(
                 f"kind = {kind!r}: expected one of {', '.join(STUDY_FIGURES)}.{did_you_mean(kind, STUDY_FIGURES)}"
             )
-        if ax is not None and kind in MANY_AXES:
-            raise InputError(f"ax: {kind!r} are small multiples, which make their own figure. Leave ax out.")
         named = {"metric": metric, "band": band, "roi": roi, "signal": signal}
-        drawn: Axes | list[Axes] = STUDY_FIGURES[kind](StudyView.of(self, named, dyad, time), ax)
-        return drawn
+        return finish(STUDY_FIGURES[kind](StudyView.of(self, named, dyad, time), axes), show)

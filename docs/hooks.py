@@ -5,7 +5,7 @@ A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command
 tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of the pages in that folder.
 ``<!-- functions: metrics -->`` becomes every metric's function with what it is blind to and its plain definition.
 ``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->``
-the lines alone.
+the lines alone, ``<!-- picture: growth -->`` the figure without its lines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-_MARK = re.compile(r"^<!-- (output|table|figure|code|functions): (.+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (output|table|figure|picture|code|functions): (.+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -54,6 +54,8 @@ def _filled(kind: str, what: str) -> str:
     if kind == "table":
         return TABLES[what]()
     script = HERE / "gallery" / f"{what}.py"
+    if kind == "picture":
+        return figure(script).partition("```")[0]
     return figure(script) if kind == "figure" else f"```python\n{script.read_text(encoding='utf-8').strip()}\n```"
 
 

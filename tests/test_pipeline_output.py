@@ -13,8 +13,9 @@ import hyperscan
 from hyperscan.errors import (
     OutputError,
 )
-from hyperscan.pipeline.output import RunLog, describe_output, quality_rows
-from hyperscan.pipeline.summary import Attempt
+from hyperscan.pipeline.output import RunLog, describe_output, quality_rows, status_rows
+from hyperscan.pipeline.summary import Attempt, Summary
+from hyperscan.results.plan import Skip
 from hyperscan.schema import ROLES, TABLES, SessionKey
 from hyperscan.storage import load_table
 from pipeline_fixtures import (
@@ -125,3 +126,18 @@ def test_a_link_where_a_folder_of_ours_goes_is_refused(tiny: Path, my_run: Path,
     with pytest.raises(OutputError, match="is a link"):
         run(tiny, my_run)
     assert list(tree(outside)) == ["ses-01/unit.json"]
+
+
+def test_the_status_table_tells_every_step_of_every_session() -> None:
+    keys = [SessionKey("D01", session, "eeg", "", "") for session in (1, 2, 3)]
+    summaries = {key: Summary(key) for key in keys[:2]} | {keys[2]: Summary(keys[2], "skipped", "too short")}
+    lost = [Skip.of(keys[1], "its worker died"), Skip.of(keys[2], "too short")]
+    rows = status_rows(summaries, lost)
+    told = dict(zip(zip(rows["session"], rows["pipeline_step"], strict=True), rows["status"], strict=True))
+    assert [told[session, "preparation"] for session in (1, 2, 3)] == ["SUCCESS", "SUCCESS", "FAIL"]
+    assert [told[session, "synchrony"] for session in (1, 2, 3)] == ["SUCCESS", "FAIL", "UNAVAILABLE"]
+    assert set(rows["pipeline_name"]) == {"hyperscan-mne"}
+
+
+def test_a_run_leaves_its_status(tiny_run: Path) -> None:
+    assert set(load_table(tiny_run / "status.tsv")["status"]) == {"SUCCESS"}

@@ -188,6 +188,26 @@ def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey
     write_json(out / "quality.json", column_descriptions(quality, quality))
 
 
+#: What became of a step, as trackers of derivatives call it.
+SUCCESS, FAIL, UNAVAILABLE = "SUCCESS", "FAIL", "UNAVAILABLE"
+
+
+def status_rows(summaries: Mapping[SessionKey, Summary], skipped: Collection[Skip]) -> pd.DataFrame:
+    """Say of every dyad-session how each step of the run went, in the columns and words of status trackers."""
+    lost = {(skip.dyad, skip.session, skip.modality, skip.task, skip.run) for skip in skipped}
+    rows = []
+    for key in sorted(summaries):
+        prepared = summaries[key].ok
+        steps = {
+            "preparation": SUCCESS if prepared else FAIL,
+            "synchrony": UNAVAILABLE if not prepared else FAIL if tuple(key) in lost else SUCCESS,
+        }
+        for step, status in steps.items():
+            made_by = {"pipeline_name": OURS, "pipeline_version": hyperscan.__version__, "pipeline_step": step}
+            rows.append({**key._asdict(), **made_by, "status": status})
+    return pd.DataFrame(rows)
+
+
 def computed_rows(out: Path, units: Sequence[Unit]) -> list[Attempt]:
     """List how the computation of every row went."""
     manifests = [read_manifest(out / unit.name, Attempt) for unit in units]

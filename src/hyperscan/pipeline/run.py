@@ -20,6 +20,7 @@ from hyperscan.pipeline.output import (
     RunLog,
     check_output,
     describe_output,
+    status_rows,
     write_tables,
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
@@ -34,7 +35,17 @@ from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD, VIEW
 from hyperscan.results.plan import Skip
 from hyperscan.schema import SessionKey
-from hyperscan.storage import odd_kind, remove, sha256, sweep, to_json, write_json, write_text, written_files
+from hyperscan.storage import (
+    odd_kind,
+    remove,
+    sha256,
+    sweep,
+    to_json,
+    write_json,
+    write_table,
+    write_text,
+    written_files,
+)
 from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
@@ -223,7 +234,9 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
         write_text(out / "config.toml", config.to_toml())
         analysed = stages.publish(basis)
         late = (*stages.tell_computed(analysed), *stages.lost_rows(plan))
-        write_json(out / "plan.json", replace(plan, skipped=(*plan.skipped, *late)).to_dict())
+        plan = replace(plan, skipped=(*plan.skipped, *late))
+        write_json(out / "plan.json", plan.to_dict())
+        write_table(out / "status.tsv", status_rows(summaries, plan.skipped))
         write_tables(out, analysed, summaries)
         log.say("growth")
         growth_of(out, config).save(out)

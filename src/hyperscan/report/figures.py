@@ -97,8 +97,8 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     caption += " missing sessions."
     if fit is not None:
         caption += (
-            " Diamonds: mean of the dyads. Thick line: the group's slope, through the mean of all points; the band around"
-            " it is the 95 % confidence interval of that slope alone."
+            " Diamonds: mean of the dyads. Thick line: the group's slope, through the mean of all points; the band"
+            " around it is the 95 % confidence interval of that slope alone."
         )
     bend = bend_of(curves, "excess_z")
     if bend is not None and bend.p < BENT:

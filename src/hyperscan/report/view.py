@@ -71,7 +71,7 @@ def view_data(run: ReportedRun) -> dict[str, Any]:
         "values": {name: [_plain(value) for value in rows[name]] for name in SHOWN if name in rows},
         "heads": {name: column_of(name).head for name in SHOWN},
         "primary": {**asdict(outcome), "roi_therapist": outcome.rois.therapist, "roi_client": outcome.rois.client},
-        "people": _quality(quality),
+        "judged": _quality(quality),
         "lost": [[one_line(skip.dyad), skip.session, one_line(skip.reason)] for skip in run.plan.skipped],
         "pages": dyad_links(run),
         "recordings": list(_sessions(run)),
@@ -93,9 +93,9 @@ def _quality(quality: pd.DataFrame) -> list[list[object]]:
     told = filled(quality, QUALITY_SHOWN)
     found: list[list[object]] = []
     for row in quality.to_dict("records"):
-        key = [str(row["dyad"]), int(row["session"]), *(_text(row.get(name)) for name in KEYS[2:])]
+        key = [str(row["dyad"]), int(row["session"]), *(_text(row[name]) for name in KEYS[2:])]
         facts = [f"{column_of(name).head}: {brief(row[name])}" for name in told if pd.notna(row[name])]
-        found.append([*key, str(row["person"]), _text(row.get("grade")), _text(row.get("reason")), "; ".join(facts)])
+        found.append([*key, str(row["person"]), _text(row["grade"]), _text(row["reason"]), "; ".join(facts)])
     return found
 
 

@@ -263,7 +263,7 @@
 
   const ofSession = (each) => each[0] === chosen.dyad && String(each[1]) === chosen.session && each[2] === chosen.modality && each[3] === chosen.task && each[4] === chosen.run;
   function quality() {
-    const rows = D.people.filter(ofSession).map((each) => each.slice(5));
+    const rows = D.judged.filter(ofSession).map((each) => each.slice(5));
     const children = [rows.length ? tableOf("Grade, reason and facts", ["Person", "Grade", "Reason", "Facts"], rows) : el("p", "No quality was reported.")];
     const here = session();
     if (here && here.grid.length > 1) {

@@ -57,7 +57,7 @@ def test_a_session_draws_itself_in_every_kind(tmp_path: Any) -> None:
     assert np.asarray(drawn) == pytest.approx(matrix.to_numpy())
     heads = result.plot(kind="heads", threshold=float(matrix.to_numpy().max())).axes[0]
     assert heads.get_title(loc="left").startswith("D01, session 1: 1 of 16 links: wtc, slow")
-    with pytest.raises(InputError, match="one window, which has no course. kind='coherence'"):
+    with pytest.raises(InputError, match=r"one window, which has no course\. kind='coherence'"):
         result.plot(kind="windows")
     assert result.plot(kind="coherence").axes[0].get_ylabel() == "Period (s)"
     with pytest.raises(InputError, match="Did you mean 'heads'"):

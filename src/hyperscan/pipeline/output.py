@@ -20,6 +20,7 @@ from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import ABSENT, Unit, package_versions, read_manifest, units_of
 from hyperscan.results.folder import RunFolder
+from hyperscan.results.plan import Skip
 from hyperscan.schema import DECISIONS, TABLES, Column, SessionKey, column_of
 from hyperscan.storage import PARTIAL_PREFIX, odd_kind, write_json, write_table, write_text
 from hyperscan.study import Session

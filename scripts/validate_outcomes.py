@@ -241,7 +241,7 @@ def report(done: dict[str, list[dict]], options: argparse.Namespace) -> list[str
     """Write the markdown tables; return the cells with too many false relations."""
     truths, bad = cells(), []
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    n_sim = 20 if options.small else 500
+    n_sim = options.planned
     fewest, most = min(map(len, done.values())), max(map(len, done.values()))
     lines = [
         "# Outcomes on simulated tables",
@@ -318,12 +318,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a few studies, for continuous integration")
     parser.add_argument("--reps", type=int, default=1000, help="studies per cell (default 1000)")
+    parser.add_argument("--planned", type=int, default=500, help="simulations of plan_power per cell (default 500)")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so long; 0 = when all is done")
     parser.add_argument("--state", help="file of finished studies, read again on the next start")
     parser.add_argument("--out", help="markdown file to write")
     options = parser.parse_args(arguments)
     stem = "outcomes" + ("_small" if options.small else "")
-    options.reps = min(options.reps, 10) if options.small else options.reps
+    if options.small:
+        options.reps, options.planned = min(options.reps, 5), 10
     if options.small and not options.state:  # of the code as it is now, so nothing is read again
         (ROOT / "build" / f"{stem}.jsonl").unlink(missing_ok=True)
     options.state = options.state or str(ROOT / "build" / f"{stem}.jsonl")

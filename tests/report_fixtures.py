@@ -189,6 +189,7 @@ def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.D
         frame["own_mean_z"], frame["n_own"] = frame["pseudo_mean_z"], 60
         frame["own_excess_z"] = frame["z"] - frame["own_mean_z"]
         frame["excess_z"] = excess
+        frame["halves_z"] = 0.02 * np.cos(7.0 * np.arange(n)) if fake.modality == "eeg" else np.nan
         frame["lag_estimate"] = frame["estimate"] * 0.4
         frame["lag_p"] = np.clip(rng.beta(0.5, 1 + 20 * np.clip(excess, 0, None)), 1 / 1001, 1)
         frames.append(frame)

@@ -191,3 +191,14 @@ def test_words_never_claim_a_cause_nor_an_order_that_is_not_there() -> None:
     assert not re.search(r"predict|mediat|\bcauses?\b|leads to|because of|thanks to", said)
     assert tuple(RELATION_WORDS) == RELATIONS
     assert {guard.name for row in answers(study()).values() for guard in row.guards} & set(RELATION_GUARDS)
+
+
+def test_reliability_is_told_where_the_windows_tell_it() -> None:
+    rng = np.random.default_rng(1)
+    data = study(same=-1.2, seed=1).assign(n_windows=6)
+    # synchrony varies by .1 within dyads, of which windows make a quarter of the variance
+    found = answers(data.assign(halves_z=rng.normal(0, 0.1, len(data))))
+    assert found["bdi", "same_session"].reliability == pytest.approx(0.75, abs=0.12)
+    assert "Split-half reliability of what synchrony differs by here: 0.7" in found["bdi", "same_session"].sentence
+    assert all(0 < row.reliability <= 1 for row in found.values())
+    assert {row.reliability for row in answers(data).values()} == {None}

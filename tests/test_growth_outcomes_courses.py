@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyperscan.growth.outcomes_courses import LAGS, Courses, ahead
+from hyperscan.growth.outcomes_courses import LAGS, Courses, ahead, reliability
 
 TOLD = pd.DataFrame(
     [("A", 1, 0.0, 10.0), ("A", 3, 2.0, 30.0), ("A", 3, 2.0, 34.0), ("A", 5, 4.0, np.nan), ("B", 3, 2.0, 7.0)],
@@ -48,3 +48,26 @@ def test_one_number_per_dyad_and_yes_or_no_are_known(courses: Courses) -> None:
     assert Courses.of(TOLD.assign(outcome=np.nan), SESSIONS).constant
     assert courses.per_dyad("outcome", level=True).value == pytest.approx([21, 7])
     assert courses.per_dyad("value", level=False).value[0] == pytest.approx(0.1)
+
+
+def test_reliability_is_what_halves_agree_on() -> None:
+    rng = np.random.default_rng(0)
+    n, sessions, windows = 60, 10, 7
+    true = 0.1 * rng.normal(size=(n, sessions))
+    single = true[..., None] + 0.2 * rng.normal(size=(n, sessions, windows))
+    halves = single[..., ::2].mean(-1) - single[..., 1::2].mean(-1)
+    rows = pd.DataFrame(
+        {
+            "dyad": np.repeat([f"D{d:02d}" for d in range(n)], sessions),
+            "session": np.tile(np.arange(1, sessions + 1), n),
+            "value": single.mean(-1).ravel(),
+            "halves_z": halves.ravel(),
+            "n_windows": windows,
+        }
+    )
+    courses = Courses.of(rows.assign(t=rows["session"] - 1.0, outcome=1.0), rows)
+    assert courses.noise.mean() == pytest.approx(0.04 / windows, rel=0.1)
+    total = 0.1**2 + 0.04 / windows
+    assert reliability(total, courses.noise) == pytest.approx(0.1**2 / total, abs=0.05)
+    assert reliability(total, np.full(3, np.nan)) is None
+    assert reliability(1e-6, courses.noise) == 0

@@ -221,6 +221,12 @@ COLUMNS: Mapping[str, Column] = _columns(
         meaning="z - own_mean_z; fNIRS: of the primary signal",
     ),
     Column(
+        "halves_z",
+        "Odd minus even windows (Fisher z)",
+        meaning="mean z of the odd windows minus that of the even ones, which tells how well z repeats; empty where "
+        "there is one window (fNIRS)",
+    ),
+    Column(
         "lag_estimate",
         "Whole-session estimate",
         meaning="whole-session statistic on the growth scale, mean over channel pairs",
@@ -509,7 +515,7 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("dyad", "therapist", "client", "session", "days", "modality", "task", "run"),
             *CELL_COLUMNS,
             *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z"),
-            *("own_mean_z", "n_own", "own_excess_z", "lag_estimate", "lag_p"),
+            *("own_mean_z", "n_own", "own_excess_z", "halves_z", "lag_estimate", "lag_p"),
             *("n_windows", "window_s", "seconds", "flags"),
         ),
         "pseudo": (

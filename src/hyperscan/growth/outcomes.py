@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hyperscan.config import FurtherOutcome
 from hyperscan.errors import TableError, count, did_you_mean
 from hyperscan.growth.guards import Evidence, ask_guards, not_assessable, summarise
-from hyperscan.growth.outcomes_courses import LAGS, Courses, Lag
+from hyperscan.growth.outcomes_courses import LAGS, Courses, Lag, reliability
 from hyperscan.growth.outcomes_slopes import Within, basis, is_nothing
 from hyperscan.growth.pooled import Regression, regress
 from hyperscan.growth.records import Analysis, Guard, OutcomeRelation, SlopeTest, TherapistLevel
@@ -99,12 +99,15 @@ class Series:
             *self.ask_recordings(float(np.sign(estimate.slope)), rows.assign(rest=rest)),
         )
         slopes = np.bincount(within.codes, x * y) / np.bincount(within.codes, x * x)
+        synchrony = x if lag.x == "value" else y
+        variance = float(synchrony @ synchrony) / max(len(x) - within.kept.shape[1], 1)
         found = OutcomeRelation(
             *(self.named.name, relation, "", "", estimate),
             second=slope_test(slopes),
             mixed=within.mixed(rows),
             therapist_level=level,
             guards=guards,
+            reliability=reliability(variance, self.courses.noise),
             n_dyads=len(within.labels),
             n_sessions=within.n_rows,
         )
@@ -178,7 +181,16 @@ class Series:
         tests = (trusting_test(fit, columns), robust_test(fit))
         estimate, second = tests if alike else tests[::-1]
         level_of = self.over_therapists(labels, lambda clusters: robust_test(regress(y, own, columns, clusters)))
+        # what windows give a mean or a slope of sessions
+        time = np.where(seen, courses.t[use], 0.0)
+        centred = np.where(seen, time - (time.sum(1) / seen.sum(1))[:, None], 0.0)
+        size = seen.sum(1) if level else (centred**2).sum(1)
+        noise = np.array(
+            [row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in courses.noise[use]]
+        )
+        variance = float(rest_x @ rest_x) / (len(y) - kept.shape[1])
         found = replace(found, estimate=estimate, second=second, therapist_level=level_of)
+        found = replace(found, reliability=reliability(variance, noise / size))
         scale = float(np.linalg.norm(rest_x) / np.linalg.norm(rest_y))
         return standardise(found, scale), dict(zip(labels, y.tolist(), strict=True))
 
@@ -326,7 +338,7 @@ def tell_limits(answer: Answer) -> list[str]:
     if answer.binary:
         text.append(f"{found.name} is yes (1) or no (0), taken as a number.")
     if found.reliability is not None:
-        text.append(f"Reliability of this synchrony {found.reliability:.2f}: what is below 1 weakens the slope.")
+        text.append(f"Split-half reliability of what synchrony differs by here: {found.reliability:.2f}.")
     if not found.word.startswith(("goes_with", "confounded")):
         return text
     text += [guard.detail for guard in found.guards if guard.passed is False]

@@ -30,6 +30,9 @@ class Courses:
     t: Array
     value: Array
     outcome: Array
+    #: shape (n_dyads, n_numbers): Variance that the windows of a session give its synchrony, from halves; NaN where the
+    #: table does not tell
+    noise: Array
 
     @classmethod
     def of(cls, told: pd.DataFrame, sessions: pd.DataFrame) -> Courses:
@@ -49,7 +52,12 @@ class Courses:
             return np.where(size > 0, total / np.maximum(size, 1), np.nan).reshape(shape)
 
         t, outcome = laid_out(told, "t"), laid_out(told, "outcome")
-        return cls(tuple(labels.tolist()), numbers, t, laid_out(sessions, "value"), outcome)
+        noise = np.full(shape, np.nan)
+        if "halves_z" in sessions:
+            windows = np.maximum(laid_out(sessions, "n_windows"), 2) if "n_windows" in sessions else 2.0
+            # halves of n1 and n2 windows differ by n^2 / (n1 n2) times the variance of their common mean
+            noise = laid_out(sessions, "halves_z") ** 2 * (windows // 2) * (windows - windows // 2) / windows**2
+        return cls(tuple(labels.tolist()), numbers, t, laid_out(sessions, "value"), outcome, noise)
 
     @property
     def constant(self) -> bool:
@@ -69,6 +77,17 @@ class Courses:
         values: Array = getattr(self, series)
         codes = np.repeat(np.arange(len(self.labels)), len(self.numbers))
         return estimates_of(values.ravel(), self.t.ravel(), codes, len(self.labels), level=level)
+
+
+def reliability(variance: float, noise: Array) -> float | None:
+    """Share of a variance that the windows' own noise leaves (Rulon's split-half); None where noise is not told.
+
+    Shapes: ``noise`` (n,).
+    """
+    known = noise[np.isfinite(noise)]
+    if not len(known) or variance <= 0:
+        return None
+    return float(np.clip(1 - known.mean() / variance, 0, 1))
 
 
 def ahead(values: Array, k: int) -> Array:

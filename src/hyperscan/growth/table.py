@@ -17,7 +17,9 @@ from hyperscan.schema import NAMED, OUTCOME_COLUMNS, OUTCOME_LABELS, Outcome
 PREFERRED = ("hbo", "hbo_nosc", "hbt", "hbr")
 
 #: Columns beside the value that describe the same outcome.
-COMPANIONS = ("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "own_excess_z", "n_windows", "seconds")
+COMPANIONS = (
+    *("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "own_excess_z", "halves_z", "n_windows", "seconds"),
+)
 
 
 @dataclass(frozen=True)

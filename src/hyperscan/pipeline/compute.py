@@ -115,4 +115,5 @@ def _with_chance(
         level, n_own = (float(own[cell].mean_z[pairs.index(pair)]), own[cell].n) if cell in own else (np.nan, 0)
         rows.append((mean, spread, len(z), excess, level, n_own, row.z - level, ";".join(flags)))
     columns = ["pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "own_mean_z", "n_own", "own_excess_z", "flags"]
-    return pd.concat([frame, pd.DataFrame(rows, columns=columns)], axis=1)[list(TABLES["synchrony"])]
+    whole = pd.concat([frame, pd.DataFrame(rows, columns=columns)], axis=1)
+    return whole.reindex(columns=list(TABLES["synchrony"]))

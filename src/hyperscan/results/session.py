@@ -120,6 +120,9 @@ class SynchronyResult:
         flat = flat.rename(roi_value="estimate", roi_z="z").assign(
             {name: data[name] for name in ("lag_estimate", "lag_p") if name in data}
         )
+        if data.sizes["window"] > 1:
+            odd, even = (data["roi_z"].isel(window=slice(at, None, 2)).mean("window", skipna=True) for at in (0, 1))
+            flat = flat.assign(halves_z=odd - even)
         frame = flat.to_dataframe().reset_index()
         rois = frame["roi_pair"].str.split("-", n=1, expand=True)
         labels = {name: data.attrs[name] for name in TABLES["synchrony"] if name in data.attrs}

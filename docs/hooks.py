@@ -1,8 +1,8 @@
 """What the site takes from the program itself while it is built, so that it cannot go stale.
 
 A line ``<!-- output: hyperscan metrics -->`` becomes the output of that command. ``<!-- table: metrics -->``,
-``<!-- table: formats -->`` and ``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``quality``) become
-tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of the pages in that folder.
+``<!-- table: formats -->`` and ``<!-- table: synchrony -->`` (or ``pseudo``, ``guards``, ``within``, ``quality``)
+become tables, ``<!-- table: validation -->`` and ``<!-- table: reliability -->`` lists of the pages in that folder.
 ``<!-- functions: metrics -->`` becomes every metric's function with what it is blind to and its plain definition.
 ``<!-- figure: growth -->`` runs ``gallery/growth.py`` and becomes its figure and its lines, ``<!-- code: example -->``
 the lines alone, ``<!-- picture: growth -->`` the figure without its lines.
@@ -161,21 +161,32 @@ def column_table(table: str) -> str:
     return "\n".join([*rows, *(f"| `{column.name}` | {column.meaning} | {column.units} |" for column in columns)])
 
 
-def verdicts_table() -> str:
+def indices_table() -> str:
+    """Every index of one person with its units."""
+    from hyperscan.schema import INDICES
+
+    rows = ["| index | what it is | unit of `estimate` | of `level`, `value` |", "|---" * 4 + "|"]
+    rows += [f"| `{name}` | {facts.meaning} | {facts.unit} | {facts.scale} |" for name, facts in INDICES.items()]
+    rows.append("| `lagcoh`, `wtc` ... | coupling inside the person by that metric | as the metric | Fisher z |")
+    return "\n".join(rows)
+
+
+def verdicts_table(words: str = "VERDICTS") -> str:
     """Every verdict with what it says and what it cannot say."""
-    from hyperscan.words import VERDICTS
+    from hyperscan import words as said_of
 
+    verdicts = getattr(said_of, words)
     rows = ["| verdict | what it says | what it does not say |", "|---" * 3 + "|"]
-    return "\n".join([*rows, *(f"| `{word}` | {said.meaning} | {said.limits} |" for word, said in VERDICTS.items())])
+    return "\n".join([*rows, *(f"| `{word}` | {said.meaning} | {said.limits} |" for word, said in verdicts.items())])
 
 
-def guards_table() -> str:
+def guards_table(of: str = "GUARDS") -> str:
     """Every guard with its question and what fails it."""
-    from hyperscan.words import GUARDS
+    from hyperscan import words as said_of
 
     names = {"eeg": "EEG", "fnirs": "fNIRS"}
     rows = ["| guard | of | question | it fails if |", "|---" * 4 + "|"]
-    for name, words in GUARDS.items():
+    for name, words in getattr(said_of, of).items():
         modalities = ", ".join(names[modality] for modality in words.modalities)
         rows.append(f"| `{name}` | {modalities} | {words.question} | {words.fails} |")
     return "\n".join(rows)
@@ -231,12 +242,15 @@ def page_list(folder: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "formats": formats_table,
     "guards": guards_table,
+    "indices": indices_table,
     "metrics": metrics_table,
     "verdicts": verdicts_table,
     "relations": relations_table,
     "answers": answers_table,
     "relation_guards": relation_guards_table,
-    **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "guards", "quality")},
+    "person_verdicts": partial(verdicts_table, "PERSON_VERDICTS"),
+    "person_guards": partial(guards_table, "PERSON_GUARDS"),
+    **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "guards", "within", "quality")},
     "validation": lambda: page_list("validation"),
     "reliability": lambda: page_list("reliability"),
 }

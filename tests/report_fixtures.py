@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.config import StudyConfig
-from hyperscan.growth import GrowthResult, fit_growth
+from hyperscan.growth import GrowthResult, fit_growth, fit_within
 from hyperscan.pipeline.output import describe_output
 from hyperscan.report import build
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Group, Plan, PlannedPair, Remark, Skip
-from hyperscan.schema import GUARD_COLUMNS, KEYS, SIGNALS, TABLES, Outcome, SessionKey
+from hyperscan.schema import GUARD_COLUMNS, INDEX_COLUMNS, KEYS, ROLES, SIGNALS, TABLES, Index, Outcome, SessionKey
 from hyperscan.storage import write_json, write_table, write_text
 
 #: Slope of the excess that a verdict comes with.
@@ -97,12 +97,16 @@ def _made(fake: Fake) -> Path:
         "pseudo": _pseudo(fake, synchrony, rng),
         "guards": _guards(fake, keys, rng),
         "quality": _quality(fake, keys, rng),
+        "within": _within(fake, keys),
     }
     for name, table in tables.items():
         write_table(out / f"{name}.tsv", table)
     if fake.matrices:
         _matrices(out, fake, keys, rng)
     _growth(fake, tables).save(out)
+    usual = Index("power" if fake.modality == "eeg" else "wtc", fake.primary.band, fake.primary.rois.client)
+    alone = fit_within(tables["within"], usual, tables["quality"], n_flips=99)
+    write_json(out / "persons.json", alone.to_dict())
     write_json(out / "plan.json", _plan(fake, keys, skipped).to_dict())
     write_text(out / "config.toml", StudyConfig().to_toml())
     describe_output(out)
@@ -137,6 +141,27 @@ def first_page(folder: Path) -> Page:
     """Make the first page of a folder without its pictures, which take the time."""
     with mock.patch.object(build, "STUDY_PICTURES", dict.fromkeys(build.STUDY_PICTURES, lambda run: None)):
         return Page(build.study_page(ReportedRun.of(folder)))
+
+
+def _within(fake: Fake, keys: pd.DataFrame) -> pd.DataFrame:
+    """Indices of each person that do not change."""
+    rng, band, region = np.random.default_rng(fake.seed), fake.primary.band, fake.primary.rois.client
+    indices = [("power", band, region), ("power_over_background", band, region), ("drift", "", region)]
+    named = indices if fake.modality == "eeg" else [("wtc", band, region), ("amplitude", band, region)]
+    parts = [
+        keys.assign(
+            **dict(zip(INDEX_COLUMNS, index, strict=True)),
+            person=role,
+            signal=fake.primary.signal,
+            estimate=1.0,
+            level=rng.normal(0, 1, len(keys)),
+            own_level=np.nan,
+        )
+        for role in ROLES
+        for index in named
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(value=table["level"]).reindex(columns=list(TABLES["within"]))
 
 
 def _keys(fake: Fake, rng: np.random.Generator) -> tuple[pd.DataFrame, list[Skip]]:

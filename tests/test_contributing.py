@@ -106,9 +106,9 @@ READERS = {form.name: form.reader.rpartition(":")[2] for form in FORMATS}
 OURS = [form.name for form in FORMATS if form.reader.startswith("hyperscan.")]
 COLUMNS = set(GUARD_COLUMNS)
 
-#: Settings that name metrics, MNE's methods, which share names with ours, measures of guards, and guards that speak for
-#: some metrics only.
-CHOSEN = {"config.py", "metrics/mne_methods.py", "synchrony/guard_measures.py", "words.py"}
+#: Settings that name metrics, MNE's methods, which share names with ours, measures of guards, metrics whose chance
+#: inside a person is quick, and guards that speak for some metrics only.
+CHOSEN = {"config.py", "metrics/mne_methods.py", "synchrony/guard_measures.py", "synchrony/coupling.py", "words.py"}
 
 PAGES = {"report": STUDY_SECTIONS, "dyad": DYAD_SECTIONS}
 
@@ -144,7 +144,7 @@ KINDS: dict[str, Kind] = {
             "lag": {"growth/verdict.py", "growth/outcomes.py"},
             "signal_to_noise": {"growth/verdict.py"},
             # there the word is that of a column
-            "band": {"growth/records.py", "report/figures.py", "report/sections.py"},
+            "band": {"growth/records.py", "growth/within.py", "report/figures.py", "report/sections.py"},
         },
     ),
     "a guard with a new column": Kind(

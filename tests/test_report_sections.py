@@ -160,3 +160,17 @@ def test_odd_values_in_growth_and_plan_break_nothing(tmp_path: Path, value: Any)
     assert "No verdict" in text
     assert "Warning. growth.json: is not what this version writes" in text
     assert "Warning. plan.json: is not the plan of a run of this version" in text
+
+
+def test_each_person_has_a_chapter_with_verdict_guards_and_slopes(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, Fake()))
+    part, table = sections.person_part(run), sections.person_table(run)
+    assert part is not None
+    assert part.verdict.word == "no_clear_change"
+    assert "in the client's 1/f-free power (power/alpha/posterior)" in part.sentence.story
+    assert {line.name for line in part.guards} >= {"therapist", "twin", "drowsiness"}
+    assert table is not None
+    assert table.columns[:4] == ("Index", "Band", "Region", "Scale")
+    assert [row[0].text for row in table.rows] == ["power", "power_over_background", "drift"]
+    (tmp_path / "persons.json").unlink()
+    assert sections.person_part(ReportedRun.of(tmp_path)) is None

@@ -41,6 +41,9 @@ METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"eeg": ("plv", "ciplv", "imcoh", "accorr"), "fnirs": ("wtc", "corr")}
 )
 
+#: Metrics of coupling inside one person, by modality (our choice).
+WITHIN_METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType({"eeg": ("lagcoh",), "fnirs": ("wtc",)})
+
 #: Kinds of components that ICA can be asked to remove from EEG.
 ICA_CHOICES = ("none", "ocular", "muscle", "ocular+muscle")
 
@@ -188,6 +191,19 @@ class StudyConfig:
     roi_pairs: str | tuple[str, ...] = _setting(
         "matching", "'matching' (same ROI in both people), 'all', or a list such as ['frontal-posterior']"
     )
+    # each person alone
+    within: str = _setting(
+        "",
+        "the index of each person that is named in advance, INDEX/BAND/REGION such as 'power/alpha/frontal'; "
+        "empty = band and client's region of the primary outcome: power (EEG), wtc (fNIRS)",
+    )
+    within_metrics: Mapping[str, tuple[str, ...]] = _setting(
+        WITHIN_METRICS,
+        "coupling inside each person, a list per modality; EEG: blind to lag 0 (ours: lagcoh and imcoh are quick)",
+    )
+    networks: Mapping[str, tuple[str, ...]] = _setting(
+        MappingProxyType({}), "labels of yours for regions whose coupling is averaged: name = [regions]"
+    )
     # windows and floors
     window_s: float = _setting(
         20.0, "EEG window length in s, non-overlapping; short windows inflate chance (our choice)", bounds=(0.1, 3600)
@@ -279,9 +295,15 @@ class StudyConfig:
     def __post_init__(self) -> None:
         bands = {name: _edges(f"bands.{name}", edges) for name, edges in _items("bands", self.bands)}
         rois = {name: _names(f"rois.{name}", channels, filled=True) for name, channels in _items("rois", self.rois)}
+        networks = {
+            name: _names(f"networks.{name}", regions, filled=True)
+            for name, regions in _items("networks", self.networks)
+        }
         values = {
             "primary": _primary(self.primary),
-            "metrics": _metrics(self.metrics),
+            "metrics": _metrics("metrics", self.metrics, METRICS),
+            "within_metrics": _metrics("within_metrics", self.within_metrics, WITHIN_METRICS),
+            "networks": MappingProxyType(networks),
             "bands": MappingProxyType(bands),
             **{key: _own_edges(key, getattr(self, key)) for key in ("bands_therapist", "bands_client")},
             "max_lag_s": _by_modality("max_lag_s", self.max_lag_s, MAX_LAG_S),
@@ -459,15 +481,15 @@ def _pairs(value: Any) -> tuple[str, ...]:
     return names
 
 
-def _metrics(value: Any) -> Mapping[str, tuple[str, ...]]:
+def _metrics(key: str, value: Any, default: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
-        value = dict.fromkeys(MODALITIES, _names("metrics", value))
-    for key in value:
-        if key not in MODALITIES:
-            raise ConfigError(f"metrics: unknown modality {key!r}; allowed: eeg, fnirs.{did_you_mean(key, MODALITIES)}")
-    chosen = {key: _names(f"metrics.{key}", value[key]) if key in value else METRICS[key] for key in MODALITIES}
+        value = dict.fromkeys(MODALITIES, _names(key, value))
+    for kind in value:
+        if kind not in MODALITIES:
+            raise ConfigError(f"{key}: unknown modality {kind!r}; allowed: eeg, fnirs.{did_you_mean(kind, MODALITIES)}")
+    chosen = {kind: _names(f"{key}.{kind}", value[kind]) if kind in value else default[kind] for kind in MODALITIES}
     if not all(chosen.values()):
-        raise ConfigError("metrics is empty: name at least one metric per modality.")
+        raise ConfigError(f"{key} is empty: name at least one metric per modality.")
     return chosen
 
 
@@ -507,7 +529,7 @@ def _check(config: StudyConfig) -> None:
         if field.name == "fnirs_ppf" and isinstance(value, str) and value != BY_AGE:
             raise ConfigError(f"fnirs_ppf = {value!r}: expected a number from 0.01 to 100, or 'age'.")
         bounds = field.metadata["bounds"]
-        if bounds and isinstance(value, Mapping):
+        if bounds and field.default is dataclasses.MISSING and isinstance(value, Mapping):
             for name, number in value.items():
                 if not _is_number(number) or not bounds[0] <= number <= bounds[1]:
                     raise ConfigError(
@@ -521,7 +543,7 @@ def _check(config: StudyConfig) -> None:
                 raise ConfigError(f"{field.name} = {value!r}: expected {kind} from {low:g} to {high:g}.")
         elif isinstance(field.default, bool) and not isinstance(value, bool):
             raise ConfigError(f"{field.name} = {value!r}: expected true or false.")
-        elif field.name in ("eeg_reference", "eeg_ica", "time") and not isinstance(value, str):
+        elif field.name in ("eeg_reference", "eeg_ica", "time", "within") and not isinstance(value, str):
             raise ConfigError(f"{field.name} = {value!r}: expected text.")
     if config.eeg_ica not in ICA_CHOICES:
         raise ConfigError(
@@ -534,6 +556,13 @@ def _check(config: StudyConfig) -> None:
         raise ConfigError(f"roi_pairs = {config.roi_pairs!r}: expected 'matching', 'all' or a list of pairs.")
     if 0 < config.eeg_line_hz < MIN_LINE_HZ:
         raise ConfigError(f"eeg_line_hz = {config.eeg_line_hz!r}: expected 0 (none), or {MIN_LINE_HZ:g} to 1000.")
+    for name, regions in config.networks.items():
+        if len(regions) < 2:
+            raise ConfigError(
+                f"networks.{name} = {list(regions)}: one region has nothing to couple with. Name two or more."
+            )
+        if name in config.rois:
+            raise ConfigError(f"networks.{name}: a region of rois has this name. Give the network another one.")
     _check_bands(config)
 
 

@@ -78,6 +78,109 @@ class Cell(NamedTuple):
     band: str
 
 
+class Index(NamedTuple):
+    """What is measured of one person alone, in which band and region; an empty part is left open."""
+
+    name: str
+    band: str = ""
+    #: A region, two of them joined by a hyphen, or a network
+    region: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Index:
+        """Read ``power/alpha/posterior``; parts from the end may be left out.
+
+        Examples
+        --------
+        >>> Index.parse("power/alpha")
+        Index(name='power', band='alpha', region='')
+        """
+        name, _, rest = text.partition("/")
+        band, _, region = rest.partition("/")
+        return cls(name, band, region)
+
+    def __str__(self) -> str:
+        return "/".join(self).rstrip("/")
+
+
+#: Columns of within.tsv that an index is named by, in its order.
+INDEX_COLUMNS = ("index", "band", "region")
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """What is known of an index of one person."""
+
+    #: Words for a sentence
+    label: str
+    meaning: str
+    #: Unit of ``estimate``, and of ``level`` and ``value``
+    unit: str
+    scale: str
+    #: The index that noise, or gain, moves the other way or not at all: a true change shows in both
+    twin: str = ""
+
+
+#: Indices of one person, by name; every other one is a metric of coupling inside the person.
+INDICES: Mapping[str, IndexFacts] = MappingProxyType(
+    {
+        "band_power": IndexFacts("power of the band", "power of the band, mean of the channels", "µV²", "dB", "power"),
+        "relative_power": IndexFacts(
+            "relative power", "share of the power of the passband that is in the band", "1", "dB", "power"
+        ),
+        "power": IndexFacts(
+            "1/f-free power",
+            "power of the band above the 1/f background (curved fit)",
+            "µV²",
+            "dB",
+            "power_over_background",
+        ),
+        "power_over_background": IndexFacts(
+            "power over the background", "1/f-free power over the power of the 1/f background", "1", "dB", "power"
+        ),
+        "asymmetry": IndexFacts(
+            "frontal asymmetry",
+            "ln of right minus ln of left power, mean of the mirrored channels",
+            "ln",
+            "dB",
+            "rhythm_asymmetry",
+        ),
+        "rhythm_asymmetry": IndexFacts(
+            "1/f-free frontal asymmetry", "as asymmetry, of 1/f-free power", "ln", "dB", "asymmetry"
+        ),
+        "peak_hz": IndexFacts("peak frequency", "frequency of the peak above the background", "Hz", "Hz"),
+        "aperiodic_slope": IndexFacts(
+            "aperiodic slope", "exponent of the 1/f background, 2-5 and 15-40 Hz (straight fit)", "1", "1"
+        ),
+        "high_frequency": IndexFacts("power at 30-40 Hz", "power at 30-40 Hz: muscle and noise", "µV²", "dB"),
+        "drift": IndexFacts("power at 1-2 Hz", "power at 1-2 Hz: drift, movement and sweat", "µV²", "dB"),
+        "evenness": IndexFacts("evenness", "how evenly in time the band's power is there; 0 = evenly", "1", "dB"),
+        "imcoh_corrected": IndexFacts(
+            "noise-corrected coupling",
+            "squared imaginary coherency beyond mismatched times, over both channels' signal fractions",
+            "1",
+            "1",
+        ),
+        "amplitude": IndexFacts("amplitude", "standard deviation in the band, mean of the channels", "µM", "dB"),
+    }
+)
+
+#: Coupling that is corrected for noise, the twin of every other coupling of EEG.
+CORRECTED = "imcoh_corrected"
+
+
+def index_facts(name: str) -> IndexFacts:
+    """Look up an index; one that is not listed is coupling inside the person by the metric of that name.
+
+    Examples
+    --------
+    >>> index_facts("power").scale, index_facts("lagcoh").twin
+    ('dB', 'imcoh_corrected')
+    """
+    meaning = f"{name} inside the person, mean over channel pairs; value = beyond the person's own mismatched times"
+    return INDICES.get(name) or IndexFacts("coupling", meaning, "1", "Fisher z", CORRECTED)
+
+
 #: Labels by which the primary outcome is named in advance.
 NAMED = ("metric", "band", "roi", "task")
 
@@ -246,6 +349,23 @@ COLUMNS: Mapping[str, Column] = _columns(
         meaning="no_value, no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;",
         text=True,
     ),
+    # one person alone
+    Column("index", "Index", meaning="what is measured of the person alone", text=True),
+    Column("region", "Region", meaning="region, two regions joined by a hyphen, or a network", text=True),
+    Column(
+        "level",
+        "Level",
+        meaning="the index on the scale of its course: dB of powers, Fisher z of coupling, else as it is",
+    ),
+    Column(
+        "own_level",
+        "Own chance",
+        meaning="coupling: level of the same person's channels at times that do not match; n/a for other indices",
+    ),
+    Column("value", "Value", meaning="what change is asked of: level, minus own_level where there is one"),
+    Column("client_value", "Client", meaning="an index of the client"),
+    Column("therapist_value", "Therapist", meaning="the same of the therapist"),
+    Column("difference_value", "Client − therapist", meaning="client minus therapist"),
     # guards
     Column(
         "g1_line",
@@ -523,6 +643,10 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *(*CELL_COLUMNS, "z"),
         ),
         "guards": (*KEYS, *OUTCOME_COLUMNS, "control_channels", *GUARD_COLUMNS),
+        "within": (
+            *("dyad", "therapist", "client", "session", "days", "modality", "task", "run"),
+            *("person", "signal", *INDEX_COLUMNS, "estimate", "level", "own_level", "value"),
+        ),
         "quality": (
             *KEYS,
             "person",

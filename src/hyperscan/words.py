@@ -444,3 +444,187 @@ RELATION_GUARDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
+
+
+_UP = Verdict(
+    "changes_up",
+    "Rises in the client",
+    "yes",
+    "Increase in the client's {what}.",
+    "Over the sessions the index rose in the clients, in the mean over clients weighted by precision and in their "
+    "plain mean alike, by more than in their therapists in the same sessions, and no guard explains it by the "
+    "recording.",
+    "It says that a measure at the scalp rose, not which part of the brain it comes from, why, or whether that is "
+    "good for anybody: wakefulness, closed eyes, speech, medication and habit can each do it. It shows no effect of "
+    "therapy.",
+)
+_UP_UNCHECKED = Verdict(
+    "changes_up_unchecked",
+    "Rises in the client, unchecked",
+    "caution",
+    "Increase in the client's {what}, unchecked.",
+    "The index rose in the clients over the sessions, but at least one guard could not be assessed, so a change of the "
+    "recordings, or one that therapists share, has not been ruled out as the reason.",
+    "It cannot tell a change of the client from what the missing guard would have looked for. Read the guards that are "
+    "not assessable as open questions.",
+)
+
+
+def _sinking(verdict: Verdict) -> Verdict:
+    """Turn the words for a rise of an index into those for a fall."""
+    said = [verdict.word, verdict.label, verdict.opening, verdict.meaning, verdict.limits]
+    for rise, fall in (("_up", "_down"), ("Rises", "Falls"), ("Increase", "Decrease"), ("rose", "fell")):
+        said = [text.replace(rise, fall) for text in said]
+    word, label, opening, meaning, limits = said
+    return Verdict(word, label, verdict.mood, opening, meaning, limits)
+
+
+#: Verdicts on an index of each person alone, by their words.
+PERSON_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
+    {
+        verdict.word: verdict
+        for verdict in (
+            *(_UP, _UP_UNCHECKED),
+            *map(_sinking, (_UP, _UP_UNCHECKED)),
+            Verdict(
+                "confounded",
+                "Confounded",
+                "no",
+                "The client's {what} changes, but so does something that changes it by itself: it is not called "
+                "the client's change.",
+                "The index changed in the clients over the sessions, but so did the recordings, or the therapists in "
+                "the same way. The failed guard below names it.",
+                "It is not evidence of a change in the client, nor of its absence: a true change may hide behind it.",
+            ),
+            Verdict(
+                "no_change",
+                "No change",
+                "no",
+                "No change in the client's {what}: its slope is smaller than the {bound} named in advance.",
+                _NO_CHANGE.meaning,
+                _NO_CHANGE.limits,
+            ),
+            Verdict(
+                "no_clear_change",
+                "No clear change",
+                "unknown",
+                "No clear change in the client's {what} was shown; that is not evidence of no change.",
+                "The data show neither a rise nor a fall that weighted and plain mean over clients agree on.",
+                "This is not evidence that the index stays the same: with few clients or sessions a true change is "
+                "easily missed. The confidence interval shows which slopes remain possible.",
+            ),
+            Verdict(
+                "cannot_tell",
+                "Cannot tell",
+                "unknown",
+                "Cannot tell whether the client's {what} changed over sessions.",
+                "There are fewer than six clients with two or more usable sessions, too few to speak of change in a "
+                "group. What was measured is described below without a test of the group.",
+                "Neither a change in a group nor its absence can be read from these courses.",
+            ),
+        )
+    }
+)
+
+#: Guards of an index of one person, in the order in which they are told. Direction 0: a change either way may bring a
+#: change of the index about; it is asked of the client's own recordings.
+_PERSON_GUARDS = (
+    GuardWords(
+        "therapist",
+        "Does the client change by more than the therapist in the same sessions?",
+        "client minus therapist does not change the same way (p < .05): both share caps, room and hour",
+        figures=("difference",),
+    ),
+    GuardWords(
+        "twin",
+        "Does it remain in the version of the index that noise or gain moves the other way?",
+        "the other version (power above the background and over it; coupling corrected for noise) does not change the "
+        "same way (p < .05)",
+        _EEG,
+        figures=("twin",),
+    ),
+    GuardWords(
+        "high_frequencies",
+        "Did power at 30-40 Hz change (muscle, noise of electrodes)?",
+        "it changes either way, by more than a tenth of an index in dB, or by 1 dB in all beside others (p < .10)",
+        _EEG,
+        (Measure("high_frequency", 0, "power at 30-40 Hz"),),
+    ),
+    GuardWords(
+        "low_frequencies",
+        "Did power at 1-2 Hz change (movement, sweat, loose electrodes)?",
+        "it changes either way, by more than a tenth of an index in dB, or by 1 dB in all beside others (p < .10)",
+        _EEG,
+        (Measure("drift", 0, "power at 1-2 Hz"),),
+    ),
+    GuardWords(
+        "drowsiness",
+        "Did theta move against alpha, as it does when people get drowsy?",
+        "power of alpha: theta changes the other way by more than a tenth of it (p < .10); power of theta: alpha does; "
+        "others: both change, against each other (p < .05)",
+        _EEG,
+        figures=("theta", "alpha"),
+    ),
+    GuardWords(
+        "even_rhythm",
+        "Did the rhythm become more even in time, which shows constant coupling more often?",
+        "coupling: the band's power becomes more even in time (p < .05; a fall: less even)",
+        _EEG,
+        figures=("evenness",),
+    ),
+    GuardWords(
+        "channels",
+        "Did the number of usable channels change?",
+        "it changes either way (p < .05)",
+        measures=(Measure("channels_kept", 0, "number of usable channels"),),
+    ),
+    GuardWords(
+        "scalp",
+        "Did the share of scalp signal (short channels) change?",
+        "it changes either way (p < .05)",
+        _FNIRS,
+        (Measure("short_r2", 0, "share of short-channel (systemic) signal"),),
+    ),
+    GuardWords(
+        "slow_waves",
+        "Did Mayer waves, or the size of the signal in the band, change?",
+        "one of them changes either way (p < .05)",
+        _FNIRS,
+        (
+            Measure("mayer_fraction", 0, "Mayer-wave fraction"),
+            Measure("band_sd", 0, "in-band standard deviation"),
+        ),
+    ),
+    GuardWords(
+        "movement",
+        "Did the client move more, or less?",
+        "the share of seconds with motion changes either way (p < .05)",
+        _FNIRS,
+        (Measure("motion", 0, "share of seconds with motion"),),
+    ),
+    GuardWords(
+        "optodes",
+        "Did instrument noise or scalp coupling change?",
+        "one of them changes either way (p < .05)",
+        _FNIRS,
+        (Measure("instrument_noise", 0, "instrument noise"), Measure("sci", 0, "scalp coupling")),
+    ),
+    GuardWords(
+        "impedance",
+        "Did the client's impedance change (column client_impedance of dyads.tsv)?",
+        "it changes either way (p < .05)",
+        measures=(Measure("client_impedance", 0, "impedance"),),
+    ),
+    GuardWords(
+        "time_of_day",
+        "Did the time of day of the sessions change (column hour of dyads.tsv)?",
+        "it changes either way (p < .05)",
+        measures=(Measure("hour", 0, "hour of the day"),),
+    ),
+)
+
+#: Every guard of an index of one person, by its name.
+PERSON_GUARDS: Mapping[str, GuardWords] = MappingProxyType({guard.name: guard for guard in _PERSON_GUARDS})
+
+#: Of them those that are asked only where the study table has their column.
+ON_REQUEST = ("impedance", "time_of_day")

@@ -121,13 +121,18 @@ def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected
 
 def growth(arguments: argparse.Namespace) -> int:
     """Give the verdict of a run or a table."""
-    from hyperscan.pipeline import growth_of
+    from hyperscan.pipeline import growth_of, within_of
 
     source, output = arguments.table, arguments.output
     if output is not None and (output / "synchrony.tsv").exists() and output.resolve() != source.resolve():
         # the tables and the report there would no longer be those of its verdict
         raise ConfigError(f"-o {output.name}: is the folder of a run, whose verdict is its own. Name another folder.")
     given = [name for name in TABLE_OPTIONS if name != "outcomes" and getattr(arguments, name) is not None]
+    if arguments.within and (not source.is_dir() or arguments.outcomes):
+        what = "a table" if not source.is_dir() else "--outcomes: those of the settings are taken"
+        raise ConfigError(
+            f"--within {arguments.within}: of the folder of a run alone, not with {what}. Name the folder, without it."
+        )
     if not source.is_dir():
         result = _growth_of_table(arguments, given)
     elif given:
@@ -136,6 +141,10 @@ def growth(arguments: argparse.Namespace) -> int:
             f"{source.name}: is the folder of a run, whose tables and settings are known; {options}: for a "
             "table alone.\nLeave them out, or name the table."
         )
+    elif arguments.within:
+        alone = within_of(source, index=arguments.within)
+        assert alone is not None  # None is for what nobody named
+        result = alone
     else:
         result = growth_of(source, outcomes=arguments.outcomes)
     show(result.summary())

@@ -130,6 +130,11 @@ COMMANDS = {
         (
             Argument("table", type=Path, metavar="OUT|TABLE", help="folder of a run, or any tidy TSV or CSV table"),
             Argument("-o", "--output", type=Path, metavar="OUT", help="folder for growth.json and growth.tsv"),
+            Argument(
+                "--within",
+                metavar="INDEX",
+                help="of a run's folder: an index of each person alone instead, as power/alpha/frontal (within.tsv)",
+            ),
             *(
                 Argument(
                     option(name),

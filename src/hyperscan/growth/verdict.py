@@ -148,13 +148,13 @@ def tell_background(found: Findings) -> str:
     )
 
 
-def tell_guards(verdict: str, guards: Sequence[Guard]) -> str:
+def tell_guards(verdict: str, guards: Sequence[Guard], claim: str = "growth") -> str:
     """List every guard that failed and every one that could not be assessed, whatever the verdict is called."""
     text = []
     failed = [guard for guard in guards if guard.passed is False]
     if failed and verdict in ("no_clear_change", "no_change"):
         names = ", ".join(guard.name for guard in failed)
-        text.append(f"Guards that a claim of growth would fail: {names}.")
+        text.append(f"Guards that a claim of {claim} would fail: {names}.")
     elif failed:
         text.append(" ".join(f"Failed guard {guard.name}: {guard.detail}" for guard in failed))
     reasons: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperscan.pipeline.privacy import public_rejected, revealed
-    from hyperscan.pipeline.run import growth_of, prepare_study, run_study
+    from hyperscan.pipeline.run import growth_of, prepare_study, run_study, within_of
     from hyperscan.pipeline.study import CheckReport, check_study, load_study
 
 __all__ = [
@@ -19,12 +19,13 @@ __all__ = [
     "public_rejected",
     "revealed",
     "run_study",
+    "within_of",
 ]
 
 _HOMES = {
     "study": ("CheckReport", "check_study", "load_study"),
     "privacy": ("public_rejected", "revealed"),
-    "run": ("growth_of", "prepare_study", "run_study"),
+    "run": ("growth_of", "prepare_study", "run_study", "within_of"),
 }
 
 

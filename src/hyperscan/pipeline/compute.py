@@ -21,12 +21,13 @@ from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrub
 from hyperscan.pipeline.summary import Computed
 from hyperscan.pipeline.unit import Basis, Manifest, Prepared, Unit, own_files, row_label
-from hyperscan.schema import CELL_COLUMNS, ROLES, TABLES, Cell, RoiPair
+from hyperscan.schema import CELL_COLUMNS, INDEX_COLUMNS, ROLES, TABLES, Cell, RoiPair
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import (
     LagTest,
     OwnChance,
+    WithinValue,
     guard_row,
     session_attrs,
     session_result,
@@ -81,8 +82,33 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
     guarded = pd.DataFrame([row.key._asdict() | outcome | asdict(guards)])
     return Computed(
         row.key,
-        tables={"synchrony": synchrony, "pseudo": pseudo, "guards": guarded[list(TABLES["guards"])]},
+        tables={
+            "synchrony": synchrony,
+            "pseudo": pseudo,
+            "guards": guarded[list(TABLES["guards"])],
+            "within": _within(row, values.within, next(name for name in recipe.signals if name in a.data)),
+        },
     )
+
+
+def _within(row: Session, within: Mapping[str, Sequence[WithinValue]], signal: str) -> pd.DataFrame:
+    """List every index of each person alone."""
+    labels = row.key._asdict() | {"therapist": row.therapist, "client": row.client, "signal": signal}
+    labels["days"] = np.nan if row.days is None else row.days
+    rows = [
+        {
+            **labels,
+            "person": role,
+            **dict(zip(INDEX_COLUMNS, found.index, strict=True)),
+            "estimate": found.estimate,
+            "level": found.level,
+            "own_level": np.nan if found.own_level is None else found.own_level,
+            "value": found.value,
+        }
+        for role, values in within.items()
+        for found in values
+    ]
+    return pd.DataFrame(rows, columns=list(TABLES["within"]))
 
 
 def _with_chance(

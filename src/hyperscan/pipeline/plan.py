@@ -8,6 +8,7 @@ therapist is looked at once per dyad, because growth is a change within dyads.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 import re
@@ -26,10 +27,11 @@ from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
 from hyperscan.recording.cleaning.eeg import is_averaged
 from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
-from hyperscan.schema import ROLES, Outcome, RoiPair, SessionKey
+from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, Signals, recipe_of
+from hyperscan.synchrony.within import MIDLINE
 
 #: Control channels: the quarter outside the primary ROI with least of the rhythm, at least two (our choice).
 CONTROL_SHARE, MIN_CONTROL = 4, 2
@@ -156,6 +158,13 @@ def check_regions(good: Sequence[Summary], config: StudyConfig) -> None:
                 f"rois.{name} = {list(asked)}: no session has one of these channels; there are: "
                 f"{', '.join(channels[:40])}{' ...' if len(channels) > 40 else ''}. "
                 f"Correct the names, or leave the region out.{did_you_mean(asked[0], channels)}"
+            )
+    region = Index.parse(config.within).region
+    for name in (*config.networks.get(region, region.split("-")), *itertools.chain(*config.networks.values())):
+        if name and name not in (*there["client"], MIDLINE):
+            raise ConfigError(
+                f"within, networks: no session has channels of {name!r} in the client; there are: "
+                f"{', '.join(sorted(there['client']))}. Name others, or define the region under [rois]."
             )
     for text in () if isinstance(config.roi_pairs, str) else config.roi_pairs:
         for role, roi in zip(ROLES, RoiPair.parse(text), strict=True):

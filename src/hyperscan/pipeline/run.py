@@ -13,7 +13,7 @@ from typing import Any
 
 from hyperscan.config import FurtherOutcome, StudyConfig
 from hyperscan.errors import NothingToAnalyseError
-from hyperscan.growth import GrowthResult, fit_growth
+from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.pipeline.lock import TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
@@ -32,9 +32,9 @@ from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import build_report
 from hyperscan.results import Plan, RunFolder, StudyResult
-from hyperscan.results.folder import RECORD, VIEW
+from hyperscan.results.folder import RECORD, VIEW, WITHIN
 from hyperscan.results.plan import Skip
-from hyperscan.schema import SessionKey
+from hyperscan.schema import INDEX_COLUMNS, Index, SessionKey
 from hyperscan.storage import (
     odd_kind,
     remove,
@@ -135,7 +135,7 @@ def run_study(
                 rejected=rejected,
                 progress=progress,
             )
-        return StudyResult(result.table, result.pseudo, result.guards, result.quality, result.plan)
+        return replace(result, path=None)
     out = Path(out).resolve()  # workers of a cluster have another current folder
     check_output(out, sessions)
     with output_lock(out), owners_only(out, private):
@@ -240,6 +240,10 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
         write_tables(out, analysed, summaries)
         log.say("growth")
         growth_of(out, config).save(out)
+        alone = within_of(out, config)
+        remove(out / WITHIN)
+        if alone is not None:
+            write_json(out / WITHIN, alone.to_dict())
         log.say("report")
         build_report(out)
     stages.remove_work()
@@ -304,5 +308,33 @@ def growth_of(
         min_pseudo=config.min_pseudo,
         outcomes=config.outcomes if outcomes is None else outcomes,
         bands=config.bands,
+        seed=config.seed,
+    )
+
+
+def within_of(out: Path, config: StudyConfig | None = None, index: str = "") -> GrowthResult | None:
+    """Fit an index of the client alone from the tables that a run wrote; None if none is named and none is usual.
+
+    The usual one is that of the primary outcome's band in the client's region: power, or coupling of haemoglobin.
+    """
+    study = RunFolder(out)
+    study.check_there()
+    if config is None:
+        study.check_whole(("synchrony", "within", "quality"))
+        config = StudyConfig.from_toml(out / "config.toml")
+    # else as above
+    primary, asked = Plan.load(out / "plan.json").primary, index or config.within
+    rows = study.within[(study.within["modality"] == primary.modality) & (study.within["task"] == primary.task)]
+    name = "power" if primary.modality == "eeg" else config.within_metrics["fnirs"][0]
+    usual = Index(name, primary.band, primary.rois.client)
+    if not asked and not (rows[list(INDEX_COLUMNS)].fillna("") == list(usual)).all(axis=1).any():
+        return None
+    return fit_within(
+        rows,
+        choose_index(rows, asked, usual),
+        study.quality,
+        primary.select(study.table),
+        time=config.time,
+        outcomes=config.outcomes,
         seed=config.seed,
     )

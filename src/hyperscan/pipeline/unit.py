@@ -28,7 +28,7 @@ MANIFEST = "unit.json"
 
 #: Names of the other files of a unit.
 _UNIT_FILE = re.compile(
-    r"(synchrony|pseudo|guards|values)\.tsv|(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
+    r"(synchrony|pseudo|guards|within|values)\.tsv|(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
 )
 
 #: Packages that the numbers depend on: those that read and compute, then those that are asked where they are installed.

@@ -19,7 +19,7 @@ from hyperscan.plots.style import save_svg
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import brief, one_line, short
 from hyperscan.results import SynchronyResult
-from hyperscan.schema import ROLES, column_of
+from hyperscan.schema import ROLES, column_of, index_facts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -236,6 +236,31 @@ def guards_picture(run: ReportedRun) -> Picture | None:
     return picture(guards_panel(run.guards, columns, time=_time_in(run, run.guards)), alt, caption)
 
 
+def person_picture(run: ReportedRun) -> Picture | None:
+    """Client, therapist and their difference over the sessions, in the index that was named."""
+    from hyperscan.plots.panels import guards_panel
+
+    found = run.alone
+    within = run.primary_within
+    if found is None or not _has(within, "dyad", "session", "person", "value", "index"):
+        return None
+    named = found.primary.outcome
+    rows = within[(within["index"] == named.metric) & (within["region"] == named.roi)]
+    rows = rows[rows["band"].fillna("").astype(str) == named.band]
+    keys = [name for name in ("dyad", "session", "days") if name in rows and rows[name].notna().all()]
+    wide = rows.pivot_table(index=keys, columns="person", values="value").reindex(columns=["client", "therapist"])
+    wide["difference"] = wide["client"] - wide["therapist"]
+    wide = wide.rename(columns={name: f"{name}_value" for name in ("client", "therapist", "difference")})
+    columns = [name for name in wide if wide[name].notna().any()]
+    if not columns:
+        return None
+    facts = index_facts(named.metric)
+    label = f"{facts.label} ({named.metric}, {named.band}, {named.roi})"
+    alt = f"Line charts over sessions of {label}: {', '.join(column_of(name).label for name in columns)}."
+    caption = f"{label[0].upper()}{label[1:]} in {facts.scale}. Thin lines: dyads. Thick: their mean with its 95 % CI."
+    return picture(guards_panel(wide.reset_index(), columns, time=_time_in(run, wide.reset_index())), alt, caption)
+
+
 def clock_picture(run: ReportedRun) -> Picture | None:
     """Clock drift and residual over the sessions."""
     from hyperscan.plots.panels import clock_panel, filled
@@ -332,6 +357,7 @@ STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingP
         "heat_picture": heat_picture,
         "roi_picture": roi_picture,
         "null_picture": null_picture,
+        "person_picture": person_picture,
     }
 )
 

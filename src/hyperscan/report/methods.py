@@ -38,7 +38,7 @@ def methods_of(run: ReportedRun) -> Methods:
         paragraphs.append(_eeg(run, cite))
     if "fnirs" in modalities:
         paragraphs.append(_fnirs(run, cite))
-    paragraphs += [_synchrony(run, modalities, cite), _chance(run), _growth(run, cite)]
+    paragraphs += [_synchrony(run, modalities, cite), _chance(run), _growth(run, cite), *_alone(run, cite)]
     return Methods(tuple(paragraphs), cite.references)
 
 
@@ -239,6 +239,27 @@ def _guards(guards: Sequence[Guard]) -> Iterator[str]:
         yield f" Guards against changes of the recording were assessed: {', '.join(asked)}."
     if open_:
         yield f" Guards that could not be assessed: {', '.join(open_)}."
+
+
+def _alone(run: ReportedRun, cite: Citations) -> Iterator[str]:
+    """Paragraph on each person alone, where an index was asked about."""
+    if run.alone is None:
+        return
+    named = run.alone.primary.outcome
+    label = "/".join(filter(None, (named.metric, named.band, named.roi)))
+    papers = {name: cite.metric(name) for name in run.config.within_metrics.get(run.outcome.modality, ())}
+    metrics = ", ".join(name + (f" ({paper})" if paper else "") for name, paper in papers.items())
+    spectra = (
+        "spectra were estimated in half-overlapping Hann segments of 4 s, and their background was fitted in double"
+        " logarithmic scale; " * (run.outcome.modality == "eeg")
+    )
+    advance = "named in the configuration" if run.config.within else "the default of the package"
+    yield (
+        f"Each person alone was described in the windows of the pair's synchrony: {spectra}coupling inside the person"
+        f" was computed as {metrics} and compared with the same person's channels at times that do not match. The index"
+        f" {label} ({advance}) was tested in the clients as growth of synchrony was, and client minus therapist had to"
+        f" change the same way.{''.join(_guards(run.alone.guards))} All other indices are described."
+    )
 
 
 def _no_model(alone: DyadTrend | None, cite: Citations) -> str:

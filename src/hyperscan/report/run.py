@@ -11,6 +11,7 @@ import pandas as pd
 from hyperscan.errors import InputError
 from hyperscan.growth import GrowthResult
 from hyperscan.results import RunFolder
+from hyperscan.results.folder import WITHIN
 from hyperscan.results.plan import Remark
 from hyperscan.schema import MODALITIES, NAMED, SIGNALS, Outcome
 
@@ -30,11 +31,30 @@ class ReportedRun(RunFolder):
 
     @cached_property
     def _growth(self) -> GrowthResult | Remark | None:
-        content = self._json("growth.json")
+        return self._result("growth.json")
+
+    def _result(self, name: str) -> GrowthResult | Remark | None:
+        content = self._json(name)
         try:
             return GrowthResult.from_dict(content) if content else None
         except InputError as error:
-            return Remark("unreadable", "warning", str(error))
+            return Remark("unreadable", "warning", str(error).replace("growth.json", name))
+
+    @cached_property
+    def alone(self) -> GrowthResult | None:
+        """Answer on an index of each person alone; None where there is none, or none of this version."""
+        found = self._result(WITHIN)
+        return found if isinstance(found, GrowthResult) else None
+
+    @cached_property
+    def primary_within(self) -> pd.DataFrame:
+        """Indices of each person in the modality and task of the primary outcome."""
+        wanted = {"modality": self.outcome.modality, "task": self.outcome.task}
+        keep = pd.Series(True, index=self.within.index)
+        for name, label in wanted.items():
+            if name in self.within and label:
+                keep &= self.within[name].astype(str) == label
+        return self.within[keep]
 
     @property
     def growth(self) -> GrowthResult | None:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
+from hyperscan.growth import GrowthResult, slopes_of_people
 from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
 from hyperscan.growth.slopes import weighted_test
 from hyperscan.report.methods import methods_of
@@ -35,8 +36,17 @@ from hyperscan.report.tables import (
     short,
     short_p,
 )
-from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, KEYS, ROLES
-from hyperscan.words import GUARDS, NO_VERDICT, RELATION_ANSWERS, VERDICTS, Verdict
+from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, ROLES, index_facts
+from hyperscan.words import (
+    GUARDS,
+    NO_VERDICT,
+    PERSON_GUARDS,
+    PERSON_VERDICTS,
+    RELATION_ANSWERS,
+    VERDICTS,
+    GuardWords,
+    Verdict,
+)
 
 #: A dyad gets a page of its own only under a name that is one harmless folder name.
 _SAFE = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -66,8 +76,12 @@ _STATISTICS = re.compile(r"\bb = |\bt\(|\bp [=<>] |random-effects covariance")
 
 def growth_in_words(run: ReportedRun) -> Finding:
     """Return what growth says in words, and in numbers."""
-    text = "" if run.growth is None else one_line(run.growth.sentence, longest=4000)
-    said = re.split(r"(?<=[.)])\s+(?=[A-Z]|b = )", text)
+    return told_finding("" if run.growth is None else run.growth.sentence)
+
+
+def told_finding(text: str) -> Finding:
+    """Tell a sentence's words and numbers apart."""
+    said = re.split(r"(?<=[.)])\s+(?=[A-Z]|b = )", one_line(text, longest=4000))
     numbers = [sentence for sentence in said if _STATISTICS.search(sentence)]
     return Finding(" ".join(sentence for sentence in said if sentence not in numbers), " ".join(numbers))
 
@@ -90,15 +104,20 @@ class GuardLine:
 
 def guard_lines(run: ReportedRun) -> list[GuardLine]:
     """Tell what every guard asked and found."""
+    return told_guards(run.growth, GUARDS)
+
+
+def told_guards(result: GrowthResult | None, words: Mapping[str, GuardWords]) -> list[GuardLine]:
+    """Tell what the guards of a result asked and found."""
     states = {
         True: ("passed", "Passed", "✓"),
         False: ("failed", "Failed", "✗"),
         None: ("open", "Not assessable", "–"),
     }
     lines = []
-    for guard in run.growth.guards if run.growth else ():
+    for guard in result.guards if result else ():
         name = one_line(guard.name)
-        question = GUARDS[name].question if name in GUARDS else ""
+        question = words[name].question if name in words else ""
         state = states[guard.passed if isinstance(guard.passed, bool) else None]
         shown = name.replace("_", " ") or "unnamed"
         detail = one_line(guard.detail)
@@ -465,6 +484,55 @@ def all_outcomes_table(run: ReportedRun, dyad: str) -> Table | None:
     return lay_out(rows_of(wide.reset_index()), heads, "Excess over chance (Fisher z) of every outcome")
 
 
+@dataclass(frozen=True)
+class PersonPart:
+    """What is said of an index of each person alone."""
+
+    verdict: Verdict
+    sentence: Finding
+    guards: list[GuardLine]
+
+
+def person_part(run: ReportedRun) -> PersonPart | None:
+    """Tell the verdict on the index of each person that was named, with its guards."""
+    found = run.alone
+    if found is None or found.verdict not in PERSON_VERDICTS:
+        return None
+    guards = told_guards(found, PERSON_GUARDS)
+    return PersonPart(PERSON_VERDICTS[found.verdict], told_finding(found.sentence), guards)
+
+
+def person_table(run: ReportedRun) -> Table | None:
+    """List slopes of every index: client, therapist, and their difference."""
+    within = run.primary_within
+    needed = ("dyad", "session", "person", "value", *INDEX_COLUMNS)
+    if within.empty or not all(name in within for name in needed) or within["session"].nunique() < 2:
+        return None
+    rows: list[Values] = []
+    for found in slopes_of_people(within, run.config.time):
+        people = {"client": found.client, "therapist": found.therapist, "difference": found.difference}
+        slopes = {name: test.slope for name, test in people.items()}
+        numbers = {f"p_{name}": test.p for name, test in people.items()}
+        unit = index_facts(found.index.name).scale
+        labels = dict(zip(INDEX_COLUMNS, found.index, strict=True))
+        rows.append({**labels, "unit": unit, **slopes, **numbers, "p_max_t": found.p_max_t, "n": found.difference.n})
+    rows = [row for row in rows if row["n"] > 0]
+    heads = {
+        **heads_of(INDEX_COLUMNS),
+        "unit": "Scale",
+        "client": "Client",
+        "p_client": "p, client",
+        "therapist": "Therapist",
+        "p_therapist": "p, therapist",
+        "difference": "Client − therapist",
+        "p_difference": "p, difference",
+        "p_max_t": "p, difference, max-T corrected",
+        "n": "Dyads (n)",
+    }
+    caption = f"Slopes per {run.unit} of {len(rows)} indices of each person alone; none of them decides anything"
+    return lay_out(rows, heads, caption) if rows else None
+
+
 def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     """Sizes that belong next to the verdict."""
     facts = []
@@ -518,6 +586,8 @@ STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
         "relations": relation_lines,
         "relation_numbers": relation_table,
         "nulls": nulls_table,
+        "each_person": person_part,
+        "person_slopes": person_table,
         "methods": methods_of,
         "versions": made_with,
     }

@@ -138,7 +138,7 @@ def cell(value: object, column: str = "") -> TableCell:
     """Make a cell of any value, by the kind of column that holds it."""
     if isinstance(value, list | tuple):
         return TableCell(", ".join(short(item) for item in value) or "–")
-    text = short_p(value) if column_of(column).p_value else short(value)
+    text = short_p(value) if column_of(column).p_value or column.startswith("p_") else short(value)
     # repr of a float gives the number back exactly
     return TableCell(text, repr(value) if is_finite(value) else "")
 

@@ -26,6 +26,9 @@ RECORD = "run.json"
 #: Page to look around in the results, made on demand.
 VIEW = "view.html"
 
+#: What was found on an index of each person alone, as ``growth.json`` is written.
+WITHIN = "persons.json"
+
 #: Columns without which a synchrony table says nothing.
 NEEDED = ("dyad", "session", "metric", "band")
 
@@ -53,7 +56,8 @@ class RunFolder:
                 f"{name}: its run was interrupted or goes on ({RECORD} missing), so tables, settings and report may be "
                 "of two runs.\nStart that run again to finish it: hyperscan run STUDY -o FOLDER."
             )
-        read = ("config.toml", "plan.json", "growth.json", *(f"{table}.tsv" for table in TABLES if table in tables))
+        known = (f"{table}.tsv" for table in TABLES if table in tables)
+        read = ("config.toml", "plan.json", "growth.json", WITHIN, *known)
         paths = {file: self.path / file for file in read if file in recorded}
         changed = [file for file, path in paths.items() if not path.is_file() or sha256(path) != recorded[file]]
         if changed:
@@ -85,6 +89,11 @@ class RunFolder:
     def guards(self) -> pd.DataFrame:
         """What the guards' slopes are taken of."""
         return self._table("guards")
+
+    @cached_property
+    def within(self) -> pd.DataFrame:
+        """Indices of each person alone."""
+        return self._table("within")
 
     @cached_property
     def quality(self) -> pd.DataFrame:

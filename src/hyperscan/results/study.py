@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -190,6 +190,8 @@ class StudyResult:
         What a session alone cannot know: ``plan.json`` as a record.
     path : Path or None
         Folder the tables came from; None if it was temporary.
+    within : DataFrame, shape (n_rows, n_columns)
+        Indices of each person alone: one row per dyad-session, person, index, band and region.
 
     Examples
     --------
@@ -213,6 +215,7 @@ class StudyResult:
     quality: pd.DataFrame
     plan: Plan
     path: Path | None = None
+    within: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
         n_sessions = len(self.table[list(KEYS)].drop_duplicates())
@@ -258,7 +261,8 @@ class StudyResult:
         folder = RunFolder(path)
         folder.check_there()
         plan = Plan.load(folder.path / "plan.json")
-        return cls(folder.table, folder.pseudo, folder.guards, folder.quality, plan, folder.path)
+        tables = (folder.table, folder.pseudo, folder.guards, folder.quality)
+        return cls(*tables, plan, folder.path, folder.within)
 
     def session(
         self, dyad: str, session: int, *, modality: str | None = None, task: str | None = None, run: str | None = None

@@ -30,10 +30,11 @@ from hyperscan.synchrony.chance import (
 from hyperscan.synchrony.guard_measures import GuardRow, GuardValues, guard_row, guard_values
 from hyperscan.synchrony.lag_null import LagTest, lag_tests
 from hyperscan.synchrony.pair import shared_windows
-from hyperscan.synchrony.person import Signals, signals_of
+from hyperscan.synchrony.person import Signals, WithinValue, signals_of
 from hyperscan.synchrony.recipe import Recipe, check_bands, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
 from hyperscan.synchrony.values import SessionValues, session_values
+from hyperscan.synchrony.within import within_values
 
 if TYPE_CHECKING:
     from hyperscan.metrics import MetricSpec
@@ -48,6 +49,7 @@ __all__ = [
     "Recipe",
     "SessionValues",
     "Signals",
+    "WithinValue",
     "chance_values",
     "compute_synchrony",
     "guard_row",
@@ -62,6 +64,7 @@ __all__ = [
     "shared_windows",
     "signals_of",
     "with_lag_tests",
+    "within_values",
 ]
 
 

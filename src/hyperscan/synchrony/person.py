@@ -17,7 +17,7 @@ from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.windows import whole_segments, window_grid
-from hyperscan.schema import SessionKey
+from hyperscan.schema import Index, SessionKey
 from hyperscan.storage import write_arrays
 
 Array = npt.NDArray[Any]
@@ -114,6 +114,24 @@ class Signals:
                 data={name[5:]: stored[name] for name in stored.files if name.startswith("data_")},
                 **{name: stored[name] for name in _FACTS},
             )
+
+
+@dataclass(frozen=True)
+class WithinValue:
+    """One index of one person in one session."""
+
+    index: Index
+    #: On the index's own scale
+    estimate: float
+    #: On the scale that is compared over sessions
+    level: float
+    #: Coupling: the same of channels at times that do not match; None for what needs no chance level
+    own_level: float | None = None
+
+    @property
+    def value(self) -> float:
+        """What change is asked of."""
+        return self.level if self.own_level is None else self.level - self.own_level
 
 
 def signals_of(

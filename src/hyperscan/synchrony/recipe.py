@@ -9,9 +9,9 @@ from typing import Any
 
 from hyperscan.config import MAX_LAG_S, Primary, StudyConfig
 from hyperscan.errors import ConfigError, did_you_mean
-from hyperscan.metrics import MetricSpec, get_metric
+from hyperscan.metrics import METRICS, MetricSpec, get_metric
 from hyperscan.recording.cleaning.channels import known_rois
-from hyperscan.schema import ROLES, SIGNALS, RoiPair
+from hyperscan.schema import INDICES, ROLES, SIGNALS, Index, RoiPair
 
 #: Parts of the primary band whose imaginary coherency makes up a dyad's lag pattern.
 N_SUB_BANDS = 4
@@ -49,6 +49,12 @@ class Recipe:
     clock_uncertainty_ms: float = 0.0
     #: Person to the in-band signal fraction that the noise-matched check brings every session down to
     matched_s2: Mapping[str, float] = field(default_factory=dict)
+    #: Of coupling inside one person
+    within: tuple[MetricSpec, ...] = ()
+    #: Regions of every network
+    networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Edges in Hz of what preparation left
+    passband: tuple[float, float] = (0.0, math.inf)
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -118,7 +124,8 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
         names = (primary.metric, *names)
     metrics = tuple(get_metric(name) for name in names)
     for spec in metrics:
-        _check_applies(spec, modality, config)
+        key = "primary.metric" if spec.name == primary.metric else f"metrics.{modality}"
+        _check_applies(spec, modality, config, key)
     recipe = Recipe(
         modality=modality,
         metrics=metrics,
@@ -129,6 +136,9 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
         min_windows=config.min_windows,
         own_bands={role: config.own_bands(role) for role in ROLES} if modality == "eeg" else {},
         max_lag_s=config.max_lag_s[modality],
+        within=_within_metrics(modality, config),
+        networks=config.networks,
+        passband=config.passband(modality),
     )
     for spec in metrics:
         check_bands(spec, recipe)
@@ -156,9 +166,33 @@ def check_bands(spec: MetricSpec, recipe: Recipe) -> None:
             )
 
 
-def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig) -> None:
+def _within_metrics(modality: str, config: StudyConfig) -> tuple[MetricSpec, ...]:
+    """Take the metrics of coupling inside one person; refuse those that one source seen by two channels makes."""
+    specs = tuple(get_metric(name) for name in config.within_metrics[modality])
+    for spec in specs:
+        _check_applies(spec, modality, config, f"within_metrics.{modality}")
+        if modality == "eeg" and not spec.zero_lag_blind:
+            blind = ", ".join(name for name, known in METRICS.items() if known.zero_lag_blind)
+            raise ConfigError(
+                f"within_metrics.eeg: {spec.name!r} sees lag 0, where one source reaches two channels of one head "
+                f"(volume conduction). Name metrics that are blind to it: {blind}."
+            )
+    index = Index.parse(config.within)
+    names = (*INDICES, *config.within_metrics["eeg"], *config.within_metrics["fnirs"])
+    for what, name, there in (("index", index.name, names), ("band", index.band, tuple(config.bands))):
+        if name and name not in there:
+            raise ConfigError(
+                f"within = {config.within!r}: {name!r} is no {what}; known: {', '.join(there)}. "
+                f"Write INDEX/BAND/REGION.{did_you_mean(name, there)}"
+            )
+    known = tuple(dict.fromkeys(name for kind in SIGNALS for name in known_rois(kind, config)))
+    for name, regions in config.networks.items():
+        _check_rois(f"networks.{name}", [RoiPair(region, region) for region in regions], known)
+    return specs
+
+
+def _check_applies(spec: MetricSpec, modality: str, config: StudyConfig, key: str) -> None:
     """Refuse a metric that is not meant for a modality, or needs more than the shortest window that may come."""
-    key = "primary.metric" if spec.name == config.primary_of(modality).metric else f"metrics.{modality}"
     if modality in spec.not_for:
         raise ConfigError(f"{key}: {spec.name!r} does not apply to {modality}: {spec.not_for[modality]}. Name another.")
     length = "window_s" if modality == "eeg" else "min_seconds"

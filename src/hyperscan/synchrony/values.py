@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hyperscan.schema import Cell
+from hyperscan.schema import ROLES, Cell
 from hyperscan.synchrony.chance import OwnChance, band_own_chance, own_chance
 from hyperscan.synchrony.guard_measures import GuardValues, band_guard_values
 from hyperscan.synchrony.lag_null import LagTest, band_lag_tests, lag_tests
 from hyperscan.synchrony.pair import CellValues, WindowPair, band_cells, cells, pair_bands
-from hyperscan.synchrony.person import Signals
+from hyperscan.synchrony.person import Signals, WithinValue
 from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.within import PersonView, within_values
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,22 @@ class SessionValues:
     own: Mapping[Cell, OwnChance] = field(default_factory=dict)
     #: Its part in the guards (EEG)
     guards: GuardValues | None = None
+    #: Role to the indices of that person alone
+    within: Mapping[str, Sequence[WithinValue]] = field(default_factory=dict)
 
 
 def session_values(
     a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, *, n_null: int, rng: np.random.Generator
 ) -> SessionValues:
-    """Compute values, lag null, the pair's own chance level and its part in the guards, band by band."""
+    """Compute values, lag null, own chance level and guards of the pair, and each person alone, band by band."""
+    sides = zip(ROLES, (a, b), (windows.therapist, windows.client), strict=True)
     if recipe.modality == "fnirs":
         lag = lag_tests(a, b, recipe, windows, n_null=n_null, rng=rng)
-        return SessionValues(tuple(cells(a, b, recipe, windows)), lag, own_chance(a, b, recipe, windows, lag))
+        within = {role: within_values(person, starts, windows.n_window, recipe) for role, person, starts in sides}
+        chance = own_chance(a, b, recipe, windows, lag)
+        return SessionValues(tuple(cells(a, b, recipe, windows)), lag, chance, within=within)
+    views = {role: PersonView.of(person, starts, windows.n_window, recipe.of(role)) for role, person, starts in sides}
+    alone = {role: view.spectral_values() for role, view in views.items()}
     found: list[CellValues] = []
     tests: dict[Cell, LagTest] = {}
     own: dict[Cell, OwnChance] = {}
@@ -44,5 +52,7 @@ def session_values(
         own |= band_own_chance(both, a, b, recipe, windows)
         if both.band == recipe.primary.band:
             guards = band_guard_values(both, a, b, recipe, windows)
-        del both  # before the next band is filtered
-    return SessionValues(tuple(found), tests, own, guards)
+        for role, signals in zip(ROLES, (both.a, both.b), strict=True):
+            alone[role] += views[role].band_values(both.band, signals)
+        del both, signals  # before the next band is filtered
+    return SessionValues(tuple(found), tests, own, guards, alone)

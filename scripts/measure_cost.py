@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import multiprocessing
 import os
 import platform
@@ -15,7 +16,7 @@ import resource
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,43 @@ def large(n_channels: int, minutes: float, n_therapists: int, n_clients: int) ->
     )
 
 
+#: What grows: a session of so many channels per person, minutes, bands and metrics, and each of them doubled in turn.
+BASE = {"channels": 16, "minutes": 5.0, "bands": 2, "metrics": 2}
+
+
+def session_cost(channels: int, minutes: float, bands: int, metrics: int) -> float:
+    """Processor time of one dyad-session after preparation, in s: values, lag null, own chance and guards."""
+    config = StudyConfig()
+    chosen = {name: config.bands_of("eeg")[name] for name in ("alpha", "beta", "theta", "gamma")[:bands]}
+    # plv and imcoh rest on other products; accorr and ciplv on those of plv
+    names = ("plv", "imcoh", "accorr", "ciplv")[:metrics]
+    recipe = recipe_of(dataclasses.replace(config, bands=chosen, metrics={"eeg": names}), "eeg")
+    a, b = (person(1, role, channels, 60 * minutes) for role in ROLES)
+    recipe = dataclasses.replace(recipe, matched_s2=dict.fromkeys((a.person, b.person), 0.4))
+    windows = shared_windows(a, b, recipe)
+    began = time.process_time()
+    session_values(a, b, recipe, windows, n_null=config.n_null, rng=np.random.default_rng(0))
+    return time.process_time() - began
+
+
+def exponents(base: Mapping[str, float]) -> list[str]:
+    """Rows of the table of what doubles: time before and after, and the exponent that this means."""
+    session_cost(4, 2.0, 1, 4)  # compiles
+    before, rows = session_cost(**base), []  # type: ignore[arg-type]
+    for name, value in base.items():
+        after = session_cost(**{**base, name: 2 * value})  # type: ignore[arg-type]
+        cells = (
+            name,
+            f"{value:g}",
+            f"{2 * value:g}",
+            f"{before:.2f}",
+            f"{after:.2f}",
+            f"{math.log2(after / before):.1f}",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
 def _alone(size: tuple[int, int, int, int], rows: Any) -> None:
     warnings.simplefilter("ignore")
     rows.put(large(*size))
@@ -161,9 +199,10 @@ def main() -> None:
     few = parser.parse_args().small
     with tempfile.TemporaryDirectory() as name:
         small = growing(Path(name), DYADS[:1] if few else DYADS)
+    grown = exponents({**BASE, "channels": 4, "minutes": 2.0} if few else BASE)
     sizes = [in_a_process(size) for size in ([(8, 2, 2, 2)] if few else SIZES)]
     if few:
-        print(*small, *sizes, sep="\n")
+        print(*small, *grown, *sizes, sep="\n")
         return
     people = {role: PersonSummary.of(person(1, role, 64, 60.0), "all") for role in ROLES}
     session = Summary(SessionKey("D", 1, "eeg", "", ""), sfreq=250.0, seconds=0.85 * 45 * 60, people=people)
@@ -174,6 +213,7 @@ def main() -> None:
         where=where,
         small="\n".join(small),
         sizes="\n".join(sizes),
+        grown="\n".join(grown),
         hours=hours,
     )
     write_text(PAGE, page)
@@ -201,6 +241,13 @@ most 5 GB for a batch, and smaller recordings meet in larger batches (up to 10 x
 | channels | minutes | batch | per pair | own session, lag null | dyad-session (estimate of `check`) | peak, GB |
 |---|---|---|---|---|---|---|
 {sizes}
+
+**What doubling costs.** A dyad-session after preparation, each of its sizes doubled in turn; 1 means twice the time,
+2 four times. Sessions are independent of each other, so twice as many cost twice as much.
+
+| what | from | to | s | s, doubled | exponent |
+|---|---|---|---|---|---|
+{grown}
 
 By the formula of the estimate, not measured: 50 dyads x 20 sessions of 45 min with 64 channels take about {hours:.0f} h
 of one core after preparation. `hyperscan check` says it for a study at hand, with preparation as it just took.

@@ -174,3 +174,26 @@ def test_each_person_has_a_chapter_with_verdict_guards_and_slopes(tmp_path: Path
     assert [row[0].text for row in table.rows] == ["power", "power_over_background", "drift"]
     (tmp_path / "persons.json").unlink()
     assert sections.person_part(ReportedRun.of(tmp_path)) is None
+
+
+def test_the_story_has_no_statistics_and_the_numbers_have_them_all(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, Fake(n_dyads=8, n_sessions=5, full_pseudo=False)))
+    told = sections.growth_in_words(run)
+    assert "b = " in told.numbers
+    assert "t(" in told.numbers
+    assert told.story
+    assert not re.search(r"\bb = |\bt\(|\bp [<=] ", told.story)
+    for line in sections.guard_lines(run):
+        assert not re.search(r"\bp = |\bt\(", line.finding)
+        assert line.finding
+
+
+def test_fnirs_tells_every_signal_beside_the_primary_one(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, Fake(modality="fnirs", full_pseudo=False)))
+    table = sections.signal_table(run)
+    assert table is not None
+    told = {row[0].text.split(" (")[0]: row for row in table.rows}
+    assert list(told) == ["HbO", "HbR", "HbO without short-channel regression"]
+    assert run.growth is not None
+    assert float(told["HbO"][2].value) == pytest.approx(run.growth.weighted.slope)
+    assert sections.signal_table(ReportedRun.of(write_fake(tmp_path / "eeg", Fake(full_pseudo=False)))) is None

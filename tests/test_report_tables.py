@@ -54,3 +54,16 @@ def test_rows_of_a_frame_are_plain_values() -> None:
     rows = rows_of(pd.DataFrame({"n": [1, 2], "z": [0.5, math.nan], "dyad": ["D1", "D2"]}))
     assert rows == [{"n": 1, "z": 0.5, "dyad": "D1"}, {"n": 2, "z": None, "dyad": "D2"}]
     assert type(rows[0]["n"]) is int
+
+
+def test_what_is_the_same_in_all_rows_is_one_line() -> None:
+    rows = [{"dyad": f"D{k}", "clock": "triggers", "ppm": float(k)} for k in range(3)]
+    heads = {"dyad": "Dyad", "clock": "Clock", "ppm": "Drift (ppm)"}
+    table = lay_out(rows, heads, "Clocks", keys=["dyad"])
+    assert table.columns == ("Dyad", "Drift (ppm)")
+    assert table.constant == "The same in all 3 rows: Clock triggers."
+    assert not table.is_line
+    alike = lay_out([{**row, "ppm": 0.0} for row in rows], heads, "Clocks", keys=["dyad"])
+    assert alike.is_line  # nothing is left but which row it is
+    assert "Drift (ppm) 0" in alike.constant
+    assert lay_out(rows[:2], heads, "Clocks", keys=["dyad"]).constant == ""

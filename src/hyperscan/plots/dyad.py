@@ -64,7 +64,7 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     columns = _balanced(len(full), columns)
     places = _places(len(full), columns, (1.0, 1.0), _MATRIX_GAP)
     inches = 7.2 / max(columns, 2) / (1 + _MATRIX_GAP[0])
-    ax = _canvas(places, (1.0, 1.0), inches)
+    ax = _canvas(places, (1.0, 1.0), inches, below=0.75)
     for (left, top), (title, values) in zip(places, full.items(), strict=True):
         extent = (left, left + 1, top + 1, top)
         image = ax.imshow(
@@ -276,10 +276,10 @@ def _places(n: int, columns: int, size: tuple[float, float], gap: tuple[float, f
     return [(i % columns * (size[0] + gap[0]), i // columns * (size[1] + gap[1]) + gap[1]) for i in range(n)]
 
 
-def _canvas(places: list[tuple[float, float]], size: tuple[float, float], inches: float) -> Axes:
-    """One empty Axes for all panels: an Axes each would take most of the time of a page."""
+def _canvas(places: list[tuple[float, float]], size: tuple[float, float], inches: float, below: float = 0.0) -> Axes:
+    """One empty Axes for all panels, with room for words below: an Axes each would take most of the time of a page."""
     height = max(top for _, top in places) + size[1]
-    ax = new_axes(None, 8.6, max(inches * height, 1.4))
+    ax = new_axes(None, 8.6, max(inches * height + below, 1.4))
     ax.set_axis_off()
     return ax
 

@@ -75,8 +75,9 @@ def test_dyads_are_drawn_beside_their_own_chance(study: hs.StudyResult, primary:
     axes = study.plot("dyads").axes
     assert [ax.get_title(loc="left") for ax in axes] == sorted(primary["dyad"].unique())
     first = primary[primary["dyad"] == "D01"]
-    chance, real = lines(axes[0])
+    chance, own, real = lines(axes[0])
     assert chance == pytest.approx(first["pseudo_mean_z"].to_numpy())
+    assert own == pytest.approx(first["own_mean_z"].to_numpy())
     assert real == pytest.approx(first["z"].to_numpy())
     assert len(study.plot("dyads", dyad="D03").axes) == 1
 
@@ -113,7 +114,7 @@ def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:
     assert drawn == pytest.approx(means.to_numpy())
     assert "Excess, control channels\n(Fisher z)" in [ax.get_title(loc="left") for ax in study.plot("guards").axes]
     drift = study.plot("clocks").axes[0]
-    assert drift.get_title(loc="left") == "6 dyads"
+    assert drift.get_title(loc="left") == "6 dyads, a line each"
 
 
 def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:
@@ -161,7 +162,7 @@ def test_panels_go_into_the_axes_given(study: hs.StudyResult) -> None:
 
     axes = list(Figure().subplots(2, 3).flat)
     study.plot("dyads", axes=axes)
-    assert all(len(ax.lines) == 2 for ax in axes)
+    assert all(len(ax.lines) == 3 for ax in axes)
 
 
 def test_sessions_of_a_study_are_read_by_name(study: hs.StudyResult) -> None:

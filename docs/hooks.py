@@ -31,8 +31,11 @@ _MARK = re.compile(r"^<!-- (output|table|figure|picture|code|functions): (.+) --
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill in the marked lines of a page."""
-    return _MARK.sub(lambda mark: _filled(mark[1], mark[2]), markdown)
+    """Fill in the marked lines of a page; pyplot keeps none of its figures."""
+    from hyperscan.plots.style import detached
+
+    with detached():
+        return _MARK.sub(lambda mark: _filled(mark[1], mark[2]), markdown)
 
 
 def on_page_content(content: str, **_: Any) -> str:

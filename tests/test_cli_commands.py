@@ -197,6 +197,18 @@ def test_a_run_takes_no_options_of_a_table(small_run: Path, capsys: pytest.Captu
     assert "--band: for a table alone" in capsys.readouterr().err
 
 
+def test_a_run_tells_of_each_person_alone(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("growth", small_run, "--within", "power/alpha/frontal") == 0
+    said = capsys.readouterr().out
+    assert "1/f-free power (power/alpha/frontal)" in said
+    assert "therapist" in said
+    assert call("growth", small_run, "--within", "pwer") == 2
+    assert "Did you mean 'power'?" in capsys.readouterr().err
+    (tmp_path / "table.csv").write_text("dyad,session,excess_z\nA,1,0.1\n")
+    assert call("growth", tmp_path / "table.csv", "--within", "power") == 2
+    assert "of the folder of a run alone" in capsys.readouterr().err
+
+
 def test_a_run_relates_its_covariates(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("growth", small_run, "--outcomes", "n_windows:after") == 0
     assert "n_windows    between" in capsys.readouterr().out

@@ -92,15 +92,17 @@ TEXT = """# Faults on purpose
 
 Made by `bash scripts/faults.sh` on {where}, at nice 19. N is the number of trials made; where it is short, the
 target is not shown to be met. Runs are of a study of 3 x 6 sessions of 30 s with 2 channels, one metric and one
-band, and without the report (but for the lines that name it): the machinery is tested, not the science. A disk
-fails at every write, fsync and rename of a run of 2 x 2, and from there on.
+band, and without the report (but for the lines that name it): the machinery is tested, not the science. Rows on
+containers, mounts, workers, inputs that change, strangers and users are of 2 x 2 sessions. A disk fails at every write,
+fsync and rename of a run of 2 x 2, and from there on.
 
 | fault | N | found | target | as wanted at this N | date |
 |---|---|---|---|---|---|
 {rows}
 
-In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_storage.py`): dead workers, locks of all kinds,
-SIGINT and SIGTERM, changed inputs and configurations, 12 canaries, HTML and formula payloads, the cases of bad input.
+In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_bad_input_*.py`, `tests/test_storage.py`): dead workers,
+clusters that end, locks of all kinds, SIGINT and SIGTERM, changed inputs and configurations, 12 canaries, HTML and formula
+payloads, small files that claim much memory, pipes and links in results, the cases of bad input.
 """
 
 

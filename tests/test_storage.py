@@ -31,6 +31,7 @@ def test_table_comes_back(tmp_path: Path) -> None:
         ("t.tsv", b"dyad,session,z\n1,1,0.2\n", "separated by something else"),
         ("t.csv", "dyad,z\nMüller,1\n".encode("latin-1"), "not UTF-8"),
         ("t.csv", b"", "is not a table"),
+        ("t.tsv", b"x" * 200_000, "is not a table"),
         ("t.tsv", b"dyad\tz\tz\n1\t1\t2\n", "names 'z' more than once"),
         ("t.csv", None, "no such table"),
     ],

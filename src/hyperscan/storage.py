@@ -124,7 +124,7 @@ def load_table(
                 frame = pd.concat([keep(part) for part in parts], ignore_index=True)
     except UnicodeDecodeError:
         raise TableError(f"{path.name}: not UTF-8. Save the table as UTF-8.") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, csv.Error) as error:
         raise TableError(f"{path.name}: is not a table ({str(error).strip()}). Correct the file.") from None
     if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ",;\t"):
         raise TableError(

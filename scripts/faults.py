@@ -100,9 +100,9 @@ fsync and rename of a run of 2 x 2, and from there on.
 |---|---|---|---|---|---|
 {rows}
 
-In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_bad_input_*.py`, `tests/test_storage.py`): dead workers,
-clusters that end, locks of all kinds, SIGINT and SIGTERM, changed inputs and configurations, 12 canaries, HTML and formula
-payloads, small files that claim much memory, pipes and links in results, the cases of bad input.
+In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_bad_input_*.py`, `tests/test_storage.py`): dead
+workers, clusters that end, locks of all kinds, SIGINT and SIGTERM, changed inputs and configurations, 12 canaries, HTML
+and formula payloads, small files that claim much memory, pipes and links in results, the cases of bad input.
 """
 
 

@@ -273,6 +273,7 @@ KNOWN = {
         "matrix_picture": "text of a picture",
     },
     "report/methods.py": {"_eeg": "sentences", "_growth": "sentences", "_synchrony": "sentences"},
+    "report/sections.py": {"guard_lines": "text of a page"},
     "report/tables.py": {"one_line": "text of a page"},
     "recording/memory.py": {"save_pairs": "files by dyad and session number, the keys of a mapping"},
     "recording/files/units.py": {"plain_unit": "a unit, compared with those that are known"},

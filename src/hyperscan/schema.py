@@ -334,6 +334,33 @@ COLUMNS: Mapping[str, Column] = _columns(
         "Whole-session estimate",
         meaning="whole-session statistic on the growth scale, mean over channel pairs",
     ),
+    Column(
+        "lag_peak_s",
+        "Lag of the highest excess (s)",
+        meaning="lag of the profile's highest excess over pseudo pairs, primary band; positive = the therapist leads",
+        units="s",
+    ),
+    Column(
+        "lag_peak_p",
+        "p, highest of all lags",
+        meaning="one-sided p of the highest excess over all lags, against the highest of every pseudo pair",
+        p_value=True,
+    ),
+    Column(
+        "lead_asymmetry_excess",
+        "Lead of the therapist (Fisher z)",
+        "Excess where the therapist leads\nminus where the client leads (Fisher z)",
+        "mean excess over pseudo pairs at lags where the therapist leads minus at those where the client leads; signed",
+    ),
+    Column("lag_s", "Lag (s)", "Lag (s), positive = the therapist leads", "lag of the client", units="s"),
+    Column("profile_z", "Synchrony at the lag (Fisher z)", meaning="statistic over all windows at the lag"),
+    Column("profile_pseudo_z", "Chance at the lag (Fisher z)", meaning="mean of the pseudo pairs at the lag"),
+    Column("profile_pseudo_sd_z", "Chance, SD (Fisher z)", meaning="standard deviation among the pseudo pairs"),
+    Column(
+        "profile_excess_z",
+        "Excess at the lag (Fisher z)",
+        meaning="profile_z - profile_pseudo_z; without pseudo pairs empty",
+    ),
     Column("lag_p", "p, lag null", meaning="one-sided p of lag_estimate under circular shifts", p_value=True),
     Column(
         "n_windows",
@@ -635,12 +662,17 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("dyad", "therapist", "client", "session", "days", "modality", "task", "run"),
             *CELL_COLUMNS,
             *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z"),
-            *("own_mean_z", "n_own", "own_excess_z", "halves_z", "lag_estimate", "lag_p"),
+            *("own_mean_z", "n_own", "own_excess_z", "halves_z"),
+            *("lag_peak_s", "lag_peak_p", "lead_asymmetry_excess", "lag_estimate", "lag_p"),
             *("n_windows", "window_s", "seconds", "flags"),
         ),
         "pseudo": (
             *("dyad", "partner_dyad", "which", "session", "modality", "task", "run"),
             *(*CELL_COLUMNS, "z"),
+        ),
+        "lags": (
+            *(*KEYS, *CELL_COLUMNS, "lag_s"),
+            *("profile_z", "profile_pseudo_z", "profile_pseudo_sd_z", "profile_excess_z"),
         ),
         "guards": (*KEYS, *OUTCOME_COLUMNS, "control_channels", *GUARD_COLUMNS),
         "within": (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
@@ -117,6 +117,12 @@ def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
         for cell, means in found.table.items()
         for rois, z in zip(found.roi_pairs, means, strict=True)
     ]
+    profiles = [
+        (*pair, *cell, *rois, " ".join(f"{z:.6g}" for z in curve))
+        for pair, found in values.items()
+        for cell, curves in found.profiles.items()
+        for rois, curve in zip(found.roi_pairs, curves.T, strict=True)
+    ]
     guards = []
     for pair, found in values.items():
         if found.guards is not None:
@@ -124,6 +130,7 @@ def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
             known = [each[np.isfinite(each)] for each in contributed]
             guards.append((*pair, *(float(each.mean()) if each.size else np.nan for each in known)))
     write_table(folder / "values.tsv", pd.DataFrame(rows, columns=[*_LENDERS, *CELL_COLUMNS, "z"]))
+    write_table(folder / "profiles.tsv", pd.DataFrame(profiles, columns=[*_LENDERS, *CELL_COLUMNS, "profile"]))
     write_table(folder / "guards.tsv", pd.DataFrame(guards, columns=[*_LENDERS, *_GUARDS]))
 
 
@@ -137,6 +144,8 @@ class Chance:
     pairs: tuple[PlannedPair, ...] = ()
     #: Of the pairs, in the same order
     guards: tuple[GuardValues, ...] = ()
+    #: One row per pair, cell and ROI pair: the cell's columns and ``profile``, z at every lag of the profile
+    profiles: pd.DataFrame = field(default_factory=pd.DataFrame)
     #: A batch that failed, instead of all others
     fault: Attempt | None = None
 
@@ -149,19 +158,20 @@ def read_chance(planned: Sequence[PlannedPair], folders: Sequence[Path]) -> Chan
         fault = next((row for row in manifest.rows if not row.ok), None)
         if fault is not None:
             return Chance(pd.DataFrame(), fault=fault)
-    values, guards = (_read(folders, name, planned) for name in ("values", "guards"))
+    values, guards, profiles = (_read(folders, name, planned) for name in ("values", "guards", "profiles"))
     used = [planned[i] for i in values["entry"]]
     return Chance(
         values.assign(partner_dyad=[pair.partner_dyad for pair in used], which=[pair.which for pair in used]),
         tuple(dict.fromkeys(used)),
         tuple(GuardValues(**numbers) for numbers in guards[list(_GUARDS)].to_dict("records")),
+        profiles.assign(profile=[np.array(text.split(), dtype=float) for text in profiles["profile"]]),
     )
 
 
 def _read(folders: Sequence[Path], name: str, planned: Sequence[PlannedPair]) -> pd.DataFrame:
     """Join a table of some batches and keep the rows of planned pairs, in the plan's order (``entry``)."""
     frames = [pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=str, keep_default_na=False) for folder in folders]
-    columns = [*_LENDERS, *CELL_COLUMNS, "z", *_GUARDS]
+    columns = [*_LENDERS, *CELL_COLUMNS, "z", "profile", *_GUARDS]
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     where = {pair.dyads: i for i, pair in enumerate(planned)}
     entry = [where.get(lenders, -1) for lenders in zip(*(frame[column] for column in _LENDERS), strict=True)]

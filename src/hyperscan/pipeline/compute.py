@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from hyperscan.config import StudyConfig
+from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry, strongest_p
 from hyperscan.pipeline.chance import Batch, Chance, read_chance
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrub
 from hyperscan.pipeline.summary import Computed
 from hyperscan.pipeline.unit import Basis, Manifest, Prepared, Unit, own_files, row_label
+from hyperscan.results import SynchronyResult
 from hyperscan.schema import CELL_COLUMNS, INDEX_COLUMNS, ROLES, TABLES, Cell, RoiPair
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import (
     LagTest,
     OwnChance,
+    Recipe,
     WithinValue,
     guard_row,
     session_attrs,
@@ -73,7 +76,8 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
     write_dataset(folder / f"{row_label(row)}_synchrony.nc", result.averaged().dataset)
     pairs = recipe.pairs_of(a.rois, b.rois)
     frame = _with_chance(result.to_data_frame(), chance, values.lag, values.own, pairs, config)
-    synchrony = frame.assign(**row.covariates)
+    lags = profile_rows(result, chance)
+    synchrony = _with_leads(frame, lags, chance).assign(**row.covariates)
     pseudo = chance.values.assign(**row.key._asdict())[list(TABLES["pseudo"])]
     guards = guard_row(a, b, recipe, windows, values.guards, chance.guards)
     primary = recipe.primary
@@ -85,6 +89,7 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Pat
         tables={
             "synchrony": synchrony,
             "pseudo": pseudo,
+            "lags": _of_primary(lags, recipe).assign(**row.key._asdict())[list(TABLES["lags"])],
             "guards": guarded[list(TABLES["guards"])],
             "within": _within(row, values.within, next(name for name in recipe.signals if name in a.data)),
         },
@@ -109,6 +114,52 @@ def _within(row: Session, within: Mapping[str, Sequence[WithinValue]], signal: s
         for found in values
     ]
     return pd.DataFrame(rows, columns=list(TABLES["within"]))
+
+
+def profile_rows(result: SynchronyResult, chance: Chance) -> pd.DataFrame:
+    """List the lag profiles of a dyad-session beside those of its pseudo pairs, one row per cell, ROI pair and lag."""
+    columns = [*CELL_COLUMNS, *(name for name in TABLES["lags"] if name.startswith(("lag_s", "profile_")))]
+    if "lag_profile" not in result.dataset:
+        return pd.DataFrame(columns=columns)
+    flat = result.dataset["lag_profile"].to_dataframe().reset_index().dropna(subset="lag_profile")
+    rois = flat["roi_pair"].str.split("-", n=1, expand=True)
+    flat = flat.assign(roi_therapist=rois[0], roi_client=rois[1]).rename(columns={"lag_profile": "profile_z"})
+    parts = []
+    for cell, part in flat.groupby(list(CELL_COLUMNS), sort=False):
+        pseudo = _pseudo_profiles(chance, cell, len(part))
+        mean = pseudo.mean(axis=0) if len(pseudo) else np.full(len(part), np.nan)
+        spread = pseudo.std(axis=0, ddof=1) if len(pseudo) > 1 else np.full(len(part), np.nan)
+        excess = part["profile_z"] - mean
+        parts.append(part.assign(profile_pseudo_z=mean, profile_pseudo_sd_z=spread, profile_excess_z=excess))
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _pseudo_profiles(chance: Chance, cell: Hashable, n_lags: int) -> Array:
+    """Profiles of the pseudo pairs that have all lags, shape (n_pseudo, n_lags)."""
+    if chance.profiles.empty:
+        return np.empty((0, n_lags))
+    mine = chance.profiles[list(CELL_COLUMNS)].apply(tuple, axis=1) == cell
+    rows = [row for row in chance.profiles["profile"][mine] if len(row) == n_lags and np.isfinite(row).all()]
+    return np.array(rows).reshape(-1, n_lags)
+
+
+def _with_leads(synchrony: pd.DataFrame, lags: pd.DataFrame, chance: Chance) -> pd.DataFrame:
+    """Add to every row that has a lag profile who leads, and at what lag the excess is highest."""
+    found = {}
+    for cell, part in lags.groupby(list(CELL_COLUMNS), sort=False):
+        lags_s, excess = part["lag_s"].to_numpy(), part["profile_excess_z"].to_numpy()
+        p = strongest_p(part["profile_z"].to_numpy(), _pseudo_profiles(chance, cell, len(part)))
+        found[cell] = (lag_peak(lags_s, excess), p, float(lead_asymmetry(lags_s, excess)))
+    nothing = (np.nan, np.nan, np.nan)
+    leads = [found.get(cell, nothing) for cell in synchrony[list(CELL_COLUMNS)].itertuples(index=False, name=None)]
+    columns = ["lag_peak_s", "lag_peak_p", "lead_asymmetry_excess"]
+    return synchrony.assign(**dict(zip(columns, np.array(leads).T, strict=True)))[list(TABLES["synchrony"])]
+
+
+def _of_primary(lags: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Keep the ROI pair of the primary outcome."""
+    rois = recipe.primary.rois
+    return lags[(lags["roi_therapist"] == rois.therapist) & (lags["roi_client"] == rois.client)]
 
 
 def _with_chance(

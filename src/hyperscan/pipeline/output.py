@@ -178,7 +178,7 @@ def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
 
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Summary]) -> None:
     """Join the units' tables in the order of their keys and write them with their descriptions."""
-    for name in ("synchrony", "pseudo", "guards", "within"):
+    for name in ("synchrony", "pseudo", "lags", "guards", "within"):
         # as text: what a unit holds is what the table holds, to the last digit of a covariate and the zeros of a code
         parts = [file.read_text("utf-8") for unit in units if (file := out / unit.name / f"{name}.tsv").exists()]
         heads = dict.fromkeys(text.partition("\n")[0] for text in parts)

@@ -86,6 +86,11 @@ class RunFolder:
         return self._table("pseudo")
 
     @cached_property
+    def lags(self) -> pd.DataFrame:
+        """Lag profiles of the primary ROI pair."""
+        return self._table("lags")
+
+    @cached_property
     def guards(self) -> pd.DataFrame:
         """What the guards' slopes are taken of."""
         return self._table("guards")

@@ -192,6 +192,8 @@ class StudyResult:
         Folder the tables came from; None if it was temporary.
     within : DataFrame, shape (n_rows, n_columns)
         Indices of each person alone: one row per dyad-session, person, index, band and region.
+    lags : DataFrame, shape (n_rows, n_columns)
+        Lag profiles of the primary ROI pair in the primary band, one row per dyad-session, metric and lag.
 
     Examples
     --------
@@ -216,6 +218,7 @@ class StudyResult:
     plan: Plan
     path: Path | None = None
     within: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lags: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
         n_sessions = len(self.table[list(KEYS)].drop_duplicates())
@@ -262,7 +265,7 @@ class StudyResult:
         folder.check_there()
         plan = Plan.load(folder.path / "plan.json")
         tables = (folder.table, folder.pseudo, folder.guards, folder.quality)
-        return cls(*tables, plan, folder.path, folder.within)
+        return cls(*tables, plan, folder.path, folder.within, folder.lags)
 
     def session(
         self, dyad: str, session: int, *, modality: str | None = None, task: str | None = None, run: str | None = None

@@ -51,6 +51,8 @@ class PairValues:
     roi_pairs: list[RoiPair]
     #: shape (n_roi_pairs,): Mean z per ROI pair
     table: dict[Cell, Array] = field(default_factory=dict)
+    #: shape (n_lags, n_roi_pairs): The same at every lag of the profile, where there is one
+    profiles: dict[Cell, Array] = field(default_factory=dict)
     #: Its part in the guards (EEG)
     guards: GuardValues | None = None
 
@@ -77,8 +79,10 @@ def chance_values(
         if not isinstance(found, CellValues):
             done[pair].guards = found
             continue
-        means = roi_means(found.z, therapists[pair.therapist], clients[pair.client], done[pair].roi_pairs)
-        done[pair].table[found.cell] = means.mean(axis=0)
+        people = therapists[pair.therapist], clients[pair.client]
+        done[pair].table[found.cell] = roi_means(found.z, *people, done[pair].roi_pairs).mean(axis=0)
+        if found.profile is not None:
+            done[pair].profiles[found.cell] = roi_means(found.profile, *people, done[pair].roi_pairs)
     return done
 
 

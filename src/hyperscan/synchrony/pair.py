@@ -13,9 +13,10 @@ import numpy.typing as npt
 from hyperscan.errors import QualityError
 from hyperscan.metrics import MetricSpec, evaluate_many
 from hyperscan.metrics.arrays import Domain, into_domain
+from hyperscan.nulls.near_lags import near_lags
 from hyperscan.schema import ROLES, Cell, RoiPair
 from hyperscan.synchrony.person import Signals
-from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.recipe import LagGrid, Recipe
 from hyperscan.transforms import analytic_bands, analytic_signal
 
 Array = npt.NDArray[Any]
@@ -73,6 +74,10 @@ class BandSignals:
                 window[:, :rest] = rows[:, start : start + rest]
         return out
 
+    def thinned(self, starts: Array, every: int) -> Array:
+        """Copy every so-many-th sample of all windows, shape (n_windows, n_channels, n_steps)."""
+        return np.stack([self.analytic[:, start : start + self.n_window : every] for start in starts])
+
 
 @dataclass(frozen=True)
 class PairBand:
@@ -92,6 +97,8 @@ class CellValues:
     #: shape (n_windows, n_a, n_b): Per window and channel pair: the metric, and the same on the growth scale
     value: Array
     z: Array
+    #: shape (n_lags, n_a, n_b): Over all windows at every lag of the profile, on the growth scale; None without one
+    profile: Array | None = None
 
 
 def shared_windows(a: Signals, b: Signals, recipe: Recipe) -> WindowPair:
@@ -168,15 +175,23 @@ def _whole_cells(
                         window = person.data[signal][:, start : start + n_window]
                         inputs[side, name, n_window] = into_domain(window, spec.domain, person.sfreq, edges)
                 x, y = (inputs[side, name, n_window] for side, name in enumerate(pair))
-                value, z = spec.evaluate(x, y, **recipe.facts(people[0][pair.therapist].sfreq, band))
-                yield pair, CellValues(Cell(signal, spec.name, band), value[None], z[None])
+                sfreq = people[0][pair.therapist].sfreq
+                value, z = spec.evaluate(x, y, **recipe.facts(sfreq, band))
+                grid, profile = recipe.lag_grid(sfreq, n_window), None
+                if band == recipe.primary.band and spec in recipe.profiled(grid):
+                    profile = lag_profile(spec, x[None, ..., :: grid.every], y[None, ..., :: grid.every], grid)
+                yield pair, CellValues(Cell(signal, spec.name, band), value[None], z[None], profile)
 
 
 def band_cells(
     both: PairBand, sfreq: float, recipe: Recipe, windows: WindowPair, *, shift: int = 0
 ) -> Iterator[CellValues]:
-    """Compute every metric of a pair in one band; a shift moves the client's windows against their own time."""
+    """Compute every metric of a pair in one band; a shift moves the client's windows against their own time.
+
+    Without a shift the metrics that have a lag profile get it in the primary band.
+    """
     edges = recipe.bands[both.band]
+    profiles = {} if shift or both.band != recipe.primary.band else band_profiles(both, sfreq, recipe, windows)
     by_domain: dict[Domain, list[MetricSpec]] = {}
     for spec in recipe.metrics:
         by_domain.setdefault(spec.domain, []).append(spec)
@@ -189,7 +204,28 @@ def band_cells(
                 found[metric].append(values)
     for metric, parts in found.items():
         value, z = (np.concatenate(each) for each in zip(*parts, strict=True))
-        yield CellValues(Cell(both.signal, metric, both.band), value, z)
+        yield CellValues(Cell(both.signal, metric, both.band), value, z, profiles.get(metric))
+
+
+def band_profiles(both: PairBand, sfreq: float, recipe: Recipe, windows: WindowPair) -> dict[str, Array]:
+    """Compute the lag profiles of a pair in one band, by metric; (n_lags, n_a, n_b) each."""
+    grid = recipe.lag_grid(sfreq, windows.n_window)
+    specs = recipe.profiled(grid)
+    if not specs:
+        return {}
+    cut = both.a.thinned(windows.therapist, grid.every), both.b.thinned(windows.client, grid.every)
+    domains = {spec.domain for spec in specs}
+    people = {domain: [into_domain(x, domain, sfreq, recipe.bands[both.band]) for x in cut] for domain in domains}
+    return {spec.name: lag_profile(spec, *people[spec.domain], grid) for spec in specs}
+
+
+def lag_profile(spec: MetricSpec, x: Array, y: Array, grid: LagGrid) -> Array:
+    """Compute one metric at every lag on the growth scale.
+
+    Shapes: ``x`` (n_windows, n_a, n_steps), ``y`` (n_windows, n_b, n_steps), returns (n_lags, n_a, n_b).
+    """
+    assert spec.moment is not None
+    return spec.link(near_lags(x, y, spec.moment, n_steps=grid.n_steps))
 
 
 def person_bands(

@@ -7,14 +7,43 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hyperscan.config import MAX_LAG_S, Primary, StudyConfig
 from hyperscan.errors import ConfigError, did_you_mean
 from hyperscan.metrics import METRICS, MetricSpec, get_metric
 from hyperscan.recording.cleaning.channels import known_rois
 from hyperscan.schema import INDICES, ROLES, SIGNALS, Index, RoiPair
 
+Array = npt.NDArray[Any]
+
+#: Longest step of a lag profile in s, however narrow the band (our choice).
+MAX_LAG_STEP_S = 1.0
+
 #: Parts of the primary band whose imaginary coherency makes up a dyad's lag pattern.
 N_SUB_BANDS = 4
+
+
+@dataclass(frozen=True)
+class LagGrid:
+    """Lags of a profile: a number of steps to each side."""
+
+    #: Samples per step
+    every: int
+    n_steps: int
+    #: Sampling rate in Hz
+    sfreq: float
+
+    @property
+    def step_s(self) -> float:
+        """Length of a step in s."""
+        return self.every / self.sfreq
+
+    @property
+    def lags_s(self) -> Array:
+        """All lags in s, shape (2 * n_steps + 1,); positive = the therapist leads."""
+        return np.arange(-self.n_steps, self.n_steps + 1) * self.step_s
 
 
 @dataclass(frozen=True)
@@ -80,6 +109,26 @@ class Recipe:
         """Return the same with the edges that one person's bands have."""
         own = self.own_bands.get(role)
         return replace(self, bands={**self.bands, **own}) if own else self
+
+    def lag_grid(self, sfreq: float, n_window: int) -> LagGrid:
+        """Choose the steps of the lag profile: a quarter of one over the bandwidth, over which it changes little."""
+        low, high = self.primary_band
+        every = max(1, round(sfreq * min(MAX_LAG_STEP_S, 0.25 / (high - low))))
+        longest = self.facts(sfreq, self.primary.band)["max_lag_s"]
+        # half a window at most: beyond that little of it would be left
+        return LagGrid(every, min(round(longest * sfreq / every), n_window // every // 2), sfreq)
+
+    def profiled(self, grid: LagGrid) -> tuple[MetricSpec, ...]:
+        """Metrics that have a lag profile: a mean of products that a part of a cycle neither hides nor turns."""
+        slow = 4 * grid.step_s * self.primary_band[1] < 1  # every part of a cycle is looked at
+        return tuple(
+            spec
+            for spec in self.metrics
+            if spec.moment is not None
+            and not spec.moment.needs_plus
+            and not spec.zero_lag_blind
+            and (slow or not {"quarter cycle", "even phases"} & set(spec.blind))
+        )
 
     def facts(self, sfreq: float, band: str) -> dict[str, Any]:
         """Gather what a metric may be told: sampling rate in Hz, edges of a band in Hz, largest lag in s."""

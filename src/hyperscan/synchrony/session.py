@@ -121,6 +121,7 @@ def session_result(
             "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
             "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),
             **coherence_map(a, b, recipe, windows),
+            **_profiles(computed, names, a, b, recipe, windows),
         },
         coords={
             **names,
@@ -134,6 +135,31 @@ def session_result(
         attrs=asdict(attrs),
     )
     return SynchronyResult(dataset)
+
+
+def _profiles(
+    computed: Sequence[CellValues],
+    names: Mapping[str, Sequence[str]],
+    a: Signals,
+    b: Signals,
+    recipe: Recipe,
+    windows: WindowPair,
+) -> dict[str, xr.Variable]:
+    """Gather the lag profiles of the primary band, NaN for what has none; nothing where nothing has one."""
+    import xarray as xr
+
+    lags_s, pairs = recipe.lag_grid(a.sfreq, windows.n_window).lags_s, recipe.pairs_of(a.rois, b.rois)
+    out = np.full((*map(len, names.values()), len(lags_s), len(pairs)), np.nan)
+    there = [found for found in computed if found.profile is not None]
+    for found in there:
+        assert found.profile is not None
+        out[place_of(found.cell, names)] = roi_means(found.profile, a, b, pairs)
+    if not there:
+        return {}
+    return {
+        "lag_s": xr.Variable("lag_s", lags_s, {"units": "s"}),
+        "lag_profile": xr.Variable((*names, "lag_s", "roi_pair"), out),
+    }
 
 
 def roi_table(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair | None = None) -> dict[Cell, Array]:

@@ -253,7 +253,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "relation_guards": relation_guards_table,
     "person_verdicts": partial(verdicts_table, "PERSON_VERDICTS"),
     "person_guards": partial(guards_table, "PERSON_GUARDS"),
-    **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "guards", "within", "quality")},
+    **{name: partial(column_table, name) for name in ("synchrony", "pseudo", "lags", "guards", "within", "quality")},
     "validation": lambda: page_list("validation"),
     "reliability": lambda: page_list("reliability"),
 }

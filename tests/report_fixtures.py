@@ -95,6 +95,7 @@ def _made(fake: Fake) -> Path:
     tables = {
         "synchrony": synchrony,
         "pseudo": _pseudo(fake, synchrony, rng),
+        "lags": _lags(fake, keys, np.random.default_rng(fake.seed)),
         "guards": _guards(fake, keys, rng),
         "quality": _quality(fake, keys, rng),
         "within": _within(fake, keys),
@@ -191,6 +192,18 @@ def _combinations(fake: Fake) -> list[tuple[str, str, str, str]]:
     return [(s, m, b, r) for s in fake.signals for m in metrics for b in bands for r in rois]
 
 
+def _lags(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    lags_s = np.linspace(-1, 1, 33) if fake.modality == "eeg" else np.arange(-20.0, 21)
+    rois = dict(zip(("roi_therapist", "roi_client"), fake.primary.rois, strict=True))
+    cell = {"signal": fake.signals[0], "metric": fake.primary.metric, "band": fake.primary.band, **rois}
+    table = keys.merge(pd.DataFrame({"lag_s": lags_s}), how="cross").assign(**cell)
+    excess = 0.03 * table["session"] * np.exp(-((8 * table["lag_s"] / lags_s[-1] - 0.5) ** 2))
+    table["profile_excess_z"] = excess + rng.normal(0, 0.01, len(table))
+    table["profile_pseudo_z"], table["profile_pseudo_sd_z"] = 0.05, 0.01
+    table["profile_z"] = table["profile_pseudo_z"] + table["profile_excess_z"]
+    return table[list(TABLES["lags"])]
+
+
 def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     slope, base = SLOPES[fake.verdict], 0.13 if fake.modality == "eeg" else 0.42
     personal = {dyad: rng.normal(0, 0.025) for dyad in keys["dyad"].unique()}
@@ -215,6 +228,8 @@ def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.D
         frame["own_excess_z"] = frame["z"] - frame["own_mean_z"]
         frame["excess_z"] = excess
         frame["halves_z"] = 0.02 * np.cos(7.0 * np.arange(n)) if fake.modality == "eeg" else np.nan
+        frame["lag_peak_s"], frame["lag_peak_p"] = 0.07 + 0.03 * np.sin(7.0 * np.arange(n)), 0.05
+        frame["lead_asymmetry_excess"] = 0.01 + 0.01 * np.sin(5.0 * np.arange(n))
         frame["lag_estimate"] = frame["estimate"] * 0.4
         frame["lag_p"] = np.clip(rng.beta(0.5, 1 + 20 * np.clip(excess, 0, None)), 1 / 1001, 1)
         frames.append(frame)

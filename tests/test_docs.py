@@ -147,7 +147,7 @@ def test_command_page_has_the_help_of_every_command(hooks: ModuleType) -> None:
 def test_outputs_page_names_every_column(hooks: ModuleType, small_run: Path) -> None:
     page = hooks.on_page_markdown((DOCS / "outputs.md").read_text(encoding="utf-8"))
     bands = [*StudyConfig().bands]
-    for table in ("synchrony", "pseudo", "guards", "within", "quality"):
+    for table in ("synchrony", "pseudo", "lags", "guards", "within", "quality"):
         columns = (small_run / f"{table}.tsv").read_text().splitlines()[0].split("\t")
         named = [re.sub(rf"_({'|'.join(bands)})$", "_<band>", name) for name in columns]
         assert [name for name in named if f"| `{name}` |" not in page] == [], table

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hyperscan.errors import NothingToAnalyseError
+from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry
 from hyperscan.results import StudyResult
 from hyperscan.schema import TABLES
 from pipeline_fixtures import run, tiny_study
@@ -33,6 +34,19 @@ def test_tables_have_the_columns_of_the_schema(four_run: StudyResult) -> None:
     assert tuple(four_run.pseudo) == TABLES["pseudo"]
     assert tuple(four_run.guards) == TABLES["guards"]
     assert tuple(four_run.table)[: len(TABLES["synchrony"])] == TABLES["synchrony"]
+
+
+def test_lag_profiles_are_compared_with_those_of_the_pseudo_pairs(four_run: StudyResult) -> None:
+    lags, cell = four_run.lags, ["roi_therapist", "roi_client"]
+    assert tuple(lags) == TABLES["lags"]
+    assert len(lags) == 4 * 33  # one primary ROI pair, 1 s to each side in steps of 1 / 16 s
+    np.testing.assert_allclose(lags["profile_excess_z"], lags["profile_z"] - lags["profile_pseudo_z"], atol=1e-9)
+    primary = four_run.table.set_index(cell).loc[[("posterior", "posterior")]].set_index("dyad")
+    for dyad, part in lags.groupby("dyad"):
+        lags_s, excess = (part[name].to_numpy() for name in ("lag_s", "profile_excess_z"))
+        assert primary["lead_asymmetry_excess"][dyad] == pytest.approx(float(lead_asymmetry(lags_s, excess)), abs=1e-6)
+        assert primary["lag_peak_s"][dyad] == pytest.approx(lag_peak(lags_s, excess), abs=1e-3)
+    assert four_run.table["lag_peak_p"].between(1 / 7, 1).all()
 
 
 @pytest.mark.parametrize(

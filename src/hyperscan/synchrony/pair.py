@@ -179,7 +179,7 @@ def _whole_cells(
                 value, z = spec.evaluate(x, y, **recipe.facts(sfreq, band))
                 grid, profile = recipe.lag_grid(sfreq, n_window), None
                 if band == recipe.primary.band and spec in recipe.profiled(grid):
-                    profile = lag_profile(spec, x[None, ..., :: grid.every], y[None, ..., :: grid.every], grid)
+                    profile = lag_profile(spec, [each[None, ..., :: grid.every] for each in (x, y)], grid)
                 yield pair, CellValues(Cell(signal, spec.name, band), value[None], z[None], profile)
 
 
@@ -216,16 +216,16 @@ def band_profiles(both: PairBand, sfreq: float, recipe: Recipe, windows: WindowP
     cut = both.a.thinned(windows.therapist, grid.every), both.b.thinned(windows.client, grid.every)
     domains = {spec.domain for spec in specs}
     people = {domain: [into_domain(x, domain, sfreq, recipe.bands[both.band]) for x in cut] for domain in domains}
-    return {spec.name: lag_profile(spec, *people[spec.domain], grid) for spec in specs}
+    return {spec.name: lag_profile(spec, people[spec.domain], grid) for spec in specs}
 
 
-def lag_profile(spec: MetricSpec, x: Array, y: Array, grid: LagGrid) -> Array:
+def lag_profile(spec: MetricSpec, people: Sequence[Array], grid: LagGrid) -> Array:
     """Compute one metric at every lag on the growth scale.
 
-    Shapes: ``x`` (n_windows, n_a, n_steps), ``y`` (n_windows, n_b, n_steps), returns (n_lags, n_a, n_b).
+    Shapes: ``people`` two of (n_windows, n_channels, n_steps), returns (n_lags, n_a, n_b).
     """
     assert spec.moment is not None
-    return spec.link(near_lags(x, y, spec.moment, n_steps=grid.n_steps))
+    return spec.link(near_lags(people[0], people[1], spec.moment, n_steps=grid.n_steps))
 
 
 def person_bands(

@@ -655,6 +655,9 @@ DECISIONS: Mapping[str, Choice] = MappingProxyType(
     }
 )
 
+#: Outcomes whose sign means something: growth is a shift towards the therapist's lead, a fall one towards the client's.
+SIGNED_OUTCOMES = ("lead_asymmetry_excess",)
+
 #: Columns of every table of a run, in their order; covariates and columns of single bands follow.
 TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -134,6 +134,15 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
     }
 )
 
+#: What a shift of who leads is called, by its sign, and what it is a shift of.
+LEAD_SHIFTS: Mapping[int, str] = MappingProxyType(
+    {1: "Shift towards the therapist's lead", -1: "Shift towards the client's lead"}
+)
+LEAD = "who leads"
+
+#: What a guard of synchrony cannot say of who leads.
+NOT_OF_LEAD = "it speaks of how much synchrony there is, and the outcome is who leads"
+
 #: Words where a folder holds no verdict, or one of another version.
 NO_VERDICT = Verdict(
     "",
@@ -194,6 +203,8 @@ class GuardWords:
     figures: tuple[str, ...] = ()
     #: What is said where nothing holds its columns; empty = that there are no guard (or quality) measures
     unknown: str = ""
+    #: Whether it speaks of who leads, too
+    of_lead: bool = False
     #: Metrics whose own value it corrects or looks at; empty = any. Of another primary metric it is not asked
     metrics: tuple[str, ...] = ()
 
@@ -309,6 +320,7 @@ _GUARDS = (
         "Did the two clocks drift less over the sessions?",
         "drift or residual of the clocks falls (p < .05)",
         figures=("clock_source", *CLOCK_ERRORS),
+        of_lead=True,
         unknown="the table alone says nothing about the recordings' clocks",
     ),
 )

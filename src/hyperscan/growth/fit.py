@@ -21,7 +21,7 @@ from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import describe_dyad, dyad_slopes, leave_one_out, slope_test
 from hyperscan.growth.table import Names, Sessions, choose, missing_sessions, sessions_of, tidy
 from hyperscan.growth.verdict import claimed_sign, decide, sentence
-from hyperscan.schema import MIN_DYADS, MODALITIES, OUTCOME_COLUMNS, OUTCOME_LABELS, SIGNALS, Outcome
+from hyperscan.schema import MIN_DYADS, MODALITIES, OUTCOME_COLUMNS, OUTCOME_LABELS, SIGNALS, SIGNED_OUTCOMES, Outcome
 from hyperscan.transforms.filters import reaches_into
 
 Array = NDArray[np.float64]
@@ -62,7 +62,9 @@ def fit_growth(
         One row per dyad and session (and outcome): synchrony.tsv of a run, or any table
         with a dyad, a time and a value. Rows without a value are left out and counted.
     value : str
-        Column of the outcome; ``excess_z`` is Fisher z above the re-paired dyads' mean.
+        Column of the outcome; ``excess_z`` is Fisher z above the re-paired dyads' mean. Of ``lead_asymmetry_excess``
+        growth is a shift towards the therapist's lead, a fall one towards the client's; guards of how much synchrony
+        there is say nothing of that, so such a shift is at most ``grows_unchecked``.
     time : str
         ``session`` (0 at session 1), ``weeks`` (days / 7), or any numeric column.
     primary : Primary or mapping, optional
@@ -134,7 +136,7 @@ def fit_growth(
         names, sessions = replace(names, value="z"), sessions_of(frame, outcome, sessions.unit)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
     measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
-    evidence = Evidence(sessions.frame, outcome, measured, people)
+    evidence = Evidence(sessions.frame, outcome, measured, people, signed=value in SIGNED_OUTCOMES)
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen

@@ -30,7 +30,7 @@ from hyperscan.schema import (
     TEXT_COLUMNS,
     Outcome,
 )
-from hyperscan.words import GUARDS, GuardWords, Measure
+from hyperscan.words import GUARDS, NOT_OF_LEAD, GuardWords, Measure
 
 Array = NDArray[np.float64]
 
@@ -192,6 +192,8 @@ class Evidence:
     guards: pd.DataFrame | None = None
     quality: pd.DataFrame | None = None
     question: Question = field(default_factory=Question)
+    #: Whether the sign of the outcome tells who leads
+    signed: bool = False
 
     @property
     def tasks(self) -> Mapping[str, float]:
@@ -277,6 +279,8 @@ class Evidence:
     def lacks(self, words: GuardWords) -> str:
         """Say why the table of a guard's columns cannot be used, or nothing."""
         metric = self.outcome.metric
+        if self.signed and not words.of_lead:
+            return NOT_OF_LEAD
         if words.metrics and metric and metric not in words.metrics:
             return f"it looks at {', '.join(words.metrics)}, and the outcome is {metric}"
         if set(words.columns) & set(GUARD_COLUMNS):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hyperscan.errors import count
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
-from hyperscan.schema import MIN_DYADS
-from hyperscan.words import VERDICTS, clocks_text
+from hyperscan.schema import MIN_DYADS, SIGNED_OUTCOMES
+from hyperscan.words import LEAD, LEAD_SHIFTS, VERDICTS, clocks_text
 
 #: Level of the weighted test and of the therapists'.
 ALPHA = 0.05
@@ -71,7 +71,7 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
     what = subject(found) + (f" ({named})" if named else "")
     bound = found.equivalence.bound if found.equivalence else None
     opening = VERDICTS[verdict].opening.format(
-        direction="Increase" if found.primary.fit and found.primary.fit.slope > 0 else "Decrease",
+        direction=direction(found),
         what=what,
         bound=f"{bound:g} per {found.design.unit}" if bound else "",
     )
@@ -86,8 +86,18 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
     return " ".join(part for part in parts if part)
 
 
+def direction(found: Findings) -> str:
+    """Name which way it changes; of who leads, towards whom."""
+    rises = bool(found.primary.fit and found.primary.fit.slope > 0)
+    if found.design.value in SIGNED_OUTCOMES:
+        return LEAD_SHIFTS[1 if rises else -1]
+    return "Increase" if rises else "Decrease"
+
+
 def subject(found: Findings) -> str:
     """Name what is said to change; dependence is partner-specific where other partners were compared."""
+    if found.design.value in SIGNED_OUTCOMES:
+        return LEAD
     if found.design.value != "excess_z":
         return f"{found.design.value!r} (not compared with chance here)"
     alone = found.design.n_lag_chance and found.design.n_lag_chance == found.primary.n_sessions
@@ -99,14 +109,15 @@ def tell_estimate(found: Findings) -> str:
     primary, fit = found.primary, found.primary.fit
     if fit is None:
         return ""
-    unit, test = " Fisher z" if found.design.value in ("excess_z", "z") else "", found.weighted
+    signed = found.design.value in SIGNED_OUTCOMES
+    unit, test = " Fisher z" if signed or found.design.value in ("excess_z", "z") else "", found.weighted
     text = (
         f"b = {test.slope:+.3g}{unit} per {found.design.unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
         f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}; {primary.n_dyads} dyads, {primary.n_sessions} sessions); "
         f"two-stage {p_text(found.two_stage.p)}, mixed model {p_text(fit.p)}"
     )
     text += f", sign-flip {p_text(found.sign_flip.p)}" if found.sign_flip.tells else ""
-    for name, companion in (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
+    for name, companion in () if signed else (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
         text += f"; {name} slope {companion.fit.slope:+.3g}" if companion else f"; {name} slope not in the table"
     return text + "."
 

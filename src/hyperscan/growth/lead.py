@@ -1,0 +1,201 @@
+"""Who leads, and at what lag: profiles over lags of all dyads, beyond what their clocks may be wrong by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from hyperscan.config import Primary
+from hyperscan.errors import TableError, count
+from hyperscan.growth.flips import max_t
+from hyperscan.growth.records import SlopeTest
+from hyperscan.growth.slopes import slope_test
+from hyperscan.growth.table import choose, label_column, number_column, text_column
+from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry
+from hyperscan.schema import MIN_DYADS, OUTCOME_LABELS, Outcome
+
+Array = NDArray[np.float64]
+
+#: Level of the test over all lags, and of the interval of the lag.
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What the dyads' lag profiles say together: is there dependence at some lag, at which, and who leads.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What was looked at.
+    profile : DataFrame, shape (n_lags, 5)
+        By lag: ``lag_s``, mean ``excess_z`` over dyads, its 95 % interval ``ci_low``, ``ci_high``, and ``p``, corrected
+        for all lags (sign flips, maximum over lags).
+    peak_s, ci_low_s, ci_high_s : float
+        Lag of the highest mean excess and its 95 % interval (jackknife over dyads); positive = the therapist leads.
+    p : float
+        Smallest corrected p of an excess above 0.
+    asymmetry : SlopeTest
+        Test over dyads of the mean excess where the therapist leads minus where the client leads.
+    uncertainty_ms : float
+        How far the two clocks may be apart, at worst; NaN where nothing says so.
+    leader : str
+        ``therapist``, ``client``, or empty where no direction is claimed.
+    sentence : str
+        What was found, and why no direction is claimed where none is.
+    """
+
+    outcome: Outcome
+    profile: pd.DataFrame = field(repr=False)
+    peak_s: float
+    ci_low_s: float
+    ci_high_s: float
+    p: float
+    asymmetry: SlopeTest = field(repr=False)
+    uncertainty_ms: float
+    leader: str
+    sentence: str
+
+
+def find_lead(
+    lags: pd.DataFrame,
+    quality: pd.DataFrame | None = None,
+    primary: Primary | Mapping[str, str] | None = None,
+    *,
+    n_flips: int = 10_000,
+    seed: int | np.random.Generator = 0,
+) -> Lead:
+    """Ask who leads, and at what lag.
+
+    A direction is claimed where the mean excess over chance is above 0 at some lag (p < .05, corrected for all lags by
+    sign flips of whole dyads), and the 95 % interval of the lag of its highest point lies beyond what the clocks may be
+    wrong by. Each dyad counts once, by the mean over its sessions.
+
+    Parameters
+    ----------
+    lags : DataFrame, shape (n_rows, n_columns)
+        ``lags.tsv`` of a run, or ``StudyResult.lags``: one row per dyad-session, metric and lag.
+    quality : DataFrame, optional
+        ``quality.tsv``, which knows the clocks; without it no direction is claimed.
+    primary : Primary or mapping, optional
+        Which metric, band, ROI pair and task, where the table holds several.
+    n_flips : int
+        Random sign flips above 14 dyads; up to 14 all are enumerated.
+    seed : int or numpy.random.Generator
+        Source of the flips.
+
+    Returns
+    -------
+    Lead
+        The profile, the lag with its interval, and the sentence.
+
+    Raises
+    ------
+    TableError
+        If a column is missing, the outcome is not there, or dyads have different lags.
+
+    Examples
+    --------
+    >>> lags_s = np.arange(-8, 9) / 16
+    >>> rng = np.random.default_rng(0)
+    >>> curve = np.exp(-(((lags_s - 0.1) / 0.1) ** 2))
+    >>> rows = [(d, 1, *at) for d in range(8) for at in zip(lags_s, curve + rng.normal(0, 0.1, 17))]
+    >>> table = pd.DataFrame(rows, columns=["dyad", "session", "lag_s", "profile_excess_z"])
+    >>> people = pd.DataFrame({"dyad": range(8), "session": 1, "clock_source": "same_amplifier"})
+    >>> lead = find_lead(table, people)
+    >>> lead.leader, round(lead.peak_s, 1)
+    ('therapist', 0.1)
+    """
+    rng = np.random.default_rng(seed)
+    outcome, lags_s, curves = _curves(lags, primary)
+    tests = [slope_test(column) for column in curves.T]
+    p = max_t(curves, rng, n_flips)
+    mean = curves.mean(axis=0)
+    peak, low, high = _peak(lags_s, curves)
+    above = np.where(mean > 0, p, 1.0)
+    smallest = float(above.min()) if len(curves) > 1 else float("nan")
+    known_to = clock_uncertainty_ms(quality)
+    n, beyond = len(curves), 1e-3 * known_to
+    sign = (1 if low > beyond else -1 if high < -beyond else 0) if n >= MIN_DYADS and smallest < ALPHA else 0
+    leader = {1: "therapist", -1: "client", 0: ""}[sign]
+    profile = pd.DataFrame(
+        {
+            "lag_s": lags_s,
+            "excess_z": mean,
+            "ci_low": [test.ci_low for test in tests],
+            "ci_high": [test.ci_high for test in tests],
+            "p": p,
+        }
+    )
+    said = _sentence(leader, n, smallest, (peak, low, high), known_to)
+    asymmetry = slope_test(lead_asymmetry(lags_s, curves))
+    return Lead(outcome, profile, peak, low, high, smallest, asymmetry, known_to, leader, said)
+
+
+def clock_uncertainty_ms(quality: pd.DataFrame | None) -> float:
+    """Find how far the clocks may be apart in any session, in ms; NaN where one was assumed, or nothing says so."""
+    if quality is None or quality.empty:
+        return float("nan")
+    if "clock_uncertainty_ms" in quality:
+        return float(number_column(quality, "clock_uncertainty_ms").max(skipna=False))
+    sources = set(text_column(quality, "clock_source"))
+    return 0.0 if sources == {"same_amplifier"} else float("nan")
+
+
+def _curves(lags: pd.DataFrame, primary: Primary | Mapping[str, str] | None) -> tuple[Outcome, Array, Array]:
+    """Choose the outcome; return its lags and the mean profile of every dyad, (n_dyads, n_lags)."""
+    missing = [name for name in ("dyad", "session", "lag_s", "profile_excess_z") if name not in lags]
+    if missing:
+        raise TableError(f"lags has no column {', '.join(map(repr, missing))}; give lags.tsv of a run.", missing)
+    frame = pd.DataFrame({"dyad": label_column(lags, "dyad"), "session": number_column(lags, "session")})
+    frame["lag_s"] = number_column(lags, "lag_s").round(6)
+    frame["value"] = number_column(lags, "profile_excess_z")
+    for name in OUTCOME_LABELS:
+        frame[name] = text_column(lags, name)
+    outcome = choose(frame, primary, None, None)
+    same = np.logical_and.reduce([frame[name] == getattr(outcome, name) for name in OUTCOME_LABELS])
+    mine = frame[same & frame["value"].notna()]
+    # runs of a session first, then sessions: each counts once
+    by_session = mine.groupby(["dyad", "session", "lag_s"])["value"].mean()
+    means = by_session.groupby(["dyad", "lag_s"]).mean().unstack("lag_s")
+    if means.empty:
+        raise TableError("lags: no profile has pseudo pairs to compare with. Add dyads.")
+    if means.isna().to_numpy().any():
+        raise TableError("lags: dyads have different lags, as of other sampling rates. Keep those that have the same.")
+    return outcome, means.columns.to_numpy(float), means.to_numpy(float)
+
+
+def _peak(lags_s: Array, curves: Array) -> tuple[float, float, float]:
+    """Lag of the highest mean excess, with an interval by leaving out one dyad at a time."""
+    n, peak = len(curves), lag_peak(lags_s, curves.mean(axis=0))
+    if n < 3:
+        return peak, float("nan"), float("nan")
+    left = np.array([lag_peak(lags_s, np.delete(curves, i, axis=0).mean(axis=0)) for i in range(n)])
+    se = float(np.sqrt((n - 1) / n * np.square(left - left.mean()).sum()))
+    half = float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * se
+    return peak, peak - half, peak + half
+
+
+def _sentence(leader: str, n: int, p: float, peak: tuple[float, float, float], known_to: float) -> str:
+    """Say what was found, and why no direction is claimed where none is."""
+    unit, scale = ("ms", 1000.0) if abs(peak[0]) < 1 else ("s", 1.0)
+    at, low, high = (f"{scale * each:+.3g}" for each in peak)
+    clocks = "nothing says how far the clocks may be apart"
+    if known_to == known_to:
+        clocks = f"the clocks may be {known_to:.3g} ms apart" if known_to else "one clock"
+    about = f"95 % CI {low} to {high}; {count(n, 'dyad')}; {clocks}"
+    where = f"The mean excess over chance is highest at a lag of {at} {unit} ({about})"
+    if n < MIN_DYADS:
+        return f"{where}. With fewer than {MIN_DYADS} dyads nothing is claimed of a group."
+    if not p < ALPHA:
+        return f"No excess over chance was shown at any lag (smallest p = {p:.3f}, corrected for all lags)."
+    shown = f"p {'< .001' if p < 0.001 else f'= {p:.3f}'}, corrected for all lags"
+    if leader:
+        other = "client" if leader == "therapist" else "therapist"
+        return f"{where}; {shown}. The {leader} leads and the {other} follows, which does not say who drives whom."
+    return f"{where}; {shown}. No direction is claimed: the lag may be that of the clocks, or none."

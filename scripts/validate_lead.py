@@ -57,7 +57,7 @@ class Kind:
 
 
 KINDS = {
-    "eeg": Kind("plv", 64.0, (8, 12), 120, 20, 1 / 16, 1, 10, 0.4, 0.6, 0.35, 0.005, (0, 0.025, 0.07, 0.3)),
+    "eeg": Kind("plv", 64.0, (8, 12), 300, 20, 1 / 16, 1, 10, 0.4, 0.6, 0.35, 0.005, (0, 0.025, 0.07, 0.3)),
     "fnirs": Kind("corr", 2.0, (0.02, 0.1), 1200, 1200, 1.0, 20, 0.05, 8.0, 0.6, 0.5, 0.5, (0, 2, 6, 12)),
 }
 
@@ -199,10 +199,10 @@ PAGE = """# Who leads, and at what lag
 Written by `python scripts/validate_lead.py --studies {n}` on {date} ({machine}, seed {seed}, not used
 for any choice): {n} studies per row, of {dyads} dyads and {sessions} sessions. A dyad shares a damped oscillator,
 which the client has later by the delay, give or take {eeg_ms:g} ms (EEG) or {fnirs_s:g} s (fNIRS) between dyads; each
-person adds an oscillator and white noise of their own. EEG: 2 min, `plv` in 8-12 Hz; fNIRS: 20 min, `corr` in 0.02-0.1 Hz. The
-generator shares no code with the estimator. "Right" is the share of studies in which `find_lead` names the right
-leader, or none where there is none; "wrong" names another. "Inside" is the share whose 95 % interval holds the delay,
-"shown" that with an excess at any lag (p < .05, corrected).
+person adds an oscillator and white noise of their own. EEG: 5 min, `plv` in 8-12 Hz; fNIRS: 20 min, `corr` in
+0.02-0.1 Hz. The generator shares no code with the estimator. "Right" is the share of studies in which `find_lead`
+names the right leader, or none where there is none; "wrong" names another. "Inside" is the share whose 95 % interval
+holds the delay, "shown" that with an excess at any lag (p < .05, corrected).
 {tables}
 
 ## Growth of the asymmetry

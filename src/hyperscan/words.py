@@ -135,9 +135,7 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
 )
 
 #: What a shift of who leads is called, by its sign, and what it is a shift of.
-LEAD_SHIFTS: Mapping[int, str] = MappingProxyType(
-    {1: "Shift towards the therapist's lead", -1: "Shift towards the client's lead"}
-)
+LEAD_SHIFTS: Mapping[int, str] = MappingProxyType({1: "Shift towards the therapist", -1: "Shift towards the client"})
 LEAD = "who leads"
 
 #: What a guard of synchrony cannot say of who leads.
@@ -318,7 +316,7 @@ _GUARDS = (
     GuardWords(
         "clock",
         "Did the two clocks drift less over the sessions?",
-        "drift or residual of the clocks falls (p < .05)",
+        "drift or residual of the clocks falls (p < .05); of who leads: the lag may be an offset of the clocks",
         figures=("clock_source", *CLOCK_ERRORS),
         of_lead=True,
         unknown="the table alone says nothing about the recordings' clocks",

@@ -529,6 +529,8 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     lack = slopes.lacks("a measured drift and residual", *tests.values())
     if lack:
         return not_assessable("clock", lack)
+    if evidence.signed:
+        return ask_lead_clock(evidence)
     failed = [name for name, test in tests.items() if test.in_direction(-sign, 0.05)]
     shown = failed[0] if failed else figures[0]
     detail = "; ".join(f"{name.removeprefix('clock_')}: {figure_text(test)}" for name, test in tests.items())
@@ -537,6 +539,20 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
     if same.all() and not failed:
         text += ": both people count as recorded by one amplifier, so what its clock does within a session is not seen"
     return Guard("clock", not failed, tests[shown].slope, f"{text} ({detail}).")
+
+
+def ask_lead_clock(evidence: Evidence) -> Guard:
+    """Ask whether the lag lies beyond what the clocks may be apart: an offset within that makes a lead of its own."""
+    lags = evidence.sessions.get("lag_peak_s", pd.Series(dtype=float)).dropna()
+    if lags.empty:
+        return not_assessable("clock", "the table holds no lag of the highest excess (lag_peak_s)")
+    lag_ms, off_ms = 1e3 * float(lags.median()), evidence.clock_uncertainty_ms
+    passed = abs(lag_ms) > off_ms
+    verb = "lies beyond" if passed else "may be"
+    detail = (
+        f"The lag of the highest excess ({lag_ms:+.3g} ms, median over sessions) {verb} an offset of the two clocks"
+    )
+    return Guard("clock", passed, lag_ms, f"{detail} (known to {off_ms:.3g} ms).")
 
 
 #: Guards that look at more than the trend of a measure.

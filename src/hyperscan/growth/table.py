@@ -18,7 +18,8 @@ PREFERRED = ("hbo", "hbo_nosc", "hbt", "hbr")
 
 #: Columns beside the value that describe the same outcome.
 COMPANIONS = (
-    *("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "own_excess_z", "halves_z", "n_windows", "seconds"),
+    *("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z", "n_pseudo", "own_excess_z", "halves_z"),
+    *("lag_peak_s", "n_windows", "seconds"),
 )
 
 

@@ -1,0 +1,102 @@
+"""Who leads, at what lag, and when nothing is said of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hyperscan.errors import TableError
+from hyperscan.growth import fit_growth
+from hyperscan.growth.lead import clock_uncertainty_ms, find_lead
+
+LAGS_S = np.arange(-16, 17) / 16
+N, S = 8, 4
+
+
+def profiles(lag_s: float, strength: float = 0.1, n: int = N, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    curve = strength * np.exp(-(((LAGS_S - lag_s) / 0.15) ** 2))
+    rows = [
+        (f"D{dyad}", session, lag, value)
+        for dyad in range(n)
+        for session in range(1, S + 1)
+        for lag, value in zip(LAGS_S, curve + rng.normal(0, 0.02, len(LAGS_S)), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["dyad", "session", "lag_s", "profile_excess_z"])
+
+
+def people(**columns: object) -> pd.DataFrame:
+    rows = [(f"D{dyad}", session) for dyad in range(N) for session in range(1, S + 1)]
+    return pd.DataFrame(rows, columns=["dyad", "session"]).assign(person="client", **columns)
+
+
+ONE_CLOCK = people(clock_source="same_amplifier", clock_uncertainty_ms=0.0)
+
+
+@pytest.mark.parametrize(("lag_s", "leader"), [(0.1, "therapist"), (-0.1, "client"), (0.3, "therapist"), (0.0, "")])
+def test_the_leader_and_the_lag_are_found(lag_s: float, leader: str) -> None:
+    lead = find_lead(profiles(lag_s), ONE_CLOCK)
+    assert (lead.leader, lead.p < 0.01) == (leader, True)
+    assert lead.ci_low_s < lag_s < lead.ci_high_s
+    assert lead.peak_s == pytest.approx(lag_s, abs=0.02)
+    assert np.sign(lead.asymmetry.slope) == np.sign(lag_s) or not lag_s
+    assert ("leads" in lead.sentence) == bool(leader)
+
+
+def test_no_direction_is_claimed_below_what_the_clocks_may_be_apart() -> None:
+    near = people(clock_source="triggers", clock_uncertainty_ms=16.0)
+    assert find_lead(profiles(0.1), near).leader == "therapist"
+    far = find_lead(profiles(0.1), near.assign(clock_uncertainty_ms=[120.0, *[16.0] * (len(near) - 1)]))
+    assert far.leader == ""
+    assert "No direction is claimed" in far.sentence
+    assumed = find_lead(profiles(0.1), near.assign(clock_uncertainty_ms=[np.nan, *[16.0] * (len(near) - 1)]))
+    assert assumed.leader == find_lead(profiles(0.1)).leader == ""
+    assert "nothing says how far the clocks may be apart" in assumed.sentence
+    assert clock_uncertainty_ms(people(clock_source="same_amplifier")) == 0
+
+
+def test_without_an_excess_or_with_few_dyads_nobody_leads() -> None:
+    none = find_lead(profiles(0.1, strength=0.0), ONE_CLOCK)
+    assert (none.leader, none.p > 0.05) == ("", True)
+    assert "No excess over chance was shown at any lag" in none.sentence
+    few = find_lead(profiles(0.1, n=5), ONE_CLOCK)
+    assert few.leader == ""
+    assert "fewer than 6 dyads" in few.sentence
+
+
+def test_each_dyad_counts_once_and_in_its_own_lags() -> None:
+    table = profiles(0.1)
+    repeated = pd.concat([table, table[table["dyad"] == "D0"].assign(session=9)])
+    assert find_lead(repeated, ONE_CLOCK).asymmetry.n == N
+    odd = pd.concat([table, table[table["dyad"] == "D0"].assign(dyad="D9", lag_s=lambda rows: rows["lag_s"] * 1.01)])
+    with pytest.raises(TableError, match="dyads have different lags"):
+        find_lead(odd)
+    with pytest.raises(TableError, match="lags has no column 'lag_s'"):
+        find_lead(table.drop(columns="lag_s"))
+    with pytest.raises(TableError, match="no profile has pseudo pairs"):
+        find_lead(table.assign(profile_excess_z=np.nan))
+
+
+def shifting(slope: float, lag_s: float = 0.1) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    rows = [(f"D{d}", s, slope * s + rng.normal(0, 0.01), lag_s) for d in range(N) for s in range(1, S + 1)]
+    return pd.DataFrame(rows, columns=["dyad", "session", "lead_asymmetry_excess", "lag_peak_s"])
+
+
+@pytest.mark.parametrize(("slope", "verdict", "said"), [(0.02, "grows", "therapist"), (-0.02, "declines", "client")])
+def test_a_shift_of_who_leads_has_words_of_its_own(slope: float, verdict: str, said: str) -> None:
+    clocks = people(clock_source="triggers", clock_uncertainty_ms=16.0, clock_ppm=0.0, clock_residual_ms=0.0)
+    fit = fit_growth(shifting(slope), "lead_asymmetry_excess", quality=clocks)
+    assert fit.verdict == f"{verdict}_unchecked"
+    assert fit.sentence.startswith(f"Shift towards the {said} in who leads, unchecked.")
+    assert "dependence" not in fit.sentence.partition(".")[0]
+    assert {guard.name: guard.passed for guard in fit.guards}["clock"] is True
+    assert all(guard.passed is None for guard in fit.guards if guard.name != "clock")
+
+
+def test_a_shift_that_the_clocks_may_make_is_not_claimed() -> None:
+    clocks = people(clock_source="triggers", clock_uncertainty_ms=16.0, clock_ppm=0.0, clock_residual_ms=0.0)
+    fit = fit_growth(shifting(0.02, lag_s=0.01), "lead_asymmetry_excess", quality=clocks)
+    assert fit.verdict == "confounded"
+    assert "may be an offset of the two clocks (known to 16 ms)" in fit.sentence

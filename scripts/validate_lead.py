@@ -27,7 +27,7 @@ from hyperscan.nulls.near_lags import lead_asymmetry, near_lags
 from hyperscan.transforms import analytic_signal
 
 ROOT = Path(__file__).resolve().parent.parent
-SEED = 20_261_128
+SEED = 48_151_623
 N_DYADS, N_SESSIONS = 8, 6
 GROWTH_SESSIONS = 6
 

@@ -162,7 +162,10 @@ KINDS: dict[str, Kind] = {
         # a reader is named in one text with its module
         lambda name: files_naming(READERS[name]) | files_saying(name) & {"study/formats.py"},
     ),
-    "a null": Kind(lambda: nulls.__all__, lambda name: files_naming(name, "nulls")),
+    # short lags are no null, and take the same statistics
+    "a null": Kind(
+        lambda: nulls.__all__, lambda name: files_naming(name, "nulls"), {"Foldable": {"nulls/near_lags.py"}}
+    ),
     "a section of the report": Kind(
         lambda: [f"{page}: {name}" for page, sections in PAGES.items() for name in sections],
         files_of_section,

@@ -25,6 +25,13 @@ table["pseudo_mean_z"], table["pseudo_sd_z"] = 0.13 + rng.normal(0, 0.004, len(t
 table["excess_z"] = strength * table["session"] + rng.normal(0, 0.015, len(table))
 table["z"] = table["pseudo_mean_z"] + table["excess_z"]
 
+shape = np.exp(-((8 * np.linspace(-1, 1, 33) - 0.6) ** 2))  # the therapist leads by 75 ms
+lags = table[(table["band"] == "alpha") & (table["roi_therapist"] == "posterior")].drop(columns="z")
+lags = lags.merge(pd.DataFrame({"lag_s": np.linspace(-1, 1, 33), "shape": shape}), how="cross")
+lags["profile_excess_z"] = lags["shape"] * lags["excess_z"] + rng.normal(0, 0.006, len(lags))
+lags["profile_pseudo_z"], lags["profile_pseudo_sd_z"] = 0.05 + rng.normal(0, 0.002, len(lags)), 0.02
+lags["profile_z"] = lags["profile_pseudo_z"] + lags["profile_excess_z"]
+
 keys = table[["dyad", "session", "modality", "task", "run"]].drop_duplicates(ignore_index=True)
 quality = pd.concat([keys.assign(person=person) for person in ("therapist", "client")], ignore_index=True)
 quality["clock_ppm"] = 12 + rng.normal(0, 1, len(quality))
@@ -38,7 +45,7 @@ lost = keys.iloc[[5, 17]]
 table = table[~table.set_index(["dyad", "session"]).index.isin(lost.set_index(["dyad", "session"]).index)]
 primary = Outcome("plv", "alpha", "posterior-posterior", signal="eeg", modality="eeg")
 plan = Plan("0.1.0", primary, skipped=tuple(Skip(**row, reason="too short") for row in lost.to_dict("records")))
-study = hs.StudyResult(table, pseudo=pd.DataFrame(), guards=pd.DataFrame(), quality=quality, plan=plan)
+study = hs.StudyResult(table, pseudo=pd.DataFrame(), guards=pd.DataFrame(), quality=quality, plan=plan, lags=lags)
 
 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
     warnings.simplefilter("ignore")  # few channels, which a real recording should not have

@@ -20,6 +20,8 @@ _HOMES = {
     "growth_curves": "curves",
     "guards_panel": "panels",
     "head_panels": "dyad",
+    "lag_chart": "lags",
+    "lag_heatmap": "lags",
     "map_panels": "dyad",
     "matrix_panels": "dyad",
     "missing_session_grid": "matrices",

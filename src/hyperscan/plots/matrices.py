@@ -54,7 +54,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     means = table.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
     dyads = table.dropna(subset=[value]).groupby("session")["dyad"].nunique().reindex(means.columns).fillna(0)
     ax = new_axes(ax, 8.4, max(3.0, 1.2 + 0.5 * len(bands)))
-    _image(ax, means.to_numpy(dtype=float), column_of(value).axis_label, "{:.2f}")
+    draw_image(ax, means.to_numpy(dtype=float), column_of(value).axis_label, "{:.2f}")
     several = table["dyad"].nunique() > 1
     ticks = [_Lines(f"{session:g}" + (f"\nn = {n:g}" if several else "")) for session, n in dyads.items()]
     _name_axis(ax, "x", ticks, MAX_NAMES // 2)
@@ -111,7 +111,7 @@ def channel_matrix(
             f" {len(client_names)} client names: expected ({len(therapist_names)}, {len(client_names)})."
         )
     ax = new_axes(ax, 6.4, 5.4)
-    _image(ax, values, label, "{:.2f}", limits, square=True)
+    draw_image(ax, values, label, "{:.2f}", limits, square=True)
     _name_axis(ax, "y", therapist_names, MAX_NAMES)
     _name_axis(ax, "x", client_names, MAX_NAMES)
     ax.tick_params(axis="x", labelrotation=90 if len(client_names) > 8 else 0)
@@ -168,7 +168,7 @@ def missing_session_grid(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _image(
+def draw_image(
     ax: Axes,
     values: np.ndarray,
     label: str,
@@ -198,7 +198,7 @@ def _image(
     for side in ax.spines.values():
         side.set_visible(False)
     for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value) and values.size <= MAX_PRINTED:
+        if text and np.isfinite(value) and values.size <= MAX_PRINTED:
             red, green, blue, _ = image.cmap(image.norm(value))
             # luminance weights of sRGB (ITU-R BT.709)
             dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5

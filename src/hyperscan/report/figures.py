@@ -221,6 +221,29 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     return picture(session_band_heatmap(rows), alt, f"{outcome}: mean over {who}.")
 
 
+def lag_picture(run: ReportedRun) -> Picture | None:
+    """Draw synchrony over lags beside chance."""
+    from hyperscan.plots.lags import lag_chart
+
+    rows = run.primary_lags
+    if not _has(rows, "profile_z", "profile_pseudo_z"):
+        return None
+    peak = rows.groupby("lag_s")["profile_excess_z"].mean().idxmax()
+    alt = f"Synchrony over lags of the real pairs and of chance; the mean excess is highest at {short(float(peak))} s."
+    return picture(lag_chart(rows), alt, f"{run.outcome}: over all windows of a session, mean over dyads.")
+
+
+def lead_picture(run: ReportedRun) -> Picture | None:
+    """Draw the excess by lag and session."""
+    from hyperscan.plots.lags import lag_heatmap
+
+    rows = run.primary_lags
+    if not _has(rows, "profile_excess_z", "session"):
+        return None
+    alt = f"Heat map of the mean excess over chance by lag and session, {rows['session'].nunique()} sessions."
+    return picture(lag_heatmap(rows), alt, f"{run.outcome}: mean over dyads.")
+
+
 def guards_picture(run: ReportedRun) -> Picture | None:
     """Draw what the guards are taken of, over the sessions."""
     from hyperscan.plots.panels import GUARDS_SHOWN, filled, guards_panel
@@ -354,6 +377,8 @@ STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingP
         "grid_picture": grid_picture,
         "clock_picture": clock_picture,
         "quality_picture": quality_picture,
+        "lag_picture": lag_picture,
+        "lead_picture": lead_picture,
         "heat_picture": heat_picture,
         "roi_picture": roi_picture,
         "null_picture": null_picture,

@@ -93,6 +93,12 @@ class ReportedRun(RunFolder):
         """Its re-paired dyads."""
         return self.pseudo_of(self.outcome)
 
+    @cached_property
+    def primary_lags(self) -> pd.DataFrame:
+        """Its lag profiles that have pseudo pairs; empty where its metric has none."""
+        rows = self.outcome.select(self.lags) if len(self.lags) else self.lags
+        return rows.dropna(subset="profile_excess_z") if len(rows) else rows
+
     @property
     def unit(self) -> str:
         """Unit of time of a slope: ``session`` or ``week``."""

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import count
-from hyperscan.growth import GrowthResult, slopes_of_people
+from hyperscan.errors import TableError, count
+from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
 from hyperscan.growth.slopes import weighted_test
 from hyperscan.report.methods import methods_of
@@ -533,6 +533,17 @@ def person_table(run: ReportedRun) -> Table | None:
     return lay_out(rows, heads, caption) if rows else None
 
 
+def lead_in_words(run: ReportedRun) -> str:
+    """Say who leads and at what lag; empty where the primary metric has no lag profile."""
+    rows = run.primary_lags
+    if rows.empty:
+        return ""
+    try:
+        return find_lead(rows, run.quality if len(run.quality) else None).sentence
+    except TableError as error:
+        return str(error)
+
+
 def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     """Sizes that belong next to the verdict."""
     facts = []
@@ -582,6 +593,7 @@ STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
         "clocks": clock_table,
         "trends": trend_table,
         "quality": quality_section,
+        "lead": lead_in_words,
         "exploratory": exploratory_table,
         "relations": relation_lines,
         "relation_numbers": relation_table,

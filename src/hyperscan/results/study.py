@@ -97,6 +97,31 @@ def _bands(view: StudyView, axes: Any) -> Any:
     return session_band_heatmap(view.rows(None, "band"), one_axes(axes))
 
 
+def _lags(view: StudyView, axes: Any) -> Any:
+    from hyperscan.plots import lag_chart
+    from hyperscan.plots.style import one_axes
+
+    return lag_chart(_profiles(view), one_axes(axes))
+
+
+def _leads(view: StudyView, axes: Any) -> Any:
+    from hyperscan.plots import lag_heatmap
+    from hyperscan.plots.style import one_axes
+
+    return lag_heatmap(_profiles(view), one_axes(axes))
+
+
+def _profiles(view: StudyView) -> pd.DataFrame:
+    """Lag profiles of the outcome; there are such of the primary ROI pair in the primary band."""
+    rows = view.rows(view.study.lags) if len(view.study.lags) else view.study.lags
+    if rows.empty:
+        raise InputError(
+            f"kind = 'lags': this study has no lag profile of {view.outcome}. There are such of metrics that are means "
+            "of products (plv, coh, aec ...), in the primary band, of the primary ROI pair."
+        )
+    return rows
+
+
 def _surrogates(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import surrogate_histogram
     from hyperscan.plots.style import one_axes
@@ -163,6 +188,8 @@ STUDY_FIGURES: Mapping[str, Callable[[StudyView, Any], Any]] = MappingProxyType(
         "dyads": _dyads,
         "rois": _rois,
         "bands": _bands,
+        "lags": _lags,
+        "leads": _leads,
         "surrogates": _surrogates,
         "guards": _guards,
         "clocks": _clocks,
@@ -340,7 +367,8 @@ class StudyResult:
         kind : str
             ``growth``: every dyad's excess over time beside the chance band (:meth:`GrowthResult.plot` adds the
             group's slope). ``dyads``: each dyad beside its own chance band. ``rois``: small multiples by ROI
-            pair. ``bands``: session by band. ``surrogates``: real dyad-sessions among the pseudo pairs.
+            pair. ``bands``: session by band. ``lags``: synchrony over lags beside chance. ``leads``: excess by lag and
+            session. ``surrogates``: real dyad-sessions among the pseudo pairs.
             ``guards``, ``clocks``, ``quality``: what surrounds the result, over time. ``sessions``: which were
             used, left out or never there. Figures of one session: ``study.session("D01", 1).plot(...)``.
         metric, band, roi, signal : str or None

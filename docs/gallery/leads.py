@@ -1,0 +1,5 @@
+"""Excess over chance by lag and session."""
+
+from example import study
+
+ax = study.plot("leads")

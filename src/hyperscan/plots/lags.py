@@ -1,0 +1,114 @@
+"""Synchrony over lags: whose lead it is, and in which sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hyperscan.plots.frames import require
+from hyperscan.plots.matrices import draw_image
+from hyperscan.plots.style import new_axes, palette, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Said below the axis of lags.
+WHO = "Lag (s): client leads ← 0 → therapist leads"
+
+
+@styled
+def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw synchrony over lags beside what re-paired people reach.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        Rows of one outcome, as in ``lags.tsv``: ``dyad``, ``session``, ``lag_s``, ``profile_z``, ``profile_pseudo_z``
+        and ``profile_pseudo_sd_z``.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The mean over dyads and their 95 % interval, each dyad counted once; the mean of chance, plus and minus the
+        standard deviation of a single pseudo pair.
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": 1, "lag_s": [-1.0, 0, 1], "profile_z": [0.1, 0.3, 0.1]})
+    >>> ax = lag_chart(table.assign(profile_pseudo_z=0.1, profile_pseudo_sd_z=0.02))
+    >>> len(ax.lines)
+    3
+    """
+    columns = ["profile_z", "profile_pseudo_z", "profile_pseudo_sd_z"]
+    require(table, "dyad", "session", "lag_s", *columns)
+    ax = new_axes(ax, 8.4, 4.0)
+    colours = palette()
+    dyads = table.groupby(["dyad", "lag_s"])[columns].mean()
+    means = dyads.groupby("lag_s").mean()
+    lags_s, level, sd = means.index.to_numpy(), means["profile_pseudo_z"], means["profile_pseudo_sd_z"]
+    ax.fill_between(lags_s, level - sd, level + sd, color=colours.chance, alpha=0.35, lw=0, label="chance ± 1 SD")
+    ax.plot(lags_s, level, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)")
+    real = dyads["profile_z"].unstack("lag_s")
+    if len(real) > 2:
+        from scipy.stats import t
+
+        half = t.ppf(0.975, len(real) - 1) * real.std() / np.sqrt(len(real))
+        ax.fill_between(
+            lags_s, real.mean() - half, real.mean() + half, color=colours.real, alpha=0.2, lw=0, label="95 % interval"
+        )
+    ax.plot(lags_s, means["profile_z"], color=colours.real, lw=1.6, label="real pairs (mean over dyads)")
+    ax.axvline(0, color=colours.chance, lw=0.8, zorder=0)
+    ax.set_xlabel(WHO)
+    ax.set_ylabel("Synchrony (Fisher z)")
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2)
+    return ax
+
+
+@styled
+def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the mean excess over dyads for every lag and session.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        Rows of one outcome, as in ``lags.tsv``: ``dyad``, ``session``, ``lag_s`` and ``profile_excess_z``.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None = a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TableError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"dyad": "A", "session": [1, 1, 2, 2], "lag_s": [0.0, 1, 0, 1], "profile_excess_z": 0.1})
+    >>> [label.get_text() for label in lag_heatmap(table).get_yticklabels()]
+    ['1', '2']
+    """
+    require(table, "dyad", "session", "lag_s", "profile_excess_z")
+    means = table.pivot_table(index="session", columns="lag_s", values="profile_excess_z", aggfunc="mean")
+    ax = new_axes(ax, 8.4, max(2.5, 1.4 + 0.3 * len(means)))
+    draw_image(ax, means.to_numpy(float), "Excess over chance (Fisher z)", "")
+    lags_s = means.columns.to_numpy(float)
+    places = np.unique(np.linspace(0, len(lags_s) - 1, 9).round().astype(int))
+    ax.set_xticks(places, [f"{lags_s[place]:g}" for place in places])
+    step = max(1, len(means) // 12)
+    ax.set_yticks(range(0, len(means), step), [f"{session:g}" for session in means.index[::step]])
+    ax.axvline((len(lags_s) - 1) / 2, color=palette().chance, lw=0.8)
+    ax.set_xlabel(WHO)
+    ax.set_ylabel("Session (number)")
+    return ax

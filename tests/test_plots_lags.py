@@ -1,0 +1,45 @@
+"""Figures of who leads draw the numbers they were given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hyperscan.errors import TableError
+from hyperscan.plots import lag_chart, lag_heatmap
+
+LAGS_S = np.array([-0.5, 0.0, 0.5])
+
+
+def table(n_dyads: int = 4) -> pd.DataFrame:
+    rows = [
+        (f"D{dyad}", session, lag, 0.1 * session * (lag > 0) + 0.01 * dyad)
+        for dyad in range(n_dyads)
+        for session in (1, 2)
+        for lag in LAGS_S
+    ]
+    out = pd.DataFrame(rows, columns=["dyad", "session", "lag_s", "profile_excess_z"])
+    return out.assign(profile_z=out["profile_excess_z"] + 0.2, profile_pseudo_z=0.2, profile_pseudo_sd_z=0.03)
+
+
+def test_the_profile_lies_beside_its_chance() -> None:
+    ax = lag_chart(table())
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["real pairs (mean over dyads)"].get_ydata(), [0.215, 0.215, 0.365])
+    np.testing.assert_allclose(lines["chance (mean of pseudo pairs)"].get_ydata(), 0.2)
+    assert "client leads" in ax.get_xlabel()
+    assert len(ax.collections) == 2
+    assert len(lag_chart(table(2)).collections) == 1  # two dyads have no interval
+
+
+def test_the_heat_map_has_a_row_per_session() -> None:
+    ax = lag_heatmap(table())
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.015, 0.015, 0.115], [0.015, 0.015, 0.215]])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["-0.5", "0", "0.5"]
+    assert not ax.texts
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(TableError, match="profile_pseudo_z"):
+        lag_chart(table().drop(columns="profile_pseudo_z"))

@@ -86,11 +86,18 @@ def test_readme_runs_as_it_stands(names: dict[str, Any]) -> None:
     plt.close("all")
 
 
-def test_own_arrays_run_as_they_stand(names: dict[str, Any]) -> None:
+def test_lines_on_choosing_run_as_they_stand(names: dict[str, Any], place: Path, small_run: Path) -> None:
+    (place / "results").symlink_to(small_run, target_is_directory=True)
     exec(compile(python_blocks(ROOT / "docs" / "choosing.md"), "choosing.md", "exec"), names)
     assert names["whole"].shape == names["coherence"].shape == (3, 4)
     assert names["windows"].shape == (6, 3, 4)
     np.testing.assert_allclose(names["p"], 1 / 200)
+    lead, shift = names["lead"], names["shift"]
+    assert lead.asymmetry.n == shift.primary.n_dyads == 6
+    assert lead.p < 0.05
+    assert lead.sentence.startswith("The mean excess over chance is highest at a lag of ")
+    assert shift.sentence.partition(" in who leads")[1] or shift.verdict == "confounded"
+    plt.close("all")
 
 
 def test_lines_for_mne_objects_run_as_they_stand(names: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A tidy table of synchrony in, a verdict on growth out."""
 
 from hyperscan.growth.fit import fit_growth
+from hyperscan.growth.lead import Lead, find_lead
 from hyperscan.growth.power import PowerResult, Scatter, plan_power
 from hyperscan.growth.records import Guard
 from hyperscan.growth.result import GrowthResult
@@ -9,10 +10,12 @@ from hyperscan.growth.within import PersonSlopes, choose_index, fit_within, slop
 __all__ = [
     "GrowthResult",
     "Guard",
+    "Lead",
     "PersonSlopes",
     "PowerResult",
     "Scatter",
     "choose_index",
+    "find_lead",
     "fit_growth",
     "fit_within",
     "plan_power",

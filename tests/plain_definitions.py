@@ -199,15 +199,34 @@ def coherence_map(x, y, sfreq, periods):
 
 
 def cells_of_band(x, y, sfreq, band):
-    """Squared coherence of a band inside the cone of influence: 12 periods per octave, one of them 10 s."""
+    """Squared coherence and phase of a band inside the cone: 12 periods per octave, one of them 10 s."""
     first, last = np.ceil(-12 * np.log2(10 * band[1]) - 1e-9), np.floor(-12 * np.log2(10 * band[0]) + 1e-9)
     steps = np.arange(first - 4, last + 5)  # the smoothing along scale continues past both edges
-    r2 = coherence_map(x, y, sfreq, 10 * 2 ** (steps / 12))[0][4:-4]
+    r2, phase = (each[4:-4] for each in coherence_map(x, y, sfreq, 10 * 2 ** (steps / 12)))
     n = len(x)
     from_end = (n / 2 - abs(np.arange(n) - (n - 1) / 2)) / sfreq
     cone = 4 * np.pi / (6 + np.sqrt(38)) * from_end / np.sqrt(2)
-    return r2[(10 * 2 ** (steps[4:-4] / 12))[:, None] <= cone]
+    inside = (10 * 2 ** (steps[4:-4] / 12))[:, None] <= cone
+    return r2[inside], phase[inside]
 
 
 def wtc(x, y, sfreq, band):
-    return np.mean(cells_of_band(x, y, sfreq, band))
+    return np.mean(cells_of_band(x, y, sfreq, band)[0])
+
+
+def wtc_in_phase(x, y, sfreq, band):
+    return np.mean(abs(cells_of_band(x, y, sfreq, band)[1]) <= np.pi / 4)
+
+
+def wtc_therapist_leads(x, y, sfreq, band):
+    phase = cells_of_band(x, y, sfreq, band)[1]
+    return np.mean((phase > np.pi / 4) & (phase < 3 * np.pi / 4))
+
+
+def wtc_client_leads(x, y, sfreq, band):
+    phase = cells_of_band(x, y, sfreq, band)[1]
+    return np.mean((phase < -np.pi / 4) & (phase > -3 * np.pi / 4))
+
+
+def wtc_anti_phase(x, y, sfreq, band):
+    return np.mean(abs(cells_of_band(x, y, sfreq, band)[1]) >= 3 * np.pi / 4)

@@ -11,7 +11,9 @@ import plain_definitions
 from hyperscan.metrics import METRICS
 
 #: Rounding, where nothing else is said: the fast transform gives up some digits, the robust weights end at 1e-6.
-TOLERANCES = {"wtc": 2e-4, "ar_corr": 1e-5}
+# cells at the edge of a class change sides with rounding
+CLASSES = [name for name in METRICS if name.startswith("wtc_")]
+TOLERANCES = {"wtc": 2e-4, "ar_corr": 1e-5} | dict.fromkeys(CLASSES, 1e-2)
 
 
 @pytest.mark.parametrize("name", METRICS)

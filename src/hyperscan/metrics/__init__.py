@@ -30,13 +30,22 @@ if TYPE_CHECKING:
         PhaseFractions,
         WaveletMap,
         wtc,
+        wtc_anti_phase,
+        wtc_client_leads,
         wtc_evaluate,
+        wtc_in_phase,
         wtc_map,
         wtc_mean_map,
         wtc_phase,
+        wtc_therapist_leads,
     )
 
-_WAVELET = frozenset({"PhaseFractions", "WaveletMap", "wtc", "wtc_evaluate", "wtc_map", "wtc_mean_map", "wtc_phase"})
+_WAVELET = frozenset(
+    {
+        *("PhaseFractions", "WaveletMap", "wtc", "wtc_evaluate", "wtc_map", "wtc_mean_map", "wtc_phase"),
+        *("wtc_in_phase", "wtc_therapist_leads", "wtc_client_leads", "wtc_anti_phase"),
+    }
+)
 
 __all__ = [
     "METRICS",
@@ -50,10 +59,14 @@ __all__ = [
     "get_metric",
     "get_metrics",
     "wtc",
+    "wtc_anti_phase",
+    "wtc_client_leads",
     "wtc_evaluate",
+    "wtc_in_phase",
     "wtc_map",
     "wtc_mean_map",
     "wtc_phase",
+    "wtc_therapist_leads",
 ]
 __all__ += amplitude.__all__
 __all__ += information.__all__

@@ -156,6 +156,19 @@ _SPECS = (
         z_func=_of_wavelets("wtc_evaluate"), map_func=_of_wavelets("wtc_mean_map"),
         chance="about 0.32", citation="10.5194/npg-11-561-2004", summary="squared wavelet coherence",
     ),
+    *(
+        MetricSpec(
+            f"wtc_{kind}", _of_wavelets(f"wtc_{kind}"), domain="wavelet", bounds=(0, 1), params=("sfreq", "band"),
+            blind=blind, zero_lag_blind="leads" in kind, symmetric="leads" not in kind, chance="about 0.25",
+            citation="10.5194/npg-11-561-2004", summary=f"share of the time {what}, by wavelet phase",
+        )
+        for kind, what, blind in (
+            ("in_phase", "in phase", ("quarter cycle", "lag")),
+            ("therapist_leads", "in which the therapist leads", ("lag",)),
+            ("client_leads", "in which the client leads", ()),
+            ("anti_phase", "in anti-phase", ("lag",)),
+        )
+    ),
 )  # fmt: skip
 
 #: What a metric may be blind to, in words.

@@ -326,6 +326,132 @@ def wtc_phase(
         return PhaseFractions(*(totals / totals.sum(axis=0)))
 
 
+def wtc_in_phase(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+    """Share of the time in which the two are in phase: within 45 degrees of equal phases.
+
+    One of the four classes of :func:`wtc_phase`, over all cells of the band inside the cone.
+
+    Parameters
+    ----------
+    a, b, sfreq, band
+        As for :func:`wtc`.
+
+    Returns
+    -------
+    array, shape (..., n_a, n_b)
+        From 0 to 1; about a quarter for unrelated signals. NaN where a channel holds a NaN or is flat.
+
+    References
+    ----------
+    Grinsted et al. 2004, doi:10.5194/npg-11-561-2004
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((1, 1200))
+    >>> wtc_in_phase(x, x, sfreq=2.0, band=(0.02, 0.1))
+    array([[1.]])
+    """
+    return _share(a, b, sfreq, band, "in_phase")
+
+
+def wtc_therapist_leads(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+    """Share of the time in which the therapist leads: by 45 to 135 degrees of the cycle.
+
+    One of the four classes of :func:`wtc_phase`, over all cells of the band inside the cone.
+
+    Parameters
+    ----------
+    a, b, sfreq, band
+        As for :func:`wtc`.
+
+    Returns
+    -------
+    array, shape (..., n_a, n_b)
+        From 0 to 1; about a quarter for unrelated signals. NaN where a channel holds a NaN or is flat.
+
+    References
+    ----------
+    Grinsted et al. 2004, doi:10.5194/npg-11-561-2004
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((1, 1200))
+    >>> wtc_therapist_leads(x, -x, sfreq=2.0, band=(0.02, 0.1))
+    array([[0.]])
+    """
+    return _share(a, b, sfreq, band, "therapist_leads")
+
+
+def wtc_client_leads(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+    """Share of the time in which the client leads: by 45 to 135 degrees of the cycle.
+
+    One of the four classes of :func:`wtc_phase`, over all cells of the band inside the cone.
+
+    Parameters
+    ----------
+    a, b, sfreq, band
+        As for :func:`wtc`.
+
+    Returns
+    -------
+    array, shape (..., n_a, n_b)
+        From 0 to 1; about a quarter for unrelated signals. NaN where a channel holds a NaN or is flat.
+
+    References
+    ----------
+    Grinsted et al. 2004, doi:10.5194/npg-11-561-2004
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((1, 1200))
+    >>> wtc_client_leads(x, x, sfreq=2.0, band=(0.02, 0.1))
+    array([[0.]])
+    """
+    return _share(a, b, sfreq, band, "client_leads")
+
+
+def wtc_anti_phase(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) -> NDArray[Any]:
+    """Share of the time in which the two are in anti-phase: within 45 degrees of half a cycle.
+
+    One of the four classes of :func:`wtc_phase`, over all cells of the band inside the cone.
+
+    Parameters
+    ----------
+    a, b, sfreq, band
+        As for :func:`wtc`.
+
+    Returns
+    -------
+    array, shape (..., n_a, n_b)
+        From 0 to 1; about a quarter for unrelated signals. NaN where a channel holds a NaN or is flat.
+
+    References
+    ----------
+    Grinsted et al. 2004, doi:10.5194/npg-11-561-2004
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((1, 1200))
+    >>> wtc_anti_phase(x, -x, sfreq=2.0, band=(0.02, 0.1))
+    array([[1.]])
+    """
+    return _share(a, b, sfreq, band, "anti_phase")
+
+
+def _share(a: Waves, b: Waves, sfreq: float, band: tuple[float, float], name: str) -> NDArray[Any]:
+    """Share of one phase class in the precision of the signals, (..., n_a, n_b)."""
+    first, second = _matching(a, b, sfreq, band)
+    kind = np.result_type(first.blocks[0].power, second.blocks[0].power)
+    if _too_short(first):
+        return np.full(_pair_shape(first, second), np.nan, dtype=kind)
+    # weights of thinned times are a little below 0 here and there
+    return np.asarray(np.clip(getattr(wtc_phase(first, second, sfreq, band), name), 0, 1), dtype=kind)
+
+
 def wtc_floor(a: Waves, b: Waves, sfreq: float, band: tuple[float, float], *, quantile: float = 0.95) -> NDArray[Any]:
     """Per-scale quantile of the squared coherence over cells and pairs, as a floor for `wtc_phase`.
 

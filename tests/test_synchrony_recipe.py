@@ -82,3 +82,17 @@ def test_how_far_cross_correlation_looks_is_the_setting_of_the_modality() -> Non
     assert recipe_of(config, "fnirs").facts(2.0, "slow")["max_lag_s"] == 20
     with pytest.raises(ConfigError, match=r"max_lag_s\.fnirs = 20 s, and min_seconds = 15"):
         recipe_of(dataclasses.replace(config, min_seconds=15), "fnirs")
+
+
+def test_a_lag_profile_is_of_metrics_that_a_part_of_a_cycle_neither_hides_nor_turns() -> None:
+    every = ["plv", "ciplv", "ppc", "ccorr", "accorr", "coh", "imcoh", "aec", "pec", "corr", "gcmi", "xcorr"]
+    config = StudyConfig(metrics={"eeg": every, "fnirs": [*every, "wtc"]})
+    eeg, fnirs = recipe_of(config, "eeg"), recipe_of(config, "fnirs")
+    grid, slow = eeg.lag_grid(128.0, 2560), fnirs.lag_grid(2.0, 1200)
+    assert (grid.every, grid.n_steps, slow.every, slow.n_steps) == (8, 16, 2, 20)
+    assert grid.lags_s.tolist() == (np.arange(-16, 17) / 16).tolist()
+    assert [spec.name for spec in eeg.profiled(grid)] == ["plv", "ppc", "coh", "aec", "pec"]
+    assert [spec.name for spec in fnirs.profiled(slow)] == ["plv", "ppc", "ccorr", "coh", "aec", "pec", "corr"]
+    assert eeg.lag_grid(128.0, 128).n_steps == 8  # half a window of a second
+    none = recipe_of(dataclasses.replace(config, max_lag_s={"eeg": 0.02}), "eeg")
+    assert none.profiled(none.lag_grid(128.0, 2560)) == ()

@@ -183,7 +183,7 @@ class StudyConfig:
         MappingProxyType({}), "the same in the client: a slower rhythm, or the 1:2 of nmplv (alpha = [4, 6])"
     )
     max_lag_s: Mapping[str, float] = _setting(
-        MAX_LAG_S, "largest lag of xcorr and xcorr_lag in s, by modality (our choice)", bounds=(0.01, 600)
+        MAX_LAG_S, "largest lag of lag profiles, xcorr and xcorr_lag in s, by modality (our choice)", bounds=(0.01, 600)
     )
     rois: Mapping[str, tuple[str, ...]] = _setting(
         MappingProxyType({}), "further ROIs: name = [channels]; a built-in name is replaced"

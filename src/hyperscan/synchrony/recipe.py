@@ -124,7 +124,8 @@ class Recipe:
         return tuple(
             spec
             for spec in self.metrics
-            if spec.moment is not None
+            if grid.n_steps
+            and spec.moment is not None
             and not spec.moment.needs_plus
             and not spec.zero_lag_blind
             and (slow or not {"quarter cycle", "even phases"} & set(spec.blind))

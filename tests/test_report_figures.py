@@ -49,7 +49,7 @@ def test_the_growth_picture_says_the_slope(tmp_path: Path) -> None:
     assert shown.src.startswith("data:image/svg+xml;base64,")
 
 
-@pytest.mark.parametrize("name", ["synchrony.tsv", "guards.tsv", "quality.tsv", "pseudo.tsv", "growth.json"])
+@pytest.mark.parametrize("name", ["synchrony.tsv", "guards.tsv", "quality.tsv", "pseudo.tsv", "lags.tsv", "growth.json"])
 def test_a_picture_is_absent_where_its_table_is(tmp_path: Path, name: str) -> None:
     write_fake(tmp_path, SMALL)
     (tmp_path / name).unlink()
@@ -58,6 +58,7 @@ def test_a_picture_is_absent_where_its_table_is(tmp_path: Path, name: str) -> No
     assert (shown["growth_picture"] is None) == (name == "synchrony.tsv")
     assert (shown["guards_picture"] is None) == (name == "guards.tsv")
     assert (shown["quality_picture"] is None) == (shown["clock_picture"] is None) == (name == "quality.tsv")
+    assert (shown["lag_picture"] is None) == (shown["lead_picture"] is None) == (name == "lags.tsv")
     assert (shown["null_picture"] is None) == (name in ("synchrony.tsv", "pseudo.tsv"))
 
 

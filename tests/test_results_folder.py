@@ -19,7 +19,7 @@ SMALL = Fake(n_dyads=3, n_sessions=3)
 
 def test_it_reads_what_the_run_wrote(small_run: Path) -> None:
     folder, study = RunFolder(small_run), StudyResult.load(small_run)
-    for name in ("table", "pseudo", "guards", "quality"):
+    for name in ("table", "pseudo", "lags", "guards", "quality"):
         pd.testing.assert_frame_equal(getattr(folder, name), getattr(study, name))
     assert folder.plan == study.plan == Plan.load(small_run / "plan.json")
     assert folder.config == StudyConfig.from_toml(small_run / "config.toml")
@@ -39,7 +39,7 @@ def test_rows_of_one_outcome_are_read_part_by_part(small_run: Path, monkeypatch:
 
 def test_an_empty_folder_is_empty(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert all(getattr(folder, name).empty for name in ("table", "pseudo", "guards", "quality"))
+    assert all(getattr(folder, name).empty for name in ("table", "pseudo", "lags", "guards", "quality"))
     assert (folder.plan, folder.config, folder.config_text) == (Plan("", Outcome()), StudyConfig(), "")
     assert (folder.versions, folder.dyads, folder.sessions_of("D01")) == ({}, [], [])
 
@@ -55,7 +55,7 @@ def test_a_table_without_its_keys_is_refused(tmp_path: Path, column: str) -> Non
 
 def test_labels_that_look_like_numbers_or_nothing_stay_labels(tmp_path: Path) -> None:
     write_fake(tmp_path, SMALL)
-    for name in ("synchrony.tsv", "quality.tsv", "guards.tsv", "pseudo.tsv", "plan.json"):
+    for name in ("synchrony.tsv", "quality.tsv", "guards.tsv", "pseudo.tsv", "lags.tsv", "plan.json"):
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(text.replace("D01", "001").replace("D02", "NA"))
     assert RunFolder(tmp_path).dyads == ["001", "D03", "NA"]

@@ -79,8 +79,11 @@ def command_output(line: str) -> str:
 def figure(script: Path) -> str:
     """Run a script of the gallery; show what it drew (``figure`` or ``ax``), what it says of it, and its lines."""
     sys.path.insert(0, str(script.parent))
+    from hyperscan.plots.style import detached
+
     try:
-        names = runpy.run_path(str(script))
+        with detached():
+            names = runpy.run_path(str(script))
     finally:
         sys.path.remove(str(script.parent))
     _, said, code = script.read_text(encoding="utf-8").split('"""', 2)
@@ -102,16 +105,20 @@ def metric_functions() -> str:
     """Every metric's function, what it is blind to, and the plain definition that the tests hold it to."""
     from hyperscan.metrics import METRICS
 
+    from hyperscan.plots.style import detached
+
     sys.path.insert(0, str(HERE))
     import blindness
 
     parts = []
     for name in METRICS:
         said = blindness.told(name)
+        with detached():
+            drawn = blindness.figure(name)
         parts += [
             f"::: hyperscan.metrics.{name}",
             said,
-            picture(blindness.figure(name), f"{name} over lag, signal, distance of peaks and window. {said}"),
+            picture(drawn, f"{name} over lag, signal, distance of peaks and window. {said}"),
             f"`{name}` as plain code:",
             f"```python\n{plain_definition(name)}\n```",
         ]

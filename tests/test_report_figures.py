@@ -49,7 +49,9 @@ def test_the_growth_picture_says_the_slope(tmp_path: Path) -> None:
     assert shown.src.startswith("data:image/svg+xml;base64,")
 
 
-@pytest.mark.parametrize("name", ["synchrony.tsv", "guards.tsv", "quality.tsv", "pseudo.tsv", "lags.tsv", "growth.json"])
+@pytest.mark.parametrize(
+    "name", ["synchrony.tsv", "guards.tsv", "quality.tsv", "pseudo.tsv", "lags.tsv", "growth.json"]
+)
 def test_a_picture_is_absent_where_its_table_is(tmp_path: Path, name: str) -> None:
     write_fake(tmp_path, SMALL)
     (tmp_path / name).unlink()

@@ -104,7 +104,6 @@ def picture(drawn: Any, said: str) -> str:
 def metric_functions() -> str:
     """Every metric's function, what it is blind to, and the plain definition that the tests hold it to."""
     from hyperscan.metrics import METRICS
-
     from hyperscan.plots.style import detached
 
     sys.path.insert(0, str(HERE))

@@ -26,9 +26,8 @@ def write_report(out: Path) -> Path:
 
     run = ReportedRun.of(out)
     methods = methods_of(run)
-    with detached():
-        pages = {address: dyad_page(run, dyad) for dyad, address in dyad_links(run).items()}
-        pages["report.html"] = study_page(run)
+    pages = {address: dyad_page(run, dyad) for dyad, address in dyad_links(run).items()}
+    pages["report.html"] = study_page(run)
     for name, page in pages.items():
         write_text(run.path / name, page)
     write_text(run.path / "methods.md", methods.to_markdown())
@@ -36,12 +35,14 @@ def write_report(out: Path) -> Path:
     return run.path / "report.html"
 
 
+@detached()
 def study_page(run: ReportedRun) -> str:
     """Make the first page."""
     shown = {name: make(run) for name, make in {**STUDY_SECTIONS, **STUDY_PICTURES}.items()}
     return render("report.html.j2", config_text=run.config_text, **shown)
 
 
+@detached()
 def dyad_page(run: ReportedRun, dyad: str) -> str:
     """Make the page of a dyad."""
     shown = {name: make(run, dyad) for name, make in DYAD_SECTIONS.items()}

@@ -12,7 +12,7 @@ from metrics_fixtures import N_TIMES, SPECS, by_name, pair, value_of
 def test_long_recording_equals_its_own_chunks(spec):
     if spec.moment is None and spec.name not in ("pli", "wpli", "dwpli", "oaec"):
         pytest.skip("computed in one piece")
-    a, b = pair(spec, n_a=40, n_b=30, n_times=8000)  # 4.5 MB of rows: cut
+    a, b = pair(spec, n_a=40, n_b=30, n_times=16_000)  # 9 MB of rows and more: cut
     np.testing.assert_allclose(value_of(spec, a, b)[7:9, 3:5], value_of(spec, a[7:9], b[3:5]), rtol=0, atol=1e-12)
 
 

@@ -96,7 +96,8 @@ def logs() -> dict[str, object]:
 #: What a process has one of, and a function could leave changed.
 STATES: dict[str, Callable[[], object]] = {
     "signal handlers": lambda: {number: signal.getsignal(number) for number in signal.valid_signals()},
-    "timers and blocked signals": lambda: (signal.getitimer(signal.ITIMER_REAL), signal.pthread_sigmask(0, [])),
+    # a timer counts down while the command works: whether one runs, not where it is
+    "timers and blocked signals": lambda: (signal.getitimer(signal.ITIMER_REAL)[0] > 0, signal.pthread_sigmask(0, [])),
     "warnings.showwarning": lambda: warnings.showwarning,
     "warnings.filters": lambda: [*warnings.filters],
     "logs": logs,

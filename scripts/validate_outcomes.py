@@ -307,7 +307,8 @@ def report(done: dict[str, list[dict]], options: argparse.Namespace) -> list[str
         ratio = f"{sum(found) / plain:.0%}" if plain else "-"
         cell = [design, name.split(" | ")[1], str(n), share_text(plain, n), share_text(sum(found), n), ratio]
         cell += [share_text(claimed, n), f"{planned.table['power'].iloc[0]:.3f}".removeprefix("0")]
-        cell.append(f"{worst:.3f}".removeprefix("0") if truth.relation in LAGS else "-")
+        text = f"{worst:.3f}".removeprefix("0") if truth.relation in LAGS else "-"
+        cell.append(f"**{text}**" if bad and bad[-1] == f"{name}: another relation" else text)
         lines.append("| " + " | ".join(cell) + " |")
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     Path(options.out).write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -39,7 +39,7 @@ OTHER = {
     "roi_pairs": ["all-all"],
     "within": "power/alpha/all",
     "within_metrics": {"eeg": ["imcoh"], "fnirs": ["wtc"]},
-    "networks": {"mine": ["all"]},
+    "networks": {"mine": ["posterior", "frontal"]},
     "window_s": 5.0,
     "min_windows": 3,
     "min_seconds": 50.0,

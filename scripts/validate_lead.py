@@ -208,7 +208,8 @@ holds the delay, "shown" that with an excess at any lag (p < .05, corrected).
 ## Growth of the asymmetry
 
 `fit_growth(table, "lead_asymmetry_excess")`, {growth} sessions: mean asymmetry with its standard error, and the share
-of studies in which a shift is claimed. A lag that is not there gives none, whether coupling rises or not. The asymmetry
+of studies in which a shift is claimed. Without a lag at most 0.05 should be
+claimed, whether coupling rises or not. The asymmetry
 grows with coupling at a constant lead, too: it says how much more dependence there is where the therapist leads, not
 how long the lag is.
 {growth_tables}

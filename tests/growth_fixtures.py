@@ -70,3 +70,25 @@ def study(seed, n=8, sessions=6, kept=1.0, su=0.1, ss=0.03, se=0.08, therapists=
     y += rng.normal(0, se, len(t))
     rows = rng.random(len(t)) < kept
     return y[rows], t[rows], dyad[rows]
+
+
+def designs_table() -> pd.DataFrame:
+    """Two tasks, two arms and an age, made by a formula so that any program can make them again."""
+    rows = []
+    for d in range(16):
+        for s in range(6):
+            if (7 * d + 3 * s) % 11 == 0:
+                continue
+
+            def wave(a: float, k: int = 6 * d + s) -> float:
+                return float(np.modf(np.sin(12.9898 * (k + 1) + 78.233 * a) * 43758.5453)[0])
+
+            def own(a: float, d: int = d) -> float:
+                return float(np.modf(np.sin(12.9898 * (d + 1) + 37.719 * a) * 43758.5453)[0])
+
+            base = 0.2 * own(1) + (0.02 + 0.05 * own(2) + 0.03 * (d % 2)) * s
+            talk = base + 0.12 + 0.15 * own(4) + (0.02 + 0.06 * own(3)) * s + 0.15 * wave(1)
+            values = {"talk": round(talk, 6), "rest": round(base + 0.15 * wave(2), 6)}
+            arm, age = ("control", "active")[d % 2], round(40 + 15 * own(5), 1)
+            rows += [(f"D{d:02d}", s + 1, arm, age, task, value) for task, value in values.items()]
+    return pd.DataFrame(rows, columns=["dyad", "session", "arm", "age", "task", "excess_z"])

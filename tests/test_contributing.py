@@ -142,7 +142,7 @@ KINDS: dict[str, Kind] = {
         lambda name: files_saying(name, "growth") | files_saying(name, "report") | files_saying(name) & {"words.py"},
         {
             # verdicts that rest on one guard
-            "lag": {"growth/verdict.py", "growth/outcomes.py"},
+            "lag": {"growth/verdict.py", "growth/outcomes.py", "growth/differences.py"},
             "signal_to_noise": {"growth/verdict.py"},
             # there the word is that of a column
             "band": {"growth/records.py", "growth/within.py", "report/figures.py", "report/sections.py"},

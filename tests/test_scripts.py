@@ -15,7 +15,7 @@ import pytest
 from hyperscan import StudyConfig, read_sessions, run_study, simulate_study
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ("batch_folders", "compare_metrics", "compare_conditions", "reanalyse_table", "export_connectivity")
+SCRIPTS = ("batch_folders", "compare_metrics", "reanalyse_table", "export_connectivity")
 #: Two dyads are enough to run a script, and few enough for the package to say so.
 pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
 SETTINGS = """
@@ -84,15 +84,6 @@ def test_compare_metrics_gives_a_row_per_metric(study: Path, tmp_path: Path) -> 
     assert list(table.index) == ["plv", "ciplv"]
     assert list(table["sees_lag_0"]) == ["yes", "no"]
     assert (table["slope"] > 0.1).all()
-
-
-def test_compare_conditions_tests_the_difference_within_dyads(out: Path) -> None:
-    shown = run_script("compare_conditions", out, "rest", "talk")
-    # both halves of a session were simulated alike
-    assert "level, rest - talk: " in shown
-    assert abs(float(shown.split("talk: ")[1].split()[0])) < 0.3
-    assert "over 2 dyads" in shown
-    assert "verdict: cannot_tell" in shown
 
 
 def test_reanalyse_table_reads_commas_and_saves(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 import tomllib
@@ -291,6 +292,20 @@ class StudyConfig:
         "columns of dyads.tsv (symptoms, alliance) to relate to synchrony, corrected for all that is asked: names, or "
         "{name = 'wai', measured = 'after', relations = ['next_session']}; measured 'before' or 'after' the session",
     )
+    # comparisons
+    group: str = _setting("", "column of dyads.tsv by which dyads are compared (an arm), one value per dyad; '' = none")
+    reference: str = _setting("", "group that the others are compared with")
+    moderators: tuple[str, ...] = _setting(
+        (), "columns of numbers, one value per dyad, with which growth may go; corrected for how many are named"
+    )
+    pseudo_within_group: bool = _setting(
+        True, "with a group, people are re-paired inside their own group only (our choice: groups may differ in chance)"
+    )
+    contrasts: Mapping[str, Mapping[str, float]] = _setting(
+        MappingProxyType({}),
+        "differences of tasks within dyad and session: name = {talk = 1, rest = -1}; weights above 0 sum to 1, those "
+        "below to -1, and tasks of one contrast use equally much data",
+    )
 
     def __post_init__(self) -> None:
         bands = {name: _edges(f"bands.{name}", edges) for name, edges in _items("bands", self.bands)}
@@ -312,6 +327,8 @@ class StudyConfig:
             "eeg_filter_hz": _edges("eeg_filter_hz", self.eeg_filter_hz),
             "fnirs_filter_hz": _edges("fnirs_filter_hz", self.fnirs_filter_hz),
             "outcomes": FurtherOutcome.parse_all(self.outcomes),
+            "moderators": _names("moderators", self.moderators),
+            "contrasts": check_contrasts(self.contrasts),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -377,6 +394,16 @@ class StudyConfig:
                 bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
                 lines.append(f"{name if bare else json.dumps(name)} = {_toml(value)}")
         return "\n".join(lines) + "\n"
+
+    @property
+    def pools(self) -> tuple[frozenset[str], ...]:
+        """Tasks that contrasts join, directly or by others: what is decided for one of them is decided for all."""
+        pools: list[frozenset[str]] = []
+        for contrast in self.contrasts.values():
+            touched = [pool for pool in pools if pool & set(contrast)]
+            joined = frozenset(contrast).union(*touched)
+            pools = [*(pool for pool in pools if pool not in touched), joined]
+        return tuple(pools)
 
     def passband(self, modality: str) -> tuple[float, float]:
         """Edges in Hz of what preparation leaves of a modality."""
@@ -505,6 +532,27 @@ def _by_modality(key: str, value: Any, default: Mapping[str, float]) -> Mapping[
     return MappingProxyType({**default, **value})
 
 
+def check_contrasts(contrasts: Any) -> Mapping[str, Mapping[str, float]]:
+    """Read differences of tasks; what is no difference of means raises a ConfigError."""
+    found = {}
+    for name, contrast in _items("contrasts", contrasts):
+        where = f"contrasts.{name}"
+        if not isinstance(contrast, Mapping) or not all(map(_is_number, contrast.values())):
+            raise ConfigError(
+                f"{where} = {contrast!r}: expected a weight for every task, such as {{talk = 1, rest = -1}}."
+            )
+        above, below = (sum(share for share in contrast.values() if share * sign > 0) for sign in (1, -1))
+        if not (math.isclose(above, 1) and math.isclose(below, -1)) or 0 in contrast.values():
+            raise ConfigError(
+                f"{where}: weights above 0 sum to {above:g}, those below to {below:g}; expected 1 and -1, and no 0: a"
+                " difference of means."
+            )
+        if name in contrast:
+            raise ConfigError(f"{where}: has the name of a task. Give it another, such as {name}_minus_rest.")
+        found[name] = MappingProxyType({str(task): float(share) for task, share in contrast.items()})
+    return MappingProxyType(found)
+
+
 def _items(key: str, value: Any) -> list[tuple[str, Any]]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) and _LABEL.fullmatch(name) for name in value):
         raise ConfigError(f"{key} = {value!r}: expected a table whose names are letters, digits and _.")
@@ -543,7 +591,9 @@ def _check(config: StudyConfig) -> None:
                 raise ConfigError(f"{field.name} = {value!r}: expected {kind} from {low:g} to {high:g}.")
         elif isinstance(field.default, bool) and not isinstance(value, bool):
             raise ConfigError(f"{field.name} = {value!r}: expected true or false.")
-        elif field.name in ("eeg_reference", "eeg_ica", "time", "within") and not isinstance(value, str):
+        elif field.name in ("eeg_reference", "eeg_ica", "time", "within", "group", "reference") and not isinstance(
+            value, str
+        ):
             raise ConfigError(f"{field.name} = {value!r}: expected text.")
     if config.eeg_ica not in ICA_CHOICES:
         raise ConfigError(
@@ -552,6 +602,11 @@ def _check(config: StudyConfig) -> None:
         )
     if config.time not in ("session", "weeks"):
         raise ConfigError(f"time = {config.time!r}: expected 'session' or 'weeks'.")
+    if bool(config.group) != bool(config.reference):
+        raise ConfigError(
+            f"group = {config.group!r}, reference = {config.reference!r}: name both, the column and the group that the "
+            "others are compared with."
+        )
     if isinstance(config.roi_pairs, str) and config.roi_pairs not in ("matching", "all"):
         raise ConfigError(f"roi_pairs = {config.roi_pairs!r}: expected 'matching', 'all' or a list of pairs.")
     if 0 < config.eeg_line_hz < MIN_LINE_HZ:

@@ -184,6 +184,12 @@ def index_facts(name: str) -> IndexFacts:
 #: Labels by which the primary outcome is named in advance.
 NAMED = ("metric", "band", "roi", "task")
 
+#: Flag of rows of synchrony.tsv that are a difference of tasks.
+CONTRAST = "contrast"
+
+#: What a study's table says of its primary outcome, among the attributes of the frame: labels by name.
+STUDY = "primary_outcome"
+
 #: Labels that tell two outcomes of a table apart, in the order in which tables are sorted by them.
 OUTCOME_LABELS = ("modality", "task", "signal", "metric", "band", "roi")
 
@@ -268,7 +274,12 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column("dyad", "Dyad", meaning="label of the dyad", text=True),
     Column("session", "Session", meaning="session number, from 1 on"),
     Column("modality", "Modality", meaning="eeg or fnirs", text=True),
-    Column("task", "Task", meaning="task label; empty where there is one task", text=True),
+    Column(
+        "task",
+        "Task",
+        meaning="task label, or the name of a contrast of tasks; empty where there is one task",
+        text=True,
+    ),
     Column("run", "Run", meaning="run label; empty where there is one run", text=True),
     Column("therapist", "Therapist", meaning="label of the therapist", text=True),
     Column("client", "Client", meaning="label of the client", text=True),
@@ -373,7 +384,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "flags",
         "Flags",
-        meaning="no_value, no_chance, weak_chance, chance_from_lags, shared_therapist; joined by ;",
+        meaning="no_value, no_chance, weak_chance, chance_from_lags, shared_therapist, contrast; joined by ;",
         text=True,
     ),
     # one person alone

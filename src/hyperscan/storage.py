@@ -76,8 +76,13 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
 
 def write_table(path: str | Path, frame: pd.DataFrame) -> Path:
     """Write a frame as TSV with ``n/a`` for what is missing. See :func:`write_bytes`."""
-    text = frame.to_csv(sep="\t", index=False, na_rep=MISSING, float_format=FLOAT_FORMAT, lineterminator="\n")
-    return write_text(path, text)
+    return write_text(path, table_text(frame))
+
+
+def table_text(frame: pd.DataFrame) -> str:
+    """Return the text of a frame as TSV."""
+    text: str = frame.to_csv(sep="\t", index=False, na_rep=MISSING, float_format=FLOAT_FORMAT, lineterminator="\n")
+    return text
 
 
 def write_dataset(path: str | Path, dataset: xr.Dataset) -> Path:

@@ -141,6 +141,85 @@ LEAD = "who leads"
 #: What a guard of synchrony cannot say of who leads.
 NOT_OF_LEAD = "it speaks of how much synchrony there is, and the outcome is who leads"
 
+#: What a difference of conditions, groups or by a moderator comes to; openings have places for what was ``asked`` and
+#: what was ``found``.
+DIFFERENCES: Mapping[str, Verdict] = MappingProxyType(
+    {
+        verdict.word: verdict
+        for verdict in (
+            Verdict(
+                "differs",
+                "Differs",
+                "yes",
+                "There was {found}.",
+                "The difference is larger than chance gives, weighted and plain estimate agree, and no guard explains"
+                " it by the recordings.",
+                "It does not say why.",
+            ),
+            Verdict(
+                "differs_unchecked",
+                "Differs, unchecked",
+                "caution",
+                "There was {found}, unchecked.",
+                "The difference is larger than chance gives, but a guard could not be assessed, or shows that it sits"
+                " at zero lag, where an artefact common to both people looks the same.",
+                "It cannot tell a difference between people from one of the recordings that the open guard looks for.",
+            ),
+            Verdict(
+                "confounded",
+                "Confounded",
+                "no",
+                "There was {found}, but the recordings differ too: it is not attributed to coupling.",
+                "The difference is larger than chance gives, but so is one of the recordings that would make it.",
+                "It is evidence neither of a difference between the people nor of its absence.",
+            ),
+            Verdict(
+                "no_clear_difference",
+                "No clear difference",
+                "unknown",
+                "No clear difference of {asked} was shown; that is not evidence of none.",
+                "The data show no difference that weighted and plain estimate agree on.",
+                "With few dyads a true difference is easily missed; the interval shows what remains possible.",
+            ),
+            Verdict(
+                "cannot_tell",
+                "Cannot tell",
+                "unknown",
+                "Cannot tell of a difference of {asked}.",
+                "There is too little to test, or what is compared cannot be told apart from something else.",
+                "Neither a difference nor its absence can be read from these data.",
+            ),
+        )
+    }
+)
+
+#: What a difference of each kind cannot say.
+LIMITS: Mapping[str, str] = MappingProxyType(
+    {
+        "conditions": "Tasks also differ in speech, movement and stimuli, which guards see only in part.",
+        "groups": "Unless dyads were assigned at random, this is no effect of what was done in the groups.",
+        "moderators": "What goes with growth need not be its cause.",
+    }
+)
+
+#: How a guard's sentence reads where a difference was asked instead of a change.
+AS_DIFFERENCE: tuple[tuple[str, str], ...] = (
+    ("The change ", "The difference "),
+    (
+        "changes in the direction that would make synchrony change",
+        "differs in the direction that would make synchrony differ",
+    ),
+    ("no such change", "no such difference"),
+    ("does not change the same way", "does not differ the same way"),
+    ("changes the same way", "differs the same way"),
+    ("also changes", "also differs"),
+    ("no clear change", "no clear difference"),
+    ("explain the change", "explain the difference"),
+    ("improves over the sessions", "differs the other way"),
+    ("worsens over the sessions", "differs the same way"),
+    ("slope ", "difference "),
+)
+
 #: Words where a folder holds no verdict, or one of another version.
 NO_VERDICT = Verdict(
     "",
@@ -638,3 +717,27 @@ PERSON_GUARDS: Mapping[str, GuardWords] = MappingProxyType({guard.name: guard fo
 
 #: Of them those that are asked only where the study table has their column.
 ON_REQUEST = ("impedance", "time_of_day")
+
+_OF_DIFFERENCES = (
+    GuardWords(
+        "movement",
+        "Is there more movement or muscle where synchrony is higher?",
+        "drift or muscle takes more of the power where synchrony is higher, or grows more (p < .05)",
+        _EEG,
+        (
+            Measure("motion", 1, "share of power at 1-2 Hz (movement)"),
+            Measure("highfreq", 1, "share of power at 30-40 Hz (muscle)"),
+        ),
+    ),
+    GuardWords(
+        "peaks",
+        "Are the two peak frequencies closer where synchrony is higher?",
+        "therapist's and client's peaks are closer where synchrony is higher, or converge more (p < .05)",
+        _EEG,
+        figures=("peak_hz_",),
+        unknown="the table alone says nothing about peak frequencies",
+    ),
+)
+
+#: Guards that are asked of differences between conditions or groups beside all others, by name.
+DIFFERENCE_GUARDS: Mapping[str, GuardWords] = MappingProxyType({guard.name: guard for guard in _OF_DIFFERENCES})

@@ -6,11 +6,11 @@ import argparse
 import logging
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, option
+from hyperscan.cli.options import QUESTIONS, SCATTER, TABLE_OPTIONS, option
 from hyperscan.cli.terminal import say, show
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean
 
@@ -127,14 +127,16 @@ def growth(arguments: argparse.Namespace) -> int:
     if output is not None and (output / "synchrony.tsv").exists() and output.resolve() != source.resolve():
         # the tables and the report there would no longer be those of its verdict
         raise ConfigError(f"-o {output.name}: is the folder of a run, whose verdict is its own. Name another folder.")
-    given = [name for name in TABLE_OPTIONS if name != "outcomes" and getattr(arguments, name) is not None]
+    given = [name for name in TABLE_OPTIONS if name not in QUESTIONS and getattr(arguments, name) is not None]
+    asked = {name: getattr(arguments, name) for name in QUESTIONS if getattr(arguments, name) is not None}
+    asked |= {"contrasts": dict(asked["contrasts"])} if "contrasts" in asked else {}
     if arguments.within and (not source.is_dir() or arguments.outcomes):
         what = "a table" if not source.is_dir() else "--outcomes: those of the settings are taken"
         raise ConfigError(
             f"--within {arguments.within}: of the folder of a run alone, not with {what}. Name the folder, without it."
         )
     if not source.is_dir():
-        result = _growth_of_table(arguments, given)
+        result = _growth_of_table(arguments, given, asked)
     elif given:
         options = ", ".join(map(option, given))
         raise ConfigError(
@@ -146,14 +148,14 @@ def growth(arguments: argparse.Namespace) -> int:
         assert alone is not None  # None is for what nobody named
         result = alone
     else:
-        result = growth_of(source, outcomes=arguments.outcomes)
+        result = growth_of(source, **asked)
     show(result.summary())
     if output is not None:
         result.save(output)
     return OK
 
 
-def _growth_of_table(arguments: argparse.Namespace, given: Sequence[str]) -> GrowthResult:
+def _growth_of_table(arguments: argparse.Namespace, given: Sequence[str], asked: Mapping[str, Any]) -> GrowthResult:
     """Fit a table from elsewhere by the options that were given."""
     from hyperscan.growth import fit_growth
     from hyperscan.storage import load_table
@@ -163,7 +165,7 @@ def _growth_of_table(arguments: argparse.Namespace, given: Sequence[str]) -> Gro
     tables = {name: load_table(named.pop(name)) for name in ("guards", "quality") if name in named}
     table = load_table(path, *(named[name] for name in ("dyad", "therapist") if name in named))
     try:
-        return fit_growth(table, primary=primary or None, outcomes=arguments.outcomes or (), **tables, **named)
+        return fit_growth(table, primary=primary or None, **asked, **tables, **named)
     except InputError as error:  # the function speaks of its arguments; here they are options
         said = re.sub(r"primary=\{'(\w+)': \.\.\.\}|\b(\w+)=(?=[,.;\s]|$)", lambda m: option(m[1] or m[2]), str(error))
         raise TableError(f"{path.name}: {said}") from None
@@ -188,6 +190,7 @@ def power(arguments: argparse.Namespace) -> int:
         arguments.dyads,
         arguments.sessions,
         arguments.slope,
+        groups=arguments.groups,
         missing=arguments.missing,
         dyads_per_therapist=arguments.dyads_per_therapist,
         relation=arguments.relation,

@@ -36,6 +36,22 @@ def read_outcome(text: str) -> FurtherOutcome:
     return FurtherOutcome(name, measured) if name and measured in MEASURED else FurtherOutcome(text)
 
 
+def read_contrast(text: str) -> tuple[str, dict[str, float]]:
+    """Read ``name=task:weight,task:weight``.
+
+    Examples
+    --------
+    >>> read_contrast("talk_minus_rest=talk:1,rest:-1")
+    ('talk_minus_rest', {'talk': 1.0, 'rest': -1.0})
+    """
+    name, _, rest = text.partition("=")
+    parts = [part.rpartition(":") for part in rest.split(",")]
+    try:
+        return name, {task: float(share) for task, _, share in parts if task or share}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=TASK:WEIGHT,..., as x=talk:1,rest:-1") from None
+
+
 #: Options of ``growth`` that say what a table holds: a run's folder knows it.
 TABLE_OPTIONS = {
     "value": ("COLUMN", "column of the outcome; default excess_z"),
@@ -56,13 +72,22 @@ TABLE_OPTIONS = {
         "columns to relate to synchrony, as symptoms or alliance; of a run's folder, too; NAME:before or NAME:after "
         "tells when it was measured in a session",
     ),
+    "contrasts": ("NAME", "differences of tasks, as talk_minus_rest=talk:1,rest:-1; of a run's folder, too"),
+    "group": ("COLUMN", "column by which dyads are compared, as an arm; of a run's folder, too"),
+    "reference": ("NAME", "group that the others are compared with; of a run's folder, too"),
+    "moderators": ("COLUMN", "columns of numbers, one per dyad, with which growth may go; of a run's folder, too"),
     "guards": ("TSV", "guards.tsv, without which growth is at most unchecked"),
     "quality": ("TSV", "quality.tsv, likewise"),
     "seed": ("SEED", "seed of the random sign flips; default 0"),
 }
 
+#: Those of them that ask for more than growth, of a run's folder too; and which take several values.
+QUESTIONS = ("outcomes", "contrasts", "group", "reference", "moderators")
+SEVERAL = ("outcomes", "contrasts", "moderators")
+
 #: How their values are read, where not as text.
 TABLE_TYPES: dict[str, Callable[[str], Any]] = {
+    "contrasts": read_contrast,
     "seed": read_seed,
     "outcomes": read_outcome,
     "equivalence_slope": float,

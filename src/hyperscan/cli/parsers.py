@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import hyperscan
 from hyperscan.cli import commands
-from hyperscan.cli.options import SCATTER, TABLE_OPTIONS, TABLE_TYPES, option, read_count, read_seed
+from hyperscan.cli.options import SCATTER, SEVERAL, TABLE_OPTIONS, TABLE_TYPES, option, read_count, read_seed
 from hyperscan.errors import did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, RELATIONS, ROLES
 
@@ -140,7 +140,7 @@ COMMANDS = {
                     option(name),
                     group="what a table holds (a run's folder knows its own)",
                     type=TABLE_TYPES.get(name, str),
-                    nargs="+" if name == "outcomes" else None,
+                    nargs="+" if name in SEVERAL else None,
                     metavar=metavar,
                     help=text,
                 )
@@ -194,6 +194,13 @@ COMMANDS = {
                 default=1,
                 metavar="N",
                 help="dyads that one therapist sees (default 1); above 1, growth has to hold over therapists, too",
+            ),
+            Argument(
+                "--groups",
+                type=read_count,
+                default=1,
+                metavar="N",
+                help="2: power for a difference of growth (--slope) between two groups of dyads, half of them each",
             ),
             Argument("--missing", type=float, default=0.0, metavar="SHARE", help="sessions missing (default 0)"),
             *(Argument(option(name), type=float, metavar="SD", help=text) for name, text in SCATTER.items()),

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperscan.config import BANDS, FurtherOutcome, Primary, StudyConfig
+from hyperscan.config import BANDS, FurtherOutcome, Primary, StudyConfig, check_contrasts
 from hyperscan.errors import InputError
+from hyperscan.growth.contrasts import ORDER, Contrast, compare_conditions
+from hyperscan.growth.differences import Asking, Difference
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
+from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
 from hyperscan.growth.guards import Evidence, ask_guards, recording_table, recording_trends
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
 from hyperscan.growth.result import GrowthResult
+from hyperscan.growth.shape import describe_shape
 from hyperscan.growth.slopes import describe_dyad, dyad_slopes, leave_one_out, slope_test
-from hyperscan.growth.table import Names, Sessions, choose, missing_sessions, sessions_of, tidy
-from hyperscan.growth.verdict import claimed_sign, decide, sentence
-from hyperscan.schema import MIN_DYADS, MODALITIES, OUTCOME_COLUMNS, OUTCOME_LABELS, SIGNALS, SIGNED_OUTCOMES, Outcome
+from hyperscan.growth.table import (
+    Names,
+    Sessions,
+    choose,
+    label_column,
+    missing_sessions,
+    number_column,
+    sessions_of,
+    text_column,
+    tidy,
+)
+from hyperscan.growth.verdict import claimed_sign, decide, sentence, subject
+from hyperscan.schema import (
+    MIN_DYADS,
+    MODALITIES,
+    OUTCOME_COLUMNS,
+    OUTCOME_LABELS,
+    SIGNALS,
+    SIGNED_OUTCOMES,
+    STUDY,
+    Outcome,
+)
 from hyperscan.transforms.filters import reaches_into
 
 Array = NDArray[np.float64]
@@ -51,6 +75,10 @@ def fit_growth(
     min_pseudo: int = StudyConfig.min_pseudo,
     outcomes: Sequence[str | Mapping[str, Any] | FurtherOutcome] = (),
     bands: Mapping[str, Edges] = BANDS,
+    contrasts: Mapping[str, Contrast] = MappingProxyType({}),
+    group: str = StudyConfig.group,
+    reference: str = StudyConfig.reference,
+    moderators: Sequence[str] = StudyConfig.moderators,
     n_flips: int = 100_000,
     seed: int | np.random.Generator = 0,
 ) -> GrowthResult:
@@ -68,8 +96,9 @@ def fit_growth(
     time : str
         ``session`` (0 at session 1), ``weeks`` (days / 7), or any numeric column.
     primary : Primary or mapping, optional
-        The outcome named in advance: ``metric band roi task``. By default the only one of the table, else
-        that of :data:`hyperscan.config.PRIMARY`. All others are exploratory.
+        The outcome named in advance: ``metric band roi task``; what it leaves out is, of a study's table, as the study
+        named it (``{"task": "rest"}`` asks for another task), else what the table has one of, else that of
+        :data:`hyperscan.config.PRIMARY`. All others are exploratory.
     guards, quality : DataFrame, optional
         Guard and quality tables of the run, one row per dyad and session (and person). Without them a change is at
         most ``grows_unchecked``.
@@ -88,6 +117,15 @@ def fit_growth(
         ``{"name": "wai", "measured": "after", "relations": ["next_session"]}``.
     bands : mapping
         Edges in Hz by name: an exploratory band whose filter reaches into one that changes more is said to leak.
+    contrasts : mapping
+        Differences of tasks within dyad and session: ``{"talk_minus_rest": {"talk": 1, "rest": -1}}``. Weights above
+        0 sum to 1, those below to -1.
+    group : str
+        Column that is constant per dyad (an arm): growth of every group is compared with that of ``reference``.
+    reference : str
+        Group that the others are compared with.
+    moderators : sequence of str, shape (n_moderators,)
+        Columns of numbers that are constant per dyad, with which growth may go.
     n_flips : int
         Random sign flips above 14 dyads, 19 or more; up to 14 all are enumerated.
     seed : int or numpy.random.Generator
@@ -128,7 +166,7 @@ def fit_growth(
     rng = np.random.default_rng(seed)
     names = Names(value, time, dyad, therapist, session, days)
     frame = tidy(table, names)
-    outcome = choose(frame, primary, modality, signal)
+    outcome = choose(frame, primary, modality, signal, table.attrs.get(STUDY, {}))
     sessions = sessions_of(frame, outcome, {"session": "session", "weeks": "week"}.get(time, time))
     if sessions.frame.empty and value == "excess_z" and "z" in frame and frame["dyad"].nunique() == 1:
         # one dyad has no re-paired others, so no excess: its raw synchrony is described instead
@@ -140,19 +178,31 @@ def fit_growth(
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen
-    named = primary is not None or any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
+    named = (
+        primary is not None or STUDY in table.attrs or any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
+    )
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
     claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
+    asking = Asking(
+        evidence,
+        kind,
+        sessions.unit,
+        "Fisher z" if names.value in ("excess_z", "z") else "",
+        subject(found),
+        rng,
+        n_flips,
+    )
     verdict = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
-    slopes = design.slopes(y)
+    slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands)
+    compared, differences = compare(table, frame, names, asking, contrasts, group, reference, moderators)
     return GrowthResult(
         verdict=verdict,
         sentence=sentence(verdict, found, min_pseudo),
         **vars(found),
         bayes_factor=bayes_factor(design, y) if found.primary.fit else None,
-        exploratory=explore(frame, outcome, rng, n_flips, bands),
+        exploratory=explored,
         outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
         figures=Figures(
             trends=recording_trends(evidence, table, names),
@@ -161,6 +211,9 @@ def fit_growth(
         ),
         per_dyad=describe_dyads(rows, design, slopes),
         per_session=rows,
+        differences=differences,
+        groups=compared,
+        shape=describe_shape(rows, rng, n_flips),
     )
 
 
@@ -175,6 +228,35 @@ def _check(equivalence_slope: float, modality: str | None, n_flips: int, min_pse
         raise InputError(f"n_flips = {n_flips!r}: expected a whole number from {MIN_FLIPS} on; fewer reach no p = .05.")
     if not isinstance(min_pseudo, int | np.integer) or isinstance(min_pseudo, bool) or min_pseudo < 1:
         raise InputError(f"min_pseudo = {min_pseudo!r}: expected a whole number from 1 on.")
+
+
+def compare(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    names: Names,
+    asking: Asking,
+    contrasts: Mapping[str, Contrast],
+    group: str,
+    reference: str,
+    moderators: Sequence[str],
+) -> tuple[Groups | None, tuple[Difference, ...]]:
+    """Compare conditions within dyads, and growth between dyads: groups, and numbers that go with it."""
+    contrasts = check_contrasts(contrasts)
+    if isinstance(moderators, str):
+        raise InputError(f"moderators = {moderators!r}: expected a list of columns, such as [{moderators!r}].")
+    order: pd.DataFrame | None = None
+    found: list[Difference] = []
+    if contrasts and {ORDER, "task", names.session} <= set(table):
+        columns = {"dyad": label_column(table, names.dyad), "session": number_column(table, names.session)}
+        columns |= {"task": text_column(table, "task"), "order": number_column(table, ORDER)}
+        order = pd.DataFrame(columns).drop_duplicates()
+    found += compare_conditions(frame, contrasts, asking, order) if contrasts else []
+    rows, groups = asking.evidence.sessions, None
+    if group:
+        groups, pairs = compare_groups(rows, labels_of(table, names.dyad, group), group, reference, asking)
+        found += pairs
+    found += relate_moderators(rows, {name: numbers_of(table, names.dyad, name) for name in moderators}, asking)
+    return groups, tuple(found)
 
 
 def describe_analysis(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -21,16 +21,18 @@ from hyperscan.growth.records import Guard, SlopeTest, Trend
 from hyperscan.growth.slopes import dyad_slopes, estimates_of, plain_test, pooled_test
 from hyperscan.growth.table import Names, label_column, number_column
 from hyperscan.schema import (
+    BANDWISE,
     CLOCK_ERRORS,
     GUARD_COLUMNS,
     MIN_DYADS,
     OUT_BAND,
     OUTCOME_COLUMNS,
+    ROLES,
     TABLES,
     TEXT_COLUMNS,
     Outcome,
 )
-from hyperscan.words import GUARDS, NOT_OF_LEAD, GuardWords, Measure
+from hyperscan.words import AS_DIFFERENCE, DIFFERENCE_GUARDS, GUARDS, NOT_OF_LEAD, GuardWords, Measure
 
 Array = NDArray[np.float64]
 
@@ -159,6 +161,8 @@ class Slopes:
         if found < needed:
             have = count(found, "dyad has", "dyads have")
             return f"{have} {sessions} with {what}, of {there}; at least {needed} are needed"
+        if not all(np.isfinite(test.p) for test in tests):
+            return f"too few dyads on one side with {what}"
         return ""
 
     def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
@@ -287,7 +291,7 @@ class Evidence:
             if self.guards is None:
                 return words.unknown or "the table alone holds no guard measures"
             return self.made_for and f"the guard measures are those of another outcome: {self.made_for}"
-        if set(words.columns) & set(TABLES["quality"]) and self.quality is None:
+        if set(words.columns) & {*TABLES["quality"], *BANDWISE} and self.quality is None:
             return words.unknown or "the table alone holds no quality measures"
         return ""
 
@@ -306,17 +310,32 @@ def sum_of_tasks(values: pd.DataFrame, tasks: Mapping[str, float]) -> pd.DataFra
     return whole.assign(**{name: 1 / whole[name] for name in whole if str(name).startswith("w_")}).reset_index()
 
 
-def ask_guards(evidence: Evidence, modality: str, sign: float) -> tuple[Guard, ...]:
+def ask_differences(evidence: Evidence, modality: str, estimate: float) -> tuple[Guard, ...]:
+    """Answer of every guard on a difference, in words of differences."""
+    sign = -1.0 if estimate < 0 else 1.0
+    guards = [*ask_guards(evidence, modality, sign), *ask_guards(evidence, modality, sign, DIFFERENCE_GUARDS)]
+
+    def said(detail: str) -> str:
+        for change, difference in AS_DIFFERENCE:
+            detail = detail.replace(change, difference)
+        return detail
+
+    return tuple(replace(guard, detail=said(guard.detail)) for guard in guards)
+
+
+def ask_guards(
+    evidence: Evidence, modality: str, sign: float, guards: Mapping[str, GuardWords] | None = None
+) -> tuple[Guard, ...]:
     """Answer of every guard of a modality; ``sign`` is -1 where a fall is claimed, else 1."""
     out = []
-    for name, words in GUARDS.items():
+    for name, words in (GUARDS if guards is None else guards).items():
         if modality not in words.modalities:
             continue
         lack = evidence.lacks(words)
         if lack:
             out.append(not_assessable(name, lack))
-        elif name in OWN_GUARDS:
-            out.append(OWN_GUARDS[name](evidence, sign))
+        elif not words.measures:
+            out.append((OWN_GUARDS.get(name) or ask_peaks)(evidence, sign))
         else:
             out.append(ask_trend(words, evidence, sign))
     return tuple(out)
@@ -476,9 +495,10 @@ def pattern_projection(slopes: Slopes) -> Array:
 
 def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
     """Ask whether synchrony also changes beyond what the same two people reach at times that do not match."""
-    name, slopes = "mismatched_times", evidence.of_sessions
+    name = "mismatched_times"
     if "own_excess_z" not in evidence.sessions:
         return not_assessable(name, GUARDS[name].unknown)
+    slopes = evidence.of_sessions
     test = slopes.weighted(slopes.column("own_excess_z"))
     lack = slopes.lacks("a level of the same two people at other times", test)
     if lack:
@@ -553,6 +573,33 @@ def ask_lead_clock(evidence: Evidence) -> Guard:
         f"The lag of the highest excess ({lag_ms:+.3g} ms, median over sessions) {verb} an offset of the two clocks"
     )
     return Guard("clock", passed, lag_ms, f"{detail} (known to {off_ms:.3g} ms).")
+
+
+def ask_peaks(evidence: Evidence, sign: float) -> Guard:
+    """Ask whether the two people's peak frequencies are closer where synchrony is higher."""
+    assert evidence.quality is not None
+    name, column = "peaks", f"peak_hz_{evidence.outcome.band}"
+    if column not in evidence.quality or "person" not in evidence.quality:
+        return not_assessable(name, f"the quality table has no column {column} for each person")
+    rows = evidence.quality.assign(**{column: pd.to_numeric(evidence.quality[column], errors="coerce")})
+    keys = [key for key in ("dyad", "session", "task", "run") if key in rows]
+    wide = rows.pivot_table(index=keys, columns="person", values=column).reset_index()
+    if not set(ROLES) <= set(wide):
+        return not_assessable(name, "no session has both people's peak frequencies")
+    far = wide[keys].assign(far=(wide[ROLES[0]] - wide[ROLES[1]]).abs())
+    slopes = Slopes.of(far, evidence.sessions, evidence.tasks, evidence.question)
+    test = slopes.test(slopes.column("far"))
+    lack = slopes.lacks("both people's peak frequencies", test)
+    if lack:
+        return not_assessable(name, lack)
+    passed = not test.in_direction(-sign, 0.05)
+    verb = "are no closer" if passed else "are closer"
+    return Guard(
+        name,
+        passed,
+        test.slope,
+        f"The two peaks {verb} where synchrony is higher (distance in Hz: {figure_text(test)}).",
+    )
 
 
 #: Guards that look at more than the trend of a measure.

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hyperscan.errors import InputError, count, did_you_mean
+from hyperscan.growth.groups import MIN_GROUP, therapists_of
 from hyperscan.growth.model import Design
 from hyperscan.growth.outcomes_power import Planned
 from hyperscan.growth.records import TherapistLevel
-from hyperscan.growth.slopes import slope_test, therapist_test
-from hyperscan.growth.verdict import ALPHA, claimed_sign
+from hyperscan.growth.slopes import estimates_of, plain_test, pooled_test, therapist_test
+from hyperscan.growth.verdict import ALPHA, ALPHA_COMPARED, claimed_sign
 from hyperscan.schema import MIN_DYADS, RELATIONS
 from hyperscan.storage import write_bytes
 
@@ -97,9 +98,12 @@ class PowerResult:
         for sessions, dyads in self.needed.items():
             answer = f"{count(dyads, 'dyad')} of those tried" if dyads else "more dyads than tried"
             lines.append(f"{self.target:.0%} power with {count(sessions, 'session')}: {answer}.")
-        if (self.table["dyads"] < MIN_DYADS).any():
+        if self.settings["groups"] > 1 and (self.table["dyads"] < 2 * MIN_GROUP).any():
+            lines.append(f"Groups of fewer than {MIN_GROUP} dyads are not compared, so they have no power.")
+        elif (self.table["dyads"] < MIN_DYADS).any():
             lines.append(f"Fewer than {MIN_DYADS} dyads give no verdict, so they have no power.")
         asked = "a relation that is named alone" if self.relation else "an increase"
+        asked = "a difference of growth between two groups" if self.settings["groups"] == 2 else asked
         lines.append(f"This is power to show {asked}; the guards can only lower it.")
         return "\n".join(lines)
 
@@ -171,6 +175,7 @@ def plan_power(
     sessions: int | Iterable[int],
     slope: float,
     *,
+    groups: int = 1,
     missing: float = 0.0,
     dyads_per_therapist: int = 1,
     relation: str = "",
@@ -188,6 +193,9 @@ def plan_power(
     slope : float
         True growth of the excess per session, in Fisher z, 0 or more; power for a fall is that for growth of its size.
         With ``relation`` instead the slope of the outcome in standard deviations of both, 0 to below 1.
+        With two groups, the true difference of growth between them.
+    groups : int
+        2: power to show that growth differs between two groups, each with half of the dyads (and therapists).
     missing : float
         Share of sessions missing at random, 0 to below 1.
     dyads_per_therapist : int
@@ -223,16 +231,22 @@ def plan_power(
     scatter = Scatter() if scatter is None else scatter
     _check(slope, missing, dyads_per_therapist, target, n_sim, scatter)
     _check_relation(relation, slope)
+    if groups not in (1, 2):
+        raise InputError(f"groups = {groups!r}: expected 1 (growth) or 2 (its difference); of more, two at a time.")
+    if groups > 1 and relation:
+        raise InputError(f"groups = {groups}: is power for growth; leave relation = {relation!r} out.")
     rng = np.random.default_rng(seed)
     spread = {name: value for name, value in vars(scatter).items() if name != "therapist_slope_sd"}
     planned = Planned(relation, slope, **spread, missing=missing, dyads_per_therapist=dyads_per_therapist)
     rows = []
     for n_dyads, n_sessions in grid:
         therapists = np.arange(n_dyads) // dyads_per_therapist
+        # therapists see dyads of one group each
+        side = (therapists % 2).astype(float) if groups == 2 else None
         claims = [
             planned.claims(n_dyads, n_sessions, rng)
             if relation
-            else _claims(*simulate_sessions(therapists, n_sessions, slope, scatter, missing, rng))
+            else _claims(*simulate_sessions(therapists, n_sessions, slope, scatter, missing, rng, side), side)
             for _ in range(n_sim)
         ]
         rows.append(
@@ -245,6 +259,7 @@ def plan_power(
         )
     settings = {
         "slope": slope,
+        "groups": groups,
         "missing": missing,
         "dyads_per_therapist": dyads_per_therapist,
         **vars(scatter),
@@ -296,13 +311,14 @@ def simulate_sessions(
     scatter: Scatter,
     missing: float,
     rng: np.random.Generator,
+    side: Array | None = None,
 ) -> tuple[Design, Array]:
-    """Draw one study from the mixed model.
+    """Draw one study from the mixed model; of two groups, those of ``side`` 1 grow and the others do not.
 
-    Shapes: ``therapists`` (n_dyads,), returns (n,).
+    Shapes: ``therapists, side`` (n_dyads,), returns (n,).
     """
     n = len(therapists)
-    steps = rng.normal(slope, scatter.slope_sd, n)
+    steps = rng.normal(slope if side is None else slope * side, scatter.slope_sd, n)
     steps += rng.normal(0, scatter.therapist_slope_sd, int(therapists.max()) + 1)[therapists]
     t = np.arange(n_sessions, dtype=float)
     y = rng.normal(0, scatter.intercept_sd, n)[:, None] + steps[:, None] * t
@@ -312,11 +328,21 @@ def simulate_sessions(
     return Design(np.tile(t, n)[kept], codes[kept], np.arange(n), therapists), y.ravel()[kept]
 
 
-def _claims(design: Design, y: Array) -> tuple[bool, bool]:
-    """Whether the verdict, and whether the two-stage test alone, claims growth."""
+def _claims(design: Design, y: Array, side: Array | None = None) -> tuple[bool, bool]:
+    """Whether the verdict, and whether the two-stage (or Welch's) test alone, claims growth, or that it differs.
+
+    Shapes: ``y`` (n,), ``side`` (n_dyads,).
+    """
     slopes = design.slopes(y)
-    two_stage = slope_test(slopes)
+    two_stage = plain_test(slopes, side)
     alone = two_stage.in_direction(1, ALPHA)
+    if side is not None:
+        sizes = np.bincount(side[np.isfinite(slopes)].astype(int), minlength=2)
+        found = estimates_of(y, design.t, design.codes, len(design.labels))
+        level, lack = therapists_of(found, side, design.therapists)
+        if sizes.min() < MIN_GROUP or lack:
+            return False, alone
+        return claimed_sign(pooled_test(found, side), two_stage, level, ALPHA_COMPARED) == 1, alone
     if two_stage.n < MIN_DYADS:
         return False, alone
     level = TherapistLevel() if design.therapists is None else therapist_test(slopes, design.therapists)

@@ -120,17 +120,17 @@ class CappedSlope(Record):
     singular: bool
 
     @classmethod
-    def of(cls, fit: MixedFit, n_dyads: int) -> CappedSlope:
-        """Cap the df of coefficient 1 of a fit at ``n_dyads - 1``."""
-        slope, se, df_satt = float(fit.estimate[1]), float(fit.se[1]), float(fit.df[1])
+    def of(cls, fit: MixedFit, n_dyads: int, k: int = 1) -> CappedSlope:
+        """Cap the df of coefficient k of a fit at ``n_dyads - 1``."""
+        slope, se, df_satt = float(fit.estimate[k]), float(fit.se[k]), float(fit.df[k])
         df = min(df_satt, n_dyads - 1.0)
-        t = float(fit.t[1])
+        t = float(fit.t[k])
         half = float(stats.t.ppf(0.975, df)) * se
         return cls(
             slope=slope,
             se=se,
             df_satterthwaite=df_satt,
-            p_satterthwaite=float(fit.p[1]),
+            p_satterthwaite=float(fit.p[k]),
             df=df,
             t=t,
             p=float(2 * stats.t.sf(abs(t), df)),

@@ -11,6 +11,9 @@ import pandas as pd
 
 from hyperscan.errors import InputError, count
 from hyperscan.growth import records
+from hyperscan.growth.differences import Difference
+from hyperscan.growth.groups import Groups
+from hyperscan.growth.shape import Shape
 from hyperscan.growth.verdict import p_text
 from hyperscan.schema import NAMED
 
@@ -83,6 +86,14 @@ class GrowthResult:
     per_dyad, per_session : DataFrame
         Slope and size of every dyad, shape (n_dyads, 4 or 5); the sessions that entered, one row each.
 
+    differences : tuple of Difference
+        Conditions (level and growth of every contrast), groups and moderators, each with its word, sentence, tests and
+        guards.
+    groups : Groups or None
+        Growth in every group of dyads, and whether they differ at all.
+    shape : tuple of Shape
+        Whether the course departs from a line; exploratory.
+
     Examples
     --------
     >>> import hyperscan as hs
@@ -114,6 +125,9 @@ class GrowthResult:
     figures: records.Figures
     per_dyad: pd.DataFrame = field(repr=False)
     per_session: pd.DataFrame = field(repr=False)
+    differences: Sequence[Difference] = ()
+    groups: Groups | None = None
+    shape: Sequence[Shape] = ()
 
     def __repr__(self) -> str:
         main, fit = self.primary, self.group_slope
@@ -156,6 +170,13 @@ class GrowthResult:
                 for row in found[:10]
             ]
             lines += [f"  and {len(found) - 10} more, in growth.json"] if len(found) > 10 else []
+        for one in self.differences:
+            what = f"{one.name}, {one.question}" if one.question in ("level", "growth") else one.name
+            lines += ["", f"{what}: {one.word}", one.sentence]
+            lines += [f"  {side.name:<18} {_figures(side.test)}" for side in one.sides]
+        if self.shape:
+            lines += ["", "shape of the course, exploratory (p by max-T, over these rows):"]
+            lines += [f"  {one.name:<18} {_figures(one.test, one.p_max_t)}: {one.text}" for one in self.shape]
         if self.outcomes:
             lines += ["", "outcomes (p by Holm, over all of these rows that could be tested):"]
             lines += [f"  {row.name:<12} {row.relation:<13} {row.word:<20} {_relation(row)}" for row in self.outcomes]
@@ -164,17 +185,8 @@ class GrowthResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON: the content of growth.json."""
-        order = (
-            "verdict",
-            "sentence",
-            *ESTIMATES[:7],
-            "exploratory",
-            *ESTIMATES[7:],
-            "outcomes",
-            "figures",
-            "design",
-            "recordings",
-        )
+        order = ["verdict", "sentence", *ESTIMATES[:7], "exploratory", *ESTIMATES[7:], "outcomes"]
+        order += ["differences", "groups", "shape", "figures", "design", "recordings"]
         parts = {name: getattr(self, name) for name in (*order, "guards")}
         out: dict[str, Any] = records.json_values({**parts, "per_dyad": self.per_dyad.to_dict("records")})
         return out
@@ -196,11 +208,14 @@ class GrowthResult:
             "figures": records.Figures,
             "design": records.Analysis,
             "recordings": records.Recordings,
+            "groups": Groups,
         }
         several: dict[str, type[records.Record]] = {
             "guards": records.Guard,
             "exploratory": records.ExploratorySlope,
             "outcomes": records.OutcomeRelation,
+            "differences": Difference,
+            "shape": Shape,
         }
         try:
             parts = {name: content[name] for name in ("verdict", "sentence")}
@@ -236,6 +251,17 @@ class GrowthResult:
             rows.append({"part": "outcome", **row, **(row.estimate or {}), "detail": row.sentence})
             asked = {"name": row.name, "relation": row.relation}
             rows += [{"part": "outcome_guard", **guard, "slope": guard.figure, **asked} for guard in row.guards]
+        for one in self.differences:
+            labels = {"part": one.question, "name": one.name}
+            n = {"n_dyads": one.estimate.n, "n_sessions": one.n_sessions}
+            rows.append({**labels, **one.estimate, **n, "detail": f"{one.word}: {one.sentence}"})
+            others = {"unweighted": one.plain, "mixed": one.mixed, "permutation": one.permutation}
+            rows += [{**labels, **test, "detail": name} for name, test in others.items() if test]
+            rows += [{**labels, **side.test, "n_dyads": side.test.n, "detail": side.name} for side in one.sides]
+            rows += [
+                {**labels, **guard, "slope": guard.figure, "name": f"{one.name}, {guard.name}"} for guard in one.guards
+            ]
+        rows += [{"part": "shape", **row, "n_dyads": row.test.n, "detail": row.text} for row in self.shape]
         dyads = self.per_dyad[["dyad", "slope", "n_sessions"]].rename(columns={"dyad": "name"})
         rows += [{"part": "dyad", **named, **dyad} for dyad in dyads.to_dict("records")]
         plain = [{name: records.json_values(row.get(name)) for name in TSV_COLUMNS} for row in rows]
@@ -305,6 +331,14 @@ def _detail(part: records.Record) -> str | None:
         str(part.get("text", "")),
     ]
     return "; ".join(text for text in details if text) or None
+
+
+def _figures(test: records.SlopeTest, p: float | None = None) -> str:
+    """Estimate with its interval, p and number of dyads."""
+    return (
+        f"{test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}), {p_text(test.p if p is None else p)}, "
+        f"{count(test.n, 'dyad')}"
+    )
 
 
 def _relation(row: records.OutcomeRelation) -> str:

@@ -188,6 +188,9 @@ def pooled_test(found: Estimates, column: Array | None = None, level: float = 0.
         return WeightedSlope(**vars(slope_test(b if column is None else [], level)), p_length=np.nan)
     fit = regress(b, found.own[use], columns)
     p_length = _p_of_length(fit.residual, found.size[use], fit.weight)
+    if column is not None:
+        # a comparison is led astray only where what dyads are compared by goes with the length of courses as well
+        p_length = max(p_length, _p_of_length(columns[:, 0], found.size[use], np.ones(n)))
     return WeightedSlope(**vars(fit.test(level=level)), p_length=p_length)
 
 

@@ -188,12 +188,16 @@ def _check_rows(frame: pd.DataFrame, session: str) -> None:
 
 
 def choose(
-    frame: pd.DataFrame, primary: Primary | Mapping[str, str] | None, modality: str | None, signal: str | None
+    frame: pd.DataFrame,
+    primary: Primary | Mapping[str, str] | None,
+    modality: str | None,
+    signal: str | None,
+    study: Mapping[str, str],
 ) -> Outcome:
     """Choose the primary outcome of a tidy table.
 
-    What was not named in advance is what the table has one of, else the default; an outcome that the table does not
-    hold, or that is left open, raises a TableError.
+    What was not named in advance is what the table has one of, else what its study named, else the default; an outcome
+    that the table does not hold, or that is left open, raises a TableError.
     """
     asked = _asked(primary)
     found: dict[str, str] = {}
@@ -204,16 +208,23 @@ def choose(
         if all(not label or label in set(frame[frame["modality"] == name][key]) for key, label in asked.items())
     ]
     # EEG first, where a study holds both and nothing was said
-    rows, found["modality"] = _pick(frame, "modality", modality or str((holding or modalities)[0]))
+    said = {name: study.get(name, "") if study.get(name) in set(frame[name]) else "" for name in OUTCOME_LABELS}
+    rows, found["modality"] = _pick(frame, "modality", modality or said["modality"] or str((holding or modalities)[0]))
     signals = set(rows["signal"])
-    preferred = next((name for name in PREFERRED if name in signals), "") if len(signals) > 1 else ""
+    preferred = (
+        said["signal"]
+        if said["signal"] in signals
+        else next((name for name in PREFERRED if name in signals), "")
+        if len(signals) > 1
+        else ""
+    )
     rows, found["signal"] = _pick(rows, "signal", signal or preferred)
     default = PRIMARY.get(found["modality"])
     known = {column: rows[column].iloc[0] for column in OUTCOME_COLUMNS if rows[column].nunique() == 1}
     for column in OUTCOME_COLUMNS:
-        wanted = asked.get(column) or str(known.get(column, "")) or str(getattr(default, column, ""))
+        wanted = asked.get(column) or str(known.get(column, "")) or said[column] or str(getattr(default, column, ""))
         rows, found[column] = _pick(rows, column, wanted)
-    rows, found["task"] = _pick(rows, "task", asked.get("task", ""))
+    rows, found["task"] = _pick(rows, "task", asked.get("task", "") or said["task"])
     return Outcome(**found)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 import hyperscan
 from hyperscan.errors import HyperscanError, OutputError
+from hyperscan.growth.contrasts import contrast_rows
 from hyperscan.pipeline.decisions import told_of
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
@@ -22,7 +23,7 @@ from hyperscan.pipeline.unit import ABSENT, Unit, package_versions, read_manifes
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import DECISIONS, TABLES, Column, SessionKey, column_of
-from hyperscan.storage import PARTIAL_PREFIX, odd_kind, write_json, write_table, write_text
+from hyperscan.storage import PARTIAL_PREFIX, load_table, odd_kind, table_text, write_json, write_table, write_text
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
@@ -174,6 +175,17 @@ def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
             f"{out.name}: {link.relative_to(out).as_posix()} in it is a link, and what lies behind it would be "
             "replaced. Remove the link, or choose another folder."
         )
+
+
+def append_contrasts(out: Path, contrasts: Mapping[str, Mapping[str, float]]) -> None:
+    """Add the rows of differences between tasks to the table of synchrony, whose other rows stay as they are."""
+    if not contrasts:
+        return
+    path = out / "synchrony.tsv"
+    table = load_table(path)
+    added = contrast_rows(table, contrasts)
+    if len(added):
+        write_text(path, path.read_text("utf-8") + table_text(added).partition("\n")[2])
 
 
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Summary]) -> None:

@@ -61,7 +61,7 @@ def make_plan(
     groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
     for row in sorted(good, key=lambda row: (row.modality, row.task)):
         groups[row.modality, row.task].append(row)
-    plans = tuple(_plan_group(rows, summaries, config) for rows in groups.values())
+    plans = tuple(_plan_group(rows, good, summaries, config) for rows in groups.values())
     primary = choose_primary([summaries[row.key] for row in good], config)
     check_regions([summaries[row.key] for row in good], config)
     pairs = pseudo_pairs(
@@ -69,7 +69,7 @@ def make_plan(
         max_partners=config.max_partners,
         min_pseudo=config.min_pseudo,
         seed=config.seed,
-        compatible={row.key: _comparable(summaries[row.key]) for row in good},
+        compatible={row.key: _comparable(row, summaries[row.key], config) for row in good},
     )
     decided = decisions_of([summaries[row.key] for row in good])
     findings = [*findings_of(sessions, summaries), *decision_findings(decided)]
@@ -77,7 +77,7 @@ def make_plan(
         version=hyperscan.__version__,
         primary=primary,
         groups=plans,
-        roi_channels=comparable_rois([summaries[row.key] for row in good], config.eeg_reference),
+        roi_channels=comparable_rois([summaries[row.key] for row in good], config.eeg_reference, config.pools),
         matched_s2=_matched([summaries[row.key] for row in good]),
         sessions=tuple(row.key for row in good),
         skipped=skipped,
@@ -101,6 +101,7 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
         )
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
+    check_comparisons(sessions, config)
     if sessions:
         _primary_group(Counter((row.modality, row.task) for row in sessions), config)
     found: dict[str, bool] = {}
@@ -114,6 +115,49 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
             raise ConfigError(
                 f"outcomes: {name!r} {what}; columns of numbers: {', '.join(numbers) or 'none'}."
                 f"{did_you_mean(name, numbers)}"
+            )
+
+
+def check_comparisons(sessions: Sequence[Session], config: StudyConfig) -> None:
+    """Refuse contrasts, groups and moderators that the table of a study cannot give, before any work."""
+    tasks = sorted({row.task for row in sessions})
+    for name, contrast in config.contrasts.items():
+        unknown = [task for task in contrast if task not in tasks]
+        if unknown:
+            raise ConfigError(
+                f"contrasts.{name}: no row of dyads.tsv has task {unknown[0]!r}; there are: "
+                f"{', '.join(map(repr, tasks))}.{did_you_mean(unknown[0], tasks)}"
+            )
+        if name in tasks:
+            raise ConfigError(f"contrasts.{name}: has the name of a task. Give it another.")
+    for key, column in (
+        *([("group", config.group)] if config.group else ()),
+        *(("moderators", m) for m in config.moderators),
+    ):
+        known = sorted({name for row in sessions for name in row.covariates})
+        if column not in known:
+            raise ConfigError(
+                f"{key}: {column!r} is no further column of dyads.tsv; there are: {', '.join(known) or 'none'}."
+                f"{did_you_mean(column, known)}"
+            )
+        values: dict[str, set[object]] = defaultdict(set)
+        for row in sessions:
+            values[row.dyad].add(row.covariates[column])
+        for dyad, held in values.items():
+            if len(held) > 1 or (key == "group" and None in held):
+                told = ", ".join("nothing" if value is None else str(value) for value in sorted(held, key=str))
+                raise ConfigError(
+                    f"{key}: {column!r} is {told} in dyad {dyad}; it needs one value per dyad. Correct the table."
+                )
+            if key == "moderators" and any(isinstance(value, str) for value in held):
+                raise ConfigError(
+                    f"moderators: {column!r} holds text in dyad {dyad}; expected numbers (or name it as group)."
+                )
+        groups = sorted({str(value) for held in values.values() for value in held})
+        if key == "group" and config.reference not in groups:
+            raise ConfigError(
+                f"reference = {config.reference!r}: column {column!r} holds {', '.join(map(repr, groups))}. Name one."
+                f"{did_you_mean(config.reference, groups)}"
             )
 
 
@@ -200,8 +244,11 @@ def shortest_of(summaries: Sequence[Summary]) -> Summary:
     return min(summaries, key=lambda one: one.n_windows if one.key.modality == "eeg" else one.seconds)
 
 
-def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Group:
-    modality, task = rows[0].modality, rows[0].task
+def _plan_group(rows: Sequence[Session], good: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Group:
+    """Decide for one modality and task; tasks that a contrast joins are decided for together."""
+    modality, task, n_sessions = rows[0].modality, rows[0].task, len(rows)
+    pool = next((pool for pool in config.pools if task in pool), {task})
+    rows = [row for row in good if row.modality == modality and row.task in pool]
     shortest = shortest_of([summaries[row.key] for row in rows])
     eeg = modality == "eeg"
     people = [
@@ -213,7 +260,7 @@ def _plan_group(rows: Sequence[Session], summaries: Summaries, config: StudyConf
     return Group(
         modality,
         task,
-        n_sessions=len(rows),
+        n_sessions=n_sessions,
         n_windows=shortest.n_windows if eeg else None,
         seconds=None if eeg else shortest.seconds,
         limited_by=str(shortest.key),
@@ -269,18 +316,31 @@ def _matched(good: Sequence[Summary]) -> tuple[MatchedFraction, ...]:
     return tuple(MatchedFraction(*whose, s2) for whose, s2 in sorted(lowest.items()))
 
 
-def _comparable(summary: Summary) -> tuple[float | tuple[str, ...], ...]:
-    """Say what two dyad-sessions must share to be re-paired: sampling rate and regions."""
-    return (round(summary.sfreq, 6), *(tuple(sorted(person.rois)) for person in summary.people.values()))
+def _comparable(row: Session, summary: Summary, config: StudyConfig) -> tuple[float | str | tuple[str, ...], ...]:
+    """Say what two dyad-sessions must share to be re-paired: group, sampling rate and regions."""
+    group = str(row.covariates.get(config.group, "")) if config.pseudo_within_group else ""
+    return (group, round(summary.sfreq, 6), *(tuple(sorted(person.rois)) for person in summary.people.values()))
 
 
-def comparable_rois(good: Sequence[Summary], eeg_reference: str = "recorded") -> tuple[RegionChannels, ...]:
+def comparable_rois(
+    good: Sequence[Summary], eeg_reference: str = "recorded", pools: Sequence[frozenset[str]] = ()
+) -> tuple[RegionChannels, ...]:
     """Decide which channels of each person's regions, and of an average reference, all of a dyad's sessions use.
+
+    Tasks that are compared (``pools``) use the same ones.
 
     An average over other channels in one session than in the next is another reference, and a change of it reads as
     one of synchrony.
     """
-    averaged = {whose for summary in good for whose in averaged_people(summary, eeg_reference)}
+    first = {task: min(pool) for pool in pools for task in pool}
+    tasks: dict[str, set[str]] = defaultdict(set)
+    for summary in good:
+        tasks[first.get(summary.key.task, summary.key.task)].add(summary.key.task)
+    averaged = {
+        (modality, first.get(task, task), dyad, name)
+        for summary in good
+        for modality, task, dyad, name in averaged_people(summary, eeg_reference)
+    }
     found: dict[tuple[str, str, str, str], dict[str, dict[SessionKey, Sequence[str]]]] = defaultdict(
         lambda: defaultdict(dict)
     )
@@ -288,7 +348,7 @@ def comparable_rois(good: Sequence[Summary], eeg_reference: str = "recorded") ->
         key = summary.key
         for person in summary.people.values():
             for roi, channels in person.rois.items():
-                found[key.modality, key.task, key.dyad, person.person][roi][key] = channels
+                found[key.modality, first.get(key.task, key.task), key.dyad, person.person][roi][key] = channels
     decided = []
     for whose, rois in sorted(found.items()):
         for roi, held in rois.items():
@@ -300,7 +360,11 @@ def comparable_rois(good: Sequence[Summary], eeg_reference: str = "recorded") ->
                 enough = used if len(used) >= MIN_COMMON * len(union) else None
                 lost = {name: keys for name, keys in lacking.items() if keys}
                 again = roi == "all" and enough is not None and whose in averaged
-                decided.append(RegionChannels(*whose, roi, enough, lost, again))
+                modality, shared, dyad, name = whose
+                decided += [
+                    RegionChannels(modality, task, dyad, name, roi, enough, lost, again)
+                    for task in sorted(tasks[shared])
+                ]
     return tuple(decided)
 
 

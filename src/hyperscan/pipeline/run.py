@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hyperscan.config import FurtherOutcome, StudyConfig
+from hyperscan.config import StudyConfig
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.pipeline.lock import TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
     RunLog,
+    append_contrasts,
     check_output,
     describe_output,
     status_rows,
@@ -238,6 +239,7 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
         write_json(out / "plan.json", plan.to_dict())
         write_table(out / "status.tsv", status_rows(summaries, plan.skipped))
         write_tables(out, analysed, summaries)
+        append_contrasts(out, config.contrasts)
         log.say("growth")
         growth_of(out, config).save(out)
         alone = within_of(out, config)
@@ -283,15 +285,13 @@ def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
         return False
 
 
-def growth_of(
-    out: Path, config: StudyConfig | None = None, outcomes: Sequence[FurtherOutcome] | None = None
-) -> GrowthResult:
-    """Fit growth from the tables that a run wrote, and from nothing else."""
+def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> GrowthResult:
+    """Fit growth from the tables that a run wrote, and from nothing else; ``changes`` ask for more than it did."""
     study = RunFolder(out)
     study.check_there()
     if config is None:
         study.check_whole(("synchrony", "guards", "quality"))
-        config = StudyConfig.from_toml(out / "config.toml")
+        config = replace(StudyConfig.from_toml(out / "config.toml"), **changes)
     # else the run that writes them asks, and is not finished yet
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
@@ -306,7 +306,11 @@ def growth_of(
         quality=study.quality,
         equivalence_slope=config.equivalence_slope,
         min_pseudo=config.min_pseudo,
-        outcomes=config.outcomes if outcomes is None else outcomes,
+        outcomes=config.outcomes,
+        contrasts=config.contrasts,
+        group=config.group,
+        reference=config.reference,
+        moderators=config.moderators,
         bands=config.bands,
         seed=config.seed,
     )

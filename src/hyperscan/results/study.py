@@ -16,7 +16,7 @@ from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import KEYS, ROLES, TABLES, Outcome
+from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, TABLES, Outcome
 from hyperscan.words import GUARDS
 
 if TYPE_CHECKING:
@@ -248,7 +248,8 @@ class StudyResult:
     lags: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
-        n_sessions = len(self.table[list(KEYS)].drop_duplicates())
+        own = self.table[self.table["flags"] != CONTRAST] if "flags" in self.table else self.table
+        n_sessions = len(own[list(KEYS)].drop_duplicates())
         n_dyads = self.table["dyad"].nunique()
         return f"<StudyResult | {count(n_dyads, 'dyad')}, {count(n_sessions, 'session')}, {len(self.skipped)} skipped>"
 
@@ -291,6 +292,7 @@ class StudyResult:
         folder = RunFolder(path)
         folder.check_there()
         plan = Plan.load(folder.path / "plan.json")
+        folder.table.attrs[STUDY] = {name: getattr(plan.primary, name) for name in OUTCOME_LABELS}
         tables = (folder.table, folder.pseudo, folder.guards, folder.quality)
         return cls(*tables, plan, folder.path, folder.within, folder.lags)
 

@@ -1,0 +1,240 @@
+"""What all differences have in common: tests, decision and sentence, of conditions, groups and moderators alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from hyperscan.errors import count
+from hyperscan.growth.guards import Evidence, summarise
+from hyperscan.growth.outcomes import holm
+from hyperscan.growth.records import CappedSlope, FlipTest, Guard, Record, SlopeTest, TherapistLevel, WeightedSlope
+from hyperscan.growth.verdict import ALPHA, ALPHA_COMPARED, ALPHA_PLAIN, claimed_sign, p_text, plain_level
+from hyperscan.words import DIFFERENCES
+
+
+@dataclass(frozen=True)
+class Side(Record):
+    """One condition or group of a difference, alone."""
+
+    name: str
+    test: SlopeTest
+    #: Sessions that entered
+    n_sessions: int
+
+    @classmethod
+    def of(cls, name: str, test: SlopeTest, n_sessions: int) -> Side:
+        """Take the numbers that all tests have."""
+        return cls(name, SlopeTest(**{item.name: getattr(test, item.name) for item in fields(SlopeTest)}), n_sessions)
+
+    def parts(self) -> dict[str, Any]:
+        """Name, numbers and size side by side."""
+        return {"name": self.name, **self.test.parts(), "n_sessions": self.n_sessions}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        return cls(content["name"], SlopeTest.from_dict(content), content["n_sessions"])
+
+
+@dataclass(frozen=True)
+class Difference(Record):
+    """Whether synchrony, or its growth, differs between conditions or groups, or with a number of the dyads."""
+
+    #: Name of the contrast, ``active - control``, or the moderator
+    name: str
+    #: one of {'level', 'growth', 'group', 'moderator'}: Mean and slope of a contrast; slopes compared between dyads
+    question: str
+    #: A key of :data:`hyperscan.words.DIFFERENCES`
+    word: str
+    sentence: str
+    #: What the estimate is measured in
+    unit: str
+    #: The test that a claim rests on: one number per dyad, weighted by precision, robust standard error
+    estimate: WeightedSlope
+    #: Unweighted: t over dyads, Welch's t of two groups, or a regression over dyads
+    plain: SlopeTest
+    #: The mixed model's coefficient: of the difference, or the interaction with time; None where it cannot be fitted
+    mixed: CappedSlope | None
+    #: Sign flips of the dyads, or permutations of their labels (of therapists' where these are nested)
+    permutation: FlipTest
+    #: Over therapists, where one sees several dyads
+    therapist_level: TherapistLevel
+    #: p that decides, corrected for all differences of this kind that were named
+    p_holm: float
+    #: Every side alone
+    sides: tuple[Side, ...]
+    guards: tuple[Guard, ...]
+    #: What else a reader has to know: order of conditions, unequal amounts, who was left out
+    notes: tuple[str, ...]
+    n_sessions: int
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the part back."""
+        mixed = None if content["mixed"] is None else CappedSlope.from_dict(content["mixed"])
+        return cls(
+            **{name: content[name] for name in ("name", "question", "word", "sentence", "unit", "n_sessions")},
+            estimate=WeightedSlope.from_dict(content["estimate"]),
+            plain=SlopeTest.from_dict(content["plain"]),
+            mixed=mixed,
+            permutation=FlipTest.from_dict(content["permutation"]),
+            therapist_level=TherapistLevel.from_dict(content["therapist_level"]),
+            p_holm=math.nan if content["p_holm"] is None else content["p_holm"],
+            sides=tuple(map(Side.from_dict, content["sides"])),
+            guards=tuple(map(Guard.from_dict, content["guards"])),
+            notes=tuple(content["notes"]),
+        )
+
+    @property
+    def usual(self) -> float:
+        """Level at which the plain test has to follow, where lengths of courses say nothing."""
+        return ALPHA_COMPARED if self.question in ("group", "moderator") else ALPHA_PLAIN
+
+    @property
+    def p_decides(self) -> float:
+        """Largest p of the tests that a claim rests on."""
+        level = self.therapist_level
+        if not level.needed:
+            return self.estimate.p
+        return math.nan if level.test is None else float(np.maximum(self.estimate.p, level.test.p))
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What all questions of one analysis share."""
+
+    #: The sessions of the outcome, and the recordings' tables
+    evidence: Evidence
+    modality: str
+    #: Unit of time, unit of the value, and what the value is called
+    unit: str
+    value_unit: str
+    what: str
+    rng: np.random.Generator
+    n_flips: int
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a difference is told: what is asked, and what either sign of it says."""
+
+    asked: str
+    positive: str
+    negative: str
+    #: What it cannot say
+    limits: str
+
+
+class Asked(NamedTuple):
+    """A difference before it is judged, how it is told, and why it cannot be tested (empty: it can)."""
+
+    difference: Difference
+    wording: Wording
+    lack: str = ""
+
+
+def tell_more(what: str, where: str, slopes: Sequence[float]) -> str:
+    """Say that something grew more, or fell less, by the slopes of the side that is ahead."""
+    verb = "more growth" if min(slopes) > 0 else ("less of a fall" if max(slopes) < 0 else "a more upward change")
+    return f"{verb} of {what} {where}"
+
+
+def settle(found: Sequence[Asked], p_omnibus: float | None = None) -> tuple[Difference, ...]:
+    """Correct several differences of one kind for their number, and say each in a word and a sentence.
+
+    ``p_omnibus`` is that of all groups together, where there are more than two.
+    """
+    corrected = holm(
+        [None if math.isnan(asked.difference.p_decides) else asked.difference.p_decides for asked in found]
+    )
+    settled = []
+    for (one, wording, lack), p in zip(found, corrected, strict=True):
+        full = replace(one, p_holm=math.nan if p is None else p)
+        word = _decide(full, lack, p_omnibus)
+        settled.append(replace(full, word=word, sentence=_sentence(full, word, wording, lack, len(found), p_omnibus)))
+    return tuple(settled)
+
+
+def _decide(found: Difference, lack: str, p_omnibus: float | None) -> str:
+    if lack or math.isnan(found.p_decides):
+        return "cannot_tell"
+    claimed = claimed_sign(found.estimate, found.plain, found.therapist_level, found.usual) and found.p_holm < ALPHA
+    # a p that is not defined holds nothing
+    if not claimed or not (p_omnibus is None or p_omnibus < ALPHA):
+        return "no_clear_difference"
+    told = summarise(found.guards)
+    if set(told["failed"]) - {"lag"}:
+        return "confounded"
+    return "differs_unchecked" if told["failed"] or told["open"] or not found.guards else "differs"
+
+
+def _sentence(found: Difference, word: str, wording: Wording, lack: str, n_named: int, p_omnibus: float | None) -> str:
+    """Write one honest paragraph for a difference."""
+    sign = found.estimate.slope > 0
+    text = DIFFERENCES[word].opening.format(asked=wording.asked, found=wording.positive if sign else wording.negative)
+    parts = [text, _tell_estimate(found, n_named, p_omnibus), _tell_reason(found, word, lack, p_omnibus)]
+    if word in ("differs", "differs_unchecked"):
+        parts.append(wording.limits)
+    n_therapists = found.therapist_level.n_therapists
+    if n_therapists is not None and n_therapists < 5 and word != "cannot_tell":
+        who = "therapist" if n_therapists == 1 else "therapists"
+        parts.append(f"With {n_therapists} {who} this does not reach beyond them.")
+    return " ".join(part for part in (*parts, *found.notes) if part)
+
+
+def _tell_estimate(found: Difference, n_named: int, p_omnibus: float | None) -> str:
+    test = found.estimate
+    if math.isnan(test.p):
+        return ""
+    several = [f"{p_text(found.p_holm)} after Holm"] if n_named > 1 else []
+    several += [] if p_omnibus is None else [f"all groups together {p_text(p_omnibus)}"]
+    others = [f"unweighted {p_text(found.plain.p)}"]
+    others += [] if found.mixed is None else [f"mixed model {p_text(found.mixed.p)}"]
+    others += [f"permutation {p_text(found.permutation.p)}"]
+    level = found.therapist_level
+    others += [f"over {count(level.test.n, 'therapist')} {p_text(level.test.p)}"] if level.needed and level.test else []
+    return (
+        f"Difference {test.slope:+.3g} {found.unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
+        f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}{''.join(', ' + text for text in several)}; "
+        f"{count(test.n, 'dyad')}, {count(found.n_sessions, 'session')}); {', '.join(others)}."
+    )
+
+
+def _tell_reason(found: Difference, word: str, lack: str, p_omnibus: float | None) -> str:
+    """Say why it is this word."""
+    if word == "cannot_tell":
+        return lack or "The tests that a claim needs cannot be made."
+    if word == "no_clear_difference":
+        return _tell_disagreement(found, p_omnibus)
+    failed = [guard for guard in found.guards if guard.passed is False]
+    if word == "confounded":
+        return " ".join(guard.detail for guard in failed if guard.name != "lag")
+    if word == "differs_unchecked":
+        reasons: dict[str, list[str]] = {}
+        for guard in found.guards:
+            if guard.passed is None:
+                reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
+        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+        texts = [f"Not assessable: {listed}."] if listed else []
+        texts += [guard.detail for guard in failed]
+        return " ".join(texts) or "No guard was asked."
+    return "Every guard was passed."
+
+
+def _tell_disagreement(found: Difference, p_omnibus: float | None) -> str:
+    """Say which test did not follow where one alone shows a difference."""
+    level, asked = found.therapist_level, plain_level(found.estimate, found.usual)
+    if found.estimate.p >= ALPHA:
+        return ""
+    if not found.plain.in_direction(found.estimate.slope, asked):
+        return f"The plain test does not follow (p < {asked:.2f} of the same sign is asked), so nothing is claimed."
+    if level.needed and level.test and not level.test.in_direction(found.estimate.slope, ALPHA):
+        return "It does not hold over therapists, so nothing is claimed."
+    if p_omnibus is not None and p_omnibus >= ALPHA:
+        return "All groups together do not differ, so nothing is claimed."
+    return "Corrected for how many were named, it does not hold, so nothing is claimed."

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from hyperscan.growth import GrowthResult, records
+from growth_fixtures import designs_table
+from hyperscan.growth import GrowthResult, fit_growth, records
 from hyperscan.report import sections
-from hyperscan.report.figures import STUDY_PICTURES
+from hyperscan.report.figures import STUDY_PICTURES, differences_picture
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Remark
 from hyperscan.words import NO_VERDICT, VERDICTS
@@ -197,3 +198,29 @@ def test_fnirs_tells_every_signal_beside_the_primary_one(tmp_path: Path) -> None
     assert run.growth is not None
     assert float(told["HbO"][2].value) == pytest.approx(run.growth.weighted.slope)
     assert sections.signal_table(ReportedRun.of(write_fake(tmp_path / "eeg", Fake(full_pseudo=False)))) is None
+
+
+def test_differences_are_told_on_the_first_screen_with_their_guards(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    table = designs_table().query("dyad != 'D00'")
+    found = fit_growth(
+        table,
+        primary={"task": "talk"},
+        contrasts={"talk_minus_rest": {"talk": 1, "rest": -1}},
+        group="arm",
+        reference="control",
+        n_flips=99,
+    )
+    told = {"differences": found.differences, "groups": found.groups, "shape": found.shape}
+    replace(growth_of_fake(tmp_path), **told).save(tmp_path)
+    run = ReportedRun.of(tmp_path)
+    facts = dict(sections.key_facts(run))
+    assert {"talk minus rest, level", "talk minus rest, growth", "active - control, growth"} <= set(facts)
+    assert "15 dyads" in facts["talk minus rest, growth"]
+    text = page_text(tmp_path)
+    assert all(one.sentence in text for one in found.differences)
+    assert "Shape of the course" in text
+    assert len(sections.difference_guards(run).rows) == sum(len(one.guards) for one in found.differences)
+    alt = differences_picture(run).alt
+    assert "talk_minus_rest, level" in alt
+    assert "differs" in alt or "no clear difference" in alt

@@ -367,10 +367,35 @@ def null_picture(run: ReportedRun) -> Picture | None:
     return picture(surrogate_histogram(real, around, label=label_x, what="pseudo pairs"), alt, caption)
 
 
+def differences_picture(run: ReportedRun) -> Picture | None:
+    """Draw every difference of conditions and groups with the sides that it is the difference of."""
+    from hyperscan.plots.forest import forest_plot
+
+    compared = [one for one in (run.growth.differences if run.growth else ()) if one.sides]
+    rows = []
+    for one in compared:
+        asked = "level" if one.question == "level" else "growth"
+        for label, test, clear in (
+            *((side.name, side.test, False) for side in one.sides),
+            ("difference", one.estimate, one.word in ("differs", "differs_unchecked")),
+        ):
+            rows.append({"label": f"{label}, {asked}", "part": f"{one.name}, {one.question}", "clear": clear, **test})
+    if not rows:
+        return None
+    told = "; ".join(f"{one.name}, {one.question}: {one.word.replace('_', ' ')}" for one in compared)
+    alt = f"Estimates with confidence intervals of {count(len(compared), 'difference')} and of their sides. {told}."
+    caption = (
+        "Level: mean excess (Fisher z). Growth: its slope per unit of time. Lines: 95 % confidence intervals. Filled: a"
+        " difference that is claimed."
+    )
+    return picture(forest_plot(pd.DataFrame(rows), label_x="Excess (Fisher z), or its slope"), alt, caption)
+
+
 #: Figures of the first page, by the name that its template uses.
 STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingProxyType(
     {
         "growth_picture": growth_picture,
+        "differences_picture": differences_picture,
         "relations_picture": relations_picture,
         "dyads_picture": dyads_picture,
         "guards_picture": guards_picture,

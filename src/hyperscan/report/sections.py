@@ -17,8 +17,10 @@ import pandas as pd
 
 from hyperscan.errors import TableError, count
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
+from hyperscan.growth.differences import Difference
 from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
 from hyperscan.growth.slopes import weighted_test
+from hyperscan.growth.verdict import p_text
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
@@ -38,6 +40,7 @@ from hyperscan.report.tables import (
 )
 from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, ROLES, index_facts
 from hyperscan.words import (
+    DIFFERENCES,
     GUARDS,
     NO_VERDICT,
     PERSON_GUARDS,
@@ -265,6 +268,58 @@ def relation_lines(run: ReportedRun) -> list[RelationLine]:
         label = RELATION_ANSWERS[row.word].label if row.word in RELATION_ANSWERS else one_line(row.word)
         lines.append(RelationLine(relation_name(row), one_line(row.word), label, one_line(row.sentence, longest=4000)))
     return lines
+
+
+@dataclass(frozen=True)
+class DifferenceLine:
+    """One difference of conditions, groups or by a moderator, in words."""
+
+    asked: str
+    label: str
+    figures: str
+    sentence: str
+
+
+def difference_name(one: Difference) -> str:
+    """Say what a difference is about."""
+    asked = {"level": "level", "growth": "growth", "group": "growth", "moderator": "growth with it"}[one.question]
+    return one_line(f"{one.name.replace('_', ' ')}, {asked}")
+
+
+def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
+    """Tell every difference that was asked for: its word, its figures and its sentence."""
+    lines = []
+    for one in run.growth.differences if run.growth else ():
+        test, label = one.estimate, DIFFERENCES[one.word].label if one.word in DIFFERENCES else one_line(one.word)
+        interval = f"95 % CI {short(test.ci_low)} to {short(test.ci_high)}, {p_text(test.p)}"
+        figures = f"{short(test.slope)} {one.unit} ({interval}, {count(test.n, 'dyad')})"
+        lines.append(DifferenceLine(difference_name(one), label, figures, one_line(one.sentence, longest=4000)))
+    return lines
+
+
+def difference_guards(run: ReportedRun) -> Table | None:
+    """List what every guard found on every difference."""
+    words = {True: "passed", False: "failed", None: "not assessable"}
+    rows: list[Values] = [
+        {"asked": difference_name(one), "guard": guard.name.replace("_", " "), "result": words[guard.passed]}
+        | {"detail": one_line(guard.detail)}
+        for one in (run.growth.differences if run.growth else ())
+        for guard in one.guards
+    ]
+    heads = {"asked": "Difference", "guard": "Guard", "result": "Result", "detail": "Detail"}
+    return lay_out(rows, heads, "Guards, asked of each difference") if rows else None
+
+
+def shape_table(run: ReportedRun) -> Table | None:
+    """List whether the course departs from a line."""
+    rows: list[Values] = [
+        {"name": one.name.replace("_", " "), **{key: one.test[key] for key in SLOPE_COLUMNS}}
+        | {"p_max_t": one.p_max_t, "n": one.test.n, "text": one.text}
+        for one in (run.growth.shape if run.growth else ())
+    ]
+    heads = {"name": "Shape", **SLOPE_COLUMNS, "slope": "Estimate (Fisher z)", "p_max_t": "p, max-T corrected"}
+    heads |= {"n": "Dyads (n)", "text": "What the estimate says"}
+    return lay_out(rows, heads, "Shape of the course, exploratory, p corrected for its questions") if rows else None
 
 
 def relation_name(row: OutcomeRelation) -> str:
@@ -561,6 +616,7 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
         clear = [line for line in lines if line.word.startswith(("goes_with", "confounded"))]
         named = "; ".join(f"{line.name}: {line.label}" for line in clear)
         facts.append(("Other outcomes", named or f"none of {count(len(lines), 'relation')} is clear"))
+    facts += [(line.asked, f"{line.label}; {line.figures}") for line in difference_lines(run)]
     facts.append(("Primary outcome", str(run.outcome)))
     if run.growth is not None:
         facts.append(("Dyads", short(run.growth.primary.n_dyads)))
@@ -595,6 +651,9 @@ STUDY_SECTIONS: Mapping[str, Callable[[ReportedRun], Any]] = MappingProxyType(
         "quality": quality_section,
         "lead": lead_in_words,
         "exploratory": exploratory_table,
+        "differences": difference_lines,
+        "difference_guards": difference_guards,
+        "shapes": shape_table,
         "relations": relation_lines,
         "relation_numbers": relation_table,
         "nulls": nulls_table,

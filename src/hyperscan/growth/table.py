@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -192,7 +193,7 @@ def choose(
     primary: Primary | Mapping[str, str] | None,
     modality: str | None,
     signal: str | None,
-    study: Mapping[str, str],
+    study: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """Choose the primary outcome of a tidy table.
 

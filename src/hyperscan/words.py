@@ -256,6 +256,27 @@ def clocks_text(sessions: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True)
+class VerdictGroup:
+    """What several verdicts have in common, where many analyses are counted."""
+
+    verdicts: tuple[str, ...]
+    #: What one analysis does, and what several do
+    one: str
+    many: str
+
+
+#: Groups that the verdicts of a multiverse are counted in; the empty verdict is that of an analysis without a result.
+VERDICT_GROUPS: tuple[VerdictGroup, ...] = (
+    VerdictGroup(("grows", "grows_lag_unresolved", "grows_unchecked"), "rises", "rise"),
+    VerdictGroup(("declines", "declines_lag_unresolved", "declines_unchecked"), "falls", "fall"),
+    VerdictGroup(("confounded",), "is confounded", "are confounded"),
+    VerdictGroup(("no_change", "no_clear_change"), "shows no clear change", "show no clear change"),
+    VerdictGroup(("cannot_tell",), "is too small to tell", "are too small to tell"),
+    VerdictGroup(("",), "could not be computed", "could not be computed"),
+)
+
+
+@dataclass(frozen=True)
 class Measure:
     """A column that a trend guard takes slopes of, and the change of it that would raise the excess."""
 

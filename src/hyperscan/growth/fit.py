@@ -209,7 +209,7 @@ def fit_growth(
             leave_one_out=leave_one_out(slopes, design.labels),
             missing=missing_sessions(rows, names.session in table),
         ),
-        per_dyad=describe_dyads(rows, design, slopes),
+        per_dyad=describe_dyads(rows, design, slopes, design.weights(y)),
         per_session=rows,
         differences=differences,
         groups=compared,
@@ -358,13 +358,13 @@ def leak_of(outcome: Outcome, tests: Mapping[Outcome, SlopeTest], bands: Mapping
     return found[0]
 
 
-def describe_dyads(rows: pd.DataFrame, design: Design, slopes: Array) -> pd.DataFrame:
-    """Slope, number of sessions and mean of every dyad.
+def describe_dyads(rows: pd.DataFrame, design: Design, slopes: Array, weights: Array) -> pd.DataFrame:
+    """Slope, its share in the weighted mean, number of sessions and mean of every dyad.
 
-    Shapes: ``slopes`` (n_dyads,).
+    Shapes: ``slopes, weights`` (n_dyads,).
     """
     grouped = rows.groupby("dyad")["value"]
-    out = pd.DataFrame({"dyad": design.labels, "slope": slopes})
+    out = pd.DataFrame({"dyad": design.labels, "slope": slopes, "weight": weights})
     out["n_sessions"] = grouped.size().to_numpy()
     out["mean"] = grouped.mean().to_numpy()
     if design.therapists is not None:

@@ -24,7 +24,7 @@ from hyperscan.growth.records import (
     WeightedSlope,
 )
 from hyperscan.growth.reml import MixedFit, fit_mixed, fit_slope, noiseless
-from hyperscan.growth.slopes import dyad_slopes, therapist_test, weighted_test
+from hyperscan.growth.slopes import dyad_slopes, estimates_of, slope_weights, therapist_test, weighted_test
 
 Array = NDArray[np.float64]
 
@@ -82,6 +82,10 @@ class Design:
     def weighted(self, y: Array) -> WeightedSlope:
         """Mean slope weighted by precision, the test that a claim rests on."""
         return weighted_test(y, self.t, self.codes, len(self.labels))
+
+    def weights(self, y: Array) -> Array:
+        """Share of every dyad in that mean; NaN without a slope."""
+        return slope_weights(estimates_of(y, self.t, self.codes, len(self.labels)))
 
     def noiseless(self, y: Array) -> bool:
         """Whether nothing is left of the values beside each dyad's line."""

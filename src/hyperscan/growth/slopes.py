@@ -172,6 +172,17 @@ def weighted_test(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, le
     return pooled_test(estimates_of(y, t, codes, n_dyads), level=level)
 
 
+def slope_weights(found: Estimates) -> Array:
+    """Share that every dyad has in the weighted mean; NaN without a slope. Shapes: returns (n_dyads,)."""
+    out, use = np.full(len(found.value), np.nan), found.known
+    if use.sum() > 1:
+        weight = regress(found.value[use], found.own[use], np.ones((int(use.sum()), 1))).weight
+        out[use] = weight / weight.sum()
+    else:
+        out[use] = 1.0
+    return out
+
+
 def pooled_test(found: Estimates, column: Array | None = None, level: float = 0.95) -> WeightedSlope:
     """Test the weighted mean of one number per dyad, or how it goes with a column.
 

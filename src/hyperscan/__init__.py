@@ -28,6 +28,7 @@ _refuse_pathspec()
 #: ``hyperscan.metrics`` needs no mne.
 _PUBLIC = {
     "GrowthResult": "hyperscan.growth",
+    "MultiverseResult": "hyperscan.growth",
     "PairedRecording": "hyperscan.recording",
     "Session": "hyperscan.study",
     "StudyConfig": "hyperscan.config",
@@ -36,17 +37,20 @@ _PUBLIC = {
     "align_pair": "hyperscan.recording",
     "compute_synchrony": "hyperscan.synchrony",
     "fit_growth": "hyperscan.growth",
+    "fit_multiverse": "hyperscan.growth",
     "load_session": "hyperscan.recording",
     "plan_power": "hyperscan.growth",
     "preprocess_pair": "hyperscan.recording",
     "read_sessions": "hyperscan.study",
     "read_synchrony": "hyperscan.results",
+    "run_multiverse": "hyperscan.pipeline",
     "run_study": "hyperscan.pipeline",
     "simulate_study": "hyperscan.simulate",
 }
 
 __all__ = [
     "GrowthResult",
+    "MultiverseResult",
     "PairedRecording",
     "Session",
     "StudyConfig",
@@ -56,6 +60,7 @@ __all__ = [
     "align_pair",
     "compute_synchrony",
     "fit_growth",
+    "fit_multiverse",
     "load_session",
     "metrics",
     "nulls",
@@ -63,6 +68,7 @@ __all__ = [
     "preprocess_pair",
     "read_sessions",
     "read_synchrony",
+    "run_multiverse",
     "run_study",
     "simulate_study",
 ]
@@ -70,8 +76,8 @@ __all__ = [
 if TYPE_CHECKING:
     from hyperscan import metrics, nulls
     from hyperscan.config import StudyConfig
-    from hyperscan.growth import GrowthResult, fit_growth, plan_power
-    from hyperscan.pipeline import run_study
+    from hyperscan.growth import GrowthResult, MultiverseResult, fit_growth, fit_multiverse, plan_power
+    from hyperscan.pipeline import run_multiverse, run_study
     from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
     from hyperscan.results import StudyResult, SynchronyResult, read_synchrony
     from hyperscan.simulate import simulate_study

@@ -306,6 +306,11 @@ class StudyConfig:
         "differences of tasks within dyad and session: name = {talk = 1, rest = -1}; weights above 0 sum to 1, those "
         "below to -1, and tasks of one contrast use equally much data",
     )
+    multiverse: Mapping[str, tuple[Any, ...]] = _setting(
+        MappingProxyType({}),
+        "levels of other settings for `hyperscan multiverse`, the primary's own among them: window_s = [10, 20]; "
+        "metrics, bands and rois (pairs) list names for the primary outcome",
+    )
 
     def __post_init__(self) -> None:
         bands = {name: _edges(f"bands.{name}", edges) for name, edges in _items("bands", self.bands)}
@@ -329,6 +334,7 @@ class StudyConfig:
             "outcomes": FurtherOutcome.parse_all(self.outcomes),
             "moderators": _names("moderators", self.moderators),
             "contrasts": check_contrasts(self.contrasts),
+            "multiverse": _multiverse(self.multiverse),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -518,6 +524,20 @@ def _metrics(key: str, value: Any, default: Mapping[str, tuple[str, ...]]) -> Ma
     if not all(chosen.values()):
         raise ConfigError(f"{key} is empty: name at least one metric per modality.")
     return chosen
+
+
+def _multiverse(value: Any) -> Mapping[str, tuple[Any, ...]]:
+    known = [field.name for field in dataclasses.fields(StudyConfig) if field.name not in ("primary", "multiverse")]
+    found = {}
+    for key, levels in _items("multiverse", value):
+        if key not in known:
+            raise ConfigError(f"multiverse.{key}: is no setting.{did_you_mean(key, known)}")
+        if isinstance(levels, str) or not isinstance(levels, Sequence) or len(levels) < 2:
+            raise ConfigError(f"multiverse.{key} = {levels!r}: expected a list of two or more levels.")
+        found[key] = tuple(tuple(level) if isinstance(level, list) else level for level in levels)
+        if len(set(map(repr, found[key]))) < len(levels):
+            raise ConfigError(f"multiverse.{key} = {levels!r}: a level stands there twice.")
+    return MappingProxyType(found)
 
 
 def _own_edges(key: str, value: Any) -> Mapping[str, tuple[float, float]]:

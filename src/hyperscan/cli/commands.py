@@ -84,6 +84,26 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
+def multiverse(arguments: argparse.Namespace) -> int:
+    """Run every analysis that the settings declare."""
+    from hyperscan.pipeline import load_study, run_multiverse
+    from hyperscan.report.multiverse import MULTIVERSE_PAGE
+
+    table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
+    found = run_multiverse(
+        table.sessions,
+        config,
+        out=arguments.output,
+        n_jobs=arguments.jobs,
+        cluster=arguments.cluster,
+        rejected=table.rejected,
+        progress=not arguments.quiet,
+        private=arguments.private,
+    )
+    show(f"{found.summary()}\nreport: {arguments.output / MULTIVERSE_PAGE}")
+    return SOME_SKIPPED if table.rejected or any(one.growth is None for one in found.universes) else OK
+
+
 def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[str]:
     """Labels without their BIDS prefix; one that the table does not hold is a mistake, not an empty choice."""
     labels = {label.removeprefix(prefix) for label in asked}

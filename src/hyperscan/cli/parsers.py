@@ -64,6 +64,13 @@ STUDY = (
     Argument("--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"),
 )
 SEED = Argument("--seed", type=read_seed, default=0, help="seed (default 0)")
+RUNNING = (
+    Argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results"),
+    Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
+    Argument("--seed", type=read_seed, help="seed of every random draw (default: as configured, 0)"),
+    Argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs"),
+    Argument("--private", action="store_true", help="results readable by their owner only (umask 077)"),
+)
 VERBOSITY = (
     Argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress"),
     Argument("-v", "--verbose", action="store_true", help="name every step as it is done"),
@@ -114,14 +121,16 @@ COMMANDS = {
         "hyperscan run my_study -o results --jobs 2",
         (
             *STUDY,
-            Argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results"),
-            Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
-            Argument("--seed", type=read_seed, help="seed of every random draw (default: as configured, 0)"),
-            Argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs"),
-            Argument("--private", action="store_true", help="results readable by their owner only (umask 077)"),
+            *RUNNING,
             Argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop"),
             Argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing"),
         ),
+    ),
+    "multiverse": Command(
+        commands.multiverse,
+        "whether growth survives every defensible choice",
+        "hyperscan multiverse my_study -o choices --jobs 2",
+        (*STUDY, *RUNNING),
     ),
     "growth": Command(
         commands.growth,

@@ -2,6 +2,7 @@
 
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.lead import Lead, find_lead
+from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
 from hyperscan.growth.power import PowerResult, Scatter, plan_power
 from hyperscan.growth.records import Guard
 from hyperscan.growth.result import GrowthResult
@@ -11,12 +12,15 @@ __all__ = [
     "GrowthResult",
     "Guard",
     "Lead",
+    "MultiverseResult",
     "PersonSlopes",
     "PowerResult",
     "Scatter",
+    "Universe",
     "choose_index",
     "find_lead",
     "fit_growth",
+    "fit_multiverse",
     "fit_within",
     "plan_power",
     "slopes_of_people",

@@ -194,7 +194,8 @@ def fit_multiverse(
     """
     _check(universes, n_flips)
     known = [one for one in universes if one.growth is not None and one.growth.weighted.n > 1]
-    joint, influence, weights = None, (), np.ones(len(known))
+    joint, weights = None, np.ones(len(known))
+    influence: tuple[Influence, ...] = ()
     slopes = DyadSlopes.of(known) if known else None
     if slopes is not None:
         weights = slopes.weights
@@ -260,14 +261,13 @@ class DyadSlopes:
         there = np.isfinite(slopes)
         slope, weight = np.where(there, slopes, 0.0), np.where(there, weights, 0.0)
         weight = weight / weight.sum(0)
-        nested = therapists is not None
         return cls(
             parts=weight * slope,
             squares=(weight * slope**2).sum(0),
             sizes=there.sum(0),
             effective=1 / (weight**2).sum(0),
-            clusters=np.unique(therapists, return_inverse=True)[1] if nested else np.arange(len(slope)),
-            flipped="therapists" if nested else "dyads",
+            clusters=np.arange(len(slope)) if therapists is None else np.unique(therapists, return_inverse=True)[1],
+            flipped="dyads" if therapists is None else "therapists",
         )
 
     @property
@@ -283,7 +283,7 @@ class DyadSlopes:
     @property
     def observed(self) -> Array:
         """Standardised slope of every analysis, shape (n_universes,)."""
-        return self.standardised(np.ones((1, self.n_flipped)))[0]
+        return np.asarray(self.standardised(np.ones((1, self.n_flipped)))[0])
 
     def standardised(self, signs: Array) -> Array:
         """Mean slope over the standard deviation between dyads, under every pattern of signs.

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyperscan.pipeline.multiverse import run_multiverse
     from hyperscan.pipeline.privacy import public_rejected, revealed
     from hyperscan.pipeline.run import growth_of, prepare_study, run_study, within_of
     from hyperscan.pipeline.study import CheckReport, check_study, load_study
@@ -18,11 +19,13 @@ __all__ = [
     "prepare_study",
     "public_rejected",
     "revealed",
+    "run_multiverse",
     "run_study",
     "within_of",
 ]
 
 _HOMES = {
+    "multiverse": ("run_multiverse",),
     "study": ("CheckReport", "check_study", "load_study"),
     "privacy": ("public_rejected", "revealed"),
     "run": ("growth_of", "prepare_study", "run_study", "within_of"),

@@ -86,6 +86,8 @@ OURS = "hyperscan-mne"
 BIDSIGNORE = """dyad-*
 logs
 work
+universes
+multiverse.*
 plan.json
 run.json
 growth.json

@@ -103,7 +103,7 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
         recipe_of(config, modality)
     check_comparisons(sessions, config)
     if sessions:
-        _primary_group(Counter((row.modality, row.task) for row in sessions), config)
+        primary_group(Counter((row.modality, row.task) for row in sessions), config)
     found: dict[str, bool] = {}
     for row in sessions:
         for name, value in row.covariates.items():
@@ -177,7 +177,7 @@ def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Re
 
 def choose_primary(good: Sequence[Summary], config: StudyConfig) -> Outcome:
     """Choose what the verdict is about among sessions that can be used; refuse one that they cannot give."""
-    modality, task = _primary_group(Counter((one.key.modality, one.key.task) for one in good), config)
+    modality, task = primary_group(Counter((one.key.modality, one.key.task) for one in good), config)
     primary = config.primary_of(modality)
     rows = [one for one in good if (one.key.modality, one.key.task) == (modality, task)]
     for role, roi in zip(ROLES, primary.rois, strict=True):
@@ -219,7 +219,7 @@ def check_regions(good: Sequence[Summary], config: StudyConfig) -> None:
                 )
 
 
-def _primary_group(n_sessions: Mapping[tuple[str, str], int], config: StudyConfig) -> tuple[str, str]:
+def primary_group(n_sessions: Mapping[tuple[str, str], int], config: StudyConfig) -> tuple[str, str]:
     """Choose a modality and task: as named, else EEG first and the task with most sessions."""
     named = config.primary
     fitting = [

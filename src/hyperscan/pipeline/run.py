@@ -31,7 +31,7 @@ from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import Basis, own_files
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
-from hyperscan.report import build_report
+from hyperscan.report import PAGE, build_report, remove_report
 from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD, VIEW, WITHIN
 from hyperscan.results.plan import Skip
@@ -62,6 +62,7 @@ def run_study(
     rejected: Sequence[Rejected] = (),
     progress: bool = False,
     private: bool = False,
+    report: bool = True,
 ) -> StudyResult:
     """Analyse a study: every session, the chance level from re-paired dyads, growth, and the report.
 
@@ -87,6 +88,9 @@ def run_study(
         Show progress bars on standard error.
     private : bool
         Make the whole output folder readable by its owner only, also what earlier runs left and a cluster writes.
+
+    report : bool
+        Whether to build the report, which takes seconds per dyad; ``hyperscan report`` does it later.
 
     Returns
     -------
@@ -115,12 +119,14 @@ def run_study(
     >>> result
     <StudyResult | 2 dyads, 2 sessions, 0 skipped>
     """
-    config = config or StudyConfig()
+    # what other analyses there may be is no part of this one
+    config = replace(config or StudyConfig(), multiverse={})
     if isinstance(sessions, Mapping):
         sweep_temporary(Path(tempfile.gettempdir()))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, output_lock(Path(folder) / "study"):
             rows = save_pairs(pairs_of(sessions), Path(folder) / "study")
-            return run_study(rows, config, out=out, n_jobs=n_jobs, cluster=cluster, progress=progress, private=private)
+            place: dict[str, Any] = {"n_jobs": n_jobs, "cluster": cluster, "private": private, "report": report}
+            return run_study(rows, config, out=out, progress=progress, **place)
     if not sessions:
         raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)
@@ -135,6 +141,7 @@ def run_study(
                 cluster=cluster,
                 rejected=rejected,
                 progress=progress,
+                report=False,
             )
         return replace(result, path=None)
     out = Path(out).resolve()  # workers of a cluster have another current folder
@@ -151,7 +158,7 @@ def run_study(
             Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=tuple({row.root for row in sessions})),
             progress,
         )
-        _go(stages, rejected)
+        _go(stages, rejected, report=report)
     return StudyResult.load(out)
 
 
@@ -213,7 +220,7 @@ def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: 
     return Stages(sessions, config, out, place, log, progress=progress)
 
 
-def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
+def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
     """Do all stages: results stay as they are until new ones are complete, and the record is written last."""
     out, config, sessions, log = stages.out, stages.config, stages.sessions, stages.log
     summaries = stages.prepare()
@@ -221,7 +228,7 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
     stages.tell(plan.findings)
     basis = stages.basis(plan)
     facts = _facts(basis, stages.hashes)
-    if not stages.stale(basis) and _is_recorded(out, facts):
+    if not stages.stale(basis) and _is_recorded(out, facts) and (not report or (out / PAGE).is_file()):
         logger.info("nothing has changed: the results are those of the run before")
         stages.remove_work()
         return
@@ -246,8 +253,11 @@ def _go(stages: Stages, rejected: Sequence[Rejected]) -> None:
         remove(out / WITHIN)
         if alone is not None:
             write_json(out / WITHIN, alone.to_dict())
-        log.say("report")
-        build_report(out)
+        if report:
+            log.say("report")
+            build_report(out)
+        else:
+            remove_report(out)
     stages.remove_work()
     written |= {out / unit.name / name for unit in analysed for name in own_files(out / unit.name)}
     write_json(out / RECORD, {**facts, "outputs": _hashes(out, written)})

@@ -57,8 +57,9 @@ def specification_curve(table: pd.DataFrame, influence: Mapping[str, float]) -> 
     places = np.arange(len(levels)) + heads * HEAD / ROW
     height = CURVE + ROW * (len(levels) + 1) + HEAD * len(influence) + 0.5
     figure = new_figure(float(np.clip(EACH * len(shown) + 2.6 + BESIDE, 7.4, WIDEST)), height)
-    ratios = {"width_ratios": [figure.get_figwidth() - BESIDE, BESIDE], "height_ratios": [CURVE, height - CURVE]}
-    (curve, verdicts), (matrix, bars) = figure.subplots(2, 2, sharex="col", sharey=False, **ratios)
+    (curve, verdicts), (matrix, bars) = figure.subplots(
+        2, 2, sharex="col", width_ratios=[figure.get_figwidth() - BESIDE, BESIDE], height_ratios=[CURVE, height - CURVE]
+    )
     size = float(np.clip(900 / max(len(shown), 1), 9, 36))
     _draw_curve(curve, shown, size)
     _draw_matrix(matrix, shown, levels, places, size)

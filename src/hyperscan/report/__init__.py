@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["build_report", "build_view"]
+from hyperscan.results import RunFolder
+from hyperscan.storage import remove, remove_files
+
+if TYPE_CHECKING:
+    from hyperscan.growth.multiverse import MultiverseResult
+
+__all__ = ["PAGE", "build_multiverse_page", "build_report", "build_view", "remove_report"]
+
+#: The first page.
+PAGE = "report.html"
+
+#: What lies next to it.
+_BESIDE = ("methods.md", "references.bib")
 
 
 def build_report(out: str | Path) -> Path:
@@ -20,3 +33,18 @@ def build_view(out: str | Path) -> Path:
     from hyperscan.report.view import write_view
 
     return write_view(Path(out))
+
+
+def remove_report(out: Path) -> None:
+    """Remove the report of a run's folder, whose tables are others now."""
+    for name in (PAGE, *_BESIDE):
+        remove(out / name)
+    for dyad in RunFolder(out).dyads:
+        remove_files(out / f"dyad-{dyad}", [PAGE], out)
+
+
+def build_multiverse_page(out: Path, found: MultiverseResult) -> Path:
+    """Write the page of a multiverse; return it."""
+    from hyperscan.report.multiverse import write_page
+
+    return write_page(out, found)

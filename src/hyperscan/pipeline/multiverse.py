@@ -1,0 +1,206 @@
+"""Many defensible analyses of one study: declare them, run each, and say what they say together."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hyperscan.config import Primary, StudyConfig
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count
+from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
+from hyperscan.pipeline.lock import output_lock
+from hyperscan.pipeline.output import check_output, describe_output
+from hyperscan.pipeline.plan import check_settings, primary_group
+from hyperscan.pipeline.privacy import owners_only
+from hyperscan.pipeline.run import growth_of, run_study
+from hyperscan.report import build_multiverse_page
+from hyperscan.storage import write_json, write_table
+from hyperscan.study import Rejected, Session
+
+logger = logging.getLogger(__name__)
+
+#: Most analyses (our choice: more are no longer read).
+MAX_UNIVERSES = 200
+
+#: Folder of the analyses, each a run of its own.
+UNIVERSES = "universes"
+
+#: Choices that name a part of the primary outcome, by their key in the settings.
+_OF_PRIMARY: Mapping[str, str] = {"metrics": "metric", "bands": "band", "rois": "roi"}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One analysis before it is run."""
+
+    name: str
+    #: Level of every choice, as text
+    settings: Mapping[str, str]
+    primary: bool
+    config: StudyConfig
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key} = {level}" for key, level in self.settings.items())
+
+
+def declare_universes(config: StudyConfig, modality: str, task: str = "") -> list[Declared]:
+    """Combine every level of every choice, each analysis cut down to its one outcome.
+
+    Examples
+    --------
+    >>> config = StudyConfig(multiverse={"window_s": (10.0, 20.0), "metrics": ("plv", "ciplv")})
+    >>> [(one.name, one.settings["metrics"], one.primary) for one in declare_universes(config, "eeg")]
+    [('u001', 'plv', False), ('u002', 'ciplv', False), ('u003', 'plv', True), ('u004', 'ciplv', False)]
+    """
+    choices, base = config.multiverse, replace(config.primary_of(modality), task=task)
+    if not choices:
+        raise ConfigError(
+            "multiverse: no choices are named. Add a table [multiverse] to study.toml, such as window_s = [10, 20]."
+        )
+    own = {key: getattr(base, _OF_PRIMARY[key]) if key in _OF_PRIMARY else getattr(config, key) for key in choices}
+    for key, levels in choices.items():
+        if own[key] not in levels:
+            raise ConfigError(
+                f"multiverse.{key} = {list(levels)!r}: the primary analysis has {own[key]!r}, which is not among them. "
+                "Add it, or change the setting itself."
+            )
+    combinations = list(itertools.product(*choices.values()))
+    if len(combinations) > MAX_UNIVERSES:
+        raise ConfigError(
+            f"multiverse: {len(combinations)} analyses; {MAX_UNIVERSES} are the most. Leave out levels or choices."
+        )
+    found = []
+    for number, levels in enumerate(combinations, start=1):
+        chosen = dict(zip(choices, levels, strict=True))
+        named = {key: level if isinstance(level, str) else repr(level) for key, level in chosen.items()}
+        try:
+            cut = universe_config(config, base, modality, chosen)
+        except ConfigError as error:
+            told = ", ".join(f"{key} = {level}" for key, level in named.items())
+            raise ConfigError(f"multiverse ({told}): {error}") from None
+        found.append(Declared(f"u{number:03d}", named, chosen == own, cut))
+    return found
+
+
+def universe_config(config: StudyConfig, base: Primary, modality: str, chosen: Mapping[str, Any]) -> StudyConfig:
+    """Change the settings to the levels of one analysis, and cut them down to its own outcome."""
+    primary = replace(base, **{_OF_PRIMARY[key]: level for key, level in chosen.items() if key in _OF_PRIMARY})
+    changed = replace(config, **{key: level for key, level in chosen.items() if key not in _OF_PRIMARY})
+    if primary.band not in changed.bands_of(modality):
+        raise ConfigError(f"{primary.band!r} is no band of {modality} there.")
+    return replace(
+        changed,
+        primary=primary,
+        metrics={**changed.metrics, modality: (primary.metric,)},
+        bands={primary.band: changed.bands[primary.band]},
+        bands_therapist={k: edges for k, edges in changed.bands_therapist.items() if k == primary.band},
+        bands_client={k: edges for k, edges in changed.bands_client.items() if k == primary.band},
+        roi_pairs=(primary.roi,),
+        outcomes=(),
+        moderators=(),
+        contrasts={},
+        multiverse={},
+    )
+
+
+def run_multiverse(
+    sessions: Sequence[Session],
+    config: StudyConfig,
+    *,
+    out: str | Path,
+    n_jobs: int = 1,
+    cluster: str | None = None,
+    rejected: Sequence[Rejected] = (),
+    progress: bool = False,
+    private: bool = False,
+) -> MultiverseResult:
+    """Run every defensible analysis that the settings declare, and ask whether growth survives the choice.
+
+    Parameters
+    ----------
+    sessions : sequence of Session, shape (n_sessions,)
+        From :func:`hyperscan.read_sessions`.
+    config : StudyConfig
+        Settings of the primary analysis; its ``multiverse`` holds the levels of every choice.
+    out : path-like
+        Output folder: ``multiverse.tsv``, ``multiverse.json``, ``multiverse.html``, and ``universes/`` with a run's
+        folder for every analysis. Those that are there and still valid are used again.
+    n_jobs : int
+        Worker processes.
+    cluster : str or None
+        Address of a Dask scheduler that does the units instead.
+    rejected : sequence of Rejected, shape (n_rejected,)
+        Rows that the table lost.
+    progress : bool
+        Show progress bars on standard error.
+    private : bool
+        Make the whole output folder readable by its owner only.
+
+    Returns
+    -------
+    MultiverseResult
+
+    Raises
+    ------
+    ConfigError
+        If no choices are named, the primary's own level is missing in one, more than 200 analyses come out, or one of
+        them cannot be.
+    NothingToAnalyseError
+        If not one analysis has a session that can be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import hyperscan as hs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = hs.simulate_study(folder + "/study", "growth", n_dyads=2, n_sessions=2, duration_s=100)
+    ...     config = hs.StudyConfig(multiverse={"eeg_reference": ("auto", "recorded")}, n_null=19)
+    ...     found = hs.run_multiverse(hs.read_sessions(study), config, out=folder + "/out")
+    >>> found.table["verdict"].tolist()
+    ['cannot_tell', 'cannot_tell']
+    """
+    if not sessions:
+        raise NothingToAnalyseError("No dyad-session to analyse. `hyperscan check` names broken rows.")
+    modality, task = primary_group(Counter((row.modality, row.task) for row in sessions), config)
+    rows = [row for row in sessions if (row.modality, row.task) == (modality, task)]
+    declared = declare_universes(config, modality, task)
+    for one in declared:
+        try:
+            check_settings(rows, one.config)
+        except (ConfigError, InputError) as error:
+            raise ConfigError(f"multiverse ({one}): {error}") from None
+    out = Path(out).resolve()
+    check_output(out, rows)
+    with output_lock(out), owners_only(out, private):
+        describe_output(out)
+        universes = []
+        for number, one in enumerate(declared, start=1):
+            logger.info("analysis %d of %s: %s", number, count(len(declared), "analysis", "analyses"), one)
+            folder = out / UNIVERSES / one.name
+            try:
+                run_study(
+                    rows,
+                    one.config,
+                    out=folder,
+                    n_jobs=n_jobs,
+                    cluster=cluster,
+                    rejected=rejected,
+                    progress=progress,
+                    private=private,
+                    report=False,
+                )
+                universes.append(Universe(one.name, one.settings, one.primary, growth_of(folder)))
+            except NothingToAnalyseError as error:
+                universes.append(Universe(one.name, one.settings, one.primary, None, str(error).splitlines()[0]))
+        if all(one.growth is None for one in universes):
+            raise NothingToAnalyseError("In not one of the analyses a dyad-session can be used. See `hyperscan check`.")
+        found = fit_multiverse(universes, seed=config.seed)
+        write_table(out / "multiverse.tsv", found.table)
+        write_json(out / "multiverse.json", found.to_dict())
+        build_multiverse_page(out, found)
+    return found

@@ -1,0 +1,153 @@
+"""Many analyses of one study: what is declared, what is refused before work, and what a run leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hyperscan import StudyConfig, cli, fit_growth, read_sessions, run_multiverse, run_study, simulate_study
+from hyperscan.errors import ConfigError
+from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
+
+pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("multiverse") / "study"
+    return simulate_study(folder, "growth", seed=3, n_dyads=3, n_sessions=2, duration_s=100)
+
+
+QUICK = StudyConfig(
+    n_null=19, metrics={"eeg": ("plv",)}, bands={"alpha": (8.0, 12.0)}, roi_pairs=("posterior-posterior",)
+)
+CHOICES = {"window_s": (10.0, 20.0), "metrics": ("plv", "ciplv")}
+
+
+@pytest.fixture(scope="module")
+def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("multiverse") / "out"
+    (study / "study.toml").write_text('n_null = 19\n[multiverse]\nwindow_s = [10, 20]\nmetrics = ["plv", "ciplv"]\n')
+    assert cli.main(["multiverse", str(study), "-o", str(out), "-q"]) == 0
+    return out
+
+
+def test_every_combination_is_declared_once_and_one_is_primary() -> None:
+    config = StudyConfig(
+        multiverse={**CHOICES, "bands": ("alpha", "theta"), "rois": ("all-all", "posterior-posterior")}
+    )
+    found = declare_universes(config, "eeg")
+    assert len(found) == len({tuple(one.settings.values()) for one in found}) == 16
+    (primary,) = (one for one in found if one.primary)
+    assert primary.config.primary_of("eeg") == config.primary_of("eeg")
+    for one in found:
+        named = one.config.primary_of("eeg")
+        told = {"metrics": named.metric, "bands": named.band, "rois": named.roi, "window_s": repr(one.config.window_s)}
+        assert dict(one.settings) == told
+        # nothing else is computed
+        assert one.config.metrics["eeg"] == (named.metric,)
+        assert list(one.config.bands) == [named.band]
+        assert not one.config.multiverse
+
+
+@pytest.mark.parametrize("key", sorted({field.name for field in dataclasses.fields(StudyConfig)} - {"multiverse"}))
+def test_every_setting_may_be_a_choice_or_is_refused_by_name(key: str) -> None:
+    if key == "primary":
+        with pytest.raises(ConfigError, match=r"multiverse.primary: is no setting"):
+            StudyConfig(multiverse={key: (1, 2)})
+        return
+    config = StudyConfig(multiverse={key: ("one", "two")})
+    with pytest.raises(ConfigError, match=rf"multiverse.{key} = .*which is not among them"):
+        declare_universes(config, "eeg")
+
+
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        ({"window": [1, 2]}, "Did you mean 'window_s'"),
+        ({"window_s": [20]}, "two or more levels"),
+        ({"window_s": "20"}, "two or more levels"),
+        ({"window_s": [20, 20]}, "stands there twice"),
+    ],
+)
+def test_what_is_no_choice_is_refused_when_settings_are_read(levels: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        StudyConfig(multiverse=levels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        ({"window_s": (5, 10)}, "Add it, or change the setting itself"),
+        ({"window_s": (20, -1)}, r"multiverse \(window_s = -1\): window_s = -1"),
+        ({"metrics": ("plv", "plw")}, "plw"),
+        ({"bands": ("alpha", "slow")}, "no band of eeg"),
+        ({"seed": tuple(range(MAX_UNIVERSES + 1))}, f"{MAX_UNIVERSES} are the most"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_work(
+    study: Path, tmp_path: Path, levels: dict[str, tuple[object, ...]], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        run_multiverse(read_sessions(study), StudyConfig(multiverse=levels), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_survive_their_file(tmp_path: Path) -> None:
+    config = StudyConfig(multiverse={**CHOICES, "eeg_filter_hz": ((1.0, 40.0), (0.5, 45.0))})
+    (tmp_path / "study.toml").write_text(config.to_toml())
+    assert StudyConfig.from_toml(tmp_path / "study.toml") == config
+
+
+def test_each_analysis_is_the_run_of_its_settings(study: Path, done: Path) -> None:
+    table = pd.read_csv(done / "multiverse.tsv", sep="\t")
+    assert table["universe"].tolist() == ["u001", "u002", "u003", "u004"]
+    assert table.loc[table["primary"], ["window_s", "metrics"]].to_numpy().tolist() == [[20, "plv"]]
+    # the whole study computes the same for the primary outcome
+    whole = run_study(read_sessions(study), StudyConfig(n_null=19), out=done.parent / "whole", report=False)
+    primary = fit_growth(whole.table, guards=whole.guards, quality=whole.quality)
+    assert table.loc[table["primary"], "slope"].item() == pytest.approx(primary.weighted.slope, rel=1e-9)
+    ours = run_study(
+        read_sessions(study), StudyConfig(n_null=19, window_s=10.0, metrics={"eeg": ("ciplv",)}), report=False
+    )
+    other = fit_growth(ours.table, primary={"metric": "ciplv", "band": "alpha", "roi": "posterior-posterior"})
+    assert table["slope"].iloc[1] == pytest.approx(other.weighted.slope, rel=1e-9)
+    assert not (done.parent / "whole" / "report.html").exists()
+
+
+def test_the_page_and_the_record_say_the_same(done: Path) -> None:
+    sentence = json.loads((done / "multiverse.json").read_text())["sentence"]
+    page = (done / "multiverse.html").read_text()
+    assert sentence.replace("<", "&lt;") in page
+    assert page.count("<tr>") == 2 + 4 + 2  # two heads, four analyses, two choices
+    assert "Of 4 defensible analyses 4 are too small to tell" in sentence
+
+
+def test_a_second_time_nothing_is_computed(study: Path, done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in sorted(done.rglob("*.*")) if path.is_file()}
+    monkeypatch.setattr("hyperscan.pipeline.prepare.judge_row", None)
+    assert cli.main(["multiverse", str(study), "-o", str(done), "-q"]) == 0
+    assert {path: path.read_bytes() for path in sorted(done.rglob("*.*")) if path.is_file()} == before
+
+
+def test_choices_of_a_study_are_no_part_of_its_run(study: Path, tmp_path: Path) -> None:
+    sessions, config = read_sessions(study), QUICK
+    run_study(sessions, config, out=tmp_path / "out")
+    record = (tmp_path / "out" / "run.json").read_bytes()
+    run_study(sessions, dataclasses.replace(config, multiverse=CHOICES), out=tmp_path / "out")
+    assert (tmp_path / "out" / "run.json").read_bytes() == record
+
+
+def test_a_report_that_is_not_wanted_does_not_stay_stale(study: Path, tmp_path: Path) -> None:
+    sessions, config = read_sessions(study), QUICK
+    out = tmp_path / "out"
+    run_study(sessions, config, out=out)
+    assert (out / "report.html").is_file()
+    run_study(sessions, dataclasses.replace(config, seed=1), out=out, report=False)
+    assert not list(out.rglob("*.html"))
+    run_study(sessions, dataclasses.replace(config, seed=1), out=out)
+    assert len(list(out.rglob("*.html"))) == 4

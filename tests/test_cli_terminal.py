@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from tqdm import tqdm
 
 import hyperscan
 from hyperscan import cli
@@ -129,6 +130,9 @@ def imported() -> None:
     """Import everything: what a library changes while it is imported for the first time is its own."""
     for module in pkgutil.walk_packages(hyperscan.__path__, "hyperscan."):
         importlib.import_module(module.name)
+    # imported where it is used; and the thread that watches every bar starts with the first one
+    importlib.import_module("netCDF4")
+    tqdm(disable=True)
 
 
 @pytest.fixture
@@ -152,6 +156,8 @@ CALLS = {
     "init": ("{0} --therapist-id each --clock same_amplifier", "{2}"),
     "check": ("{0}", "{2}"),
     "run": ("{0} -o {2} --private --jobs 2", "{2} -o {2}"),
+    # the settings of the study name choices
+    "multiverse": ("{0} -o {2}", "{2} -o {2}"),
     "growth": ("{1} --outcomes n_windows -v", "{2}"),
     "config": ("--defaults", None),
     "power": (
@@ -183,6 +189,9 @@ def test_a_command_leaves_its_caller_as_it_was(
     run = request.getfixturevalue("small_run") if "{1}" in works else ""
     if name == "init":
         (study / "dyads.tsv").unlink()
+    if name == "multiverse":
+        with (study / "study.toml").open("a") as settings:
+            settings.write("\n[multiverse]\nseed = [0, 1]\n")
 
     def called(arguments: str) -> int:
         return call(name, *arguments.format(study, run, tmp_path / "new").split())

@@ -170,8 +170,8 @@ KINDS: dict[str, Kind] = {
     "a section of the report": Kind(
         lambda: [f"{page}: {name}" for page, sections in PAGES.items() for name in sections],
         files_of_section,
-        # the state of a dyad-session in a picture
-        {"report: skipped": {"report/figures.py"}},
+        # the state of a dyad-session in a picture, a column of a multiverse
+        {"report: skipped": {"report/figures.py"}, "report: verdict": {"report/multiverse.py"}},
     ),
     "a picture of the report": Kind(lambda: [f"report: {name}" for name in STUDY_PICTURES], files_of_section),
     "a command": Kind(lambda: COMMANDS, lambda name: files_naming(name, "cli")),

@@ -123,6 +123,15 @@ def test_a_claim_says_that_the_rest_of_the_rhythm_went_the_other_way(some: Findi
         assert ("share of both people's signal fell (s2: -0.03 per session, p = .020)" in told) == said
 
 
+@pytest.mark.parametrize("verdict", [word for word, words in VERDICTS.items() if "{direction}" in words.opening])
+def test_the_direction_is_that_of_the_slope_that_is_told(some: Findings, verdict: str) -> None:
+    for slope, word in ((0.02, "Increase in"), (-0.02, "Decrease in")):
+        assert some.primary.fit is not None
+        mixed = replace(some.primary, fit=replace(some.primary.fit, slope=-slope))
+        turned = replace(some, primary=mixed, weighted=replace(some.weighted, slope=slope))
+        assert sentence(verdict, turned, 4).startswith(word)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_few_dyads_are_the_reason_that_is_given(n: int) -> None:
     result = fit_growth(table(n=n, sessions=12))

@@ -18,6 +18,7 @@ NAMES = [
     "align_pair",
     "compute_synchrony",
     "fit_growth",
+    "fit_multiverse",
     "load_session",
     "metrics",
     "nulls",
@@ -25,6 +26,7 @@ NAMES = [
     "preprocess_pair",
     "read_sessions",
     "read_synchrony",
+    "run_multiverse",
     "run_study",
     "simulate_study",
     "StudyConfig",
@@ -33,6 +35,7 @@ NAMES = [
     "SynchronyResult",
     "StudyResult",
     "GrowthResult",
+    "MultiverseResult",
 ]
 
 

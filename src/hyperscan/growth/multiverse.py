@@ -101,15 +101,11 @@ class MultiverseResult:
     Examples
     --------
     >>> import hyperscan as hs
-    >>> rng = np.random.default_rng(0)
-    >>> rows = [(d, s, 0.1 * s + rng.normal(0, 0.1)) for d in range(8) for s in (1, 2, 3, 4)]
-    >>> table = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
-    >>> universes = [
-    ...     Universe(str(power), {"power": str(power)}, power == 1, hs.fit_growth(table.assign(excess_z=column)))
-    ...     for power in (1, 2) for column in [table["excess_z"] ** power]
-    ... ]
-    >>> fit_multiverse(universes).joint.p
-    0.0078125
+    >>> rows = [(d, s, 0.1 * s + 0.01 * d * s) for d in range(6) for s in (1, 2, 3)]
+    >>> growth = hs.fit_growth(pd.DataFrame(rows, columns=["dyad", "session", "excess_z"]))
+    >>> found = hs.fit_multiverse([Universe(w, {"window_s": w}, w == "20", growth) for w in ("10", "20")])
+    >>> found.sentence.partition(";")[0]
+    'Of 2 defensible analyses 2 rise'
     """
 
     universes: tuple[Universe, ...]
@@ -191,6 +187,19 @@ def fit_multiverse(
     analyses like them, which is the sum of eighth powers of cosines between their slopes, so that a choice with many
     levels that change little has no more votes. Where therapists see several dyads, all dyads of a therapist are
     flipped at once.
+
+    Examples
+    --------
+    >>> import hyperscan as hs
+    >>> rng = np.random.default_rng(0)
+    >>> rows = [(d, s, 0.1 * s + rng.normal(0, 0.1)) for d in range(8) for s in (1, 2, 3, 4)]
+    >>> table = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
+    >>> universes = [
+    ...     Universe(str(power), {"power": str(power)}, power == 1, hs.fit_growth(table.assign(excess_z=column)))
+    ...     for power in (1, 2) for column in [table["excess_z"] ** power]
+    ... ]
+    >>> fit_multiverse(universes).joint.p
+    0.0078125
     """
     _check(universes, n_flips)
     known = [one for one in universes if one.growth is not None and one.growth.weighted.n > 1]

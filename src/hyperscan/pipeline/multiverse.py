@@ -158,7 +158,7 @@ def run_multiverse(
     >>> import tempfile
     >>> import hyperscan as hs
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     study = hs.simulate_study(folder + "/study", "growth", n_dyads=2, n_sessions=2, duration_s=100)
+    ...     study = hs.simulate_study(folder + "/study", "growth", n_dyads=2, n_sessions=1, duration_s=100)
     ...     config = hs.StudyConfig(multiverse={"eeg_reference": ("auto", "recorded")}, n_null=19)
     ...     found = hs.run_multiverse(hs.read_sessions(study), config, out=folder + "/out")
     >>> found.table["verdict"].tolist()

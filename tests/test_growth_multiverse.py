@@ -184,8 +184,7 @@ def test_the_table_holds_what_is_drawn_and_told() -> None:
     assert found.table["slope"].to_numpy() == pytest.approx(
         [one.growth.weighted.slope for one in found.universes if one.growth]
     )
-    axes = found.plot()
-    (line,) = [text for text in axes[0].texts if text.get_text() == "primary"]
+    (line,) = [text for text in found.plot(show=False).axes[0].texts if text.get_text() == "primary"]
     order = found.table["standardised"].argsort().to_numpy()
     assert line.xy[0] == int(np.flatnonzero(order == 0)[0])
     assert str(found.joint and found.joint.p)[:5] in str(found.to_dict()["joint"]["p"])

@@ -20,7 +20,7 @@ from hyperscan.schema import MIN_DYADS
 from hyperscan.words import VERDICT_GROUPS
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -140,17 +140,22 @@ class MultiverseResult:
         )
         return parts
 
-    def plot(self) -> list[Axes]:
+    def plot(self, *, show: bool = True) -> Figure:
         """Draw the specification curve: slopes in order, and below each the choices that led to it.
+
+        Parameters
+        ----------
+        show : bool
+            Show the figure, where matplotlib has a window or a notebook for it.
 
         Returns
         -------
-        list of matplotlib.axes.Axes
+        matplotlib.figure.Figure
         """
         from hyperscan.plots import specification_curve
+        from hyperscan.plots.style import finish
 
-        drawn: list[Axes] = specification_curve(self.table, {row.choice: row.share for row in self.influence})
-        return drawn
+        return finish(specification_curve(self.table, {row.choice: row.share for row in self.influence}), show)
 
 
 def fit_multiverse(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hyperscan.growth.multiverse import MultiverseResult
 from hyperscan.plots import specification_curve
+from hyperscan.plots.style import detached
 from hyperscan.report.build import render
 from hyperscan.report.figures import Picture, picture
 from hyperscan.report.tables import Table, lay_out, rows_of
@@ -31,10 +32,12 @@ _SHOWN = {
 
 def write_page(out: Path, found: MultiverseResult) -> Path:
     """Write ``multiverse.html``; the same analyses give the same bytes."""
+    with detached():
+        curve = curve_picture(found)
     page = render(
         "multiverse.html.j2",
         sentence=found.sentence,
-        curve=curve_picture(found),
+        curve=curve,
         universes=universe_table(found),
         influence=influence_table(found),
     )

@@ -94,7 +94,7 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
 
 def direction(found: Findings) -> str:
     """Name which way it changes; of who leads, towards whom."""
-    rises = bool(found.primary.fit and found.primary.fit.slope > 0)
+    rises = found.weighted.slope > 0
     if found.design.value in SIGNED_OUTCOMES:
         return LEAD_SHIFTS[1 if rises else -1]
     return "Increase" if rises else "Decrease"

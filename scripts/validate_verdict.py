@@ -233,7 +233,9 @@ TRAPS_INTRODUCTION = (
     "strength .6 where nothing else is said; 1.2 to .1 where they become steadier), coupling .25 at 25 ms where",
     "it is constant and .2 to .4 where it grows, with SD .05 between dyads and .04 between sessions. Peaks",
     "converge from 1.5 Hz apart; an artefact of the rhythm's own topography grows through two amplifiers 12 ms",
-    "apart; what is not coupled falls from 1.3 to .6, so that coherence does grow. `excess` is the claim",
+    "apart (16 ms at this rate), put on one clock by an offset; what is not coupled falls from 1.3 to .6, so that",
+    "coherence does grow, and the sentence has to say that s2 fell. With two clocks (an offset that is given) drift is",
+    "not measured, so growth reads unchecked at best; 16 ms is what the offset may be off. `excess` is the claim",
     "without guards (the weighted slopes and their plain mean, upwards).",
 )
 

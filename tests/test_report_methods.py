@@ -15,8 +15,8 @@ from hyperscan.metrics.mne_methods import MNE_METHODS
 from hyperscan.report.methods import Methods, methods_of
 from hyperscan.report.references import REFERENCES
 from hyperscan.report.run import ReportedRun
-from hyperscan.results.plan import Plan
-from hyperscan.storage import write_json
+from hyperscan.results.plan import Decided, Plan
+from hyperscan.storage import load_table, write_json, write_table
 from report_fixtures import Fake, growth_of_fake, write_fake
 
 SMALL = Fake(n_dyads=3, n_sessions=3)
@@ -109,3 +109,54 @@ def test_a_text_lists_what_it_cites_and_nothing_else(tmp_path: Path) -> None:
 def test_the_bibliography_holds_nothing_that_no_text_cites(tmp_path: Path) -> None:
     cited = {entry.doi for methods in every_methods(tmp_path) for entry in methods.references}
     assert cited == set(REFERENCES)
+
+
+@pytest.mark.parametrize(
+    ("references", "said"),
+    [
+        (("average",), "re-referenced to the average, as all caps have 16 channels or more"),
+        (("recorded",), "left in the recorded reference, as all caps have fewer than 16 channels"),
+        (("average", "recorded"), "re-referenced to the average from 16 channels on and left as recorded otherwise"),
+    ],
+)
+def test_methods_tell_the_reference_of_this_run(tmp_path: Path, references: tuple[str, ...], said: str) -> None:
+    write_fake(tmp_path, SMALL)
+    plan = Plan.load(tmp_path / "plan.json")
+    decided = tuple(Decided("eeg", "", "D01", name, "reference", {name: ("1",)}) for name in references)
+    write_json(tmp_path / "plan.json", replace(plan, decisions=decided).to_dict())
+    assert said in methods_of(ReportedRun.of(tmp_path)).to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (("same_amplifier",), "Clocks: one amplifier's, as declared or as one file (9 sessions)."),
+        (("triggers", "assumed"), "assumed to start together, not aligned ("),
+        ((), "is not known"),
+    ],
+)
+def test_methods_tell_how_clocks_came_together_in_this_run(tmp_path: Path, sources: tuple[str, ...], said: str) -> None:
+    write_fake(tmp_path, SMALL)
+    quality = load_table(tmp_path / "quality.tsv").drop(columns="clock_source")
+    if sources:
+        names = [sources[int(session == 1) * (len(sources) - 1)] for session in quality["session"]]
+        quality = quality.assign(clock_source=names)
+    write_table(tmp_path / "quality.tsv", quality)
+    text = methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    assert said.replace("9 sessions", f"{len(quality) // 2} sessions") in text
+    assert ("offset and drift are unknown" in text) == ("assumed" in sources)
+
+
+@pytest.mark.parametrize("pairs", [0, 3, 6])
+def test_methods_tell_what_chance_was_in_this_run(tmp_path: Path, pairs: int) -> None:
+    write_fake(tmp_path, SMALL)
+    table = load_table(tmp_path / "synchrony.tsv")
+    table["n_pseudo"] = pairs
+    if not pairs:
+        table[["pseudo_mean_z", "pseudo_sd_z", "own_mean_z"]] = float("nan")
+    write_table(tmp_path / "synchrony.tsv", table)
+    text = methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    assert ("pseudo-dyads" in text) == (pairs > 0)
+    assert ("In this run no other dyad could be re-paired" in text) == (pairs == 0)
+    assert ("fewer than 4 pseudo pairs" in text) == (pairs == 3)
+    assert ("A second chance level" in text) == (pairs > 0)

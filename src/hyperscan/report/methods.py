@@ -76,8 +76,15 @@ def _clocks(run: ReportedRun) -> str:
 def _eeg(run: ReportedRun, cite: Citations) -> str:
     config = run.config
     low, high = config.eeg_filter_hz
+    found = {value for one in run.plan.decisions if one.name == "reference" for value in one.values}
+    by_cap = {
+        frozenset({"average"}): "re-referenced to the average, as all caps have 16 channels or more",
+        frozenset({"recorded"}): "left in the recorded reference, as all caps have fewer than 16 channels",
+    }
     reference = {
-        "auto": "re-referenced to the average from 16 channels on and left as recorded otherwise",
+        "auto": by_cap.get(
+            frozenset(found), "re-referenced to the average from 16 channels on and left as recorded otherwise"
+        ),
         "average": "re-referenced to the average",
         "recorded": "left in the recorded reference",
     }.get(config.eeg_reference, f"re-referenced to {config.eeg_reference}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import multiprocessing
 import shutil
@@ -11,7 +10,6 @@ import time
 import warnings
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -58,12 +56,10 @@ def run(
     """Run a study as the command does; the report takes most of the time and is left out unless asked for."""
     table, config = load_study(study)
     config = dataclasses.replace(config, **changes)
-    with warnings.catch_warnings(), contextlib.ExitStack() as patches:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataQualityWarning)  # two dyads are few
-        if not report:
-            patches.enter_context(mock.patch("hyperscan.pipeline.run.build_report"))
         common = {"n_jobs": n_jobs, "cluster": cluster, "rejected": table.rejected, "private": private}
-        return run_study(table.sessions, config, out=out, **common)
+        return run_study(table.sessions, config, out=out, report=report, **common)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,9 @@ SETTINGS = StudyConfig(
     fnirs_ppf="age",
     metrics={"eeg": ["plv"], "fnirs": ["corr"]},
     bands={"alpha": (8, 12), "slow": (0.02, 0.1)},
+    group="branch",
+    reference="A",
+    pseudo_within_group=False,
 )
 
 #: Another value of every setting.
@@ -65,6 +68,12 @@ OTHER = {
     "time": "weeks",
     "equivalence_slope": 0.5,
     "outcomes": ["bdi"],
+    "group": "place",
+    "reference": "B",
+    "moderators": ["severity"],
+    "pseudo_within_group": True,
+    "contrasts": {"talk_minus_rest": {"talk": 1, "rest": -1}},
+    "multiverse": {"seed": [0, 1]},
 }
 
 #: A change of every column of the table: what to write instead of what, in the rows of the first dyad.
@@ -124,7 +133,11 @@ def two_modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for row in read_rows(light):
         rows.append(row | {f"{role}_file": f"light/{row[f'{role}_file']}" for role in ROLES})
     ages = {"therapist_age": "40", "client_age": "30"}
-    write_table(study, [row | ages | {"bdi": str(10 + number)} for number, row in enumerate(rows)])
+    facts = [
+        {"branch": "A", "place": "B", "severity": "1"},
+        {"branch": "B", "place": "A", "severity": "2"},
+    ]
+    write_table(study, [row | ages | {"bdi": str(10 + number)} | facts[number % 2] for number, row in enumerate(rows)])
     make.write_edf(study / "dyad-01/ses-01/spare.edf", 5)
     (study / "study.toml").write_text(SETTINGS.to_toml())
     return study

@@ -107,7 +107,7 @@ def test_matrices_are_those_of_the_table(eeg_growth: Path) -> None:
 
 
 def test_growth_follows_from_the_tables_alone(eeg_growth: Path, tmp_path: Path) -> None:
-    for name in ("synchrony.tsv", "pseudo.tsv", "lags.tsv", "guards.tsv", "quality.tsv", "plan.json", "config.toml"):
+    for name in (*(f"{table}.tsv" for table in TABLES), "plan.json", "config.toml"):
         shutil.copy(eeg_growth / name, tmp_path / name)
     again = growth_of(tmp_path, StudyConfig.from_toml(tmp_path / "config.toml"))
     again.save(tmp_path)

@@ -158,9 +158,11 @@ def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.Monke
         table=pd.DataFrame({"modality": ["eeg"], "signal": ["eeg"]}),
         guards=None,
         quality=None,
-        plan=SimpleNamespace(primary=Outcome("plv", "alpha", "all-all", "", "eeg", "eeg")),
+        check_there=lambda: None,
     )
-    monkeypatch.setattr(run.StudyResult, "read", lambda out: study)
+    plan = SimpleNamespace(primary=Outcome("plv", "alpha", "all-all", "", "eeg", "eeg"))
+    monkeypatch.setattr(run, "RunFolder", lambda out: study)
+    monkeypatch.setattr(run.Plan, "load", lambda path: plan)
     monkeypatch.setattr(run, "fit_growth", lambda table, **named: given.update(named))
     run.growth_of(tmp_path, StudyConfig(**changed, bands=bands))
     assert {name: given[name] for name in SETTINGS} == changed

@@ -454,8 +454,8 @@ COLUMNS: Mapping[str, Column] = _columns(
     ),
     Column(
         "lag_beyond",
-        "Coherency beyond the clocks' uncertainty",
-        "Coherency beyond\nthe clocks' uncertainty",
+        "Coherency beyond the clocks' uncertainty (coherency)",
+        "Beyond the clocks'\nuncertainty (coherency)",
         "coherency at a lag that no offset within clock_uncertainty_ms gives to what has none; negative where one may",
     ),
     Column(

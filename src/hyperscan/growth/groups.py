@@ -256,7 +256,7 @@ def welch_f(tests: Sequence[SlopeTest]) -> Omnibus:
     >>> from hyperscan.growth.slopes import slope_test
     >>> found = welch_f([slope_test([1, 2, 3]), slope_test([2, 3, 4]), slope_test([6, 7, 8])])
     >>> round(found.f, 2), round(found.p, 4)
-    (18.71, 0.0112)
+    (18.0, 0.01)
     """
     k = len(tests)
     if k < 3 or any(not test.se > 0 for test in tests):

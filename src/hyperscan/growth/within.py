@@ -66,7 +66,7 @@ def fit_within(
     synchrony: pd.DataFrame | None = None,
     *,
     time: str = "session",
-    equivalence_slope: float = 0.0,
+    equivalence_slope: float = StudyConfig.equivalence_slope,
     outcomes: Sequence[str | FurtherOutcome] = (),
     n_flips: int = 100_000,
     seed: int | np.random.Generator = 0,
@@ -102,6 +102,19 @@ def fit_within(
     ------
     InputError
         If the table holds no such index.
+
+    Examples
+    --------
+    >>> who = "client"
+    >>> rows = [
+    ...     (f"D{d}", f"T{d}", f"C{d}", s, "eeg", person, "eeg", "power", "alpha", "frontal", d * s * (person == who))
+    ...     for d in range(8) for s in (1, 2, 3) for person in ("therapist", who)
+    ... ]
+    >>> columns = ["dyad", "therapist", "client", "session", "modality", "person", "signal"]
+    >>> table = pd.DataFrame(rows, columns=[*columns, "index", "band", "region", "value"]).assign(task="", run="")
+    >>> found = fit_within(table, Index("power", "alpha", "frontal"), n_flips=19)
+    >>> round(found.weighted.slope, 1)
+    3.5
     """
     chosen = _rows_of(within, index.name)
     client = chosen[chosen["person"] == "client"]

@@ -95,6 +95,7 @@ within.json
 persons.json
 synchrony.json
 pseudo.json
+lags.json
 guards.json
 quality.json
 *.tsv

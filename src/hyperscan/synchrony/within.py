@@ -162,7 +162,7 @@ def _background(freqs: Array, psd: Array, edges: tuple[float, float], recipe: Re
 
     Shapes: ``psd`` (n, n_freqs), returns (n,).
     """
-    if not _fitted(recipe):
+    if not (_fitted(recipe) and freqs[-1] >= FITTED_SPAN[1]):
         return np.full(len(psd), np.nan)
     return band_power(freqs, fit_background(freqs, psd, CURVED, background_spans(edges)), edges)
 
@@ -192,7 +192,7 @@ def _spectral(freqs: Array, psd: Array, regions: Mapping[str, Sequence[int]], re
         if inside_fit(edges):
             peak = spectral_peak(freqs, spectra, edges).frequency
             yield from _rows("peak_hz", band, names, peak, peak)
-    if _fitted(recipe):
+    if _fitted(recipe) and freqs[-1] >= FITTED_SPAN[1]:
         # a straight line in log-log: its slope follows from two of its points
         fit = fit_background(freqs, spectra, 1, BACKGROUND_HZ)
         at = np.searchsorted(freqs, (5.0, 20.0))

@@ -361,12 +361,12 @@ def large_study(folder: Path, n_dyads: int, n_sessions: int) -> Trial:
             killer.start()
             code = call("run", study, "-o", folder / "dask", "-q", "--cluster", address)
             killer.join()
+            killed = sum(worker.poll() == -signal.SIGKILL for worker in workers)
         codes = [code, call("run", study, "-o", folder / "jobs", "-q", "--jobs", 2)]
         trees = [set(tree(folder / name).items()) for name in ("dask", "jobs")]
         unlike = codes != [0, 0] or trees[0] != trees[1]
         if unlike:
             print("codes", codes, "differ", sorted(trees[0] ^ trees[1]), flush=True)
-        killed = sum(worker.poll() == -signal.SIGKILL for worker in workers)
         counts = {"dyad-sessions": n_dyads * n_sessions, "workers killed": killed, "outputs that differ": unlike}
         return {**counts, "wrong": unlike + (killed != 1)}
 

@@ -255,6 +255,8 @@ def odd_kind(path: Path) -> str:
 def sha256(path: str | Path) -> str:
     """SHA-256 of a file, or of every file of a folder with its name, as a hex digest."""
     path = Path(path)
+    if odd_kind(path):
+        raise OSError(errno.EINVAL, f"is {odd_kind(path)}, no file", str(path))
     if path.is_dir():
         parts = (f"{p.relative_to(path).as_posix()} {sha256(p)}" for p in sorted(path.rglob("*")) if p.is_file())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -193,9 +193,11 @@ def pooled_test(found: Estimates, column: Array | None = None, level: float = 0.
     """
     use = found.known if column is None else found.known & np.isfinite(column)
     b, n = found.value[use], int(use.sum())
+    if n < 2:
+        return WeightedSlope(**vars(slope_test(b if column is None else [])), p_length=np.nan)
     ones = np.ones((n, 1))
     columns = ones if column is None else np.column_stack([column[use] - column[use].mean(), ones])
-    if n < 2 or n <= columns.shape[1] - 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
+    if n <= columns.shape[1] - 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
         return WeightedSlope(**vars(slope_test(b if column is None else [], level)), p_length=np.nan)
     fit = regress(b, found.own[use], columns)
     p_length = _p_of_length(fit.residual, found.size[use], fit.weight)

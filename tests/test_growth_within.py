@@ -201,3 +201,9 @@ def test_guards_ask_every_measure_and_words_name_no_part_of_the_brain() -> None:
         assert word not in said.lower()
     assert {"changes_up", "changes_down", "changes_up_unchecked", "changes_down_unchecked"} <= set(PERSON_VERDICTS)
     assert PERSON_VERDICTS["changes_down"].opening.startswith("Decrease")
+
+
+def test_an_index_without_a_single_value_cannot_tell() -> None:
+    found = fit_within(within({}).assign(value=np.nan), POWER, n_flips=19)
+    assert found.verdict == "cannot_tell"
+    assert found.group_slope is None

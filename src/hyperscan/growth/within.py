@@ -195,15 +195,17 @@ class PersonEvidence:
             name = measure if measure in INDICES else "band_power"
             courses = (_course(within, Index(name, band, place), "client") for place in (region, "all"))
             measured[measure] = next((course for course in courses if not course.empty), own[:0])
-        frame = pd.DataFrame({name: course for name, course in measured.items() if not course.empty})
+        known = {name: course for name, course in measured.items() if not course.empty}
+        # where nothing could be measured there is still a table, of no sessions
+        frame = pd.DataFrame(known) if known else pd.DataFrame(index=own.index)
         frame["difference"] = own - measured["therapist_value"]
         keys = ["dyad", "session"]
         columns = {measure.column for words in PERSON_GUARDS.values() for measure in words.measures}
         for beside in (None if quality is None else quality[quality["person"] == "client"], synchrony):
-            known = [name for name in columns if beside is not None and name in beside and name not in frame]
-            if beside is not None and known:
+            further = [name for name in columns if beside is not None and name in beside and name not in frame]
+            if beside is not None and further:
                 rows = beside[(beside["modality"] == modality) & beside["task"].isin(within["task"].unique())]
-                numbers = rows[known].apply(pd.to_numeric, errors="coerce")
+                numbers = rows[further].apply(pd.to_numeric, errors="coerce")
                 frame = frame.join(numbers.groupby([rows[key] for key in keys]).mean())
         rows = frame.reset_index()
         return cls(index, modality, Slopes.of(rows, sessions, {"": 1.0}))

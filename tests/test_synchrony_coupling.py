@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hyperscan.metrics import get_metric
+from hyperscan.metrics import METRICS, get_metric
 from hyperscan.schema import CORRECTED, Index
 from hyperscan.simulate.signals import band_noise, delay
-from hyperscan.synchrony import recipe_of
-from hyperscan.synchrony.coupling import CLOSED, channel_sets, metric_windows, window_products
+from hyperscan.synchrony import recipe_of, within_values
+from hyperscan.synchrony.coupling import CLOSED, channel_sets, metric_windows, set_values, window_products
 from hyperscan.synchrony.pair import BandSignals
 from hyperscan.synchrony.within import mirrored
 from hyperscan.transforms import analytic_signal
-from within_fixtures import CONFIG, N_WINDOW, SFREQ, cap, found, person
+from within_fixtures import CONFIG, N_WINDOW, NAMES, SFREQ, cap, found, person
 
 
 def test_chance_of_coupling_is_that_of_what_volume_conduction_leaves() -> None:
@@ -57,6 +57,26 @@ def test_sets_of_channels_hold_each_pair_once_and_networks_what_lies_between_reg
 
 
 def test_every_blind_metric_can_be_asked_for() -> None:
-    values = found(cap(40), dataclasses.replace(CONFIG, within_metrics=["ciplv", "oaec", "imcoh"]))
-    for name in ("ciplv", "oaec", "imcoh"):
-        assert abs(values[Index(name, "alpha", "all")].value) < 0.1
+    blind = [name for name, spec in METRICS.items() if spec.zero_lag_blind]
+    signals, starts = person(cap(40)[:4], names=NAMES[:4])
+    signals = dataclasses.replace(signals, rois={"all": range(4)})
+    recipe = recipe_of(dataclasses.replace(CONFIG, within_metrics=blind), "eeg")
+    values = {each.index: each.value for each in within_values(signals, starts, N_WINDOW, recipe)}
+    for name in blind:
+        assert abs(values[Index(name, "alpha", "all")]) < 0.15, name
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_coupling_that_mismatched_times_have_too_is_none(name: str) -> None:
+    low, high = np.clip(METRICS[name].bounds, -0.9, 0.9)
+    value = np.random.default_rng(0).uniform(low, high, (5, 3, 3))
+    pair = (value, METRICS[name].link(value))
+    (one,) = set_values(METRICS[name], "alpha", pair, [pair, pair], {"all": np.array([[0, 1], [0, 2]])})
+    assert one.value == pytest.approx(0)
+
+
+def test_windows_shorter_than_a_burst_have_no_evenness() -> None:
+    signals, _ = person(cap(20))
+    values = within_values(signals, np.arange(20) * 128, 128, recipe_of(CONFIG, "eeg"))
+    assert all(np.isnan(one.value) for one in values if one.index.name == "evenness")
+    assert all(np.isfinite(one.value) for one in values if one.index.name == "lagcoh")

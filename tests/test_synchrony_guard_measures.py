@@ -22,6 +22,7 @@ from hyperscan.synchrony import (
     shared_windows,
 )
 from hyperscan.synchrony.guard_measures import lag_beyond, steadiness
+from hyperscan.synchrony.pair import WindowPair
 from hyperscan.transforms import analytic_signal
 from synchrony_fixtures import both, eeg_pair
 
@@ -258,3 +259,11 @@ def test_steadiness_is_unknown_without_a_fraction(study: list[tuple[Signals, Sig
     a, b = study[0]
     unknown = dataclasses.replace(a, s2_line=np.full_like(a.s2_line, np.nan))
     assert np.isnan(steadiness(unknown, b, recipe, shared_windows(a, b, recipe)))
+
+
+def test_steadiness_is_unknown_in_windows_shorter_than_a_burst(
+    study: list[tuple[Signals, Signals]], recipe: Recipe
+) -> None:
+    a, b = study[0]
+    starts = np.arange(5) * 128
+    assert np.isnan(steadiness(a, b, recipe, WindowPair(starts, starts, 128)))

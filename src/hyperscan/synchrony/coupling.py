@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.metrics import MetricSpec
+from hyperscan.metrics.arrays import into_domain
 from hyperscan.schema import CORRECTED, Index
 from hyperscan.synchrony.pair import BandSignals
 from hyperscan.synchrony.person import Signals, WithinValue
@@ -58,7 +60,7 @@ def _across(a: frozenset[int], b: frozenset[int]) -> list[tuple[int, int]]:
 
 
 #: Cross product of channels i and j, and power of channel i and of channel j: (n_windows, n_channels, n_channels) each.
-Products = tuple[Array, Array, Array]
+CrossPowers = tuple[Array, Array, Array]
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class WindowProducts:
     """What coupling inside a person is made of in one band."""
 
     #: Of every window with itself
-    real: Products
+    real: CrossPowers
     #: By shift, of every window with another one
-    mismatched: tuple[Products, ...]
+    mismatched: tuple[CrossPowers, ...]
     #: shape (n_channels, n_bins): Power in short bins relative to the channel's mean
     bursts: Array
 
@@ -93,7 +95,7 @@ def window_products(signals: BandSignals, starts: Array, shifts: Sequence[int], 
         return WindowProducts(
             (own, level[:, :, None], level[:, None, :]),
             tuple(mismatched(own, np.array(found), shift) for found, shift in zip(moved, shifts, strict=True)),
-            power / power.mean(axis=1, keepdims=True),
+            power / power.mean(axis=1, keepdims=True) if n_bins else power,
         )
 
 
@@ -105,7 +107,7 @@ def _product(x: Array, y: Array) -> Array:
     return np.asarray((x @ y.conj().T).astype(complex) / x.shape[-1])
 
 
-def mismatched(cross: Array, moved: Array, shift: int) -> Products:
+def mismatched(cross: Array, moved: Array, shift: int) -> CrossPowers:
     """Products of every channel with what every other one has at another window, beyond their common part at lag 0.
 
     Volume conduction makes two channels alike at lag 0. A metric that is blind to it sees what is left, and chance has
@@ -148,6 +150,7 @@ def metric_windows(
 
     Shapes: returns value and growth scale, (n_windows, n_channels, n_channels).
     """
+    into = partial(into_domain, domain=spec.domain, sfreq=facts["sfreq"], band=facts["band"])
     values, scales = [], []
     for at in range(len(starts)):
         x, other = _window(signals, starts[at]), _window(signals, starts[(at + shift) % len(starts)])
@@ -155,9 +158,10 @@ def metric_windows(
             then = _product(other, other).real
             share = (then / np.diagonal(then)[:, None]).astype(x.real.dtype)
             stand_ins = (other + share[i, :, None] * (x[i] - other[i]) for i in range(len(x)))
-            parts = [spec.evaluate(x[i, None], stand_in, **facts) for i, stand_in in enumerate(stand_ins)]
+            parts = [spec.evaluate(into(x[i, None]), into(stand_in), **facts) for i, stand_in in enumerate(stand_ins)]
         else:
-            parts = [spec.evaluate(x, x, **facts)]
+            own = into(x)
+            parts = [spec.evaluate(own, own, **facts)]
         values.append(np.concatenate([value for value, _ in parts]))
         scales.append(np.concatenate([scale for _, scale in parts]))
     return np.array(values), np.array(scales)
@@ -191,8 +195,10 @@ def set_values(
 
     Shapes: ``real`` and each of ``moved``: value and growth scale, (..., n_channels, n_channels).
     """
-    value, z = (_both_orders([np.abs(part) if spec.direction == "sign" else part]) for part in real)
-    own = _both_orders([part for _, part in moved]) if moved else np.full_like(z, np.nan)
+    # a sign says which of two channels leads, and turns with their order
+    size = np.abs if spec.direction == "sign" else np.asarray
+    value, z = (_both_orders([size(part)]) for part in real)
+    own = _both_orders([size(part) for _, part in moved]) if moved else np.full_like(z, np.nan)
     for region, pairs in sets.items():
         where = tuple(pairs.T)
         means = [_finite_mean(each[where]) for each in (value, z, own)]

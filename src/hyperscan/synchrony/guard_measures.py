@@ -215,8 +215,11 @@ def steadiness(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> f
 
     Phase locking weighs every moment alike, and a moment counts as far as both people's signal rises above their
     background then. The log of that, minus the same of rhythms with equal spectra and random phases, which come and go
-    by chance alone: 0 is as steady as noise of that band, and signal-to-noise as such does not move it.
+    by chance alone: 0 is as steady as noise of that band, and signal-to-noise as such does not move it. NaN where a
+    window is shorter than a moment.
     """
+    if windows.n_window < round(BURST_S * a.sfreq):
+        return math.nan
     sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
     people = [
         _moments(person, starts, roi, recipe.of(role), windows.n_window)

@@ -81,6 +81,25 @@ def test_peak_frequency_is_found(centre):
         assert abs(quality.of(role)["peak_hz_alpha"] - centre) < 0.25
 
 
+def test_each_person_is_judged_by_the_own_region_of_the_primary_outcome():
+    def quality(roi):
+        config = dataclasses.replace(SHORT, primary=dataclasses.replace(SHORT.primary_of("eeg"), roi=roi))
+        found = preprocess_pair(clean_pair(0), config).quality
+        return found.therapist.s2_line, found.client.s2_line
+
+    mixed, frontal, posterior = map(quality, ("frontal-posterior", "frontal-frontal", "posterior-posterior"))
+    assert mixed == (frontal[0], posterior[1])
+    assert frontal[0] != posterior[0]
+    assert frontal[1] != posterior[1]
+
+
+def test_a_passband_without_the_background_tells_no_rhythm():
+    config = StudyConfig(window_s=5.0, eeg_filter_hz=(1.0, 30.0), bands={"alpha": (8, 12)})
+    person = preprocess_pair(clean_pair(0), config).quality.therapist
+    assert all(np.isnan(person[name]) for name in ("s2_line", "s2_quad", "snr_alpha", "peak_hz_alpha"))
+    assert np.isfinite(person.amplitude)
+
+
 def test_fractions_per_channel():
     prepared = preprocess_pair(clean_pair(1), SHORT)
     line, curve = signal_fractions(prepared.therapist, (8.0, 12.0))

@@ -81,7 +81,10 @@ def test_what_cannot_be_told_is_nan_and_not_a_number() -> None:
     values = found(cap(10))
     assert math.isnan(values[Index("lagcoh", "alpha", "all")].value)  # one window has no other one
     narrow = found(cap(30), dataclasses.replace(CONFIG, eeg_filter_hz=(3.0, 30.0)))
-    assert math.isnan(narrow[Index("power", "alpha", "all")].value)
+    for name in ("power", "power_over_background", "peak_hz"):
+        assert math.isnan(narrow[Index(name, "alpha", "all")].value)
+    assert math.isnan(narrow[Index("rhythm_asymmetry", "alpha", "frontal")].value)
+    assert not {"aperiodic_slope", CORRECTED} & {index.name for index in narrow}
     assert Index("high_frequency", "", "all") not in narrow
     assert math.isfinite(narrow[Index("band_power", "alpha", "all")].value)
 

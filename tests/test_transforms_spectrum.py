@@ -133,6 +133,14 @@ def test_peak_in_other_bands(band):
     assert float(peak.width) == pytest.approx(2 * np.sqrt(np.log(2)), abs=0.4)
 
 
+def test_the_flank_of_another_rhythm_is_no_peak():
+    freqs = np.arange(0, 64, 0.25)
+    other, ripple = (np.exp(-(((freqs - at) / width) ** 2)) for at, width in ((10.0, 1.5), (7.0, 0.6)))
+    peak = spectral_peak(freqs, (1 + 30 * other + 6 * ripple) / np.maximum(freqs, 0.25), (4.0, 8.0))
+    assert np.isnan(peak.frequency)
+    assert np.isnan(peak.width)
+
+
 def test_band_power_is_variance():
     x = np.random.default_rng(4).standard_normal(100_000)
     freqs, psd = welch_psd(x, SFREQ)

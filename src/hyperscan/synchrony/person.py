@@ -19,13 +19,9 @@ from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.windows import whole_segments, window_grid
 from hyperscan.schema import Index, SessionKey
 from hyperscan.storage import write_arrays
+from hyperscan.transforms.spectrum import holds_background, inside_fit
 
 Array = npt.NDArray[Any]
-
-#: The fit of the 1/f background was validated by simulation for bands within the first range, with the spectrum
-#: of the second range left in the recording (Hz).
-FITTED_BANDS, FITTED_SPAN = (6.0, 14.0), (2.0, 40.0)
-
 
 #: Arrays of a person that are not the data.
 _FACTS = ("spans", "windows", "clean", "s2_line", "s2_quad", "xyz")
@@ -206,9 +202,6 @@ def _fractions(raw: Any, ch_names: tuple[str, ...], config: StudyConfig, role: s
     if tuple(raw.ch_names) != ch_names:  # haemoglobin: there is no such fit
         return nothing
     band = config.bands_of("eeg", role)[config.primary_of("eeg").band]
-    low, high = config.eeg_filter_hz
-    if not (
-        FITTED_BANDS[0] <= band[0] and band[1] <= FITTED_BANDS[1] and low <= FITTED_SPAN[0] and high >= FITTED_SPAN[1]
-    ):
+    if not (inside_fit(band) and holds_background(config.passband("eeg"), float(raw.info["sfreq"]))):
         return nothing
     return signal_fractions(raw, band)

@@ -30,7 +30,7 @@ from hyperscan.synchrony.coupling import (
 )
 from hyperscan.synchrony.guard_measures import BURST_S
 from hyperscan.synchrony.pair import BandSignals, person_bands
-from hyperscan.synchrony.person import FITTED_BANDS, FITTED_SPAN, Signals, WithinValue
+from hyperscan.synchrony.person import Signals, WithinValue
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import (
@@ -38,6 +38,8 @@ from hyperscan.transforms.spectrum import (
     background_spans,
     band_power,
     fit_background,
+    holds_background,
+    inside_fit,
     signal_fraction,
     spectral_peak,
     welch_psd,
@@ -84,13 +86,18 @@ class PersonView:
         freqs, psd = window_spectra(person, starts, n_window)
         return cls(person, starts, n_window, recipe, freqs, psd, channel_sets(person, recipe))
 
+    @property
+    def fitted(self) -> bool:
+        """Whether the background can be fitted: the recording holds the spectrum on both sides of the rhythm."""
+        return holds_background(self.recipe.passband, self.person.sfreq)
+
+    def background(self, edges: tuple[float, float]) -> Array:
+        """Power of the 1/f background in a band, NaN where it cannot be fitted, shape (n_channels,)."""
+        return _background(self.freqs, self.psd, edges, self.fitted)
+
     def spectral_values(self) -> list[WithinValue]:
         """Compute what follows from spectra alone."""
-        regions = _regions(self.person)
-        return [
-            *_spectral(self.freqs, self.psd, regions, self.recipe),
-            *_asymmetry(self.freqs, self.psd, self.person, self.recipe),
-        ]
+        return [*_spectral(self), *_asymmetry(self)]
 
     def band_values(self, band: str, signals: BandSignals) -> list[WithinValue]:
         """Compute evenness and coupling in a band that the person was filtered to."""
@@ -110,7 +117,7 @@ class PersonView:
             else:
                 real, *moved = [metric_windows(spec, signals, self.starts, shift, facts) for shift in (0, *shifts)]
             found += set_values(spec, band, real, moved, self.sets)
-        if inside_fit(edges) and _fitted(self.recipe) and sfreq >= 90 and shifts:
+        if inside_fit(edges) and self.fitted and shifts:
             response = band_response(self.freqs, edges, sfreq)
             fraction = signal_fraction(self.freqs, self.psd, response, CURVED, background_spans(edges))
             found += corrected_values(band, made, fraction, self.sets)
@@ -151,18 +158,12 @@ def _regions(person: Signals) -> dict[str, list[int]]:
     return {**regions, MIDLINE: midline} if midline else regions
 
 
-def _fitted(recipe: Recipe) -> bool:
-    """Whether the recording still holds the spectrum that the background is fitted to."""
-    low, high = recipe.passband
-    return low <= FITTED_SPAN[0] and high >= FITTED_SPAN[1]
-
-
-def _background(freqs: Array, psd: Array, edges: tuple[float, float], recipe: Recipe) -> Array:
+def _background(freqs: Array, psd: Array, edges: tuple[float, float], fitted: bool) -> Array:
     """Power of the 1/f background in a band, NaN where it cannot be fitted.
 
     Shapes: ``psd`` (n, n_freqs), returns (n,).
     """
-    if not (_fitted(recipe) and freqs[-1] >= FITTED_SPAN[1]):
+    if not fitted:
         return np.full(len(psd), np.nan)
     return band_power(freqs, fit_background(freqs, psd, CURVED, background_spans(edges)), edges)
 
@@ -173,13 +174,14 @@ def _decibel(power: npt.ArrayLike) -> Array:
         return np.where(np.asarray(power) > 0, 10 * np.log10(power), np.nan)
 
 
-def _spectral(freqs: Array, psd: Array, regions: Mapping[str, Sequence[int]], recipe: Recipe) -> Iterator[WithinValue]:
+def _spectral(view: PersonView) -> Iterator[WithinValue]:
     """Power, background and peak of every region; a region's spectrum is the mean of its channels'."""
+    regions, freqs, recipe = _regions(view.person), view.freqs, view.recipe
     names = list(regions)
-    spectra = np.array([psd[list(where)].mean(axis=0) for where in regions.values()])
+    spectra = np.array([view.psd[where].mean(axis=0) for where in regions.values()])
     whole = band_power(freqs, spectra, recipe.passband)
     for band, edges in recipe.bands.items():
-        total, noise = band_power(freqs, spectra, edges), _background(freqs, spectra, edges, recipe)
+        total, noise = band_power(freqs, spectra, edges), _background(freqs, spectra, edges, view.fitted)
         rhythm = total - noise
         found = {
             "band_power": total,
@@ -190,9 +192,9 @@ def _spectral(freqs: Array, psd: Array, regions: Mapping[str, Sequence[int]], re
         for name, values in found.items():
             yield from _rows(name, band, names, values, _decibel(values))
         if inside_fit(edges):
-            peak = spectral_peak(freqs, spectra, edges).frequency
+            peak = spectral_peak(freqs, spectra, edges).frequency if view.fitted else np.full(len(names), np.nan)
             yield from _rows("peak_hz", band, names, peak, peak)
-    if _fitted(recipe) and freqs[-1] >= FITTED_SPAN[1]:
+    if view.fitted:
         # a straight line in log-log: its slope follows from two of its points
         fit = fit_background(freqs, spectra, 1, BACKGROUND_HZ)
         at = np.searchsorted(freqs, (5.0, 20.0))
@@ -204,30 +206,21 @@ def _spectral(freqs: Array, psd: Array, regions: Mapping[str, Sequence[int]], re
             yield from _rows(name, "", names, power, _decibel(power))
 
 
-def inside_fit(edges: tuple[float, float]) -> bool:
-    """Whether the background fit was validated by simulation for a band."""
-    return FITTED_BANDS[0] <= edges[0] and edges[1] <= FITTED_BANDS[1]
-
-
 def _rows(index: str, band: str, regions: Sequence[str], estimates: Array, levels: Array) -> Iterator[WithinValue]:
     for region, estimate, level in zip(regions, estimates, levels, strict=True):
         yield WithinValue(Index(index, band, region), float(estimate), float(level))
 
 
-def _asymmetry(freqs: Array, psd: Array, person: Signals, recipe: Recipe) -> Iterator[WithinValue]:
+def _asymmetry(view: PersonView) -> Iterator[WithinValue]:
     """Right minus left of mirrored frontal channels, for bands of the alpha range, where that is usual."""
-    pairs = mirrored(person, person.rois.get("frontal", ()))
-    for band, edges in recipe.bands.items() if pairs else ():
+    pairs = mirrored(view.person, view.person.rois.get("frontal", ()))
+    for band, edges in view.recipe.bands.items() if pairs else ():
         if inside_fit(edges):
-            left, right = (psd[list(side)] for side in zip(*pairs, strict=True))
-            totals = [band_power(freqs, side, edges) for side in (right, left)]
-            rhythms = [
-                total - _background(freqs, side, edges, recipe)
-                for total, side in zip(totals, (right, left), strict=True)
-            ]
-            for name, (more, less) in (("asymmetry", totals), ("rhythm_asymmetry", rhythms)):
+            left, right = np.array(pairs).T
+            total = band_power(view.freqs, view.psd, edges)
+            for name, power in (("asymmetry", total), ("rhythm_asymmetry", total - view.background(edges))):
                 # every pair has to have a value: another set of pairs would be another index
-                level = float(np.mean(_decibel(more) - _decibel(less)))
+                level = float(np.mean(_decibel(power[right]) - _decibel(power[left])))
                 yield WithinValue(Index(name, band, "frontal"), level * math.log(10) / 10, level)
 
 

@@ -19,6 +19,10 @@ from hyperscan.errors import InputError
 #: the guards of this project, by simulation).
 BACKGROUND_HZ = ((2.0, 5.0), (15.0, 40.0))
 
+#: The fit of the background was validated by simulation for bands inside this range (Hz), at this sampling rate (Hz)
+#: and above, where the filter before sampling leaves the spectrum up to 40 Hz as it is.
+FITTED_BANDS, FITTED_SFREQ = (6.0, 14.0), 90.0
+
 #: A signal fraction below this is set to it: dividing by less only amplifies noise (chosen with the guards).
 SIGNAL_FLOOR = 0.05
 
@@ -176,6 +180,29 @@ def fit_background(
     return np.asarray(np.exp(weights @ basis.T))
 
 
+def inside_fit(band: tuple[float, float]) -> bool:
+    """Whether the fit of the background was validated for a band.
+
+    Examples
+    --------
+    >>> inside_fit((8.0, 12.0)), inside_fit((13.0, 30.0))
+    (True, False)
+    """
+    return FITTED_BANDS[0] <= band[0] and band[1] <= FITTED_BANDS[1]
+
+
+def holds_background(passband: tuple[float, float], sfreq: float) -> bool:
+    """Whether a recording still holds the spectrum that the background is fitted to.
+
+    Examples
+    --------
+    >>> holds_background((1.0, 40.0), 250.0), holds_background((1.0, 30.0), 250.0), holds_background((1.0, 40.0), 85.0)
+    (True, False, False)
+    """
+    low, high = BACKGROUND_HZ[0][0], BACKGROUND_HZ[-1][1]
+    return passband[0] <= low and high <= passband[1] and sfreq >= FITTED_SFREQ
+
+
 def signal_fraction(
     freqs: ArrayLike,
     psd: ArrayLike,
@@ -258,11 +285,13 @@ def _peak(freqs: Array, ratio: Array, band: tuple[float, float]) -> tuple[float,
         return np.nan, np.nan, np.nan
     top = inside[smooth[inside].argmax()]
     height = 10 * np.log10(smooth[top])
-    # a maximum on the band's edge that keeps rising outside is the flank of something else
-    if height < MIN_PEAK_DB or smooth[top] < smooth[top - 1 : top + 2].max():
+    if height < MIN_PEAK_DB:
         return float(height), np.nan, np.nan
     excess = smooth - 1
     above = _run_around(excess > excess[top] / 2, top)
+    # what rises further outside the band is something else, and this is its flank
+    if excess[above].max() > excess[top]:
+        return float(height), np.nan, np.nan
     weight = np.clip(excess[above], 0, None)
     # the centroid of the upper half uses more bins than a parabola through three
     frequency = float((freqs[above] * weight).sum() / weight.sum())

@@ -23,8 +23,10 @@ from hyperscan.recording.windows import clean_mask, whole_segments, window_grid
 from hyperscan.schema import ROLES
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import (
+    FITTED_SFREQ,
     background_spans,
     band_power,
+    holds_background,
     power_share,
     signal_fraction,
     spectral_peak,
@@ -72,7 +74,7 @@ def _spectra(raw: BaseRaw, clean: NDArray[np.bool_] | None = None) -> tuple[Arra
 
 
 def _fraction(freqs: Array, psd: Array, band: tuple[float, float], sfreq: float, degree: int) -> Array:
-    if sfreq < 90:
+    if sfreq < FITTED_SFREQ:
         return np.full(len(psd), np.nan)
     return signal_fraction(freqs, psd, band_response(freqs, band, sfreq), degree, background_spans(band))
 
@@ -123,7 +125,9 @@ def _with_rhythms(
     freqs, psd = _spectra(raw)
     regions = roi_channels(raw, config)
     primary, bands = config.primary_of("eeg"), config.bands_of("eeg", role)
-    inside = psd[[raw.ch_names.index(name) for name in regions.get(primary.rois[0], regions["all"])]]
+    inside = psd[[raw.ch_names.index(name) for name in regions.get(getattr(primary.rois, role), regions["all"])]]
+    if not holds_background(config.passband("eeg"), sfreq):  # then nothing tells a rhythm from its background
+        inside = np.full_like(inside, np.nan)
     rhythms = {}
     for name, band in bands.items():
         if band[1] < sfreq / 2:

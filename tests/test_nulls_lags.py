@@ -296,3 +296,22 @@ def test_masks_that_alternate_leave_lag_0_and_shifts_the_same_chance_level(kind:
     assert squared[1] == pytest.approx(squared[0], rel=0.25)  # 64 pairs: 12 % of sampling error
     counts = {lag: (good_a & np.roll(good_b, lag)).sum() for lag in found.lags.tolist()}
     assert max(counts.values()) > 3 * (good_a & good_b).sum()
+
+
+@pytest.mark.parametrize("turn", range(100, 1600, 100))
+def test_shifts_use_about_as_many_samples_as_lag_0_however_long_the_turns_are(turn: int) -> None:
+    def count(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.full((1, 1), float(a.shape[-1]))
+
+    x, at = np.ones((1, 6000)), np.arange(6000)
+    first = at // turn % 2 == 0
+    second = ~first | (at % turn < turn // 8)
+    found = lags(x, x, count, n_null=100, min_lag=60, valid_a=first, valid_b=second)
+    used = found.surrogates / found.estimate
+    assert 0.6 < used.min() <= used.max() < 1.5
+
+
+def test_masks_without_a_common_sample_are_refused() -> None:
+    first = np.arange(800) < 400
+    with pytest.raises(InputError, match="no sample in common"):
+        lags(np.ones((1, 800)), np.ones((1, 800)), Locking(), n_null=40, min_lag=20, valid_a=first, valid_b=~first)

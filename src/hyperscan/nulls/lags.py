@@ -14,6 +14,7 @@ from scipy import fft
 from scipy.fft import next_fast_len
 
 from hyperscan.errors import DataQualityWarning, InputError
+from hyperscan.nulls.inference import FEWEST_SURROGATES
 
 CHUNK_BYTES = 2**27  # our choice: samples held at once; fewer remainders at a time make the products slower
 
@@ -120,10 +121,10 @@ def _turned(x: NDArray[Any]) -> NDArray[Any]:
     return np.swapaxes(x, -1, -2)
 
 
-FEWEST_LAGS = 19  # (0 + 1) / (19 + 1): the fewest surrogates that can reach p = .05
 FEWEST_SHARED = 0.5  # our choice: a lag that leaves under half of lag 0's jointly valid samples is not comparable
 THIN_STEP = 1.15  # our choice: lags that share up to so many times more samples than lag 0 are thinned alike
-THIN_STRETCHES = 8  # our choice: stretches that are left of a recording, long against any rhythm of interest
+THIN_STRETCHES = (8, 50)  # our choice: fewest and most stretches that are left, else one per shortest lag
+GOLDEN = (5**0.5 - 1) / 2
 
 #: Samples to use of therapist and client; None = all
 Masks = tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]
@@ -159,34 +160,27 @@ class Stacked:
         ``compute(a, stack) -> (n_stack, n_a, n_b)`` for ``stack`` of shape (n_stack, n_b, n_times).
     most : int
         Largest stack.
+    prepare : callable
+        What is done to ``a`` once for all lags: ``compute`` takes what it returns.
     """
 
-    compute: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+    compute: Callable[[Any, NDArray[Any]], NDArray[Any]]
     most: int
+    prepare: Callable[[NDArray[Any]], Any] = as_they_are
 
     def __call__(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """Compute the statistic of one recording, shape (n_a, n_b)."""
-        return np.asarray(self.compute(a, b[None])[0])
+        return np.asarray(self.compute(self.prepare(a), b[None])[0])
 
     def at_lags(self, a: NDArray[Any], b: NDArray[Any], lags: NDArray[np.intp]) -> NDArray[Any]:
         """Compute the statistic with ``b`` rolled by every lag, shape (n_lags, n_a, n_b)."""
+        prepared = self.prepare(a)
         parts = [lags[start : start + self.most] for start in range(0, len(lags), self.most)]
         stacks = (np.stack([np.roll(b, int(lag), axis=-1) for lag in part]) for part in parts)
-        return np.concatenate([self.compute(a, stack) for stack in stacks])
+        return np.concatenate([self.compute(prepared, stack) for stack in stacks])
 
 
-@runtime_checkable
-class Shiftable(Protocol):
-    """A statistic that computes its values at several lags by itself, as :class:`Stacked` does."""
-
-    def at_lags(self, a: NDArray[Any], b: NDArray[Any], lags: NDArray[np.intp]) -> NDArray[Any]:
-        """Compute it with ``b`` shifted by every lag, shape (n_lags, n_a, n_b)."""
-
-    def __call__(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        """Compute it of one recording, shape (n_a, n_b)."""
-
-
-Statistic = Foldable | Shiftable | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+Statistic = Foldable | Stacked | Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -284,14 +278,16 @@ def lags(
     used = n_times // step * step
     first, second = first[:, :used], second[:, :used]
     shared = _shared_samples(masks, used, step)
+    if not shared[0]:
+        raise InputError("valid_a and valid_b have no sample in common; leave this pair out")
     grid = grid[shared[grid // step] >= max(FEWEST_SHARED * shared[0], 1)]
     chosen = _chosen_lags(grid, n_null, n_times, min_lag, rng)
     every, values = np.concatenate([[0], chosen]), None
-    for where, part in _thinned(masks, shared, every // step, used):
+    for where, part in _thinned(masks, shared, every // step, used, min_lag):
         if isinstance(statistic, Foldable):
             counts = shared if part is masks else _shared_samples(part, used, step)
             found = _folded(first, second, statistic, step, every[where] // step, masks, part, counts)
-        elif isinstance(statistic, Shiftable) and all(mask is None for mask in part):
+        elif isinstance(statistic, Stacked) and all(mask is None for mask in part):
             found = statistic.at_lags(first, second, every[where])
         else:
             found = np.stack([_rolled(first, second, statistic, int(lag), part) for lag in every[where]])
@@ -384,9 +380,9 @@ def _chosen_lags(
 ) -> NDArray[np.intp]:
     """Choose among the admissible lags; too few for p = .05 are refused, fewer than asked for are said."""
     found = len(grid)
-    if found < min(FEWEST_LAGS, n_null):
+    if found < min(FEWEST_SURROGATES, n_null):
         raise InputError(
-            f"{n_times} samples with min_lag={min_lag} leave {found} admissible lags; at least {FEWEST_LAGS} "
+            f"{n_times} samples with min_lag={min_lag} leave {found} admissible lags; at least {FEWEST_SURROGATES} "
             "are needed to reach p = .05. Use a longer recording or another null"
         )
     if found < n_null:
@@ -412,17 +408,22 @@ def _shared_samples(masks: Masks, used: int, step: int) -> NDArray[Any]:
     return np.asarray(counts[:, 0, 0].round())
 
 
-def _thinned(masks: Masks, shared: NDArray[Any], wanted: NDArray[np.intp], used: int) -> Iterator[tuple[Any, Masks]]:
+def _thinned(
+    masks: Masks, shared: NDArray[Any], wanted: NDArray[np.intp], used: int, min_lag: int
+) -> Iterator[tuple[Any, Masks]]:
     """Group grid lags by how many more samples they share than lag 0, with masks that leave about as many.
 
     What is left out of the therapist's samples are whole stretches, as single ones would be told by their neighbours.
+    Each begins elsewhere in its part of the recording (by the golden ratio), so that none keep step with regular turns.
     """
     level = np.round(np.log(np.maximum(shared[wanted] / shared[0], 1.0)) / np.log(THIN_STEP)).astype(int)
     yield level == 0, masks
+    place = np.arange(used) * (int(np.clip(used // min_lag, *THIN_STRETCHES)) / used)
+    turned = (place - np.floor(place) * GOLDEN) % 1.0
     for each in np.unique(level[level > 0]):
         where = level == each
         share = shared[0] / shared[wanted[where]].mean()
-        kept = np.arange(used) * THIN_STRETCHES / used % 1.0 < share
+        kept = turned < share
         yield where, (kept if masks[0] is None else masks[0][:used] & kept, masks[1])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from hyperscan.metrics import JointMoment, MetricSpec
 from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
 from hyperscan.nulls.inference import p_value
-from hyperscan.nulls.lags import LagNull, lags
+from hyperscan.nulls.lags import LagNull, Stacked, lags
 from hyperscan.schema import Cell
 from hyperscan.synchrony.pair import PairBand, WindowPair, pair_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
@@ -101,7 +101,7 @@ def _whole_tests(
         for spec in recipe.metrics:
             link: Callable[[Array], Array] = np.asarray
             if spec.domain == "wavelet":  # the statistic is on the growth scale already
-                coherence = Coherence(spec, recipe.facts(a.sfreq, band))
+                coherence = wavelet_statistic(spec, recipe.facts(a.sfreq, band))
                 found = _shifted(x, y, coherence, min(n_null, MOST_WAVELET_LAGS), min_lag, rng, a)
             elif spec.moment is not None:
                 link = spec.link
@@ -113,32 +113,19 @@ def _whole_tests(
     return tests
 
 
-@dataclass(frozen=True)
-class Coherence:
-    """Wavelet coherence on the growth scale, of a therapist who is transformed once."""
+def wavelet_statistic(spec: MetricSpec, facts: Mapping[str, Any]) -> Stacked:
+    """Make the statistic of a wavelet metric on the growth scale.
 
-    spec: MetricSpec
-    #: What the metric is told
-    facts: Mapping[str, Any]
+    The therapist is transformed once. Shifted clients are transformed again: shifted coefficients would bring what the
+    ends of a recording do to them into its middle, which lowers coherence there.
+    """
+    transform = partial(into_domain, domain=spec.domain, sfreq=facts["sfreq"], band=facts["band"])
 
-    def __call__(self, a: Array, b: Array) -> Array:
-        """Compute it of one recording, shape (n_a, n_b)."""
-        return np.asarray(self.at_lags(a, b, np.zeros(1, dtype=np.intp))[0])
+    def of_clients(therapist: Any, stack: Array) -> Array:
+        z = spec.evaluate(therapist, transform(stack.reshape(-1, stack.shape[-1])), **facts)[1]
+        return np.moveaxis(z.reshape(len(z), *stack.shape[:2]), 1, 0)
 
-    def at_lags(self, a: Array, b: Array, lags: Array) -> Array:
-        """Compute it with the client shifted by every lag, shape (n_lags, n_a, n_b).
-
-        Shifted recordings are transformed again: shifted coefficients would bring what the ends of a recording do to
-        them into its middle, which lowers coherence there.
-        """
-        domain, sfreq, band = self.spec.domain, self.facts["sfreq"], self.facts["band"]
-        therapist, parts = into_domain(a, domain, sfreq, band), []
-        for start in range(0, len(lags), STACKED_LAGS):
-            some = [np.roll(b, int(lag), axis=-1) for lag in lags[start : start + STACKED_LAGS]]
-            client = into_domain(np.concatenate(some), domain, sfreq, band)
-            z = np.asarray(self.spec.evaluate(therapist, client, **self.facts)[1])
-            parts.append(np.moveaxis(z.reshape(len(a), len(some), len(b)), 1, 0))
-        return np.concatenate(parts)
+    return Stacked(of_clients, STACKED_LAGS, transform)
 
 
 def _shifted(
@@ -160,7 +147,7 @@ def _shifted(
         found = lags(x, y, statistic, n_null=n_null, min_lag=min_lag, rng=rng, **masks)
     except InputError:
         joint = np.ones(x.shape[-1], dtype=bool) if valid is None else valid[0] & valid[1]
-        direct = statistic.compute if hasattr(statistic, "compute") else statistic
+        direct = statistic if callable(statistic) else statistic.compute
         estimate = np.asarray(direct(x[..., joint], y[..., joint]))
         found = LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
     if not len(found.lags):

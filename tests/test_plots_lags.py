@@ -33,6 +33,16 @@ def test_the_profile_lies_beside_its_chance() -> None:
     assert len(lag_chart(table(2)).collections) == 1  # two dyads have no interval
 
 
+def test_the_interval_is_that_of_the_dyads_that_have_a_lag() -> None:
+    rows = table(6)
+    rows.loc[(rows["lag_s"] != 0) & rows["dyad"].isin(["D4", "D5"]), "profile_z"] = np.nan
+    (interval,) = (found for found in lag_chart(rows).collections if found.get_label() == "95 % interval")
+    alone = lag_chart(rows[rows["dyad"] < "D4"])
+    (wanted,) = (found for found in alone.collections if found.get_label() == "95 % interval")
+    ends, others = (found.get_paths()[0].vertices for found in (interval, wanted))
+    np.testing.assert_allclose(ends[np.abs(ends[:, 0]) == 0.5], others[np.abs(others[:, 0]) == 0.5])
+
+
 def test_the_heat_map_has_a_row_per_session() -> None:
     ax = lag_heatmap(table())
     np.testing.assert_allclose(ax.images[0].get_array(), [[0.015, 0.015, 0.115], [0.015, 0.015, 0.215]])

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, bend_of, draw_course, dyad_curves, require
-from hyperscan.plots.style import legend_above, new_axes, palette, panel_grid, plain, spread, styled
+from hyperscan.plots.frames import TIME_LABELS, bend_of, draw_chance, draw_course, dyad_curves, require
+from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, spread, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BENT = 0.05
 
 #: Up to so many dyads each line carries its name at the end (our choice: beyond that the names collide).
-MAX_NAMED = 12
+NAMED_DYADS = 12
 
 
 @styled
@@ -72,14 +72,14 @@ def growth_curves(
     axis = "session" if time in table and time not in TIME_LABELS else time
     table = table.assign(session=table[time]) if axis != time else table
     curves = dyad_curves(table, [value], axis)
-    named = len(curves) <= MAX_NAMED
+    named = len(curves) <= NAMED_DYADS
     for dyad, curve in curves.items():
         draw_course(
             ax, curve, value, axis, color=colours.real, alpha=0.75 if named else 0.35, marker="o",
             lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
         )  # fmt: skip
     if value == "excess_z":
-        ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (excess 0)", zorder=1)
+        ax.axhline(0, color=colours.chance, lw=1.2, ls=DASHED, label="chance (excess 0)", zorder=1)
         if "pseudo_sd_z" in table:
             _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], axis))
     if fit and curves:
@@ -232,8 +232,7 @@ def _chance_band(ax: Axes, curve: pd.DataFrame, time: str) -> None:
     times, mean, sd = (curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z"))
     if len(times) == 1:  # a band needs a width to be seen
         times, mean, sd = times + np.array([-0.3, 0.3]), mean.repeat(2), sd.repeat(2)
-    ax.fill_between(times, mean - sd, mean + sd, color=colours.chance, alpha=0.35, lw=0, label="chance ± 1 SD")
-    ax.plot(times, mean, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)")
+    draw_chance(ax, times, mean, sd)
     if "own_mean_z" in curve:
         ax.plot(
             curve["time"], curve["own_mean_z"], color=colours.chance, lw=1.2, ls=(0, (1, 2)), marker=".", ms=3,
@@ -337,7 +336,7 @@ def roi_panels(
             mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
             label = f"mean of {len(curves)}"
             ax.plot(mean.index, mean, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=label)
-        ax.axhline(0, color=colours.chance, lw=1.0, ls=(0, (5, 3)), label="chance")
+        ax.axhline(0, color=colours.chance, lw=1.0, ls=DASHED, label="chance")
         # one name where both people's ROI is the same keeps titles apart
         name = plain(therapist) if therapist == client else f"{plain(therapist)}-{plain(client)}"
         ax.set_title(name, fontsize=9.5, parse_math=False)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import require
+from hyperscan.plots.frames import CHANCE, require
 from hyperscan.plots.session import COHERENCE_LABEL, MAP_KEY, MapArrays, draw_map
-from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, panel_grid, plain, styled, upright
+from hyperscan.plots.style import DASHED, SEQUENTIAL, colour_bar, new_axes, palette, panel_grid, plain, styled, upright
 from hyperscan.plots.topographies import PAIR_ROOM, PAIR_SIZE, draw_pair, flat_positions
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ _NAME_PT = 6.5
 
 #: Space between panels and above them, in the units of the panel.
 _MATRIX_GAP, _HEAD_GAP = (0.08, 0.34), (0.0, 0.5)
+
+#: Share of the figure that the bar of colours takes, and its length in widths.
+_SLIM = {"fraction": 0.03, "aspect": 30.0}
 
 
 @styled
@@ -74,7 +77,7 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     _name_cells(ax, places, rows, cols, inches)
     _whole(ax, places, (1.0, 1.0))
     ax.set_aspect("equal", anchor="W")
-    _bar([ax], image, label)
+    colour_bar(image, [ax], label, **_SLIM)
     ax.figure.supylabel(f"Therapist ({count(len(rows), 'channel')})", fontsize=10)
     ax.figure.supxlabel(f"Client ({count(len(cols), 'channel')})", fontsize=10)
     return ax
@@ -196,9 +199,7 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
     ax.hlines(means, left, right, color=colours.real, lw=2.4, label="mean of the session")
     levels = np.array([part["pseudo_mean_z"].mean() for part in parts.values()])
     if np.isfinite(levels).any():
-        ax.hlines(
-            levels, left, right, color=colours.chance, lw=1.4, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)"
-        )
+        ax.hlines(levels, left, right, color=colours.chance, lw=1.4, ls=DASHED, label=CHANCE)
     ax.set_xticks(range(len(parts)), [f"{session:g}" for session in parts])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel(f"Session (number); within each, time from 0 to {span:.0f} s")
@@ -242,7 +243,7 @@ def map_panels(maps: Mapping[str, MapArrays], *, columns: int = 2) -> list[Axes]
     for ax, (title, arrays) in zip(axes, maps.items(), strict=True):
         image = draw_map(ax, **arrays, arrows=(7, 18))
         ax.set_title(plain(title), fontsize=9.5, parse_math=False)
-    _bar(axes, image, COHERENCE_LABEL)
+    colour_bar(image, axes, COHERENCE_LABEL, **_SLIM)
     figure = axes[0].figure
     figure.supxlabel("Time (s)", fontsize=10)
     figure.supylabel("Period (s)", fontsize=10)
@@ -307,10 +308,3 @@ def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], co
 def _every(n: int, inches: float) -> int:
     """Say which channels are named: every one, every second, ..."""
     return max(1, int(np.ceil(n * _NAME_PT * 1.15 / (72 * inches))))
-
-
-def _bar(axes: list[Axes], image: Any, label: str) -> None:
-    """Put one colour bar beside all panels."""
-    bar = axes[0].figure.colorbar(image, ax=axes, pad=0.02, fraction=0.03, aspect=30)
-    bar.set_label(label)
-    bar.outline.set_visible(False)

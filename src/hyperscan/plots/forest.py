@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.plots.frames import require
-from hyperscan.plots.style import new_axes, palette, plain, styled
+from hyperscan.plots.style import DASHED, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def forest_plot(table: pd.DataFrame, ax: Axes | None = None, *, label_x: str = "
         ax.plot([low, high], [place, place], color=colours.real, lw=1.6, solid_capstyle="butt")
         face = colours.real if filled else colours.paper
         ax.plot([slope], [place], marker="o", ms=6, mec=colours.real, mfc=face, ls="none")
-    ax.axvline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), zorder=0)
+    ax.axvline(0, color=colours.chance, lw=1.2, ls=DASHED, zorder=0)
     ax.set_yticks(places, [plain(text) for text in table["label"].astype(str)], parse_math=False)
     ax.set_ylim(float(places.max(initial=1.0)) + 0.7, float(places.min(initial=0.0)) - 0.7)
     ax.set_xlabel(label_x)

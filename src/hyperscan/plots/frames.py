@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, TableError
+from hyperscan.plots.style import DASHED, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 TIME_LABELS: Mapping[str, str] = MappingProxyType(
     {"session": "Session (number)", "weeks": "Time since first session (weeks)"}
 )
+
+#: What the level of chance is called.
+CHANCE = "chance (mean of pseudo pairs)"
 
 
 def require(table: pd.DataFrame, *columns: str) -> None:
@@ -58,6 +62,16 @@ def draw_course(ax: Axes, curve: pd.DataFrame, column: str, time: str, **style: 
     across = {name: style[name] for name in ("color", "alpha", "lw") if name in style}
     for gap in gaps:
         ax.plot(times[gap : gap + 2], values[gap : gap + 2], **across, ls=(0, (1, 3)), label="_missing")
+
+
+def draw_chance(ax: Axes, times: np.ndarray, level: np.ndarray, sd: np.ndarray) -> None:
+    """Draw what re-paired people reach, plus and minus the standard deviation of a single pair.
+
+    Shapes: ``times, level, sd`` (n,).
+    """
+    colour = palette().chance
+    ax.fill_between(times, level - sd, level + sd, color=colour, alpha=0.35, lw=0, label="chance ± 1 SD")
+    ax.plot(times, level, color=colour, lw=1.2, ls=DASHED, label=CHANCE)
 
 
 @dataclass(frozen=True)

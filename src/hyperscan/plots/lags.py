@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hyperscan.plots.frames import require
+from hyperscan.plots.frames import draw_chance, mean_and_ci, require
 from hyperscan.plots.matrices import draw_image
 from hyperscan.plots.style import new_axes, palette, styled
 
@@ -54,18 +54,13 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     colours = palette()
     dyads = table.groupby(["dyad", "lag_s"])[columns].mean()
     means = dyads.groupby("lag_s").mean()
-    lags_s, level, sd = means.index.to_numpy(), means["profile_pseudo_z"], means["profile_pseudo_sd_z"]
-    ax.fill_between(lags_s, level - sd, level + sd, color=colours.chance, alpha=0.35, lw=0, label="chance ± 1 SD")
-    ax.plot(lags_s, level, color=colours.chance, lw=1.2, ls=(0, (5, 3)), label="chance (mean of pseudo pairs)")
+    lags_s = means.index.to_numpy()
+    draw_chance(ax, lags_s, means["profile_pseudo_z"].to_numpy(), means["profile_pseudo_sd_z"].to_numpy())
     real = dyads["profile_z"].unstack("lag_s")
+    mean, half = np.array([mean_and_ci(real[lag].to_numpy()) for lag in lags_s]).T
     if len(real) > 2:
-        from scipy.stats import t
-
-        half = t.ppf(0.975, len(real) - 1) * real.std() / np.sqrt(len(real))
-        ax.fill_between(
-            lags_s, real.mean() - half, real.mean() + half, color=colours.real, alpha=0.2, lw=0, label="95 % interval"
-        )
-    ax.plot(lags_s, means["profile_z"], color=colours.real, lw=1.6, label="real pairs (mean over dyads)")
+        ax.fill_between(lags_s, mean - half, mean + half, color=colours.real, alpha=0.2, lw=0, label="95 % interval")
+    ax.plot(lags_s, mean, color=colours.real, lw=1.6, label="real pairs (mean over dyads)")
     ax.axvline(0, color=colours.chance, lw=0.8, zorder=0)
     ax.set_xlabel(WHO)
     ax.set_ylabel("Synchrony (Fisher z)")

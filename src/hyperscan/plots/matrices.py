@@ -10,7 +10,7 @@ import pandas as pd
 
 from hyperscan.errors import InputError, count
 from hyperscan.plots.frames import require
-from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled, upright
+from hyperscan.plots.style import SEQUENTIAL, colour_bar, new_axes, palette, plain, styled, upright
 from hyperscan.schema import column_of
 
 if TYPE_CHECKING:
@@ -191,9 +191,7 @@ def draw_image(
         aspect="equal" if square else "auto",
         interpolation="nearest",
     )
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
-    bar.set_label(upright(label))
-    bar.outline.set_visible(False)
+    colour_bar(image, ax, upright(label))
     ax.grid(visible=False)
     for side in ax.spines.values():
         side.set_visible(False)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hyperscan.errors import count
 from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, mean_and_ci, require
-from hyperscan.plots.style import legend_above, new_axes, palette, panel_grid, plain, styled
+from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, styled
 from hyperscan.schema import GUARD_COLUMNS, ROLES, column_of
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def guards_panel(
             draw_course(ax, curve, column, time, color=colours.real, alpha=0.4, lw=0.8, label="each dyad")
         _mean_curve(ax, curves, column, colours.slope, "o", f"mean of {count(len(curves), 'dyad')}, 95 % CI")
         if column.endswith("_z"):
-            ax.axhline(0, color=colours.chance, lw=1, ls=(0, (5, 3)))
+            ax.axhline(0, color=colours.chance, lw=1, ls=DASHED)
         ax.set_title(column_of(column).axis_label, fontsize=9)
         _frame_panel(ax, time)
     for kind in ("_z", "g1_"):
@@ -288,7 +288,7 @@ def power_curves(
         if "n_sim" in part:
             error = 1.96 * np.sqrt(part[value] * (1 - part[value]) / part["n_sim"])
             ax.fill_between(part[x], part[value] - error, part[value] + error, color=colour, alpha=0.15, lw=0)
-    ax.axhline(target, color=colours.chance, lw=1.2, ls=(0, (5, 3)))
+    ax.axhline(target, color=colours.chance, lw=1.2, ls=DASHED)
     # right of the curves, where no point lies
     ax.text(1.01, target, f"{target:.0%}", transform=ax.get_yaxis_transform(), va="center", color=colours.muted)
     ax.set_ylim(0, 1.02)

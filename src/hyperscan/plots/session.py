@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 import numpy as np
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import p_of
-from hyperscan.plots.style import SEQUENTIAL, new_axes, palette, plain, styled, upright
+from hyperscan.plots.frames import CHANCE, p_of
+from hyperscan.plots.style import DASHED, SEQUENTIAL, colour_bar, new_axes, palette, plain, styled, upright
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,9 +87,7 @@ def coherence_chart(
     """
     ax = new_axes(ax, 8.4, 4.2)
     image = draw_map(ax, r2, phase, period, coi, sfreq, significant=significant)
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
-    bar.set_label(COHERENCE_LABEL)
-    bar.outline.set_visible(False)
+    colour_bar(image, ax, COHERENCE_LABEL)
     ax.set_xlabel("Time (s)")
     ax.set_ylabel("Period (s)")
     ax.set_title(MAP_KEY, fontsize=9.5)
@@ -225,8 +223,7 @@ def time_course(
         times_s, values, color=colours.real, marker="o", mec="none", label=f"observed ({count(len(values), 'window')})"
     )
     if chance is not None and np.isfinite(chance):
-        dashes = (0, (5, 3))
-        ax.axhline(chance, color=colours.chance, lw=1.2, ls=dashes, label="chance (mean of pseudo pairs)")
+        ax.axhline(chance, color=colours.chance, lw=1.2, ls=DASHED, label=CHANCE)
     ax.set_xlabel("Time in session (s)")
     ax.set_ylabel(upright(label))
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=3)

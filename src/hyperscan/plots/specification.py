@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.plots.frames import require
-from hyperscan.plots.style import new_figure, palette, plain, styled
+from hyperscan.plots.style import DASHED, new_figure, palette, plain, styled
 from hyperscan.words import VERDICT_GROUPS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _draw_curve(ax: Axes, shown: pd.DataFrame, size: float) -> None:
                 mine.index, mine["standardised"], s=size, color=colour, marker=marker, linewidths=0.9, zorder=3,
                 label=f"{len(mine)} {group.one if len(mine) == 1 else group.many}",
             )  # fmt: skip
-    ax.axhline(0, color=colours.chance, lw=1.2, ls=(0, (5, 3)), zorder=1)
+    ax.axhline(0, color=colours.chance, lw=1.2, ls=DASHED, zorder=1)
     for at in shown.index[shown["primary"].astype(bool)]:
         ax.axvline(at, color=colours.muted, lw=1.0, zorder=0)
         ax.annotate(
@@ -112,7 +112,7 @@ def _draw_matrix(
         f"{plain(choice, 22)}  {plain(level, 20)}" if i in changed else plain(level, 20)
         for i, (choice, level) in enumerate(levels)
     ]
-    ax.set_yticks(places, labels)
+    ax.set_yticks(places, labels, parse_math=False)
     ax.set_ylim(places[-1] + 0.9, places[0] - 0.9)
     ax.grid(visible=False)
     ax.set_xticks([])

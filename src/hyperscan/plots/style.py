@@ -76,6 +76,9 @@ PALETTES: Mapping[str, Palette] = MappingProxyType(
     }
 )
 
+#: Dashes of what is expected without an effect.
+DASHED = (0, (5, 3))
+
 #: Sequential map that reads the same in grey and with any colour blindness.
 SEQUENTIAL = "cividis"
 
@@ -267,6 +270,14 @@ def legend_above(figure: Any, handles: Mapping[str, Any]) -> None:
         figure.axes[0].legend(handles.values(), handles.keys())
         return
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=len(handles))
+
+
+def colour_bar(image: Any, axes: Axes | Sequence[Axes], label: str, **place: Any) -> None:
+    """Put one bar of colours beside all Axes."""
+    first = axes[0] if isinstance(axes, Sequence) else axes
+    bar = first.figure.colorbar(image, ax=axes, pad=0.02, **place)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
 
 
 def _variant() -> str:

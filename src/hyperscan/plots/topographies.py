@@ -21,7 +21,7 @@ _APART = 3.0
 PAIR_SIZE, PAIR_ROOM = (2.7 + _APART, 2.6), (1.35, 1.25)
 
 #: Most channels of a head that are named (our choice: more collide).
-MAX_NAMED = 12
+NAMED_CHANNELS = 12
 
 #: Distances from the origin, in m, that only coordinates around the head's centre have (our choice: heads of
 #: children to adults, with the origin between the ears).
@@ -135,7 +135,7 @@ def draw_pair(
     for person, (listed, xy) in enumerate(zip(names, places, strict=True)):
         # the strongest first, as many as can be read
         order = strong[np.argsort(-links[strong[:, 0], strong[:, 1]], kind="stable"), person] if len(listed) else []
-        for channel in list(dict.fromkeys(int(each) for each in order))[:MAX_NAMED]:
+        for channel in list(dict.fromkeys(int(each) for each in order))[:NAMED_CHANNELS]:
             ax.annotate(
                 plain(listed[channel], 8), xy[channel], (0, 2.5), textcoords="offset points", ha="center", va="bottom",
                 color=colours.ink, fontsize=max(fontsize - 2.5, 6), zorder=5, parse_math=False,

@@ -225,8 +225,7 @@ def table() -> str:
     """Values of every metric at some lags; on the growth scale what two equal peaks alone give."""
     rows: list[str] = []
     for kind, scene in SCENES.items():
-        quarter = scene.lags_s[2] if kind == "eeg" else scene.lags_s[4]
-        lags = (0, quarter, *((0.07, 0.3) if kind == "eeg" else (6, 12)))
+        lags = (0, scene.quarter_s, *((0.07, 0.3) if kind == "eeg" else (6, 12)))
         heads = [f"{lag * 1000:g} ms" if kind == "eeg" else f"{lag:g} s" for lag in lags]
         rows += ["", f"| {kind} | {' | '.join(heads)} | another time | peaks equal | peaks apart | blind to |"]
         rows += ["|---" * (len(lags) + 5) + "|"]

@@ -16,13 +16,11 @@ from hyperscan.growth.flips import max_t
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.table import choose, label_column, number_column, text_column
+from hyperscan.growth.verdict import ALPHA
 from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry
 from hyperscan.schema import MIN_DYADS, OUTCOME_LABELS, Outcome
 
 Array = NDArray[np.float64]
-
-#: Level of the test over all lags, and of the interval of the lag that is printed.
-ALPHA = 0.05
 
 #: Level at which the lag has to lie beyond the clocks: people without a lag are given one in two of a hundred studies
 #: (our choice).

@@ -144,20 +144,6 @@ def _bits_left(left: NDArray[Any]) -> NDArray[Any]:
 def _scores(x: NDArray[Any]) -> NDArray[Any]:
     """Turn each channel into normal scores of its ranks (equal values share one); all NaN if one is."""
     from scipy.special import ndtri
+    from scipy.stats import rankdata
 
-    out = np.empty(x.shape, dtype=np.float64)
-    for where in np.ndindex(*x.shape[:-1]):
-        out[where] = _ranks(x[where])
-    return np.asarray(ndtri(out / (x.shape[-1] + 1)))
-
-
-def _ranks(row: NDArray[Any]) -> NDArray[Any]:
-    if np.isnan(row).any():
-        return np.full(row.shape, np.nan)
-    order = np.argsort(row, kind="stable")
-    ordered = row[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    counts = np.diff(np.append(starts, row.size))
-    ranks = np.empty(row.size)
-    ranks[order] = np.repeat(starts + (counts + 1) / 2, counts)
-    return ranks
+    return np.asarray(ndtri(rankdata(x, axis=-1, nan_policy="propagate") / (x.shape[-1] + 1)))

@@ -29,10 +29,9 @@ from scipy import stats
 
 from hyperscan.growth import fit_growth
 from hyperscan.growth.contrasts import _mixed_level
-from hyperscan.growth.flips import flip_test
+from hyperscan.growth.flips import flip_test, holm
 from hyperscan.growth.groups import interaction, permute, therapists_of, welch_f
 from hyperscan.growth.model import Design
-from hyperscan.growth.outcomes import holm
 from hyperscan.growth.records import TherapistLevel
 from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, therapist_test
 from hyperscan.growth.verdict import ALPHA_COMPARED, ALPHA_PLAIN, claimed_sign

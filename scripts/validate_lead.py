@@ -27,7 +27,8 @@ from hyperscan.nulls.near_lags import lead_asymmetry, near_lags
 from hyperscan.transforms import analytic_signal
 
 ROOT = Path(__file__).resolve().parent.parent
-SEED = 48_151_623
+#: Fresh: the rule of find_lead was changed after the page made with the seed before had been seen.
+SEED = 71_828_459
 N_DYADS, N_SESSIONS = 8, 6
 GROWTH_SESSIONS = 6
 
@@ -189,8 +190,8 @@ def grown(kind: Kind, n_studies: int, rng: np.random.Generator) -> Iterator[dict
         yield {
             "case": name,
             "mean": f"{means.mean():+.5f} ({means.std() / np.sqrt(n_studies):.5f})",
-            "towards": float(np.mean([claim == "grows" for claim in claims])),
-            "away": float(np.mean([claim == "declines" for claim in claims])),
+            "grows": float(np.mean([claim == "grows" for claim in claims])),
+            "falls": float(np.mean([claim == "declines" for claim in claims])),
         }
 
 
@@ -208,10 +209,11 @@ holds the delay, "shown" that with an excess at any lag (p < .05, corrected).
 ## Growth of the asymmetry
 
 `fit_growth(table, "lead_asymmetry_excess")`, {growth} sessions: mean asymmetry with its standard error, and the share
-of studies in which a shift is claimed. Without a lag at most 0.05 should be
-claimed, whether coupling rises or not. The asymmetry
-grows with coupling at a constant lead, too: it says how much more dependence there is where the therapist leads, not
-how long the lag is.
+of studies in which growth or a fall of it is claimed. Without a lag both together should be claimed in 0.05, and a
+little more without coupling: dyads lend each other the people of their chance levels, so that with 8 of them their
+excesses correlate by .0095, which makes it 0.057. The asymmetry grows with coupling at a constant lead, too: it says
+how much more dependence there is where the therapist leads, not how long the lag is, and its growth is not called a
+shift.
 {growth_tables}
 """
 
@@ -227,7 +229,7 @@ def page(n_studies: int, rng: np.random.Generator) -> tuple[str, list[dict[str, 
         lines = [heads, "|---" * 9 + "|", *(_line(row) for row in found)]
         parts.append("\n".join(lines))
         moved = list(grown(kind, n_studies, rng))
-        heads = f"\n| {name} | mean asymmetry | towards the therapist | towards the client |"
+        heads = f"\n| {name} | mean asymmetry | grows | falls |"
         growth_parts.append("\n".join([heads, "|---" * 4 + "|", *(_line(row) for row in moved)]))
         rows += found + moved
     text = PAGE.format(

@@ -25,8 +25,9 @@ from scipy import stats
 
 from hyperscan.config import FurtherOutcome
 from hyperscan.growth import plan_power
-from hyperscan.growth.guards import Evidence
-from hyperscan.growth.outcomes import Series, holm
+from hyperscan.growth.evidence import Evidence
+from hyperscan.growth.flips import holm
+from hyperscan.growth.outcomes import Series
 from hyperscan.growth.outcomes_courses import LAGS
 from hyperscan.schema import MIN_DYADS, RELATIONS, Outcome
 

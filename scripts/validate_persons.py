@@ -43,7 +43,7 @@ SITES = {
     "posterior": ("P3", "Pz", "O1", "O2"),
 }
 NAMES = tuple(name for names in SITES.values() for name in names)
-ALPHA = dict(zip(NAMES, (0.15, 0.15, 0.2, 0.1, 0.1, 0.2, 0.25, 0.2, 0.25, 0.7, 0.8, 1.0, 1.0), strict=True))
+ALPHA_SHARE = dict(zip(NAMES, (0.15, 0.15, 0.2, 0.1, 0.1, 0.2, 0.25, 0.2, 0.25, 0.7, 0.8, 1.0, 1.0), strict=True))
 THETA = dict(zip(NAMES, (0.6, 1.0, 0.6, 0.3, 0.3, 0.1, 0.1, 0.1, 0.1, 0.2, 0.3, 0.1, 0.1), strict=True))
 #: Networks of the user's, each of two regions.
 NETWORKS = {
@@ -137,7 +137,7 @@ def background(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 def record(now: Session, n_times: int, person: dict[str, float], rng: np.random.Generator) -> Array:
     """Make one person's session in V, (n_channels, n_times); a person keeps frequency and size of the rhythms."""
     shape = (len(NAMES), n_times)
-    weight = np.array([[ALPHA[name]] for name in NAMES]) * person["alpha"] * rng.lognormal(0, 0.08)
+    weight = np.array([[ALPHA_SHARE[name]] for name in NAMES]) * person["alpha"] * rng.lognormal(0, 0.08)
     theta = np.array([[THETA[name]] for name in NAMES]) * person["theta"] * rng.lognormal(0, 0.08)
     level = 8 * person["background"] * rng.lognormal(0, 0.05)
     x = now.background * level * background(shape, rng)

@@ -111,6 +111,39 @@ def test_small_groups_are_not_compared() -> None:
     assert "arm0 has 3 dyads with two or more sessions, and 4 are needed." in one.sentence
 
 
+@pytest.mark.parametrize("few", [0, 1, 3])
+def test_a_group_that_is_too_small_hides_no_difference_of_others(few: int) -> None:
+    table = arms(0.2, (8, few, 8))
+    if not few:  # a group of the study without a session of the outcome
+        table = pd.concat([table, table[:1].assign(dyad="D99", therapist="T99", arm="arm1", excess_z=np.nan)])
+    result = compared(table)
+    assert result.groups.omnibus is None
+    words = {one.name: one.word for one in result.differences}
+    assert words == {"arm1 - arm0": "cannot_tell", "arm2 - arm0": "differs_unchecked"}
+    small, large = result.differences
+    assert math.isnan(small.p_holm)
+    assert large.p_holm == large.estimate.p
+    assert not any("Holm" in one.sentence or "not defined after" in one.sentence for one in result.differences)
+
+
+def test_a_reference_without_sessions_of_the_outcome_cannot_tell() -> None:
+    table = arms(0.2)
+    one = only(compared(table.assign(excess_z=table["excess_z"].where(table["arm"] != "arm0"))))
+    assert one.word == "cannot_tell"
+    assert "arm0 has 0 dyads with two or more sessions, and 4 are needed." in one.sentence
+    with pytest.raises(InputError, match="reference = 'none'"):
+        compared(table, reference="none")
+
+
+def test_one_dyad_against_all_others_is_no_comparison() -> None:
+    table = arms(seed=4)
+    one = only(fit_growth(table.assign(age=(table["dyad"] == "D00") * 1.0), moderators=["age"], n_flips=99))
+    assert one.word == "cannot_tell"
+    assert math.isnan(one.estimate.p)
+    assert math.isnan(one.estimate.se)
+    assert math.isnan(one.plain.p)
+
+
 def test_growth_may_go_with_a_number_of_the_dyads() -> None:
     table = arms(seed=4)
     steps = (table["age"] - 40) * 0.004 * (table["session"] - 1)

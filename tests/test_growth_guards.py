@@ -8,7 +8,8 @@ import pytest
 
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import fit_growth
-from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Evidence, Guard, Slopes, ask_trend, pattern_projection
+from hyperscan.growth.evidence import Evidence, Slopes
+from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Guard, ask_trend, pattern_projection
 from hyperscan.metrics import METRICS
 from hyperscan.schema import GUARD_COLUMNS, Outcome
 from hyperscan.words import GUARDS, GuardWords, Measure

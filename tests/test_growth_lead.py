@@ -8,7 +8,7 @@ import pytest
 
 from hyperscan.errors import TableError
 from hyperscan.growth import fit_growth
-from hyperscan.growth.lead import clock_uncertainty_ms, find_lead
+from hyperscan.growth.lead import clocks_known_to_ms, find_lead
 
 LAGS_S = np.arange(-16, 17) / 16
 N, S = 8, 4
@@ -53,7 +53,7 @@ def test_no_direction_is_claimed_below_what_the_clocks_may_be_apart() -> None:
     assumed = find_lead(profiles(0.1), near.assign(clock_uncertainty_ms=[np.nan, *[16.0] * (len(near) - 1)]))
     assert assumed.leader == find_lead(profiles(0.1)).leader == ""
     assert "nothing says how far the clocks may be apart" in assumed.sentence
-    assert clock_uncertainty_ms(people(clock_source="same_amplifier")) == 0
+    assert clocks_known_to_ms(people(clock_source="same_amplifier")) == 0
 
 
 def test_without_an_excess_or_with_few_dyads_nobody_leads() -> None:
@@ -78,18 +78,41 @@ def test_each_dyad_counts_once_and_in_its_own_lags() -> None:
         find_lead(table.assign(profile_excess_z=np.nan))
 
 
+@pytest.mark.parametrize("broad", [0.05, 0.4])
+def test_profiles_that_are_turned_round_in_half_of_the_dyads_name_no_leader(broad: float) -> None:
+    table = profiles(0.3, n=10)
+    curve = 0.1 * np.exp(-(((LAGS_S - 0.3) / broad) ** 2))
+    at = np.searchsorted(LAGS_S, table["lag_s"])
+    turned = table["dyad"].isin([f"D{dyad}" for dyad in range(4)])
+    table["profile_excess_z"] = np.where(turned, curve[::-1][at], curve[at])
+    lead = find_lead(table, ONE_CLOCK)
+    assert lead.peak_s > 0.2
+    assert lead.p < 0.05
+    assert lead.p_side > 0.05
+    assert lead.leader == ""
+    assert "No direction is claimed: the excess is not clearly higher on this side of lag 0" in lead.sentence
+
+
+def test_lags_that_are_not_the_same_to_both_sides_are_refused() -> None:
+    table = profiles(0.1)
+    with pytest.raises(TableError, match="not the same to both sides"):
+        find_lead(table[table["lag_s"] > -0.9], ONE_CLOCK)
+
+
 def shifting(slope: float, lag_s: float = 0.1) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = [(f"D{d}", s, slope * s + rng.normal(0, 0.01), lag_s) for d in range(N) for s in range(1, S + 1)]
     return pd.DataFrame(rows, columns=["dyad", "session", "lead_asymmetry_excess", "lag_peak_s"])
 
 
-@pytest.mark.parametrize(("slope", "verdict", "said"), [(0.02, "grows", "therapist"), (-0.02, "declines", "client")])
-def test_a_shift_of_who_leads_has_words_of_its_own(slope: float, verdict: str, said: str) -> None:
+@pytest.mark.parametrize(("slope", "verdict", "said"), [(0.02, "grows", "Increase"), (-0.02, "declines", "Decrease")])
+def test_growth_of_the_asymmetry_is_told_as_that_and_no_shift_is_claimed(slope: float, verdict: str, said: str) -> None:
     clocks = people(clock_source="triggers", clock_uncertainty_ms=16.0, clock_ppm=0.0, clock_residual_ms=0.0)
     fit = fit_growth(shifting(slope), "lead_asymmetry_excess", quality=clocks)
     assert fit.verdict == f"{verdict}_unchecked"
-    assert fit.sentence.startswith(f"Shift towards the {said} in who leads, unchecked.")
+    opening = f"{said} in the lead asymmetry (excess where the therapist leads minus that where the client does)"
+    assert fit.sentence.startswith(f"{opening}, unchecked.")
+    assert "Coupling that grows at a constant lead does this, too" in fit.sentence
     assert "dependence" not in fit.sentence.partition(".")[0]
     assert {guard.name: guard.passed for guard in fit.guards}["clock"] is True
     assert all(guard.passed is None for guard in fit.guards if guard.name != "clock")

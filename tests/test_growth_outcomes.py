@@ -13,7 +13,7 @@ from growth_fixtures import table
 from hyperscan.config import FurtherOutcome
 from hyperscan.errors import ConfigError, TableError
 from hyperscan.growth import fit_growth
-from hyperscan.growth.outcomes import holm
+from hyperscan.growth.flips import holm
 from hyperscan.growth.records import OutcomeRelation
 from hyperscan.schema import RELATIONS
 from hyperscan.words import RELATION_ANSWERS, RELATION_GUARDS, RELATION_WORDS
@@ -53,7 +53,7 @@ def test_a_relation_is_found_where_it_is_and_nowhere_else(same: dict[tuple[str, 
         "Unchecked. bdi was lower in sessions with more excess synchrony than on the dyad's own line. Slope -"
     )
     assert "bdi was measured before the session." in found.sentence
-    assert found.n_dyads, found.n_sessions == (12, 96)
+    assert (found.n_dyads, found.n_sessions) == (12, 96)
     guards = {guard.name: guard.passed for guard in found.guards}
     assert (guards["other_sessions"], guards["common_course"], guards["space"]) == (True, True, None)
     assert -1 <= found.standardised_low < found.standardised < found.standardised_high < 0
@@ -69,6 +69,14 @@ def test_a_relation_to_another_session_keeps_its_direction(where: str) -> None:
     row = found["bdi", claimed.pop()]
     assert row.estimate.slope > 0
     assert "comes first" in row.sentence
+
+
+def test_a_dyad_alone_at_its_session_numbers_has_no_slope_of_round_off() -> None:
+    data = study(same=-1.2, seed=1)
+    alone = data["dyad"] == "D00"
+    found = answers(data.assign(session=data["session"] + 100 * alone))["bdi", "same_session"]
+    assert found.second.n == 11
+    assert found.second.slope == pytest.approx(answers(data[~alone])["bdi", "same_session"].second.slope)
 
 
 def test_curves_common_to_all_dyads_are_no_relation() -> None:

@@ -32,6 +32,15 @@ def test_a_line_has_no_bend() -> None:
     assert all(one.p_max_t >= one.test.p - 0.01 for one in found.values())
 
 
+@pytest.mark.parametrize("level", [0.0, 0.3, 40.0])
+def test_round_off_is_no_bend(level: float) -> None:
+    rows = [(f"D{d}", s + 1, float(s), 0.1 * s * (1 + d) + level) for d in range(8) for s in range(6)]
+    found = shapes(pd.DataFrame(rows, columns=["dyad", "session", "t", "value"]))
+    for name in ("rise_and_fall", "saturation"):
+        assert (found[name].test.slope, found[name].test.p, found[name].p_max_t) == (0.0, 1.0, 1.0)
+        assert found[name].text == "no departure"
+
+
 def test_dip_rise_and_fall_and_saturation_are_told_apart() -> None:
     dip = shapes(course(lambda u: 0.4 * (2 * u - 1) ** 2))["rise_and_fall"]
     assert dip.p_max_t < 0.05

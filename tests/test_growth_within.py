@@ -110,6 +110,14 @@ def test_what_else_would_change_the_index_is_found(
     assert "is not called the client's change" in result.sentence
 
 
+@pytest.mark.parametrize("lost", ["theta", "alpha"])
+def test_drowsiness_is_not_ruled_out_by_one_rhythm_alone(lost: str) -> None:
+    table = within({COUPLING: 0.006})
+    table = table[table["index"].ne("band_power") | table["band"].ne(lost)]
+    answers = {guard.name: guard.passed for guard in fit_within(table, COUPLING, quality(table), n_flips=99).guards}
+    assert answers["drowsiness"] is None
+
+
 def test_theta_that_falls_along_is_no_drowsiness() -> None:
     assert fit({**FALL, Index("band_power", "theta", "all"): -0.25}).verdict == "changes_down"
 

@@ -666,7 +666,7 @@ DECISIONS: Mapping[str, Choice] = MappingProxyType(
     }
 )
 
-#: Outcomes whose sign means something: growth is a shift towards the therapist's lead, a fall one towards the client's.
+#: Outcomes whose sign tells who leads: above 0 there is more excess where the therapist does.
 SIGNED_OUTCOMES = ("lead_asymmetry_excess",)
 
 #: Columns of every table of a run, in their order; covariates and columns of single bands follow.

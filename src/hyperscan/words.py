@@ -7,7 +7,7 @@ What a verdict means and what a guard asks is told here once. A guard without a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 from hyperscan.errors import count
@@ -105,22 +105,26 @@ _CANNOT = Verdict(
 )
 
 
-def _falling(verdict: Verdict) -> Verdict:
-    """Turn the words for growth into those for a fall."""
-    meaning, limits = verdict.meaning, verdict.limits
-    for rise, fall in (
-        ("increased", "decreased"),
-        ("an increase", "a decrease"),
-        ("the increase", "the decrease"),
-        ("moved away from the level", "moved towards or below the level"),
-        ("a warmer relation or a better fit of the caps", "fatigue or a worse fit of the caps"),
-        ("growing dependence", "falling dependence"),
-        ("that grew", "that fell"),
-    ):
-        meaning, limits = meaning.replace(rise, fall), limits.replace(rise, fall)
-    word, label = verdict.word.replace("grows", "declines"), verdict.label.replace("Grows", "Declines")
-    return replace(verdict, word=word, label=label, meaning=meaning, limits=limits)
+def _turned(verdict: Verdict, *pairs: tuple[str, str]) -> Verdict:
+    """Turn the words for a rise into those for a fall."""
+    said = {item.name: str(getattr(verdict, item.name)) for item in fields(Verdict)}
+    for rise, fall in pairs:
+        said = {name: text.replace(rise, fall) for name, text in said.items()}
+    return Verdict(**said)
 
+
+#: Words for growth, and those for a fall.
+_FALL = (
+    ("grows", "declines"),
+    ("Grows", "Declines"),
+    ("increased", "decreased"),
+    ("an increase", "a decrease"),
+    ("the increase", "the decrease"),
+    ("moved away from the level", "moved towards or below the level"),
+    ("a warmer relation or a better fit of the caps", "fatigue or a worse fit of the caps"),
+    ("growing dependence", "falling dependence"),
+    ("that grew", "that fell"),
+)
 
 #: Every verdict by its word.
 VERDICTS: Mapping[str, Verdict] = MappingProxyType(
@@ -128,15 +132,16 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         verdict.word: verdict
         for verdict in (
             *(_GROWS, _LAG, _UNCHECKED),
-            *map(_falling, (_GROWS, _LAG, _UNCHECKED)),
+            *(_turned(verdict, *_FALL) for verdict in (_GROWS, _LAG, _UNCHECKED)),
             *(_CONFOUNDED, _NO_CHANGE, _NO_CLEAR, _CANNOT),
         )
     }
 )
 
-#: What a shift of who leads is called, by its sign, and what it is a shift of.
-LEAD_SHIFTS: Mapping[int, str] = MappingProxyType({1: "Shift towards the therapist", -1: "Shift towards the client"})
-LEAD = "who leads"
+#: What grows where the sign of an outcome tells who leads, and what that does not say: the same lead shows more where
+#: coupling grows.
+LEAD = "the lead asymmetry (excess where the therapist leads minus that where the client does)"
+NO_SHIFT = "Coupling that grows at a constant lead does this, too: that the lead shifted is not shown."
 
 #: What a guard of synchrony cannot say of who leads.
 NOT_OF_LEAD = "it speaks of how much synchrony there is, and the outcome is who leads"
@@ -580,14 +585,8 @@ _UP_UNCHECKED = Verdict(
 )
 
 
-def _sinking(verdict: Verdict) -> Verdict:
-    """Turn the words for a rise of an index into those for a fall."""
-    said = [verdict.word, verdict.label, verdict.opening, verdict.meaning, verdict.limits]
-    for rise, fall in (("_up", "_down"), ("Rises", "Falls"), ("Increase", "Decrease"), ("rose", "fell")):
-        said = [text.replace(rise, fall) for text in said]
-    word, label, opening, meaning, limits = said
-    return Verdict(word, label, verdict.mood, opening, meaning, limits)
-
+#: Words for a rise of an index, and those for a fall.
+_SINK = (("_up", "_down"), ("Rises", "Falls"), ("Increase", "Decrease"), ("rose", "fell"))
 
 #: Verdicts on an index of each person alone, by their words.
 PERSON_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
@@ -595,7 +594,7 @@ PERSON_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         verdict.word: verdict
         for verdict in (
             *(_UP, _UP_UNCHECKED),
-            *map(_sinking, (_UP, _UP_UNCHECKED)),
+            *(_turned(verdict, *_SINK) for verdict in (_UP, _UP_UNCHECKED)),
             Verdict(
                 "confounded",
                 "Confounded",

@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperscan.errors import TableError, count, did_you_mean
-from hyperscan.growth.differences import Asked, Asking, Difference, Side, Wording, settle, tell_more
+from hyperscan.growth.differences import Asked, Asking, Difference, Side, Wording, settle_differences, tell_more
+from hyperscan.growth.evidence import Question
 from hyperscan.growth.flips import flip_test
-from hyperscan.growth.guards import Question, ask_differences
+from hyperscan.growth.guards import ask_differences
 from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.model import Design
 from hyperscan.growth.records import CappedSlope, TherapistLevel
@@ -64,7 +65,7 @@ def _rows_of(table: pd.DataFrame, name: str, contrast: Contrast) -> pd.DataFrame
 
 
 @dataclass(frozen=True)
-class Conditions:
+class TaskSessions:
     """The sessions that hold every task of a contrast: their difference, and each task alone."""
 
     name: str
@@ -75,7 +76,7 @@ class Conditions:
     alone: Mapping[str, pd.DataFrame]
 
     @classmethod
-    def of(cls, name: str, contrast: Contrast, sessions: Mapping[str, Sessions]) -> Conditions:
+    def of(cls, name: str, contrast: Contrast, sessions: Mapping[str, Sessions]) -> TaskSessions:
         """Join the tasks within dyad and session."""
         keyed = {task: sessions[task].frame.set_index(["dyad", "session"]) for task in contrast}
         shared = reduce(pd.Index.intersection, [frame.index for frame in keyed.values()]).sort_values()
@@ -122,15 +123,15 @@ def compare_conditions(
     tasks = {task for contrast in contrasts.values() for task in contrast}
     outcome = asking.evidence.outcome
     sessions = {task: sessions_of(frame, replace(outcome, task=task), asking.unit) for task in sorted(tasks)}
-    found = [Conditions.of(name, contrast, sessions) for name, contrast in contrasts.items()]
+    found = [TaskSessions.of(name, contrast, sessions) for name, contrast in contrasts.items()]
     settled: list[Difference] = []
     for level in (True, False):
-        settled += settle([_compare(one, asking, order, level=level) for one in found])
+        settled += settle_differences([_compare(one, asking, order, level=level) for one in found])
     # of one contrast, level and growth follow each other
     return tuple(one for name in contrasts for one in settled if one.name == name)
 
 
-def _compare(conditions: Conditions, asking: Asking, order: pd.DataFrame | None, *, level: bool) -> Asked:
+def _compare(conditions: TaskSessions, asking: Asking, order: pd.DataFrame | None, *, level: bool) -> Asked:
     """Test the level or the growth of one contrast."""
     rows = conditions.difference
     design, y = Design.of(rows), rows["value"].to_numpy(float)
@@ -184,7 +185,7 @@ def _mixed_level(design: Design, y: Array, n: int) -> CappedSlope | None:
     return CappedSlope.of(fit_mixed(y, ones, [RandomTerm(design.codes, ones)]), n, k=0)
 
 
-def _wording(conditions: Conditions, found: Difference, what: str) -> Wording:
+def _wording(conditions: TaskSessions, found: Difference, what: str) -> Wording:
     """Say what is asked, and what either sign of the difference means."""
     first, second = conditions.names
     if found.question == "level":
@@ -205,7 +206,7 @@ def _wording(conditions: Conditions, found: Difference, what: str) -> Wording:
     )
 
 
-def _tell_amounts(conditions: Conditions) -> str:
+def _tell_amounts(conditions: TaskSessions) -> str:
     """Say where tasks of one session hold different amounts of data."""
     for column in ("n_windows", "seconds"):
         held = [frame[column].to_numpy(float) for frame in conditions.alone.values() if column in frame]
@@ -216,7 +217,7 @@ def _tell_amounts(conditions: Conditions) -> str:
     return ""
 
 
-def _tell_order(conditions: Conditions, order: pd.DataFrame | None, level: bool) -> str:
+def _tell_order(conditions: TaskSessions, order: pd.DataFrame | None, level: bool) -> str:
     """Say which task came first, and whether the difference goes with that."""
     first, second = conditions.names
     if order is None:

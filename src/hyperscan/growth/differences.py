@@ -10,10 +10,21 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from hyperscan.errors import count
-from hyperscan.growth.guards import Evidence, summarise
-from hyperscan.growth.outcomes import holm
+from hyperscan.growth.evidence import Evidence
+from hyperscan.growth.flips import holm
+from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import CappedSlope, FlipTest, Guard, Record, SlopeTest, TherapistLevel, WeightedSlope
-from hyperscan.growth.verdict import ALPHA, ALPHA_COMPARED, ALPHA_PLAIN, claimed_sign, p_text, plain_level
+from hyperscan.growth.verdict import (
+    ALPHA,
+    ALPHA_COMPARED,
+    ALPHA_PLAIN,
+    claimed_sign,
+    p_text,
+    plain_level,
+    tell_open,
+    tell_reach,
+    tell_test,
+)
 from hyperscan.words import DIFFERENCES
 
 
@@ -64,7 +75,7 @@ class Difference(Record):
     permutation: FlipTest
     #: Over therapists, where one sees several dyads
     therapist_level: TherapistLevel
-    #: p that decides, corrected for all differences of this kind that were named
+    #: p that decides, corrected for all differences of this kind that could be tested; NaN where it was not
     p_holm: float
     #: Every side alone
     sides: tuple[Side, ...]
@@ -144,23 +155,23 @@ def tell_more(what: str, where: str, slopes: Sequence[float]) -> str:
     return f"{verb} of {what} {where}"
 
 
-def settle(found: Sequence[Asked], p_omnibus: float | None = None) -> tuple[Difference, ...]:
-    """Correct several differences of one kind for their number, and say each in a word and a sentence.
+def settle_differences(found: Sequence[Asked], p_omnibus: float | None = None) -> tuple[Difference, ...]:
+    """Correct those of one kind that can be tested for their number, and say each in a word and a sentence.
 
     ``p_omnibus`` is that of all groups together, where there are more than two.
     """
-    corrected = holm(
-        [None if math.isnan(asked.difference.p_decides) else asked.difference.p_decides for asked in found]
-    )
+    decides = [math.nan if asked.lack else asked.difference.p_decides for asked in found]
+    corrected = holm([None if math.isnan(p) else p for p in decides])
+    tested = sum(p is not None for p in corrected)
     settled = []
     for (one, wording, lack), p in zip(found, corrected, strict=True):
         full = replace(one, p_holm=math.nan if p is None else p)
-        word = _decide(full, lack, p_omnibus)
-        settled.append(replace(full, word=word, sentence=_sentence(full, word, wording, lack, len(found), p_omnibus)))
+        word = _word_of(full, lack, p_omnibus)
+        settled.append(replace(full, word=word, sentence=_tell(full, word, wording, lack, tested, p_omnibus)))
     return tuple(settled)
 
 
-def _decide(found: Difference, lack: str, p_omnibus: float | None) -> str:
+def _word_of(found: Difference, lack: str, p_omnibus: float | None) -> str:
     if lack or math.isnan(found.p_decides):
         return "cannot_tell"
     claimed = claimed_sign(found.estimate, found.plain, found.therapist_level, found.usual) and found.p_holm < ALPHA
@@ -173,34 +184,32 @@ def _decide(found: Difference, lack: str, p_omnibus: float | None) -> str:
     return "differs_unchecked" if told["failed"] or told["open"] or not found.guards else "differs"
 
 
-def _sentence(found: Difference, word: str, wording: Wording, lack: str, n_named: int, p_omnibus: float | None) -> str:
+def _tell(found: Difference, word: str, wording: Wording, lack: str, tested: int, p_omnibus: float | None) -> str:
     """Write one honest paragraph for a difference."""
     sign = found.estimate.slope > 0
     text = DIFFERENCES[word].opening.format(asked=wording.asked, found=wording.positive if sign else wording.negative)
-    parts = [text, _tell_estimate(found, n_named, p_omnibus), _tell_reason(found, word, lack, p_omnibus)]
+    parts = [text, _tell_estimate(found, tested, p_omnibus), _tell_reason(found, word, lack, p_omnibus)]
     if word in ("differs", "differs_unchecked"):
         parts.append(wording.limits)
-    n_therapists = found.therapist_level.n_therapists
-    if n_therapists is not None and n_therapists < 5 and word != "cannot_tell":
-        who = "therapist" if n_therapists == 1 else "therapists"
-        parts.append(f"With {n_therapists} {who} this does not reach beyond them.")
+    if word != "cannot_tell":
+        parts.append(tell_reach(found.therapist_level))
     return " ".join(part for part in (*parts, *found.notes) if part)
 
 
-def _tell_estimate(found: Difference, n_named: int, p_omnibus: float | None) -> str:
+def _tell_estimate(found: Difference, tested: int, p_omnibus: float | None) -> str:
     test = found.estimate
     if math.isnan(test.p):
         return ""
-    several = [f"{p_text(found.p_holm)} after Holm"] if n_named > 1 else []
-    several += [] if p_omnibus is None else [f"all groups together {p_text(p_omnibus)}"]
+    judged = not math.isnan(found.p_holm)
+    several = [f"{p_text(found.p_holm)} after Holm"] if judged and tested > 1 else []
+    several += [f"all groups together {p_text(p_omnibus)}"] if judged and p_omnibus is not None else []
     others = [f"unweighted {p_text(found.plain.p)}"]
     others += [] if found.mixed is None else [f"mixed model {p_text(found.mixed.p)}"]
     others += [f"permutation {p_text(found.permutation.p)}"]
     level = found.therapist_level
     others += [f"over {count(level.test.n, 'therapist')} {p_text(level.test.p)}"] if level.needed and level.test else []
     return (
-        f"Difference {test.slope:+.3g} {found.unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
-        f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}{''.join(', ' + text for text in several)}; "
+        f"Difference {test.slope:+.3g} {found.unit} ({tell_test(test)}{''.join(', ' + text for text in several)}; "
         f"{count(test.n, 'dyad')}, {count(found.n_sessions, 'session')}); {', '.join(others)}."
     )
 
@@ -215,14 +224,8 @@ def _tell_reason(found: Difference, word: str, lack: str, p_omnibus: float | Non
     if word == "confounded":
         return " ".join(guard.detail for guard in failed if guard.name != "lag")
     if word == "differs_unchecked":
-        reasons: dict[str, list[str]] = {}
-        for guard in found.guards:
-            if guard.passed is None:
-                reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
-        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
-        texts = [f"Not assessable: {listed}."] if listed else []
-        texts += [guard.detail for guard in failed]
-        return " ".join(texts) or "No guard was asked."
+        texts = [tell_open(found.guards), *(guard.detail for guard in failed)]
+        return " ".join(filter(None, texts)) or "No guard was asked."
     return "Every guard was passed."
 
 
@@ -235,6 +238,7 @@ def _tell_disagreement(found: Difference, p_omnibus: float | None) -> str:
         return f"The plain test does not follow (p < {asked:.2f} of the same sign is asked), so nothing is claimed."
     if level.needed and level.test and not level.test.in_direction(found.estimate.slope, ALPHA):
         return "It does not hold over therapists, so nothing is claimed."
-    if p_omnibus is not None and p_omnibus >= ALPHA:
-        return "All groups together do not differ, so nothing is claimed."
+    if p_omnibus is not None and not p_omnibus < ALPHA:
+        verb = "cannot be tested" if math.isnan(p_omnibus) else "do not clearly differ"
+        return f"All groups together {verb}, so nothing is claimed."
     return "Corrected for how many were named, it does not hold, so nothing is claimed."

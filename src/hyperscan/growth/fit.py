@@ -15,9 +15,10 @@ from hyperscan.config import BANDS, FurtherOutcome, Primary, StudyConfig, check_
 from hyperscan.errors import InputError
 from hyperscan.growth.contrasts import ORDER, Contrast, compare_conditions
 from hyperscan.growth.differences import Asking, Difference
+from hyperscan.growth.evidence import Evidence, recording_table
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
-from hyperscan.growth.guards import Evidence, ask_guards, recording_table, recording_trends
+from hyperscan.growth.guards import ask_guards, recording_trends
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
@@ -35,7 +36,7 @@ from hyperscan.growth.table import (
     text_column,
     tidy,
 )
-from hyperscan.growth.verdict import claimed_sign, decide, sentence, subject
+from hyperscan.growth.verdict import claimed_sign, decide, scale_of, sentence, subject
 from hyperscan.schema import (
     MIN_DYADS,
     MODALITIES,
@@ -91,8 +92,9 @@ def fit_growth(
         with a dyad, a time and a value. Rows without a value are left out and counted.
     value : str
         Column of the outcome; ``excess_z`` is Fisher z above the re-paired dyads' mean. Of ``lead_asymmetry_excess``
-        growth is a shift towards the therapist's lead, a fall one towards the client's; guards of how much synchrony
-        there is say nothing of that, so such a shift is at most ``grows_unchecked``.
+        growth says that there is more excess where the therapist leads than there was, above that where the client
+        does, which coupling that grows at a constant lead makes, too; guards of how much synchrony there is say nothing
+        of it, so it is at most ``grows_unchecked``.
     time : str
         ``session`` (0 at session 1), ``weeks`` (days / 7), or any numeric column.
     primary : Primary or mapping, optional
@@ -167,34 +169,21 @@ def fit_growth(
     names = Names(value, time, dyad, therapist, session, days)
     frame = tidy(table, names)
     outcome = choose(frame, primary, modality, signal, table.attrs.get(STUDY, {}))
-    sessions = sessions_of(frame, outcome, {"session": "session", "weeks": "week"}.get(time, time))
-    if sessions.frame.empty and value == "excess_z" and "z" in frame and frame["dyad"].nunique() == 1:
-        # one dyad has no re-paired others, so no excess: its raw synchrony is described instead
-        frame = frame.assign(value=frame["z"])
-        names, sessions = replace(names, value="z"), sessions_of(frame, outcome, sessions.unit)
+    frame, names, sessions = choose_sessions(frame, names, outcome)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
     measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
     evidence = Evidence(sessions.frame, outcome, measured, people, signed=value in SIGNED_OUTCOMES)
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen
-    named = (
-        primary is not None or STUDY in table.attrs or any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
-    )
+    several = any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
+    named = primary is not None or STUDY in table.attrs or several
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
     claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
-    asking = Asking(
-        evidence,
-        kind,
-        sessions.unit,
-        "Fisher z" if names.value in ("excess_z", "z") else "",
-        subject(found),
-        rng,
-        n_flips,
-    )
     verdict = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
+    asking = Asking(evidence, kind, sessions.unit, scale_of(names.value), subject(found), rng, n_flips)
     slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands)
     compared, differences = compare(table, frame, names, asking, contrasts, group, reference, moderators)
     return GrowthResult(
@@ -215,6 +204,17 @@ def fit_growth(
         groups=compared,
         shape=describe_shape(rows, rng, n_flips),
     )
+
+
+def choose_sessions(frame: pd.DataFrame, names: Names, outcome: Outcome) -> tuple[pd.DataFrame, Names, Sessions]:
+    """Take the sessions of the outcome: of one dyad without an excess, those of its raw synchrony."""
+    unit = {"session": "session", "weeks": "week"}.get(names.time, names.time)
+    sessions = sessions_of(frame, outcome, unit)
+    if sessions.frame.empty and names.value == "excess_z" and "z" in frame and frame["dyad"].nunique() == 1:
+        # one dyad has no re-paired others, so no excess: its raw synchrony is described instead
+        frame, names = frame.assign(value=frame["z"]), replace(names, value="z")
+        sessions = sessions_of(frame, outcome, unit)
+    return frame, names, sessions
 
 
 def _check(equivalence_slope: float, modality: str | None, n_flips: int, min_pseudo: int) -> None:

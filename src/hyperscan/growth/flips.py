@@ -7,7 +7,7 @@ correction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -129,4 +129,15 @@ def benjamini_hochberg(p: ArrayLike) -> Array:
     known = np.isfinite(p)
     if known.any():
         out[known] = stats.false_discovery_control(p[known], method="bh")
+    return out
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """P values corrected for all of them (Holm 1979); None stays None."""
+    known = sorted((value, i) for i, value in enumerate(p) if value is not None)
+    out: list[float | None] = [None] * len(p)
+    largest = 0.0
+    for rank, (value, i) in enumerate(known):
+        largest = max(largest, min(1.0, value * (len(known) - rank)))
+        out[i] = largest
     return out

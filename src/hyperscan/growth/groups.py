@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hyperscan.errors import InputError, TableError, count, did_you_mean
-from hyperscan.growth.differences import Asked, Asking, Difference, Side, Wording, settle, tell_more
-from hyperscan.growth.guards import Question, ask_differences
+from hyperscan.growth.differences import Asked, Asking, Difference, Side, Wording, settle_differences, tell_more
+from hyperscan.growth.evidence import Question
+from hyperscan.growth.guards import ask_differences
 from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.model import Design
 from hyperscan.growth.pooled import regress
@@ -54,7 +55,7 @@ class Groups(Record):
     reference: str
     #: The reference first
     sides: tuple[Side, ...]
-    #: Whether all groups together differ; None of two, whose difference says it
+    #: Whether all groups that are large enough differ; None of two, whose difference says it
     omnibus: Omnibus | None = None
 
     @classmethod
@@ -106,7 +107,7 @@ def compare_groups(
     rows: pd.DataFrame, labels: Mapping[str, str], column: str, reference: str, asking: Asking
 ) -> tuple[Groups, tuple[Difference, ...]]:
     """Compare the growth of every group with that of the reference."""
-    found = sorted({labels[dyad] for dyad in rows["dyad"]})
+    found = sorted(set(labels.values()))
     if reference not in found:
         raise InputError(
             f"reference = {reference!r}: name the group that the others are compared with; column {column!r} holds: "
@@ -116,8 +117,9 @@ def compare_groups(
     parts = {name: rows[rows["dyad"].map(labels) == name] for name in names}
     tests = {name: pooled_test(_slopes(part)) for name, part in parts.items()}
     groups = Groups(column, reference, tuple(Side.of(name, tests[name], len(parts[name])) for name in names))
-    if len(names) > 2:
-        groups = replace(groups, omnibus=welch_f([test for test in tests.values() if test.n > 1]))
+    compared = [test for test in tests.values() if test.n >= MIN_GROUP]
+    if len(compared) > 2:
+        groups = replace(groups, omnibus=welch_f(compared))
     asked = []
     for name in names[1:]:
         both = rows[rows["dyad"].map(labels).isin([reference, name])]
@@ -137,7 +139,7 @@ def compare_groups(
         )
         named = f"{name} - {reference}"
         asked.append(_compare(both, numbers, named, asking, wording, sides=sides, lack=" ".join(lacks)))
-    return groups, settle(asked, None if groups.omnibus is None else groups.omnibus.p)
+    return groups, settle_differences(asked, None if groups.omnibus is None else groups.omnibus.p)
 
 
 def relate_moderators(
@@ -159,7 +161,7 @@ def relate_moderators(
         )
         lack = lack if n < MIN_DYADS else ""
         asked.append(_compare(known, numbers, name, asking, wording, lack=lack, note=note))
-    return settle(asked)
+    return settle_differences(asked)
 
 
 def _slopes(rows: pd.DataFrame) -> Estimates:
@@ -236,12 +238,13 @@ def interaction(design: Design, y: Array, column: Array) -> CappedSlope | None:
 
     Shapes: ``y`` (n,), ``column`` (n_dyads,).
     """
-    x = column[design.codes]
-    ones = np.ones_like(y)
-    centred = x - x.mean()
-    fixed = np.column_stack([ones, design.t, centred, centred * design.t])
     n = design.n_with_slope
-    if n < 3 or len(y) <= 4 or np.linalg.matrix_rank(fixed) < 4 or design.noiseless(y):
+    if n < 3 or len(y) <= 4:
+        return None
+    x = column[design.codes]
+    centred = x - x.mean()
+    fixed = np.column_stack([np.ones_like(y), design.t, centred, centred * design.t])
+    if np.linalg.matrix_rank(fixed) < 4 or design.noiseless(y):
         return None
     return CappedSlope.of(fit_mixed(y, fixed, [RandomTerm(design.codes, fixed[:, :2])]), n - 1, k=3)
 

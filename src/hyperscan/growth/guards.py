@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from hyperscan.config import StudyConfig
-from hyperscan.errors import InputError, TableError, count
+from hyperscan.errors import count
+from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes
 from hyperscan.growth.records import Guard, SlopeTest, Trend
-from hyperscan.growth.slopes import dyad_slopes, estimates_of, plain_test, pooled_test
 from hyperscan.growth.table import Names, label_column, number_column
-from hyperscan.schema import (
-    BANDWISE,
-    CLOCK_ERRORS,
-    GUARD_COLUMNS,
-    MIN_DYADS,
-    OUT_BAND,
-    OUTCOME_COLUMNS,
-    ROLES,
-    TABLES,
-    TEXT_COLUMNS,
-    Outcome,
-)
-from hyperscan.words import AS_DIFFERENCE, DIFFERENCE_GUARDS, GUARDS, NOT_OF_LEAD, GuardWords, Measure
+from hyperscan.schema import CLOCK_ERRORS, GUARD_COLUMNS, OUT_BAND, ROLES
+from hyperscan.words import AS_DIFFERENCE, DIFFERENCE_GUARDS, GUARDS, GuardWords, Measure
 
 Array = NDArray[np.float64]
-
-#: A guard that can be asked of fewer than this share of the dyads is not assessable: one that passes where nothing is
-#: found would pass by seeing little (our choice).
-MIN_ASSESSED = 0.5
 
 #: The band guard asks for an out-of-band change beyond this share of the change itself. Its control varies so little
 #: that it fails true growth by chance where any change counts; a broadband artefact changes it by more than the
 #: outcome (chosen by simulation, seed 7 of scripts/validate_verdict.py).
 BAND_SHARE = 0.1
-
-#: Sources of a clock that say that nobody measured it.
-UNMEASURED = frozenset({"assumed", "none", "nan", "None", "n/a", ""})
 
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
 LAG_PATTERN = tuple(name for name in GUARDS["lag"].columns if name.startswith("imcoh_"))
@@ -61,253 +40,6 @@ QUALITY_TRENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "fNIRS": ("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci"),
     }
 )
-
-
-def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.DataFrame | None:
-    """Rows of a guard or quality table that are of one modality, as a study may hold both."""
-    if table is None:
-        return None
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(f"{what} is a {type(table).__name__}; expected a pandas DataFrame or None.")
-    missing = [column for column in ("dyad", "session") if column not in table.columns]
-    if missing:
-        raise TableError(f"{what} has no column {missing[0]!r}; it needs dyad and session beside its numbers.")
-    return table[table["modality"].astype(str) == modality] if "modality" in table else table
-
-
-def of_tasks(table: pd.DataFrame, tasks: Collection[str]) -> pd.DataFrame:
-    """Rows of some tasks, where the table tells tasks apart."""
-    return table[table["task"].astype(str).isin(list(tasks))] if any(tasks) and "task" in table else table
-
-
-def dyad_label(value: Any) -> str:
-    """Label of a dyad as the outcome has it: whole numbers without a decimal point."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the outcome, and so of every measure: a slope, or what of it differs."""
-
-    #: Tasks and their weights, where the outcome is a difference of tasks within dyad and session
-    conditions: Mapping[str, float] = field(default_factory=dict)
-    #: Mean over the sessions instead of their slope
-    level: bool = False
-    #: Number of every dyad that the slopes are compared by: 0 or 1 of two groups, or a moderator
-    column: Mapping[str, float] | None = None
-
-    def tasks(self, outcome: Outcome) -> Mapping[str, float]:
-        """Return the tasks that are looked at, with their weights."""
-        return self.conditions or {outcome.task: 1.0}
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """Slopes per dyad of columns of a per-session table, on the time axis of the outcome."""
-
-    #: One row per dyad and session of the outcome: ``code t`` and the table's numbers
-    frame: pd.DataFrame
-    n_dyads: int
-    #: Means over sessions instead of slopes
-    level: bool = False
-    #: shape (n_dyads,): What the dyads are compared by, if they are
-    compared_by: Array | None = None
-
-    @classmethod
-    def of(
-        cls, table: pd.DataFrame, sessions: pd.DataFrame, tasks: Mapping[str, float], question: Question = Question()
-    ) -> Slopes:
-        """Bring a table of recordings to the sessions of the outcome; runs (and rows that repeat) are averaged.
-
-        Of several tasks the weighted sum is taken, in the sessions that have all of them; weights of a fit (``w_``)
-        become those of the sum.
-        """
-        rows = of_tasks(table, tasks)
-        # what is no number, and what is made here
-        left_out = {"t", "code", *TEXT_COLUMNS} - {"dyad"}
-        numbers = rows.drop(columns=[name for name in rows if name in left_out])
-        keys = {
-            "dyad": numbers["dyad"].map(dyad_label),
-            "session": pd.to_numeric(numbers["session"], errors="coerce"),
-        }
-        values = numbers.drop(columns=["dyad", "session"]).apply(pd.to_numeric, errors="coerce").astype(float)
-        values = values.mask(np.isinf(values)).assign(**keys)
-        if len(tasks) > 1:
-            mean = sum_of_tasks(values.assign(task=rows["task"].astype(str)), tasks)
-        else:
-            mean = values.groupby(["dyad", "session"]).mean().reset_index()
-        base = sessions[["dyad", "session", "t"]].copy()
-        base["dyad"] = base["dyad"].map(str)
-        labels, codes = np.unique(base["dyad"].to_numpy(str), return_inverse=True)
-        base["code"] = codes
-        column = question.column
-        by = None if column is None else np.array([column.get(label, np.nan) for label in labels.tolist()])
-        return cls(base.merge(mean, on=["dyad", "session"], how="left"), len(labels), question.level, by)
-
-    def column(self, name: str) -> Array:
-        """Values of a column, all NaN where the table lacks it."""
-        if name not in self.frame:
-            return np.full(len(self.frame), np.nan)
-        return np.asarray(self.frame[name].to_numpy(float))
-
-    def lacks(self, what: str, *tests: SlopeTest) -> str:
-        """Say why tests cannot be believed: each needs as many dyads as a verdict, and half of those with a slope."""
-        there = int(np.isfinite(self.per_dyad(self.frame["t"].to_numpy(float))).sum())
-        needed, found = max(MIN_DYADS, math.ceil(MIN_ASSESSED * there)), min(test.n for test in tests)
-        sessions = "a session" if self.level else "two or more sessions"
-        if there < MIN_DYADS:
-            have = count(there, "dyad has", "dyads have")
-            return f"guards compare dyads: {have} {sessions}, and {MIN_DYADS} are needed"
-        if found < needed:
-            have = count(found, "dyad has", "dyads have")
-            return f"{have} {sessions} with {what}, of {there}; at least {needed} are needed"
-        if not all(np.isfinite(test.p) for test in tests):
-            return f"too few dyads on one side with {what}"
-        return ""
-
-    def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
-        """Slope of these values over the dyads, or how it differs between them."""
-        return plain_test(self.per_dyad(values, weights), self.compared_by)
-
-    def weighted(self, values: Array) -> SlopeTest:
-        """Test the same with every dyad weighted by precision."""
-        found = estimates_of(values, self.frame["t"], self.frame["code"], self.n_dyads, level=self.level)
-        return pooled_test(found, self.compared_by)
-
-    def per_dyad(self, values: Array, weights: Array | None = None) -> Array:
-        """Slope (or mean) of these values in every dyad."""
-        if not self.level:
-            return dyad_slopes(values, self.frame["t"], self.frame["code"], self.n_dyads, weights)
-        w = np.where(np.isfinite(values), 1.0 if weights is None else np.nan_to_num(weights), 0.0)
-        codes = self.frame["code"].to_numpy()
-        mass = np.bincount(codes, w, self.n_dyads)
-        total = np.bincount(codes, w * np.nan_to_num(values), self.n_dyads)
-        return np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), np.nan)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What guards and trends are taken of: the sessions of the outcome, and the recordings' tables."""
-
-    #: ``dyad session t value`` of the outcome, and the columns beside it
-    sessions: pd.DataFrame
-    outcome: Outcome
-    #: guards.tsv and quality.tsv of its modality; None where there are none
-    guards: pd.DataFrame | None = None
-    quality: pd.DataFrame | None = None
-    question: Question = field(default_factory=Question)
-    #: Whether the sign of the outcome tells who leads
-    signed: bool = False
-
-    @property
-    def tasks(self) -> Mapping[str, float]:
-        """Tasks that are looked at, with their weights."""
-        return self.question.tasks(self.outcome)
-
-    @cached_property
-    def of_guards(self) -> Slopes:
-        """Slopes of the guard measures, with the very outcome that is claimed to change as ``excess_z``."""
-        assert self.guards is not None
-        rows = self.guards.drop(columns=["excess_z"], errors="ignore")
-        slopes = Slopes.of(rows, self.sessions, self.tasks, self.question)
-        slopes.frame["excess_z"] = self.sessions["value"].to_numpy(float)
-        return slopes
-
-    @cached_property
-    def of_quality(self) -> Slopes:
-        """Slopes of the quality measures, mean of the two people."""
-        assert self.quality is not None
-        return Slopes.of(self.quality, self.sessions, self.tasks, self.question)
-
-    @cached_property
-    def of_sessions(self) -> Slopes:
-        """Slopes of the columns beside the outcome."""
-        columns = self.sessions.drop(columns=["t", "therapist"], errors="ignore")
-        return Slopes.of(columns, self.sessions, {"": 1.0}, self.question)
-
-    @cached_property
-    def clock_rows(self) -> pd.DataFrame:
-        """Rows of the outcome's sessions: the clock's source as text, its figures as numbers."""
-        assert self.quality is not None
-        rows = of_tasks(self.quality, self.tasks)
-        keys = set(zip(self.sessions["dyad"].astype(str), self.sessions["session"].astype(float), strict=True))
-        numbers = pd.to_numeric(rows["session"], errors="coerce")
-        inside = np.array([key in keys for key in zip(rows["dyad"].map(dyad_label), numbers, strict=True)], bool)
-        there = rows[inside]
-        figures = [name for name in (*CLOCK_ERRORS, "clock_uncertainty_ms") if name in there]
-        found = {name: pd.to_numeric(there[name], errors="coerce").astype(float) for name in figures}
-        return there.assign(clock_source=there["clock_source"].astype(str), **found)
-
-    @cached_property
-    def clocks(self) -> Mapping[str, int]:
-        """Sessions of the outcome by the source of their clock; empty where the tables do not say."""
-        if self.quality is None or "clock_source" not in self.quality:
-            return {}
-        keys = [name for name in ("dyad", "session", "task", "run", "clock_source") if name in self.clock_rows]
-        rows = self.clock_rows.drop_duplicates(keys)
-        return {str(name): int(n) for name, n in rows["clock_source"].value_counts(sort=False).items()}
-
-    @property
-    def clock_assumed(self) -> bool:
-        """Whether some session's clock was not measured."""
-        return bool(UNMEASURED & set(self.clocks))
-
-    @cached_property
-    def clock_uncertainty_ms(self) -> float:
-        """How far the offset of two clocks may be off in any session, in ms; the default where nothing says."""
-        if not self.clocks:
-            return StudyConfig.clock_uncertainty_ms
-        if set(self.clocks) == {"same_amplifier"}:
-            return 0.0
-        stated = self.clock_rows.get("clock_uncertainty_ms", pd.Series(dtype=float)).dropna()
-        return StudyConfig.clock_uncertainty_ms if stated.empty else float(stated.max())
-
-    @cached_property
-    def signal_fraction(self) -> SlopeTest | None:
-        """Slope of the share of the rhythm in both people's signal; None where the tables do not hold it."""
-        if self.quality is None or "s2_line" not in self.quality:
-            return None
-        test = self.of_quality.test(self.of_quality.column("s2_line"))
-        return None if self.of_quality.lacks("", test) else test
-
-    @cached_property
-    def made_for(self) -> str:
-        """The outcome that the guard measures were made for, if it is another one."""
-        assert self.guards is not None
-        labels = {name: getattr(self.outcome, name) for name in OUTCOME_COLUMNS if name in self.guards}
-        named = [name for name, label in labels.items() if label]
-        found = self.guards[named].dropna().astype(str).drop_duplicates().to_dict("records")
-        other = [row for row in found if any(row[name] not in ("", labels[name]) for name in named)]
-        return ", ".join(map(str, other[0].values())) if other else ""
-
-    def lacks(self, words: GuardWords) -> str:
-        """Say why the table of a guard's columns cannot be used, or nothing."""
-        metric = self.outcome.metric
-        if self.signed and not words.of_lead:
-            return NOT_OF_LEAD
-        if words.metrics and metric and metric not in words.metrics:
-            return f"it looks at {', '.join(words.metrics)}, and the outcome is {metric}"
-        if set(words.columns) & set(GUARD_COLUMNS):
-            if self.guards is None:
-                return words.unknown or "the table alone holds no guard measures"
-            return self.made_for and f"the guard measures are those of another outcome: {self.made_for}"
-        if set(words.columns) & {*TABLES["quality"], *BANDWISE} and self.quality is None:
-            return words.unknown or "the table alone holds no quality measures"
-        return ""
-
-
-def sum_of_tasks(values: pd.DataFrame, tasks: Mapping[str, float]) -> pd.DataFrame:
-    """Weighted sum over tasks of every number, by dyad and session; missing where one of the tasks is."""
-    parts = []
-    for task, share in tasks.items():
-        mean = values[values["task"] == task].drop(columns="task").groupby(["dyad", "session"]).mean()
-        # a weight is one over a variance, and variances add
-        weights = [name for name in mean if str(name).startswith("w_")]
-        parts.append(mean.mul(share).assign(**{name: share**2 / mean[name] for name in weights}))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.add(part)
-    return whole.assign(**{name: 1 / whole[name] for name in whole if str(name).startswith("w_")}).reset_index()
 
 
 def ask_differences(evidence: Evidence, modality: str, estimate: float) -> tuple[Guard, ...]:

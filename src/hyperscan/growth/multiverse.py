@@ -219,7 +219,7 @@ def fit_multiverse(
     standardised = {} if slopes is None else dict(zip((one.name for one in known), slopes.observed, strict=True))
     shares = {one.name: weight for one, weight in zip(known, weights / weights.sum(), strict=True)} if known else {}
     table = pd.DataFrame([_row(one, standardised.get(one.name), shares.get(one.name)) for one in universes])
-    told = sentence(universes, joint, influence)
+    told = tell_multiverse(universes, joint, influence)
     return MultiverseResult(tuple(universes), joint, influence, told, table)
 
 
@@ -415,7 +415,7 @@ def _row(one: Universe, standardised: float | None, share: float | None) -> dict
     return {**row, "reason": one.reason}
 
 
-def sentence(universes: Sequence[Universe], joint: JointTest | None, influence: Sequence[Influence]) -> str:
+def tell_multiverse(universes: Sequence[Universe], joint: JointTest | None, influence: Sequence[Influence]) -> str:
     """Count what the analyses say, where the primary one stands, what matters most, and what all say together."""
     groups = [(group, [one for one in universes if one.verdict in group.verdicts]) for group in VERDICT_GROUPS]
     counted = ", ".join(

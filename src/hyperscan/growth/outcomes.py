@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from hyperscan.config import FurtherOutcome
 from hyperscan.errors import TableError, count, did_you_mean
-from hyperscan.growth.guards import Evidence, ask_guards, not_assessable, summarise
+from hyperscan.growth.evidence import Evidence
+from hyperscan.growth.flips import holm
+from hyperscan.growth.guards import ask_guards, not_assessable, summarise
 from hyperscan.growth.outcomes_courses import LAGS, Courses, Lag, reliability
-from hyperscan.growth.outcomes_slopes import Within, basis, is_nothing
+from hyperscan.growth.outcomes_slopes import ROUND_OFF, Within, basis, is_nothing
 from hyperscan.growth.pooled import Regression, regress
 from hyperscan.growth.records import Analysis, Guard, OutcomeRelation, SlopeTest, TherapistLevel
 from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.table import number_column
-from hyperscan.growth.verdict import ALPHA, ALPHA_PLAIN, p_text
+from hyperscan.growth.verdict import ALPHA, ALPHA_PLAIN, p_text, tell_open, tell_reach, tell_test
 from hyperscan.schema import MIN_DYADS
 from hyperscan.words import RELATION_WORDS
 
@@ -98,7 +100,10 @@ class Series:
             *ask_therapists(level),
             *self.ask_recordings(float(np.sign(estimate.slope)), rows.assign(rest=rest)),
         )
-        slopes = np.bincount(within.codes, x * y) / np.bincount(within.codes, x * x)
+        # of a dyad alone at its session numbers the common course leaves nothing
+        size, whole = (np.bincount(within.codes, part**2) for part in (x, within.x))
+        left = size > ROUND_OFF**2 * whole
+        slopes = np.where(left, np.bincount(within.codes, x * y) / np.where(left, size, 1.0), np.nan)
         synchrony = x if lag.x == "value" else y
         variance = float(synchrony @ synchrony) / max(len(x) - within.kept.shape[1], 1)
         found = OutcomeRelation(
@@ -259,22 +264,22 @@ def relate_outcomes(
         told = told[frame["task"] == evidence.outcome.task]
         series = Series.of(named, told, evidence, analysis.modality)
         answers += [series.relate(relation) for relation in named.relations]
-    return settle(answers, analysis.value)
+    return settle_relations(answers, analysis.value)
 
 
-def settle(answers: Sequence[Answer], value: str) -> tuple[OutcomeRelation, ...]:
+def settle_relations(answers: Sequence[Answer], value: str) -> tuple[OutcomeRelation, ...]:
     """Correct all relations that were asked for, and say each in a word and a sentence."""
     corrected = holm([None if answer.lack else answer.relation.p_decides for answer in answers])
     tested = sum(p is not None for p in corrected)
     settled = []
     for answer, p in zip(answers, corrected, strict=True):
         found = replace(answer.relation, p_holm=p)
-        found = replace(found, word=decide(found))
-        settled.append(replace(found, sentence=sentence(replace(answer, relation=found), value, tested)))
+        found = replace(found, word=decide_relation(found))
+        settled.append(replace(found, sentence=tell_relation(replace(answer, relation=found), value, tested)))
     return tuple(settled)
 
 
-def decide(found: OutcomeRelation) -> str:
+def decide_relation(found: OutcomeRelation) -> str:
     """Choose the word for a relation whose p is corrected: the first line that matches."""
     if found.p_holm is None or found.estimate is None:
         return "cannot_tell"
@@ -291,7 +296,7 @@ def decide(found: OutcomeRelation) -> str:
     return "goes_with_unchecked" if asked["failed"] or asked["open"] else "goes_with"
 
 
-def sentence(answer: Answer, value: str, tested: int) -> str:
+def tell_relation(answer: Answer, value: str, tested: int) -> str:
     """Write one honest paragraph about a relation, of so many that were tested."""
     found, words = answer.relation, RELATION_WORDS[answer.relation.relation]
     what = "excess synchrony" if value == "excess_z" else f"{value!r} (not compared with chance here)"
@@ -308,7 +313,7 @@ def sentence(answer: Answer, value: str, tested: int) -> str:
         "no_clear_relation": f"No clear relation of {found.name} and {what} ({found.relation}); that is not evidence "
         "of none.",
     }[found.word]
-    parts = [opening, tell_numbers(found, tested), *tell_limits(answer)]
+    parts = [opening, tell_numbers(found, tested), *tell_relation_limits(answer)]
     return " ".join(part for part in parts if part)
 
 
@@ -317,8 +322,8 @@ def tell_numbers(found: OutcomeRelation, tested: int) -> str:
     test, level = found.estimate, found.therapist_level
     assert test is not None
     text = (
-        f"Slope {test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; t({test.df:.3g}) = {test.t:.2f}, "
-        f"{p_text(test.p)}; {count(found.n_dyads, 'dyad')}, {count(found.n_sessions, 'session')}), standardised "
+        f"Slope {test.slope:+.3g} ({tell_test(test)}; {count(found.n_dyads, 'dyad')}, "
+        f"{count(found.n_sessions, 'session')}), standardised "
         f"{found.standardised:+.2f}; {p_text(found.p_holm)} by Holm over {count(tested, 'relation')}"
     )
     if found.second is not None and found.relation not in LAGS:
@@ -328,7 +333,7 @@ def tell_numbers(found: OutcomeRelation, tested: int) -> str:
     return text + (f"; mixed model {p_text(found.mixed.p)}." if found.mixed else ".")
 
 
-def tell_limits(answer: Answer) -> list[str]:
+def tell_relation_limits(answer: Answer) -> list[str]:
     """Say what comes first, what is kept constant, what is open, and how far it reaches."""
     found, words = answer.relation, RELATION_WORDS[answer.relation.relation]
     text = [words.order]
@@ -342,25 +347,5 @@ def tell_limits(answer: Answer) -> list[str]:
     if not found.word.startswith(("goes_with", "confounded")):
         return text
     text += [guard.detail for guard in found.guards if guard.passed is False]
-    reasons: dict[str, list[str]] = {}
-    for guard in found.guards:
-        if guard.passed is None:
-            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
-    if reasons:
-        text.append(
-            "Not assessable: " + "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items()) + "."
-        )
-    if found.therapist_level.n_therapists == 1:
-        text.append("With one therapist this does not reach beyond her or him.")
+    text += [tell_open(found.guards), tell_reach(found.therapist_level)]
     return [*text, "It is an association; neither is shown to bring about the other."]
-
-
-def holm(p: Sequence[float | None]) -> list[float | None]:
-    """P values corrected for all of them (Holm 1979); None stays None."""
-    known = sorted((value, i) for i, value in enumerate(p) if value is not None)
-    out: list[float | None] = [None] * len(p)
-    largest = 0.0
-    for rank, (value, i) in enumerate(known):
-        largest = max(largest, min(1.0, value * (len(known) - rank)))
-        out[i] = largest
-    return out

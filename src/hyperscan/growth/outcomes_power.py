@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperscan.config import FurtherOutcome
-from hyperscan.growth.guards import Evidence
+from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.outcomes import Series
 from hyperscan.growth.outcomes_courses import LAGS
 from hyperscan.growth.verdict import ALPHA, ALPHA_PLAIN

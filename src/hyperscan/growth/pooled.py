@@ -78,7 +78,8 @@ def regress(
         root, inside = np.sqrt(1 / weight[at]), columns[at]
         # (I - H) times the working covariance
         covariance = np.diag(1 / weight[at]) - inside @ bread @ inside.T
-        adjusted = root[:, None] * _inverse_root(root[:, None] * covariance * root) * root
+        size = float(weight[at].min()) ** -2.0
+        adjusted = root[:, None] * _inverse_root(root[:, None] * covariance * root, size) * root
         load = projection[:, at] @ adjusted
         scores.append(load @ residual[at])
         own_part.append((load**2 / weight[at]).sum(1))
@@ -96,12 +97,12 @@ def regress(
     return Regression(coefficient, se, df, between, weight, residual, len(members))
 
 
-def _inverse_root(matrix: Array) -> Array:
-    """Inverse square root of a symmetric matrix; nothing where it is singular."""
+def _inverse_root(matrix: Array, size: float) -> Array:
+    """Inverse square root of a symmetric matrix; nothing where it is round-off beside ``size``."""
     if matrix.shape == (1, 1):
-        return np.asarray(matrix**-0.5 if matrix[0, 0] > 0 else np.zeros((1, 1)))
+        return np.asarray(matrix**-0.5 if matrix[0, 0] > 1e-10 * size else np.zeros((1, 1)))
     values, vectors = np.linalg.eigh(matrix)
-    keep = values > 1e-10 * values.max(initial=0.0)
+    keep = values > 1e-10 * size
     return np.asarray((vectors[:, keep] * values[keep] ** -0.5) @ vectors[:, keep].T)
 
 

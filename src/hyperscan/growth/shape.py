@@ -34,6 +34,9 @@ TURNS = ("; a dip: it falls and rises again", "; it rises and falls again")
 #: Share of the course at either end in which a turning point tells nothing (our choice).
 EDGE = 0.2
 
+#: Below this share of the largest value a bend is round-off.
+ROUND_OFF = 1e-12
+
 #: Sessions that a dyad needs to enter: a line and what departs from it (our choice).
 MIN_SESSIONS = 4
 
@@ -72,7 +75,7 @@ def describe_shape(rows: pd.DataFrame, rng: np.random.Generator, n_flips: int) -
     mean_line, found = float(np.nanmean(numbers[:, 3])), []
     for k, (name, (positive, negative)) in enumerate(SHAPES.items()):
         test = slope_test(numbers[:, k])
-        text = positive if test.slope > 0 else negative
+        text = positive if test.slope > 0 else negative if test.slope < 0 else "no departure"
         if name == "rise_and_fall" and turns(mean_line, test.slope):
             text += TURNS[test.slope < 0]
         found.append(Shape(name, test, float(corrected[k]), text))
@@ -101,4 +104,6 @@ def _numbers(t: Array, y: Array) -> Array:
         np.linalg.lstsq(np.column_stack([curve, u, np.ones_like(u)]), y, rcond=None)[0]
         for curve in ((2 * u - 1) ** 2, 1 - 8.0**-u)
     ]
-    return np.array([halves, fits[0][0], fits[1][0], fits[0][1]])
+    found = np.array([halves, fits[0][0], fits[1][0], fits[0][1]])
+    # a course without a bend leaves one of round-off, alike in all dyads
+    return np.where(np.abs(found) <= ROUND_OFF * np.abs(y).max(), 0.0, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -135,9 +135,9 @@ def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.
     use = np.isfinite(x) & np.isfinite(by)
     x, by = x[use], by[use]
     n, nan = len(x), np.nan
-    kinds, sizes = np.unique(by, return_counts=True)
-    if len(kinds) < 2 or n < 3 or (len(kinds) == 2 and sizes.min() < 2):
+    if not tells_apart(by):
         return SlopeTest(nan, nan, nan, nan, nan, nan, nan, nan, n)
+    kinds = np.unique(by)
     if len(kinds) == 2:
         parts = [slope_test(x[by == kind], level) for kind in kinds]
         step = float(kinds[1] - kinds[0])
@@ -153,6 +153,20 @@ def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.
     t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se
     return SlopeTest(slope, nan, se, df, t, float(2 * stats.t.sf(abs(t), df)), slope - half, slope + half, n)
+
+
+def tells_apart(column: Array) -> bool:
+    """Whether dyads can be compared by a column: it has three values or more, or two that two dyads each have.
+
+    Shapes: ``column`` (n_dyads,).
+
+    Examples
+    --------
+    >>> tells_apart(np.array([0, 0, 0, 1.0])), tells_apart(np.array([0, 0, 1, 1.0]))
+    (False, True)
+    """
+    kinds, sizes = np.unique(column, return_counts=True)
+    return len(column) > 2 and (len(kinds) > 2 or (len(kinds) == 2 and int(sizes.min()) > 1))
 
 
 def weighted_test(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, level: float = 0.95) -> WeightedSlope:
@@ -193,12 +207,13 @@ def pooled_test(found: Estimates, column: Array | None = None, level: float = 0.
     """
     use = found.known if column is None else found.known & np.isfinite(column)
     b, n = found.value[use], int(use.sum())
-    if n < 2:
-        return WeightedSlope(**vars(slope_test(b if column is None else [])), p_length=np.nan)
-    ones = np.ones((n, 1))
-    columns = ones if column is None else np.column_stack([column[use] - column[use].mean(), ones])
-    if n <= columns.shape[1] - 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
-        return WeightedSlope(**vars(slope_test(b if column is None else [], level)), p_length=np.nan)
+    if column is None and n < 2:
+        return WeightedSlope(**vars(slope_test(b)), p_length=np.nan)
+    columns = np.ones((n, 1))
+    if column is not None:
+        if not tells_apart(column[use]):
+            return WeightedSlope(**vars(replace(slope_test([]), n=n)), p_length=np.nan)
+        columns = np.column_stack([column[use] - column[use].mean(), columns])
     fit = regress(b, found.own[use], columns)
     p_length = _p_of_length(fit.residual, found.size[use], fit.weight)
     if column is not None:

@@ -8,9 +8,9 @@ from hyperscan.errors import count
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS, SIGNED_OUTCOMES
-from hyperscan.words import LEAD, LEAD_SHIFTS, VERDICTS, clocks_text
+from hyperscan.words import LEAD, NO_SHIFT, VERDICTS, clocks_text
 
-#: Level of the weighted test and of the therapists'.
+#: Level of every test that a claim rests on, where no other is named.
 ALPHA = 0.05
 
 #: The plain mean of the slopes has to follow at this level: a weighted mean alone would claim what the longest courses
@@ -24,6 +24,12 @@ ALPHA_COMPARED = 0.50
 #: Slopes that go with the number of sessions at this level let the two means answer different questions: then the plain
 #: one has to follow at :data:`ALPHA` (chosen by simulation, likewise).
 ALPHA_LENGTH = 0.20
+
+#: Columns of excess and synchrony on the scale of Fisher z.
+FISHER_Z = ("excess_z", "z", "own_excess_z")
+
+#: From so many therapists on, a result is not called one of them alone (our choice).
+FEW_THERAPISTS = 5
 
 
 def plain_level(weighted: WeightedSlope, usual: float = ALPHA_PLAIN) -> float:
@@ -71,6 +77,12 @@ def p_text(p: float | None) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
+def tell_test(test: SlopeTest) -> str:
+    """Interval, t and p of a slope, for the brackets behind it."""
+    interval = f"95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}"
+    return f"{interval}; t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}"
+
+
 def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
     """Write one honest paragraph for a verdict; fewer pseudo pairs than ``min_pseudo`` are called weak."""
     named = ", ".join(label for label in found.primary.outcome.named.values() if label)
@@ -93,11 +105,8 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
 
 
 def direction(found: Findings) -> str:
-    """Name which way it changes; of who leads, towards whom."""
-    rises = found.weighted.slope > 0
-    if found.design.value in SIGNED_OUTCOMES:
-        return LEAD_SHIFTS[1 if rises else -1]
-    return "Increase" if rises else "Decrease"
+    """Name which way it changes."""
+    return "Increase" if found.weighted.slope > 0 else "Decrease"
 
 
 def subject(found: Findings) -> str:
@@ -110,16 +119,21 @@ def subject(found: Findings) -> str:
     return "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
 
 
+def scale_of(value: str) -> str:
+    """Name the scale of an outcome; nothing of a column that is not ours."""
+    return "Fisher z" if value in (*FISHER_Z, *SIGNED_OUTCOMES) else ""
+
+
 def tell_estimate(found: Findings) -> str:
     """Say the slope with its interval, every test of it, and the slopes of real pairs and chance."""
     primary, fit = found.primary, found.primary.fit
     if fit is None:
         return ""
-    signed = found.design.value in SIGNED_OUTCOMES
-    unit, test = " Fisher z" if signed or found.design.value in ("excess_z", "z") else "", found.weighted
+    signed, test = found.design.value in SIGNED_OUTCOMES, found.weighted
+    unit = f" {scale_of(found.design.value)}".rstrip()
     text = (
-        f"b = {test.slope:+.3g}{unit} per {found.design.unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
-        f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}; {primary.n_dyads} dyads, {primary.n_sessions} sessions); "
+        f"b = {test.slope:+.3g}{unit} per {found.design.unit} ({tell_test(test)}; {primary.n_dyads} dyads, "
+        f"{primary.n_sessions} sessions); "
         f"two-stage {p_text(found.two_stage.p)}, mixed model {p_text(fit.p)}"
     )
     text += f", sign-flip {p_text(found.sign_flip.p)}" if found.sign_flip.tells else ""
@@ -138,7 +152,7 @@ def tell_reason(verdict: str, found: Findings) -> str:
         return f"{count(flips.n, 'dyad has', 'dyads have')} two or more sessions and {MIN_DYADS} are needed{smallest}."
     if verdict in ("no_clear_change", "no_change"):
         return tell_disagreement(found)
-    text = tell_background(found)
+    text = NO_SHIFT if found.design.value in SIGNED_OUTCOMES else tell_background(found)
     if verdict.endswith("_lag_unresolved"):
         text += (
             " True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
@@ -174,14 +188,18 @@ def tell_guards(verdict: str, guards: Sequence[Guard], claim: str = "growth") ->
         text.append(f"Guards that a claim of {claim} would fail: {names}.")
     elif failed:
         text.append(" ".join(f"Failed guard {guard.name}: {guard.detail}" for guard in failed))
+    text.append(tell_open(guards) if guards else "Not assessable: every guard.")
+    return " ".join(filter(None, text))
+
+
+def tell_open(guards: Sequence[Guard]) -> str:
+    """List the guards that could not be assessed, by the reason why; nothing where all could."""
     reasons: dict[str, list[str]] = {}
     for guard in guards:
         if guard.passed is None:
             reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
     listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
-    if listed or not guards:
-        text.append(f"Not assessable: {listed or 'every guard'}.")
-    return " ".join(text)
+    return f"Not assessable: {listed}." if listed else ""
 
 
 def tell_disagreement(found: Findings) -> str:
@@ -206,11 +224,9 @@ def tell_disagreement(found: Findings) -> str:
 
 def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
     """Say how far the result reaches, and what is weak about it."""
-    level, design, text = found.therapist_level, found.design, []
-    n_therapists = level.n_therapists
-    if n_therapists is not None and n_therapists < 5 and verdict != "cannot_tell":
-        who = "therapist" if n_therapists == 1 else "therapists"
-        text.append(f"With {n_therapists} {who} this does not reach beyond them.")
+    design, text = found.design, []
+    if verdict != "cannot_tell":
+        text.append(tell_reach(found.therapist_level))
     if found.primary.fit and found.primary.fit.singular:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
     n_lag = design.n_lag_chance or 0
@@ -232,4 +248,12 @@ def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
     if design.n_dropped:
         lack = count(design.n_dropped, "row lacks", "rows lack")
         text.append(f"{lack} a value or a time and {'was' if design.n_dropped == 1 else 'were'} left out.")
-    return " ".join(text)
+    return " ".join(filter(None, text))
+
+
+def tell_reach(level: TherapistLevel) -> str:
+    """Say where therapists are too few to speak of any others."""
+    n = level.n_therapists
+    if n is None or n >= FEW_THERAPISTS:
+        return ""
+    return f"With {count(n, 'therapist')} this does not reach beyond them."

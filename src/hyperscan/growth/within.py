@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from hyperscan.config import FurtherOutcome, StudyConfig
 from hyperscan.errors import InputError, did_you_mean
+from hyperscan.growth.evidence import Slopes
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.flips import max_t
-from hyperscan.growth.guards import BAND_SHARE, Slopes, figure_text, not_assessable
+from hyperscan.growth.guards import BAND_SHARE, figure_text, not_assessable
 from hyperscan.growth.records import Findings, Guard, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import slope_test
-from hyperscan.growth.verdict import claimed_sign, decide, p_text, tell_guards, tell_limits, tell_reason
+from hyperscan.growth.verdict import claimed_sign, decide, p_text, tell_guards, tell_limits, tell_reason, tell_test
 from hyperscan.schema import INDEX_COLUMNS, INDICES, KEYS, MIN_DYADS, ROLES, Index, index_facts
 from hyperscan.words import ON_REQUEST, PERSON_GUARDS, PERSON_VERDICTS, GuardWords
 
@@ -316,11 +317,13 @@ def ask_drowsiness(words: GuardWords, evidence: PersonEvidence, sign: float) -> 
     if evidence.in_decibel and band in others:
         name = "theta" if band == "alpha" else "alpha"
         test, moved = material(slopes, others[band], -sign, evidence.limit(sign))
+        asked = [test]
     else:
         name, test, beside = "theta", slopes.test(theta), slopes.test(alpha)
         # both have to move, against each other
         moved = test.in_direction(-beside.slope, 0.05) and beside.in_direction(beside.slope, 0.05)
-    lack = slopes.lacks("power of theta and of alpha", test)
+        asked = [test, beside]
+    lack = slopes.lacks("power of theta and of alpha", *asked)
     if lack:
         return not_assessable(words.name, lack)
     verb = "moves as it does in drowsiness, or in waking from it" if moved else "does not move as it does in drowsiness"
@@ -365,8 +368,7 @@ def _sentence(verdict: str, index: Index, result: GrowthResult, evidence: Person
         others = [(name, slopes.test(slopes.column(name))) for name in _SAID]
         told = [f"{_SAID[name]} {test.slope:+.3g}, {p_text(test.p)}" for name, test in others if test.n > 1]
         parts.append(
-            f"b = {test.slope:+.3g}{scale} per {unit} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}; "
-            f"t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}; {found.primary.n_dyads} clients, "
+            f"b = {test.slope:+.3g}{scale} per {unit} ({tell_test(test)}; {found.primary.n_dyads} clients, "
             f"{found.primary.n_sessions} sessions); two-stage {p_text(found.two_stage.p)}, mixed model "
             f"{p_text(found.primary.fit.p)}, sign-flip {p_text(found.sign_flip.p)}"
             + "".join(f"; {text}" for text in told)

@@ -92,7 +92,7 @@ class NamedRecording:
 _SIGNALS = frozenset({"eeg", "nirs", "fnirs", "raw", "data"})
 
 #: What is left of the names -> recordings with the word that was taken out.
-Groups = dict[tuple[str, ...], list[tuple[NamedRecording, str]]]
+ByRest = dict[tuple[str, ...], list[tuple[NamedRecording, str]]]
 
 
 def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Proposal:
@@ -258,9 +258,9 @@ def _differing_in_one_word(places: Sequence[NamedRecording]) -> list[Meeting]:
     return [_meeting([place], ("",)) for place in places]
 
 
-def _by_rest(places: Sequence[NamedRecording], words: Sequence[str]) -> Groups:
+def _by_rest(places: Sequence[NamedRecording], words: Sequence[str]) -> ByRest:
     """Group recordings whose names are the same but for one word, which may name the person."""
-    groups: Groups = defaultdict(list)
+    groups: ByRest = defaultdict(list)
     for place, word in zip(places, words, strict=True):
         rest = list(place.words)
         if word:
@@ -269,11 +269,11 @@ def _by_rest(places: Sequence[NamedRecording], words: Sequence[str]) -> Groups:
     return groups
 
 
-def _are_pairs(groups: Groups) -> bool:
+def _are_pairs(groups: ByRest) -> bool:
     return all(len(pair) == 2 and pair[0][1] != pair[1][1] for pair in groups.values())
 
 
-def _pairs(groups: Groups) -> list[Meeting]:
+def _pairs(groups: ByRest) -> list[Meeting]:
     return [
         _meeting([place for place, _ in pair], tuple(word for _, word in pair), rest) for rest, pair in groups.items()
     ]

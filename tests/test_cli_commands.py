@@ -207,6 +207,10 @@ def test_a_run_tells_of_each_person_alone(small_run: Path, tmp_path: Path, capsy
     (tmp_path / "table.csv").write_text("dyad,session,excess_z\nA,1,0.1\n")
     assert call("growth", tmp_path / "table.csv", "--within", "power") == 2
     assert "of the folder of a run alone" in capsys.readouterr().err
+    before = (small_run / "growth.json").read_bytes()
+    assert call("growth", small_run, "--within", "power/alpha/frontal", "-o", small_run) == 2
+    assert "its growth.json is the verdict on synchrony" in capsys.readouterr().err
+    assert (small_run / "growth.json").read_bytes() == before
 
 
 def test_a_run_relates_its_covariates(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

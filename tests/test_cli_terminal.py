@@ -27,7 +27,8 @@ from tqdm import tqdm
 
 import hyperscan
 from hyperscan import cli
-from hyperscan.cli.parsers import COMMANDS
+from hyperscan.cli import commands
+from hyperscan.cli.parsers import COMMANDS, RUNNING
 from hyperscan.errors import HyperscanError, NothingToAnalyseError, OutputLockedError, OutputWriteError
 from pipeline_fixtures import tiny_study
 
@@ -290,3 +291,8 @@ def test_a_reader_that_leaves_early_is_no_error_and_leaves_the_stream_as_it_was(
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_command_that_keeps_finished_sessions_says_so() -> None:
+    running = {command.action for command in COMMANDS.values() if {*RUNNING} <= {*command.arguments}}
+    assert {*commands.GOING_ON} == {*running, commands.bids}

@@ -34,8 +34,6 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAG
 # rooms of the room of recordings, top to bottom: a module without a folder of its own is of the lowest, but for the one
 # that reads a session from files
 RECORDING = ("cleaning", "clocks", "memory", "read", "files", "")
-#: A record whose constructors read hands over to the module that does it.
-CONSTRUCTED_BY = {("records.py",): ["memory"]}
 
 # what a room may import from outside, where the design restricts it
 ALLOWED = {
@@ -93,8 +91,7 @@ def test_imports_inside_the_room_of_recordings_go_down(path: Path) -> None:
     if own == ("__init__.py",):
         return
     inside = [name.split(".")[2:] for name in imported_names(path) if name.startswith("hyperscan.recording.")]
-    upward = [parts for parts in inside if recording_level(parts) > recording_level(own)]
-    assert [parts for parts in upward if parts[:1] != CONSTRUCTED_BY.get(own)] == []
+    assert [parts for parts in inside if recording_level(parts) > recording_level(own)] == []
 
 
 def test_an_upward_import_would_be_found() -> None:

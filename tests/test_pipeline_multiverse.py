@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from hyperscan import StudyConfig, cli, fit_growth, read_sessions, run_multiverse, run_study, simulate_study
+from hyperscan.cli.terminal import Stopped
+from hyperscan.config import _BESIDE_PRIMARY
 from hyperscan.errors import ConfigError
 from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
+from stale_fixtures import OTHER
 
 pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
 
@@ -58,6 +62,10 @@ def test_every_combination_is_declared_once_and_one_is_primary() -> None:
 def test_every_setting_may_be_a_choice_or_is_refused_by_name(key: str) -> None:
     if key == "primary":
         with pytest.raises(ConfigError, match=r"multiverse.primary: is no setting"):
+            StudyConfig(multiverse={key: (1, 2)})
+        return
+    if key in _BESIDE_PRIMARY:
+        with pytest.raises(ConfigError, match=rf"multiverse.{key}: leaves the primary outcome as it is"):
             StudyConfig(multiverse={key: (1, 2)})
         return
     config = StudyConfig(multiverse={key: ("one", "two")})
@@ -151,3 +159,81 @@ def test_a_report_that_is_not_wanted_does_not_stay_stale(study: Path, tmp_path: 
     assert not list(out.rglob("*.html"))
     run_study(sessions, dataclasses.replace(config, seed=1), out=out)
     assert len(list(out.rglob("*.html"))) == 4
+
+
+@pytest.mark.parametrize("key", sorted(OTHER.keys() - {"primary", "multiverse", *_BESIDE_PRIMARY}))
+def test_two_levels_of_a_choice_are_two_analyses(key: str) -> None:
+    named = {"metrics": ("plv", "ciplv"), "bands": ("alpha", "theta"), "rois": ("all-all", "posterior-posterior")}
+    # a group needs its reference
+    base = StudyConfig(group="branch", reference="A", pseudo_within_group=False, min_windows=2)
+    levels = named.get(key, (getattr(base, key), OTHER[key]))
+    declared = declare_universes(dataclasses.replace(base, multiverse={key: levels}), "eeg")
+    first, second = (one.config for one in declared)
+    # what makes them two is not taken away again
+    assert getattr(first, key) != getattr(second, key) or first.primary != second.primary
+
+
+def test_bands_of_other_outcomes_need_not_fit_a_level() -> None:
+    config = StudyConfig(within="power/theta/all", multiverse={"eeg_filter_hz": ((1, 40), (1, 35))})
+    found = declare_universes(config, "eeg")
+    assert [one.config.eeg_filter_hz for one in found] == [(1, 40), (1, 35)]
+    # gamma does not fit, and theta is not computed
+    assert [dict(one.config.bands) for one in found] == 2 * [{"alpha": (8, 12)}]
+    assert not any(one.config.within for one in found)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_no_longer_declared_is_removed_and_a_users_file_stays(study: Path, done: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(done, tmp_path / "out"))
+    (out / "universes/u003/my notes.txt").write_text("mine")
+    fewer = StudyConfig(n_null=19, multiverse={"metrics": ("plv", "ciplv")})
+    run_multiverse(read_sessions(study), fewer, out=out)
+    assert files(out / "universes/u003") == ["my notes.txt"]
+    assert not (out / "universes/u004").exists()
+    run_multiverse(read_sessions(study), fewer, out=tmp_path / "fresh")
+    known = [name for name in files(tmp_path / "fresh") if "/logs/" not in name]
+    assert [name for name in files(out) if "/logs/" not in name and "notes" not in name] == known
+    assert all((out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in known)
+
+
+def test_an_interrupted_multiverse_says_nothing_of_the_one_before(
+    study: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = Path(shutil.copytree(done, tmp_path / "out"))
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stopped(15)
+
+    monkeypatch.setattr("hyperscan.pipeline.multiverse.run_study", stop)
+    assert cli.main(["multiverse", str(study), "-o", str(out), "-q"]) == 128 + 15
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert not list(out.glob("multiverse.*"))
+    assert "multiverse.html" in (out / "README").read_text()
+
+
+def test_an_analysis_without_sessions_keeps_no_results_of_other_settings(
+    study: Path, done: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(done, tmp_path / "out"))
+    config = StudyConfig(n_null=19, multiverse={"min_windows": (3, 1000), "metrics": ("plv", "ciplv")})
+    found = run_multiverse(read_sessions(study), config, out=out)
+    assert found.table["verdict"].tolist() == ["cannot_tell", "cannot_tell", "", ""]
+    assert not [name for name in files(out / "universes/u003") if name.endswith(("growth.json", "synchrony.tsv"))]
+
+
+def test_a_run_and_a_multiverse_have_folders_of_their_own(
+    study: Path, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(done)
+    assert cli.main(["run", str(study), "-o", str(done), "-q"]) == 2
+    assert "is the folder of a multiverse" in capsys.readouterr().err
+    assert files(done) == before
+    assert cli.main(["multiverse", str(study), "-o", str(done / "universes" / "u001"), "-q"]) == 2
+    assert "is the folder of a run" in capsys.readouterr().err
+    for word in ("growth", "report", "view"):
+        assert cli.main([word, str(done)]) == 2
+        assert "universes" in capsys.readouterr().err
+    assert cli.main(["growth", str(done / "universes" / "u001")]) == 0

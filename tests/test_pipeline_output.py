@@ -13,8 +13,9 @@ import hyperscan
 from hyperscan.errors import (
     OutputError,
 )
-from hyperscan.pipeline.output import RunLog, describe_output, quality_rows, status_rows
+from hyperscan.pipeline.output import TOP_FILES, RunLog, describe_output, quality_rows, remove_results, status_rows
 from hyperscan.pipeline.summary import Attempt, Summary
+from hyperscan.report import build_view
 from hyperscan.results.plan import Skip
 from hyperscan.schema import ROLES, TABLES, SessionKey
 from hyperscan.storage import load_table
@@ -141,3 +142,12 @@ def test_the_status_table_tells_every_step_of_every_session() -> None:
 
 def test_a_run_leaves_its_status(tiny_run: Path) -> None:
     assert set(load_table(tiny_run / "status.tsv")["status"]) == {"SUCCESS"}
+
+
+def test_every_file_at_the_top_of_a_run_is_known(tiny: Path, my_run: Path) -> None:
+    run(tiny, my_run, report=True)
+    build_view(my_run)
+    assert {path.name for path in my_run.iterdir() if path.is_file()} == set(TOP_FILES)
+    (my_run / "mine.txt").write_text("a user's")
+    remove_results(my_run)
+    assert [path.name for path in my_run.iterdir()] == ["mine.txt"]

@@ -20,6 +20,7 @@ import pytest
 
 from hyperscan import cli
 from hyperscan.errors import (
+    ConfigError,
     DataQualityWarning,
     InputError,
     NothingToAnalyseError,
@@ -28,6 +29,8 @@ from hyperscan.errors import (
 )
 from hyperscan.pipeline import load_study, lock, prepare_study, run_study
 from hyperscan.results import StudyResult
+from hyperscan.schema import INDICES
+from hyperscan.storage import load_table
 from pipeline_fixtures import (
     SERVER,
     alive,
@@ -349,3 +352,29 @@ def test_terminated_it_ends_with_143(slow_study: Path, tmp_path: Path) -> None:
     assert process.exitcode == 143
     assert not (out / lock.LOCK_NAME).exists()
     assert left_overs(out) == []
+
+
+@pytest.mark.parametrize(
+    "within", ["asymmetry/alpha/posterior", "power/alpha/frontal_midline", "lagcoh/alpha/frontal-frontal"]
+)
+def test_an_index_that_the_recordings_do_not_have_ends_no_run(tiny: Path, my_run: Path, within: str) -> None:
+    tables = {name: made for name, made in tree(my_run).items() if name.endswith(".tsv") and "dyad-" not in name}
+    known = load_table(my_run / "within.tsv")[["index", "band", "region"]].agg("/".join, axis=1)
+    assert within not in set(known)
+    run(tiny, my_run, within=within)
+    assert not (my_run / "persons.json").exists()
+    (remark,) = [found for found in StudyResult.load(my_run).plan.findings if found.kind == "within"]
+    assert "there are:" in remark.message
+    assert {name: made for name, made in tree(my_run).items() if name in tables} == tables
+    before = tree(my_run)
+    run(tiny, my_run, within=within)  # nothing has changed
+    assert tree(my_run) == before
+
+
+@pytest.mark.parametrize(
+    "within", [*(name for name, facts in INDICES.items() if facts.modality != "eeg"), "wtc/alpha/all", "power/slow/all"]
+)
+def test_an_index_of_another_modality_is_refused_before_work(tiny: Path, tmp_path: Path, within: str) -> None:
+    with pytest.raises(ConfigError, match=r"of eeg, which the primary outcome is of; known: "):
+        run(tiny, tmp_path / "out", within=within, bands={"alpha": (8, 12), "slow": (0.02, 0.1)})
+    assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ from hyperscan.pipeline import load_study
 from hyperscan.pipeline.summary import Attempt, Computed, Summary
 from hyperscan.pipeline.unit import (
     MANIFEST,
+    UNIT_TABLES,
     Manifest,
     Prepared,
     UnitInputs,
@@ -23,6 +24,7 @@ from hyperscan.pipeline.unit import (
     code_digest,
     input_hashes,
     is_current,
+    own_files,
     read_manifest,
     row_label,
     signals_path,
@@ -31,6 +33,7 @@ from hyperscan.pipeline.unit import (
 )
 from hyperscan.schema import SessionKey
 from hyperscan.storage import sha256, to_json
+from pipeline_fixtures import run
 
 KEY = SessionKey("D1", 1, "eeg", "rest", "2")
 
@@ -185,3 +188,26 @@ def test_a_record_with_an_odd_or_a_lost_entry_is_none(folder: Path, key: str) ->
 def test_a_deep_record_is_none(folder: Path) -> None:
     (folder / MANIFEST).write_text("[" * 100_000)
     assert read_manifest(folder, Summary) is None
+
+
+def test_what_a_unit_holds_is_known_without_its_record(tiny_run: Path, tmp_path: Path) -> None:
+    unit = Path(shutil.copytree(tiny_run / "dyad-D01" / "ses-01", tmp_path / "unit"))
+    held = {path.name for path in unit.iterdir()}
+    assert held == {MANIFEST, "eeg_synchrony.nc", *(f"{name}.tsv" for name in UNIT_TABLES)}
+    assert own_files(unit) == held
+    (unit / MANIFEST).write_text("damaged")
+    (unit / "mine.tsv").write_text("a user's")
+    assert own_files(unit) == held
+
+
+def test_what_a_batch_of_pairs_holds_is_known_without_its_record(
+    four_dyads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyperscan.pipeline.run.remove_work", lambda out: None)
+    run(four_dyads, tmp_path / "out")
+    kept = [folder for folder in (tmp_path / "out/work").glob("**/") if (folder / MANIFEST).is_file()]
+    assert {folder.parent.name for folder in kept} >= {"pairs"}
+    for folder in kept:
+        held = {path.name for path in folder.iterdir()}
+        (folder / MANIFEST).write_text("damaged")
+        assert own_files(folder) == held

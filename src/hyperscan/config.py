@@ -526,12 +526,20 @@ def _metrics(key: str, value: Any, default: Mapping[str, tuple[str, ...]]) -> Ma
     return chosen
 
 
+#: Settings that leave the primary outcome as it is, so that they are no choice of a multiverse.
+_BESIDE_PRIMARY = ("roi_pairs", "within", "within_metrics", "networks", "outcomes", "moderators", "contrasts")
+
+
 def _multiverse(value: Any) -> Mapping[str, tuple[Any, ...]]:
     known = [field.name for field in dataclasses.fields(StudyConfig) if field.name not in ("primary", "multiverse")]
     found = {}
     for key, levels in _items("multiverse", value):
         if key not in known:
             raise ConfigError(f"multiverse.{key}: is no setting.{did_you_mean(key, known)}")
+        if key in _BESIDE_PRIMARY:
+            raise ConfigError(
+                f"multiverse.{key}: leaves the primary outcome as it is, so all levels would say the same."
+            )
         if isinstance(levels, str) or not isinstance(levels, Sequence) or len(levels) < 2:
             raise ConfigError(f"multiverse.{key} = {levels!r}: expected a list of two or more levels.")
         found[key] = tuple(tuple(level) if isinstance(level, list) else level for level in levels)

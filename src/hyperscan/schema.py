@@ -119,6 +119,8 @@ class IndexFacts:
     scale: str
     #: The index that noise, or gain, moves the other way or not at all: a true change shows in both
     twin: str = ""
+    #: Of :data:`MODALITIES`
+    modality: str = "eeg"
 
 
 #: Indices of one person, by name; every other one is a metric of coupling inside the person.
@@ -161,7 +163,9 @@ INDICES: Mapping[str, IndexFacts] = MappingProxyType(
             "1",
             "1",
         ),
-        "amplitude": IndexFacts("amplitude", "standard deviation in the band, mean of the channels", "µM", "dB"),
+        "amplitude": IndexFacts(
+            "amplitude", "standard deviation in the band, mean of the channels", "µM", "dB", modality="fnirs"
+        ),
     }
 )
 

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 def multiverse(arguments: argparse.Namespace) -> int:
     """Run every analysis that the settings declare."""
     from hyperscan.pipeline import load_study, run_multiverse
-    from hyperscan.report.multiverse import MULTIVERSE_PAGE
+    from hyperscan.report import MULTIVERSE_PAGE
 
     table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
     found = run_multiverse(
@@ -100,8 +100,15 @@ def multiverse(arguments: argparse.Namespace) -> int:
         progress=not arguments.quiet,
         private=arguments.private,
     )
+    for refused in table.rejected:
+        say(f"skipped {refused}")
+    fewer = [one for one in found.universes if one.n_skipped]
+    if fewer:
+        numbers = sorted({one.n_skipped for one in fewer})
+        told = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+        say(f"skipped {told} dyad-sessions in {len(fewer)} of {len(found.universes)} analyses; plan.json says why")
     show(f"{found.summary()}\nreport: {arguments.output / MULTIVERSE_PAGE}")
-    return SOME_SKIPPED if table.rejected or any(one.growth is None for one in found.universes) else OK
+    return SOME_SKIPPED if fewer else OK
 
 
 def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[str]:
@@ -147,6 +154,11 @@ def growth(arguments: argparse.Namespace) -> int:
     if output is not None and (output / "synchrony.tsv").exists() and output.resolve() != source.resolve():
         # the tables and the report there would no longer be those of its verdict
         raise ConfigError(f"-o {output.name}: is the folder of a run, whose verdict is its own. Name another folder.")
+    if arguments.within and output is not None and output.resolve() == source.resolve():
+        raise ConfigError(
+            f"-o {output.name}: its growth.json is the verdict on synchrony, which that on an index of each person "
+            "would replace. Name another folder."
+        )
     given = [name for name in TABLE_OPTIONS if name not in QUESTIONS and getattr(arguments, name) is not None]
     asked = {name: getattr(arguments, name) for name in QUESTIONS if getattr(arguments, name) is not None}
     asked |= {"contrasts": dict(asked["contrasts"])} if "contrasts" in asked else {}
@@ -308,4 +320,4 @@ def bids(arguments: argparse.Namespace) -> int:
 
 
 #: Commands that go on where they were interrupted.
-GOING_ON = (run, bids)
+GOING_ON = (run, multiverse, bids)

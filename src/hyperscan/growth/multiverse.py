@@ -45,6 +45,8 @@ class Universe:
     growth: GrowthResult | None
     #: Why it could not
     reason: str = ""
+    #: Dyad-sessions that it could not use
+    n_skipped: int = 0
 
     @property
     def verdict(self) -> str:

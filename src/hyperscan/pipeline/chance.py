@@ -17,7 +17,7 @@ import pandas as pd
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.summary import Attempt
-from hyperscan.pipeline.unit import Basis, Manifest, own_files, read_manifest, row_label, signals_path
+from hyperscan.pipeline.unit import BATCH_TABLES, Basis, Manifest, own_files, read_manifest, row_label, signals_path
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
@@ -158,7 +158,7 @@ def read_chance(planned: Sequence[PlannedPair], folders: Sequence[Path]) -> Chan
         fault = next((row for row in manifest.rows if not row.ok), None)
         if fault is not None:
             return Chance(pd.DataFrame(), fault=fault)
-    values, guards, profiles = (_read(folders, name, planned) for name in ("values", "guards", "profiles"))
+    values, profiles, guards = (_read(folders, name, planned) for name in BATCH_TABLES)
     used = [planned[i] for i in values["entry"]]
     return Chance(
         values.assign(partner_dyad=[pair.partner_dyad for pair in used], which=[pair.which for pair in used]),

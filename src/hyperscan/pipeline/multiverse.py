@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count
 from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
 from hyperscan.pipeline.lock import output_lock
-from hyperscan.pipeline.output import check_output, describe_output
+from hyperscan.pipeline.output import UNIVERSES, check_output, describe_output, remove_results, remove_work
 from hyperscan.pipeline.plan import check_settings, primary_group
 from hyperscan.pipeline.privacy import owners_only
 from hyperscan.pipeline.run import growth_of, run_study
-from hyperscan.report import build_multiverse_page
-from hyperscan.storage import write_json, write_table
+from hyperscan.report import MULTIVERSE_PAGE, build_multiverse_page
+from hyperscan.storage import remove, write_json, write_table
 from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,18 @@ logger = logging.getLogger(__name__)
 #: Most analyses (our choice: more are no longer read).
 MAX_UNIVERSES = 200
 
-#: Folder of the analyses, each a run of its own.
-UNIVERSES = "universes"
+#: What all analyses together leave; it is there only while it tells of the analyses that are there.
+ANSWERS = (MULTIVERSE_PAGE, "multiverse.json", "multiverse.tsv")
+
+#: How the folders of analyses are called.
+_NAME = re.compile(r"u\d{3}")
+
+README = """Many analyses of one study of inter-brain synchrony: does growth survive the choice among them?
+
+A derivative made by hyperscan-mne. Start with multiverse.html. multiverse.tsv holds one row per analysis,
+multiverse.json what they say together; universes/ holds a run's folder for each. Without multiverse.json the analyses
+are not finished. BIDS has no names for results of two people, so .bidsignore lists them.
+"""
 
 #: Choices that name a part of the primary outcome, by their key in the settings.
 _OF_PRIMARY: Mapping[str, str] = {"metrics": "metric", "bands": "band", "rois": "roi"}
@@ -90,22 +101,25 @@ def declare_universes(config: StudyConfig, modality: str, task: str = "") -> lis
 def universe_config(config: StudyConfig, base: Primary, modality: str, chosen: Mapping[str, Any]) -> StudyConfig:
     """Change the settings to the levels of one analysis, and cut them down to its own outcome."""
     primary = replace(base, **{_OF_PRIMARY[key]: level for key, level in chosen.items() if key in _OF_PRIMARY})
-    changed = replace(config, **{key: level for key, level in chosen.items() if key not in _OF_PRIMARY})
-    if primary.band not in changed.bands_of(modality):
+    if primary.band not in config.bands_of(modality):
         raise ConfigError(f"{primary.band!r} is no band of {modality} there.")
-    return replace(
-        changed,
+    # first, because bands and regions of other outcomes need not fit the levels
+    cut = replace(
+        config,
         primary=primary,
-        metrics={**changed.metrics, modality: (primary.metric,)},
-        bands={primary.band: changed.bands[primary.band]},
-        bands_therapist={k: edges for k, edges in changed.bands_therapist.items() if k == primary.band},
-        bands_client={k: edges for k, edges in changed.bands_client.items() if k == primary.band},
+        metrics={**config.metrics, modality: (primary.metric,)},
+        bands={primary.band: config.bands[primary.band]},
+        bands_therapist={k: edges for k, edges in config.bands_therapist.items() if k == primary.band},
+        bands_client={k: edges for k, edges in config.bands_client.items() if k == primary.band},
         roi_pairs=(primary.roi,),
+        within="",
+        networks={},
         outcomes=(),
         moderators=(),
         contrasts={},
         multiverse={},
     )
+    return replace(cut, **{key: level for key, level in chosen.items() if key not in _OF_PRIMARY})
 
 
 def run_multiverse(
@@ -129,7 +143,8 @@ def run_multiverse(
         Settings of the primary analysis; its ``multiverse`` holds the levels of every choice.
     out : path-like
         Output folder: ``multiverse.tsv``, ``multiverse.json``, ``multiverse.html``, and ``universes/`` with a run's
-        folder for every analysis. Those that are there and still valid are used again.
+        folder for every analysis. Those that are there and still valid are used again, and those of choices that
+        are no longer declared are removed.
     n_jobs : int
         Worker processes.
     cluster : str or None
@@ -152,6 +167,8 @@ def run_multiverse(
         them cannot be.
     NothingToAnalyseError
         If not one analysis has a session that can be used.
+    OutputError
+        If the output folder is not one of a multiverse, is locked, or cannot be written.
 
     Examples
     --------
@@ -175,15 +192,18 @@ def run_multiverse(
         except (ConfigError, InputError) as error:
             raise ConfigError(f"multiverse ({one}): {error}") from None
     out = Path(out).resolve()
-    check_output(out, rows)
+    check_output(out, rows, multiverse=True)
     with output_lock(out), owners_only(out, private):
-        describe_output(out)
+        describe_output(out, README)
+        for name in ANSWERS:  # what they say together is not known before all are there
+            remove(out / name)
+        _remove_others(out, {one.name for one in declared})
         universes = []
         for number, one in enumerate(declared, start=1):
             logger.info("analysis %d of %s: %s", number, count(len(declared), "analysis", "analyses"), one)
             folder = out / UNIVERSES / one.name
             try:
-                run_study(
+                study = run_study(
                     rows,
                     one.config,
                     out=folder,
@@ -194,13 +214,26 @@ def run_multiverse(
                     private=private,
                     report=False,
                 )
-                universes.append(Universe(one.name, one.settings, one.primary, growth_of(folder)))
+                made = Universe(one.name, one.settings, one.primary, growth_of(folder), n_skipped=len(study.skipped))
+            except ConfigError as error:
+                raise ConfigError(f"multiverse ({one}): {error}") from None
             except NothingToAnalyseError as error:
-                universes.append(Universe(one.name, one.settings, one.primary, None, str(error).splitlines()[0]))
+                remove_results(folder)  # they are of other settings
+                reason = str(error).splitlines()[0]
+                made = Universe(one.name, one.settings, one.primary, None, reason, len(rows) + len(rejected))
+            universes.append(made)
         if all(one.growth is None for one in universes):
             raise NothingToAnalyseError("In not one of the analyses a dyad-session can be used. See `hyperscan check`.")
         found = fit_multiverse(universes, seed=config.seed)
         write_table(out / "multiverse.tsv", found.table)
-        write_json(out / "multiverse.json", found.to_dict())
         build_multiverse_page(out, found)
+        write_json(out / "multiverse.json", found.to_dict())
     return found
+
+
+def _remove_others(out: Path, declared: Collection[str]) -> None:
+    """Remove the analyses of an earlier multiverse that are none of this one; what is not ours stays."""
+    for folder in (out / UNIVERSES).glob("u*"):
+        if _NAME.fullmatch(folder.name) and folder.name not in declared and not folder.is_symlink():
+            remove_work(folder)
+            remove_results(folder)

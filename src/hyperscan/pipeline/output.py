@@ -16,14 +16,25 @@ import pandas as pd
 import hyperscan
 from hyperscan.errors import HyperscanError, OutputError
 from hyperscan.growth.contrasts import contrast_rows
+from hyperscan.pipeline.chance import PAIRS
 from hyperscan.pipeline.decisions import told_of
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
-from hyperscan.pipeline.unit import ABSENT, Unit, package_versions, read_manifest, units_of
-from hyperscan.results.folder import RunFolder
+from hyperscan.pipeline.unit import ABSENT, UNIT_TABLES, Unit, package_versions, read_manifest, remove_unit, units_of
+from hyperscan.report import BESIDE, PAGE
+from hyperscan.results.folder import RECORD, VIEW, WITHIN, RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import DECISIONS, TABLES, Column, SessionKey, column_of
-from hyperscan.storage import PARTIAL_PREFIX, load_table, odd_kind, table_text, write_json, write_table, write_text
+from hyperscan.storage import (
+    PARTIAL_PREFIX,
+    load_table,
+    odd_kind,
+    remove_files,
+    table_text,
+    write_json,
+    write_table,
+    write_text,
+)
 from hyperscan.study import Session
 
 logger = logging.getLogger(__name__)
@@ -35,6 +46,9 @@ WORK = "work"
 
 #: Units among them that are computed and wait for all others: results change together, or not at all.
 FRESH = "units"
+
+#: Folder of the analyses of a multiverse, each a run of its own.
+UNIVERSES = "universes"
 
 
 class RunLog:
@@ -82,6 +96,13 @@ DESCRIPTION = "dataset_description.json"
 #: Who made the folder, first in its description.
 OURS = "hyperscan-mne"
 
+#: What a run leaves at the top of its folder; a user's own files have other names. The record goes first.
+TOP_FILES = (
+    *(RECORD, VIEW, PAGE, *BESIDE, "growth.json", "growth.tsv", WITHIN, "plan.json", "status.tsv", "config.toml"),
+    *(f"{table}.{ending}" for table in TABLES for ending in ("tsv", "json")),
+    *("README", ".bidsignore", DESCRIPTION),
+)
+
 #: BIDS has names for people, not for pairs of people: everything but the description and this text is ours.
 BIDSIGNORE = """dyad-*
 logs
@@ -105,6 +126,7 @@ quality.json
 methods.md
 """
 
+#: What README says in the folder of a run.
 README = """Inter-brain synchrony of therapist and client, and whether it grows over the sessions.
 
 A derivative made by hyperscan-mne. Start with report.html. synchrony.tsv holds one row per dyad, session, metric,
@@ -114,7 +136,7 @@ dyad-*/ses-*/*.nc hold the full matrices. BIDS has no names for results of two p
 """
 
 
-def describe_output(out: Path) -> None:
+def describe_output(out: Path, text: str = README) -> None:
     """Write what BIDS asks of a derivative; the description first, because it makes the folder ours."""
     installed = {name: version for name, version in package_versions().items() if version != ABSENT}
     made_by = {OURS: hyperscan.__version__, **installed}
@@ -126,11 +148,11 @@ def describe_output(out: Path) -> None:
     }
     write_json(out / DESCRIPTION, description)
     write_text(out / ".bidsignore", BIDSIGNORE)
-    write_text(out / "README", README)
+    write_text(out / "README", text)
 
 
-def check_output(out: Path, sessions: Sequence[Session]) -> None:
-    """Refuse a folder in or around the study, and one that holds something else."""
+def check_output(out: Path, sessions: Sequence[Session], *, multiverse: bool = False) -> None:
+    """Refuse a folder in or around the study, and one that holds something else: a multiverse, or for one a run."""
     here = out.resolve()
     for root in {row.root.resolve() for row in sessions}:
         inside = here.is_relative_to(root) and here.relative_to(root).parts[:1] != ("derivatives",)
@@ -143,6 +165,10 @@ def check_output(out: Path, sessions: Sequence[Session]) -> None:
         raise OutputError(f"{out.name}: is a file. Choose a new or empty folder.")
     if here.is_dir() and not _is_ours(here) and any(not p.name.startswith(_OWN) for p in here.iterdir()):
         raise OutputError(f"{out.name}: is not empty and no folder of a run. Choose a new or empty folder.")
+    if multiverse and (here / "plan.json").exists():
+        raise OutputError(f"{out.name}: is the folder of a run. Choose another one for the multiverse.")
+    if not multiverse and (here / UNIVERSES).exists():
+        raise OutputError(f"{out.name}: is the folder of a multiverse. Choose another one for the run.")
     _refuse_links(here, units_of(sessions))
 
 
@@ -152,6 +178,27 @@ def earlier_dyads(out: Path) -> set[str]:
         return {dyad for dyad in RunFolder(out).dyads if dyad.isalnum()}
     except (HyperscanError, OSError, ValueError):  # damaged, and written new
         return set()
+
+
+def remove_results(out: Path) -> None:
+    """Remove what a run left in its folder; what is prepared stays, and what is not ours."""
+    dyads = earlier_dyads(out)
+    remove_files(out, [RECORD], out)
+    for dyad in dyads:
+        remove_files(out / f"dyad-{dyad}", [PAGE], out)
+    for folder in out.glob("dyad-*/ses-*"):
+        remove_unit(folder, out)
+    remove_files(out / LOGS, [path.name for path in out.glob(f"{LOGS}/run-*.log")], out)
+    remove_files(out, TOP_FILES, out)
+
+
+def remove_work(out: Path) -> None:
+    """Remove prepared signals and batches, which results do not need."""
+    made = ("dyad-*/ses-*", f"{PAIRS}/*", f"{FRESH}/dyad-*/ses-*")
+    for folder in [folder for pattern in made for folder in (out / WORK).glob(pattern)]:
+        remove_unit(folder, out)
+    for folder in (out / WORK).glob(f"{FRESH}/dyad-*"):  # units were moved out of them
+        remove_files(folder, (), out)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -171,6 +218,7 @@ def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
     folders = [
         out / LOGS,
         out / WORK,
+        out / UNIVERSES,
         *(top / unit.name for unit in units for top in (out, out / WORK, out / WORK / FRESH)),
     ]
     for link in (each for folder in folders for each in (folder.parent, folder) if each != out and each.is_symlink()):
@@ -193,7 +241,7 @@ def append_contrasts(out: Path, contrasts: Mapping[str, Mapping[str, float]]) ->
 
 def write_tables(out: Path, units: Sequence[Unit], summaries: Mapping[SessionKey, Summary]) -> None:
     """Join the units' tables in the order of their keys and write them with their descriptions."""
-    for name in ("synchrony", "pseudo", "lags", "guards", "within"):
+    for name in UNIT_TABLES:
         # as text: what a unit holds is what the table holds, to the last digit of a covariate and the zeros of a code
         parts = [file.read_text("utf-8") for unit in units if (file := out / unit.name / f"{name}.tsv").exists()]
         heads = dict.fromkeys(text.partition("\n")[0] for text in parts)

@@ -31,6 +31,7 @@ from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, Signals, recipe_of
+from hyperscan.synchrony.recipe import check_index
 from hyperscan.synchrony.within import MIDLINE
 
 #: Control channels: the quarter outside the primary ROI with least of the rhythm, at least two (our choice).
@@ -103,7 +104,14 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
         recipe_of(config, modality)
     check_comparisons(sessions, config)
     if sessions:
-        primary_group(Counter((row.modality, row.task) for row in sessions), config)
+        modality, _ = primary_group(Counter((row.modality, row.task) for row in sessions), config)
+        check_index(config, modality)
+        tasks = sorted({row.task for row in sessions if row.modality == modality})
+        if tasks[0] == "" and len(tasks) > 1 and not (config.primary and config.primary.task):
+            raise InputError(
+                f"task: empty in some rows of {modality}, {', '.join(map(repr, tasks[1:]))} in others, so an empty one "
+                "could not be told from all. Fill it in in every row, or name one in primary.task."
+            )
     found: dict[str, bool] = {}
     for row in sessions:
         for name, value in row.covariates.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import NothingToAnalyseError
+from hyperscan.errors import InputError, NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.pipeline.lock import TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
@@ -21,6 +21,7 @@ from hyperscan.pipeline.output import (
     append_contrasts,
     check_output,
     describe_output,
+    remove_work,
     status_rows,
     write_tables,
 )
@@ -34,7 +35,7 @@ from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import PAGE, build_report, remove_report
 from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD, VIEW, WITHIN
-from hyperscan.results.plan import Skip
+from hyperscan.results.plan import Remark, Skip
 from hyperscan.schema import INDEX_COLUMNS, Index, SessionKey
 from hyperscan.storage import (
     odd_kind,
@@ -230,7 +231,7 @@ def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
     facts = _facts(basis, stages.hashes)
     if not stages.stale(basis) and _is_recorded(out, facts) and (not report or (out / PAGE).is_file()):
         logger.info("nothing has changed: the results are those of the run before")
-        stages.remove_work()
+        remove_work(out)
         return
     log.open()
     stages.compute(basis)
@@ -249,16 +250,22 @@ def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
         append_contrasts(out, config.contrasts)
         log.say("growth")
         growth_of(out, config).save(out)
-        alone = within_of(out, config)
         remove(out / WITHIN)
-        if alone is not None:
-            write_json(out / WITHIN, alone.to_dict())
+        try:
+            alone = within_of(out, config)
+        except InputError as error:  # which regions and indices the recordings allow is known only now
+            missing = Remark("within", "warning", f"{error} There is no answer on each person alone.")
+            stages.tell([missing])
+            write_json(out / "plan.json", replace(plan, findings=(*plan.findings, missing)).to_dict())
+        else:
+            if alone is not None:
+                write_json(out / WITHIN, alone.to_dict())
         if report:
             log.say("report")
             build_report(out)
         else:
             remove_report(out)
-    stages.remove_work()
+    remove_work(out)
     written |= {out / unit.name / name for unit in analysed for name in own_files(out / unit.name)}
     write_json(out / RECORD, {**facts, "outputs": _hashes(out, written)})
     log.say("complete")

@@ -196,14 +196,6 @@ class Stages:
         _warn_of(rows)
         return [Skip.of(row.key, row.reason) for row in rows if not row.ok]
 
-    def remove_work(self) -> None:
-        """Remove prepared signals and batches, which results do not need."""
-        made = ("dyad-*/ses-*", f"{PAIRS}/*", f"{FRESH}/dyad-*/ses-*")
-        for folder in [folder for pattern in made for folder in self.work.glob(pattern)]:
-            remove_unit(folder, self.out)
-        for folder in self.work.glob(f"{FRESH}/dyad-*"):  # units were moved out of them
-            remove_files(folder, (), self.out)
-
     def lost_rows(self, plan: Plan) -> list[Skip]:
         """Rows that were prepared and whose worker died later."""
         names = {key: unit_name(key.dyad, key.session) for key in plan.sessions}

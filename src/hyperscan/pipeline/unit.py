@@ -19,16 +19,23 @@ from hyperscan.config import StudyConfig
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.recording.files.bids import files_of
 from hyperscan.results.plan import Plan, PlannedPair
-from hyperscan.schema import ROLES, SessionKey
+from hyperscan.schema import ROLES, TABLES, SessionKey
 from hyperscan.storage import odd_kind, remove_files, sha256, to_json, write_text
 from hyperscan.study import Session
 from hyperscan.study.formats import FORMATS
 
 MANIFEST = "unit.json"
 
-#: Names of the other files of a unit.
+#: Tables that every unit has its part of: quality is told by preparation.
+UNIT_TABLES = tuple(name for name in TABLES if name != "quality")
+
+#: Tables of a batch of pairs: z, lag profiles, and what the guards take.
+BATCH_TABLES = ("values", "profiles", "guards")
+
+#: Names of the other files of a unit, or of a batch.
 _UNIT_FILE = re.compile(
-    r"(synchrony|pseudo|guards|within|values)\.tsv|(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
+    rf"({'|'.join((*UNIT_TABLES, *BATCH_TABLES))})\.tsv|"
+    r"(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
 )
 
 #: Packages that the numbers depend on: those that read and compute, then those that are asked where they are installed.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from hyperscan.recording.clocks.align import align_pair
+from hyperscan.recording.memory import PairsInMemory
 from hyperscan.recording.read import channel_names, load_session
 from hyperscan.recording.records import ClockReport, PairedRecording, QualityReport, Segment
 
 __all__ = [
     "ClockReport",
     "PairedRecording",
+    "PairsInMemory",
     "QualityReport",
     "Segment",
     "align_pair",

@@ -80,6 +80,9 @@ def pair_in_memory(
         return compare_people((pair_epochs if all(epoched) else pair_raws)(session, a, b), a, b)
 
 
+PairedRecording._in_memory = staticmethod(pair_in_memory)
+
+
 def _modality(data: BaseRaw | BaseEpochs) -> str:
     types = set(data.get_channel_types())
     found = [name for name, members in SIGNAL_TYPES.items() if types & set(members)]

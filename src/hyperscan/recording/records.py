@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from mne import BaseEpochs
@@ -350,6 +350,9 @@ class PairedRecording:
     stamps: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
     epoched: bool = False
 
+    #: Pairs what is in memory, as :mod:`hyperscan.recording.memory` sets it: a record knows no reader
+    _in_memory: ClassVar[Callable[..., PairedRecording]]
+
     def __repr__(self) -> str:
         people = ", ".join(
             f"{role} {len(raw.ch_names)} channels {raw.info['sfreq']:g} Hz {raw.n_times / raw.info['sfreq']:.1f} s"
@@ -395,9 +398,7 @@ class PairedRecording:
         >>> PairedRecording.from_raws(*raws, dyad="D07", session=2, clock="same_amplifier").session.key
         SessionKey(dyad='D07', session=2, modality='eeg', task='', run='')
         """
-        from hyperscan.recording.memory import pair_in_memory
-
-        return pair_in_memory(therapist, client, **row)
+        return cls._in_memory(therapist, client, **row)
 
     @classmethod
     def from_epochs(
@@ -443,9 +444,7 @@ class PairedRecording:
         >>> pair.history[-1].split(";")[0]
         '4 epochs common to both people paired by the keys that were given'
         """
-        from hyperscan.recording.memory import pair_in_memory
-
-        return pair_in_memory(therapist, client, key, **row)
+        return cls._in_memory(therapist, client, key, **row)
 
     def raw(self, role: str) -> BaseRaw:
         """Return the raw of one person."""

@@ -248,15 +248,16 @@ def guards_picture(run: ReportedRun) -> Picture | None:
     """Draw what the guards are taken of, over the sessions."""
     from hyperscan.plots.panels import GUARDS_SHOWN, filled, guards_panel
 
-    columns = filled(run.guards, GUARDS_SHOWN)
-    if not columns or not _has(run.guards, "dyad", "session"):
+    table = run.outcome.select(run.guards) if len(run.guards) else run.guards
+    columns = filled(table, GUARDS_SHOWN)
+    if not columns or not _has(table, "dyad", "session"):
         return None
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
     shows = [words for name, words in _TRUE_CHANGE.items() if any(column.startswith(name) for column in columns)]
     caption = "What the guards are taken of." + (f" Of a true change: {'; '.join(shows)}." if shows else "")
     caption += " Measures of one unit share one scale."
-    return picture(guards_panel(run.guards, columns, time=_time_in(run, run.guards)), alt, caption)
+    return picture(guards_panel(table, columns, time=_time_in(run, table)), alt, caption)
 
 
 def person_picture(run: ReportedRun) -> Picture | None:

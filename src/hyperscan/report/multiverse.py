@@ -7,13 +7,11 @@ from pathlib import Path
 from hyperscan.growth.multiverse import MultiverseResult
 from hyperscan.plots import specification_curve
 from hyperscan.plots.style import detached
+from hyperscan.report import MULTIVERSE_PAGE
 from hyperscan.report.build import render
 from hyperscan.report.figures import Picture, picture
 from hyperscan.report.tables import Table, lay_out, rows_of
 from hyperscan.storage import write_text
-
-#: File of the page.
-MULTIVERSE_PAGE = "multiverse.html"
 
 #: Numbers and words of every analysis; its choices come before them.
 _SHOWN = {

@@ -45,7 +45,8 @@ class RunFolder:
         if missing or not (self.path / "plan.json").is_file():
             raise InputError(
                 f"{self.path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
-                "Name the folder given to run -o, or start that run again to finish it."
+                "Name the folder given to run -o (of a multiverse: one in its universes/), or start that run again to "
+                "finish it."
             )
 
     def check_whole(self, tables: Collection[str] = tuple(TABLES)) -> None:

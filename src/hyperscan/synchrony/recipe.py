@@ -216,6 +216,19 @@ def check_bands(spec: MetricSpec, recipe: Recipe) -> None:
             )
 
 
+def check_index(config: StudyConfig, modality: str) -> None:
+    """Refuse an index of each person alone that a modality does not have."""
+    index = Index.parse(config.within)
+    names = [name for name, facts in INDICES.items() if facts.modality == modality]
+    known = (*names, *config.within_metrics[modality])
+    for what, name, there in (("index", index.name, known), ("band", index.band, tuple(config.bands_of(modality)))):
+        if name and name not in there:
+            raise ConfigError(
+                f"within = {config.within!r}: {name!r} is no {what} of {modality}, which the primary outcome is of; "
+                f"known: {', '.join(there)}. Write INDEX/BAND/REGION.{did_you_mean(name, there)}"
+            )
+
+
 def _within_metrics(modality: str, config: StudyConfig) -> tuple[MetricSpec, ...]:
     """Take the metrics of coupling inside one person; refuse those that one source seen by two channels makes."""
     specs = tuple(get_metric(name) for name in config.within_metrics[modality])
@@ -226,14 +239,6 @@ def _within_metrics(modality: str, config: StudyConfig) -> tuple[MetricSpec, ...
             raise ConfigError(
                 f"within_metrics.eeg: {spec.name!r} sees lag 0, where one source reaches two channels of one head "
                 f"(volume conduction). Name metrics that are blind to it: {blind}."
-            )
-    index = Index.parse(config.within)
-    names = (*INDICES, *config.within_metrics["eeg"], *config.within_metrics["fnirs"])
-    for what, name, there in (("index", index.name, names), ("band", index.band, tuple(config.bands))):
-        if name and name not in there:
-            raise ConfigError(
-                f"within = {config.within!r}: {name!r} is no {what}; known: {', '.join(there)}. "
-                f"Write INDEX/BAND/REGION.{did_you_mean(name, there)}"
             )
     known = tuple(dict.fromkeys(name for kind in SIGNALS for name in known_rois(kind, config)))
     for name, regions in config.networks.items():

@@ -134,8 +134,9 @@ def two_modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(row | {f"{role}_file": f"light/{row[f'{role}_file']}" for role in ROLES})
     ages = {"therapist_age": "40", "client_age": "30"}
     facts = [
-        {"branch": "A", "place": "B", "severity": "1"},
-        {"branch": "B", "place": "A", "severity": "2"},
+        # tests leave out the first dyad, and the reference has to stay
+        {"branch": "B", "place": "A", "severity": "1"},
+        {"branch": "A", "place": "B", "severity": "2"},
     ]
     write_table(study, [row | ages | {"bdi": str(10 + number)} | facts[number % 2] for number, row in enumerate(rows)])
     make.write_edf(study / "dyad-01/ses-01/spare.edf", 5)

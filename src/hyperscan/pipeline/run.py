@@ -14,6 +14,7 @@ from typing import Any
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
+from hyperscan.growth.groups import labels_of
 from hyperscan.pipeline.lock import TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
@@ -25,7 +26,7 @@ from hyperscan.pipeline.output import (
     status_rows,
     write_tables,
 )
-from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
+from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of, with_both_sides
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
@@ -308,15 +309,19 @@ def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> G
     study.check_there()
     if config is None:
         study.check_whole(("synchrony", "guards", "quality"))
-        config = replace(StudyConfig.from_toml(out / "config.toml"), **changes)
+        config = StudyConfig.from_toml(out / "config.toml")
     # else the run that writes them asks, and is not finished yet
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = Plan.load(out / "plan.json").primary
     names = {"metric": primary.metric, "band": primary.band, "roi": primary.roi, "task": primary.task}
-    mine = (study.table["modality"] == primary.modality) & (study.table["signal"] == primary.signal)
+    mine = study.table[(study.table["modality"] == primary.modality) & (study.table["signal"] == primary.signal)]
+    # a comparison of the run that lost a side, as its findings say, ends no run; one that is asked for now does
+    groups = set(labels_of(mine, "dyad", config.group).values()) if config.group else ()
+    config = with_both_sides(config, set(mine["task"]), groups)
+    config = replace(config, **changes)
     return fit_growth(
-        study.table[mine],
+        mine,
         primary=names,
         time=config.time,
         guards=study.guards,

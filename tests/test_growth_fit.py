@@ -155,7 +155,7 @@ def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.Monke
     bands = {"alpha": (7.0, 11.0)}
     given: dict[str, object] = {}
     study = SimpleNamespace(
-        table=pd.DataFrame({"modality": ["eeg"], "signal": ["eeg"]}),
+        table=pd.DataFrame({"modality": ["eeg"], "signal": ["eeg"], "task": [""]}),
         guards=None,
         quality=None,
         check_there=lambda: None,

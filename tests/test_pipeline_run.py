@@ -354,9 +354,7 @@ def test_terminated_it_ends_with_143(slow_study: Path, tmp_path: Path) -> None:
     assert left_overs(out) == []
 
 
-@pytest.mark.parametrize(
-    "within", ["asymmetry/alpha/posterior", "power/alpha/frontal_midline", "lagcoh/alpha/frontal-frontal"]
-)
+@pytest.mark.parametrize("within", ["asymmetry/alpha/posterior", "lagcoh/alpha/frontal-frontal"])
 def test_an_index_that_the_recordings_do_not_have_ends_no_run(tiny: Path, my_run: Path, within: str) -> None:
     tables = {name: made for name, made in tree(my_run).items() if name.endswith(".tsv") and "dyad-" not in name}
     known = load_table(my_run / "within.tsv")[["index", "band", "region"]].agg("/".join, axis=1)

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 def multiverse(arguments: argparse.Namespace) -> int:
     """Run every analysis that the settings declare."""
     from hyperscan.pipeline import load_study, run_multiverse
-    from hyperscan.report import MULTIVERSE_PAGE
+    from hyperscan.results.folder import MULTIVERSE_PAGE
 
     table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
     found = run_multiverse(

@@ -59,7 +59,7 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...] = ()
 
 
-STUDY = (
+STUDY_ARGUMENTS = (
     Argument("study", type=Path, metavar="STUDY", help="folder with dyads.tsv, or the table itself"),
     Argument("--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"),
 )
@@ -108,7 +108,7 @@ COMMANDS = {
         "say what would run and what not, without analysis",
         "hyperscan check my_study",
         (
-            *STUDY,
+            *STUDY_ARGUMENTS,
             Argument("--quick", action="store_true", help="files, clocks and settings only; nothing is filtered"),
             Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
             Argument("-o", "--output", type=Path, metavar="OUT", help="keep what is prepared for run -o OUT"),
@@ -120,7 +120,7 @@ COMMANDS = {
         "analyse a study",
         "hyperscan run my_study -o results --jobs 2",
         (
-            *STUDY,
+            *STUDY_ARGUMENTS,
             *RUNNING,
             Argument("--dyad-label", nargs="+", metavar="D", help="prepare these dyads only, then stop"),
             Argument("--dry-run", action="store_true", help="check only: say what would run, compute nothing"),
@@ -130,7 +130,7 @@ COMMANDS = {
         commands.multiverse,
         "whether growth survives every defensible choice",
         "hyperscan multiverse my_study -o choices --jobs 2",
-        (*STUDY, *RUNNING),
+        (*STUDY_ARGUMENTS, *RUNNING),
     ),
     "growth": Command(
         commands.growth,

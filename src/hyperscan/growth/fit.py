@@ -176,13 +176,11 @@ def fit_growth(
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen
-    several = any(frame[column].nunique() > 1 for column in OUTCOME_COLUMNS)
-    named = primary is not None or STUDY in table.attrs or several
+    named = primary is not None or STUDY in table.attrs or any(frame[name].nunique() > 1 for name in OUTCOME_COLUMNS)
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
-    found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
-    claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
-    found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
-    verdict = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
+    verdict, found = judge(
+        estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng), evidence, kind
+    )
     asking = Asking(evidence, kind, sessions.unit, scale_of(names.value), subject(found), rng, n_flips)
     slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands)
     compared, differences = compare(table, frame, names, asking, contrasts, group, reference, moderators)
@@ -194,9 +192,9 @@ def fit_growth(
         exploratory=explored,
         outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
         figures=Figures(
-            trends=recording_trends(evidence, table, names),
-            leave_one_out=leave_one_out(slopes, design.labels),
-            missing=missing_sessions(rows, names.session in table),
+            recording_trends(evidence, table, names),
+            leave_one_out(slopes, design.labels),
+            missing_sessions(rows, names.session in table),
         ),
         per_dyad=describe_dyads(rows, design, slopes, design.weights(y)),
         per_session=rows,
@@ -204,6 +202,14 @@ def fit_growth(
         groups=compared,
         shape=describe_shape(rows, rng, n_flips),
     )
+
+
+def judge(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findings]:
+    """Decide the verdict: what the tests claim is asked of the guards."""
+    claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
+    found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
+    told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
+    return told, found
 
 
 def choose_sessions(frame: pd.DataFrame, names: Names, outcome: Outcome) -> tuple[pd.DataFrame, Names, Sessions]:

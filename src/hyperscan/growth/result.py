@@ -34,7 +34,7 @@ ESTIMATES = (
 )  # fmt: skip
 
 #: Trends that :meth:`GrowthResult.summary` shows beside the guards.
-BESIDE = ("s2_line", "s2_quad", "matched_excess_z", "short_r2")
+TRENDS_TOLD = ("s2_line", "s2_quad", "matched_excess_z", "short_r2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ class GrowthResult:
         if self.verdict != "cannot_tell":
             lines += ["guards:"]
             lines += [f"  {guard.name:<16} {marks[guard.passed]:<15} {guard.reason}" for guard in self.guards]
-            beside = [trend for trend in self.figures.trends if trend.name in BESIDE and trend.n]
+            beside = [trend for trend in self.figures.trends if trend.name in TRENDS_TOLD and trend.n]
             lines += ["beside them:"] if beside else []
             lines += [
                 f"  {trend.name:<18} {trend.person or '':<10} slope {trend.slope:+.3g} per {self.design.unit}, "

@@ -35,7 +35,7 @@ TURNS = ("; a dip: it falls and rises again", "; it rises and falls again")
 EDGE = 0.2
 
 #: Below this share of the largest value a bend is round-off.
-ROUND_OFF = 1e-12
+NO_BEND = 1e-12
 
 #: Sessions that a dyad needs to enter: a line and what departs from it (our choice).
 MIN_SESSIONS = 4
@@ -106,4 +106,4 @@ def _numbers(t: Array, y: Array) -> Array:
     ]
     found = np.array([halves, fits[0][0], fits[1][0], fits[0][1]])
     # a course without a bend leaves one of round-off, alike in all dyads
-    return np.where(np.abs(found) <= ROUND_OFF * np.abs(y).max(), 0.0, found)
+    return np.where(np.abs(found) <= NO_BEND * np.abs(y).max(), 0.0, found)

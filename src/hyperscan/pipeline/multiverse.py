@@ -19,7 +19,8 @@ from hyperscan.pipeline.output import UNIVERSES, check_output, describe_output, 
 from hyperscan.pipeline.plan import check_settings, primary_group
 from hyperscan.pipeline.privacy import owners_only
 from hyperscan.pipeline.run import growth_of, run_study
-from hyperscan.report import MULTIVERSE_PAGE, build_multiverse_page
+from hyperscan.report import build_multiverse_page
+from hyperscan.results.folder import MULTIVERSE_PAGE
 from hyperscan.storage import remove, write_json, write_table
 from hyperscan.study import Rejected, Session
 
@@ -34,7 +35,7 @@ ANSWERS = (MULTIVERSE_PAGE, "multiverse.json", "multiverse.tsv")
 #: How the folders of analyses are called.
 _NAME = re.compile(r"u\d{3}")
 
-README = """Many analyses of one study of inter-brain synchrony: does growth survive the choice among them?
+MULTIVERSE_README = """Many analyses of one study of inter-brain synchrony: does growth survive the choice among them?
 
 A derivative made by hyperscan-mne. Start with multiverse.html. multiverse.tsv holds one row per analysis,
 multiverse.json what they say together; universes/ holds a run's folder for each. Without multiverse.json the analyses
@@ -194,7 +195,7 @@ def run_multiverse(
     out = Path(out).resolve()
     check_output(out, rows, multiverse=True)
     with output_lock(out), owners_only(out, private):
-        describe_output(out, README)
+        describe_output(out, MULTIVERSE_README)
         for name in ANSWERS:  # what they say together is not known before all are there
             remove(out / name)
         _remove_others(out, {one.name for one in declared})

@@ -21,7 +21,7 @@ from hyperscan.pipeline.decisions import told_of
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.unit import ABSENT, UNIT_TABLES, Unit, package_versions, read_manifest, remove_unit, units_of
-from hyperscan.report import BESIDE, PAGE
+from hyperscan.report import PAGE, TEXTS
 from hyperscan.results.folder import RECORD, VIEW, WITHIN, RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import DECISIONS, TABLES, Column, SessionKey, column_of
@@ -98,7 +98,7 @@ OURS = "hyperscan-mne"
 
 #: What a run leaves at the top of its folder; a user's own files have other names. The record goes first.
 TOP_FILES = (
-    *(RECORD, VIEW, PAGE, *BESIDE, "growth.json", "growth.tsv", WITHIN, "plan.json", "status.tsv", "config.toml"),
+    *(RECORD, VIEW, PAGE, *TEXTS, "growth.json", "growth.tsv", WITHIN, "plan.json", "status.tsv", "config.toml"),
     *(f"{table}.{ending}" for table in TABLES for ending in ("tsv", "json")),
     *("README", ".bidsignore", DESCRIPTION),
 )

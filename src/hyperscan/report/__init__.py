@@ -11,16 +11,13 @@ from hyperscan.storage import remove, remove_files
 if TYPE_CHECKING:
     from hyperscan.growth.multiverse import MultiverseResult
 
-__all__ = ["BESIDE", "MULTIVERSE_PAGE", "PAGE", "build_multiverse_page", "build_report", "build_view", "remove_report"]
+__all__ = ["PAGE", "TEXTS", "build_multiverse_page", "build_report", "build_view", "remove_report"]
 
 #: The first page.
 PAGE = "report.html"
 
 #: What lies next to it.
-BESIDE = ("methods.md", "references.bib")
-
-#: The page of a multiverse.
-MULTIVERSE_PAGE = "multiverse.html"
+TEXTS = ("methods.md", "references.bib")
 
 
 def build_report(out: str | Path) -> Path:
@@ -40,7 +37,7 @@ def build_view(out: str | Path) -> Path:
 
 def remove_report(out: Path) -> None:
     """Remove the report of a run's folder, whose tables are others now."""
-    for name in (PAGE, *BESIDE):
+    for name in (PAGE, *TEXTS):
         remove(out / name)
     for dyad in RunFolder(out).dyads:
         remove_files(out / f"dyad-{dyad}", [PAGE], out)

@@ -7,10 +7,10 @@ from pathlib import Path
 from hyperscan.growth.multiverse import MultiverseResult
 from hyperscan.plots import specification_curve
 from hyperscan.plots.style import detached
-from hyperscan.report import MULTIVERSE_PAGE
 from hyperscan.report.build import render
 from hyperscan.report.figures import Picture, picture
 from hyperscan.report.tables import Table, lay_out, rows_of
+from hyperscan.results.folder import MULTIVERSE_PAGE
 from hyperscan.storage import write_text
 
 #: Numbers and words of every analysis; its choices come before them.

@@ -66,7 +66,7 @@ def verdict(run: ReportedRun) -> Verdict:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Account:
     """The sentence of ``growth.json``, told apart for who reads a story and for who reads statistics."""
 
     story: str
@@ -77,16 +77,16 @@ class Finding:
 _STATISTICS = re.compile(r"\bb = |\bt\(|\bp [=<>] |random-effects covariance")
 
 
-def growth_in_words(run: ReportedRun) -> Finding:
+def growth_in_words(run: ReportedRun) -> Account:
     """Return what growth says in words, and in numbers."""
-    return told_finding("" if run.growth is None else run.growth.sentence)
+    return account_of("" if run.growth is None else run.growth.sentence)
 
 
-def told_finding(text: str) -> Finding:
+def account_of(text: str) -> Account:
     """Tell a sentence's words and numbers apart."""
     said = re.split(r"(?<=[.)])\s+(?=[A-Z]|b = )", one_line(text, longest=4000))
     numbers = [sentence for sentence in said if _STATISTICS.search(sentence)]
-    return Finding(" ".join(sentence for sentence in said if sentence not in numbers), " ".join(numbers))
+    return Account(" ".join(sentence for sentence in said if sentence not in numbers), " ".join(numbers))
 
 
 @dataclass(frozen=True)
@@ -544,7 +544,7 @@ class PersonPart:
     """What is said of an index of each person alone."""
 
     verdict: Verdict
-    sentence: Finding
+    sentence: Account
     guards: list[GuardLine]
 
 
@@ -554,7 +554,7 @@ def person_part(run: ReportedRun) -> PersonPart | None:
     if found is None or found.verdict not in PERSON_VERDICTS:
         return None
     guards = told_guards(found, PERSON_GUARDS)
-    return PersonPart(PERSON_VERDICTS[found.verdict], told_finding(found.sentence), guards)
+    return PersonPart(PERSON_VERDICTS[found.verdict], account_of(found.sentence), guards)
 
 
 def person_table(run: ReportedRun) -> Table | None:

@@ -26,6 +26,9 @@ RECORD = "run.json"
 #: Page to look around in the results, made on demand.
 VIEW = "view.html"
 
+#: Page of a multiverse, in the folder that holds its runs.
+MULTIVERSE_PAGE = "multiverse.html"
+
 #: What was found on an index of each person alone, as ``growth.json`` is written.
 WITHIN = "persons.json"
 

@@ -250,7 +250,7 @@ most 5 GB for a batch, and smaller recordings meet in larger batches (up to 10 x
 {grown}
 
 By the formula of the estimate, not measured: 50 dyads x 20 sessions of 45 min with 64 channels take about {hours:.0f} h
-of one core after preparation. `hyperscan check` says it for a study at hand, with preparation as it just took.
+of one core after preparation. `hyperscan check --prepare OUT` says it for a study at hand.
 """
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import multiprocessing
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from hyperscan.errors import DataQualityWarning
-from hyperscan.pipeline import load_study, run_study
+from hyperscan.pipeline import CheckReport, check_study, load_study, run_study
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.results import StudyResult
@@ -60,6 +61,12 @@ def run(
         warnings.simplefilter("ignore", DataQualityWarning)  # two dyads are few
         common = {"n_jobs": n_jobs, "cluster": cluster, "rejected": table.rejected, "private": private}
         return run_study(table.sessions, config, out=out, report=report, **common)
+
+
+def check_prepared(study: Path, **changes: Any) -> CheckReport:
+    """Check a study with its preparation, which is kept nowhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        return check_study(study, prepare=Path(folder) / "out", **changes)
 
 
 @pytest.fixture(scope="session")

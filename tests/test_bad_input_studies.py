@@ -22,6 +22,7 @@ from hyperscan.errors import (
 from hyperscan.pipeline import check_study
 from hyperscan.recording import align_pair, load_session
 from hyperscan.study import read_table
+from pipeline_fixtures import check_prepared
 
 
 def a_study(root: Path, n_dyads: int = 1, n_sessions: int = 2, seconds: float = 70.0) -> list[dict[str, str]]:
@@ -193,11 +194,11 @@ def test_real_epochs_through_the_table(shared: Path, tmp_path: Path) -> None:
     (row,) = read_table(_epochs_study(shared, tmp_path, 5.0)).sessions
     pair = align_pair(load_session(row))
     assert len(pair.segments) == 25
-    (long,) = check_study(tmp_path).rows
+    (long,) = check_prepared(tmp_path).rows
     assert long.status == "skipped"
     make.check_message(
         long.reason, tmp_path, "window_s = 5 s", "the longest of 25 lasts 1", "Set window_s to 1 or less"
     )
-    (short,) = check_study(_epochs_study(shared, tmp_path, 1.0)).rows
+    (short,) = check_prepared(_epochs_study(shared, tmp_path, 1.0)).rows
     assert (short.status, short.n_windows) == ("ok", 25)
     assert any("short windows" in note for note in short.notes), short.notes

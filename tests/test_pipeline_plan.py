@@ -44,6 +44,7 @@ from hyperscan.study import Session, findings
 from hyperscan.synchrony import Signals
 from pipeline_fixtures import (
     CAP,
+    check_prepared,
     edit_table,
     run,
     summaries_without,
@@ -106,7 +107,7 @@ def test_a_run_leaves_the_lost_channel_out_of_every_session(my_study: Path, tmp_
     assert "O2" not in entries["posterior"].used
     assert any(finding.kind == "roi_channels" for finding in plan.findings)
     said = f"{row.client} ({row.dyad}, eeg): to keep regions comparable"
-    assert any(said in note for note in check_study(my_study).notes)
+    assert any(said in note for note in check_prepared(my_study).notes)
 
 
 def test_one_recording_under_two_names_is_left_out(my_study: Path, tmp_path: Path) -> None:
@@ -261,10 +262,10 @@ def test_a_primary_region_without_channels_stops_check_and_run(my_study: Path, t
     settings = my_study / "study.toml"
     named = 'primary = {metric = "plv", band = "alpha", roi = "mine-mine"}\n'
     settings.write_text(named + settings.read_text() + '[rois]\nmine = ["Cz"]\n')
-    report = check_study(my_study)
+    report = check_prepared(my_study)
     assert "primary.roi = 'mine-mine': no session has channels of 'mine'" in report.refusal
     assert f"stop  {report.refusal}" in str(report)
-    assert cli.main(["check", "-q", str(my_study)]) == ConfigError.exit_code
+    assert cli.main(["check", "-q", str(my_study), "--prepare", str(tmp_path / "kept")]) == ConfigError.exit_code
     with pytest.raises(ConfigError, match="no session has channels of 'mine'"):
         run(my_study, tmp_path / "out")
     assert not list((tmp_path / "out").glob("dyad-*"))

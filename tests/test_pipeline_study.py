@@ -12,22 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mne.io.edf.edf import RawEDF
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, DataQualityWarning, HyperscanError, InputError
 from hyperscan.pipeline import CheckReport, check_study, load_study
 from hyperscan.pipeline import study as study_module
+from hyperscan.recording import PairedRecording
 from hyperscan.results import StudyResult
 from hyperscan.simulate import simulate_study
-from hyperscan.study import Session
-from pipeline_fixtures import run
+from pipeline_fixtures import check_prepared, run
 
 
 def test_check_says_what_a_run_needs(tiny: Path) -> None:
-    report = check_study(tiny)
+    report = check_prepared(tiny)
     text = str(report)
     assert report.usable == 4
-    assert "an estimate" in text
+    assert "that goes on from here takes about" in text
     assert "GB of memory per worker" in text
     assert "limited by D01 ses-01 eeg" in text
 
@@ -43,54 +44,66 @@ def test_settings_beside_the_table_are_read(my_study: Path, tmp_path: Path) -> N
 
 
 def test_a_line_of_check_names_what_would_run(tiny: Path) -> None:
-    lines = str(check_study(tiny)).splitlines()
+    lines = str(check_prepared(tiny)).splitlines()
     assert lines[0] == (
         "ok    D01 ses-01 eeg: 128 Hz, 4 windows, 40 s, therapist 8/8 channels, client 8/8 channels, "
         "clock same_amplifier, quality good/good"
     )
     assert "4 dyad-sessions would be analysed, 0 skipped." in lines
+    assert study_module.UNTOLD not in lines
 
 
-def test_a_quick_look_filters_nothing_and_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_module, "judge_row", None)  # is not called
-    report = check_study(tiny, quick=True)
-    lines = str(report).splitlines()
+def test_check_reads_no_samples_and_says_what_it_cannot_tell(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    read = RawEDF._read_segment_file
+
+    def reading(raw: RawEDF, *more: Any, **options: Any) -> Any:
+        loaded.append(repr(raw))
+        return read(raw, *more, **options)
+
+    monkeypatch.setattr(RawEDF, "_read_segment_file", reading)
+    lines = str(check_study(tiny)).splitlines()
+    assert loaded == []
     assert lines[0] == "ok    D01 ses-01 eeg: 128 Hz, at most 4 windows, 40 s, clock same_amplifier"
-    assert lines[-1] == (
-        "4 dyad-sessions would be analysed, 0 skipped. Nothing was filtered or judged, so more may be skipped."
-    )
-    with pytest.raises(InputError, match="--quick prepares nothing"):
-        check_study(tiny, quick=True, n_jobs=2)
+    assert "4 dyad-sessions would be analysed, 0 skipped." in lines
+    assert study_module.UNTOLD in lines
+    assert lines[-1].startswith("A run needs 0.")
+    with pytest.raises(InputError, match="--jobs are workers that prepare"):
+        check_study(tiny, n_jobs=2)
+    check_prepared(tiny)
+    assert loaded, "what counts the reading works"
 
 
-def test_a_quick_look_finds_what_can_be_told_without_preparation(my_study: Path) -> None:
+def test_check_finds_what_headers_tell(my_study: Path) -> None:
     (my_study / "study.toml").write_text("window_s = 15.0\n")
     assert (
-        check_study(my_study, quick=True)
+        check_study(my_study)
         .rows[0]
         .reason.startswith("D01 ses-01 eeg: 40 s hold 2 windows of 15 s, fewer than min_windows = 3")
     )
+    bands = "bands = {alpha = [8, 12], high = [60, 80]}\n"
+    (my_study / "study.toml").write_text(f"window_s = 10.0\neeg_filter_hz = [1, 100]\n{bands}")
+    assert "at 128 Hz nothing above 64 Hz is held, so band 'high'" in check_study(my_study).rows[0].reason
     next(my_study.glob("dyad-01/*/*")).unlink()
-    assert check_study(my_study, quick=True).skipped == 4
+    assert check_study(my_study).skipped == 4
 
 
 def test_what_check_prepares_is_kept_for_a_run(my_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = check_study(my_study)
-    kept = check_study(my_study, out=tmp_path / "out")
-    assert [str(row.key) for row in kept.rows] == [str(row.key) for row in plain.rows]
-    assert str(kept).split("A run would")[0] == str(plain).split("A run would")[0]
+    kept = check_study(my_study, prepare=tmp_path / "out")
+    assert kept.usable == 4
     monkeypatch.setattr("hyperscan.pipeline.stages.prepare_unit", None)  # is not called again
     assert not run(my_study, tmp_path / "out").skipped
 
 
 def test_what_many_sessions_say_is_said_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = study_module.judge_row
+    align = study_module.align_pair
 
-    def judge_and_warn(row: Session, config: StudyConfig) -> Any:
-        warnings.warn(f"{row.relative(row.client_file)}: hums", DataQualityWarning, stacklevel=2)
-        return judge(row, config)
+    def align_and_warn(pair: PairedRecording) -> PairedRecording:
+        name = pair.session.relative(pair.session.client_file)
+        warnings.warn(f"{name}: hums", DataQualityWarning, stacklevel=2)
+        return align(pair)
 
-    monkeypatch.setattr(study_module, "judge_row", judge_and_warn)
+    monkeypatch.setattr(study_module, "align_pair", align_and_warn)
     report = check_study(tiny)
     assert "D01 ses-01 eeg and 3 more: [client_file]: hums" in report.notes
     assert all(row.notes == () for row in report.rows)
@@ -179,7 +192,7 @@ def test_check_refuses_what_a_run_refuses(four_dyads: Path, tmp_path: Path, text
     base = "window_s = 10.0\nn_null = 20\nmetrics = {eeg = ['plv'], fnirs = ['corr']}\n"
     (mine / "study.toml").write_text(base + ("" if "bands" in text else "bands = {alpha = [8, 12]}\n") + text)
     checked: list[CheckReport] = []
-    said = outcome_of(lambda: checked.append(check_study(mine)))
+    said = outcome_of(lambda: checked.append(check_prepared(mine)))
     if checked:
         assert checked[0].refusal or not checked[0].usable
         said = checked[0].refusal or checked[0].rows[0].reason
@@ -207,7 +220,7 @@ def test_check_and_run_agree_at_the_ends_of_every_range(four_dyads: Path, tmp_pa
     lines = [f"{key} = {value}" for key, value in base.items() if key != name]
     (mine / "study.toml").write_text("\n".join([*lines, text]) + "\n")
     checked: list[CheckReport] = []
-    said = outcome_of(lambda: checked.append(check_study(mine)))
+    said = outcome_of(lambda: checked.append(check_prepared(mine)))
     usable = checked[0].usable if checked and not checked[0].refusal else 0
     ran: list[StudyResult] = []
     why = outcome_of(lambda: ran.append(run(mine, tmp_path / "out")))

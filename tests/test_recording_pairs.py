@@ -18,9 +18,9 @@ from hyperscan.errors import (
     QualityError,
     ReadError,
 )
-from hyperscan.pipeline import check_study
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.study import read_table
+from pipeline_fixtures import check_prepared
 from prepare_fixtures import clean_pair
 
 
@@ -103,7 +103,7 @@ def test_one_recording_in_both_groups_is_read_but_never_analysed(tmp_path: Path)
         preprocess_pair(pair)
     words = ("D1 ses-01 fnirs", "b.snirf", "6 channels hold the same samples", "Correct the files")
     make.check_message(caught.value, tmp_path, *words)
-    (said,) = check_study(tmp_path).rows
+    (said,) = check_prepared(tmp_path).rows
     assert said.status == "skipped"
     make.check_message(said.reason, tmp_path, *words)
 

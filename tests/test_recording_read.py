@@ -17,7 +17,7 @@ import recording_fixtures as make
 from conftest import SHARED
 from format_fixtures import EXAMPLES, Example, write_cnt, write_gdf
 from hyperscan.errors import DataQualityWarning, ReadError
-from hyperscan.recording import align_pair
+from hyperscan.recording import align_pair, load_heads, load_session
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.read import read_person
 from hyperscan.study.formats import FORMATS, Format
@@ -301,3 +301,42 @@ def test_the_unit_is_named_where_it_hides_all_eeg(good: Path) -> None:
         pytest.raises(ReadError, match="the unit of its 4"),
     ):
         read_person(file, None, modality="eeg", name=file.name)
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_headers_alone_tell_the_clock_that_samples_tell(
+    tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = EXAMPLES[form.name]
+    if example.lacks or example.is_real:
+        pytest.skip("cannot be read here, or is one recording only")
+    monkeypatch.setattr("hyperscan.recording.files.pairs._check_units", lambda _: None)  # examples hold any values
+    paths = []
+    for seed, role in enumerate(("t", "c"), start=1):
+        (tmp_path / role).mkdir()
+        paths.append(example.write(tmp_path / role / example.name, seed).relative_to(tmp_path).as_posix())
+    row = make.session(tmp_path, *paths, example.modality)
+    told = []
+    for load in (load_heads, load_session):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            pair = align_pair(load(row))
+        times = [
+            (raw.info["sfreq"], raw.n_times, raw.annotations.onset.tolist(), raw.annotations.description.tolist())
+            for raw in (pair.therapist, pair.client)
+        ]
+        told.append((times, repr(pair.clock), pair.segments, pair.history, [str(item.message) for item in caught]))
+    assert told[0] == told[1]
+
+
+def test_trigger_channels_are_read_without_the_signals(tmp_path: Path) -> None:
+    info = mne.create_info(["Cz", "Pz", "STI"], 100.0, ["eeg", "eeg", "stim"])
+    for seed, role in enumerate("tc"):
+        data = make.noise(seed, 3, 6000)
+        data[2] = 0
+        data[2, [50 + seed, 700 + seed, 1900 + seed, 3300 + seed, 5000 + seed]] = 1
+        mne.io.RawArray(data, info, verbose="error").save(tmp_path / f"{role}_raw.fif", verbose="error")
+    pair = align_pair(load_heads(make.session(tmp_path, "t_raw.fif", "c_raw.fif")))
+    assert (pair.clock.source, pair.clock.n_matched, round(pair.clock.offset_s, 4)) == ("triggers", 5, -0.01)
+    assert pair.therapist.ch_names == ["Cz"]
+    assert not pair.therapist.get_data().any()

@@ -43,10 +43,9 @@ def check(arguments: argparse.Namespace) -> int:
     from hyperscan.pipeline import check_study
 
     asked = {}
-    if "quick" in arguments:  # a dry run writes nothing
-        asked = {"privacy": arguments.privacy, "quick": arguments.quick, "out": arguments.output}
-        asked |= {"n_jobs": arguments.jobs, "progress": not arguments.quiet}
-    report = check_study(arguments.study, config=arguments.config, **asked)
+    if "prepare" in arguments:  # a dry run writes nothing
+        asked = {"privacy": arguments.privacy, "prepare": arguments.prepare, "n_jobs": arguments.jobs}
+    report = check_study(arguments.study, config=arguments.config, progress=not arguments.quiet, **asked)
     show(str(report))
     if not report.usable:
         return NothingToAnalyseError.exit_code

@@ -106,12 +106,16 @@ COMMANDS = {
     "check": Command(
         commands.check,
         "say what would run and what not, without analysis",
-        "hyperscan check my_study",
+        "hyperscan check my_study\n  hyperscan check my_study --prepare results --jobs 2",
         (
             *STUDY_ARGUMENTS,
-            Argument("--quick", action="store_true", help="files, clocks and settings only; nothing is filtered"),
-            Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
-            Argument("-o", "--output", type=Path, metavar="OUT", help="keep what is prepared for run -o OUT"),
+            Argument(
+                "--prepare",
+                type=Path,
+                metavar="OUT",
+                help="filter and judge every session too, and keep that for run -o OUT",
+            ),
+            Argument("--jobs", type=read_count, default=1, metavar="N", help="workers that prepare (default 1)"),
             Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where"),
         ),
     ),

@@ -166,7 +166,7 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
         names = tuple(public_channel(name, _named(config)) for name in signals.ch_names)
         people[role] = dataclasses.replace(signals, ch_names=names)
     recipe = recipe_of(config, row.modality)
-    _check_rate(people["therapist"], recipe, row)
+    check_rate(row.key, people["therapist"].sfreq, recipe)
     windows = shared_windows(people["therapist"], people["client"], recipe)
     primary = zip(people.items(), recipe.primary.rois, strict=True)
     summary = Summary(
@@ -185,12 +185,12 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
     return summary, people
 
 
-def _check_rate(signals: Signals, recipe: Recipe, row: Session) -> None:
+def check_rate(key: SessionKey, sfreq: float, recipe: Recipe) -> None:
     """Refuse a session that was recorded too slowly for one of the bands."""
     for name, (low, high) in (item for role in ROLES for item in recipe.of(role).bands.items()):
-        if high >= signals.sfreq / 2:
+        if high >= sfreq / 2:
             raise QualityError(
-                f"{row.key}: at {signals.sfreq:g} Hz nothing above {signals.sfreq / 2:g} Hz is held, so band {name!r} "
+                f"{key}: at {sfreq:g} Hz nothing above {sfreq / 2:g} Hz is held, so band {name!r} "
                 f"({low:g}-{high:g} Hz) cannot be computed.\nLeave the band out of bands, or the session out "
                 "(include = no)."
             )

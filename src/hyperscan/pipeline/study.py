@@ -6,8 +6,6 @@ import dataclasses
 import logging
 import math
 import os
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from pathlib import Path
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, InputError, QualityError, count
 from hyperscan.pipeline.decisions import decision_findings, decisions_of, unaligned_of
-from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
     check_regions,
     check_settings,
@@ -26,17 +23,24 @@ from hyperscan.pipeline.plan import (
     findings_of,
     shortest_of,
 )
-from hyperscan.pipeline.prepare import attempt, judge_row
+from hyperscan.pipeline.prepare import attempt, check_rate
 from hyperscan.pipeline.privacy import leaks_of, revealed, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
 from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.unit import units_of
 from hyperscan.pipeline.workers import follow
-from hyperscan.recording import ClockReport, align_pair, load_session
+from hyperscan.recording import ClockReport, align_pair, load_heads
 from hyperscan.schema import SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table, study_findings
+from hyperscan.synchrony import recipe_of
 
 logger = logging.getLogger(__name__)
+
+#: What a look at headers cannot tell.
+UNTOLD = (
+    "Samples were not read: bad channels and windows, regions without channels, wrong units and copied signals show in "
+    "check --prepare OUT, which keeps its work for run -o OUT."
+)
 
 #: File of the settings, beside the table.
 SETTINGS = "study.toml"
@@ -90,8 +94,8 @@ class CheckReport:
     refusal: str = ""
     #: Time, memory and disk that a run is estimated to take
     needs: str = ""
-    #: Nothing was prepared: numbers of windows are the most there can be
-    quick: bool = False
+    #: Signals were filtered and judged; else numbers of windows are the most there can be
+    prepared: bool = False
 
     @property
     def skipped(self) -> int:
@@ -104,14 +108,13 @@ class CheckReport:
         return len(self.rows) + len(self.rejected) - self.skipped
 
     def __str__(self) -> str:
-        lines = [_line(row, "at most " if self.quick else "") for row in self.rows]
+        lines = [_line(row, "" if self.prepared else "at most ") for row in self.rows]
         lines += [f"skip  {entry}" for entry in self.rejected]
         lines += [f"note  {note}" for note in self.notes]
         lines += [f"leak  {leak}" for leak in self.leaks]
         lines += [f"stop  {self.refusal}"] * bool(self.refusal)
-        left = " Nothing was filtered or judged, so more may be skipped." if self.quick else ""
-        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped.{left}"]
-        return "\n".join([*lines, *([self.needs] if self.needs else [])])
+        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped."]
+        return "\n".join([*lines, *([] if self.prepared else [UNTOLD]), *([self.needs] if self.needs else [])])
 
 
 def check_study(
@@ -119,15 +122,14 @@ def check_study(
     *,
     config: str | Path | None = None,
     privacy: bool = False,
-    quick: bool = False,
-    out: str | Path | None = None,
+    prepare: str | Path | None = None,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> CheckReport:
-    """Read, align and judge every session of a study; analyse nothing, and write nothing but to ``out``.
+    """Say what a run would analyse and what not; write nothing but to ``prepare``.
 
-    ``quick`` leaves out what takes most of the time: no recording is filtered and judged. ``out`` keeps what is
-    prepared for a run into the same folder, which need not do it again.
+    Table, settings, headers, events and clocks are looked at; samples of EEG are not read. ``prepare`` is the folder of
+    a later run: every session is filtered and judged too, which takes most of a run's time, and kept there for it.
 
     Examples
     --------
@@ -139,28 +141,18 @@ def check_study(
     (1, 0)
     """
     table, settings = load_study(study, config=config)
-    if quick and (out is not None or n_jobs > 1):
-        raise InputError("check: --quick prepares nothing, so --output and --jobs have no use. Leave it, or them, out.")
-    started, rows = time.monotonic(), []
-    if quick or (out is None and n_jobs == 1):
-        look = _look if quick else _judge
-        twice = duplicates_of(table.sessions)
-        if progress:
-            done = "reads and aligns" if quick else "reads, aligns and cleans"
-            logger.info("check: %s %s", done, count(len(table.sessions), "dyad-session"))
-        judged = (attempt(row.key, partial(look, row, settings), Summary) for row in table.sessions)
-        rows = list(follow(judged, len(table.sessions), "check", progress=progress))
-        rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
-        apart = unaligned_of(table.sessions, {row.key: row for row in rows})
-        rows = [row.refuse(apart[row.key]) if row.key in apart else row for row in rows]
-    elif table.sessions:
-        rows = _prepared(table.sessions, settings, out, n_jobs, progress)
+    if prepare is None and n_jobs > 1:
+        raise InputError("check: --jobs are workers that prepare. Add --prepare OUT, or leave --jobs out.")
+    if prepare is not None and table.sessions:
+        rows = _prepared(table.sessions, settings, Path(prepare).resolve(), n_jobs, progress)
+    else:
+        rows = _looked_at(table.sessions, settings, progress)
     rows = [dataclasses.replace(row, notes=(*row.notes, *_steps(row))) for row in rows]
     rows, common = _said_once(rows, table.sessions)
-    leaks = tuple(leaks_of(table)) if privacy else ()
-    if quick:
-        findings = study_findings(table.sessions)
-        return CheckReport(tuple(rows), table.rejected, (*table.notes, *common, *map(str, findings)), leaks, quick=True)
+    leaks, needs = tuple(leaks_of(table)) if privacy else (), _needs(table.sessions, rows, settings)
+    if prepare is None:
+        notes = (*table.notes, *common, *map(str, study_findings(table.sessions)))
+        return CheckReport(tuple(rows), table.rejected, notes, leaks, needs=needs)
     refusal, good = "", [row for row in rows if row.ok]
     try:
         if good:
@@ -169,28 +161,39 @@ def check_study(
     except ConfigError as error:
         refusal = str(error)
     findings = findings_of(table.sessions, {row.key: row for row in rows})
-    findings += decision_findings(decisions_of([row for row in rows if row.ok]))
+    findings += decision_findings(decisions_of(good))
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
-    needs = _needs(table.sessions, rows, settings, (time.monotonic() - started) * n_jobs)
-    return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
+    return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs, prepared=True)
 
 
 def _prepared(
-    sessions: Sequence[Session], config: StudyConfig, out: str | Path | None, n_jobs: int, progress: bool
+    sessions: Sequence[Session], config: StudyConfig, out: Path, n_jobs: int, progress: bool
 ) -> list[Summary]:
-    """Prepare as a run does, side by side, and keep it where that was asked for."""
+    """Prepare as a run does, and keep it."""
     from hyperscan.pipeline.run import summaries_of
 
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
-        kept = Path(folder) / "out" if out is None else Path(out).resolve()
-        found = summaries_of(sessions, config, out=kept, n_jobs=n_jobs, progress=progress)
+    found = summaries_of(sessions, config, out=out, n_jobs=n_jobs, progress=progress)
     rows = [(found[row.key], row) for row in sessions]
     return [dataclasses.replace(summary, reason=revealed(summary.reason, row)) for summary, row in rows]
 
 
+def _looked_at(sessions: Sequence[Session], config: StudyConfig, progress: bool) -> list[Summary]:
+    """Look at every row, and refuse recordings that are there twice and sessions that lost what aligns the others."""
+    if progress:
+        logger.info("check: reads the headers of %s", count(len(sessions), "dyad-session"))
+    looks = (attempt(row.key, partial(_look, row, config), Summary) for row in sessions)
+    rows = list(follow(looks, len(sessions), "check", progress=progress))
+    twice = duplicates_of(sessions)
+    rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
+    apart = unaligned_of(sessions, {row.key: row for row in rows})
+    return [row.refuse(apart[row.key]) if row.key in apart else row for row in rows]
+
+
 def _look(row: Session, config: StudyConfig) -> Summary:
-    """Read and align one row, and count what its length allows at most."""
-    pair = align_pair(load_session(row))
+    """Find the clock of one row without its samples, and count what its length allows at most."""
+    pair = align_pair(load_heads(row))
+    sfreq = float(pair.therapist.info["sfreq"])
+    check_rate(row.key, sfreq, recipe_of(config, row.modality))
     seconds = sum(segment.duration_s for segment in pair.segments)
     n_windows = sum(int(segment.duration_s / config.window_s + 1e-9) for segment in pair.segments)
     remedy = "or leave the session out (include = no)"
@@ -203,13 +206,7 @@ def _look(row: Session, config: StudyConfig) -> Summary:
         raise QualityError(
             f"{row.key}: {seconds:.0f} s in common, under min_seconds = {config.min_seconds:g}. Lower it, {remedy}."
         )
-    sfreq = float(pair.therapist.info["sfreq"])
     return Summary(row.key, sfreq=sfreq, n_windows=n_windows, seconds=seconds, clock=pair.clock)
-
-
-def _judge(row: Session, config: StudyConfig) -> Summary:
-    summary, _ = judge_row(row, config)
-    return summary
 
 
 def _said_once(rows: Sequence[Summary], sessions: Sequence[Session]) -> tuple[list[Summary], tuple[str, ...]]:
@@ -243,19 +240,23 @@ def _limits(rows: Sequence[Summary]) -> list[str]:
     return notes
 
 
-def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyConfig, seconds: float) -> str:
-    """Estimate a run from what checking took, and from the size of the recordings."""
+def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyConfig) -> str:
+    """Estimate what a run needs from the size of the recordings; its time only where it is known what was prepared."""
     units, good = units_of(sessions), [row for row in rows if row.ok]
     if not good:
         return ""
-    partners = min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
-    total = seconds + sum(session_seconds(row, config, partners) for row in good) + START_S
-    told = f"{total:.0f} s" if total < 100 else f"{total / 60:.0f} min" if total < 6000 else f"{total / 3600:.1f} h"
+    takes = "needs"
+    if all(row.people for row in good):
+        partners = min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
+        total = sum(session_seconds(row, config, partners) for row in good) + START_S
+        told = f"{total:.0f} s" if total < 100 else f"{total / 60:.0f} min" if total < 6000 else f"{total / 3600:.1f} h"
+        takes = (
+            f"that goes on from here takes about {told} with one worker (an estimate, good to a factor of 2; each "
+            f"session with {partners} partners),"
+        )
     return (
-        f"A run would take about {told} with one worker (an estimate, good to a "
-        f"factor of 2: preparation as just measured, then each session with {partners} partners), "
-        f"{worker_bytes(units) / 1e9:.1f} GB of memory per worker, and {work_bytes(units) / 1e9:.2f} GB of disk while "
-        f"it lasts. Workers that would fit here: {fitting_jobs(units, os.cpu_count() or 1)}."
+        f"A run {takes} {worker_bytes(units) / 1e9:.1f} GB of memory per worker, and {work_bytes(units) / 1e9:.2f} GB "
+        f"of disk while it lasts. Workers that would fit here: {fitting_jobs(units, os.cpu_count() or 1)}."
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hyperscan.recording.clocks.align import align_pair
 from hyperscan.recording.memory import PairsInMemory
-from hyperscan.recording.read import channel_names, load_session
+from hyperscan.recording.read import channel_names, load_heads, load_session
 from hyperscan.recording.records import ClockReport, PairedRecording, QualityReport, Segment
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Segment",
     "align_pair",
     "channel_names",
+    "load_heads",
     "load_session",
     "preprocess_pair",
 ]

@@ -34,8 +34,8 @@ from hyperscan.study.session import Session
 # ---- one person
 
 
-def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> PersonRecording:
-    """Read one person's part of a file."""
+def read_person(path: Path, rule: str | None, *, modality: str, name: str, samples: bool = True) -> PersonRecording:
+    """Read one person's part of a file; without samples a flat line stands for the EEG, see :func:`load_heads`."""
     form = recognise(path, name)
     selector = _selector(rule, form, name)
     check_kinds(path, name)
@@ -57,7 +57,12 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
     volts, strange = _known_units({**found.factors, **volts}, name)
     table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
-    data = _loaded(found.data, channels, name, form.name, stored_bytes(path))
+    # a trigger channel serves both people
+    own = tuple(each for each in channels if found.data.get_channel_types(picks=[each]) != ["stim"])
+    if samples or modality == "fnirs":
+        data = _loaded(found.data, channels, name, form.name, stored_bytes(path))
+    else:
+        data = _flattened(found.data, channels, name, form.name)
     for each in set(data.ch_names) & volts.keys():
         data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
     if modality == "eeg" and strange and "eeg" not in data.get_channel_types():
@@ -79,7 +84,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str) -> Pe
         bare = {each: selector.strip(each) for each in data.ch_names}
         if len(set(bare.values())) == len(bare):
             data.rename_channels({old: new for old, new in bare.items() if old != new}, verbose="WARNING")
-    return replace(found, data=data, channels=tuple(channels), notes=notes, pauses=(), factors={})
+    return replace(found, data=data, channels=own, notes=notes, pauses=(), factors={})
 
 
 def _check_rate(data: BaseRaw | BaseEpochs, name: str) -> None:
@@ -161,6 +166,25 @@ def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: st
         if not data.preload:
             with mne.use_log_level("WARNING"):
                 data.load_data()
+    heard.warn(name)
+    return data
+
+
+def _flattened(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str) -> BaseRaw | BaseEpochs:
+    """Keep trigger channels as they are, and the first channel of every other type as a flat line."""
+    types = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
+    first = {types[each]: each for each in reversed(channels)}
+    kept = [each for each in channels if types[each] == "stim" or first[types[each]] == each]
+    with guarded(name, kind) as heard, mne.use_log_level("WARNING"):
+        data = data.pick(kept, verbose="WARNING")
+        if isinstance(data, BaseEpochs):
+            data.load_data()
+        else:
+            flat = np.zeros((len(kept), data.n_times))
+            lines = [row for row, each in enumerate(data.ch_names) if types[each] == "stim"]
+            if lines:
+                flat[lines] = data.get_data(picks=lines)
+            data = fresh_raw(data, flat)
     heard.warn(name)
     return data
 
@@ -261,13 +285,27 @@ def load_session(session: Session) -> PairedRecording:
     >>> pair.client.ch_names
     ['Pz', 'Oz']
     """
+    return _load(session, samples=True)
+
+
+def load_heads(session: Session) -> PairedRecording:
+    """Read what the headers, events and time stamps of a session tell: rates, lengths, clocks.
+
+    One flat line stands for all EEG channels of a person, so that hours of recordings are looked at in seconds, and
+    nothing that rests on samples is checked. fNIRS, which is small, is read.
+    """
+    return _load(session, samples=False)
+
+
+def _load(session: Session, *, samples: bool) -> PairedRecording:
     check_same_file(session)
     parts = (
         (session.therapist_file, session.therapist_channels),
         (session.client_file, session.client_channels),
     )
     therapist, client = (
-        read_person(path, rule, modality=session.modality, name=session.relative(path)) for path, rule in parts
+        read_person(path, rule, modality=session.modality, name=session.relative(path), samples=samples)
+        for path, rule in parts
     )
     epoched = [isinstance(person.data, BaseEpochs) for person in (therapist, client)]
     if any(epoched) and not all(epoched):
@@ -276,7 +314,7 @@ def load_session(session: Session) -> PairedRecording:
             "other person's file is continuous. Export both the same way."
         )
     pair = (pair_epochs if all(epoched) else pair_raws)(session, therapist, client)
-    return compare_people(pair, therapist, client)
+    return compare_people(pair, therapist, client, samples=samples)
 
 
 def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:

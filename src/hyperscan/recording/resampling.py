@@ -167,7 +167,10 @@ def _values(raw: BaseRaw, own: np.ndarray, rate: float) -> np.ndarray:
         return raw.get_data(start=int(nearest[0]), stop=int(nearest[-1]) + 1)
     # only samples of this piece may be looked at: beyond a jump lies another time
     first, stop = max(int(np.floor(index[0])), 0), min(int(np.ceil(index[-1])) + 1, raw.n_times)
-    data, reached = lower_rate(raw.get_data(start=first, stop=stop), sfreq, rate)
+    data = raw.get_data(start=first, stop=stop)
+    if not data.any():  # lines that stand for what was not read
+        return np.zeros((len(data), len(own)))
+    data, reached = lower_rate(data, sfreq, rate)
     positions = np.clip((own - first / sfreq) * reached, 0, data.shape[1] - 1)
     return interpolate(data, positions)
 

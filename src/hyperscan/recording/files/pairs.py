@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
 import warnings
+from pathlib import Path
 
 import numpy as np
 from mne.io import BaseRaw
@@ -13,7 +15,6 @@ from hyperscan.recording.files.wavelengths import check_same_light
 from hyperscan.recording.pauses import recorded_mask
 from hyperscan.recording.records import PairedRecording, PersonRecording
 from hyperscan.schema import ROLES
-from hyperscan.storage import sha256
 from hyperscan.study.formats import sample_files
 from hyperscan.study.session import Session
 
@@ -222,10 +223,9 @@ def check_same_file(session: Session) -> None:
     if not (a.exists() and b.exists()):
         return
     # the headers of two recordings may be equal, their data not
-    files = [sample_files(path) for path in (a, b)]
-    sizes = [[file.stat().st_size for file in mine] for mine in files]
-    may_be_copy = not (a.is_dir() or b.is_dir()) and sizes[0] == sizes[1] and min(sizes[0]) > 0
-    if one_file(session) or (may_be_copy and [*map(sha256, files[0])] == [*map(sha256, files[1])]):
+    mine, theirs = (sample_files(path) for path in (a, b))
+    may_be_copy = not (a.is_dir() or b.is_dir()) and len(mine) == len(theirs)
+    if one_file(session) or (may_be_copy and all(map(_same_bytes, mine, theirs))):
         raise ReadError(
             f"{session.relative(a)}: therapist_file and client_file are the same data "
             f"({session.relative(b)}). "
@@ -234,14 +234,21 @@ def check_same_file(session: Session) -> None:
         )
 
 
+def _same_bytes(a: Path, b: Path) -> bool:
+    """Whether two files hold the same, and anything; reading ends at the first difference."""
+    return a.stat().st_size > 0 and filecmp.cmp(a, b, shallow=False)
+
+
 def one_file(session: Session) -> bool:
     """Whether both people are in one file: one path, or two links to it."""
     a, b = session.therapist_file, session.client_file
     return a == b or (a.exists() and b.exists() and a.samefile(b))
 
 
-def compare_people(pair: PairedRecording, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
-    """Refuse a pair unless it is two people measured alike."""
+def compare_people(
+    pair: PairedRecording, therapist: PersonRecording, client: PersonRecording, *, samples: bool = True
+) -> PairedRecording:
+    """Refuse a pair unless it is two people measured alike, as far as headers tell or samples too."""
     _check_overlap(pair, therapist.channels, client.channels)
     a, b = _kind(pair.therapist), _kind(pair.client)
     if a != b:
@@ -249,10 +256,12 @@ def compare_people(pair: PairedRecording, therapist: PersonRecording, client: Pe
             f"{pair.session.relative(pair.session.client_file)}: holds {b}, the therapist's file holds {a}. "
             "Export both people in the same form (best: raw intensity)."
         )
-    _check_units(pair)
+    if samples:
+        _check_units(pair)
     people = {role: pair.raw(role) for role in ROLES}
     check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
-    check_copies(pair)
+    if samples:
+        check_copies(pair)
     return pair
 
 
@@ -264,7 +273,7 @@ def _check_overlap(pair: PairedRecording, a: tuple[str, ...], b: tuple[str, ...]
     if any(rule and rule.startswith(("stream:", "/")) for rule in rules):
         both = [rules[0]] if rules[0] == rules[1] else []
     else:
-        both = [name for name in a if name in set(b) and name in pair.therapist.ch_names + pair.client.ch_names]
+        both = [name for name in a if name in set(b)]
     if both:
         raise ReadError(
             f"{session.relative(session.therapist_file)}: therapist and client share {count(len(both), 'part')} of "

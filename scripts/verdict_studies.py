@@ -57,6 +57,7 @@ from hyperscan.transforms import analytic_bands, cut_windows
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import background_spans, signal_fraction
 from verdict_conditions import SFREQ, SFREQ_FNIRS, Design, FnirsCondition, simulate
+from verdict_traps import CAPS
 
 EEG = StudyConfig(metrics={"eeg": ["plv", "ciplv"]}, bands={"alpha": (8, 12)}, roi_pairs=["posterior-posterior"])
 FNIRS = StudyConfig(metrics={"fnirs": ["wtc"]}, min_seconds=240.0)
@@ -432,7 +433,7 @@ def through_files(condition: Any, design: Design, seed: Sequence[int]) -> Tables
             (study / place).mkdir(parents=True)
             for role, data in zip(("therapist", "client"), people, strict=True):
                 if row.modality == "eeg":
-                    write_edf(study / place / f"{role}.edf", data, CH_NAMES, SFREQ)
+                    write_edf(study / place / f"{role}.edf", data, tuple(CAPS[len(data)]), SFREQ)
                 else:
                     write_snirf(study / place / f"{role}.snirf", data, Optodes(), SFREQ_FNIRS)
             suffix = "edf" if row.modality == "eeg" else "snirf"

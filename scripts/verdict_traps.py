@@ -3,9 +3,10 @@
 fNIRS: waves of the scalp (blood pressure near 0.1 Hz, breathing near 0.25 Hz, heart beats near 1.2 Hz) on top of what
 the simulator of the package makes: their peaks meet, they lock, or they come and go less.
 
-Two people's EEG of eight sites: pink background, and a rhythm near 10 Hz whose strength comes and goes in spells. What
-changes over the sessions is how steady the rhythms are, whether the spells coincide, how far apart the peaks lie, how
-much of the client's rhythm follows the therapist's, or an artefact seen through two amplifiers.
+Two people's EEG of eight or sixteen sites: pink background, and a rhythm near 10 Hz whose strength comes and goes in
+spells. What changes over the sessions is how steady the rhythms are, whether the spells coincide, how far apart the
+peaks lie, how much of the client's rhythm follows the therapist's, an artefact seen through two amplifiers, or which
+channels of the caps are flat.
 """
 
 from __future__ import annotations
@@ -16,8 +17,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Sites of a cap and how much of the rhythm each one sees.
-TOPOGRAPHY = np.array([0.15, 0.15, 0.15, 0.1, 0.1, 0.8, 1.0, 1.0])
+#: Sites of two caps and how much of the rhythm each one sees; from 16 on the package takes the average reference.
+CAPS = {
+    8: dict(
+        zip(("Fz", "F3", "F4", "T7", "T8", "Pz", "O1", "O2"), (0.15, 0.15, 0.15, 0.1, 0.1, 0.8, 1, 1), strict=True)
+    ),
+    16: dict(
+        zip(
+            ("Fz", "F3", "F4", "T7", "T8", "Pz", "O1", "O2", "Fp1", "Fp2", "Cz", "C3", "C4", "P3", "P4", "Oz"),
+            (0.15, 0.15, 0.15, 0.1, 0.1, 0.8, 1, 1, 0.1, 0.1, 0.3, 0.25, 0.25, 0.75, 0.75, 1),
+            strict=True,
+        )
+    ),
+}
 
 #: Size of background and rhythm in V.
 BACKGROUND_V, RHYTHM_V = 8e-6, 6e-6
@@ -41,6 +53,9 @@ class Scene:
     #: Common artefact with the rhythm's topography, and how much later the client's amplifier shows it
     artefact: float = 0.0
     artefact_lag_s: float = 0.0
+    #: Number of sites, and which ones of therapist and client are flat
+    cap: int = 8
+    failed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,8 @@ class Trap:
     longer: bool = False
     clock: str = "same_amplifier"
     reference: str = "-"
+    #: Whether it is made through files and whole runs alone, as what changes is how recordings are prepared
+    prepared: bool = False
 
     @property
     def slug(self) -> str:
@@ -78,6 +95,17 @@ TRAPS = (
         clock="offset",
     ),
     Trap("uncoupled rhythm falls", lambda u: Scene(coupling=0.25, uncoupled=1.3 - 0.7 * u)),
+    *(
+        Trap(
+            f"channels of {who} fail, constant coupling",
+            lambda u, lost=lost: Scene(coupling=0.25, cap=16, failed=tuple(each if u > 0.3 else () for each in lost)),
+            prepared=True,
+        )
+        for who, lost in (
+            ("one person", ((), ("O2", "F3"))),
+            ("both people", (("Oz", "P3", "C4"), ("O1", "Fp1", "T8"))),
+        )
+    ),
     Trap("growth, 25 ms", lambda u: Scene(coupling=0.2 + 0.2 * u), grows=True),
     Trap("growth, 25 ms, two clocks", lambda u: Scene(coupling=0.2 + 0.2 * u), grows=True, clock="offset"),
 )
@@ -127,8 +155,11 @@ def simulate_scene(
         rhythm = rhythm + scene.uncoupled * np.sqrt(1 - scene.coupling) * own[person][pad : pad + n_times]
         shown = pad - person * artefact_lag
         source = gains[person] * strength * rhythm + scene.artefact * artefact[shown : shown + n_times]
-        background = noise((len(TOPOGRAPHY), n_times), sfreq, pink, rng)
-        people.append(BACKGROUND_V * background + RHYTHM_V * TOPOGRAPHY[:, None] * source)
+        sites = CAPS[scene.cap]
+        background = noise((len(sites), n_times), sfreq, pink, rng)
+        cap = BACKGROUND_V * background + RHYTHM_V * np.array(list(sites.values()))[:, None] * source
+        cap[[list(sites).index(name) for name in scene.failed[person]]] = 0.0
+        people.append(cap)
     return people[0], people[1]
 
 

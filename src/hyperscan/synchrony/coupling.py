@@ -19,7 +19,7 @@ from hyperscan.metrics.arrays import into_domain
 from hyperscan.schema import CORRECTED, Index
 from hyperscan.synchrony.pair import BandSignals
 from hyperscan.synchrony.person import Signals, WithinValue
-from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.recipe import Facts, Recipe
 
 Array = npt.NDArray[Any]
 
@@ -144,7 +144,7 @@ CLOSED: Mapping[str, Callable[[Array, Array, Array], Array]] = MappingProxyType(
 
 
 def metric_windows(
-    spec: MetricSpec, signals: BandSignals, starts: Array, shift: int, facts: Mapping[str, Any]
+    spec: MetricSpec, signals: BandSignals, starts: Array, shift: int, facts: Facts
 ) -> tuple[Array, Array]:
     """Compute a metric in every window: of the channels as they are, or of what :func:`mismatched` makes of them.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from hyperscan.metrics.arrays import into_domain
 from hyperscan.schema import OUT_BAND, ROLES
 from hyperscan.synchrony.pair import BandSignals, PairBand, WindowPair, pair_bands, person_bands
 from hyperscan.synchrony.person import Signals
-from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.recipe import Facts, Recipe
 from hyperscan.transforms import analytic_signal
 
 Array = npt.NDArray[Any]
@@ -318,7 +318,7 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
     return np.array(values)
 
 
-def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Mapping[str, Any]) -> Array:
+def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Facts) -> Array:
     """Compute a metric of analytic signals in its own domain.
 
     Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b).

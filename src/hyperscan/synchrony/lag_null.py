@@ -7,7 +7,7 @@ other dyad. ``lag_p`` tests ``lag_estimate``, the statistic that was shifted, an
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from hyperscan.nulls.lags import LagNull, Stacked, lags
 from hyperscan.schema import Cell
 from hyperscan.synchrony.pair import PairBand, WindowPair, pair_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
-from hyperscan.synchrony.recipe import Recipe
+from hyperscan.synchrony.recipe import Facts, Recipe
 
 Array = npt.NDArray[Any]
 
@@ -113,7 +113,7 @@ def _whole_tests(
     return tests
 
 
-def wavelet_statistic(spec: MetricSpec, facts: Mapping[str, Any]) -> Stacked:
+def wavelet_statistic(spec: MetricSpec, facts: Facts) -> Stacked:
     """Make the statistic of a wavelet metric on the growth scale.
 
     The therapist is transformed once. Shifted clients are transformed again: shifted coefficients would bring what the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,17 @@ MAX_LAG_STEP_S = 1.0
 
 #: Parts of the primary band whose imaginary coherency makes up a dyad's lag pattern.
 N_SUB_BANDS = 4
+
+
+class Facts(TypedDict):
+    """What a metric may be told, by the names of its arguments."""
+
+    #: Sampling rate in Hz
+    sfreq: float
+    #: Edges in Hz
+    band: tuple[float, float]
+    #: Largest lag in s
+    max_lag_s: float
 
 
 @dataclass(frozen=True)
@@ -131,8 +142,8 @@ class Recipe:
             and (slow or not {"quarter cycle", "even phases"} & set(spec.blind))
         )
 
-    def facts(self, sfreq: float, band: str) -> dict[str, Any]:
-        """Gather what a metric may be told: sampling rate in Hz, edges of a band in Hz, largest lag in s."""
+    def facts(self, sfreq: float, band: str) -> Facts:
+        """Gather what a metric may be told of a band."""
         longest = MAX_LAG_S[self.modality] if self.max_lag_s is None else self.max_lag_s
         return {"sfreq": sfreq, "band": self.bands[band], "max_lag_s": longest}
 

@@ -274,12 +274,12 @@ TABLE = """
     test_study_formats::test_impostors
     test_recording_guard::test_header_that_claims_more_than_memory
     test_recording_matlab::test_matlab_that_unpacks_to_more_than_memory
-    test_recording_matlab::test_hdf5_that_claims_more_than_memory
-    test_recording_matlab::test_hdf5_heap_that_leads_in_a_circle
+    test_hdf5::test_hdf5_that_claims_more_than_memory
+    test_hdf5::test_hdf5_heap_that_leads_in_a_circle
     test_recording_guard::test_damaged_bytes_never_end_in_a_traceback
 71 | R | HDF5 links
     test_recording_snirf::test_snirf_links_are_not_followed
-    test_recording_matlab::test_hdf5_loops_and_data_elsewhere
+    test_hdf5::test_hdf5_loops_and_data_elsewhere
 72 | A | disk full
     test_pipeline_run::test_a_full_disk_at_any_write
     test_pipeline_run::test_a_disk_fault_in_a_worker_ends_the_run

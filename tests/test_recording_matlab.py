@@ -1,4 +1,4 @@
-"""MATLAB and HDF5 containers: damage, bombs and links are met before a reader sees them."""
+"""MATLAB containers: damage and bombs are met before a reader sees them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
-import h5py
 import numpy as np
-import pytest
 import scipy.io
 
 import recording_fixtures as make
@@ -42,36 +40,3 @@ def test_matlab_that_unpacks_to_more_than_memory(good: Path) -> None:
     make.refused(good, "t.mat", "c-raw.fif", "t.mat", "cannot be unpacked")
     scipy.io.savemat(good / "t.mat", {"x": 1e6 * make.noise(1).T}, do_compression=True)
     assert make.load(good, "t.mat", "c-raw.fif").therapist.n_times == 2000
-
-
-@pytest.mark.parametrize("place", ["nirs/data1/dataTimeSeries", "nirs/stim1/data", "nirs/aux1/dataTimeSeries"])
-def test_hdf5_that_claims_more_than_memory(good: Path, place: str) -> None:
-    make.write_snirf(good / "t.snirf", 1, stimuli=(3.0,))
-    with h5py.File(good / "t.snirf", "a") as file:
-        if place in file:
-            del file[place]
-        file.create_dataset(place, (10**12, 3), "f8", chunks=(1000, 3), compression="gzip")
-    assert (good / "t.snirf").stat().st_size < 1e6
-    make.refused(good, "t.snirf", "c.snirf", "t.snirf", "GB of samples", "memory", modality="fnirs")
-
-
-def test_hdf5_loops_and_data_elsewhere(good: Path) -> None:
-    make.write_snirf(good / "t.snirf", 1)
-    with h5py.File(good / "t.snirf", "a") as file:
-        file["nirs/again"] = file["nirs"]
-        file["nirs/probe/back"] = file["/"]
-    assert make.load(good, "t.snirf", "c.snirf", "fnirs").therapist.n_times == 600
-    (good / "secret.bin").write_bytes(bytes(8000))
-    with h5py.File(good / "t.snirf", "a") as file:
-        del file["nirs/data1/time"]
-        file["nirs/data1"].create_dataset("time", (600,), "f8", external=[(str(good / "secret.bin"), 0, 4800)])
-    make.refused(good, "t.snirf", "c.snirf", "t.snirf", "another file", "its own data", modality="fnirs")
-
-
-def test_hdf5_heap_that_leads_in_a_circle(good: Path) -> None:
-    make.write_snirf(good / "t.snirf", 1)
-    content = bytearray((good / "t.snirf").read_bytes())
-    start = content.index(b"GCOL")
-    content[start + 24 : start + 32] = struct.pack("<Q", 2**64 - 16)
-    (good / "t.snirf").write_bytes(content)
-    make.refused(good, "t.snirf", "c.snirf", "t.snirf", "damaged", "Copy it again", modality="fnirs")

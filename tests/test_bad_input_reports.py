@@ -40,8 +40,8 @@ def test_what_is_said_in_each_case_is_judged(number: int) -> None:
     ("case", "sessions", "kind", "words"),
     [
         (18, a_dyad("A", [1, 2, 5]), "missing_session", ("A: sessions 3, 4 are missing", "kept as they are", "add")),
-        (19, a_dyad("A", [1]), "one_session", ("A: one session only", "cannot be estimated", "Add its further")),
-        (20, a_dyad("A", [1, 2]), "two_sessions", ("A: two sessions only", "no confidence interval", "Add its")),
+        (19, a_dyad("A", [1]), "one_session", ("A: one session only", "cannot be estimated", "Add further")),
+        (20, a_dyad("A", [1, 2]), "two_sessions", ("A: two sessions only", "no confidence interval", "Add further")),
         (21, a_dyad("A", [1, 2, 3], [0, 7, 35]), "unequal_spacing", ("A: 7 to 28 days", 'Set time = "weeks"')),
         (21, a_dyad("A", [1, 2, 3], [0, 7, None]), "days_missing", ("A: days", "not for session 3", "Fill them in")),
     ],

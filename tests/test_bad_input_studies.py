@@ -87,7 +87,7 @@ def test_a_design_as_therapies_are(tmp_path: Path) -> None:
     assert [row.session for row in table.sessions if row.dyad == "D2"] == [1, 3, 4]
     notes = "\n".join(check_study(tmp_path).notes)
     assert "therapist T1 has 3 clients (D1, D2, D3)" in notes
-    assert "D1: session 2 is missing. The numbers are kept" in notes
+    assert "D1, D2, D3: session 2 is missing. The numbers are kept" in notes
     assert "D2: 5 to 15 days lie between sessions" in notes
     exchanged = [
         row | {"therapist": row["client"], "client": row["therapist"]} if row is rows[2] else row for row in rows

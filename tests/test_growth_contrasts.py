@@ -41,7 +41,7 @@ def test_level_and_growth_are_told_apart() -> None:
     assert steeper.word == "differs_unchecked"
     assert "more growth of" in steeper.sentence
     assert "in talk than in rest" in steeper.sentence
-    assert "signal_to_noise" in steeper.sentence
+    assert "signal to noise" in steeper.sentence
     assert {side.name for side in steeper.sides} == {"talk", "rest"}
     turned = found(tasks(growth=0.06), {"x": {"rest": 1, "talk": -1}})["x", "growth"]
     assert turned.estimate.slope == pytest.approx(-steeper.estimate.slope)

@@ -117,7 +117,7 @@ def test_an_empty_column_is_not_assessable(case: str) -> None:
     result = fit_growth(table(), guards=guard_table(**OPEN[case]), quality=quality)
     assert answers(result)[case.split(",")[0]] is None
     assert result.verdict == "grows_unchecked"
-    assert case.split(",")[0] in result.sentence
+    assert case.split(",")[0].replace("_", " ") in result.sentence
 
 
 @pytest.mark.parametrize("modality", ["eeg", "fnirs"])
@@ -223,9 +223,9 @@ def test_an_unchecked_verdict_says_why() -> None:
     )
     bare = fit_growth(table()).sentence
     lacking = [name for name, words in GUARDS.items() if set(words.columns) & set(GUARD_COLUMNS)]
-    assert f"{', '.join(lacking)} (the table alone holds no guard measures); clock (" in bare
+    assert f"{', '.join(lacking).replace('_', ' ')} (the table alone holds no guard measures); clock (" in bare
     without = fit_growth(table().drop(columns="own_excess_z")).sentence
-    assert "mismatched_times (the table holds no level of the same two people at other times)" in without
+    assert "mismatched times (the table holds no level of the same two people at other times)" in without
 
 
 def test_a_summary_shows_the_signal_fractions_of_both_people() -> None:
@@ -347,7 +347,7 @@ def test_fnirs_without_short_channels_is_at_most_unchecked() -> None:
     result = fit_growth(table(modality="fnirs"), quality=quality)
     assert result.verdict == "grows_unchecked"
     assert answers(result)["short_channels"] is None
-    assert "short_channels" in result.sentence
+    assert "short channels" in result.sentence
 
 
 def test_a_falling_chance_level_is_no_growth() -> None:

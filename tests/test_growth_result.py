@@ -98,3 +98,18 @@ def test_a_stored_result_is_read_back_whole(tmp_path: Path, n: int) -> None:
     assert (tmp_path / "again" / "growth.tsv").read_bytes() == (tmp_path / "growth.tsv").read_bytes()
     with pytest.raises(InputError, match=r"growth\.json: is not what this version writes"):
         type(result).from_dict({name: part for name, part in stored.items() if name != "design"})
+
+
+def test_too_few_dyads_test_no_other_outcome() -> None:
+    few = many()
+    told = fit_growth(few[few["dyad"].isin(sorted(few["dyad"].unique())[:3])]).summary()
+    assert "exploratory: 7 other outcomes; too few dyads to say which change" in told
+
+
+def test_outcomes_of_two_tasks_are_told_apart() -> None:
+    both = pd.concat([many().assign(task=task) for task in ("talk", "rest")], ignore_index=True)
+    result = fit_growth(both, primary={"metric": "plv", "band": "alpha", "roi": "posterior-posterior", "task": "talk"})
+    lines = [line for line in result.summary().splitlines() if line.startswith("  plv")]
+    assert lines
+    assert len(set(lines)) == len(lines)
+    assert all(" talk:" in line or " rest:" in line for line in lines)

@@ -29,7 +29,8 @@ LINES = [
     {"schema", "errors"},
 ]
 LEVEL = {room: len(LINES) - i for i, rooms in enumerate(LINES) for room in rooms}
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
+DOORS = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
+MODULES = sorted(set(PACKAGE.rglob("*.py")) - DOORS)
 
 # rooms of the room of recordings, top to bottom: a module without a folder of its own is of the lowest, but for the one
 # that reads a session from files

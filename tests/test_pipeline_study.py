@@ -243,3 +243,20 @@ def test_check_tells_what_a_clock_was_fitted_by() -> None:
     assert _clock(fitted) == "triggers (offset 1.250 s, drift 12.3 ppm, residual 0.46 ms, 40 matched)"
     assert _clock(ClockReport("same_amplifier")) == "same_amplifier"
     assert _clock(ClockReport("assumed", 0.0, float("nan"), float("nan"))) == "assumed"
+
+
+def test_equal_reasons_share_a_line(my_study: Path) -> None:
+    (my_study / "study.toml").write_text("window_s = 15.0\n")
+    table = my_study / "dyads.tsv"
+    head, *rows = table.read_text().splitlines()
+    told = str(check_study(my_study)).splitlines()
+    assert [line for line in told if line.startswith("skip")] == [
+        "skip  D01 ses-01 eeg, D01 ses-02 eeg, D02 ses-01 eeg, D02 ses-02 eeg: 40 s hold 2 windows of 15 s, fewer than "
+        "min_windows = 3. Shorten window_s, or leave the session out (include = no)."
+    ]
+    at = head.split("\t").index("therapist")
+    empty = ["\t".join("" if k == at else cell for k, cell in enumerate(row.split("\t"))) for row in rows]
+    table.write_text("\n".join([head, *empty]) + "\n")
+    told = str(check_study(my_study))
+    assert told.count("therapist is empty") == 1
+    assert "dyads have two or more" not in told

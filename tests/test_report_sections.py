@@ -14,7 +14,7 @@ import pytest
 from growth_fixtures import designs_table
 from hyperscan.growth import GrowthResult, fit_growth, records
 from hyperscan.report import sections
-from hyperscan.report.figures import STUDY_PICTURES, differences_picture
+from hyperscan.report.figures import STUDY_PICTURES, differences_picture, means_picture
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Remark
 from hyperscan.words import NO_VERDICT, VERDICTS
@@ -215,12 +215,50 @@ def test_differences_are_told_on_the_first_screen_with_their_guards(tmp_path: Pa
     replace(growth_of_fake(tmp_path), **told).save(tmp_path)
     run = ReportedRun.of(tmp_path)
     facts = dict(sections.key_facts(run))
-    assert {"talk minus rest, level", "talk minus rest, growth", "active - control, growth"} <= set(facts)
+    assert {"talk minus rest, level", "talk minus rest, growth", "active minus control, growth"} <= set(facts)
     assert "15 dyads" in facts["talk minus rest, growth"]
     text = page_text(tmp_path)
     assert all(one.sentence in text for one in found.differences)
     assert "Shape of the course" in text
     assert len(sections.difference_guards(run).rows) == sum(len(one.guards) for one in found.differences)
     alt = differences_picture(run).alt
-    assert "talk_minus_rest, level" in alt
+    assert "talk minus rest, level" in alt
     assert "differs" in alt or "no clear difference" in alt
+
+
+def test_a_failed_guard_is_named_on_the_first_screen() -> None:
+    found = sections.account_of("Increase. Failed guard lag: It stays (slope +0.1, t(7) = 1.2, p = .27). Clocks: one.")
+    assert found.story == "Increase. Failed guard lag: It stays. Clocks: one."
+    assert found.numbers == "Failed guard lag: It stays (slope +0.1, t(7) = 1.2, p = .27)."
+
+
+def test_guards_that_share_one_reason_for_no_answer_are_one_line(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    open_guards = tuple(records.Guard(name, None, None, "Not assessable: 3 dyads.") for name in ("lag", "band"))
+    replace(growth_of_fake(tmp_path), guards=open_guards).save(tmp_path)
+    text = page_text(tmp_path)
+    assert "None of the 2 guards could be asked. Not assessable: 3 dyads." in text
+    assert "– Not assessable" not in text
+    named = replace(open_guards[0], passed=False, detail="It stays.")
+    replace(growth_of_fake(tmp_path), guards=(named, open_guards[1])).save(tmp_path)
+    facts = dict(sections.key_facts(ReportedRun.of(tmp_path)))
+    assert facts["Guards"] == "1 failed (lag), 1 not assessable (band)"
+
+
+def test_relations_without_an_answer_are_folded(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    clear = records.OutcomeRelation("bdi", "same_session", "goes_with", "In sessions with more, bdi was lower.")
+    unclear = records.OutcomeRelation("wai", "between", "no_clear_relation", "No clear relation of wai (between).")
+    replace(growth_of_fake(tmp_path), outcomes=(unclear, clear)).save(tmp_path)
+    text = page_text(tmp_path)
+    assert "bdi, same session: " in text
+    assert (
+        text.index(clear.sentence) < text.index("Relations without a clear answer (1)") < text.index(unclear.sentence)
+    )
+    replace(growth_of_fake(tmp_path), outcomes=(unclear,)).save(tmp_path)
+    assert "None of 1 relation is clear" in page_text(tmp_path)
+
+
+def test_the_means_of_groups_and_tasks_are_drawn(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    assert means_picture(ReportedRun.of(tmp_path)).alt.endswith("all dyads together.")

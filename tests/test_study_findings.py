@@ -193,3 +193,10 @@ def test_what_is_not_known_of_a_person_is_no_swap() -> None:
     key = SessionKey("D1", 1, "eeg", "", "")
     facts = {"therapist": {"peak_hz_alpha": None}, "client": {"peak_hz_alpha": 10.0}}
     assert find_swaps({key: facts, key._replace(session=2): facts, key._replace(session=3): facts}) == []
+
+
+def test_what_holds_for_several_dyads_is_said_once() -> None:
+    rows = [row for name in "ABCDEF" for row in a_dyad(name, [1, 2])]
+    found = [one for one in study_findings(rows) if one.kind == "two_sessions"]
+    assert [one.message.split(": ")[0] for one in found] == ["A, B, C and 3 more"]
+    assert len(found[0].keys) == 12

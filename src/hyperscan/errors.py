@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class HyperscanError(Exception):
@@ -153,6 +153,17 @@ def count(n: int, noun: str, nouns: str = "") -> str:
     ('1 dyad', '8 dyads', '2 channels are')
     """
     return f"{n} {noun if n == 1 else nouns or noun + 's'}"
+
+
+def name_some(names: Sequence[str], limit: int = 3) -> str:
+    """Join names for a sentence: all, or, where two or more would be left, the first few and how many more.
+
+    Examples
+    --------
+    >>> name_some(["D1", "D2"]), name_some(["D1", "D2", "D3", "D4", "D5"])
+    ('D1, D2', 'D1, D2, D3 and 2 more')
+    """
+    return ", ".join(names) if len(names) <= limit + 1 else f"{', '.join(names[:limit])} and {len(names) - limit} more"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

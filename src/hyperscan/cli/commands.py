@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperscan.cli.options import QUESTIONS, SCATTER, TABLE_OPTIONS, option
 from hyperscan.cli.terminal import say, show
-from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean, name_some
 
 if TYPE_CHECKING:
     from hyperscan.growth import GrowthResult
@@ -87,6 +87,7 @@ def multiverse(arguments: argparse.Namespace) -> int:
     """Run every analysis that the settings declare."""
     from hyperscan.pipeline import load_study, run_multiverse
     from hyperscan.results.folder import MULTIVERSE_PAGE
+    from hyperscan.study import said_once
 
     table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
     found = run_multiverse(
@@ -99,8 +100,8 @@ def multiverse(arguments: argparse.Namespace) -> int:
         progress=not arguments.quiet,
         private=arguments.private,
     )
-    for refused in table.rejected:
-        say(f"skipped {refused}")
+    for told in said_once(table.rejected):
+        say(f"skipped {told}")
     fewer = [one for one in found.universes if one.n_skipped]
     if fewer:
         numbers = sorted({one.n_skipped for one in fewer})
@@ -125,9 +126,10 @@ def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[
 def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected: Sequence[Rejected] = ()) -> int:
     """Say what was skipped, with the names and cells that the records leave out; return the exit code."""
     from hyperscan.pipeline import public_rejected, revealed
+    from hyperscan.study import said_once
 
-    for refused in rejected:
-        say(f"skipped {refused}")
+    for told in said_once(rejected):
+        say(f"skipped {told}")
     lost = [public_rejected(refused) for refused in rejected]
     rows: dict[tuple[object, ...], Session] = {row.key: row for row in sessions}
     alike: dict[str, list[str]] = {}
@@ -140,8 +142,7 @@ def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected
         name = f"{entry.dyad}{session}"
         alike.setdefault(reason.removeprefix(f"{key}: ").removeprefix(f"{key}, "), []).append(name)
     for reason, names in alike.items():
-        further = f" and {len(names) - 3} more" if len(names) > 4 else ""
-        say(f"skipped {', '.join(names[:3] if further else names)}{further}: {reason}")
+        say(f"skipped {name_some(names)}: {reason}")
     return SOME_SKIPPED if skipped else OK
 
 

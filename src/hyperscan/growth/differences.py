@@ -84,6 +84,11 @@ class Difference(Record):
     notes: tuple[str, ...]
     n_sessions: int
 
+    @property
+    def spoken(self) -> str:
+        """Name as a sentence has it."""
+        return self.name.replace(" - ", " minus ").replace("_", " ")
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read the part back."""

@@ -146,7 +146,7 @@ class Series:
             if guard.passed is None
             else replace(
                 guard,
-                detail=f"{guard.name.replace('_', ' ').capitalize()}: {said[guard.passed]} (slope of its measure "
+                detail=f"{guard.spoken.capitalize()}: {said[guard.passed]} (slope of its measure "
                 f"{guard.figure:+.3g} per unit of {self.named.name}).",
             )
             for guard in ask_guards(evidence, self.modality, float(sign or 1))
@@ -302,7 +302,7 @@ def tell_relation(answer: Answer, value: str, tested: int) -> str:
     what = "excess synchrony" if value == "excess_z" else f"{value!r} (not compared with chance here)"
     places = {"outcome": found.name, "what": what}
     if found.word == "cannot_tell":
-        return f"Cannot tell ({found.name}, {found.relation}): {answer.lack}."
+        return f"Cannot tell ({found.name}, {found.spoken}): {answer.lack}."
     assert found.estimate is not None
     more, less = words.constant if words.constant and answer.constant else (words.more, words.less)
     claim = (more if found.estimate.slope > 0 else less).format(**places)
@@ -310,7 +310,7 @@ def tell_relation(answer: Answer, value: str, tested: int) -> str:
         "goes_with": claim,
         "goes_with_unchecked": f"Unchecked. {claim}",
         "confounded": f"{claim} A guard failed, so it is not attributed to coupling.",
-        "no_clear_relation": f"No clear relation of {found.name} and {what} ({found.relation}); that is not evidence "
+        "no_clear_relation": f"No clear relation of {found.name} and {what} ({found.spoken}); that is not evidence "
         "of none.",
     }[found.word]
     parts = [opening, tell_numbers(found, tested), *tell_relation_limits(answer)]

@@ -222,6 +222,11 @@ class Guard(Record):
     detail: str
 
     @property
+    def spoken(self) -> str:
+        """Name as a sentence has it."""
+        return self.name.replace("_", " ")
+
+    @property
     def reason(self) -> str:
         """Detail without the words that say again that it could not be assessed."""
         return self.detail.removeprefix("Not assessable: ")
@@ -356,6 +361,11 @@ class OutcomeRelation(Record):
     reliability: float | None = None
     n_dyads: int = 0
     n_sessions: int = 0
+
+    @property
+    def spoken(self) -> str:
+        """The relation as a sentence has it."""
+        return self.relation.replace("_", " ")
 
     @property
     def p_decides(self) -> float | None:

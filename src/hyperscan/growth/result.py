@@ -15,7 +15,7 @@ from hyperscan.growth.differences import Difference
 from hyperscan.growth.groups import Groups
 from hyperscan.growth.shape import Shape
 from hyperscan.growth.verdict import p_text
-from hyperscan.schema import NAMED
+from hyperscan.schema import MIN_DYADS, NAMED, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,9 +163,11 @@ class GrowthResult:
         found = [row for row in self.exploratory if not row.primary and row.p_max_t < 0.05]
         if len(self.exploratory) > 1:
             n_others = len(self.exploratory) - 1
-            lines += ["", f"exploratory: {len(found)} of {n_others} other outcomes change (max-T p < .05)"]
+            change = f"{len(found)} of {n_others} other outcomes change (max-T p < .05)"
+            few = f"{count(n_others, 'other outcome')}; too few dyads to say which change"
+            lines += ["", f"exploratory: {few if self.design.n_dyads_with_slope < MIN_DYADS else change}"]
             lines += [
-                f"  {row.outcome.metric} {row.outcome.band} {row.outcome.roi}: slope {row.test.slope:+.3g}"
+                f"  {' '.join(self._told_apart(row.outcome))}: slope {row.test.slope:+.3g}"
                 + (f" (may leak from {row.leaks_from})" if row.leaks_from else "")
                 for row in found[:10]
             ]
@@ -182,6 +184,12 @@ class GrowthResult:
             lines += [f"  {row.name:<12} {row.relation:<13} {row.word:<20} {_relation(row)}" for row in self.outcomes]
             lines += [f"  {row.sentence}" for row in self.outcomes if row.word.startswith(("goes_with", "confounded"))]
         return "\n".join(lines).rstrip()
+
+    def _told_apart(self, outcome: Outcome) -> list[str]:
+        """List the labels that tell an outcome from the others; a signal or task that all have is none."""
+        labels = {**outcome.named, "signal": outcome.signal}
+        found = {name: {getattr(row.outcome, name) for row in self.exploratory} for name in ("signal", "task")}
+        return [label for name, label in labels.items() if label and len(found.get(name, "ab")) > 1]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON: the content of growth.json."""

@@ -71,9 +71,11 @@ def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Seque
 
 
 def p_text(p: float | None) -> str:
-    """``p = .012`` or ``p < .001``."""
+    """``p = .012``, ``p < .001`` or ``p > .999``."""
     if p is None or p != p:
         return "p not defined"
+    if p > 0.999:
+        return "p > .999"
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
@@ -114,6 +116,8 @@ def subject(found: Findings) -> str:
     if found.design.value in SIGNED_OUTCOMES:
         return LEAD
     if found.design.value != "excess_z":
+        if found.design.value == "z":
+            return "synchrony as it is, not compared with chance,"
         return f"{found.design.value!r} (not compared with chance here)"
     alone = found.design.n_lag_chance and found.design.n_lag_chance == found.primary.n_sessions
     return "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
@@ -184,10 +188,10 @@ def tell_guards(verdict: str, guards: Sequence[Guard], claim: str = "growth") ->
     text = []
     failed = [guard for guard in guards if guard.passed is False]
     if failed and verdict in ("no_clear_change", "no_change"):
-        names = ", ".join(guard.name for guard in failed)
+        names = ", ".join(guard.spoken for guard in failed)
         text.append(f"Guards that a claim of {claim} would fail: {names}.")
     elif failed:
-        text.append(" ".join(f"Failed guard {guard.name}: {guard.detail}" for guard in failed))
+        text.append(" ".join(f"Failed guard {guard.spoken}: {guard.detail}" for guard in failed))
     text.append(tell_open(guards) if guards else "Not assessable: every guard.")
     return " ".join(filter(None, text))
 
@@ -197,7 +201,7 @@ def tell_open(guards: Sequence[Guard]) -> str:
     reasons: dict[str, list[str]] = {}
     for guard in guards:
         if guard.passed is None:
-            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.name)
+            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.spoken)
     listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
     return f"Not assessable: {listed}." if listed else ""
 
@@ -244,7 +248,10 @@ def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
         lack = count(design.n_unpaired, "row was", "rows were")
         text.append(f"{lack} left out: no other dyad could be re-paired, and the lag null is another chance level.")
     if design.value == "z" and found.one_dyad is not None:
-        text.append("Without other dyads the only chance level is each session's lag null, a weaker one.")
+        text.append(
+            "No chance level is known (other dyads, or at least a lag null, would give one); synchrony as it is also "
+            "rises with signal quality and with what everybody shares."
+        )
     if design.n_dropped:
         lack = count(design.n_dropped, "row lacks", "rows lack")
         text.append(f"{lack} a value or a time and {'was' if design.n_dropped == 1 else 'were'} left out.")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, InputError, QualityError, count
+from hyperscan.errors import ConfigError, InputError, QualityError, count, name_some
 from hyperscan.pipeline.decisions import decision_findings, decisions_of, unaligned_of
 from hyperscan.pipeline.plan import (
     check_regions,
@@ -31,7 +31,7 @@ from hyperscan.pipeline.unit import units_of
 from hyperscan.pipeline.workers import follow
 from hyperscan.recording import ClockReport, align_pair, load_heads
 from hyperscan.schema import SessionKey
-from hyperscan.study import Rejected, Session, StudyTable, read_table, study_findings
+from hyperscan.study import Rejected, Session, StudyTable, read_table, said_once, study_findings
 from hyperscan.synchrony import recipe_of
 
 logger = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ class CheckReport:
         return len(self.rows) + len(self.rejected) - self.skipped
 
     def __str__(self) -> str:
-        lines = [_line(row, "" if self.prepared else "at most ") for row in self.rows]
-        lines += [f"skip  {entry}" for entry in self.rejected]
+        lines = [_line(row, "" if self.prepared else "at most ") for row in self.rows if row.ok]
+        lines += [f"skip  {told}" for told in (*_lost(self.rows), *said_once(self.rejected))]
         lines += [f"note  {note}" for note in self.notes]
         lines += [f"leak  {leak}" for leak in self.leaks]
         lines += [f"stop  {self.refusal}"] * bool(self.refusal)
@@ -269,7 +269,7 @@ def _clock(clock: ClockReport) -> str:
     """Name the source of a common clock, and what was found where there was something to find."""
     facts = [
         f"offset {clock.offset_s:.3f} s" if clock.offset_s else "",
-        f"drift {clock.ppm:.1f} ppm" if clock.ppm and not math.isnan(clock.ppm) else "",
+        f"drift {clock.told_ppm} ppm" if (clock.n_matched or clock.ppm) and clock.told_ppm else "",
         f"residual {clock.residual_ms:.2f} ms" if clock.residual_ms and not math.isnan(clock.residual_ms) else "",
         f"{clock.n_matched} matched" if clock.n_matched else "",
     ]
@@ -277,11 +277,19 @@ def _clock(clock: ClockReport) -> str:
     return f"{clock.source} ({told})" if told else clock.source
 
 
+def _lost(rows: Sequence[Summary]) -> list[str]:
+    """Name the rows that would be skipped; those with the same reason share a line."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if not row.ok:
+            # most reasons begin with the names of their session, which the line tells
+            name = str(row.key)
+            alike[row.reason.removeprefix(f"{name}: ").removeprefix(f"{name}, ")].append(name)
+    return [f"{name_some(names)}: {reason}" for reason, names in alike.items()]
+
+
 def _line(row: Summary, most: str) -> str:
     key = row.key
-    name = " ".join(filter(None, [key.dyad, f"ses-{key.session:02d}", key.modality, key.task, key.run]))
-    if not row.ok:
-        return f"skip  {name}: {row.reason}"
     kept = ", ".join(
         f"{role} {facts['channels_kept']}/{facts['channels_total']} channels" for role, facts in row.quality.items()
     )
@@ -291,4 +299,4 @@ def _line(row: Summary, most: str) -> str:
     amount = [f"{row.sfreq:g} Hz", *windows, f"{row.seconds:.0f} s"]
     judged = [f"quality {grades}"] if row.quality else []
     facts = ", ".join([*amount, *([kept] if kept else []), f"clock {clock}", *judged])
-    return "\n".join([f"ok    {name}: {facts}", *(f"      {note}" for note in row.notes)])
+    return "\n".join([f"ok    {key}: {facts}", *(f"      {note}" for note in row.notes)])

@@ -31,6 +31,7 @@ _HOMES = {
     "roi_panels": "curves",
     "save_svg": "style",
     "session_band_heatmap": "matrices",
+    "session_means": "means",
     "specification_curve": "specification",
     "surrogate_histogram": "session",
     "time_course": "session",

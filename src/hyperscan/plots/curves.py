@@ -87,7 +87,7 @@ def growth_curves(
     n_points = sum(map(len, curves.values()))
     ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}")
     ax.set_xlabel(TIME_LABELS.get(time, time))
-    ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "z (Fisher z)"}.get(value, value))
+    ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
     _whole_sessions(ax, curves, time)
     if named:
         _name_ends(ax, curves, value)

@@ -78,8 +78,7 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     _whole(ax, places, (1.0, 1.0))
     ax.set_aspect("equal", anchor="W")
     colour_bar(image, [ax], label, **_SLIM)
-    ax.figure.supylabel(f"Therapist ({count(len(rows), 'channel')})", fontsize=10)
-    ax.figure.supxlabel(f"Client ({count(len(cols), 'channel')})", fontsize=10)
+    _name_sides(ax, rows, cols, inches)
     return ax
 
 
@@ -303,6 +302,18 @@ def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], co
         for left, top in lowest.items():
             x = left + (i + 0.5) / len(cols)
             ax.text(x, top + 1.03, plain(cols[i], 8), ha="center", va="top", rotation=90, **style)
+
+
+def _name_sides(ax: Axes, rows: list[str], cols: list[str], inches: float) -> None:
+    """Write whose channels are in rows and in columns, beyond the longest of their names, and make room for it."""
+    longest = [max(len(plain(name, 8)) for name in names) for names in (rows, cols)]
+    beside, below = (0.05 + 0.7 * n * _NAME_PT / 72 / inches for n in longest)
+    line = 0.22 / inches  # a line of 10 points, and a little
+    right, bottom = ax.get_xlim()[1], ax.get_ylim()[0]
+    ax.text(-beside, bottom / 2, f"Therapist ({count(len(rows), 'channel')})", rotation=90, ha="right", va="center")
+    ax.text(right / 2, bottom + below, f"Client ({count(len(cols), 'channel')})", ha="center", va="top")
+    ax.set_xlim(-beside - line, right)
+    ax.set_ylim(bottom + below + line, 0)
 
 
 def _every(n: int, inches: float) -> int:

@@ -94,13 +94,16 @@ def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in lag_heatmap(table).get_yticklabels()]
     ['1', '2']
     """
+    from matplotlib.ticker import MaxNLocator
+
     require(table, "dyad", "session", "lag_s", "profile_excess_z")
     means = table.pivot_table(index="session", columns="lag_s", values="profile_excess_z", aggfunc="mean")
     ax = new_axes(ax, 8.4, max(2.5, 1.4 + 0.3 * len(means)))
     draw_image(ax, means.to_numpy(float), "Excess over chance (Fisher z)", "")
     lags_s = means.columns.to_numpy(float)
-    places = np.unique(np.linspace(0, len(lags_s) - 1, 9).round().astype(int))
-    ax.set_xticks(places, [f"{lags_s[place]:g}" for place in places])
+    marks = MaxNLocator(nbins=min(8, len(lags_s) - 1), steps=[1, 2, 2.5, 5, 10]).tick_values(lags_s[0], lags_s[-1])
+    marks = marks[(marks >= lags_s[0] - 1e-9) & (marks <= lags_s[-1] + 1e-9)]
+    ax.set_xticks(np.interp(marks, lags_s, np.arange(len(lags_s))), [f"{mark + 0.0:g}" for mark in marks.round(9)])
     step = max(1, len(means) // 12)
     ax.set_yticks(range(0, len(means), step), [f"{session:g}" for session in means.index[::step]])
     ax.axvline((len(lags_s) - 1) / 2, color=palette().chance, lw=0.8)

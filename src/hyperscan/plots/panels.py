@@ -43,7 +43,7 @@ QUALITY_SHOWN = (
 #: Measures that are shares of a whole; an interval of their mean ends where they do.
 _SHARES = ("s2_line", "highfreq", "motion", "short_r2", "mayer_fraction", "motion_overlap", "sci", "snr_")
 #: Amounts, which cannot be negative.
-_AMOUNTS = ("channels_kept", "clean_seconds", "band_sd", "instrument_noise")
+_AMOUNTS = ("channels_kept", "clean_seconds", "band_sd", "instrument_noise", "clock_residual_ms")
 
 
 @styled
@@ -344,7 +344,7 @@ def _calm(axes: Sequence[Axes], column: str) -> None:
     least, most = _bounds(column)
     low, high = min(ax.get_ylim()[0] for ax in axes), max(ax.get_ylim()[1] for ax in axes)
     span = _LEAST_SPAN.get(column_of(column).axis_label.rpartition("(")[2].rstrip(")"), 0.0)
-    if column in _AMOUNTS or column == "clock_residual_ms":
+    if column in _AMOUNTS:
         low, high = 0.0, 1.08 * high
     wanting = max(span - (high - low), 0.0)
     low, high = low - wanting / 2, high + wanting / 2

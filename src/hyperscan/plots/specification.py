@@ -82,12 +82,13 @@ def _draw_curve(ax: Axes, shown: pd.DataFrame, size: float) -> None:
     ax.axhline(0, color=colours.chance, lw=1.2, ls=DASHED, zorder=1)
     for at in shown.index[shown["primary"].astype(bool)]:
         ax.axvline(at, color=colours.muted, lw=1.0, zorder=0)
+        right = at < len(shown) * 0.85
         ax.annotate(
-            "primary", (at, 1), xycoords=("data", "axes fraction"), xytext=(3, -2), textcoords="offset points",
-            ha="left" if at < len(shown) * 0.85 else "right", va="top", fontsize=9, color=colours.muted,
+            "primary", (at, 1), xycoords=("data", "axes fraction"), xytext=(3 if right else -3, -2),
+            textcoords="offset points", ha="left" if right else "right", va="top", fontsize=9, color=colours.muted,
         )  # fmt: skip
     ax.set_ylabel("Standardised slope")
-    ax.set_title(f"{len(shown)} analyses of the same sessions, in order of their slope")
+    ax.set_title(f"{len(shown)} analyses, in order of their slope")
     ax.legend(loc="upper left", bbox_to_anchor=(0, 0.97))
     ax.margins(x=0.02, y=0.12)
 
@@ -130,7 +131,7 @@ def _draw_verdicts(ax: Axes, shown: pd.DataFrame) -> None:
             ax.bar(0.5, share, bottom=left, width=0.28, color=colour)
             ax.annotate(f"{share:.0%}", (0.68, left + share / 2), va="center", fontsize=9)
             left += share
-    ax.set_title("verdicts", fontweight="normal")
+    ax.set_title("verdicts", fontweight="normal", fontsize=9)
     ax.set_ylim(0, 1)
     ax.set_axis_off()
 
@@ -150,7 +151,7 @@ def _draw_influence(
     ax.set_xlim(0, 1)
     ax.set_ylim(places[-1] + 0.9, places[0] - 0.9)
     ax.set_axis_off()
-    ax.set_title("share of variance", fontweight="normal", fontsize=9)
+    ax.set_title("share of\nvariance", fontweight="normal", fontsize=9, loc="left")
 
 
 def _ordered(levels: pd.Series) -> list[str]:

@@ -104,6 +104,11 @@ class ClockReport:
     #: How far the offset itself may be off, in ms; NaN if the clock does not say
     uncertainty_ms: float = math.nan
 
+    @property
+    def told_ppm(self) -> str:
+        """Drift in ppm as text; empty if it cannot be known."""
+        return "" if math.isnan(self.ppm) else f"{round(self.ppm, 1) + 0.0:.1f}"  # + 0.0: no "-0.0"
+
     def known_to(self, otherwise_ms: float) -> float:
         """Say how far the offset may be off, in ms: by the clock itself, or else by a setting; NaN if only assumed."""
         if self.source in ("", "assumed", "same_amplifier"):
@@ -116,7 +121,7 @@ class ClockReport:
         """Say in one line of the history how the clocks were aligned."""
         text = f"recordings were put on the therapist's clock by {self.source.replace('_', ' ')} "
         text += f"(offset {self.offset_s:.3f} s"
-        text += "" if math.isnan(self.ppm) else f", drift {self.ppm:.1f} ppm"
+        text += f", drift {self.told_ppm} ppm" if self.told_ppm else ""
         text += f", {self.n_matched} matched" if self.n_matched else ""
         return text + (")" if math.isnan(self.residual_ms) else f", residual {self.residual_ms:.2f} ms rms)")
 

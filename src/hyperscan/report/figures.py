@@ -37,10 +37,10 @@ _PIXELS = 1.5
 
 #: What a true change does to what the guards are taken of, by the beginning of their columns.
 _TRUE_CHANGE = {
-    "g1_": "the noise-corrected measures show it",
-    "lag_": "so do the lagged ones, if it has a lag",
-    "control_": "control channels do not",
-    "outband_": "nor does what is outside the band",
+    "g1_": "noise-corrected measures change, too",
+    "lag_": "lagged ones change if it has a lag",
+    "control_": "control channels stay",
+    "outband_": "what is outside the band stays",
 }
 
 
@@ -79,7 +79,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
 
     rows = run.primary
     if not _has(rows, "dyad", "session", "excess_z"):
-        return None
+        return raw_picture(run)
     fit = None if run.growth is None else run.growth.group_slope
     slope, low, high = (brief(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
     curves = dyad_curves(rows, ["excess_z"], run.config.time)
@@ -111,6 +111,51 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
 
 
+def raw_picture(run: ReportedRun) -> Picture | None:
+    """Every dyad's synchrony as it is, where there is no chance level to compare it with."""
+    from hyperscan.plots.curves import growth_curves
+
+    rows = run.primary
+    if not _has(rows, "dyad", "session", "z"):
+        return None
+    alt = f"Line chart of synchrony over sessions, {count(rows['dyad'].nunique(), 'dyad')}; no chance level is known."
+    caption = (
+        f"Synchrony as it is ({run.outcome}). No chance level is known to compare it with (other dyads, or at"
+        " least a lag null, would give one). Unrelated people lie above 0, too."
+    )
+    return picture(growth_curves(rows, None, value="z", time=run.config.time), alt, caption)
+
+
+def means_picture(run: ReportedRun) -> Picture | None:
+    """Mean over dyads at each session with its interval: in each group, and in each task that was compared."""
+    from hyperscan.plots.means import session_means
+    from hyperscan.plots.style import panel_grid, plain
+
+    group, rows = run.config.group, run.primary
+    if not _has(rows, "dyad", "session", "excess_z") or rows["dyad"].nunique() < 2:
+        return None
+    drawn = [(rows, group if group in rows else None)]
+    tasks = dict.fromkeys(task for sides in run.config.contrasts.values() for task in sides)
+    of_tasks = [dataclasses.replace(run.outcome, task=task).select(run.table) for task in tasks]
+    drawn += [(pd.concat(of_tasks), "task")] if len(of_tasks) > 1 else []
+    axes = panel_grid(len(drawn), columns=2, size=(4.6 if len(drawn) > 1 else 6.4, 3.4), sharey=True)
+    for ax, (table, by) in zip(axes, drawn, strict=True):
+        session_means(table, ax, time=_time_in(run, table), by=by)
+        title = f"By {by}" + (f" ({run.outcome.task})" if by == group and run.outcome.task else "")
+        title = plain(title if by else "All dyads")
+        ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold", parse_math=False)
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+    told = " and ".join(f"by {by}" if by else "all dyads together" for _, by in drawn)
+    alt = f"Line charts of mean excess synchrony over sessions with confidence intervals, {told}."
+    outcome = dataclasses.replace(run.outcome, task="") if len(drawn) > 1 else run.outcome
+    caption = (
+        f"{outcome}: mean over the dyads that have the session. Lines up and down: 95 % confidence intervals (t) of"
+        " each mean by itself; whether curves differ is told by the tests, not by overlap."
+    )
+    return picture(axes, alt, caption)
+
+
 def relations_picture(run: ReportedRun) -> Picture | None:
     """Every relation of symptoms, alliance and other columns to synchrony, in standard deviations."""
     from hyperscan.plots.forest import forest_plot
@@ -121,7 +166,7 @@ def relations_picture(run: ReportedRun) -> Picture | None:
     claimed = [row for row in found if row.word.startswith("goes_with")]
     table = pd.DataFrame(
         {
-            "label": [f"{row.name}, {row.relation.replace('_', ' ')}" for row in found],
+            "label": [f"{row.name}, {row.spoken}" for row in found],
             "part": [row.name for row in found],
             "slope": [row.standardised for row in found],
             "ci_low": [row.standardised_low for row in found],
@@ -129,7 +174,7 @@ def relations_picture(run: ReportedRun) -> Picture | None:
             "clear": [row in claimed for row in found],
         }
     )
-    named = "; ".join(f"{row.name} {row.relation.replace('_', ' ')} {short(row.standardised)}" for row in claimed)
+    named = "; ".join(f"{row.name} {row.spoken} {short(row.standardised)}" for row in claimed)
     alt = (
         f"Estimates with confidence intervals of {count(len(found), 'relation')} between further outcomes and excess"
         f" synchrony. Clear after correction: {named or 'none'}."
@@ -255,7 +300,7 @@ def guards_picture(run: ReportedRun) -> Picture | None:
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
     shows = [words for name, words in _TRUE_CHANGE.items() if any(column.startswith(name) for column in columns)]
-    caption = "What the guards are taken of." + (f" Of a true change: {'; '.join(shows)}." if shows else "")
+    caption = "What the guards are taken of." + (f" In a true change, {'; '.join(shows)}." if shows else "")
     caption += " Measures of one unit share one scale."
     return picture(guards_panel(table, columns, time=_time_in(run, table)), alt, caption)
 
@@ -371,6 +416,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
 def differences_picture(run: ReportedRun) -> Picture | None:
     """Draw every difference of conditions and groups with the sides that it is the difference of."""
     from hyperscan.plots.forest import forest_plot
+    from hyperscan.plots.style import panel_grid
 
     compared = [one for one in (run.growth.differences if run.growth else ()) if one.sides]
     rows = []
@@ -378,24 +424,33 @@ def differences_picture(run: ReportedRun) -> Picture | None:
         asked = "level" if one.question == "level" else "growth"
         for label, test, clear in (
             *((side.name, side.test, False) for side in one.sides),
-            ("difference", one.estimate, one.word in ("differs", "differs_unchecked")),
+            (one.spoken, one.estimate, one.word in ("differs", "differs_unchecked")),
         ):
-            rows.append({"label": f"{label}, {asked}", "part": f"{one.name}, {one.question}", "clear": clear, **test})
+            rows.append({"label": label, "part": f"{one.name}, {one.question}", "clear": clear, "asked": asked, **test})
     if not rows:
         return None
-    told = "; ".join(f"{one.name}, {one.question}: {one.word.replace('_', ' ')}" for one in compared)
+    table = pd.DataFrame(rows)
+    parts = {asked: table[table["asked"] == asked] for asked in ("level", "growth") if (table["asked"] == asked).any()}
+    tall = 0.9 + 0.34 * max(len(part) + 0.5 * part["part"].nunique() for part in parts.values())
+    axes = panel_grid(len(parts), columns=2, size=(4.9 if len(parts) > 1 else 7.2, tall))
+    units = {"level": "Mean excess (Fisher z)", "growth": f"Slope of the excess (Fisher z per {run.unit})"}
+    for ax, (asked, part) in zip(axes, parts.items(), strict=True):
+        forest_plot(part, ax, label_x=units[asked])
+        ax.set_title(asked.capitalize(), loc="left", fontsize=10.5, fontweight="bold")
+    told = "; ".join(f"{one.spoken}, {one.question}: {one.word.replace('_', ' ')}" for one in compared)
     alt = f"Estimates with confidence intervals of {count(len(compared), 'difference')} and of their sides. {told}."
     caption = (
-        "Level: mean excess (Fisher z). Growth: its slope per unit of time. Lines: 95 % confidence intervals. Filled: a"
-        " difference that is claimed."
+        "Both sides, and what one is minus the other. Lines: 95 % confidence intervals. Filled: a difference that is"
+        " claimed."
     )
-    return picture(forest_plot(pd.DataFrame(rows), label_x="Excess (Fisher z), or its slope"), alt, caption)
+    return picture(axes, alt, caption)
 
 
 #: Figures of the first page, by the name that its template uses.
 STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingProxyType(
     {
         "growth_picture": growth_picture,
+        "means_picture": means_picture,
         "differences_picture": differences_picture,
         "relations_picture": relations_picture,
         "dyads_picture": dyads_picture,

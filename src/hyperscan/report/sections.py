@@ -36,7 +36,6 @@ from hyperscan.report.tables import (
     one_line,
     rows_of,
     short,
-    short_p,
 )
 from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, ROLES, index_facts
 from hyperscan.words import (
@@ -86,7 +85,14 @@ def account_of(text: str) -> Account:
     """Tell a sentence's words and numbers apart."""
     said = re.split(r"(?<=[.)])\s+(?=[A-Z]|b = )", one_line(text, longest=4000))
     numbers = [sentence for sentence in said if _STATISTICS.search(sentence)]
-    return Account(" ".join(sentence for sentence in said if sentence not in numbers), " ".join(numbers))
+    # a guard that failed belongs to the story, too
+    story = [_without_numbers(sentence) if sentence.startswith("Failed guard") else sentence for sentence in said]
+    return Account(" ".join(sentence for sentence in story if sentence not in numbers), " ".join(numbers))
+
+
+def _without_numbers(text: str) -> str:
+    """Take out what stands in brackets, which may hold brackets, around a slope."""
+    return re.sub(r" \((?:[^()]|\([^()]*\))*\bslope(?:[^()]|\([^()]*\))*\)", "", text)
 
 
 @dataclass(frozen=True)
@@ -119,21 +125,19 @@ def told_guards(result: GrowthResult | None, words: Mapping[str, GuardWords]) ->
     }
     lines = []
     for guard in result.guards if result else ():
-        name = one_line(guard.name)
-        question = words[name].question if name in words else ""
+        question = words[guard.name].question if guard.name in words else ""
         state = states[guard.passed if isinstance(guard.passed, bool) else None]
-        shown = name.replace("_", " ") or "unnamed"
+        shown = one_line(guard.spoken) or "unnamed"
         detail = one_line(guard.detail)
-        # numbers stand in brackets, which may hold brackets
-        finding = re.sub(r" \((?:[^()]|\([^()]*\))*\bslope(?:[^()]|\([^()]*\))*\)", "", detail)
-        lines.append(GuardLine(shown, question, *state, cell(guard.figure, "figure"), detail, finding))
+        figure = cell(guard.figure, "figure")
+        lines.append(GuardLine(shown, question, *state, figure, detail, _without_numbers(detail)))
     return lines
 
 
 def guard_table(run: ReportedRun) -> Table | None:
     """List the guards with every number."""
     guards = run.growth.guards if run.growth else ()
-    rows = [{"guard": g.name.replace("_", " "), "figure": g.figure, "detail": g.detail} for g in guards]
+    rows = [{"guard": g.spoken, "figure": g.figure, "detail": g.detail} for g in guards]
     heads = {"guard": "Guard", "figure": "Figure", "detail": "In numbers"}
     return lay_out(rows, heads, "The guards in numbers") if rows else None
 
@@ -226,7 +230,7 @@ def influence(run: ReportedRun) -> list[str]:
         kept = "keeps its sign" if one_out.same_sign else "changes its sign for at least one"
         said.append(
             f"Leaving out one dyad at a time, the mean slope {kept}: {brief(one_out.slope_min)} to"
-            f" {brief(one_out.slope_max)}, largest p {short_p(one_out.p_max)}. It depends most on"
+            f" {brief(one_out.slope_max)}, {p_text(one_out.p_max)} at most. It depends most on"
             f" {one_line(one_out.dyad)}."
         )
     if missing.n_planned is not None:
@@ -257,6 +261,8 @@ class RelationLine:
     word: str
     label: str
     sentence: str
+    #: Something is said of it, be it that the recordings may explain it
+    told: bool
 
 
 def relation_lines(run: ReportedRun) -> list[RelationLine]:
@@ -266,7 +272,9 @@ def relation_lines(run: ReportedRun) -> list[RelationLine]:
     lines = []
     for row in sorted(rows, key=lambda row: order.index(row.word) if row.word in order else len(order)):
         label = RELATION_ANSWERS[row.word].label if row.word in RELATION_ANSWERS else one_line(row.word)
-        lines.append(RelationLine(relation_name(row), one_line(row.word), label, one_line(row.sentence, longest=4000)))
+        told = row.word.startswith(("goes_with", "confounded"))
+        sentence = one_line(row.sentence, longest=4000)
+        lines.append(RelationLine(relation_name(row), one_line(row.word), label, sentence, told))
     return lines
 
 
@@ -283,7 +291,7 @@ class DifferenceLine:
 def difference_name(one: Difference) -> str:
     """Say what a difference is about."""
     asked = {"level": "level", "growth": "growth", "group": "growth", "moderator": "growth with it"}[one.question]
-    return one_line(f"{one.name.replace('_', ' ')}, {asked}")
+    return one_line(f"{one.spoken}, {asked}")
 
 
 def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
@@ -291,8 +299,8 @@ def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
     lines = []
     for one in run.growth.differences if run.growth else ():
         test, label = one.estimate, DIFFERENCES[one.word].label if one.word in DIFFERENCES else one_line(one.word)
-        interval = f"95 % CI {short(test.ci_low)} to {short(test.ci_high)}, {p_text(test.p)}"
-        figures = f"{short(test.slope)} {one.unit} ({interval}, {count(test.n, 'dyad')})"
+        interval = f"95 % CI {brief(test.ci_low)} to {brief(test.ci_high)}, {p_text(test.p)}"
+        figures = f"{brief(test.slope)} {one.unit} ({interval}, {count(test.n, 'dyad')})"
         lines.append(DifferenceLine(difference_name(one), label, figures, one_line(one.sentence, longest=4000)))
     return lines
 
@@ -301,7 +309,7 @@ def difference_guards(run: ReportedRun) -> Table | None:
     """List what every guard found on every difference."""
     words = {True: "passed", False: "failed", None: "not assessable"}
     rows: list[Values] = [
-        {"asked": difference_name(one), "guard": guard.name.replace("_", " "), "result": words[guard.passed]}
+        {"asked": difference_name(one), "guard": guard.spoken, "result": words[guard.passed]}
         | {"detail": one_line(guard.detail)}
         for one in (run.growth.differences if run.growth else ())
         for guard in one.guards
@@ -324,7 +332,7 @@ def shape_table(run: ReportedRun) -> Table | None:
 
 def relation_name(row: OutcomeRelation) -> str:
     """Name an outcome and its relation."""
-    return one_line(f"{row.name}, {row.relation.replace('_', ' ')}")
+    return one_line(f"{row.name}, {row.spoken}")
 
 
 def relation_table(run: ReportedRun) -> Table | None:
@@ -592,7 +600,8 @@ def lead_in_words(run: ReportedRun) -> str:
     """Say who leads and at what lag; empty where the primary metric has no lag profile."""
     rows = run.primary_lags
     if rows.empty:
-        return ""
+        alone = len(run.lags) and len(run.outcome.select(run.lags))
+        return "Not assessed: the lag profile (lags.tsv) needs pairs of people who never met." if alone else ""
     try:
         return find_lead(rows, run.quality if len(run.quality) else None).sentence
     except TableError as error:
@@ -606,16 +615,22 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     if fit is not None:
         interval = f"(95 % CI {brief(fit.ci_low)} to {brief(fit.ci_high)})"
         facts.append(("Slope", f"{brief(fit.slope)} Fisher z per {run.unit} {interval}"))
-    guards = [line.state for line in guard_lines(run)]
+    guards: dict[str, list[str]] = {}
+    for guard in guard_lines(run):
+        guards.setdefault(guard.state, []).append(guard.name)
     if guards:
         told = {"passed": "passed", "failed": "failed", "open": "not assessable"}
-        counts = [f"{guards.count(state)} {word}" for state, word in told.items() if state in guards]
+        counts = [
+            f"{len(guards[state])} {word}" + (f" ({', '.join(guards[state])})" if _few(state, guards) else "")
+            for state, word in told.items()
+            if state in guards
+        ]
         facts.append(("Guards", ", ".join(counts)))
     lines = relation_lines(run)
     if lines:
-        clear = [line for line in lines if line.word.startswith(("goes_with", "confounded"))]
-        named = "; ".join(f"{line.name}: {line.label}" for line in clear)
-        facts.append(("Other outcomes", named or f"none of {count(len(lines), 'relation')} is clear"))
+        named = "; ".join(f"{line.name}: {line.label}" for line in lines if line.told)
+        asked = ", ".join(dict.fromkeys(one_line(row.name) for row in (run.growth.outcomes if run.growth else ())))
+        facts.append((f"Relation to {asked}", named or f"none of {count(len(lines), 'relation')} is clear"))
     facts += [(line.asked, f"{line.label}; {line.figures}") for line in difference_lines(run)]
     facts.append(("Primary outcome", str(run.outcome)))
     if run.growth is not None:
@@ -623,6 +638,11 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
         facts.append(("Dyad-sessions", short(run.growth.primary.n_sessions)))
     facts.append(("Not analysed", count(len(run.plan.skipped), "dyad-session")))
     return facts
+
+
+def _few(state: str, guards: Mapping[str, list[str]]) -> bool:
+    """Whether the guards of a state are named beside the verdict: those that did not pass, unless all are alike."""
+    return state != "passed" and len(guards) > 1
 
 
 def made_with(run: ReportedRun) -> list[tuple[str, str]]:

@@ -37,9 +37,13 @@ class StudyView:
     dyad: str | None
     #: ``session`` or ``weeks``
     time: str
+    #: Column by which dyads or tasks are told apart
+    by: str | None = None
 
     @classmethod
-    def of(cls, study: StudyResult, named: Mapping[str, str | None], dyad: str | None, time: str) -> StudyView:
+    def of(
+        cls, study: StudyResult, named: Mapping[str, str | None], dyad: str | None, time: str, by: str | None = None
+    ) -> StudyView:
         """Complete what was named by the primary outcome; refuse a name that the tables do not have."""
         names = asdict(study.plan.primary) | {key: value for key, value in named.items() if value is not None}
         table, mine = study.table, study.table["modality"] == names["modality"]
@@ -55,7 +59,9 @@ class StudyView:
                     f"{did_you_mean(names[name], values)}"
                 )
         outcome = Outcome(**{item.name: names[item.name] for item in fields(Outcome)})
-        return cls(study, outcome, dyad, time)
+        if by is not None and by not in table:
+            raise InputError(f"by = {by!r} is no column of this study's table.{did_you_mean(by, list(table.columns))}")
+        return cls(study, outcome, dyad, time, by)
 
     def rows(self, table: pd.DataFrame | None = None, *free: str) -> pd.DataFrame:
         """Rows of the outcome, of any value in the ``free`` columns; of the synchrony table if none is given."""
@@ -75,7 +81,16 @@ def _growth(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import growth_curves
     from hyperscan.plots.style import one_axes
 
-    return growth_curves(view.rows(), None, one_axes(axes), time=view.time)
+    rows = view.rows()
+    value = "excess_z" if rows["excess_z"].notna().any() else "z"  # without a chance level, as it is
+    return growth_curves(rows, None, one_axes(axes), value=value, time=view.time)
+
+
+def _means(view: StudyView, axes: Any) -> Any:
+    from hyperscan.plots import session_means
+    from hyperscan.plots.style import one_axes
+
+    return session_means(view.rows(None, *filter(None, [view.by])), one_axes(axes), time=view.time, by=view.by)
 
 
 def _dyads(view: StudyView, axes: Any) -> Any:
@@ -185,6 +200,7 @@ def _sessions(view: StudyView, axes: Any) -> Any:
 STUDY_FIGURES: Mapping[str, Callable[[StudyView, Any], Any]] = MappingProxyType(
     {
         "growth": _growth,
+        "means": _means,
         "dyads": _dyads,
         "rois": _rois,
         "bands": _bands,
@@ -359,6 +375,7 @@ class StudyResult:
         signal: str | None = None,
         dyad: str | None = None,
         time: str = "session",
+        by: str | None = None,
         axes: Axes | Sequence[Axes] | None = None,
         show: bool = True,
     ) -> Figure:
@@ -368,9 +385,10 @@ class StudyResult:
         ----------
         kind : str
             ``growth``: every dyad's excess over time beside the chance band (:meth:`GrowthResult.plot` adds the
-            group's slope). ``dyads``: each dyad beside its own chance band. ``rois``: small multiples by ROI
-            pair. ``bands``: session by band. ``lags``: synchrony over lags beside chance. ``leads``: excess by lag and
-            session. ``surrogates``: real dyad-sessions among the pseudo pairs.
+            group's slope). ``means``: mean over dyads at each session with its confidence interval.
+            ``dyads``: each dyad beside its own chance band. ``rois``: small multiples by ROI pair. ``bands``: session
+            by band. ``lags``: synchrony over lags beside chance. ``leads``: excess by lag and session. ``surrogates``:
+            real dyad-sessions among the pseudo pairs.
             ``guards``, ``clocks``, ``quality``: what surrounds the result, over time. ``sessions``: which were
             used, left out or never there. Figures of one session: ``study.session("D01", 1).plot(...)``.
         metric, band, roi, signal : str or None
@@ -379,6 +397,8 @@ class StudyResult:
             One dyad alone.
         time : {'session', 'weeks'}
             Time axis.
+        by : str or None
+            Column of the table that tells curves apart (``means``): ``arm``, ``task``.
         axes : matplotlib Axes, sequence of them, or None
             Where to draw: one, or one per panel for small multiples (``dyads``, ``rois``, ``guards``, ``clocks``,
             ``quality``); None = a new figure.
@@ -404,4 +424,4 @@ class StudyResult:
                 f"kind = {kind!r}: expected one of {', '.join(STUDY_FIGURES)}.{did_you_mean(kind, STUDY_FIGURES)}"
             )
         named = {"metric": metric, "band": band, "roi": roi, "signal": signal}
-        return finish(STUDY_FIGURES[kind](StudyView.of(self, named, dyad, time), axes), show)
+        return finish(STUDY_FIGURES[kind](StudyView.of(self, named, dyad, time, by), axes), show)

@@ -7,7 +7,7 @@ from hyperscan.study.findings import Finding, find_duplicates, find_swaps, study
 from hyperscan.study.pairing import PseudoSession, pseudo_pairs
 from hyperscan.study.selectors import Selector, disjoint, parse_selector
 from hyperscan.study.session import Session
-from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table
+from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table, said_once
 
 __all__ = [
     "Draft",
@@ -26,6 +26,7 @@ __all__ = [
     "pseudo_pairs",
     "read_sessions",
     "read_table",
+    "said_once",
     "study_findings",
     "write_draft",
 ]

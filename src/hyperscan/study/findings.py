@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import statistics
@@ -15,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperscan.errors import count
+from hyperscan.errors import count, name_some
 from hyperscan.schema import MIN_DYADS, ROLES, SessionKey
 from hyperscan.study.formats import sample_files
 from hyperscan.study.session import Session
@@ -61,10 +62,10 @@ def study_findings(sessions: Iterable[Session]) -> list[Finding]:
     of_dyad: dict[str, list[Session]] = defaultdict(list)
     for session in ordered:
         of_dyad[session.dyad].append(session)
-    found = [finding for group in of_dyad.values() for finding in _about_dyad(group)]
+    found = _together([finding for group in of_dyad.values() for finding in _about_dyad(group)])
     found += _about_people(ordered)
     several = sum(len({session.session for session in group}) > 1 for group in of_dyad.values())
-    if several < MIN_DYADS:
+    if ordered and several < MIN_DYADS:
         found.append(
             Finding(
                 "few_dyads",
@@ -124,15 +125,15 @@ def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:
             "one_session",
             "warning",
             f"{dyad}: one session only. Synchrony is computed; growth cannot be estimated. "
-            "Add its further sessions if they exist.",
+            "Add further sessions if they exist.",
             keys,
         )
     if len(numbers) == 2:
         yield Finding(
             "two_sessions",
             "warning",
-            f"{dyad}: two sessions only. Its own slope has no confidence interval. "
-            "Add its further sessions if they exist.",
+            f"{dyad}: two sessions only. A slope of its own has no confidence interval. "
+            "Add further sessions if they exist.",
             keys,
         )
     days = {session.session: session.days for session in sessions if session.days is not None}
@@ -155,6 +156,20 @@ def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:
             f'{statistics.median(paces):g}). Set time = "weeks" in study.toml to count by days.',
             keys,
         )
+
+
+def _together(findings: Sequence[Finding]) -> list[Finding]:
+    """Say once what holds for several dyads in the same words."""
+    alike: dict[tuple[str, str], list[tuple[str, Finding]]] = defaultdict(list)
+    for finding in findings:
+        dyad, said = finding.message.split(": ", 1)
+        alike[finding.kind, said].append((dyad, finding))
+    merged = []
+    for (_, said), group in alike.items():
+        keys = tuple(key for _, finding in group for key in finding.keys)
+        named = name_some([dyad for dyad, _ in group])
+        merged.append(dataclasses.replace(group[0][1], message=f"{named}: {said}", keys=keys))
+    return merged
 
 
 def _about_people(sessions: Sequence[Session]) -> Iterator[Finding]:

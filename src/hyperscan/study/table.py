@@ -7,12 +7,12 @@ import difflib
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from hyperscan.errors import DataQualityWarning, TableError, did_you_mean
+from hyperscan.errors import DataQualityWarning, TableError, did_you_mean, name_some
 from hyperscan.schema import TABLES
 from hyperscan.study.consistency import compare_rows
 from hyperscan.study.grid import Grid, find_table, read_grid
@@ -181,9 +181,27 @@ class Rejected:
     run: str = ""
 
     def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+    @property
+    def name(self) -> str:
+        """Line, dyad and session, as far as they can be read."""
         number = "" if self.session is None else f" ses-{self.session:02d}"
-        name = f" ({self.dyad or 'dyad ?'}{number})"
-        return f"line {self.line}{name}: {self.reason}"
+        return f"line {self.line} ({self.dyad or 'dyad ?'}{number})"
+
+
+def said_once(rejected: Iterable[Rejected]) -> list[str]:
+    """Tell which rows cannot be used; rows with the same faults share a line.
+
+    Examples
+    --------
+    >>> said_once([Rejected(2, "A", 1, "therapist is empty."), Rejected(3, "A", 2, "therapist is empty.")])
+    ['line 2 (A ses-01), line 3 (A ses-02): therapist is empty.']
+    """
+    alike: dict[str, list[str]] = {}
+    for row in rejected:
+        alike.setdefault(row.reason, []).append(row.name)
+    return [f"{name_some(names)}: {reason}" for reason, names in alike.items()]
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,8 @@ def _assumed(pair: PairedRecording) -> Clocks:
     though = f", though {against}" if against else ""
     warnings.warn(
         f"{_files(pair)}: nothing aligns the two recordings; they are assumed to start together{though}. "
-        "Declare triggers, timestamps or an offset in dyads.tsv if there is one: drift and offset are "
-        "unknown.",
+        "Declare triggers, timestamps or an offset (column clock of dyads.tsv, clock= in memory) if there is one: "
+        "drift and offset are unknown.",
         DataQualityWarning,
         stacklevel=2,
     )

@@ -122,6 +122,17 @@
     show("numbers", tableOf("This row of synchrony.tsv, as the file has it", ["Column", "Name", "Value"], rows));
   }
 
+  // some five round numbers between two
+  function round(low, high) {
+    const rough = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(rough));
+    const step = ten * [1, 2, 5, 10].find((times) => times * ten >= rough);
+    const at = [];
+    for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * step; k += 1) at.push(k * step || 0);
+    return { at, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  }
+
+  const hint = () => el("p", "Wider than the screen: swipe the figure sideways.", { class: "hint", "aria-hidden": "true" });
+
   function chart(height, xs, series, title) {
     const width = 640, left = 52, right = 12, top = 10, bottom = 34;
     const flat = series.flatMap((each) => each.values.concat(each.low || [], each.high || [])).filter((y) => y !== null && isFinite(y));
@@ -132,10 +143,10 @@
     const first = Math.min(...xs), last = Math.max(...xs);
     const x = (at) => left + (last > first ? (at - first) / (last - first) : 0.5) * (width - left - right);
     const y = (at) => height - bottom - ((at - low) / (high - low)) * (height - top - bottom);
-    for (let k = 0; k < 5; k += 1) {
-      const at = low + ((high - low) * k) / 4;
+    const marks = round(low, high);
+    for (const at of marks.at) {
       root.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: y(at), y2: y(at) }));
-      root.append(svg("text", { class: "muted", x: left - 6, y: y(at) + 4, "text-anchor": "end" }, at.toFixed(2).replace("-", "−")));
+      root.append(svg("text", { class: "muted", x: left - 6, y: y(at) + 4, "text-anchor": "end" }, at.toFixed(marks.digits).replace("-", "−")));
     }
     root.append(svg("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
     for (const each of series) {
@@ -166,7 +177,7 @@
     if (known) series.unshift({ look: "chance", values: mean, low: mean.map((m, i) => m - sd[i]), high: mean.map((m, i) => m + sd[i]) });
     const drawn = chart(220, xs, series, `Synchrony of dyad ${chosen.dyad} over ${xs.length} sessions, beside chance`);
     xs.forEach((at) => drawn.root.append(svg("text", { x: drawn.x(at), y: 204, "text-anchor": "middle" }, String(at))));
-    show("course", drawn.root, el("p", "Session number; Fisher z. Solid: the pair. Dashed: mean of its pseudo pairs, band ± 1 SD. Ring: the session shown.", { class: "constant" }));
+    show("course", drawn.root, hint(), el("p", "Session number; Fisher z. Solid: the pair. Dashed: mean of its pseudo pairs, band ± 1 SD. Ring: the session shown.", { class: "constant" }));
   }
 
   function windows() {
@@ -181,9 +192,9 @@
     const series = [{ look: "line", values }];
     if (level !== null) series.unshift({ look: "chance", values: xs.map(() => level) });
     const drawn = chart(200, xs, series, `Synchrony over ${xs.length} windows of the session`);
-    const from = xs[0], to = xs[xs.length - 1];
-    for (const at of [from, to]) drawn.root.append(svg("text", { x: drawn.x(at), y: 184, "text-anchor": at === from ? "start" : "end" }, `${number(at)} s`));
-    show("windows", drawn.root, el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s. Dashed: mean of the session's pseudo pairs.`, { class: "constant" }));
+    const times = xs.length > 1 ? round(xs[0], xs[xs.length - 1]).at : xs;
+    for (const at of times) drawn.root.append(svg("text", { x: drawn.x(at), y: 184, "text-anchor": "middle" }, `${number(at)} s`));
+    show("windows", drawn.root, hint(), el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s. Dashed: mean of the session's pseudo pairs.`, { class: "constant" }));
   }
 
   function unpack(here) {
@@ -225,7 +236,11 @@
       const i = Math.floor(((event.clientY - box.top) / box.height) * names.therapist.length), j = Math.floor(((event.clientX - box.left) / box.width) * names.client.length);
       if (rows[i] && rows[i][j] !== undefined) tip.textContent = `Therapist ${names.therapist[i]}, client ${names.client[j]}: ${number(rows[i][j])}`;
     });
-    show("matrix", canvas, tip);
+    // names where they can be read
+    const framed = el("div", undefined, { class: "framed" });
+    const named = (role, look) => { const box = el("div", undefined, { class: look, "aria-hidden": "true" }); if (names[role].length <= 32) for (const name of names[role]) box.append(el("span", name)); return box; };
+    framed.append(named("therapist", "rows"), canvas, el("div"), named("client", "cols"));
+    show("matrix", framed, tip);
     show("heads", heads(here, strong));
     show("strongest", tableOf("The ten strongest channel pairs (chance not subtracted; none is tested)", ["Therapist", "Client", chosen.metric],
       pairs.slice(0, 10).map(([v, i, j]) => [names.therapist[i], names.client[j], number(v)])));

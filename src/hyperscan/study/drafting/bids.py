@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from hyperscan.errors import TableError
+from hyperscan.errors import TableError, name_some
 from hyperscan.schema import ROLES
 from hyperscan.study.drafting.recordings import (
     Meeting,
@@ -21,7 +21,6 @@ from hyperscan.study.drafting.recordings import (
     Recording,
     Said,
     last_number,
-    listed,
     pair_roles,
     role_of,
 )
@@ -125,7 +124,7 @@ def _by_label(files: Sequence[BidsFile], roles: Mapping[str, str], entity: str) 
             labels = MeetingLabels.of(file, match["dyad"], match[0])
             groups[labels._replace(session="") if entity == "session" else labels].append(file)
     meetings = [labels.meet(_people(group, roles)) for labels, group in sorted(groups.items())]
-    notes = [f"without a dyad label, so left out: {listed([file.path for file in alone])}."] if alone else []
+    notes = [f"without a dyad label, so left out: {name_some([file.path for file in alone])}."] if alone else []
     if entity == "session":
         rule = "BIDS, the ses- label names the dyad: people with the same ses- label are partners (layout L1)."
         notes.append("the ses- label names the dyad, so every dyad has one session, number 1.")
@@ -175,8 +174,8 @@ def _by_role(files: Sequence[BidsFile], roles: Mapping[str, str]) -> Proposal | 
         clients = [file for file in files if people[file.subject] == "client"]
         rule = "BIDS, the sub- labels name roles (layout L4), but most people share their number with nobody."
         question = (
-            f"dyad, therapist, therapist_file: most numbers are those of one person ({listed(sorted(told))}), so they "
-            "do not tell who met whom. Fill in each client's therapist."
+            f"dyad, therapist, therapist_file: most numbers are those of one person ({name_some(sorted(told))}), so "
+            "they do not tell who met whom. Fill in each client's therapist."
         )
         rows = tuple(MeetingLabels.of(file, "", file.subject).meet(_people([file], people)) for file in clients)
         return Proposal(rule, rows, (question,))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hyperscan.errors import InputError, OutputError, OutputWriteError, count
+from hyperscan.errors import InputError, OutputError, OutputWriteError, count, name_some
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES
 from hyperscan.study.drafting.bids import bids_files, bids_layout
 from hyperscan.study.drafting.folders import folder_layout
@@ -25,7 +25,6 @@ from hyperscan.study.drafting.recordings import (
     Proposal,
     Recording,
     find_recordings,
-    listed,
 )
 from hyperscan.study.labels import changed_letters, clashes, plain_label
 from hyperscan.study.rows import REQUIRED
@@ -176,7 +175,7 @@ def _pair_recordings(recordings: Sequence[Recording], root: Path, peek: Peek | N
     others = [recording.path.as_posix() for recording in recordings if recording not in used]
     if not others:
         return layout
-    note = f"not named as BIDS wants, so left out: {listed(others)}."
+    note = f"not named as BIDS wants, so left out: {name_some(others)}."
     return dataclasses.replace(layout, notes=(*layout.notes, note))
 
 
@@ -203,7 +202,7 @@ def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> Proposal:
     for file, found in seen.items():
         files[found.question].append(file)
     questions = [
-        f"therapist_channels, client_channels: one file per session, and {question}: {listed(asked, 3)}. "
+        f"therapist_channels, client_channels: one file per session, and {question}: {name_some(asked, 3)}. "
         "Fill in each person's part if both are in it, else the partner's file."
         for question, asked in files.items()
         if question
@@ -217,7 +216,7 @@ def _apply(told: Told, meetings: Sequence[Meeting]) -> list[Meeting]:
     for role in ROLES:
         unknown = [word for word in getattr(told, role) if word.casefold() not in words]
         if unknown:
-            telling = listed(sorted({word for m in meetings for person in m.people for word in person.words}), 12)
+            telling = name_some(sorted({word for m in meetings for person in m.people for word in person.words}), 12)
             raise InputError(
                 f"{role} {unknown[0]!r}: no person's file, label or channels are told apart by this word. "
                 f"Words that are: {telling or 'none'}. Name some of these."
@@ -259,7 +258,7 @@ def _tell_apart(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str]]:
             if str(getattr(meeting, column) or "").casefold() in shared[scope(meeting)]:
                 nothing: dict[str, Any] = {column: None if column == "session" else ""}
                 found[i] = dataclasses.replace(found[i], **nothing)
-        several = listed([f"{' and '.join(texts)} ({label})" for label, texts in dict(told).items()], 3)
+        several = name_some([f"{' and '.join(texts)} ({label})" for label, texts in dict(told).items()], 3)
         questions.append(
             f"{column}: two names would become one label: {several}. Fill in one id where they are the same, one each "
             "where they are not."
@@ -317,18 +316,18 @@ def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]]) -> I
     elif any(not row["therapist"] for _, row in pairs):
         yield (
             "therapist: nothing tells the therapists apart. Fill in one id per person; a therapist of "
-            "several dyads has the same id in all."
+            "several dyads has the same id in all. Or rename this draft and say it: --therapist-id each, or the one id."
         )
     lone = [meeting.people[0].file for meeting in meetings if len(meeting.people) == 1]
     if lone and pairs:
         yield (
-            f"therapist_file, client_file: the partner is missing for {listed(lone, 3)}. Fill in the "
+            f"therapist_file, client_file: the partner is missing for {name_some(lone, 3)}. Fill in the "
             "empty cells, or delete the rows."
         )
     crowd = [person.file for meeting in meetings if len(meeting.people) > 2 for person in meeting.people]
     if crowd:
         yield (
-            f"therapist_file, client_file: more than two people in one dyad-session: {listed(crowd, 6)}. "
+            f"therapist_file, client_file: more than two people in one dyad-session: {name_some(crowd, 6)}. "
             "Fill in who met whom."
         )
     if any(row["clock"] == "offset" for row in rows):
@@ -362,7 +361,7 @@ def _often_met(meetings: Iterable[Meeting]) -> str:
             if person.label and meeting.dyad:
                 dyads[person.label].add(meeting.dyad)
     several = sorted(label for label, names in dyads.items() if len(names) > 1)
-    return f" In several dyads, as therapists may be: {listed(several)}." if several else ""
+    return f" In several dyads, as therapists may be: {name_some(several)}." if several else ""
 
 
 def _notes(meetings: Sequence[Meeting], recordings: Sequence[Recording], told: Told) -> list[str]:
@@ -370,7 +369,7 @@ def _notes(meetings: Sequence[Meeting], recordings: Sequence[Recording], told: T
     names = ((getattr(m.said, name), getattr(m, name)) for m in meetings for name in ("dyad", "task", "condition"))
     spelled = sorted({f"{said} is {label}" for said, label in names if label and changed_letters(said)})
     if spelled:
-        notes.append(f"ids have letters A-Z a-z and digits only, so {listed(spelled)}.")
+        notes.append(f"ids have letters A-Z a-z and digits only, so {name_some(spelled)}.")
     two_files = [m for m in meetings if len(m.people) == 2 and len({p.file for p in m.people}) == 2]
     if two_files and not told.clock:
         notes.append(

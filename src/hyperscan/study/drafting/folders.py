@@ -24,13 +24,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from unicodedata import normalize
 
+from hyperscan.errors import name_some
 from hyperscan.study.drafting.recordings import (
     Meeting,
     Person,
     Proposal,
     Recording,
     Said,
-    listed,
     pair_roles,
     role_of,
 )
@@ -115,7 +115,7 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
         words = sorted({word for place in places for word in place.words if PATTERNS["S for session"].fullmatch(word)})
         if words and any(place.dyad for place in places):
             notes.append(
-                f"{listed(words)} in the names are taken as people. If they are sessions, give each its own row in "
+                f"{name_some(words)} in the names are taken as people. If they are sessions, give each its own row in "
                 "dyads.tsv, or rename them (ses-1, ses-2)."
             )
     names = ["dyad"] if any(place.dyad for place in places) else []
@@ -303,10 +303,10 @@ def _judge_conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[
     for meeting in meetings:
         of_dyad[meeting.said.dyad].add(meeting.said.condition)
     if all(len(found) == 1 for found in of_dyad.values()):
-        note = f"the folders above the dyads ({listed(sorted(conditions))}) became the covariate 'condition'."
+        note = f"the folders above the dyads ({name_some(sorted(conditions))}) became the covariate 'condition'."
         return list(meetings), [], [note]
     question = (
-        f"dyad: one dyad name stands under several folders ({listed(sorted(conditions))}). If these are the "
+        f"dyad: one dyad name stands under several folders ({name_some(sorted(conditions))}). If these are the "
         "same people, fill in dyad and use condition as task; if not, give each its own dyad id."
     )
     return [replace(meeting, dyad="") for meeting in meetings], [question], []

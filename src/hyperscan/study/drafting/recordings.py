@@ -248,8 +248,3 @@ def last_number(text: str) -> int | None:
     """Read the number at the end of a label such as ``ses-02`` or ``pre1``; None if there is none."""
     match = re.search(r"0*([0-9]{1,4})$", text)
     return int(match[1]) if match and int(match[1]) > 0 else None
-
-
-def listed(items: Sequence[str], limit: int = 5) -> str:
-    """Join names for a sentence, the first few only."""
-    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

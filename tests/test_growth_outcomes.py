@@ -104,7 +104,7 @@ def test_an_outcome_of_one_number_per_dyad_is_tested_over_dyads() -> None:
     plain = stats.linregress(data.groupby("dyad")["excess_z"].mean(), np.arange(8.0))
     assert found["age", "between"].estimate.slope == pytest.approx(plain.slope)
     assert {found["age", name].word for name in RELATIONS[:3]} == {"cannot_tell"}
-    assert found["age", "same_session"].sentence == "Cannot tell (age, same_session): there is one number per dyad."
+    assert found["age", "same_session"].sentence == "Cannot tell (age, same session): there is one number per dyad."
     slopes = [np.polyfit(part["session"], part["excess_z"], 1)[0] for _, part in data.groupby("dyad")]
     assert found["age", "change"].estimate.slope == pytest.approx(stats.linregress(slopes, np.arange(8.0)).slope)
 

@@ -25,7 +25,10 @@ def test_matrix_panels_share_channels_and_scale() -> None:
     first, second = (image.get_extent() for image in ax.images)
     assert first[1] < second[0], "panels stand side by side"
     names = [text.get_text() for text in ax.texts]
-    assert names == ["Session 1", "Session 2", "O1", "O2", "O1", "O1", "O2", "O2"]
+    assert names[:8] == ["Session 1", "Session 2", "O1", "O2", "O1", "O1", "O2", "O2"]
+    assert names[8:] == ["Therapist (2 channels)", "Client (2 channels)"]
+    # nothing is written outside the axes, where a layout would not see it
+    assert all(ax.get_xlim()[0] < text.get_position()[0] < ax.get_xlim()[1] for text in ax.texts)
 
 
 def test_head_panels_draw_what_has_a_place_and_reaches_the_threshold() -> None:

@@ -156,7 +156,7 @@ def test_figures_hold_neither_scripts_nor_dates_nor_loads(html: str) -> None:
 
 def test_every_figure_has_a_text_and_every_table_a_caption_and_scopes(html: str) -> None:
     page = Page(html)
-    assert len(page.all("img")) == 13
+    assert len(page.all("img")) == 14
     assert all(len(img["alt"]) > 40 for img in page.all("img"))
     assert html.count("<table") == html.count("<caption>") > 5
     assert all("scope" in th for th in page.all("th"))

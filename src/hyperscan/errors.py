@@ -155,6 +155,21 @@ def count(n: int, noun: str, nouns: str = "") -> str:
     return f"{n} {noun if n == 1 else nouns or noun + 's'}"
 
 
+def p_text(p: float | None) -> str:
+    """Write a p-value as papers do.
+
+    Examples
+    --------
+    >>> p_text(0.0312), p_text(1e-9), p_text(0.9996), p_text(None)
+    ('p = .031', 'p < .001', 'p > .999', 'p not defined')
+    """
+    if p is None or p != p:
+        return "p not defined"
+    if p > 0.999:
+        return "p > .999"
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
+
+
 def name_some(names: Sequence[str], limit: int = 3) -> str:
     """Join names for a sentence: all, or, where two or more would be left, the first few and how many more.
 

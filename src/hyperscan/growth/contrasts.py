@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperscan.errors import TableError, count, did_you_mean
+from hyperscan.errors import TableError, count, did_you_mean, p_text
 from hyperscan.growth.differences import Asked, Asking, Difference, Side, Wording, settle_differences, tell_more
 from hyperscan.growth.evidence import Question
 from hyperscan.growth.flips import flip_test
@@ -22,7 +22,6 @@ from hyperscan.growth.records import CappedSlope, TherapistLevel
 from hyperscan.growth.reml import NO_RESIDUAL, fit_mixed
 from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, slope_test, therapist_test
 from hyperscan.growth.table import COMPANIONS, Sessions, sessions_of
-from hyperscan.growth.verdict import p_text
 from hyperscan.schema import CELL_COLUMNS, COLUMNS, CONTRAST, KEYS, MIN_DYADS
 from hyperscan.words import LIMITS
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hyperscan.errors import count
+from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.flips import holm
 from hyperscan.growth.guards import summarise
@@ -19,7 +19,6 @@ from hyperscan.growth.verdict import (
     ALPHA_COMPARED,
     ALPHA_PLAIN,
     claimed_sign,
-    p_text,
     plain_level,
     tell_open,
     tell_reach,

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from hyperscan.errors import count
+from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes
 from hyperscan.growth.records import Guard, SlopeTest, Trend
 from hyperscan.growth.table import Names, label_column, number_column
@@ -80,7 +80,7 @@ def not_assessable(name: str, why: str) -> Guard:
 
 def figure_text(test: SlopeTest) -> str:
     """Slope, t and p of a test, for a sentence."""
-    return f"slope {test.slope:+.4g}, t({test.df:.3g}) = {test.t:.2f}, p = {test.p:.3g}, {count(test.n, 'dyad')}"
+    return f"slope {test.slope:+.4g}, t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}, {count(test.n, 'dyad')}"
 
 
 def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
@@ -162,7 +162,7 @@ def ask_band(evidence: Evidence, sign: float) -> Guard:
         return not_assessable("band", lack)
     passed = not (test.slope * sign > 0 and beyond.in_direction(sign, 0.10))
     verb = "does not change the same way" if passed else "changes the same way"
-    share = f"beyond a {BAND_SHARE:.0%} share: p = {beyond.p:.3g}"
+    share = f"beyond a {BAND_SHARE:.0%} share: {p_text(beyond.p)}"
     where = f"{OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz"
     detail = f"Synchrony outside the band, at {where}, {verb} ({figure_text(test)}; {share})."
     return Guard("band", passed, test.slope, detail)

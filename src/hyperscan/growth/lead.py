@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hyperscan.config import Primary
-from hyperscan.errors import TableError, count
+from hyperscan.errors import TableError, count, p_text
 from hyperscan.growth.flips import max_t
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.table import choose, label_column, number_column, text_column
-from hyperscan.growth.verdict import ALPHA, p_text
+from hyperscan.growth.verdict import ALPHA
 from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry
 from hyperscan.schema import MIN_DYADS, OUTCOME_LABELS, Outcome
 

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from hyperscan.errors import InputError, count
+from hyperscan.errors import InputError, count, p_text
 from hyperscan.growth.flips import MAX_EXACT, sign_patterns
 from hyperscan.growth.records import Record, json_values
 from hyperscan.growth.result import GrowthResult
-from hyperscan.growth.verdict import ALPHA, p_text
+from hyperscan.growth.verdict import ALPHA
 from hyperscan.schema import MIN_DYADS
 from hyperscan.words import VERDICT_GROUPS
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperscan.config import FurtherOutcome
-from hyperscan.errors import TableError, count, did_you_mean
+from hyperscan.errors import TableError, count, did_you_mean, p_text
 from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.flips import holm
 from hyperscan.growth.guards import ask_guards, not_assessable, summarise
@@ -20,7 +20,7 @@ from hyperscan.growth.pooled import Regression, regress
 from hyperscan.growth.records import Analysis, Guard, OutcomeRelation, SlopeTest, TherapistLevel
 from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.table import number_column
-from hyperscan.growth.verdict import ALPHA, ALPHA_PLAIN, p_text, tell_open, tell_reach, tell_test
+from hyperscan.growth.verdict import ALPHA, ALPHA_PLAIN, tell_open, tell_reach, tell_test
 from hyperscan.schema import MIN_DYADS
 from hyperscan.words import RELATION_WORDS
 

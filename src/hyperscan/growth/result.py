@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from hyperscan.errors import InputError, count
+from hyperscan.errors import InputError, count, p_text
 from hyperscan.growth import records
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.groups import Groups
 from hyperscan.growth.shape import Shape
-from hyperscan.growth.verdict import p_text
 from hyperscan.schema import MIN_DYADS, NAMED, Outcome
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ class GrowthResult:
     def __repr__(self) -> str:
         main, fit = self.primary, self.group_slope
         outcome = " ".join(label for label in main.outcome.named.values() if label)
-        slope = "no slope" if fit is None else f"slope {fit.slope:+.3g}, p = {fit.p:.3g}"
+        slope = "no slope" if fit is None else f"slope {fit.slope:+.3g}, {p_text(fit.p)}"
         size = f"{count(main.n_dyads, 'dyad')}, {count(main.n_sessions, 'session')}"
         return f"<GrowthResult | {self.verdict} | {outcome or self.design.value} | {slope} | {size}>"
 

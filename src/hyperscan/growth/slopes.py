@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from hyperscan.errors import count
+from hyperscan.errors import count, p_text
 from hyperscan.growth.pooled import regress
 from hyperscan.growth.records import DyadTrend, LeaveOneOut, SlopeTest, TherapistLevel, WeightedSlope
 
@@ -313,7 +313,7 @@ def describe_dyad(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permut
         return DyadTrend(slope, low, high, tau, n_sessions=n, text=text)
     p = mann_kendall(t, y, rng, n_permutations)
     text = (
-        f"{who}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), Mann-Kendall p = {p:.3g}. The p assumes "
+        f"{who}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), Mann-Kendall {p_text(p)}. The p assumes "
         "independent sessions, which cannot be checked with so few; the result speaks of this dyad alone."
     )
     return DyadTrend(slope, low, high, tau, p, not _ties(t, y), n, True, text)

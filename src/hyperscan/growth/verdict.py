@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyperscan.errors import count
+from hyperscan.errors import count, p_text
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS, SIGNED_OUTCOMES
@@ -68,15 +68,6 @@ def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Seque
     if found["open"] or not guards:
         return f"{stem}_unchecked"
     return f"{stem}_lag_unresolved" if found["failed"] else stem
-
-
-def p_text(p: float | None) -> str:
-    """``p = .012``, ``p < .001`` or ``p > .999``."""
-    if p is None or p != p:
-        return "p not defined"
-    if p > 0.999:
-        return "p > .999"
-    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
 def tell_test(test: SlopeTest) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperscan.config import FurtherOutcome, StudyConfig
-from hyperscan.errors import InputError, did_you_mean
+from hyperscan.errors import InputError, did_you_mean, p_text
 from hyperscan.growth.evidence import Slopes
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.flips import max_t
@@ -20,7 +20,7 @@ from hyperscan.growth.guards import BAND_SHARE, figure_text, not_assessable
 from hyperscan.growth.records import Findings, Guard, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import slope_test
-from hyperscan.growth.verdict import claimed_sign, decide, p_text, tell_guards, tell_limits, tell_reason, tell_test
+from hyperscan.growth.verdict import claimed_sign, decide, tell_guards, tell_limits, tell_reason, tell_test
 from hyperscan.schema import INDEX_COLUMNS, INDICES, KEYS, MIN_DYADS, ROLES, Index, index_facts
 from hyperscan.words import ON_REQUEST, PERSON_GUARDS, PERSON_VERDICTS, GuardWords
 

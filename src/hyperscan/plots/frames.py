@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import InputError, TableError
+from hyperscan.errors import InputError, TableError, p_text
 from hyperscan.plots.style import DASHED, palette
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Bend:
 
     def __str__(self) -> str:
         way = "upwards" if self.curvature > 0 else "downwards"
-        return f"courses bend {way} ({p_of(self.p)}): the straight line sums them up"
+        return f"courses bend {way} ({p_text(self.p)}): the straight line sums them up"
 
 
 def bend_of(curves: Mapping[str, pd.DataFrame], column: str) -> Bend | None:
@@ -97,19 +97,6 @@ def bend_of(curves: Mapping[str, pd.DataFrame], column: str) -> Bend | None:
         return None
     terms = np.array([np.polyfit(curve["time"] - curve["time"].mean(), curve[column], 2)[0] for curve in long])
     return Bend(float(terms.mean()), float(stats.ttest_1samp(terms, 0.0).pvalue), len(long))
-
-
-def p_of(p: float) -> str:
-    """Write a p-value as papers do.
-
-    Examples
-    --------
-    >>> p_of(0.0312), p_of(1e-9), p_of(0.9996)
-    ('p = .031', 'p < .001', 'p > .999')
-    """
-    if p < 0.001:
-        return "p < .001"
-    return "p > .999" if p > 0.999 else f"p = {p:.3f}".replace("0.", ".")
 
 
 def window_table(dataset: Any, metric: str, band: str, roi_pair: str, signal: str = "") -> pd.DataFrame:

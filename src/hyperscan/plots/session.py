@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
-from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import CHANCE, p_of
+from hyperscan.errors import InputError, count, p_text
+from hyperscan.plots.frames import CHANCE
 from hyperscan.plots.style import DASHED, SEQUENTIAL, colour_bar, new_axes, palette, plain, styled, upright
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def surrogate_histogram(
     several = np.atleast_1d(np.asarray(observed, dtype=float))
     mean = float(np.nanmean(several))
     text = f"observed {mean:.2g}" if len(several) == 1 else f"observed, mean of {len(several)}: {mean:.2g}"
-    ax.axvline(mean, color=colours.real, lw=2.5, label=text + ("" if p is None else f", {p_of(p)}"))
+    ax.axvline(mean, color=colours.real, lw=2.5, label=text + ("" if p is None else f", {p_text(p)}"))
     if len(several) > 1:
         # ticks along the foot: x in data, y as a share of the axes' height
         ax.vlines(several, 0, 0.06, color=colours.real, lw=1, transform=ax.get_xaxis_transform())

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import TableError, count
+from hyperscan.errors import TableError, count, p_text
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
 from hyperscan.growth.slopes import weighted_test
-from hyperscan.growth.verdict import p_text
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (

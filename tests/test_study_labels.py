@@ -280,7 +280,7 @@ KNOWN = {
         "_synchrony": "sentences",
         "_alone": "sentences",
     },
-    "report/sections.py": {"guard_lines": "text of a page", "told_guards": "text of a page"},
+    "report/sections.py": {"_without_numbers": "text of a page"},
     "report/tables.py": {"one_line": "text of a page"},
     "recording/memory.py": {"save_pairs": "files by dyad and session number, the keys of a mapping"},
     "recording/files/units.py": {"plain_unit": "a unit, compared with those that are known"},

@@ -141,8 +141,8 @@ def means_picture(run: ReportedRun) -> Picture | None:
     axes = panel_grid(len(drawn), columns=2, size=(4.6 if len(drawn) > 1 else 6.4, 3.4), sharey=True)
     for ax, (table, by) in zip(axes, drawn, strict=True):
         session_means(table, ax, time=_time_in(run, table), by=by)
-        title = f"By {by}" + (f" ({run.outcome.task})" if by == group and run.outcome.task else "")
-        title = plain(title if by else "All dyads")
+        title = f"By {by}" if by else "All dyads"
+        title = plain(title if by == "task" or not run.outcome.task else f"{title} ({run.outcome.task})")
         ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold", parse_math=False)
     for ax in axes[1:]:
         ax.set_ylabel("")

@@ -122,9 +122,9 @@
     show("numbers", tableOf("This row of synchrony.tsv, as the file has it", ["Column", "Name", "Value"], rows));
   }
 
-  // some five round numbers between two
+  // three to seven round numbers between two
   function round(low, high) {
-    const rough = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / 6.5, ten = 10 ** Math.floor(Math.log10(rough));
     const step = ten * [1, 2, 5, 10].find((times) => times * ten >= rough);
     const at = [];
     for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * step; k += 1) at.push(k * step || 0);

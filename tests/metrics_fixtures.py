@@ -34,8 +34,16 @@ def pair(spec, lead=(), n_a=3, n_b=2, seed=0, dtype=np.float64, n_times=N_TIMES)
     return a, b
 
 
+def evaluated(spec, a, b):
+    """Value and growth scale of all pairs of channels; to a metric of sets every channel is a set."""
+    if spec.sets is None:
+        return spec.evaluate(a, b, **CONTEXT)
+    rows = [[spec.evaluate(a[..., [i], :], b[..., [j], :]) for j in range(b.shape[-2])] for i in range(a.shape[-2])]
+    return tuple(np.block([[one[k] for one in row] for row in rows]) for k in (0, 1))
+
+
 def value_of(spec, a, b):
-    return spec.evaluate(a, b, **CONTEXT)[0]
+    return evaluated(spec, a, b)[0]
 
 
 def one(a, b):

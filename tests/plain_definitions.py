@@ -230,3 +230,27 @@ def wtc_client_leads(x, y, sfreq, band):
 
 def wtc_anti_phase(x, y, sfreq, band):
     return np.mean(abs(cells_of_band(x, y, sfreq, band)[1]) >= 3 * np.pi / 4)
+
+
+def whitened_cross(x, y):
+    def root(z):
+        z = z / np.sqrt(np.mean(np.abs(z) ** 2, axis=1, keepdims=True))
+        values, vectors = np.linalg.eigh((z @ z.conj().T).real / z.shape[1])
+        return vectors @ np.diag(values**-0.5) @ vectors.T @ z
+
+    return root(x) @ root(y).conj().T / x.shape[1]
+
+
+def mic(x, y):
+    return np.linalg.norm(whitened_cross(x, y).imag, ord=2)
+
+
+def mim(x, y):
+    cross = whitened_cross(x, y)
+    return np.trace(cross.imag @ cross.imag.T)
+
+
+def cacoh(x, y):
+    cross = whitened_cross(x, y)
+    phases = np.linspace(0, np.pi, 2000)
+    return max(np.linalg.norm((np.exp(-1j * phase) * cross).real, ord=2) for phase in phases)

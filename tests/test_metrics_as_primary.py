@@ -23,6 +23,7 @@ from hyperscan.synchrony import (
     lag_tests,
     recipe_of,
     session_attrs,
+    session_ranks,
     session_result,
     shared_windows,
     with_lag_tests,
@@ -85,6 +86,7 @@ def test_any_metric_may_be_primary_or_is_refused_before_work(study, name: str, m
         if modality == "eeg":
             lowest = {p.person: 0.9 * float(np.mean(p.s2_line[list(p.rois["posterior"])])) for d in dyads for p in d}
             recipe = dataclasses.replace(recipe, control=("F3", "F4"), matched_s2=lowest)
+        recipe = dataclasses.replace(recipe, ranks=session_ranks([person for pair in dyads for person in pair]))
         therapists, clients = ({a.key.dyad: a for a, _ in dyads}, {b.key.dyad: b for _, b in dyads})
         first, second = therapists
         lent = chance_values(therapists, clients, [(first, second), (second, first)], recipe)
@@ -99,7 +101,7 @@ def test_any_metric_may_be_primary_or_is_refused_before_work(study, name: str, m
             assert np.isfinite(data["roi_z"]).all()
             for values in lent.values():
                 assert np.isfinite(values.table[cell][values.roi_pairs.index(rois)])
-            if spec.moment is not None or (spec.domain, modality) == ("wavelet", "fnirs"):
+            if spec.moment is not None or spec.sets is not None or (spec.domain, modality) == ("wavelet", "fnirs"):
                 assert np.isfinite(tests[cell].estimate[pairs.index(rois)])
             real = guard_values(a, b, recipe, windows)
             if modality == "fnirs":
@@ -119,6 +121,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("ar_corr", 10, "'ar_corr' does not apply to eeg: it compares equal samples"),
         ("mne:coh", 5, r"'mne:coh' needs 6 s in band 'alpha', and window_s = 5\. Raise window_s"),
+        ("mic", 2, r"'mic' needs 2\.5 s in band 'alpha', and window_s = 2\. Raise window_s"),
         ("xcorr", 1, r"'xcorr' needs more than max_lag_s\.eeg = 1 s, and window_s = 1\. Raise window_s"),
     ],
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metrics_fixtures import CONTEXT, N_TIMES, by_name, pair, value_of
+from metrics_fixtures import N_TIMES, by_name, evaluated, pair, value_of
 
 # What a channel has with itself: nothing at lag 0 to find, or everything.
 IDENTITY = {
     "imcoh": 0, "ciplv": 0, "pli": 0, "wpli": 0, "dwpli": 0, "lagcoh": 0, "oaec": 0, "xcorr_lag": 0,
     "nmplv": None, "gcte": 0, "gcmi": 23.253, "wtc_therapist_leads": 0, "wtc_client_leads": 0, "wtc_anti_phase": 0,
+    "mic": 0, "mim": 0,
 }  # fmt: skip
 
 
@@ -22,7 +23,7 @@ def counts(name: str) -> bool:
 @by_name
 def test_shape_bounds_and_growth_scale(spec):
     a, b = pair(spec, lead=(4,))
-    value, z = spec.evaluate(a, b, **CONTEXT)
+    value, z = evaluated(spec, a, b)
     assert value.shape == z.shape == (4, 3, 2)
     assert np.isfinite(value).all()
     assert np.isfinite(z).all()
@@ -140,7 +141,7 @@ def test_all_channels_bad(spec):
 def test_single_precision_is_kept_and_close(spec):
     a, b = pair(spec)
     single = [x.astype(np.complex64 if spec.domain == "analytic" else np.float32) for x in (a, b)]
-    value, z = spec.evaluate(*single, **CONTEXT)
+    value, z = evaluated(spec, *single)
     assert value.dtype == np.float32
     assert z.dtype == np.float32
     exact = value_of(spec, a, b)

@@ -2,8 +2,9 @@
 
 Every metric is a function of the therapist's signals ``a`` (..., n_a, n_times) and the client's ``b``
 (..., n_b, n_times) that returns (..., n_a, n_b); leading dims (windows) broadcast and are kept, and
-arithmetic is in the precision of the input. The facts about each (range, chance level, what it is blind to,
-where it was defined) are in one table, :data:`METRICS`.
+arithmetic is in the precision of the input. A metric of whole sets of channels returns one value in place of
+theirs, (..., 1, 1). The facts about each (range, chance level, what it is blind to, where it was defined) are
+in one table, :data:`METRICS`.
 
 Missing and flat channels are treated alike everywhere: a NaN sample makes all pairs of its channel NaN in
 that window, a flat channel makes its pairs NaN, and neither touches other pairs. To leave out masked samples,
@@ -14,12 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hyperscan.metrics import amplitude, information, lagged, phase, spectral, temporal
+from hyperscan.metrics import amplitude, information, lagged, phase, sets, spectral, temporal
 from hyperscan.metrics.amplitude import *
 from hyperscan.metrics.engine.products import CrossMoment, JointMoment
 from hyperscan.metrics.information import *
 from hyperscan.metrics.lagged import *
 from hyperscan.metrics.phase import *
+from hyperscan.metrics.sets import *
 from hyperscan.metrics.spec import MetricSpec
 from hyperscan.metrics.spectral import *
 from hyperscan.metrics.table import METRICS, describe_metrics, evaluate_many, get_metric, get_metrics
@@ -72,6 +74,7 @@ __all__ += amplitude.__all__
 __all__ += information.__all__
 __all__ += lagged.__all__
 __all__ += phase.__all__
+__all__ += sets.__all__
 __all__ += spectral.__all__
 __all__ += temporal.__all__
 

@@ -1,7 +1,7 @@
 """Any method of mne-connectivity as a metric between two people.
 
 mne-connectivity takes seconds to import and estimates over epochs, so each window is cut into short ones.
-Only pairs of a therapist's and a client's channel are computed; multivariate methods get one channel each.
+Only pairs of a therapist's and a client's channel are computed; Granger causality gets one channel each.
 """
 
 from __future__ import annotations
@@ -53,15 +53,12 @@ MNE_METHODS = {
     "dpli": Method("10.1016/j.neuroimage.2012.05.050", correlation_like=False, direction="a_to_b"),
     "wpli": Method(_VINCK),
     "wpli2_debiased": Method(_VINCK, (-1, 1), correlation_like=False),
-    "mic": Method("10.1016/j.neuroimage.2011.11.084", (-1, 1)),
-    "mim": Method("10.1016/j.neuroimage.2011.11.084", (0, np.inf), correlation_like=False),
     "gc": Method(_BARNETT, _ANY, correlation_like=False, direction="a_to_b"),
     "gc_tr": Method("10.1109/TSP.2016.2531628", _ANY, correlation_like=False, direction="a_to_b"),
     "psi": Method("10.1103/PhysRevLett.100.234101", _ANY, correlation_like=False, direction="sign"),
 }
 _GRANGER = ("gc", "gc_tr")
 _GRANGER_LAGS = 40  # mne-connectivity's default
-_MULTIVARIATE = ("mic", "mim", "gc", "gc_tr")
 
 
 def adapt(name: str) -> MetricSpec:
@@ -142,7 +139,7 @@ def _estimate(method: str, epochs: NDArray[Any], n_a: int, sfreq: float, band: t
     if method == "psi":
         result = phase_slope_index(epochs, indices=(seeds, targets), **edges, **common)
         return np.asarray(result.get_data()).reshape(n_a, n_b)
-    pairs = (seeds[:, np.newaxis], targets[:, np.newaxis]) if method in _MULTIVARIATE else (seeds, targets)
+    pairs = (seeds[:, np.newaxis], targets[:, np.newaxis]) if method in _GRANGER else (seeds, targets)
     if method in _GRANGER:
         # The autoregressive model needs the whole spectrum; the band is averaged afterwards.
         common["gc_n_lags"] = min(_GRANGER_LAGS, epochs.shape[-1] // 2 - 1)

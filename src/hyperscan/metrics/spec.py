@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MetricFunction = Callable[..., NDArray[Any]]
 #: What a function may take without needing it: it has a default of its own.
-_OPTIONAL = ("max_lag_s",)
+_OPTIONAL = ("max_lag_s", "rank")
 
 # The Fisher transform is capped here, so that a perfect value (a copied channel) stays finite (our choice).
 _LARGEST = 1 - 1e-7
@@ -103,9 +103,12 @@ class MetricSpec:
         One line.
     moment : CrossMoment, optional
         How it follows from averaged products.
+    sets : CrossMoment, optional
+        Of a metric of whole sets of channels: how its one value follows from averaged products of their components
+        (:mod:`hyperscan.metrics.sets`). The function gives (..., 1, 1), and in a study is given a region and a region.
     params : tuple of str
-        Which of ``sfreq`` (Hz), ``band`` (Hz, Hz) and ``max_lag_s`` (s, the largest lag; it has a default) the
-        function takes.
+        Which of ``sfreq`` (Hz), ``band`` (Hz, Hz), ``max_lag_s`` (s, the largest lag) and ``rank`` (components of a
+        set) the function takes; the last two have a default.
     cycles : tuple of int, optional
         ``(n, m)``: n cycles of the client go with m of the therapist, so it compares a band of the therapist with n/m
         of it in the client; None = any two bands, as amplitudes do. A study whose bands do not fit is refused.
@@ -141,6 +144,7 @@ class MetricSpec:
     software: str = ""
     summary: str = ""
     moment: CrossMoment | None = field(default=None, repr=False)
+    sets: CrossMoment | None = field(default=None, repr=False)
     params: tuple[str, ...] = ()
     cycles: tuple[int, int] | None = (1, 1)
     not_for: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -159,7 +163,7 @@ class MetricSpec:
     def evaluate(self, a: Any, b: Any, **params: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Compute the metric and its value on the growth scale.
 
-        Shapes: ``a, b`` (..., n_a, n_times), ``value, z`` (..., n_a, n_b).
+        Shapes: ``a, b`` (..., n_a, n_times), ``value, z`` (..., n_a, n_b), of a metric of sets (..., 1, 1).
         """
         chosen = {name: params[name] for name in self.params if params.get(name) is not None}
         missing = [name for name in self.params if name not in (*chosen, *_OPTIONAL)]
@@ -197,7 +201,8 @@ class MetricSpec:
         return analytic_pair(a, b) if self.domain == "analytic" else real_pair(a, b)
 
     def _check_shape(self, value: NDArray[Any], a: tuple[int, ...], b: tuple[int, ...]) -> None:
-        wanted = (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-2])
+        pair = (a[-2], b[-2]) if self.sets is None else (1, 1)
+        wanted = (*np.broadcast_shapes(a[:-2], b[:-2]), *pair)
         if value.shape != wanted:
             raise InputError(
                 f"metric {self.name!r} returned shape {value.shape}, expected {wanted}: "

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import InputError, did_you_mean
-from hyperscan.metrics import amplitude, information, lagged, phase, spectral, temporal
+from hyperscan.metrics import amplitude, information, lagged, phase, sets, spectral, temporal
 from hyperscan.metrics.engine.products import Preparation, Products, cross_products
 from hyperscan.metrics.mne_methods import PREFIX, adapt
 from hyperscan.metrics.spec import MetricSpec, fisher, is_ours
@@ -37,6 +37,13 @@ def _of_wavelets(name: str) -> Callable[..., Any]:
 # what metrics of a narrow band share, and those of phases alone
 _LAG_PEAKS = ("lag", "shared peaks")
 _PHASES = ("amplitude", *_LAG_PEAKS)
+_OF_SETS = "> 0, falls with window length and bandwidth, rises with the number of components"
+
+
+def _shortest_of_sets(band: tuple[float, float]) -> float:
+    """Return the seconds that one component of a set takes."""
+    return sets.SAMPLES_PER_COMPONENT / (band[1] - band[0])
+
 
 _SPECS = (
     MetricSpec(
@@ -101,6 +108,23 @@ _SPECS = (
         "lagcoh", spectral.lagcoh, bounds=(0, 1), link=fisher, chance=_BIASED, moment=spectral.LAGCOH,
         blind=_LAG_PEAKS,
         zero_lag_blind=True, citation="10.1098/rsta.2011.0081", summary="lagged coherence",
+    ),
+    MetricSpec(
+        "mic", sets.mic, bounds=(0, 1), link=fisher, chance=_OF_SETS, sets=sets.MIC, params=("rank",),
+        blind=("place", *_LAG_PEAKS), shortest_s=_shortest_of_sets,
+        zero_lag_blind=True, citation="10.1016/j.neuroimage.2011.11.084",
+        summary="maximised imaginary coherency of two regions",
+    ),
+    MetricSpec(
+        "mim", sets.mim, bounds=(0, np.inf), chance=_OF_SETS, sets=sets.MIM, params=("rank",),
+        blind=("place", *_LAG_PEAKS), shortest_s=_shortest_of_sets,
+        zero_lag_blind=True, citation="10.1016/j.neuroimage.2011.11.084",
+        summary="multivariate interaction measure of two regions",
+    ),
+    MetricSpec(
+        "cacoh", sets.cacoh, bounds=(0, 1), link=fisher, chance=_OF_SETS, sets=sets.CACOH, params=("rank",),
+        blind=("place", *_LAG_PEAKS), shortest_s=_shortest_of_sets,
+        citation="10.1016/j.neuroimage.2019.116009", summary="canonical coherence of two regions",
     ),
     MetricSpec(
         "aec", amplitude.aec, bounds=(-1, 1), link=fisher, chance="0", moment=amplitude.AEC, cycles=None,
@@ -180,6 +204,7 @@ BLIND: Mapping[str, str] = MappingProxyType(
         "even phases": "coupling of phases that cover the circle evenly, as those of rhythms do",
         "one rhythm": "locking of one frequency with itself: it compares a rhythm with another of half its frequency",
         "amplitude": "amplitudes",
+        "place": "where in a region the coupling lies: the components that couple may be others in every window",
         "phase": "phases",
         "shared peaks": "the difference between coupling and equal peaks of two spectra: it is above 0 for both",
     }
@@ -224,6 +249,11 @@ def get_metric(metric: str | Callable[..., Any] | MetricSpec) -> MetricSpec:
         return spec
     if metric in METRICS:
         return METRICS[metric]
+    known = METRICS.get(str(metric).removeprefix(PREFIX))
+    if known is not None and known.sets is not None:
+        raise InputError(
+            f"metric {metric!r} is one of whole regions, which are no pairs of channels. Write {known.name!r}."
+        )
     if str(metric).startswith(PREFIX):
         return adapt(metric)
     raise InputError(

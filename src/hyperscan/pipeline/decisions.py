@@ -1,4 +1,4 @@
-"""What preparation decided from the data of every person, and whether it holds for all of the person's sessions."""
+"""What preparation decided from the data of every person, whether it holds for all sessions, and what all share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hyperscan.errors import count
 from hyperscan.pipeline.summary import Summary
-from hyperscan.results.plan import Decided
+from hyperscan.results.plan import Decided, RegionChannels
 from hyperscan.schema import DECISIONS, SessionKey
 from hyperscan.study import Finding, Session
 
@@ -76,3 +76,23 @@ def unaligned_of(sessions: Sequence[Session], summaries: Mapping[SessionKey, Sum
                 "therapist_offset_s or client_offset_s, or declare clock = assumed if both really began together."
             )
     return reasons
+
+
+def common_ranks(summaries: Sequence[Summary], roi_channels: Sequence[RegionChannels]) -> dict[str, int]:
+    """Find the components that every person has in every session, by region, among the channels that are used.
+
+    A metric of whole regions is larger by chance the more there are, so one number holds for all: of a dyad's sessions,
+    or a rank that rises would read as growth, and of everyone that they are re-paired with.
+    """
+    used = {(one.modality, one.task, one.dyad, one.person, one.roi): one.used for one in roi_channels}
+    ranks: dict[str, int] = {}
+    for summary in summaries:
+        key = summary.key
+        for person in summary.people.values():
+            for roi, names in person.rois.items():
+                decided = used.get((key.modality, key.task, key.dyad, person.person, roi))
+                kept = [name for name in names if decided is None or name in decided]
+                if kept:  # a region without a channel in a session has no value there
+                    rank = max(len(kept) - person.lacking.get(roi, 0), 1)
+                    ranks[roi] = min(rank, ranks.get(roi, rank))
+    return dict(sorted(ranks.items()))

@@ -21,7 +21,7 @@ import numpy as np
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean
-from hyperscan.pipeline.decisions import decision_findings, decisions_of
+from hyperscan.pipeline.decisions import common_ranks, decision_findings, decisions_of
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
@@ -62,7 +62,8 @@ def make_plan(
     groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
     for row in sorted(good, key=lambda row: (row.modality, row.task)):
         groups[row.modality, row.task].append(row)
-    plans = tuple(_plan_group(rows, good, summaries, config) for rows in groups.values())
+    roi_channels = comparable_rois([summaries[row.key] for row in good], config.eeg_reference, config.pools)
+    plans = tuple(_plan_group(rows, good, summaries, config, roi_channels) for rows in groups.values())
     primary = choose_primary([summaries[row.key] for row in good], config)
     check_regions([summaries[row.key] for row in good], config)
     pairs = pseudo_pairs(
@@ -80,7 +81,7 @@ def make_plan(
         version=hyperscan.__version__,
         primary=primary,
         groups=plans,
-        roi_channels=comparable_rois([summaries[row.key] for row in good], config.eeg_reference, config.pools),
+        roi_channels=roi_channels,
         matched_s2=_matched([summaries[row.key] for row in good]),
         sessions=tuple(row.key for row in good),
         skipped=skipped,
@@ -212,6 +213,7 @@ def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Re
         control=group.control_channels,
         matched_s2={one.person: one.s2 for one in matched},
         clock_uncertainty_ms=group.clock_uncertainty_ms,
+        ranks=group.ranks,
     )
 
 
@@ -284,12 +286,19 @@ def shortest_of(summaries: Sequence[Summary]) -> Summary:
     return min(summaries, key=lambda one: one.n_windows if one.key.modality == "eeg" else one.seconds)
 
 
-def _plan_group(rows: Sequence[Session], good: Sequence[Session], summaries: Summaries, config: StudyConfig) -> Group:
+def _plan_group(
+    rows: Sequence[Session],
+    good: Sequence[Session],
+    summaries: Summaries,
+    config: StudyConfig,
+    roi_channels: Sequence[RegionChannels],
+) -> Group:
     """Decide for one modality and task; tasks that a contrast joins are decided for together."""
     modality, task, n_sessions = rows[0].modality, rows[0].task, len(rows)
     pool = next((pool for pool in config.pools if task in pool), {task})
     rows = [row for row in good if row.modality == modality and row.task in pool]
-    shortest = shortest_of([summaries[row.key] for row in rows])
+    used = [summaries[row.key] for row in rows]
+    shortest = shortest_of(used)
     eeg = modality == "eeg"
     people = [
         (person, person.rois.get(roi, ()))
@@ -306,7 +315,8 @@ def _plan_group(rows: Sequence[Session], good: Sequence[Session], summaries: Sum
         limited_by=str(shortest.key),
         control_channels=control,
         control_note=note,
-        clock_uncertainty_ms=_clock_uncertainty([summaries[row.key] for row in rows], config),
+        clock_uncertainty_ms=_clock_uncertainty(used, config),
+        ranks=common_ranks(used, roi_channels) if recipe_of(config, modality).set_metrics else {},
     )
 
 

@@ -72,6 +72,8 @@ class PersonSummary:
     s2: tuple[float, ...]
     #: Mean of the primary region
     s2_roi: float
+    #: Components that a region has fewer than channels; a region that lacks none is not named
+    lacking: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, signals: Signals, roi: str) -> PersonSummary:
@@ -84,6 +86,7 @@ class PersonSummary:
             rois={name: tuple(signals.ch_names[i] for i in where) for name, where in signals.rois.items()},
             s2=tuple(float(value) for value in fractions),
             s2_roi=float(np.mean(signals.s2_line[inside])) if inside else math.nan,
+            lacking=signals.lacking(),
         )
 
     @classmethod
@@ -95,6 +98,7 @@ class PersonSummary:
             rois={name: tuple(names) for name, names in content["rois"].items()},
             s2=tuple(math.nan if value is None else value for value in content["s2"]),
             s2_roi=math.nan if content["s2_roi"] is None else content["s2_roi"],
+            lacking=dict(content["lacking"]),
         )
 
 

@@ -498,6 +498,7 @@ def dyad_pictures(run: ReportedRun, dyad: str) -> dict[str, Picture | None]:
     matrices = {
         title: result.to_matrix(wanted.metric, wanted.band, signal=wanted.signal or None)
         for title, result in results.items()
+        if result.between_channels(wanted.metric)
     }
     matrices = {title: matrix for title, matrix in matrices.items() if np.isfinite(matrix.to_numpy()).any()}
     return {

@@ -363,7 +363,10 @@ def skipped_table(run: ReportedRun) -> Table | None:
 
 def plan_table(run: ReportedRun) -> Table | None:
     """List what was decided for the whole study."""
-    rows = [asdict(group) for group in run.plan.groups]
+    rows = [
+        asdict(group) | {"components": ", ".join(f"{roi} {rank}" for roi, rank in group.ranks.items())}
+        for group in run.plan.groups
+    ]
     heads = {
         "modality": "Modality",
         "task": "Task",
@@ -373,6 +376,7 @@ def plan_table(run: ReportedRun) -> Table | None:
         "control_channels": "Control channels",
         "control_note": "About them",
         "n_sessions": "Dyad-sessions",
+        "components": "Components per region",
     }
     return lay_out(rows, heads, "Decisions that hold for every session of a modality and task") if rows else None
 

@@ -118,6 +118,8 @@ def _sessions(run: ReportedRun) -> Iterator[dict[str, Any]]:
         cells.sort(key=lambda cell: cell != first)
         matrices = {}
         for cell in cells:
+            if not result.between_channels(cell[1]):
+                continue
             if cell != first:
                 left -= _matrix_bytes(result)
                 if left < 0:

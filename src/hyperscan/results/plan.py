@@ -20,7 +20,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Group:
-    """What sessions of one modality and task have in common: windows (EEG) or seconds (fNIRS), and control channels."""
+    """What sessions of one modality and task have in common: windows (EEG) or seconds (fNIRS), channels, components."""
 
     modality: str
     task: str
@@ -32,6 +32,8 @@ class Group:
     control_note: str = ""
     #: How far the offset of two clocks may be off in any session, in ms
     clock_uncertainty_ms: float = 0.0
+    #: Components that every person has in every session, by region; empty without a metric of whole regions
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

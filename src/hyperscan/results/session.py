@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hyperscan.errors import InputError, ReadError, count, did_you_mean
 from hyperscan.hdf5 import load_dataset
+from hyperscan.metrics import METRICS
 from hyperscan.schema import TABLES
 from hyperscan.storage import write_dataset
 
@@ -92,8 +93,25 @@ class SynchronyResult:
         Raises
         ------
         InputError
-            If a name is unknown.
+            If a name is unknown, or the metric compares whole regions.
         """
+        chosen = self._cell(metric, band, signal)
+        if not self.between_channels(metric):
+            raise InputError(
+                f"metric = {metric!r} compares whole regions, so it has no values between channels. "
+                "Take to_data_frame(), or kind='windows'."
+            )
+        value = self.dataset["value"].sel(chosen)
+        if "window" not in value.dims:
+            value = value.expand_dims("window")
+        return np.asarray(value.transpose("window", "therapist", "client").values)
+
+    def between_channels(self, metric: str) -> bool:
+        """Whether a metric has values between channels; one of whole regions has none."""
+        return metric not in METRICS or METRICS[metric].sets is None
+
+    def _cell(self, metric: str, band: str, signal: str | None) -> dict[str, str]:
+        """Choose a metric, band and signal by their names; refuse names that are not there."""
         chosen = {"metric": metric, "band": band, "signal": signal or str(self.dataset["signal"].values[0])}
         for dim, name in chosen.items():
             known = [str(value) for value in self.dataset[dim].values]
@@ -101,10 +119,7 @@ class SynchronyResult:
                 raise InputError(
                     f"{dim} = {name!r} is not in this result; there are: {', '.join(known)}.{did_you_mean(name, known)}"
                 )
-        value = self.dataset["value"].sel(chosen)
-        if "window" not in value.dims:
-            value = value.expand_dims("window")
-        return np.asarray(value.transpose("window", "therapist", "client").values)
+        return chosen
 
     def to_data_frame(self) -> pd.DataFrame:
         """One row per signal, metric, band and ROI pair, in the columns of ``synchrony.tsv``.
@@ -331,10 +346,8 @@ class SessionView:
                 f"roi = {self.roi!r} is not in this result; there are: {', '.join(pairs)}."
                 f"{did_you_mean(self.roi, pairs)}"
             )
-        result.get_data(self.metric, self.band, signal=self.signal)  # tells an unknown name
-        signal = self.signal or str(data["signal"].values[0])
-        chosen = data[name].sel(metric=self.metric, band=self.band, roi_pair=self.roi, signal=signal)
-        return np.asarray(chosen.values, dtype=float)
+        chosen = {**result._cell(self.metric, self.band, self.signal), "roi_pair": self.roi}
+        return np.asarray(data[name].sel(chosen).values, dtype=float)
 
 
 def _matrix(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Axes:

@@ -30,7 +30,7 @@ from hyperscan.synchrony.chance import (
 from hyperscan.synchrony.guard_measures import GuardRow, GuardValues, guard_row, guard_values
 from hyperscan.synchrony.lag_null import LagTest, lag_tests
 from hyperscan.synchrony.pair import shared_windows
-from hyperscan.synchrony.person import Signals, WithinValue, signals_of
+from hyperscan.synchrony.person import Signals, WithinValue, session_ranks, signals_of
 from hyperscan.synchrony.recipe import Recipe, check_bands, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
 from hyperscan.synchrony.values import SessionValues, session_values
@@ -59,6 +59,7 @@ __all__ = [
     "recipe_of",
     "roi_table",
     "session_attrs",
+    "session_ranks",
     "session_result",
     "session_values",
     "shared_windows",
@@ -159,6 +160,8 @@ def compute_synchrony(
         for spec in recipe.metrics:
             check_bands(spec, recipe)
     a, b = (signals_of(pair, role, config) for role in ROLES)
+    if recipe.set_metrics:
+        recipe = dataclasses.replace(recipe, ranks=session_ranks([a, b]))
     windows = shared_windows(a, b, recipe)
     seed = config.seed if seed is None else seed
     result = session_result(a, b, recipe, windows, session_attrs(pair.session, a, windows, seed))

@@ -80,7 +80,7 @@ def chance_values(
             done[pair].guards = found
             continue
         people = therapists[pair.therapist], clients[pair.client]
-        done[pair].table[found.cell] = roi_means(found.z, *people, done[pair].roi_pairs).mean(axis=0)
+        done[pair].table[found.cell] = found.roi_z.mean(axis=0)
         if found.profile is not None:
             done[pair].profiles[found.cell] = roi_means(found.profile, *people, done[pair].roi_pairs)
     return done
@@ -139,22 +139,19 @@ def own_chance(
         return {cell: OwnChance(test.chance, len(test.surrogates)) for cell, test in lag.items()}
     levels: dict[Cell, OwnChance] = {}
     for both in pair_bands(a, b, recipe, windows):
-        levels |= band_own_chance(both, a, b, recipe, windows)
+        levels |= band_own_chance(both, a.sfreq, recipe, windows)
         del both  # before the next band is filtered
     return levels
 
 
-def band_own_chance(
-    both: PairBand, a: Signals, b: Signals, recipe: Recipe, windows: WindowPair
-) -> dict[Cell, OwnChance]:
+def band_own_chance(both: PairBand, sfreq: float, recipe: Recipe, windows: WindowPair) -> dict[Cell, OwnChance]:
     """Chance level of a dyad-session from the two people themselves, in one band (EEG)."""
-    count, pairs = len(windows.client), recipe.pairs_of(a.rois, b.rois)
+    count = len(windows.client)
     shifts = own_shifts(count, windows.n_window).tolist()
     sums: dict[Cell, Array] = {}
     for shift in shifts:
-        for found in band_cells(both, a.sfreq, recipe, windows, shift=shift):
-            means = roi_means(found.z, a, b, pairs).mean(axis=0)
-            sums[found.cell] = sums.get(found.cell, 0.0) + means
+        for found in band_cells(both, sfreq, recipe, windows, shift=shift):
+            sums[found.cell] = sums.get(found.cell, 0.0) + found.roi_z.mean(axis=0)
     return {cell: OwnChance(total / len(shifts), count * len(shifts)) for cell, total in sums.items()}
 
 
@@ -180,7 +177,7 @@ def with_other_windows(
     for both in pair_bands(a, b, recipe, windows):
         for row, shift in enumerate(shifts.tolist()):
             for found in band_cells(both, a.sfreq, recipe, windows, shift=shift * windows.n_window):
-                out[place_of(found.cell, names)][row] = roi_means(found.z, a, b, pairs)
+                out[place_of(found.cell, names)][row] = found.roi_z
         del both  # before the next band is filtered
     dims = (*names, "shift", "window", "roi_pair")
     return SynchronyResult(data.assign(window_null=(dims, out)))

@@ -150,6 +150,8 @@ def guard_values_of(
     if a is None or b is None:
         return None
     metric, facts = recipe.primary_metric, recipe.facts(a.sfreq, recipe.primary.band)
+    if metric.sets is not None:
+        facts["rank"] = recipe.rank_of(recipe.primary.rois, recipe.primary.band, windows.n_window / a.sfreq)
     sides = (a, windows.therapist), (b, windows.client)
     matched = all(view.person in recipe.matched_s2 for view in (a, b))
     beyond = a.out_band is not None and b.out_band is not None
@@ -162,7 +164,8 @@ def guard_values_of(
         z["lag_robust"].append(_on_growth_scale(get_metric("ciplv"), inside, facts))
         if len(a.control) and len(b.control):
             outside = [view.in_band.cut(starts, some, channels=view.control) for view, starts in sides]
-            z["control"].append(_on_growth_scale(metric, outside, facts))
+            fewer = {"rank": min(facts["rank"], len(a.control), len(b.control))} if "rank" in facts else {}
+            z["control"].append(_on_growth_scale(metric, outside, facts | fewer))
         if beyond:
             apart = [view.out_band.cut(starts, some) for view, starts in sides if view.out_band is not None]
             z["outband"].append(_on_growth_scale(metric, apart, facts | {"band": OUT_BAND}))

@@ -7,7 +7,7 @@ other dyad. ``lag_p`` tests ``lag_estimate``, the statistic that was shifted, an
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.metrics import JointMoment, MetricSpec
 from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.metrics.engine.products import Preparation
+from hyperscan.metrics.sets import whitening
 from hyperscan.nulls.inference import p_value
 from hyperscan.nulls.lags import LagNull, Stacked, lags
 from hyperscan.schema import Cell
@@ -84,6 +85,54 @@ def band_lag_tests(
         for k, spec in enumerate(specs):
             one = LagNull(found.estimate[k], found.surrogates[:, k], found.lags)
             tests[Cell(both.signal, spec.name, both.band)] = _judge(one, spec.link, a, b, recipe)
+    shift = partial(_shifted, n_null=n_null, min_lag=2 * both.a.n_window, rng=rng, person=a, valid=valid)
+    regions = _regions(a, b, recipe, both.band, both.a.n_window / a.sfreq)
+    for name, test in set_tests(recipe.set_metrics, (both.a.analytic, both.b.analytic), regions, shift, valid).items():
+        tests[Cell(both.signal, name, both.band)] = test
+    return tests
+
+
+class Regions(NamedTuple):
+    """Two regions that a metric of sets compares."""
+
+    #: Positions of their channels
+    therapist: list[int]
+    client: list[int]
+    #: Components of either
+    rank: int
+
+
+def _regions(a: Signals, b: Signals, recipe: Recipe, band: str, length_s: float) -> list[Regions]:
+    """Gather the regions of every ROI pair, where a metric of sets is asked for."""
+    return [
+        Regions(list(a.rois[rois.therapist]), list(b.rois[rois.client]), recipe.rank_of(rois, band, length_s))
+        for rois in (recipe.pairs_of(a.rois, b.rois) if recipe.set_metrics else ())
+    ]
+
+
+def set_tests(
+    specs: Sequence[MetricSpec],
+    people: Sequence[Array],
+    regions: Sequence[Regions],
+    shift: Callable[[Array, Array, JointMoment], LagNull],
+    valid: tuple[Array, Array] | None = None,
+) -> dict[str, LagTest]:
+    """Test metrics of whole regions: components of all valid samples are shifted, for all metrics together.
+
+    Shapes: ``people`` two of (n_channels, n_times), ``valid`` two of (n_times,).
+    """
+    joint, nulls = JointMoment(tuple(spec.sets for spec in specs if spec.sets is not None)), []
+    for *places, rank in regions:
+        sets = [person[where] for person, where in zip(people, places, strict=True)]
+        seen = sets if valid is None else [one[:, mask] for one, mask in zip(sets, valid, strict=True)]
+        filters = [whitening(one, rank).astype(one.real.dtype) for one in seen]
+        nulls.append(shift(filters[0] @ sets[0], filters[1] @ sets[1], joint))
+    tests = {}
+    for k, spec in enumerate(specs):
+        estimate = spec.link(np.array([null.estimate[k, 0, 0] for null in nulls]))
+        surrogates = spec.link(np.stack([null.surrogates[:, k, 0, 0] for null in nulls], axis=-1))
+        p = p_value(estimate, surrogates) if len(surrogates) else np.full(len(nulls), np.nan)
+        tests[spec.name] = LagTest(estimate, p, surrogates)
     return tests
 
 
@@ -95,9 +144,15 @@ def _whole_tests(
     if signal not in a.data or signal not in b.data:
         return {}
     x, y = whole_windows(a, b, signal, windows)
-    tests = {}
+    tests: dict[Cell, LagTest] = {}
     for band, edges in recipe.bands.items():
         min_lag = int(MIN_PERIODS / edges[0] * a.sfreq)
+        if recipe.set_metrics:
+            people = [into_domain(each, "analytic", a.sfreq, edges) for each in (x, y)]
+            shift = partial(_shifted, n_null=n_null, min_lag=min_lag, rng=rng, person=a)
+            regions = _regions(a, b, recipe, band, windows.n_window / a.sfreq)
+            found_of = set_tests(recipe.set_metrics, people, regions, shift)
+            tests |= {Cell(signal, name, band): test for name, test in found_of.items()}
         for spec in recipe.metrics:
             link: Callable[[Array], Array] = np.asarray
             if spec.domain == "wavelet":  # the statistic is on the growth scale already

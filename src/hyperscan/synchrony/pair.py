@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,8 @@ class BandSignals:
     analytic: Array
     #: Samples per window
     n_window: int
+    #: Positions of each ROI's channels
+    rois: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def cut(self, starts: Array, some: slice = slice(None), *, shift: int = 0, channels: Array | None = None) -> Array:
         """Copy some of the windows that begin at the given samples, shape (n_some, n_channels, n_window).
@@ -94,11 +96,55 @@ class CellValues:
     """What one pair of people has in one signal, metric and band."""
 
     cell: Cell
-    #: shape (n_windows, n_a, n_b): Per window and channel pair: the metric, and the same on the growth scale
-    value: Array
-    z: Array
+    #: shape (n_windows, n_roi_pairs): Per window and ROI pair: the metric, and the same on the growth scale
+    roi_value: Array
+    roi_z: Array
+    #: shape (n_windows, n_a, n_b): The same per channel pair; None for a metric of whole regions
+    value: Array | None = None
+    z: Array | None = None
     #: shape (n_lags, n_a, n_b): Over all windows at every lag of the profile, on the growth scale; None without one
     profile: Array | None = None
+
+
+class HasRegions(Protocol):
+    """A person whose regions are known."""
+
+    @property
+    def rois(self) -> Mapping[str, tuple[int, ...]]:
+        """Positions of each ROI's channels."""
+
+
+def channel_cell(
+    cell: Cell, values: tuple[Array, Array], a: HasRegions, b: HasRegions, recipe: Recipe, profile: Array | None = None
+) -> CellValues:
+    """Average a metric of channel pairs to ROI pairs.
+
+    Shapes: ``values`` two of (n_windows, n_a, n_b).
+    """
+    pairs = recipe.pairs_of(a.rois, b.rois)
+    by_roi = [roi_means(each, a, b, pairs) for each in values]
+    return CellValues(cell, by_roi[0], by_roi[1], values[0], values[1], profile)
+
+
+def set_values(
+    spec: MetricSpec,
+    people: Sequence[Array],
+    a: HasRegions,
+    b: HasRegions,
+    recipe: Recipe,
+    band: str,
+    sfreq: float,
+) -> tuple[Array, Array]:
+    """Compute a metric of whole regions: its value, and the same on the growth scale.
+
+    Shapes: ``people`` two of (n_windows, n_channels, n_window), returns two of (n_windows, n_roi_pairs).
+    """
+    found = []
+    for rois in recipe.pairs_of(a.rois, b.rois):
+        x, y = people[0][..., list(a.rois[rois.therapist]), :], people[1][..., list(b.rois[rois.client]), :]
+        found.append(spec.evaluate(x, y, rank=recipe.rank_of(rois, band, x.shape[-1] / sfreq)))
+    value, z = (np.stack([each[..., 0, 0] for each in parts], axis=-1) for parts in zip(*found, strict=True))
+    return value, z
 
 
 def shared_windows(a: Signals, b: Signals, recipe: Recipe) -> WindowPair:
@@ -175,12 +221,17 @@ def _whole_cells(
                         window = person.data[signal][:, start : start + n_window]
                         inputs[side, name, n_window] = into_domain(window, spec.domain, person.sfreq, edges)
                 x, y = (inputs[side, name, n_window] for side, name in enumerate(pair))
-                sfreq = people[0][pair.therapist].sfreq
+                a, b = people[0][pair.therapist], people[1][pair.client]
+                sfreq, cell = a.sfreq, Cell(signal, spec.name, band)
+                if spec.sets is not None:
+                    whole = set_values(spec, (x[None], y[None]), a, b, recipe, band, sfreq)
+                    yield pair, CellValues(cell, *whole)
+                    continue
                 value, z = spec.evaluate(x, y, **recipe.facts(sfreq, band))
                 grid, profile = recipe.lag_grid(sfreq, n_window), None
                 if band == recipe.primary.band and spec in recipe.profiled(grid):
                     profile = lag_profile(spec, [each[None, ..., :: grid.every] for each in (x, y)], grid)
-                yield pair, CellValues(Cell(signal, spec.name, band), value[None], z[None], profile)
+                yield pair, channel_cell(cell, (value[None], z[None]), a, b, recipe, profile)
 
 
 def band_cells(
@@ -194,17 +245,25 @@ def band_cells(
     profiles = {} if shift or both.band != recipe.primary.band else band_profiles(both, sfreq, recipe, windows)
     by_domain: dict[Domain, list[MetricSpec]] = {}
     for spec in recipe.metrics:
-        by_domain.setdefault(spec.domain, []).append(spec)
-    found: dict[str, list[tuple[Array, Array]]] = {spec.name: [] for specs in by_domain.values() for spec in specs}
+        if spec.sets is None:
+            by_domain.setdefault(spec.domain, []).append(spec)
+    found: dict[str, list[tuple[Array, Array]]] = {spec.name: [] for spec in recipe.metrics}
     for some in windows.parts(len(both.a.analytic) + len(both.b.analytic)):
         cut = both.a.cut(windows.therapist, some), both.b.cut(windows.client, some, shift=shift)
         for domain, specs in by_domain.items():
             x, y = (into_domain(each, domain, sfreq, edges) for each in cut)
             for metric, values in evaluate_many(specs, x, y, **recipe.facts(sfreq, both.band)).items():
                 found[metric].append(values)
-    for metric, parts in found.items():
-        value, z = (np.concatenate(each) for each in zip(*parts, strict=True))
-        yield CellValues(Cell(both.signal, metric, both.band), value, z, profiles.get(metric))
+        for spec in recipe.set_metrics:
+            people = [into_domain(each, spec.domain, sfreq, edges) for each in cut]
+            found[spec.name].append(set_values(spec, people, both.a, both.b, recipe, both.band, sfreq))
+    for spec in recipe.metrics:
+        cell = Cell(both.signal, spec.name, both.band)
+        value, z = (np.concatenate(each) for each in zip(*found[spec.name], strict=True))
+        if spec.sets is not None:
+            yield CellValues(cell, value, z)
+        else:
+            yield channel_cell(cell, (value, z), both.a, both.b, recipe, profiles.get(spec.name))
 
 
 def band_profiles(both: PairBand, sfreq: float, recipe: Recipe, windows: WindowPair) -> dict[str, Array]:
@@ -236,13 +295,13 @@ def person_bands(
     if np.array_equal(spans, [[0, data.shape[-1]]]):
         stream = analytic_bands(data, sfreq, bands)
         for name in bands:  # no name for what is yielded: a waiting generator would keep it
-            yield name, BandSignals(next(stream)[1], n_window)
+            yield name, BandSignals(next(stream)[1], n_window, signals.rois)
         return
     for name, band in bands.items():
-        yield name, BandSignals(_joined(data, spans, sfreq, band), n_window)
+        yield name, BandSignals(_joined(data, spans, sfreq, band), n_window, signals.rois)
 
 
-def roi_means(values: Array, a: Signals, b: Signals, pairs: Sequence[RoiPair]) -> Array:
+def roi_means(values: Array, a: HasRegions, b: HasRegions, pairs: Sequence[RoiPair]) -> Array:
     """Average channel pairs to ROI pairs.
 
     Shapes: ``values`` (..., n_a, n_b), returns (..., n_pairs).

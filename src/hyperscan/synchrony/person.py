@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
+from hyperscan.metrics.sets import correlation, n_components
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
@@ -74,6 +75,18 @@ class Signals:
         """Positions of the named channels that this person has."""
         return np.array([self.ch_names.index(name) for name in names if name in self.ch_names], dtype=int)
 
+    def lacking(self) -> dict[str, int]:
+        """Count the components that regions have fewer than channels, as under an average reference.
+
+        A region that lacks none is not named.
+        """
+        found = dict.fromkeys(self.rois, 0)
+        for data in self.data.values():
+            between = correlation(data)[1]
+            for roi, where in self.rois.items():
+                found[roi] = max(found[roi], len(where) - n_components(between[np.ix_(where, where)]))
+        return {roi: lacks for roi, lacks in found.items() if lacks}
+
     def clean_samples(self, window_s: float) -> Array:
         """Mark the samples that lie in a clean window, shape (n_times,)."""
         n_window = round(window_s * self.sfreq)
@@ -110,6 +123,16 @@ class Signals:
                 data={name[5:]: stored[name] for name in stored.files if name.startswith("data_")},
                 **{name: stored[name] for name in _FACTS},
             )
+
+
+def session_ranks(people: Sequence[Signals]) -> dict[str, int]:
+    """Find the components that all of some people have, by the regions of any."""
+    ranks: dict[str, int] = {}
+    for person in people:
+        lacking = person.lacking()
+        for roi, where in person.rois.items():
+            ranks[roi] = min(ranks.get(roi, len(where)), len(where) - lacking.get(roi, 0))
+    return ranks
 
 
 @dataclass(frozen=True)

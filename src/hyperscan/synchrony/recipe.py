@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from hyperscan.config import MAX_LAG_S, Primary, StudyConfig
-from hyperscan.errors import ConfigError, did_you_mean
+from hyperscan.errors import ConfigError, InputError, did_you_mean
 from hyperscan.metrics import METRICS, MetricSpec, get_metric
+from hyperscan.metrics.sets import SAMPLES_PER_COMPONENT
 from hyperscan.recording.cleaning.channels import known_rois
 from hyperscan.schema import INDICES, ROLES, SIGNALS, Index, RoiPair
 
@@ -34,6 +35,8 @@ class Facts(TypedDict):
     band: tuple[float, float]
     #: Largest lag in s
     max_lag_s: float
+    #: Components of a region, for a metric of whole regions
+    rank: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Recipe:
     within: tuple[MetricSpec, ...] = ()
     #: Regions of every network
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Components that every person has in every session, by region; metrics of sets need them
+    ranks: Mapping[str, int] = field(default_factory=dict)
     #: Edges in Hz of what preparation left
     passband: tuple[float, float] = (0.0, math.inf)
 
@@ -105,6 +110,11 @@ class Recipe:
     def primary_metric(self) -> MetricSpec:
         """The metric of the primary outcome."""
         return get_metric(self.primary.metric)
+
+    @property
+    def set_metrics(self) -> tuple[MetricSpec, ...]:
+        """Metrics of whole regions."""
+        return tuple(spec for spec in self.metrics if spec.sets is not None)
 
     @property
     def primary_band(self) -> tuple[float, float]:
@@ -146,6 +156,22 @@ class Recipe:
         """Gather what a metric may be told of a band."""
         longest = MAX_LAG_S[self.modality] if self.max_lag_s is None else self.max_lag_s
         return {"sfreq": sfreq, "band": self.bands[band], "max_lag_s": longest}
+
+    def rank_of(self, rois: RoiPair, band: str, length_s: float) -> int:
+        """Choose how many components of two regions are compared: what all have, and what a window can tell apart.
+
+        It is one number for both, and for all people and sessions: chance grows with it. Without a study behind it,
+        fNIRS goes by the length that is compared.
+        """
+        low, high = self.bands[band]
+        window_s = self.window_s if self.modality == "eeg" else self.seconds or length_s
+        told_apart = int(window_s * (high - low) / SAMPLES_PER_COMPONENT + 1e-9)
+        if told_apart < 1:
+            raise InputError(
+                f"band {band!r}: windows of {window_s:g} s tell no component of a region apart; metrics of whole "
+                f"regions need {SAMPLES_PER_COMPONENT / (high - low):g} s. Use longer windows or other metrics."
+            )
+        return min(*(self.ranks[roi] for roi in rois), told_apart)
 
     @property
     def sub_bands(self) -> list[tuple[float, float]]:
@@ -245,8 +271,13 @@ def _within_metrics(modality: str, config: StudyConfig) -> tuple[MetricSpec, ...
     specs = tuple(get_metric(name) for name in config.within_metrics[modality])
     for spec in specs:
         _check_applies(spec, modality, config, f"within_metrics.{modality}")
+        if spec.sets is not None:
+            raise ConfigError(
+                f"within_metrics.{modality}: {spec.name!r} compares whole regions, and inside one person the mean is "
+                "over pairs of channels. Name a metric of pairs."
+            )
         if modality == "eeg" and not spec.zero_lag_blind:
-            blind = ", ".join(name for name, known in METRICS.items() if known.zero_lag_blind)
+            blind = ", ".join(name for name, known in METRICS.items() if known.zero_lag_blind and known.sets is None)
             raise ConfigError(
                 f"within_metrics.eeg: {spec.name!r} sees lag 0, where one source reaches two channels of one head "
                 f"(volume conduction). Name metrics that are blind to it: {blind}."

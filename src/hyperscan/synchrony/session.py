@@ -102,18 +102,15 @@ def session_result(
     theirs = {tuple(window) for window, clean in zip(b.windows, b.clean, strict=True) if clean}
     clean = np.array([a.clean, [tuple(window) in theirs for window in a.windows]], dtype=np.int8)
     dims = tuple(names)
+    by_pair = (*dims, "window", "roi_pair")
+    between = [found for found in computed if found.value is not None]
+    shape, by_roi = (len(windows.therapist), len(a.ch_names), len(b.ch_names)), computed[0].roi_z.shape
     dataset = xr.Dataset(
         {
-            "value": ((*dims, "window", *ROLES), _stacked(computed, names, lambda found: found.value)),
-            "z": ((*dims, *ROLES), _stacked(computed, names, lambda found: found.z.mean(axis=0))),
-            "roi_value": (
-                (*dims, "window", "roi_pair"),
-                _stacked(computed, names, lambda found: roi_means(found.value, a, b, pairs)),
-            ),
-            "roi_z": (
-                (*dims, "window", "roi_pair"),
-                _stacked(computed, names, lambda found: roi_means(found.z, a, b, pairs)),
-            ),
+            "value": ((*dims, "window", *ROLES), _stacked(between, names, shape, lambda found: found.value)),
+            "z": ((*dims, *ROLES), _stacked(between, names, shape[1:], _mean_z)),
+            "roi_value": (by_pair, _stacked(computed, names, by_roi, lambda found: found.roi_value)),
+            "roi_z": (by_pair, _stacked(computed, names, by_roi, lambda found: found.roi_z)),
             "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in names["band"]])),
             "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
             "grid_start": ("grid", starts / a.sfreq, {"units": "s"}),
@@ -135,6 +132,11 @@ def session_result(
         attrs=asdict(attrs),
     )
     return SynchronyResult(dataset)
+
+
+def _mean_z(found: CellValues) -> Array | None:
+    """Mean over the windows between channels, shape (n_a, n_b)."""
+    return None if found.z is None else found.z.mean(axis=0)
 
 
 def _profiles(
@@ -168,8 +170,7 @@ def roi_table(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair | None
     Shapes: returns (n_roi_pairs,).
     """
     windows = windows or shared_windows(a, b, recipe)
-    pairs = recipe.pairs_of(a.rois, b.rois)
-    return {found.cell: roi_means(found.z, a, b, pairs).mean(axis=0) for found in cells(a, b, recipe, windows)}
+    return {found.cell: found.roi_z.mean(axis=0) for found in cells(a, b, recipe, windows)}
 
 
 def with_lag_tests(result: SynchronyResult, tests: Mapping[Cell, LagTest]) -> SynchronyResult:
@@ -245,11 +246,14 @@ def place_of(cell: Cell, names: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
 
 
 def _stacked(
-    computed: Sequence[CellValues], names: Mapping[str, Sequence[str]], take: Callable[[CellValues], Array]
+    computed: Sequence[CellValues],
+    names: Mapping[str, Sequence[str]],
+    shape: tuple[int, ...],
+    take: Callable[[CellValues], Any],
 ) -> Array:
     """Stack one array per cell along three leading axes; what was not computed is NaN."""
-    first = take(computed[0])
-    out = np.full((*map(len, names.values()), *first.shape), np.nan, dtype=first.dtype)
+    kind = take(computed[0]).dtype if computed else np.float32
+    out = np.full((*map(len, names.values()), *shape), np.nan, dtype=kind)
     for found in computed:
         out[place_of(found.cell, names)] = take(found)
     return out

@@ -49,7 +49,7 @@ def session_values(
     for both in pair_bands(a, b, recipe, windows):
         found += band_cells(both, a.sfreq, recipe, windows)
         tests |= band_lag_tests(both, a, b, recipe, n_null=n_null, rng=rng)
-        own |= band_own_chance(both, a, b, recipe, windows)
+        own |= band_own_chance(both, a.sfreq, recipe, windows)
         if both.band == recipe.primary.band:
             guards = band_guard_values(both, a, b, recipe, windows)
         for role, signals in zip(ROLES, (both.a, both.b), strict=True):

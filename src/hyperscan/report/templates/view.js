@@ -218,7 +218,7 @@
     const here = session(), found = unpack(here);
     if (!found) {
       show("heads"); show("strongest");
-      show("matrix", el("p", here ? "The page holds the channels of the primary metric and band; all are in the folder's .nc files." : "The matrices of this session are not in the folder."));
+      show("matrix", el("p", here ? "The page holds the channels of the primary metric and band; others are in the folder's .nc files. A metric of whole regions has none." : "The matrices of this session are not in the folder."));
       return;
     }
     const { rows, low, high } = found, names = here.channels;

@@ -31,7 +31,8 @@ def test_agrees_with_the_plain_definition(name, dtype, tolerance):
         a, b = a.real, b.real
     value = spec.evaluate(a, b, **context)[0]
     wide = np.complex128 if spec.domain == "analytic" else np.float64
-    plain = functools.partial(getattr(plain_definitions, name), **{key: context[key] for key in spec.params if key in context})
+    told = {key: context[key] for key in spec.params if key in context}
+    plain = functools.partial(getattr(plain_definitions, name), **told)
     first, second = (a[None], b[None]) if spec.sets is not None else (a, b)  # whole sets, or each pair of channels
     expected = [[plain(x, y) for y in second.astype(wide)] for x in first.astype(wide)]
     np.testing.assert_allclose(value, expected, rtol=0, atol=TOLERANCES.get(name, tolerance))
@@ -47,6 +48,32 @@ def test_whole_session_in_single_precision_loses_no_digits(name):
     np.testing.assert_allclose(single, exact, rtol=0, atol=2e-6)
 
 
+def mne_samples(method, indices, n_channels):
+    """Values of mne-connectivity (..., n_freqs), and the Fourier coefficients that it averages over epochs.
+
+    Both average over something: theirs over epochs at one frequency. Their coefficients are our samples.
+    """
+    mne_connectivity = pytest.importorskip("mne_connectivity")
+    rng = np.random.default_rng(1)
+    sfreq, n_epochs, n_times = 100.0, 40, 200
+    data = rng.standard_normal((n_epochs, n_channels, n_times))
+    data[:, 3:] += 0.5 * np.roll(data[:, :1], 3, axis=-1)
+    con = mne_connectivity.spectral_connectivity_epochs(
+        data, method=method, mode="fourier", sfreq=sfreq, fmin=5, fmax=20, indices=indices, verbose="ERROR",
+    )  # fmt: skip
+    spectrum = np.fft.rfft((data - data.mean(-1, keepdims=True)) * np.hanning(n_times), axis=-1)
+    freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
+    samples = np.moveaxis(spectrum[..., np.isin(freqs.round(6), np.round(con.freqs, 6))], (0, 2), (2, 0))
+    return con.get_data(), samples
+
+
+@pytest.mark.parametrize("name", ["mic", "mim", "cacoh"])
+def test_sets_agree_with_mne_connectivity(name):
+    theirs, samples = mne_samples(name, ([[0, 1, 2]], [[3, 4, 5, 6]]), 7)
+    value = METRICS[name].func(samples[:, :3], samples[:, 3:])[:, 0, 0]
+    np.testing.assert_allclose(value, np.abs(theirs[0]), rtol=0, atol=1e-5 if name == "cacoh" else 1e-7)
+
+
 @pytest.mark.parametrize(
     ("ours", "method"),
     [
@@ -55,21 +82,8 @@ def test_whole_session_in_single_precision_loses_no_digits(name):
     ],
 )  # fmt: skip
 def test_agrees_with_mne_connectivity(ours, method):
-    # Both average over something: theirs over epochs at one frequency. Their Fourier coefficients are our samples.
-    mne_connectivity = pytest.importorskip("mne_connectivity")
-    rng = np.random.default_rng(1)
-    sfreq, n_epochs, n_times, n_a, n_b = 100.0, 40, 200, 3, 4
-    data = rng.standard_normal((n_epochs, n_a + n_b, n_times))
-    data[:, n_a:] += 0.5 * np.roll(data[:, :1], 3, axis=-1)
-    indices = tuple(index.ravel() for index in np.indices((n_a, n_b)))
-    con = mne_connectivity.spectral_connectivity_epochs(
-        data, method=method, mode="fourier", sfreq=sfreq, fmin=5, fmax=20,
-        indices=(indices[0], indices[1] + n_a), verbose="ERROR",
-    )  # fmt: skip
-    window = np.hanning(n_times)
-    spectrum = np.fft.rfft((data - data.mean(-1, keepdims=True)) * window, axis=-1)
-    freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
-    samples = np.moveaxis(spectrum[..., np.isin(freqs.round(6), np.round(con.freqs, 6))], (0, 2), (2, 0))
+    n_a, n_b = 3, 4
+    seeds, targets = (index.ravel() for index in np.indices((n_a, n_b)))
+    theirs, samples = mne_samples(method, (seeds, targets + n_a), n_a + n_b)
     value = METRICS[ours].func(samples[:, :n_a], samples[:, n_a:])
-    theirs = np.moveaxis(con.get_data().reshape(n_a, n_b, -1), -1, 0)
-    np.testing.assert_allclose(value, theirs, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(value, np.moveaxis(theirs.reshape(n_a, n_b, -1), -1, 0), rtol=0, atol=1e-7)

@@ -13,6 +13,7 @@ from hyperscan.errors import ConfigError
 from hyperscan.metrics import METRICS, MetricSpec, get_metric
 from hyperscan.pipeline import check_study
 from hyperscan.recording import preprocess_pair
+from hyperscan.results.plan import Plan
 from hyperscan.schema import GUARD_COLUMNS, MODALITIES, Cell
 from hyperscan.storage import load_table
 from hyperscan.synchrony import (
@@ -139,11 +140,15 @@ def test_what_does_not_apply_is_refused_by_check(
             check_study(tiny, config=settings)
 
 
-def test_a_run_with_a_real_primary_metric_ends_with_values_and_guards(tiny: Path, tmp_path: Path) -> None:
-    run(tiny, tmp_path / "out", primary=dataclasses.replace(PRIMARY["eeg"], metric="corr"))
+@pytest.mark.parametrize("metric", ["corr", "mic"])
+def test_a_run_with_another_primary_metric_ends_with_values_and_guards(tiny: Path, tmp_path: Path, metric: str) -> None:
+    run(tiny, tmp_path / "out", primary=dataclasses.replace(PRIMARY["eeg"], metric=metric))
     synchrony, guards = (load_table(tmp_path / "out" / f"{name}.tsv") for name in ("synchrony", "guards"))
-    rows = synchrony[(synchrony["metric"] == "corr") & (synchrony["roi_therapist"] == "posterior")]
+    rows = synchrony[(synchrony["metric"] == metric) & (synchrony["roi_therapist"] == "posterior")]
     assert len(rows) == len(guards) == 4
-    assert np.isfinite(rows[["z", "excess_z"]].to_numpy(float)).all()
-    assert set(guards["metric"]) == {"corr"}
+    assert np.isfinite(rows[["z", "excess_z", "own_excess_z", "lag_estimate"]].to_numpy(float)).all()
+    assert set(guards["metric"]) == {metric}
     assert np.isfinite(guards[list(GUARD_COLUMNS)].to_numpy(float)).all()
+    # one number of components for every session and everyone, where a metric goes by it
+    (group,) = Plan.load(tmp_path / "out" / "plan.json").groups
+    assert bool(group.ranks) == (metric == "mic")

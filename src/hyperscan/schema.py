@@ -307,12 +307,12 @@ COLUMNS: Mapping[str, Column] = _columns(
         "estimate",
         "Estimate",
         "Synchrony (metric's own scale)",
-        "mean of the metric over windows and channel pairs",
+        "mean of the metric over windows and channel pairs; over windows alone for a metric of whole regions",
     ),
     Column(
         "z",
         "Synchrony (Fisher z)",
-        meaning="mean over windows and channel pairs on the growth scale (Fisher z)",
+        meaning="mean over windows and channel pairs (a metric of whole regions: windows) on the growth scale (Fisher z)",
     ),
     Column(
         "pseudo_mean_z",
@@ -347,7 +347,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "lag_estimate",
         "Whole-session estimate",
-        meaning="whole-session statistic on the growth scale, mean over channel pairs",
+        meaning="whole-session statistic on the growth scale, mean over channel pairs unless of whole regions",
     ),
     Column(
         "lag_peak_s",

@@ -251,9 +251,7 @@ def get_metric(metric: str | Callable[..., Any] | MetricSpec) -> MetricSpec:
         return METRICS[metric]
     known = METRICS.get(str(metric).removeprefix(PREFIX))
     if known is not None and known.sets is not None:
-        raise InputError(
-            f"metric {metric!r} is one of whole regions, which are no pairs of channels. Write {known.name!r}."
-        )
+        raise InputError(f"metric {metric!r} compares whole regions, not pairs of channels. Write {known.name!r}.")
     if str(metric).startswith(PREFIX):
         return adapt(metric)
     raise InputError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hyperscan.config import StudyConfig
 from hyperscan.errors import count
 from hyperscan.growth.records import DyadTrend, Guard
+from hyperscan.metrics import METRICS
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
@@ -156,10 +157,12 @@ def _amounts(run: ReportedRun, modality: str, amount: str) -> str:
 
 def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
     known = [item for item in modalities if item in MODALITIES]
-    named = []
-    for name in dict.fromkeys(name for item in known for name in run.config.metrics.get(item, ())):
+    named: dict[bool, list[str]] = {False: [], True: []}
+    asked = (name for item in known for name in run.config.metrics.get(item, ()))
+    for name in dict.fromkeys((*asked, run.outcome.metric)):
         paper = cite.metric(name)
-        named.append(name + (f" ({paper})" if paper else ""))
+        of_sets = name in METRICS and METRICS[name].sets is not None
+        named[of_sets].append(name + (f" ({paper})" if paper else ""))
     bands = {name: edges for item in known for name, edges in run.config.bands_of(item).items()}
     listed = ", ".join(f"{name} {short(low)}-{short(high)} Hz" for name, (low, high) in bands.items())
     listed += "".join(
@@ -173,12 +176,18 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
         if run.config.primary is not None
         else "is the default of the package, fixed before the data were seen"
     )
-    return (
+    between = (
         "Synchrony was computed between every channel of the therapist and every channel of the client as"
-        f" {', '.join(named)}, in the bands {listed}, put on the Fisher z scale and averaged over windows and over the"
-        f" channel pairs of each ROI pair. The primary outcome ({run.outcome}) {advance}; everything else is"
-        " exploratory."
+        f" {', '.join(named[False])}, in the bands {listed}, put on the Fisher z scale and averaged over windows and"
+        " over the channel pairs of each ROI pair."
     )
+    whole = (
+        f"Between the regions of each ROI pair as a whole it was computed as {', '.join(named[True])}, in the bands"
+        f" {listed}, from the same number of components of either in every session and person, and averaged over"
+        " windows on the growth scale."
+    )
+    said = " ".join([between] * bool(named[False]) + [whole] * bool(named[True]))
+    return f"{said} The primary outcome ({run.outcome}) {advance}; everything else is exploratory."
 
 
 def _chance(run: ReportedRun) -> str:

@@ -190,6 +190,14 @@ _ENTRIES = (
         "NeuroImage", "2012", "60", "476--488",
     ),
     Reference(
+        "vidaurre2019", "10.1016/j.neuroimage.2019.116009",
+        "Vidaurre, Carmen and Nolte, Guido and de Vries, Ingmar E. J. and Gómez, Marisol and Boonstra, Tjeerd W. and"
+        " Müller, Klaus-Robert and Villringer, Arno and Nikulin, Vadim V.",
+        "Canonical maximization of coherence: A novel tool for investigation of neuronal interactions between two"
+        " datasets",
+        "NeuroImage", "2019", "201", "116009",
+    ),
+    Reference(
         "barnett2015", "10.1103/PhysRevE.91.040101", "Barnett, Lionel and Seth, Anil K.",
         "Granger causality for state-space models", "Physical Review E", "2015", "91", "040101",
     ),

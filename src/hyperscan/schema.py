@@ -312,7 +312,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "z",
         "Synchrony (Fisher z)",
-        meaning="mean over windows and channel pairs (a metric of whole regions: windows) on the growth scale (Fisher z)",
+        meaning="mean over windows and channel pairs (whole regions: over windows) on the growth scale (Fisher z)",
     ),
     Column(
         "pseudo_mean_z",

@@ -164,8 +164,7 @@ def guard_values_of(
         z["lag_robust"].append(_on_growth_scale(get_metric("ciplv"), inside, facts))
         if len(a.control) and len(b.control):
             outside = [view.in_band.cut(starts, some, channels=view.control) for view, starts in sides]
-            fewer = {"rank": min(facts["rank"], len(a.control), len(b.control))} if "rank" in facts else {}
-            z["control"].append(_on_growth_scale(metric, outside, facts | fewer))
+            z["control"].append(_on_growth_scale(metric, outside, facts))
         if beyond:
             apart = [view.out_band.cut(starts, some) for view, starts in sides if view.out_band is not None]
             z["outband"].append(_on_growth_scale(metric, apart, facts | {"band": OUT_BAND}))
@@ -326,6 +325,8 @@ def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Facts) -> 
 
     Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b).
     """
+    if "rank" in facts:  # control channels are fewer than those of a region, the same ones in every session
+        facts = {**facts, "rank": min(facts["rank"], *(each.shape[-2] for each in cut))}
     x, y = (into_domain(each, metric.domain, facts["sfreq"], facts["band"]) for each in cut)
     return metric.evaluate(x, y, **facts)[1]
 

@@ -32,7 +32,9 @@ from hyperscan.pipeline.plan import make_plan
 from hyperscan.pipeline.resources import session_seconds
 from hyperscan.pipeline.stages import Stages
 from hyperscan.pipeline.summary import PersonSummary, Summary
-from hyperscan.pipeline.workers import Place, Task
+from hyperscan.pipeline.together import STAGES, Steps
+from hyperscan.pipeline.workers import Place, run_tasks
+from hyperscan.results import Plan
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import write_text
 from hyperscan.study import Session
@@ -54,25 +56,37 @@ DYADS = (6, 12, 24, 48)
 SIZES = ((32, 5, 4, 4), (64, 5, 4, 4), (128, 45, 1, 2))
 
 
+def planned(stages: Stages) -> Steps[Plan]:
+    """Prepare, plan and compute."""
+    summaries = yield from stages.prepare()
+    plan = make_plan(stages.sessions, [], summaries, stages.config, stages.digests)
+    yield from stages.compute(stages.basis(plan))
+    return plan
+
+
+def timed(steps: Steps[Plan], spent: dict[str, float]) -> Plan:
+    """Do steps in this process, and add up the processor time of every stage."""
+    step = next(steps)
+    while True:
+        began = time.process_time()
+        lost = run_tasks(step.tasks, Place(), step.stage, progress=False)
+        spent[step.stage] += time.process_time() - began
+        try:
+            step = steps.send(lost)
+        except StopIteration as ended:
+            plan: Plan = ended.value
+            return plan
+
+
 def growing(folder: Path, dyads: Sequence[int] = DYADS) -> list[str]:
     """Rows of the table of small studies: processor time per dyad-session by stage."""
     rows = []
     for n in dyads:
         table, config = load_study(fault_runs.small_study(folder / f"study{n}", n, 1))
-        stages = Stages(table.sessions, config, folder / f"out{n}", Place(), RunLog(folder / f"out{n}"), progress=False)
-        spent: dict[str, float] = {}
-        do = stages._do
-
-        def timed(tasks: Sequence[Task], label: str, do: Any = do, spent: dict[str, float] = spent) -> None:
-            began = time.process_time()
-            do(tasks, label)
-            spent[label] = spent.get(label, 0.0) + time.process_time() - began
-
-        stages._do = timed  # type: ignore[method-assign]
-        summaries = stages.prepare()
-        plan = make_plan(table.sessions, [], summaries, config, stages.digests)
-        stages.compute(stages.basis(plan))
-        each = [spent[label] / n for label in ("preparation", "pairs", "synchrony")]
+        stages = Stages(table.sessions, config, folder / f"out{n}", RunLog(folder / f"out{n}"))
+        spent = dict.fromkeys(STAGES, 0.0)
+        plan = timed(planned(stages), spent)
+        each = [spent[label] / n for label in STAGES]
         rows.append(
             f"| {n} | {len(plan.pseudo_pairs) / n:.0f} | " + " | ".join(f"{s:.2f}" for s in (*each, sum(each))) + " |"
         )

@@ -26,7 +26,7 @@ LINES = [
     {"hdf5"},
     {"storage"},
     {"words"},
-    {"schema", "errors"},
+    {"schema", "errors", "recall"},
 ]
 LEVEL = {room: len(LINES) - i for i, rooms in enumerate(LINES) for room in rooms}
 DOORS = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}

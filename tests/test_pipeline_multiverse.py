@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,8 @@ from hyperscan.cli.terminal import Stopped
 from hyperscan.config import _BESIDE_PRIMARY
 from hyperscan.errors import ConfigError
 from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
+from hyperscan.recording.cleaning import prepare as cleaning
+from hyperscan.recording.cleaning.eeg import clean_eeg
 from stale_fixtures import OTHER
 
 pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
@@ -199,19 +202,93 @@ def test_what_is_no_longer_declared_is_removed_and_a_users_file_stays(study: Pat
     assert all((out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in known)
 
 
-def test_an_interrupted_multiverse_says_nothing_of_the_one_before(
-    study: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def results(folder: Path) -> dict[str, bytes]:
+    """Bytes of all that a folder holds but its logs."""
+    return {name: (folder / name).read_bytes() for name in files(folder) if "logs/" not in name}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Study of two dyads that met once."""
+    folder = tmp_path_factory.mktemp("multiverse") / "small"
+    return simulate_study(folder, "growth", seed=3, n_dyads=2, n_sessions=1, duration_s=70)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        # of cleaning, of the outcome's regions and metric, of growth alone
+        {
+            "eeg_reference": ("auto", "average"),
+            "rois": ("posterior-posterior", "all-all"),
+            "time": ("session", "weeks"),
+        },
+        {"metrics": ("plv", "ciplv", "accorr"), "window_s": (20.0, 10.0), "bands": ("alpha", "theta")},
+    ],
+)
+def test_every_byte_of_an_analysis_is_that_of_a_run_of_its_own(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choices: dict[str, tuple[object, ...]]
 ) -> None:
-    out = Path(shutil.copytree(done, tmp_path / "out"))
+    sessions, config = read_sessions(small), StudyConfig(n_null=19, multiverse=choices)
+    cleaned: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(cleaning, "clean_eeg", lambda *given: cleaned.append(given[2]) or clean_eeg(*given))
+        run_multiverse(sessions, config, out=tmp_path / "out")
+    # each person of each session once for every reference
+    assert len(cleaned) == 2 * len(sessions) * len(choices.get("eeg_reference", ("auto",)))
+    for one in declare_universes(config, "eeg"):
+        run_study(sessions, one.config, out=tmp_path / one.name, report=False)
+        assert results(tmp_path / "out/universes" / one.name) == results(tmp_path / one.name), one
+    assert not (tmp_path / "out/work").exists()
 
-    def stop(*_: object, **__: object) -> None:
-        raise Stopped(15)
 
-    monkeypatch.setattr("hyperscan.pipeline.multiverse.run_study", stop)
-    assert cli.main(["multiverse", str(study), "-o", str(out), "-q"]) == 128 + 15
+@pytest.fixture(scope="module")
+def never_interrupted(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (small / "study.toml").write_text('n_null = 19\n[multiverse]\nwindow_s = [10, 20]\nmetrics = ["plv", "ciplv"]\n')
+    out = tmp_path_factory.mktemp("multiverse") / "fresh"
+    assert cli.main(["multiverse", str(small), "-o", str(out), "-q"]) == 0
+    return out
+
+
+@pytest.mark.parametrize("stage", ["prepare_unit", "compute_batch", "compute_unit", "go_through"])
+def test_an_interrupted_multiverse_goes_on_and_says_nothing_of_the_one_before(
+    small: Path, never_interrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text((small / "study.toml").read_text().replace("n_null = 19", "n_null = 20"))
+    out = Path(shutil.copytree(never_interrupted, tmp_path / "out"))
+    room = "multiverse" if stage == "go_through" else "stages"
+    real = getattr(importlib.import_module(f"hyperscan.pipeline.{room}"), stage)
+    calls: list[object] = []
+
+    def stop(*given: object, **named: object) -> object:
+        calls.append(given)
+        if len(calls) == 3:
+            raise Stopped(15)
+        return real(*given, **named)
+
+    command = ["multiverse", str(small), "-o", str(out), "-q"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"hyperscan.pipeline.{room}.{stage}", stop)
+        assert cli.main([*command, "--config", str(other)]) == 128 + 15
     assert "the same command goes on from there" in capsys.readouterr().err
     assert not list(out.glob("multiverse.*"))
     assert "multiverse.html" in (out / "README").read_text()
+    # and then leaves what was never interrupted leaves
+    assert cli.main(command) == 0
+    assert results(out) == results(never_interrupted)
+
+
+def test_signals_that_were_prepared_for_other_choices_alone_are_removed(
+    study: Path, done: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(done, tmp_path / "out"))
+    ours = out / "work/0123456789ab/dyad-01/ses-01"
+    shutil.copytree(out / "universes/u001/dyad-D01/ses-01", ours)
+    (out / "work/0123456789ab/mine.txt").write_text("mine")
+    (out / "multiverse.json").unlink()
+    assert cli.main(["multiverse", str(study), "-o", str(out), "-q"]) == 0
+    assert files(out / "work") == ["0123456789ab/mine.txt"]
 
 
 def test_an_analysis_without_sessions_keeps_no_results_of_other_settings(

@@ -35,7 +35,6 @@ from hyperscan.pipeline.plan import (
 from hyperscan.pipeline.stages import MAX_NOTES, Stages
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
-from hyperscan.pipeline.workers import Place
 from hyperscan.recording.records import BandQuality, PersonQuality
 from hyperscan.results.plan import Plan, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Outcome, SessionKey
@@ -219,7 +218,7 @@ def test_a_run_tells_every_kind_of_finding(
 
 
 def test_many_findings_of_one_kind_do_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    stages = Stages([], StudyConfig(), tmp_path, Place(), RunLog(tmp_path), progress=False)
+    stages = Stages([], StudyConfig(), tmp_path, RunLog(tmp_path))
     many = [Remark("missing_session", "warning", f"D{k}: session 2 is missing") for k in range(MAX_NOTES + 3)]
     with caplog.at_level(logging.INFO, logger="hyperscan"):
         stages.tell([*many, Remark("swapped", "warning", "the last of all")])

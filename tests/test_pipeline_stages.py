@@ -86,7 +86,7 @@ def test_a_unit_that_kills_its_worker_is_left_out(
         run_tasks(kept, place, label, progress=False)
         return [task.name for task in tasks if task not in kept]
 
-    monkeypatch.setattr("hyperscan.pipeline.stages.run_tasks", lose)
+    monkeypatch.setattr("hyperscan.pipeline.together.run_tasks", lose)
     result = run(tiny, tmp_path / "out")
     assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D02", 1)]
     assert "memory" in result.skipped[0].reason

@@ -14,7 +14,7 @@ import pytest
 import hyperscan
 import recording_fixtures as make
 from format_fixtures import EXAMPLES
-from hyperscan.config import StudyConfig
+from hyperscan.config import CLEANING, COMPUTATION, PREPARATION, Primary, StudyConfig
 from hyperscan.errors import ReadError
 from hyperscan.pipeline import load_study
 from hyperscan.pipeline.prepare import opened_files
@@ -81,7 +81,32 @@ def test_a_study_may_move(two_modalities: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", OTHER)
 def test_every_setting_enters_the_digests(two_modalities: Path, name: str) -> None:
     rows = list(load_study(two_modalities)[0].sessions)
-    assert not set(digests(rows)) & set(digests(rows, dataclasses.replace(SETTINGS, **{name: OTHER[name]})))
+    (prepared, computed), changed = (
+        digests(rows),
+        digests(rows, dataclasses.replace(SETTINGS, **{name: OTHER[name]})),
+    )
+    assert computed != changed[1]
+    # what is shared by two settings is given neither of them
+    field = next(item for item in dataclasses.fields(StudyConfig) if item.name == name)
+    assert (prepared != changed[0]) == (field.metadata["enters"] <= PREPARATION)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_stage_is_given_the_settings_that_enter_it_and_no_other(name: str) -> None:
+    field = next(item for item in dataclasses.fields(StudyConfig) if item.name == name)
+    changed = dataclasses.replace(SETTINGS, **{name: OTHER[name]})
+    for stage in (CLEANING, PREPARATION):
+        assert (changed.entering(stage) != SETTINGS.entering(stage)) == (field.metadata["enters"] <= stage)
+    assert changed.entering(COMPUTATION) == changed
+
+
+def test_neither_metric_nor_task_of_the_primary_outcome_enters_preparation() -> None:
+    one, other = (
+        dataclasses.replace(SETTINGS, primary=Primary(*named, task="talk"))
+        for named in (("plv", "alpha", "all-all"), ("ciplv", "alpha", "all-all"))
+    )
+    assert one.entering(PREPARATION) == other.entering(PREPARATION)
+    assert one.entering(PREPARATION).primary == Primary("", "alpha", "all-all")
 
 
 def test_the_last_digit_of_a_setting_enters_the_digests(two_modalities: Path) -> None:

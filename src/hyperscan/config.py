@@ -140,12 +140,17 @@ PRIMARY: Mapping[str, Primary] = MappingProxyType(
 )
 
 
-def _setting(default: Any, doc: str, *, bounds: tuple[float, float] | None = None) -> Any:
-    """Declare a setting: its default, its line in the documentation and the bounds of a number.
+#: First stages of a study that settings enter: recordings become clean signals, which are judged and cut into windows.
+#: All others enter what is computed from these.
+CLEANING, PREPARATION, COMPUTATION = range(3)
+
+
+def _setting(default: Any, doc: str, *, bounds: tuple[float, float] | None = None, enters: int = COMPUTATION) -> Any:
+    """Declare a setting: its default, its line in the documentation, the bounds of a number, and where it enters first.
 
     Bounds are our choice, and wide enough for any real study.
     """
-    metadata = {"doc": doc, "bounds": bounds}
+    metadata = {"doc": doc, "bounds": bounds, "enters": enters}
     if isinstance(default, Mapping):
         return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -172,22 +177,27 @@ class StudyConfig:
         None,
         "the outcome named in advance: {metric, band, roi, task}; "
         "absent = plv/alpha/posterior-posterior (EEG), wtc/slow/all-all (fNIRS)",
+        enters=PREPARATION,
     )
     metrics: Mapping[str, tuple[str, ...]] = _setting(METRICS, "a list for every modality, or one list per modality")
     bands: Mapping[str, tuple[float, float]] = _setting(
-        BANDS, "edges in Hz; a band is used for the modality whose passband holds it"
+        BANDS, "edges in Hz; a band is used for the modality whose passband holds it", enters=PREPARATION
     )
     bands_therapist: Mapping[str, tuple[float, float]] = _setting(
-        MappingProxyType({}), "edges in Hz of EEG bands that are others in the therapist: name = [low, high]"
+        MappingProxyType({}),
+        "edges in Hz of EEG bands that are others in the therapist: name = [low, high]",
+        enters=PREPARATION,
     )
     bands_client: Mapping[str, tuple[float, float]] = _setting(
-        MappingProxyType({}), "the same in the client: a slower rhythm, or the 1:2 of nmplv (alpha = [4, 6])"
+        MappingProxyType({}),
+        "the same in the client: a slower rhythm, or the 1:2 of nmplv (alpha = [4, 6])",
+        enters=PREPARATION,
     )
     max_lag_s: Mapping[str, float] = _setting(
         MAX_LAG_S, "largest lag of lag profiles, xcorr and xcorr_lag in s, by modality (our choice)", bounds=(0.01, 600)
     )
     rois: Mapping[str, tuple[str, ...]] = _setting(
-        MappingProxyType({}), "further ROIs: name = [channels]; a built-in name is replaced"
+        MappingProxyType({}), "further ROIs: name = [channels]; a built-in name is replaced", enters=PREPARATION
     )
     roi_pairs: str | tuple[str, ...] = _setting(
         "matching", "'matching' (same ROI in both people), 'all', or a list such as ['frontal-posterior']"
@@ -207,66 +217,94 @@ class StudyConfig:
     )
     # windows and floors
     window_s: float = _setting(
-        20.0, "EEG window length in s, non-overlapping; short windows inflate chance (our choice)", bounds=(0.1, 3600)
+        20.0,
+        "EEG window length in s, non-overlapping; short windows inflate chance (our choice)",
+        bounds=(0.1, 3600),
+        enters=PREPARATION,
     )
     min_windows: int = _setting(
-        3, "an EEG session with fewer clean windows is skipped (our choice)", bounds=(1, 10_000)
+        3, "an EEG session with fewer clean windows is skipped (our choice)", bounds=(1, 10_000), enters=PREPARATION
     )
     min_seconds: float = _setting(
-        120.0, "an fNIRS session with less common time (s) is skipped (our choice)", bounds=(1, 86_400)
+        120.0,
+        "an fNIRS session with less common time (s) is skipped (our choice)",
+        bounds=(1, 86_400),
+        enters=PREPARATION,
     )
     # EEG preparation
     eeg_filter_hz: tuple[float, float] = _setting(
-        (1.0, 40.0), "EEG passband in Hz, flat to both edges (ours: the guards fit spectra from 2 to 40 Hz)"
+        (1.0, 40.0),
+        "EEG passband in Hz, flat to both edges (ours: the guards fit spectra from 2 to 40 Hz)",
+        enters=CLEANING,
     )
     eeg_line_hz: float = _setting(
-        0.0, "mains frequency to notch in Hz; 0 = none (ours: the passband ends below it)", bounds=(0, 1000)
+        0.0,
+        "mains frequency to notch in Hz; 0 = none (ours: the passband ends below it)",
+        bounds=(0, 1000),
+        enters=CLEANING,
     )
     eeg_reference: str = _setting(
         "auto",
         "'auto' = average from 16 channels on (ours), else as recorded; 'average', 'recorded', or names joined by +",
+        enters=CLEANING,
     )
     eeg_max_sfreq: float = _setting(
-        256.0, "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep (our choice)", bounds=(0, 100_000)
+        256.0,
+        "EEG above this rate (Hz) is resampled to it, anti-aliased; 0 = keep (our choice)",
+        bounds=(0, 100_000),
+        enters=CLEANING,
     )
     eeg_interpolate: bool = _setting(
         False,
         "bad EEG channels are interpolated where positions are known (Perrin et al. 1989, "
         "doi:10.1016/0013-4694(89)90180-6), instead of left out (our choice)",
+        enters=CLEANING,
     )
     eeg_ica: str = _setting(
-        "none", "components removed by ICA: 'none' (our choice), 'ocular', 'muscle' or 'ocular+muscle'"
+        "none", "components removed by ICA: 'none' (our choice), 'ocular', 'muscle' or 'ocular+muscle'", enters=CLEANING
     )
     # fNIRS preparation
     fnirs_filter_hz: tuple[float, float] = _setting(
-        (0.01, 0.5), "fNIRS passband in Hz (our choice: it holds the slow band and leaves the heart beat out)"
+        (0.01, 0.5),
+        "fNIRS passband in Hz (our choice: it holds the slow band and leaves the heart beat out)",
+        enters=CLEANING,
     )
-    fnirs_sfreq: float = _setting(2.0, "common grid of the two fNIRS recordings in Hz (our choice)", bounds=(0.1, 100))
+    fnirs_sfreq: float = _setting(
+        2.0, "common grid of the two fNIRS recordings in Hz (our choice)", bounds=(0.1, 100), enters=CLEANING
+    )
     fnirs_min_sci: float = _setting(
         0.75,
         "channels with a lower scalp coupling are left out (Pollonini et al. 2014, doi:10.1016/j.heares.2013.11.007)",
         bounds=(0, 1),
+        enters=CLEANING,
     )
     fnirs_tddr: bool = _setting(
         True,
         "motion correction by TDDR on optical density (Fishburn et al. 2019, doi:10.1016/j.neuroimage.2018.09.025)",
+        enters=CLEANING,
     )
     fnirs_short_mm: float = _setting(
         10.0,
         "channels with a source-detector distance up to this (mm) are short (MNE's limit); up to 1.5 times it, unused",
         bounds=(1, 20),
+        enters=CLEANING,
     )
     fnirs_short_regression: bool = _setting(
-        True, "regress each person's own short channels out (Saager & Berger 2005, doi:10.1364/JOSAA.22.001874)"
+        True,
+        "regress each person's own short channels out (Saager & Berger 2005, doi:10.1364/JOSAA.22.001874)",
+        enters=CLEANING,
     )
     fnirs_regress_events: bool = _setting(
-        True, "regress annotated events out before synchrony (ours: shared events look like growth in our simulations)"
+        True,
+        "regress annotated events out before synchrony (ours: shared events look like growth in our simulations)",
+        enters=CLEANING,
     )
     fnirs_ppf: float | str = _setting(
         6.0,
         "pathlength factor of the Beer-Lambert law (MNE's default), or 'age': by the columns therapist_age, client_age "
         "of dyads.tsv (Scholkmann & Wolf 2013, doi:10.1117/1.JBO.18.10.105004)",
         bounds=(0.01, 100),
+        enters=CLEANING,
     )
     # clocks
     clock_uncertainty_ms: float = _setting(
@@ -274,6 +312,7 @@ class StudyConfig:
         "how far the offset of two devices may be off where the clock does not say (ms): latency of triggers, delays "
         "of filters; growth at a lag counts beyond it only (our choice: two samples at 125 Hz)",
         bounds=(0, 10_000),
+        enters=PREPARATION,
     )
     # chance
     max_partners: int = _setting(
@@ -281,7 +320,7 @@ class StudyConfig:
     )
     min_pseudo: int = _setting(4, "fewer pseudo pairs than this are flagged as a weak chance level", bounds=(1, 1000))
     n_null: int = _setting(1000, "circular shifts of the lag null", bounds=(19, 1_000_000))
-    seed: int = _setting(0, "seed of every random draw", bounds=(0, 2**32 - 1))
+    seed: int = _setting(0, "seed of every random draw", bounds=(0, 2**32 - 1), enters=CLEANING)
     # growth
     time: str = _setting("session", "time axis of growth: 'session' or 'weeks' (days / 7)")
     equivalence_slope: float = _setting(
@@ -410,6 +449,20 @@ class StudyConfig:
             joined = frozenset(contrast).union(*touched)
             pools = [*(pool for pool in pools if pool not in touched), joined]
         return tuple(pools)
+
+    def entering(self, stage: int) -> StudyConfig:
+        """Keep what enters a stage or one before it; all else is as if nothing had been set.
+
+        A stage that is given nothing else can be shared by all settings that are equal so far.
+        """
+        if stage == COMPUTATION:
+            return self
+        kept = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata["enters"] <= stage}
+        if stage < PREPARATION:
+            return StudyConfig(**kept, bands={})
+        # which metric is asked for, and of which task, says the computation
+        primary = self.primary and Primary("", self.primary.band, self.primary.roi)
+        return StudyConfig(**{**kept, "primary": primary})
 
     def passband(self, modality: str) -> tuple[float, float]:
         """Edges in Hz of what preparation leaves of a modality."""

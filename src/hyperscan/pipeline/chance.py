@@ -17,7 +17,9 @@ import pandas as pd
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.summary import Attempt
+from hyperscan.pipeline.together import PAIRS
 from hyperscan.pipeline.unit import BATCH_TABLES, Basis, Manifest, own_files, read_manifest, row_label, signals_path
+from hyperscan.recall import remembered
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
 from hyperscan.storage import MISSING, new_folder, write_table
@@ -29,15 +31,13 @@ from hyperscan.synchrony import (
     chance_values,
 )
 from hyperscan.synchrony.pair import Lenders
+from hyperscan.synchrony.person import same
 
 #: Memory that a batch may take, in bytes: with the program itself a worker stays below 6 GB (our choice).
 BATCH_BYTES = 5_000_000_000
 
 #: Dyads on either side of a batch at most: more save little, and the last batch lets workers wait (our choice).
 MAX_SIDE = 10
-
-#: Name of the folder of batches among prepared signals.
-PAIRS = "pairs"
 
 #: Dyads that lend the therapist and the client, in the tables of a batch.
 _LENDERS = ("therapist_of", "client_of")
@@ -59,7 +59,7 @@ class Batch:
 
     @property
     def name(self) -> str:
-        """Folder among the prepared signals."""
+        """Folder among what a run needs while it lasts."""
         return f"{PAIRS}/ses-{self.key.session:02d}_{row_label(self.key)}_{self.number:03d}"
 
     @property
@@ -68,7 +68,7 @@ class Batch:
         return {dyad for pair in self.pairs for dyad in pair}
 
 
-def batches_of(plan: Plan, work: Path) -> list[Batch]:
+def batches_of(plan: Plan, prepared: Path) -> list[Batch]:
     """Tile the pairs that a plan asks for, so that a batch's people fit into memory together."""
     groups: dict[SessionKey, set[tuple[str, str]]] = defaultdict(set)
     for entry in plan.pseudo_pairs:
@@ -76,7 +76,7 @@ def batches_of(plan: Plan, work: Path) -> list[Batch]:
     batches = []
     for key, pairs in sorted(groups.items()):
         people = {(key._replace(dyad=dyad), role) for pair in pairs for dyad, role in zip(pair, ROLES, strict=True)}
-        sides = sides_for(max(signals_path(work, *person).stat().st_size for person in people))
+        sides = sides_for(max(signals_path(prepared, *person).stat().st_size for person in people))
         ranks = [{name: i for i, name in enumerate(sorted(set(side)))} for side in zip(*pairs, strict=True)]
         tiles: dict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)
         for pair in sorted(pairs):
@@ -92,20 +92,23 @@ def sides_for(n_bytes: int) -> tuple[int, int]:
     return min(max(people // 2, 1), MAX_SIDE), min(max(people - people // 2, 1), MAX_SIDE)
 
 
-def compute_batch(batch: Batch, *, basis: Basis, work: Path) -> None:
+def compute_batch(batch: Batch, *, basis: Basis, prepared: Path, folder: Path) -> None:
     """Compute a batch into a folder that appears whole."""
-    with new_folder(work / batch.name, own_files) as temporary:
-        done = attempt(batch.key, partial(_compute, batch, basis, work, temporary), Attempt)
+    with new_folder(folder, own_files) as temporary:
+        done = attempt(batch.key, partial(_compute, batch, basis, prepared, temporary), Attempt)
         Manifest(basis.digest_of(batch), (done,)).save(temporary)
 
 
-def _compute(batch: Batch, basis: Basis, work: Path, folder: Path) -> Attempt:
+def _compute(batch: Batch, basis: Basis, prepared: Path, folder: Path) -> Attempt:
     sides: list[dict[str, Signals]] = []
     for dyads, role in zip(zip(*batch.pairs, strict=True), ROLES, strict=True):
         keys = [batch.key._replace(dyad=dyad) for dyad in sorted(set(dyads))]
-        sides.append({key.dyad: planned_signals(work, key, role, basis.plan) for key in keys})
+        sides.append({key.dyad: planned_signals(prepared, key, role, basis.plan) for key in keys})
     therapists, clients = sides
-    values = chance_values(therapists, clients, batch.pairs, recipe_for(batch.key, basis.plan, basis.config))
+    recipe = recipe_for(batch.key, basis.plan, basis.config)
+    compute = partial(chance_values, therapists, clients, batch.pairs, recipe)
+    people = same(*therapists.values(), *clients.values())
+    values = remembered(("chance", batch.name), (batch.pairs, people, recipe), compute)
     _save(folder, values)
     return Attempt(batch.key)
 

@@ -22,6 +22,7 @@ from hyperscan.pipeline.prepare import attempt
 from hyperscan.pipeline.privacy import scrub
 from hyperscan.pipeline.summary import Computed
 from hyperscan.pipeline.unit import Basis, Manifest, Prepared, Unit, own_files, row_label
+from hyperscan.recall import remembered
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import CELL_COLUMNS, INDEX_COLUMNS, ROLES, TABLES, Cell, RoiPair
 from hyperscan.storage import new_folder, write_dataset, write_table
@@ -38,39 +39,44 @@ from hyperscan.synchrony import (
     shared_windows,
     with_lag_tests,
 )
+from hyperscan.synchrony.person import same
 
 Array = npt.NDArray[Any]
 
 
 def compute_unit(
-    unit: Unit, *, basis: Basis, batches: Sequence[Batch], prepared: Prepared, work: Path, folder: Path
+    unit: Unit, *, basis: Basis, batches: Mapping[Path, Batch], found: Prepared, prepared: Path, folder: Path
 ) -> None:
-    """Compute every usable row of a dyad-session into a folder that appears whole."""
+    """Compute every usable row of a dyad-session into a folder that appears whole.
+
+    ``batches``: folders of the pairs that it needs; ``prepared``: folder of prepared signals, and what was ``found``.
+    """
     with new_folder(folder, own_files) as temporary:
         tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
         rows = []
         for row in unit.rows:
-            mine = [batch for batch in batches if batch.key == row.key._replace(dyad=batch.key.dyad)]
-            done = attempt(row.key, partial(_compute_row, row, basis, mine, work, temporary), Computed)
+            mine = [where for where, batch in batches.items() if batch.key == row.key._replace(dyad=batch.key.dyad)]
+            done = attempt(row.key, partial(_compute_row, row, basis, mine, prepared, temporary), Computed)
             for name, frame in done.tables.items():
                 tables[name].append(frame)
             rows.append(replace(done, reason=scrub(done.reason, row, {}), tables={}))
         for name, frames in tables.items():
             write_table(temporary / f"{name}.tsv", pd.concat(frames, ignore_index=True))
-        Manifest(basis.digest_of(unit), tuple(rows), prepared).save(temporary)
+        Manifest(basis.digest_of(unit), tuple(rows), found).save(temporary)
 
 
-def _compute_row(row: Session, basis: Basis, batches: Sequence[Batch], work: Path, folder: Path) -> Computed:
+def _compute_row(row: Session, basis: Basis, batches: Sequence[Path], prepared: Path, folder: Path) -> Computed:
     plan, config = basis.plan, basis.config
     planned = [pair for pair in plan.pseudo_pairs if pair.key == row.key]
-    chance = read_chance(planned, [work / batch.name for batch in batches])
+    chance = read_chance(planned, batches)
     if chance.fault is not None:
         return Computed(row.key, chance.fault.status, chance.fault.reason, traceback=chance.fault.traceback)
     recipe = recipe_for(row, plan, config)
-    a, b = (planned_signals(work, row.key, role, plan) for role in ROLES)
+    a, b = (planned_signals(prepared, row.key, role, plan) for role in ROLES)
     windows = shared_windows(a, b, recipe)
     rng = np.random.default_rng([config.seed, zlib.crc32(str(row.key).encode())])
-    values = session_values(a, b, recipe, windows, n_null=config.n_null, rng=rng)
+    compute = partial(session_values, a, b, recipe, windows, n_null=config.n_null, rng=rng)
+    values = remembered(("values", row.key), (*same(a, b), recipe, config.n_null, config.seed), compute)
     result = session_result(a, b, recipe, windows, session_attrs(row, a, windows, config.seed), values.cells)
     result = with_lag_tests(result, values.lag)
     write_dataset(folder / f"{row_label(row)}_synchrony.nc", result.averaged().dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import re
@@ -11,15 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hyperscan.config import Primary, StudyConfig
+from hyperscan.config import CLEANING, PREPARATION, Primary, StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count
 from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
 from hyperscan.pipeline.lock import output_lock
-from hyperscan.pipeline.output import UNIVERSES, check_output, describe_output, remove_results, remove_work
+from hyperscan.pipeline.output import UNIVERSES, WORK, check_output, describe_output, remove_results, remove_work
 from hyperscan.pipeline.plan import check_settings, primary_group
 from hyperscan.pipeline.privacy import owners_only
-from hyperscan.pipeline.run import growth_of, run_study
+from hyperscan.pipeline.run import go_through, growth_of, output_of, stages_of
+from hyperscan.pipeline.stages import Stages, limit_place
+from hyperscan.pipeline.together import Steps, carry_out
+from hyperscan.pipeline.unit import digest, remove_unit
+from hyperscan.pipeline.workers import Place
+from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
+from hyperscan.results import Plan
 from hyperscan.results.folder import MULTIVERSE_PAGE
 from hyperscan.storage import remove, write_json, write_table
 from hyperscan.study import Rejected, Session
@@ -55,6 +62,19 @@ class Declared:
     settings: Mapping[str, str]
     primary: bool
     config: StudyConfig
+
+    @property
+    def prepared(self) -> str:
+        """Folder of signals, among all prepared ones, that every analysis shares whose settings are equal so far."""
+        return digest(config=self.config.entering(PREPARATION))[:12]
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Where it stands, so that analyses which share most follow each other."""
+        primary = self.config.primary
+        assert primary is not None  # every analysis names its own
+        cleaned = digest(config=self.config.entering(CLEANING))
+        return (cleaned, primary.band, repr(self.config.window_s), self.prepared, primary.metric, self.name)
 
     def __str__(self) -> str:
         return ", ".join(f"{key} = {level}" for key, level in self.settings.items())
@@ -194,47 +214,66 @@ def run_multiverse(
             raise ConfigError(f"multiverse ({one}): {error}") from None
     out = Path(out).resolve()
     check_output(out, rows, multiverse=True)
-    with output_lock(out), owners_only(out, private):
+    inputs = tuple({row.root for row in rows})
+    place = limit_place(Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=inputs), rows)
+    with contextlib.ExitStack() as held:
+        held.enter_context(remembering())  # inputs and what is prepared of them are hashed once
+        held.enter_context(output_lock(out))
+        held.enter_context(owners_only(out, private))
         describe_output(out, MULTIVERSE_README)
         for name in ANSWERS:  # what they say together is not known before all are there
             remove(out / name)
-        _remove_others(out, {one.name for one in declared})
-        universes = []
-        for number, one in enumerate(declared, start=1):
-            logger.info("analysis %d of %s: %s", number, count(len(declared), "analysis", "analyses"), one)
-            folder = out / UNIVERSES / one.name
-            try:
-                study = run_study(
-                    rows,
-                    one.config,
-                    out=folder,
-                    n_jobs=n_jobs,
-                    cluster=cluster,
-                    rejected=rejected,
-                    progress=progress,
-                    private=private,
-                    report=False,
-                )
-                made = Universe(one.name, one.settings, one.primary, growth_of(folder), n_skipped=len(study.skipped))
-            except ConfigError as error:
-                raise ConfigError(f"multiverse ({one}): {error}") from None
-            except NothingToAnalyseError as error:
-                remove_results(folder)  # they are of other settings
-                reason = str(error).splitlines()[0]
-                made = Universe(one.name, one.settings, one.primary, None, reason, len(rows) + len(rejected))
-            universes.append(made)
+        _remove_others(out, declared)
+        for one in declared:
+            held.enter_context(output_of(rows, out / UNIVERSES / one.name, private=private))
+        told = count(len(declared), "analysis", "analyses")
+        logger.info("%s, %s", told, count(len({one.prepared for one in declared}), "preparation"))
+        ordered = sorted(declared, key=lambda one: one.shares)
+        stages = [
+            stages_of(rows, one.config, out / UNIVERSES / one.name, place, out / WORK / one.prepared) for one in ordered
+        ]
+        runs = [_steps(one, each, rejected) for one, each in zip(ordered, stages, strict=True)]
+        found_of = {one.name: one for one in carry_out(runs, place, progress=progress)}
+        universes = [found_of[one.name] for one in declared]
         if all(one.growth is None for one in universes):
             raise NothingToAnalyseError("In not one of the analyses a dyad-session can be used. See `hyperscan check`.")
         found = fit_multiverse(universes, seed=config.seed)
         write_table(out / "multiverse.tsv", found.table)
         build_multiverse_page(out, found)
         write_json(out / "multiverse.json", found.to_dict())
+        _remove_prepared(out)
     return found
 
 
-def _remove_others(out: Path, declared: Collection[str]) -> None:
-    """Remove the analyses of an earlier multiverse that are none of this one; what is not ours stays."""
+def _steps(one: Declared, stages: Stages, rejected: Sequence[Rejected]) -> Steps[Universe]:
+    """Go through the run of one analysis."""
+    n_rows = len(stages.sessions) + len(rejected)
+    try:
+        growth = (yield from go_through(stages, rejected, report=False)) or growth_of(stages.out)
+    except ConfigError as error:
+        raise ConfigError(f"multiverse ({one}): {error}") from None
+    except NothingToAnalyseError as error:
+        remove_results(stages.out)  # they are of other settings
+        return Universe(one.name, one.settings, one.primary, None, str(error).splitlines()[0], n_rows)
+    skipped = Plan.load(stages.out / "plan.json").skipped
+    return Universe(one.name, one.settings, one.primary, growth, n_skipped=len(skipped))
+
+
+def _remove_others(out: Path, declared: Sequence[Declared]) -> None:
+    """Remove the analyses of an earlier multiverse that are none of this one, and what was prepared for them alone.
+
+    What is not ours stays.
+    """
+    names = {one.name for one in declared}
     for folder in (out / UNIVERSES).glob("u*"):
-        if _NAME.fullmatch(folder.name) and folder.name not in declared and not folder.is_symlink():
+        if _NAME.fullmatch(folder.name) and folder.name not in names and not folder.is_symlink():
             remove_work(folder)
             remove_results(folder)
+    _remove_prepared(out, {one.prepared for one in declared})
+
+
+def _remove_prepared(out: Path, kept: Collection[str] = ()) -> None:
+    """Remove prepared signals that analyses shared."""
+    for folder in (out / WORK).glob("*/dyad-*/ses-*"):
+        if folder.parents[1].name not in kept:
+            remove_unit(folder, out)

@@ -16,10 +16,10 @@ import pandas as pd
 import hyperscan
 from hyperscan.errors import HyperscanError, OutputError
 from hyperscan.growth.contrasts import contrast_rows
-from hyperscan.pipeline.chance import PAIRS
 from hyperscan.pipeline.decisions import told_of
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
+from hyperscan.pipeline.together import PAIRS
 from hyperscan.pipeline.unit import ABSENT, UNIT_TABLES, Unit, package_versions, read_manifest, remove_unit, units_of
 from hyperscan.report import PAGE, TEXTS
 from hyperscan.results.folder import RECORD, VIEW, WITHIN, RunFolder

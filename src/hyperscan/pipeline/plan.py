@@ -25,6 +25,7 @@ from hyperscan.pipeline.decisions import common_ranks, decision_findings, decisi
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
+from hyperscan.recall import remembered
 from hyperscan.recording.cleaning.eeg import is_averaged
 from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
@@ -418,9 +419,13 @@ def comparable_rois(
     return tuple(decided)
 
 
-def planned_signals(work: Path, key: SessionKey, role: str, plan: Plan) -> Signals:
+def planned_signals(prepared: Path, key: SessionKey, role: str, plan: Plan) -> Signals:
     """Read one person of one dyad-session, regions reduced to the channels of the plan."""
-    signals = Signals.load(signals_path(work, key, role))
+    path, decided = signals_path(prepared, key, role), plan.roi_channels
+    return remembered(("signals", key, role), (path, decided), lambda: _planned(Signals.load(path), key, plan))
+
+
+def _planned(signals: Signals, key: SessionKey, plan: Plan) -> Signals:
     whose = (key.modality, key.task, key.dyad, signals.person)
     mine = [one for one in plan.roi_channels if (one.modality, one.task, one.dyad, one.person) == whose]
     data = dict(signals.data)

@@ -29,13 +29,15 @@ from hyperscan.errors import (
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
 from hyperscan.pipeline.unit import Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
+from hyperscan.recall import remembered
 from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.recording.files.bids import files_of
 from hyperscan.recording.records import tell_decisions
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.storage import new_folder, sha256
 from hyperscan.study import Session
-from hyperscan.synchrony import Recipe, Signals, recipe_of, shared_windows, signals_of
+from hyperscan.synchrony import Recipe, Signals, shared_windows, signals_of
+from hyperscan.synchrony.recipe import windows_recipe
 
 Result = TypeVar("Result", bound=Attempt)
 
@@ -45,7 +47,7 @@ def prepare_unit(made_from: UnitInputs, *, folder: Path) -> None:
     with new_folder(folder, own_files) as temporary:
         rows = []
         for row in made_from.unit.rows:
-            opened: set[Path] = set()
+            opened: set[Path] = remembered(("opened", row.key), row, set)
             done = attempt(row.key, partial(_prepare_row, row, made_from, temporary, opened), Summary)
             done = dataclasses.replace(done, undeclared=_undeclared(opened, row))
             rows.append(_publish(done, row, made_from.config))
@@ -121,7 +123,8 @@ def attempt(key: SessionKey, work: Callable[[], Result], kind: type[Result]) -> 
 def _prepare_row(row: Session, made_from: UnitInputs, folder: Path, opened: set[Path]) -> Summary:
     with opened_files(row.root, opened):
         summary, people = judge_row(row, made_from.config)
-    if not input_hashes([row]).items() <= made_from.hashes.items():
+    hashes = remembered(("hashes", row.key), row, partial(input_hashes, [row]))
+    if not hashes.items() <= made_from.hashes.items():
         raise ReadError(
             f"{row.key}: the recording changed while it was read. Wait until copying has ended and run again."
         )
@@ -156,7 +159,7 @@ def _named(config: StudyConfig) -> set[str]:
 
 def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Signals]]:
     """Read, align, clean and judge one row, in memory."""
-    aligned = align_pair(load_session(row))
+    aligned = remembered(("aligned", row.key), row, lambda: align_pair(load_session(row)))
     pair = preprocess_pair(aligned, config)
     quality, clock = pair.quality, pair.clock
     assert quality is not None  # preprocess_pair always sets it
@@ -165,7 +168,7 @@ def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Sig
     for role, signals in _people(pair, aligned, config).items():
         names = tuple(public_channel(name, _named(config)) for name in signals.ch_names)
         people[role] = dataclasses.replace(signals, ch_names=names)
-    recipe = recipe_of(config, row.modality)
+    recipe = windows_recipe(config, row.modality)
     check_rate(row.key, people["therapist"].sfreq, recipe)
     windows = shared_windows(people["therapist"], people["client"], recipe)
     primary = zip(people.items(), recipe.primary.rois, strict=True)

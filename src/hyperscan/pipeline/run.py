@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, 
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
+from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
 from hyperscan.pipeline.workers import Place
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
@@ -127,8 +129,8 @@ def run_study(
         sweep_temporary(Path(tempfile.gettempdir()))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, output_lock(Path(folder) / "study"):
             rows = save_pairs(pairs_of(sessions), Path(folder) / "study")
-            place: dict[str, Any] = {"n_jobs": n_jobs, "cluster": cluster, "private": private, "report": report}
-            return run_study(rows, config, out=out, progress=progress, **place)
+            options: dict[str, Any] = {"n_jobs": n_jobs, "cluster": cluster, "private": private, "report": report}
+            return run_study(rows, config, out=out, progress=progress, **options)
     if not sessions:
         raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)
@@ -147,21 +149,25 @@ def run_study(
             )
         return replace(result, path=None)
     out = Path(out).resolve()  # workers of a cluster have another current folder
+    with output_of(sessions, out, private=private):
+        place = limit_place(
+            Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=tuple({row.root for row in sessions})), sessions
+        )
+        stages = stages_of(sessions, config, out, place)
+        carry_out([go_through(stages, rejected, report=report)], place, progress=progress)
+    return StudyResult.load(out)
+
+
+@contextlib.contextmanager
+def output_of(sessions: Sequence[Session], out: Path, *, private: bool) -> Iterator[None]:
+    """Hold the folder of a run, and free it of what one that died has left."""
     check_output(out, sessions)
     with output_lock(out), owners_only(out, private):
         sweep(out)
         sweep_locks(out)
         if not (out / DESCRIPTION).exists():
             describe_output(out)
-        stages = _stages(
-            sessions,
-            config,
-            out,
-            Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=tuple({row.root for row in sessions})),
-            progress,
-        )
-        _go(stages, rejected, report=report)
-    return StudyResult.load(out)
+        yield
 
 
 def prepare_study(
@@ -213,19 +219,26 @@ def summaries_of(
     with owners_only(out, private):
         if not (out / DESCRIPTION).exists():
             describe_output(out)
-        return _stages(sessions, config, out, Place(n_jobs=n_jobs), progress).prepare()
+        place = limit_place(Place(n_jobs=n_jobs), sessions)
+        (summaries,) = carry_out([stages_of(sessions, config, out, place).prepare()], place, progress=progress)
+    return summaries
 
 
-def _stages(sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, progress: bool) -> Stages:
-    place = limit_place(place, sessions)
+def stages_of(
+    sessions: Sequence[Session], config: StudyConfig, out: Path, place: Place, prepared: Path | None = None
+) -> Stages:
+    """Begin a run, and its log; ``prepared``: a folder of prepared signals that it shares."""
     log = RunLog(out, command=public_command(sys.argv), workers=place.n_jobs, cluster=place.cluster, seed=config.seed)
-    return Stages(sessions, config, out, place, log, progress=progress)
+    return Stages(sessions, config, out, log, prepared=prepared)
 
 
-def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
-    """Do all stages: results stay as they are until new ones are complete, and the record is written last."""
+def go_through(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> Steps[GrowthResult | None]:
+    """Do all stages: results stay as they are until new ones are complete, and the record is written last.
+
+    Returns the answer, or None where nothing has changed.
+    """
     out, config, sessions, log = stages.out, stages.config, stages.sessions, stages.log
-    summaries = stages.prepare()
+    summaries = yield from stages.prepare()
     plan = make_plan(sessions, rejected, summaries, config, stages.digests)
     stages.tell(plan.findings)
     basis = stages.basis(plan)
@@ -233,9 +246,9 @@ def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
     if not stages.stale(basis) and _is_recorded(out, facts) and (not report or (out / PAGE).is_file()):
         logger.info("nothing has changed: the results are those of the run before")
         remove_work(out)
-        return
+        return None
     log.open()
-    stages.compute(basis)
+    yield from stages.compute(basis)
     # from here on the folder is incomplete until its record is there again
     remove(out / RECORD)
     remove(out / VIEW)  # it shows what was there before
@@ -250,7 +263,8 @@ def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
         write_tables(out, analysed, summaries)
         append_contrasts(out, config.contrasts)
         log.say("growth")
-        growth_of(out, config).save(out)
+        growth = growth_of(out, config)
+        growth.save(out)
         remove(out / WITHIN)
         try:
             alone = within_of(out, config)
@@ -270,6 +284,7 @@ def _go(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> None:
     written |= {out / unit.name / name for unit in analysed for name in own_files(out / unit.name)}
     write_json(out / RECORD, {**facts, "outputs": _hashes(out, written)})
     log.say("complete")
+    return growth
 
 
 def _facts(basis: Basis, inputs: Mapping[str, str]) -> dict[str, Any]:

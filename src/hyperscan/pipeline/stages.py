@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from hyperscan.config import StudyConfig
-from hyperscan.pipeline.chance import PAIRS, Batch, batches_of, compute_batch
+from hyperscan.pipeline.chance import Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.decisions import unaligned_of
 from hyperscan.pipeline.output import FRESH, LOGS, WORK, RunLog, computed_rows, earlier_dyads
@@ -18,6 +18,7 @@ from hyperscan.pipeline.plan import duplicates_of
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.resources import fitting_jobs
 from hyperscan.pipeline.summary import Attempt, Summary
+from hyperscan.pipeline.together import PAIRS, PREPARATION, SYNCHRONY, Step, Steps
 from hyperscan.pipeline.unit import (
     Basis,
     Prepared,
@@ -29,10 +30,12 @@ from hyperscan.pipeline.unit import (
     own_files,
     read_manifest,
     remove_unit,
+    stays_current,
     unit_name,
     units_of,
 )
-from hyperscan.pipeline.workers import Place, Task, run_tasks
+from hyperscan.pipeline.workers import Place, Task
+from hyperscan.recall import remembered
 from hyperscan.results.plan import Plan, PlannedPair, Remark, Skip
 from hyperscan.schema import SessionKey
 from hyperscan.storage import remove_files, replace_folder
@@ -57,13 +60,13 @@ class Stages:
         sessions: Sequence[Session],
         config: StudyConfig,
         out: Path,
-        place: Place,
         log: RunLog,
         *,
-        progress: bool,
+        prepared: Path | None = None,
     ) -> None:
         self.sessions, self.config, self.out, self.log = sessions, config, out, log
-        self.place, self.progress = place, progress
+        #: Folder of prepared signals, which runs whose settings are equal so far may share
+        self.prepared = prepared or self.work
         # the line of a row enters nothing
         self.units = units_of([replace(row, line=0) for row in sessions])
         self.versions = all_versions()
@@ -76,7 +79,7 @@ class Stages:
 
     @property
     def work(self) -> Path:
-        """Folder of prepared signals and batches."""
+        """Folder of what the run needs while it lasts: prepared signals that are its own, and batches of pairs."""
         return self.out / WORK
 
     @property
@@ -94,10 +97,10 @@ class Stages:
             found[unit.name] = digest(made_from=mine, further=further) if any(further) else mine
         return found
 
-    def prepare(self) -> dict[SessionKey, Summary]:
+    def prepare(self) -> Steps[dict[SessionKey, Summary]]:
         """Prepare what is not prepared yet, and say of every row how it went."""
-        twice = duplicates_of(self.sessions)
-        self._prepare([unit for unit in self.units if self._known(unit) is None])
+        twice = remembered("duplicates", tuple(self.sessions), partial(duplicates_of, self.sessions))
+        yield from self._prepare([unit for unit in self.units if self._known(unit) is None])
         summaries = {}
         for unit in self.units:
             known = self._known(unit)
@@ -144,20 +147,20 @@ class Stages:
             if unit.name in self.again or not is_current(self.out / unit.name, basis.digest_of(unit))
         ]
 
-    def compute(self, basis: Basis) -> None:
+    def compute(self, basis: Basis) -> Steps[None]:
         """Compute what is stale and not computed yet, next to the results that are there."""
         units = self.planned(basis.plan)
         stale = [unit for unit in self.stale(basis) if not is_current(self._fresh(unit), basis.digest_of(unit))]
         if not stale:
             return
         needed = {unit.name for unit in units}
-        self._prepare([unit for unit in self.units if unit.name in needed and not self._prepared(unit)])
+        yield from self._prepare([unit for unit in self.units if unit.name in needed and not self._is_prepared(unit)])
         pairs: dict[str, list[PlannedPair]] = defaultdict(list)
         for pair in basis.plan.pseudo_pairs:
             pairs[unit_name(pair.dyad, pair.session)].append(pair)
-        batches = self._pairs(basis, stale)
+        batches = yield from self._pairs(basis, stale)
         tasks = [self._task(unit, basis.for_unit(pairs[unit.name]), batches) for unit in stale]
-        self._do(tasks, "synchrony")
+        yield from self._do(tasks, SYNCHRONY)
 
     def publish(self, basis: Basis) -> list[Unit]:
         """Put computed units into the place of those before, remove what is no part of the run, and list the units."""
@@ -179,11 +182,11 @@ class Stages:
         """
         found = set()
         for unit in self.units:
-            for folder in (self.out / unit.name, self.work / unit.name, self._fresh(unit)):
+            for folder in (self.out / unit.name, self.prepared / unit.name, self._fresh(unit)):
                 if _must_be_made_again(folder):
                     found.add(unit.name)
                     if folder != self.out / unit.name:
-                        remove_unit(folder, self.out)
+                        remove_unit(folder, folder.parents[1])
         for folder in self.work.glob(f"{PAIRS}/*"):
             if _must_be_made_again(folder):
                 remove_unit(folder, self.out)
@@ -201,26 +204,28 @@ class Stages:
         names = {key: unit_name(key.dyad, key.session) for key in plan.sessions}
         return [Skip.of(key, self.lost[name]) for key, name in names.items() if name in self.lost]
 
-    def _prepare(self, units: Sequence[Unit]) -> None:
+    def _prepare(self, units: Sequence[Unit]) -> Steps[None]:
         tasks = []
         for unit in units:
-            work = partial(prepare_unit, self.made_from[unit.name], folder=self.work / unit.name)
-            tasks.append(Task(unit.name, work))
-        self._do(tasks, "preparation")
+            folder = self.prepared / unit.name
+            tasks.append(Task(unit.name, partial(prepare_unit, self.made_from[unit.name], folder=folder), folder))
+        yield from self._do(tasks, PREPARATION)
 
-    def _pairs(self, basis: Basis, stale: Sequence[Unit]) -> list[Batch]:
+    def _pairs(self, basis: Basis, stale: Sequence[Unit]) -> Steps[list[Batch]]:
         """Compute the batches of pairs that stale units need; a lost one costs the units that need it."""
         names = {(unit.dyad, unit.session) for unit in stale}
         batches = [
             batch
-            for batch in batches_of(basis.plan, self.work)
+            for batch in batches_of(basis.plan, self.prepared)
             if any((dyad, batch.key.session) in names for dyad in batch.dyads)
         ]
         shared, tasks = basis.for_unit(), []
         for batch in batches:
-            if not is_current(self.work / batch.name, basis.digest_of(batch)):
-                tasks.append(Task(batch.name, partial(compute_batch, batch, basis=shared, work=self.work)))
-        self._do(tasks, "pairs")
+            folder = self.work / batch.name
+            if not is_current(folder, basis.digest_of(batch)):
+                work = partial(compute_batch, batch, basis=shared, prepared=self.prepared, folder=folder)
+                tasks.append(Task(batch.name, work, folder))
+        yield from self._do(tasks, PAIRS)
         for batch in batches:
             for dyad in sorted(batch.dyads) if batch.name in self.lost else ():
                 self.lost[unit_name(dyad, batch.key.session)] = self.lost[batch.name]
@@ -232,27 +237,31 @@ class Stages:
             compute_unit,
             unit,
             basis=basis,
-            batches=[batch for batch in batches if batch.key.session == unit.session and unit.dyad in batch.dyads],
-            prepared=Prepared(self.made_from[unit.name].digest, self.found[unit.name]),
-            work=self.work,
+            batches={
+                self.work / batch.name: batch
+                for batch in batches
+                if batch.key.session == unit.session and unit.dyad in batch.dyads
+            },
+            found=Prepared(self.made_from[unit.name].digest, self.found[unit.name]),
+            prepared=self.prepared,
             folder=self._fresh(unit),
         )
-        return Task(unit.name, work)
+        return Task(unit.name, work, self._fresh(unit))
 
-    def _do(self, tasks: Sequence[Task], label: str) -> None:
+    def _do(self, tasks: Sequence[Task], stage: str) -> Steps[None]:
         tasks = [task for task in tasks if task.name not in self.lost]
         if tasks:
             self.log.open()
-        for name in run_tasks(tasks, self.place, label, progress=self.progress, tell=self.log.say):
-            self.lost[name] = LOST.format(stage=label)
+        for name in sorted((yield Step(stage, tasks, self.log.say))):
+            self.lost[name] = LOST.format(stage=stage)
 
-    def _prepared(self, unit: Unit) -> bool:
-        return is_current(self.work / unit.name, self.made_from[unit.name].digest)
+    def _is_prepared(self, unit: Unit) -> bool:
+        return stays_current(self.prepared / unit.name, self.made_from[unit.name].digest)
 
     def _known(self, unit: Unit) -> tuple[Summary, ...] | None:
         """Rows' summaries, from prepared signals or from results that were made of the same content."""
-        if self._prepared(unit):
-            made = read_manifest(self.work / unit.name, Summary)
+        if self._is_prepared(unit):
+            made = read_manifest(self.prepared / unit.name, Summary)
             return None if made is None else made.rows
         for folder in (self._fresh(unit), *([] if unit.name in self.again else [self.out / unit.name])):
             done = read_manifest(folder, Attempt)

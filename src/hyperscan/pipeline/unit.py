@@ -11,12 +11,14 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import hyperscan
-from hyperscan.config import StudyConfig
+from hyperscan.config import PREPARATION, StudyConfig
 from hyperscan.pipeline.summary import Attempt, Summary
+from hyperscan.recall import remembered
 from hyperscan.recording.files.bids import files_of
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import ROLES, TABLES, SessionKey
@@ -56,6 +58,10 @@ _READ_EARLY = tuple(f"{role}_age" for role in ROLES)
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that the numbers depend on, by name."""
+    return remembered("versions", VERSIONED, _installed)
+
+
+def _installed() -> dict[str, str]:
     found = dict.fromkeys(VERSIONED, ABSENT)
     for name in VERSIONED:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -164,6 +170,7 @@ class UnitInputs:
 
     #: Its rows hold no covariates but those that preparation may read
     unit: Unit
+    #: All but the settings that enter preparation are as if nothing had been set
     config: StudyConfig
     #: SHA-256 of every input, by whose it is
     hashes: Mapping[str, str]
@@ -176,7 +183,8 @@ class UnitInputs:
             replace(row, covariates={name: row.covariates[name] for name in _READ_EARLY if name in row.covariates})
             for row in unit.rows
         ]
-        return cls(replace(unit, rows=tuple(rows)), config, input_hashes(rows), versions)
+        hashes = remembered(("hashes", unit.name), rows, partial(input_hashes, rows))
+        return cls(replace(unit, rows=tuple(rows)), config.entering(PREPARATION), hashes, versions)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -287,6 +295,16 @@ def own_files(folder: Path) -> set[str]:
     if manifest is None:
         return {MANIFEST, *(path.name for path in folder.iterdir() if _UNIT_FILE.fullmatch(path.name))}
     return {MANIFEST, *(name for name in manifest.files if Path(name).name == name)}
+
+
+def stays_current(folder: Path, wanted: str) -> bool:
+    """Whether :func:`is_current`, which runs that share a folder find out once while nobody makes it again."""
+    try:
+        found = (folder / MANIFEST).stat()
+    except OSError:
+        return False
+    key = (wanted, found.st_ino, found.st_mtime_ns)
+    return remembered(("current", folder), key, partial(is_current, folder, wanted))
 
 
 def remove_unit(folder: Path, top: Path) -> None:

@@ -64,6 +64,8 @@ class Task:
     name: str
     #: ``functools.partial`` of a module's function, which other processes find; small: recordings go by path
     work: Callable[[], object]
+    #: Folder that it makes: two tasks that make the same one are the same
+    makes: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy.typing as npt
 from hyperscan.errors import InputError, ReadError, count, did_you_mean
 from hyperscan.hdf5 import load_dataset
 from hyperscan.metrics import METRICS
-from hyperscan.schema import TABLES
+from hyperscan.schema import TABLES, RoiPair
 from hyperscan.storage import write_dataset
 
 if TYPE_CHECKING:
@@ -130,22 +132,27 @@ class SynchronyResult:
         """
         import pandas as pd
 
-        data = self.dataset
-        flat = data[["roi_value", "roi_z"]].mean("window", skipna=True)
-        flat = flat.rename(roi_value="estimate", roi_z="z").assign(
-            {name: data[name] for name in ("lag_estimate", "lag_p") if name in data}
-        )
+        data, cell = self.dataset, ("signal", "metric", "band", "roi_pair")
+        rows = list(itertools.product(*(map(str, data[name].values) for name in cell)))
+
+        def mean(name: str, start: int = 0, step: int = 1) -> np.ndarray:
+            # arrays, because every step of labelled ones costs more than all means together
+            values = data.variables[name].transpose(*cell, "window").values[..., start::step]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+                return np.asarray(np.nanmean(values, axis=-1)).ravel()
+
+        found: dict[str, Any] = dict(zip(cell, zip(*rows, strict=True), strict=True))
+        pairs = [RoiPair.parse(name) for name in found.pop("roi_pair")]
+        found |= {"roi_therapist": [pair.therapist for pair in pairs], "roi_client": [pair.client for pair in pairs]}
+        found |= {name: data.attrs[name] for name in TABLES["synchrony"] if name in data.attrs}
+        found |= {"estimate": mean("roi_value"), "z": mean("roi_z")}
+        for name in ("lag_estimate", "lag_p"):
+            if name in data:
+                found[name] = data.variables[name].transpose(*cell).values.ravel()
         if data.sizes["window"] > 1:
-            odd, even = (data["roi_z"].isel(window=slice(at, None, 2)).mean("window", skipna=True) for at in (0, 1))
-            flat = flat.assign(halves_z=odd - even)
-        frame = flat.to_dataframe().reset_index()
-        rois = frame["roi_pair"].str.split("-", n=1, expand=True)
-        labels = {name: data.attrs[name] for name in TABLES["synchrony"] if name in data.attrs}
-        known = frame.assign(roi_therapist=rois[0], roi_client=rois[1], **labels)
-        ordered = [name for name in TABLES["synchrony"] if name in known]
-        order = {name: list(map(str, data[name].values)) for name in ("signal", "metric", "band", "roi_pair")}
-        ranks = pd.DataFrame({name: known[name].map(values.index) for name, values in order.items()})
-        return known.loc[ranks.sort_values(list(order)).index, ordered].reset_index(drop=True)
+            found["halves_z"] = mean("roi_z", 0, 2) - mean("roi_z", 1, 2)
+        return pd.DataFrame({name: found[name] for name in TABLES["synchrony"] if name in found})
 
     def averaged(self) -> SynchronyResult:
         """Return the result without its channel matrices per window and its surrogates, as a run stores it."""

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +19,10 @@ from scipy import fft
 
 from hyperscan.metrics import MetricSpec, get_metric
 from hyperscan.metrics.arrays import into_domain
+from hyperscan.recall import remembered
 from hyperscan.schema import OUT_BAND, ROLES
 from hyperscan.synchrony.pair import BandSignals, PairBand, WindowPair, pair_bands, person_bands
-from hyperscan.synchrony.person import Signals
+from hyperscan.synchrony.person import Signals, same
 from hyperscan.synchrony.recipe import Facts, Recipe
 from hyperscan.transforms import analytic_signal
 
@@ -92,12 +94,17 @@ class GuardView:
     def noise(self, n_windows: int) -> BandSignals:
         """In-band noise of the person's own, window after window; kept for the next partner."""
         if n_windows not in self._noise:
-            n_window = self.in_band.n_window
-            rng = np.random.default_rng(self.seed)
-            white = rng.standard_normal((len(self.inside), n_windows * n_window), dtype=np.float32)
+            n_window, shape = self.in_band.n_window, (len(self.inside), n_windows * self.in_band.n_window)
             self._noise.clear()
-            self._noise[n_windows] = BandSignals(analytic_signal(white, self.sfreq, self.band), n_window)
+            made = remembered(
+                ("noise", self.seed), (shape, self.sfreq, self.band), partial(self._filtered_noise, shape)
+            )
+            self._noise[n_windows] = BandSignals(made, n_window)
         return self._noise[n_windows]
+
+    def _filtered_noise(self, shape: tuple[int, int]) -> Array:
+        white = np.random.default_rng(self.seed).standard_normal(shape, dtype=np.float32)
+        return analytic_signal(white, self.sfreq, self.band)
 
 
 def guard_view(signals: Signals, recipe: Recipe, role: str, in_band: BandSignals) -> GuardView | None:
@@ -193,10 +200,12 @@ def guard_row(
     """Put real and re-paired values together to one row of ``guards.tsv``; NaN where nothing can be said."""
     if real is None:
         return GuardRow()
-    pattern = lag_pattern(a, b, recipe, windows)
+    # these do not ask which metric
+    known = (*same(a, b), recipe.but_metrics)
+    pattern = remembered(("lag pattern", a.key), known, partial(lag_pattern, a, b, recipe, windows))
     row = {f"imcoh_{i}": value for i, value in enumerate(pattern.imag.tolist(), start=1)}
     row["lag_beyond"] = lag_beyond(pattern, recipe)
-    row["steadiness"] = steadiness(a, b, recipe, windows)
+    row["steadiness"] = remembered(("steadiness", a.key), known, partial(steadiness, a, b, recipe, windows))
     if not pseudo:
         return GuardRow(**row)
     # squared coupling beyond chance over what the signal fractions leave of it, and its weight

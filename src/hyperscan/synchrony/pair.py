@@ -14,6 +14,7 @@ from hyperscan.errors import QualityError
 from hyperscan.metrics import MetricSpec, evaluate_many
 from hyperscan.metrics.arrays import Domain, into_domain
 from hyperscan.nulls.near_lags import near_lags
+from hyperscan.recall import is_remembering, remembered
 from hyperscan.schema import ROLES, Cell, RoiPair
 from hyperscan.synchrony.person import Signals
 from hyperscan.synchrony.recipe import LagGrid, Recipe
@@ -291,14 +292,25 @@ def person_bands(
     signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]], n_window: int
 ) -> Iterator[tuple[str, BandSignals]]:
     """Stream a person's analytic signals, so that one band is in memory at a time."""
+    if len(bands) == 1 and is_remembering():
+        # what analyses of one session have in common that differ in windows, regions and metrics
+        ((name, edges),) = bands.items()
+        what = ("filtered", signals.key, signals.person, signal, name)
+        made = remembered(what, (signals.content, edges), lambda: next(_streamed(signals, signal, bands))[1])
+        yield name, BandSignals(made, n_window, signals.rois)
+        return
+    stream = _streamed(signals, signal, bands)
+    for name in bands:  # no name for what is yielded: a waiting generator would keep it
+        yield name, BandSignals(next(stream)[1], n_window, signals.rois)
+
+
+def _streamed(signals: Signals, signal: str, bands: Mapping[str, tuple[float, float]]) -> Iterator[tuple[str, Array]]:
     data, spans, sfreq = signals.data[signal], signals.spans, signals.sfreq
     if np.array_equal(spans, [[0, data.shape[-1]]]):
-        stream = analytic_bands(data, sfreq, bands)
-        for name in bands:  # no name for what is yielded: a waiting generator would keep it
-            yield name, BandSignals(next(stream)[1], n_window, signals.rois)
+        yield from analytic_bands(data, sfreq, bands)
         return
     for name, band in bands.items():
-        yield name, BandSignals(_joined(data, spans, sfreq, band), n_window, signals.rois)
+        yield name, _joined(data, spans, sfreq, band)
 
 
 def roi_means(values: Array, a: HasRegions, b: HasRegions, pairs: Sequence[RoiPair]) -> Array:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.metrics.sets import correlation, n_components
+from hyperscan.recall import is_remembering
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
@@ -70,6 +73,17 @@ class Signals:
     s2_line: Array
     s2_quad: Array
     xyz: Array
+
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 of the data alone, which recordings of other windows, regions and bands have in common."""
+        return _hash({"sfreq": self.sfreq, "signals": list(self.data)}, [*self.data.values(), self.spans])
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of all there is."""
+        facts = {"content": self.content, "person": self.person, "key": self.key, "rois": self.rois}
+        return _hash(facts | {"channels": self.ch_names}, [getattr(self, name) for name in _FACTS])
 
     def indices(self, names: tuple[str, ...]) -> Array:
         """Positions of the named channels that this person has."""
@@ -133,6 +147,19 @@ def session_ranks(people: Sequence[Signals]) -> dict[str, int]:
         for roi, where in person.rois.items():
             ranks[roi] = min(ranks.get(roi, len(where)), len(where) - lacking.get(roi, 0))
     return ranks
+
+
+def same(*people: Signals) -> tuple[str, ...]:
+    """Tell by what some people are known again, where something is remembered; else nothing is found out."""
+    return tuple(person.identity for person in people) if is_remembering() else ()
+
+
+def _hash(facts: Mapping[str, Any], arrays: Iterable[Array]) -> str:
+    made = hashlib.sha256(json.dumps(facts).encode())
+    for array in arrays:
+        made.update(f"{array.dtype} {array.shape}".encode())
+        made.update(np.ascontiguousarray(array).data)
+    return made.hexdigest()
 
 
 @dataclass(frozen=True)

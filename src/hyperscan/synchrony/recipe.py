@@ -107,6 +107,11 @@ class Recipe:
         return SIGNALS[self.modality]
 
     @property
+    def but_metrics(self) -> Recipe:
+        """The same without what is to be computed, for what depends on everything else alone."""
+        return replace(self, metrics=(), primary=replace(self.primary, metric=""))
+
+    @property
     def primary_metric(self) -> MetricSpec:
         """The metric of the primary outcome."""
         return get_metric(self.primary.metric)
@@ -194,12 +199,7 @@ class Recipe:
 
 def recipe_of(config: StudyConfig, modality: str) -> Recipe:
     """Take from the configuration what one modality needs."""
-    primary, bands = config.primary_of(modality), config.bands_of(modality)
-    if primary.band not in bands:
-        raise ConfigError(
-            f"primary.band = {primary.band!r} is no band of {modality}; known: {', '.join(bands) or 'none'}. "
-            f"Add it to bands or name another primary.{did_you_mean(primary.band, bands)}"
-        )
+    primary, recipe = config.primary_of(modality), windows_recipe(config, modality)
     _check_rate(modality, config)
     _check_rois("primary.roi", [primary.rois], known_rois(modality, config))
     if not isinstance(config.roi_pairs, str):
@@ -213,23 +213,37 @@ def recipe_of(config: StudyConfig, modality: str) -> Recipe:
     for spec in metrics:
         key = "primary.metric" if spec.name == primary.metric else f"metrics.{modality}"
         _check_applies(spec, modality, config, key)
-    recipe = Recipe(
-        modality=modality,
+    recipe = replace(
+        recipe,
         metrics=metrics,
-        bands=bands,
-        primary=primary,
         roi_pairs=config.roi_pairs,
-        window_s=config.window_s,
-        min_windows=config.min_windows,
-        own_bands={role: config.own_bands(role) for role in ROLES} if modality == "eeg" else {},
         max_lag_s=config.max_lag_s[modality],
         within=_within_metrics(modality, config),
         networks=config.networks,
-        passband=config.passband(modality),
     )
     for spec in metrics:
         check_bands(spec, recipe)
     return recipe
+
+
+def windows_recipe(config: StudyConfig, modality: str) -> Recipe:
+    """Take from the configuration what preparation needs: bands, regions and windows, but nothing to compute."""
+    primary, bands = config.primary_of(modality), config.bands_of(modality)
+    if primary.band not in bands:
+        raise ConfigError(
+            f"primary.band = {primary.band!r} is no band of {modality}; known: {', '.join(bands) or 'none'}. "
+            f"Add it to bands or name another primary.{did_you_mean(primary.band, bands)}"
+        )
+    return Recipe(
+        modality=modality,
+        metrics=(),
+        bands=bands,
+        primary=primary,
+        window_s=config.window_s,
+        min_windows=config.min_windows,
+        own_bands={role: config.own_bands(role) for role in ROLES} if modality == "eeg" else {},
+        passband=config.passband(modality),
+    )
 
 
 def check_bands(spec: MetricSpec, recipe: Recipe) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from hyperscan.recall import remembered
 from hyperscan.schema import ROLES, Cell
 from hyperscan.synchrony.chance import OwnChance, band_own_chance, own_chance
 from hyperscan.synchrony.guard_measures import GuardValues, band_guard_values
 from hyperscan.synchrony.lag_null import LagTest, band_lag_tests, lag_tests
 from hyperscan.synchrony.pair import CellValues, WindowPair, band_cells, cells, pair_bands
-from hyperscan.synchrony.person import Signals, WithinValue
+from hyperscan.synchrony.person import Signals, WithinValue, same
 from hyperscan.synchrony.recipe import Recipe
 from hyperscan.synchrony.within import PersonView, within_values
 
@@ -40,8 +42,20 @@ def session_values(
         within = {role: within_values(person, starts, windows.n_window, recipe) for role, person, starts in sides}
         chance = own_chance(a, b, recipe, windows, lag)
         return SessionValues(tuple(cells(a, b, recipe, windows)), lag, chance, within=within)
-    views = {role: PersonView.of(person, starts, windows.n_window, recipe.of(role)) for role, person, starts in sides}
-    alone = {role: view.spectral_values() for role, view in views.items()}
+    # each person alone has no metric of the pair
+    alone_recipe = recipe.but_metrics
+    views = {
+        role: remembered(
+            ("view", a.key, role),
+            (*same(a, b), alone_recipe),
+            partial(PersonView.of, person, starts, windows.n_window, alone_recipe.of(role)),
+        )
+        for role, person, starts in sides
+    }
+    alone = {
+        role: list(remembered(("spectral", a.key, role), (*same(a, b), alone_recipe), view.spectral_values))
+        for role, view in views.items()
+    }
     found: list[CellValues] = []
     tests: dict[Cell, LagTest] = {}
     own: dict[Cell, OwnChance] = {}
@@ -53,6 +67,7 @@ def session_values(
         if both.band == recipe.primary.band:
             guards = band_guard_values(both, a, b, recipe, windows)
         for role, signals in zip(ROLES, (both.a, both.b), strict=True):
-            alone[role] += views[role].band_values(both.band, signals)
+            compute = partial(views[role].band_values, both.band, signals)
+            alone[role] += remembered(("alone", a.key, role), (*same(a, b), alone_recipe, both.band), compute)
         del both, signals  # before the next band is filtered
     return SessionValues(tuple(found), tests, own, guards, alone)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
-from hyperscan.config import StudyConfig
+from hyperscan.config import CLEANING, Primary, StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, InputError, QualityError
+from hyperscan.recall import remembered
 from hyperscan.recording.cleaning.eeg import CleanPerson, clean_eeg
 from hyperscan.recording.cleaning.events import session_events
 from hyperscan.recording.cleaning.fnirs import age_of, clean_fnirs
@@ -168,7 +170,15 @@ def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> Mapping[str, Cle
             f"{key}: short windows (window_s = {config.window_s:g} s, {config.window_s * low:g} cycles of "
             f"{name}) inflate synchrony by chance and cost power. Use longer ones if the segments allow it."
         )
-    people = {role: clean_eeg(pair.raw(role), config, f"{key}, {role}") for role in ROLES}
+    cleaning = config.entering(CLEANING)
+    people = {
+        role: remembered(
+            ("clean", key, role),
+            (pair.raw(role), cleaning),
+            partial(clean_eeg, pair.raw(role), cleaning, f"{key}, {role}"),
+        )
+        for role in ROLES
+    }
     rates = {person.raw.info["sfreq"] for person in people.values()}
     if len(rates) > 1:
         raise InputError(f"{key}: sampling rates {sorted(rates)} Hz differ. Call align_pair first.")
@@ -222,8 +232,14 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
     ignore = [mark for mark in (pair.session.segment_event, pair.session.sync_event) if mark]
     events = session_events([pair.therapist, pair.client], ignore) if config.fnirs_regress_events else {}
     ages = {role: age_of(pair, role, config) for role in ROLES}
+    cleaning = _fnirs_cleaning(config)
     people = {
-        role: clean_fnirs(pair.raw(role), config, events, n_grid, who[role], age_years=ages[role]) for role in ROLES
+        role: remembered(
+            ("clean", key, role, cleaning.fnirs_short_regression),
+            (pair.raw(role), cleaning),
+            partial(clean_fnirs, pair.raw(role), cleaning, events, n_grid, who[role], age_years=ages[role]),
+        )
+        for role in ROLES
     }
     unshort = [role for role in ROLES if not np.isfinite(people[role].short_r2)]
     if unshort:
@@ -232,6 +248,14 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
             "stay in the signal, and growth can at most be called unchecked. Check the probe if it has some."
         )
     return people
+
+
+def _fnirs_cleaning(config: StudyConfig) -> StudyConfig:
+    """Keep what cleaning reads: the primary band is that in which short channels explain a share."""
+    name = config.primary_of("fnirs").band
+    bands = {band: edges for band, edges in config.bands_of("fnirs").items() if band == name}
+    primary = Primary("", name, "all-all") if bands else None
+    return dataclasses.replace(config.entering(CLEANING), bands=bands, primary=primary)
 
 
 def _enforce(pair: PairedRecording, report: QualityReport, config: StudyConfig) -> None:

@@ -1,0 +1,81 @@
+"""Runs side by side: each says what it needs done next, and what several of them need is done once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from hyperscan.pipeline.workers import Place, Task, run_tasks
+from hyperscan.recall import remembering
+
+T = TypeVar("T")
+
+#: Stages of a run, in their order.
+STAGES = PREPARATION, PAIRS, SYNCHRONY = ("preparation", "pairs", "synchrony")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a run needs done before it can go on."""
+
+    #: one of :data:`STAGES`
+    stage: str
+    tasks: Sequence[Task]
+    #: Takes every line about them
+    tell: Callable[[str], object]
+
+
+#: Yields what it needs, is sent the names of tasks whose worker died, and returns its result.
+Steps = Generator[Step, Collection[str], T]
+
+
+def carry_out(runs: Sequence[Steps[T]], place: Place, *, progress: bool) -> list[T]:
+    """Let runs go on until all have ended, stage by stage, and return their results.
+
+    Tasks of one name are done one after the other by one worker, in the order of their runs, so that they share what
+    they compute; each still leaves its own folder as soon as it is complete.
+    """
+    results: dict[int, T] = {}
+    waiting: dict[int, Step] = {}
+
+    def go_on(number: int, lost: Collection[str] | None) -> None:
+        waiting.pop(number, None)
+        try:
+            # None begins a run
+            waiting[number] = runs[number].send(lost)  # type: ignore[arg-type]
+        except StopIteration as ended:
+            results[number] = ended.value
+
+    for number in range(len(runs)):
+        go_on(number, None)
+    while waiting:
+        stage = min((step.stage for step in waiting.values()), key=STAGES.index)
+        steps = {number: step for number, step in waiting.items() if step.stage == stage}
+
+        def tell(text: str, steps: Collection[Step] = tuple(steps.values())) -> None:
+            for step in steps:
+                step.tell(text)
+
+        tasks = _joined(list(steps.values())) if len(runs) > 1 else next(iter(steps.values())).tasks
+        lost = run_tasks(tasks, place, stage, progress=progress, tell=tell)
+        for number, step in steps.items():
+            go_on(number, {task.name for task in step.tasks} & set(lost))
+    return [results[number] for number in range(len(runs))]
+
+
+def _joined(steps: Sequence[Step]) -> list[Task]:
+    """Join tasks of one name; those that make one folder are done once."""
+    works: dict[str, dict[Path | None, Callable[[], object]]] = defaultdict(dict)
+    for task in (task for step in steps for task in step.tasks):
+        works[task.name].setdefault(task.makes, task.work)
+    return [Task(name, partial(_one_by_one, list(found.values()))) for name, found in works.items()]
+
+
+def _one_by_one(works: Sequence[Callable[[], object]]) -> None:
+    with remembering():
+        for work in works:
+            work()

@@ -171,7 +171,7 @@ def test_a_growth_result_says_its_verdict_in_one_line() -> None:
 
     rows = [(dyad, session, 0.1 * session + 0.01 * dyad * session) for dyad in range(8) for session in (1, 2, 3, 4)]
     growth = hyperscan.fit_growth(pd.DataFrame(rows, columns=["dyad", "session", "wai"]), value="wai")
-    assert repr(growth).startswith("<GrowthResult | grows_unchecked | wai | slope +0.135, p = ")
+    assert repr(growth).startswith("<GrowthResult | grows_unchecked | wai | slope +0.135, p < .001 | 8 dyads")
     assert repr(growth).endswith(" | 8 dyads, 32 sessions>")
 
 

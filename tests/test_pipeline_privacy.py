@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 
 import recording_fixtures as make
@@ -22,10 +23,11 @@ from hyperscan.errors import DataQualityWarning
 from hyperscan.pipeline import check_study, load_study, run_study
 from hyperscan.pipeline.lock import LOCK_NAME, TEMPORARY, sweep_temporary
 from hyperscan.pipeline.prepare import prepare_unit
-from hyperscan.pipeline.privacy import public_channel, public_command, public_reason, revealed, scrub
+from hyperscan.pipeline.privacy import _of_table, public_channel, public_command, public_reason, revealed, scrub
 from hyperscan.pipeline.unit import UnitInputs, units_of
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.simulate import simulate_study
+from hyperscan.study import read_table
 from pipeline_fixtures import SERVER, run, tiny_study, tree
 
 CANARIES = tuple(
@@ -258,3 +260,32 @@ def test_check_looks_at_the_table_itself(my_study: Path) -> None:
     for words in ("column born holds dates", "column called holds names", "column date", "1 label in column client"):
         assert any(words in leak for leak in leaks), words
     assert not any("Jane" in leak or "1983" in leak for leak in leaks)
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "told"),
+    [
+        ("dyad", ["19830417", "19901231"], "labels in column dyad may be numbers of 7 or more digits"),
+        ("dyad", ["D170483", "D231190"], "labels in column dyad may be numbers that are all dates"),
+        ("client", ["JaneDoe", "C02"], "1 label in column client may be names"),
+        ("run", ["20260331", "20260401"], "labels in column run may be numbers of 7 or more digits"),
+        ("task", ["jane", "rest"], ""),
+        ("therapist", ["T01", "T02"], ""),
+        ("dyad", ["AB", "CD"], ""),
+    ],
+)
+def test_check_looks_at_labels(my_study: Path, column: str, labels: list[str], told: str) -> None:
+    table = pd.read_csv(my_study / "dyads.tsv", sep="\t", dtype=str)
+    codes = table["dyad"].map(dict(zip(sorted(table["dyad"].unique()), labels, strict=True)))
+    table.assign(**{column: codes}).to_csv(my_study / "dyads.tsv", sep="\t", index=False)
+    found = [leak for leak in _of_table(read_table(my_study)) if "column" in leak]
+    assert len(found) == bool(told)
+    assert all(told in leak and not any(label in leak for label in labels) for leak in found)
+
+
+def test_a_task_of_its_own_for_every_dyad_may_be_a_name(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path / "study", n_dyads=3, n_sessions=1, duration_s=1)
+    table = pd.read_csv(study / "dyads.tsv", sep="\t", dtype=str)
+    table.assign(task=["Anna", "Bert", "Cleo"]).to_csv(study / "dyads.tsv", sep="\t", index=False)
+    (found,) = _of_table(read_table(study))
+    assert found.startswith("labels in column task may be a word of its own for every dyad, as names are (line 2)")

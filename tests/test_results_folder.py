@@ -10,8 +10,12 @@ import pytest
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
+from hyperscan.pipeline import growth_of
+from hyperscan.report import build_report, build_view
 from hyperscan.results import Plan, RunFolder, StudyResult
-from hyperscan.schema import Outcome
+from hyperscan.results.folder import LABELS, check_table
+from hyperscan.schema import TABLES, TEXT_COLUMNS, Outcome, column_of
+from hyperscan.storage import load_table
 from report_fixtures import Fake, write_fake
 
 SMALL = Fake(n_dyads=3, n_sessions=3)
@@ -44,13 +48,49 @@ def test_an_empty_folder_is_empty(tmp_path: Path) -> None:
     assert (folder.versions, folder.dyads, folder.sessions_of("D01")) == ({}, [], [])
 
 
-@pytest.mark.parametrize("column", ["dyad", "session", "metric", "band"])
-def test_a_table_without_its_keys_is_refused(tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_without_a_label_of_its_rows_is_refused(small_run: Path, name: str) -> None:
+    table = load_table(small_run / f"{name}.tsv", *TEXT_COLUMNS)
+    check_table(name, table)
+    for column in (column for column in TABLES[name] if column in LABELS):
+        with pytest.raises(InputError, match=rf"{name}\.tsv: lacks the columns {column}, which"):
+            check_table(name, table.drop(columns=column))
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("value", ["abc", "<img src=x onerror=alert(1)>", "9" * 5000, "", "True", "0x10"])
+def test_a_column_of_numbers_that_holds_something_else_is_refused(small_run: Path, name: str, value: str) -> None:
+    table = load_table(small_run / f"{name}.tsv", *TEXT_COLUMNS)
+    numbers = [column for column in table if column in TABLES[name] and not column_of(column).text]
+    assert "session" in numbers
+    assert len(numbers) > 2 or name == "pseudo"
+    for column in numbers:
+        cells = table[column].astype(object)
+        cells.iloc[2:] = value
+        with pytest.raises(InputError, match=rf"{name}\.tsv: {column} is not a .*number.* in line 4\. Run"):
+            check_table(name, table.assign(**{column: cells}))
+        with pytest.raises(InputError, match=rf"{name}\.tsv: {column} is not a .*number.* in line 2\. Run"):
+            check_table(name, table.assign(**{column: True}))
+
+
+@pytest.mark.parametrize("value", [1.5, 0, -1, float("nan"), float("inf")])
+def test_a_session_is_a_whole_number(small_run: Path, value: float) -> None:
+    for name in TABLES:
+        table = load_table(small_run / f"{name}.tsv", *TEXT_COLUMNS)
+        session = table["session"].astype(float)
+        session.iloc[1] = value
+        with pytest.raises(InputError, match=rf"{name}\.tsv: session is not a whole number from 1 on in line 3\."):
+            check_table(name, table.assign(session=session))
+
+
+def test_a_table_that_is_read_is_checked(tmp_path: Path) -> None:
     write_fake(tmp_path, SMALL)
-    table = pd.read_csv(tmp_path / "synchrony.tsv", sep="\t", dtype=str, keep_default_na=False)
-    table.drop(columns=column).to_csv(tmp_path / "synchrony.tsv", sep="\t", index=False)
-    with pytest.raises(InputError, match=rf"synchrony\.tsv: lacks the columns {column}"):
-        _ = RunFolder(tmp_path).table
+    table = (tmp_path / "quality.tsv").read_text().replace("D02\t1\t", "D02\t1.5\t")
+    (tmp_path / "quality.tsv").write_text(table)
+    (tmp_path / "run.json").write_text('{"outputs": {}}')
+    for act in (build_view, build_report, growth_of, StudyResult.load):
+        with pytest.raises(InputError, match=r"quality\.tsv: session is not a whole number"):
+            act(tmp_path)
 
 
 def test_labels_that_look_like_numbers_or_nothing_stay_labels(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hyperscan.errors import InputError
+from hyperscan.growth import GrowthResult
 from hyperscan.results.plan import Plan, PlannedPair, Skip
 from hyperscan.schema import SessionKey
 from hyperscan.storage import to_json
@@ -47,3 +52,33 @@ def test_a_pair_names_whose_therapist_and_whose_client() -> None:
     assert pair.dyads == ("D01", "D05")
     assert replace(pair, which="therapist").dyads == ("D05", "D01")
     assert Skip.of(pair.key, "too short").reason == "too short"
+
+
+def leaves(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Places of everything that a mapping or list holds, two of every list."""
+    for key in content if isinstance(content, dict) else range(min(len(content), 2)):
+        yield (*place, key)
+        if isinstance(content[key], dict | list):
+            yield from leaves(content[key], (*place, key))
+
+
+def at(content: Any, place: tuple[Any, ...]) -> Any:
+    return functools.reduce(operator.getitem, place, content)
+
+
+@pytest.mark.parametrize("file", ["plan.json", "growth.json", "persons.json"])
+def test_a_file_whose_parts_are_of_other_types_is_refused(content: str, tmp_path: Path, file: str) -> None:
+    text = (write_fake(tmp_path, Fake(n_dyads=3, n_sessions=3)) / file).read_text()
+    read = Plan.from_dict if file == "plan.json" else GrowthResult.from_dict
+    places = [place for place in leaves(json.loads(text)) if place[0] != "schema"]
+    assert len(places) > 60
+    for place in places:
+        was = at(json.loads(text), place)
+        for value in ("abc", 7, True, [[]], {"a": {}}, 10**400, float("nan")):
+            unlike = {str: [str], dict: [dict], list: [list]}.get(type(was), [int, float, type(None), bool])
+            if was is None or (type(value) in unlike and value != 10**400):
+                continue
+            changed = json.loads(text)
+            at(changed, place[:-1])[place[-1]] = value
+            with pytest.raises(InputError, match="is not"):
+                read(changed)

@@ -10,20 +10,24 @@ import contextlib
 import csv
 import errno
 import hashlib
+import itertools
 import json
 import math
 import os
 import re
 import shutil
 import stat
+import sys
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
-from hyperscan.errors import OutputWriteError, TableError
+from hyperscan.errors import InputError, OutputWriteError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +160,55 @@ def to_json(content: Mapping[str, Any]) -> str:
     }
     """
     return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read back what :func:`write_json` wrote; empty where the file holds something else than a mapping."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # halves of a sign can be read, and never be written
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path.name}: cannot be read as JSON ({error}). Run the analysis again.") from None
+    return content if isinstance(content, dict) else {}
+
+
+def check_types(record: Any) -> None:
+    """Refuse a record read from a file, and any in it, of which a field holds something else than it is declared to.
+
+    Examples
+    --------
+    >>> from hyperscan.schema import Cell
+    >>> check_types(Cell("eeg", "plv", band=8))
+    Traceback (most recent call last):
+    ...
+    ValueError: Cell: band is not of the type str
+    """
+    kind = type(record)
+    for name, declared in get_type_hints(kind).items():
+        if get_origin(declared) is not ClassVar and not _is_of(getattr(record, name), declared):
+            told = getattr(declared, "__name__", declared)
+            raise ValueError(f"{kind.__name__}: {name} is not of the type {told}")
+
+
+def _is_of(value: Any, declared: Any) -> bool:
+    """Whether a value is of a declared type; a whole number counts as a float, and no truth value as a number."""
+    kind, parts = get_origin(declared) or declared, get_args(declared)
+    if kind in (Union, UnionType):
+        return any(_is_of(value, part) for part in parts)
+    if kind is Any:
+        return True
+    if kind in (int, float):
+        allowed = int | float if kind is float else int
+        return isinstance(value, allowed) and not isinstance(value, bool) and not abs(value) > sys.float_info.max
+    if isinstance(value, list | tuple) and kind in (tuple, Sequence):
+        return all(_is_of(one, part) for one, part in itertools.product(value, set(parts) - {...}))
+    if not isinstance(value, kind):
+        return False
+    if isinstance(value, Mapping) and parts:
+        return all(_is_of(one, part) for pair in value.items() for one, part in zip(pair, parts, strict=True))
+    if is_dataclass(value) or hasattr(value, "_fields"):
+        check_types(value)
+    return True
 
 
 #: Whether what this process makes may still appear under its final name.

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from hyperscan.growth.records import FlipTest
 
@@ -128,7 +128,7 @@ def benjamini_hochberg(p: ArrayLike) -> Array:
     out = np.full(p.shape, np.nan)
     known = np.isfinite(p)
     if known.any():
-        out[known] = stats.false_discovery_control(p[known], method="bh")
+        out[known] = scipy.stats.false_discovery_control(p[known], method="bh")
     return out
 
 

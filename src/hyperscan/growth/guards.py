@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes
@@ -116,8 +116,10 @@ def missed_trend(n: int, power: float = 0.8) -> float:
     >>> round(missed_trend(8), 2), round(missed_trend(20), 2)
     (1.16, 0.66)
     """
-    limit = float(stats.t.ppf(0.975, n - 1))
-    return float(optimize.brentq(lambda d: stats.nct.sf(limit, n - 1, d * math.sqrt(n)) - power, 0.05, 10.0))
+    limit = float(scipy.stats.t.ppf(0.975, n - 1))
+    return float(
+        scipy.optimize.brentq(lambda d: scipy.stats.nct.sf(limit, n - 1, d * math.sqrt(n)) - power, 0.05, 10.0)
+    )
 
 
 def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:

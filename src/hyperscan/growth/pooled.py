@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from hyperscan.growth.records import SlopeTest
 
@@ -35,8 +35,8 @@ class Regression:
         """Test of one coefficient."""
         slope, se, df = float(self.coefficient[k]), float(self.se[k]), float(self.df[k])
         t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
-        half = float(stats.t.ppf(0.5 + level / 2, df)) * se
-        p = float(2 * stats.t.sf(abs(t), df))
+        half = float(scipy.stats.t.ppf(0.5 + level / 2, df)) * se
+        p = float(2 * scipy.stats.t.sf(abs(t), df))
         return SlopeTest(slope, float(np.sqrt(self.between)), se, df, t, p, slope - half, slope + half, self.n)
 
 
@@ -132,5 +132,5 @@ def variance_between(value: Array, own: Array, columns: Array) -> float:
     at = int(np.argmin(found))
     low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
     search = {"bounds": (low, high), "method": "bounded", "options": {"xatol": 1e-9 * largest}}
-    best = optimize.minimize_scalar(lambda item: float(deviance(item)[0]), **search)
+    best = scipy.optimize.minimize_scalar(lambda item: float(deviance(item)[0]), **search)
     return float(best.x) if best.fun < found[0] else 0.0

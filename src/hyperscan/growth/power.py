@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.growth.groups import MIN_GROUP, therapists_of
@@ -355,7 +355,7 @@ def _share(claims: NDArray[np.bool_], n: int) -> dict[str, float]:
     Shapes: ``claims`` (n, 2).
     """
     share = claims.mean(0)
-    interval = stats.binomtest(int(claims[:, 0].sum()), n).proportion_ci(method="wilson")
+    interval = scipy.stats.binomtest(int(claims[:, 0].sum()), n).proportion_ci(method="wilson")
     return {
         "power": float(share[0]),
         "se": float(np.sqrt(share[0] * (1 - share[0]) / n)),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from hyperscan.growth.reml import MixedFit
 from hyperscan.schema import Outcome
@@ -125,7 +125,7 @@ class CappedSlope(Record):
         slope, se, df_satt = float(fit.estimate[k]), float(fit.se[k]), float(fit.df[k])
         df = min(df_satt, n_dyads - 1.0)
         t = float(fit.t[k])
-        half = float(stats.t.ppf(0.975, df)) * se
+        half = float(scipy.stats.t.ppf(0.975, df)) * se
         return cls(
             slope=slope,
             se=se,
@@ -133,7 +133,7 @@ class CappedSlope(Record):
             p_satterthwaite=float(fit.p[k]),
             df=df,
             t=t,
-            p=float(2 * stats.t.sf(abs(t), df)),
+            p=float(2 * scipy.stats.t.sf(abs(t), df)),
             ci_low=slope - half,
             ci_high=slope + half,
             singular=fit.singular,

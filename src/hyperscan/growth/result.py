@@ -15,6 +15,7 @@ from hyperscan.growth.differences import Difference
 from hyperscan.growth.groups import Groups
 from hyperscan.growth.shape import Shape
 from hyperscan.schema import MIN_DYADS, NAMED, Outcome
+from hyperscan.storage import check_types, write_json, write_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -230,12 +231,16 @@ class GrowthResult:
                 parts[name] = None if content[name] is None else record.from_dict(content[name])
             for name, record in several.items():
                 parts[name] = tuple(map(record.from_dict, content[name]))
-            return cls(**parts, per_dyad=pd.DataFrame(content["per_dyad"]), per_session=pd.DataFrame())
+            per_dyad = pd.DataFrame(content["per_dyad"])
+            per_dyad.drop(columns=["dyad", "therapist"], errors="ignore").apply(pd.to_numeric)
+            found = cls(**parts, per_dyad=per_dyad, per_session=pd.DataFrame())
+            check_types(found)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"growth.json: is not what this version writes ({error}).\n"
                 "Fit growth again: hyperscan growth OUT -o OUT."
             ) from None
+        return found
 
     def to_data_frame(self) -> pd.DataFrame:
         """Every estimate, one row each (growth.tsv).
@@ -317,8 +322,6 @@ class GrowthResult:
         OutputWriteError
             If the disk is full or writing is not permitted.
         """
-        from hyperscan.storage import write_json, write_table
-
         folder = Path(folder)
         write_json(folder / "growth.json", self.to_dict())
         write_table(folder / "growth.tsv", self.to_data_frame())

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.pooled import regress
@@ -69,8 +69,8 @@ def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
     sd = 0.0 if sd <= 1e-12 * float(np.abs(x).max()) else sd
     se = float(sd / np.sqrt(n))
     t = float(np.divide(mean, se)) if se > 0 else (0.0 if mean == 0 else float(np.copysign(np.inf, mean)))
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(t), n - 1))
+    half = float(scipy.stats.t.ppf(0.5 + level / 2, n - 1)) * se
+    p = float(2 * scipy.stats.t.sf(abs(t), n - 1))
     return SlopeTest(mean, sd, se, float(n - 1), t, p, mean - half, mean + half, n)
 
 
@@ -151,8 +151,8 @@ def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.
         df = n - 2.0
         se = float(np.sqrt(rest @ rest / df / (centred @ centred)))
     t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
-    return SlopeTest(slope, nan, se, df, t, float(2 * stats.t.sf(abs(t), df)), slope - half, slope + half, n)
+    half = float(scipy.stats.t.ppf(0.5 + level / 2, df)) * se
+    return SlopeTest(slope, nan, se, df, t, float(2 * scipy.stats.t.sf(abs(t), df)), slope - half, slope + half, n)
 
 
 def tells_apart(column: Array) -> bool:
@@ -236,7 +236,7 @@ def _p_of_length(slopes: Array, n_sessions: Array, weight: Array) -> float:
     scale = float(weight @ (rest - steepness * x) ** 2) / (n - 2)
     if scale <= 0:
         return 1.0 if steepness == 0 else 0.0
-    return float(2 * stats.t.sf(abs(steepness) / np.sqrt(scale / spread), n - 2))
+    return float(2 * scipy.stats.t.sf(abs(steepness) / np.sqrt(scale / spread), n - 2))
 
 
 def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, float]:
@@ -303,11 +303,11 @@ def describe_dyad(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permut
     if len(np.unique(t)) < 2:
         text = f"One dyad with {count(n, 'session')}: nothing can be said about change."
         return DyadTrend(n_sessions=n, text=text)
-    slope, _, low, high = map(float, stats.theilslopes(y, t))
+    slope, _, low, high = map(float, scipy.stats.theilslopes(y, t))
     if n == 2:
         text = f"One dyad, two sessions: a difference of {y[-1] - y[0]:+.4g}, which no test can judge."
         return DyadTrend(slope, n_sessions=n, text=text)
-    tau = float(stats.kendalltau(t, y).statistic) if len(np.unique(y)) > 1 else None
+    tau = float(scipy.stats.kendalltau(t, y).statistic) if len(np.unique(y)) > 1 else None
     if n < MIN_TESTED:
         text = f"{who}: Theil-Sen slope {slope:+.4g}; below {MIN_TESTED} sessions described, not tested."
         return DyadTrend(slope, low, high, tau, n_sessions=n, text=text)
@@ -331,7 +331,7 @@ def mann_kendall(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permuta
     """
     t, y = np.asarray(t, float), np.asarray(y, float)
     if not _ties(t, y):
-        return float(stats.kendalltau(t, y, method="exact").pvalue)
+        return float(scipy.stats.kendalltau(t, y, method="exact").pvalue)
     pairs = np.triu_indices(len(t), 1)
     dt = np.sign(t[pairs[1]] - t[pairs[0]])
     observed = abs(float(dt @ np.sign(y[pairs[1]] - y[pairs[0]])))

@@ -228,10 +228,16 @@ def _of_table(table: StudyTable) -> Iterator[str]:
     dyads = {row.line: row.cells.get("dyad", "") for row in grid.rows}
     for name in grid.columns:
         cells = {row.line: row.cells[name] for row in grid.rows if not is_missing(row.cells.get(name, ""))}
-        if name in ("dyad", "therapist", "client", "task", "run"):
-            words = {text for text in cells.values() if is_word(text)} if name not in ("task", "run") else set()
+        people = name in ("dyad", "therapist", "client")
+        if people or name in ("task", "run"):
+            words = {text for text in cells.values() if is_word(text)} if people else set()
             if words:
                 yield f"{count(len(words), 'label')} in column {name} may be names: words, and no codes"
+            numbers = {line: re.sub(r"^[A-Za-z]+(?=\d{6,}$)", "", text) for line, text in cells.items()}
+            # every person has a code of their own; a task of each dyad alone may be a name
+            found = find_personal(name, numbers, {} if people else dyads)
+            if found is not None:
+                yield f"labels in column {name} may be {found[1]} (line {found[0]}); results are called by them"
         elif name == "date" and cells:
             yield "column date holds dates; results have days only, but the table itself says when people met"
         elif name not in REQUIRED and name not in OPTIONAL:

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import mne
 import numpy as np
+import scipy
 from mne.io import BaseRaw
-from scipy import signal
 
 from hyperscan.errors import ClockError
 from hyperscan.recording.annotations import fresh_raw, own_annotations
@@ -95,7 +95,7 @@ def lower_rate(data: np.ndarray, sfreq: float, target: float) -> tuple[np.ndarra
         return data, sfreq
     ratio = Fraction(target / sfreq).limit_denominator(512)
     # one channel at a time: scipy's padding copies what it is given
-    rows = [signal.resample_poly(row, ratio.numerator, ratio.denominator, padtype="line") for row in data]
+    rows = [scipy.signal.resample_poly(row, ratio.numerator, ratio.denominator, padtype="line") for row in data]
     return np.array(rows), sfreq * ratio.numerator / ratio.denominator
 
 

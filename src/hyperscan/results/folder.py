@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.results.plan import Plan, Remark
 from hyperscan.results.session import SynchronyResult, read_synchrony
-from hyperscan.schema import COLUMNS, TABLES, Outcome
-from hyperscan.storage import load_table, sha256
+from hyperscan.schema import CELL_COLUMNS, COLUMNS, INDEX_COLUMNS, KEYS, OUTCOME_COLUMNS, TABLES, Outcome, column_of
+from hyperscan.storage import load_table, read_json, sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +31,37 @@ MULTIVERSE_PAGE = "multiverse.html"
 #: What was found on an index of each person alone, as ``growth.json`` is written.
 WITHIN = "persons.json"
 
-#: Columns without which a synchrony table says nothing.
-NEEDED = ("dyad", "session", "metric", "band")
+#: Labels that tell rows apart, and what every row says of a person: every run writes those that its table has.
+LABELS = (
+    *(*KEYS, "therapist", "client", *OUTCOME_COLUMNS, *CELL_COLUMNS, *INDEX_COLUMNS),
+    *("person", "partner_dyad", "which", "grade", "reason"),
+)
+
+
+def check_table(name: str, table: pd.DataFrame) -> None:
+    """Refuse a table of a run that lacks labels, or holds something else than numbers where its columns are numbers."""
+    import pandas as pd
+
+    missing = [column for column in TABLES[name] if column in LABELS and column not in table]
+    if missing:
+        raise InputError(
+            f"{name}.tsv: lacks the columns {', '.join(missing)}, which every run writes. Run the analysis again."
+        )
+    for column in table if name == "quality" else table.columns.intersection(list(TABLES[name])):
+        if column_of(column).text or table.empty:
+            continue
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        wrong = numbers.isna() & table[column].notna()
+        if table[column].dtype == bool:
+            wrong |= True
+        if column == "session":
+            wrong |= ~(numbers >= 1) | (numbers % 1 != 0)
+        if wrong.any():
+            what = "a whole number from 1 on" if column == "session" else "a number, or n/a where there is none"
+            raise InputError(
+                f"{name}.tsv: {column} is not {what} in line {int(wrong.to_numpy().argmax()) + 2}. "
+                "Run the analysis again."
+            )
 
 
 @dataclass(frozen=True)
@@ -75,14 +103,7 @@ class RunFolder:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Synchrony."""
-        table = self._table("synchrony")
-        missing = [name for name in NEEDED if name not in table]
-        if len(table.columns) and missing:
-            raise InputError(
-                f"synchrony.tsv: lacks the columns {', '.join(missing)}, which every run writes."
-                " Run the analysis again."
-            )
-        return table
+        return self._table("synchrony")
 
     @cached_property
     def pseudo(self) -> pd.DataFrame:
@@ -162,13 +183,11 @@ class RunFolder:
         texts = [column for column in TABLES[name] if COLUMNS[column].text]
         if not path.is_file():
             return pd.DataFrame()
-        return load_table(path, *texts, keep=None if outcome is None else partial(Outcome.select, outcome))
+        table = load_table(path, *texts, keep=None if outcome is None else partial(Outcome.select, outcome))
+        check_table(name, table)
+        return table
 
     def _json(self, name: str) -> dict[str, Any]:
         """Content of a JSON file of the folder; empty where it is absent, or holds something else than a mapping."""
         path = self.path / name
-        try:
-            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{name}: not valid JSON ({error}). Run the analysis again.") from None
-        return content if isinstance(content, dict) else {}
+        return read_json(path) if path.is_file() else {}

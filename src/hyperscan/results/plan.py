@@ -5,7 +5,6 @@ The pipeline writes a :class:`Plan`, everyone else reads one: a key that is not 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from hyperscan.errors import InputError
 from hyperscan.schema import KEYS, Outcome, SessionKey
+from hyperscan.storage import check_types, read_json
 
 #: Layout of the file; a later one is refused by name.
 SCHEMA = 1
@@ -174,8 +174,8 @@ class Plan:
         try:
             if content["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {content['schema']}, known is {SCHEMA}")
-            return cls(
-                version=str(content["version"]),
+            plan = cls(
+                version=content["version"],
                 primary=Outcome(**content["primary"]),
                 groups=tuple(Group(**_tuples(entry, "control_channels")) for entry in content["groups"]),
                 roi_channels=tuple(RegionChannels(**_tuples(entry, "used")) for entry in content["roi_channels"]),
@@ -187,19 +187,17 @@ class Plan:
                 findings=tuple(Remark(**entry) for entry in content["findings"]),
                 decisions=tuple(Decided(**entry) for entry in content["decisions"]),
             )
+            check_types(plan)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"plan.json: is not the plan of a run of this version ({error}). Run the analysis again."
             ) from None
+        return plan
 
     @classmethod
     def load(cls, path: Path) -> Plan:
         """Read ``plan.json``."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{path.name}: cannot be read ({error}). Run the analysis again.") from None
-        return cls.from_dict(content if isinstance(content, dict) else {})
+        return cls.from_dict(read_json(path))
 
 
 def _tuples(entry: Mapping[str, Any], name: str) -> dict[str, Any]:

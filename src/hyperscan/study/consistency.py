@@ -70,13 +70,13 @@ def _case_collisions(rows: Sequence[StudyRow]) -> Faults:
     faults: Faults = defaultdict(list)
     for column in _LABELS:
         spellings: dict[str, Counter[str]] = defaultdict(Counter)
-        for row in rows:
-            spellings[getattr(row, column).casefold()][getattr(row, column)] += 1
-        most = {folded: counts.most_common(2) for folded, counts in spellings.items()}
-        for row in rows:
+        for name, number in Counter(getattr(row, column) for row in rows).items():
+            spellings[name.casefold()][name] = number
+        most = {folded: counts.most_common(2) for folded, counts in spellings.items() if len(counts) > 1}
+        for row in rows if most else ():
             value = getattr(row, column)
-            usual = most[value.casefold()] if value else []
-            if len(usual) > 1 and (value != usual[0][0] or usual[0][1] == usual[1][1]):
+            usual = most.get(value.casefold(), [])
+            if usual and (value != usual[0][0] or usual[0][1] == usual[1][1]):
                 other = next(name for name, _ in usual if name != value)
                 faults[row.line].append(
                     f"{column} = {value!r} differs only in case from {other!r}. Spell one id in one way."
@@ -174,20 +174,20 @@ def _recordings_used_twice(rows: Sequence[StudyRow]) -> Faults:
     """Hold each recording of a person to one dyad at a time."""
     uses: dict[tuple[int, int], list[_Use]] = defaultdict(list)
     for row in rows:
-        for role, path in row.files.items():
-            status = path.stat()
-            uses[status.st_dev, status.st_ino].append((row, role))
+        for role, inode in row.inodes.items():
+            uses[inode].append((row, role))
     others: dict[tuple[int, str], list[int]] = defaultdict(list)
     for same in uses.values():
         for (one, role), (two, other_role) in _meetings(same, others):
             others[one.line, role].append(two.line)
             others[two.line, other_role].append(one.line)
     faults: Faults = defaultdict(list)
-    files = {(row.line, role): path.name for row in rows for role, path in row.files.items()}
+    by_line = {row.line: row for row in rows}
     for (line, role), lines in others.items():
+        name = by_line[line].files[role].name
         faults[line].append(
             f"{role}_file is used for the same time in line {_list_others(sorted(lines), line)} too "
-            f"({quote(files[line, role])}). Correct the file, or give start_s and stop_s (or segment_event) that do "
+            f"({quote(name)}). Correct the file, or give start_s and stop_s (or segment_event) that do "
             "not overlap."
         )
     return faults

@@ -168,10 +168,12 @@ def find_personal(name: str, cells: Mapping[int, str], dyads: Mapping[int, str])
     called = next((what for what, pattern in _CALLED.items() if pattern.fullmatch(name)), None)
     if called is not None:
         return first, called
-    amounts = _are_amounts(name, cells.values())
+    # a long table has few different cells
+    lines = {cells[line]: line for line in sorted(cells, reverse=True)}
+    amounts = _are_amounts(name, lines)
     for kind in (kind for kind in _KINDS if not (kind.numeric and amounts)):
-        fitting = [line for line, text in cells.items() if kind.fits(text)]
-        if fitting and (not kind.every or len(fitting) == len(cells)):
+        fitting = [line for text, line in lines.items() if kind.fits(text)]
+        if fitting and (not kind.every or len(fitting) == len(lines)):
             return min(fitting), kind.what
     # a word of its own for each dyad is no level of a factor
     words: dict[str, set[str]] = {}
@@ -189,7 +191,7 @@ def is_word(label: str) -> bool:
 
     Examples
     --------
-    >>> is_word("Jane"), is_word("T01"), is_word("AB")
-    (True, False, False)
+    >>> is_word("Jane"), is_word("JaneDoe"), is_word("T01"), is_word("AB")
+    (True, True, False, False)
     """
-    return re.fullmatch(r"[A-Za-z]?[a-z]{2,}", label) is not None
+    return re.fullmatch(r"[A-Za-z]?[a-z]{2,}([A-Z][a-z]+)*", label) is not None

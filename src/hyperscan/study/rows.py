@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -22,7 +22,7 @@ from typing import Any
 from hyperscan.errors import InputError, did_you_mean
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
 from hyperscan.storage import odd_kind
-from hyperscan.study.grid import GridRow
+from hyperscan.study.grid import Grid, GridRow
 from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
 from hyperscan.study.selectors import TWO_PARTS, Selector, disjoint, parse_selector
 from hyperscan.study.session import Session
@@ -337,10 +337,15 @@ class StudyRow:
         return self.start_s or 0.0, math.inf if self.stop_s is None else self.stop_s
 
     @cached_property
+    def inodes(self) -> dict[str, tuple[int, int]]:
+        """Role to what the recording is on its disk, under whatever name."""
+        found = {role: path.stat() for role, path in self.files.items()}
+        return {role: (status.st_dev, status.st_ino) for role, status in found.items()}
+
+    @property
     def is_one_file(self) -> bool:
         """Whether both people are in one file, under one name or two."""
-        files = list(self.files.values())
-        return len(files) == 2 and (files[0] == files[1] or files[0].samefile(files[1]))
+        return len(self.inodes) == 2 and len(set(self.inodes.values())) == 1
 
     def to_session(self, root: Path, covariates: Mapping[str, int | float | str | None]) -> Session:
         """Give the dyad-session of a row without faults."""
@@ -354,13 +359,25 @@ class StudyRow:
 _CARRIED = tuple(item.name for item in fields(Session) if item.name not in ("root", "covariates"))
 
 
-def read_row(row: GridRow, folders: Folders) -> StudyRow:
-    """Read every cell of a row."""
+def read_rows(grid: Grid, root: Path) -> list[StudyRow]:
+    """Read every cell of a table whose columns are known."""
+    folders = Folders(root)
+    near, far = (_readers(grid.columns, folders, hint) for hint in (True, False))
+    return [_read_row(row, near if row.line <= _HINTED else far) for row in grid.rows]
+
+
+def _readers(columns: Collection[str], folders: Folders, hint: bool) -> dict[str, Callable[[str], Any]]:
+    """Say how each column of a table is read."""
+    files: dict[str, Callable[[str], Any]] = {
+        f"{role}_file": partial(read_path, folders=folders, hint=hint) for role in ROLES
+    }
+    return {name: reader for name, reader in {**_IDS, **files, **OPTIONAL}.items() if name in columns}
+
+
+def _read_row(row: GridRow, readers: Mapping[str, Callable[[str], Any]]) -> StudyRow:
     values: dict[str, Any] = {}
     faults = [row.fault] if row.fault else []
-    read_file: Callable[[str], Any] = partial(read_path, folders=folders, hint=row.line <= _HINTED)
-    files = {f"{role}_file": read_file for role in ROLES}
-    for column, reader in {**_IDS, **files, **OPTIONAL}.items():
+    for column, reader in readers.items():
         text = row.cells.get(column)
         if text is None or is_missing(text):
             faults += [f"{column} is empty. Fill it in."] if column in REQUIRED else []

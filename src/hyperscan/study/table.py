@@ -21,12 +21,11 @@ from hyperscan.study.rows import (
     DECIMAL_COMMA,
     OPTIONAL,
     REQUIRED,
-    Folders,
     StudyRow,
     holds_number,
     is_missing,
     quote,
-    read_row,
+    read_rows,
 )
 from hyperscan.study.session import Session
 
@@ -245,8 +244,7 @@ def read_table(path: str | Path) -> StudyTable:
     if problems:
         raise TableError("\n".join(problems), problems)
     root = found.parent.resolve()
-    folders = Folders(root)
-    rows = count_days([read_row(row, folders) for row in grid.rows])
+    rows = count_days(read_rows(grid, root))
     asked = [row for row in rows if row.include]
     compared = compare_rows(asked)
     judged = [

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import mne
 import numpy as np
+import scipy
 from mne.io import BaseRaw
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
@@ -109,7 +109,7 @@ def filter_eeg(raw: BaseRaw, names: Sequence[str], config: StudyConfig, who: str
             harmonics = np.arange(line_hz, sfreq / 2 - NOTCH_SIDE_HZ, line_hz)
             block = mne.filter.notch_filter(block, sfreq, harmonics, verbose="error")
         if (up, down) != (1, 1):
-            block = resample_poly(block, up, down, axis=-1, padtype="line")
+            block = scipy.signal.resample_poly(block, up, down, axis=-1, padtype="line")
         if not epoched:
             stretches = [round(cut * up / down) for cut in cuts]
             unfiltered = filter_stretches(block, new_sfreq, stretches, passband)

@@ -10,10 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from mne.io import BaseRaw
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
-from scipy.special import gammaln
 
 from hyperscan.recording.annotations import is_called, own_annotations
 from hyperscan.recording.cleaning.light import FILTER_ORDER, regress_out
@@ -69,7 +68,9 @@ def haemodynamic_response(times: Array) -> Array:
     5.0
     """
     positive = np.maximum(times, 1e-9)
-    early, late = (np.exp((shape - 1) * np.log(positive) - positive - gammaln(shape)) for shape in (6.0, 16.0))
+    early, late = (
+        np.exp((shape - 1) * np.log(positive) - positive - scipy.special.gammaln(shape)) for shape in (6.0, 16.0)
+    )
     response = early - late / 6
     return np.asarray(response / response.max())
 
@@ -103,7 +104,7 @@ def regress_events(
     if not len(design) or len(design) > n_times // 10:
         return None
     low, high = band
-    sos = butter(FILTER_ORDER, (low, min(high, 0.45 * sfreq)), "bandpass", fs=sfreq, output="sos")
+    sos = scipy.signal.butter(FILTER_ORDER, (low, min(high, 0.45 * sfreq)), "bandpass", fs=sfreq, output="sos")
     # filtered like the data, or slow differences would come back
-    design = sosfiltfilt(sos, design, axis=-1, padlen=min(n_times - 1, round(sfreq / low)))
+    design = scipy.signal.sosfiltfilt(sos, design, axis=-1, padlen=min(n_times - 1, round(sfreq / low)))
     return regress_out(data, design)[0]

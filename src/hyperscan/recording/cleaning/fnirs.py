@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 import mne
 import numpy as np
+import scipy
 from mne.io import BaseRaw
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfiltfilt
 
 from hyperscan.config import BY_AGE, StudyConfig
 from hyperscan.errors import QualityError, count
@@ -262,7 +261,7 @@ def _haemoglobin(
     data, sfreq = raw.get_data(), float(raw.info["sfreq"])
     low, high = _passband(config, sfreq)
     btype = "bandpass" if high else "highpass"
-    sos = butter(FILTER_ORDER, (low, high) if high else low, btype, fs=sfreq, output="sos")
+    sos = scipy.signal.butter(FILTER_ORDER, (low, high) if high else low, btype, fs=sfreq, output="sos")
     times = np.arange(n_grid) / config.fnirs_sfreq
     found = []
     for part in (data, scalp_part(data, _kinds(raw.ch_names), short)) if short.any() else (data,):
@@ -273,8 +272,8 @@ def _haemoglobin(
         blood = own.get_data()
         # the high-pass rings for about the reciprocal of its edge
         pad = min(blood.shape[-1] - 1, round(sfreq / low))
-        filtered = sosfiltfilt(sos, blood - blood.mean(-1, keepdims=True), axis=-1, padlen=pad)
-        found.append(CubicSpline(np.arange(blood.shape[-1]) / sfreq, filtered, axis=-1)(times))
+        filtered = scipy.signal.sosfiltfilt(sos, blood - blood.mean(-1, keepdims=True), axis=-1, padlen=pad)
+        found.append(scipy.interpolate.CubicSpline(np.arange(blood.shape[-1]) / sfreq, filtered, axis=-1)(times))
     info = own.info.copy()
     with info._unlock():
         info["sfreq"] = config.fnirs_sfreq
@@ -292,8 +291,8 @@ def _passband(config: StudyConfig, sfreq: float) -> tuple[float, float | None]:
 def _explained_share(full: Array, explained: Array, config: StudyConfig) -> float:
     """Share of the power of HbO in the analysis band that the short channels explain, mean over channels."""
     band = config.bands_of("fnirs").get(config.primary_of("fnirs").band, config.fnirs_filter_hz)
-    sos = butter(FILTER_ORDER, band, "bandpass", fs=config.fnirs_sfreq, output="sos")
-    left, whole = (sosfiltfilt(sos, x, axis=-1, padlen=0).var(-1) for x in (full - explained, full))
+    sos = scipy.signal.butter(FILTER_ORDER, band, "bandpass", fs=config.fnirs_sfreq, output="sos")
+    left, whole = (scipy.signal.sosfiltfilt(sos, x, axis=-1, padlen=0).var(-1) for x in (full - explained, full))
     return float(np.mean(1 - left / np.where(whole > 0, whole, 1)))
 
 

@@ -231,11 +231,9 @@ class GrowthResult:
                 parts[name] = None if content[name] is None else record.from_dict(content[name])
             for name, record in several.items():
                 parts[name] = tuple(map(record.from_dict, content[name]))
-            per_dyad = pd.DataFrame(content["per_dyad"])
-            per_dyad.drop(columns=["dyad", "therapist"], errors="ignore").apply(pd.to_numeric)
-            found = cls(**parts, per_dyad=per_dyad, per_session=pd.DataFrame())
+            found = cls(**parts, per_dyad=_dyads(content["per_dyad"]), per_session=pd.DataFrame())
             check_types(found)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"growth.json: is not what this version writes ({error}).\n"
                 "Fit growth again: hyperscan growth OUT -o OUT."
@@ -326,6 +324,19 @@ class GrowthResult:
         write_json(folder / "growth.json", self.to_dict())
         write_table(folder / "growth.tsv", self.to_data_frame())
         return folder
+
+
+def _dyads(rows: Any) -> pd.DataFrame:
+    """Read the table of dyads back: labels are text, the rest is numbers."""
+    if not isinstance(rows, list):
+        raise TypeError("per_dyad is no list")
+    table = pd.DataFrame(rows)
+    for name, values in table.items():
+        if name not in ("dyad", "therapist"):
+            pd.to_numeric(values)
+        elif not values.map(lambda label: isinstance(label, str)).all():
+            raise TypeError(f"per_dyad: {name} is no text")
+    return table
 
 
 def _detail(part: records.Record) -> str | None:

@@ -188,7 +188,7 @@ class Plan:
                 decisions=tuple(Decided(**entry) for entry in content["decisions"]),
             )
             check_types(plan)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"plan.json: is not the plan of a run of this version ({error}). Run the analysis again."
             ) from None
@@ -201,7 +201,7 @@ class Plan:
 
 
 def _tuples(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {**entry, name: None if entry[name] is None else tuple(entry[name])}
+    return {**entry, name: tuple(entry[name]) if isinstance(entry[name], list) else entry[name]}
 
 
 assert tuple(item.name for item in fields(Skip))[: len(KEYS)] == KEYS  # Skip.of relies on it

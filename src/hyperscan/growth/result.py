@@ -328,8 +328,8 @@ class GrowthResult:
 
 def _dyads(rows: Any) -> pd.DataFrame:
     """Read the table of dyads back: labels are text, the rest is numbers."""
-    if not isinstance(rows, list):
-        raise TypeError("per_dyad is no list")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError("per_dyad is no list of dyads")
     table = pd.DataFrame(rows)
     for name, values in table.items():
         if name not in ("dyad", "therapist"):

@@ -33,7 +33,7 @@ def test_growth_draws_a_line_per_dyad_the_chance_and_the_slope(primary: pd.DataF
         "chance (excess 0)",
         "chance ± 1 SD of pseudo pairs",
         "95 % CI of the slope",
-        "group slope +0.02 per session",
+        "group slope +0.020 per session",
         "mean of the dyads",
     ]
 

@@ -127,9 +127,10 @@ def _slope_band(
             ends, edges.min(axis=0), edges.max(axis=0), color=colours.slope, alpha=0.22, lw=0, zorder=2,
             label="95 % CI of the slope",
         )  # fmt: skip
+    told = f"{slope:+#.2g}".rstrip(".")  # two digits, as the page beside it has them
     ax.plot(
         ends, level + slope * (ends - centre), color=colours.slope, lw=3, zorder=3,
-        label=f"group slope {slope:+.2g} per {time.removesuffix('s')}",
+        label=f"group slope {told} per {time.removesuffix('s')}",
     )  # fmt: skip
     if len(curves) > 1:
         # dyads may have met in other weeks

@@ -2,6 +2,7 @@
 
 Measured twice, from arrays and as a run from files, each in a process of its own whose peak resident memory is read at
 the end. Started as a program, this file is that process: ``python cases_session.py {arrays,files} CHANNELS MINUTES``.
+So are ``check`` and ``prepare``, which tell what `hyperscan check` takes per row and what preparation takes, at 500 Hz.
 """
 
 from __future__ import annotations
@@ -84,6 +85,58 @@ def _from_files(n_channels: int, minutes: int) -> dict[str, float]:
     return {"peak": _peak_gb()}
 
 
+#: Rate of the recordings that `check` and `prepare` measure, in Hz.
+FAST = 500.0
+
+
+def _check(n_channels: int, minutes: int) -> dict[str, float]:
+    """Process time of `hyperscan check` for one row, by format; the clock is found from 90 shared triggers."""
+    import mne
+    import numpy as np
+
+    from hyperscan.pipeline.study import check_study
+
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for person in ("t", "c"):
+            _write_person(folder / f"{person}_raw.fif", n_channels, minutes, seed=ord(person), sfreq=FAST)
+            raw = mne.io.read_raw_fif(folder / f"{person}_raw.fif", verbose="error")
+            onsets = np.sort(np.random.default_rng(0).uniform(1, 60 * minutes - 1, 90))
+            raw.set_annotations(mne.Annotations(onsets, 0.0, "pulse"))
+            raw.save(folder / f"{person}_pulses_raw.fif", verbose="error")
+            raw.export(folder / f"{person}.edf", verbose="error")
+        for kind in ("_pulses_raw.fif", ".edf"):
+            heads = ("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file", "clock")
+            row = ("D1", "T1", "C1", "1", "eeg", f"t{kind}", f"c{kind}", "triggers")
+            (folder / "dyads.tsv").write_text("\t".join(heads) + "\n" + "\t".join(row) + "\n")
+            spent = []
+            for _ in range(4):  # the first imports
+                before = time.process_time()
+                check_study(folder)
+                spent.append(time.process_time() - before)
+            found[kind.rpartition(".")[2]] = sorted(spent[1:])[1]
+    return found
+
+
+def _prepare(n_channels: int, minutes: int) -> dict[str, float]:
+    """Process time and peak of preparing one dyad-session from FIF files, beside what was imported."""
+    from hyperscan.config import StudyConfig
+    from hyperscan.pipeline.prepare import judge_row
+    from hyperscan.pipeline.workers import kept_memory
+    from hyperscan.study import Session
+
+    with tempfile.TemporaryDirectory() as name:
+        files = [Path(name) / f"{person}_raw.fif" for person in ("t", "c")]
+        for path in files:
+            _write_person(path, n_channels, minutes, seed=ord(path.name[0]), sfreq=FAST)
+        row = Session("D1", "T1", "C1", 1, "eeg", *files, Path(name), clock="same_amplifier")
+        before = time.process_time()
+        with kept_memory():
+            judge_row(row, StudyConfig())
+        return {"preparation": time.process_time() - before, "peak": _peak_gb()}
+
+
 def _write_person(path: Path, n_channels: int, minutes: int, seed: int, sfreq: float = SFREQ) -> None:
     """Write noise with a weak part that all channels share, at places of the 10-05 system."""
     import mne
@@ -103,6 +156,7 @@ def _write_person(path: Path, n_channels: int, minutes: int, seed: int, sfreq: f
 if __name__ == "__main__":
     kind, *size = sys.argv[1:]
     start = time.process_time()
-    facts = {"arrays": _from_arrays, "files": _from_files}[kind](*(int(value) for value in size))
+    programs = {"arrays": _from_arrays, "files": _from_files, "check": _check, "prepare": _prepare}
+    facts = programs[kind](*(int(value) for value in size))
     facts |= {"seconds": time.process_time() - start, "channels": float(size[0]), "minutes": float(size[1])}
     sys.stdout.write("\n" + json.dumps(facts))

@@ -45,7 +45,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 def call(*arguments: object, report: bool = False) -> int:
     """Run the command in this process, silent; the report takes most of the time and is left out."""
-    empty = mock.patch("hyperscan.pipeline.run.build_report", lambda out: (out / "report.html").touch())
+    empty = mock.patch("hyperscan.pipeline.run.report_of", lambda out, **_: (out / "report.html").touch())
     patch = contextlib.nullcontext() if report else empty
     with (
         patch,

@@ -54,7 +54,7 @@ def test_check_says_once_what_all_sessions_have(tmp_path: Path, capsys: pytest.C
 def test_run_shows_the_verdict_and_names_the_file(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    monkeypatch.setattr("hyperscan.pipeline.run.report_of", lambda *_, **__: None)
     therapist = next(study.glob("dyad-02/ses-01/therapist*"))
     therapist.write_bytes(therapist.read_bytes()[:50])
     out = study.parent / "out"
@@ -91,7 +91,7 @@ def test_the_bids_door_takes_labels_as_bids_writes_them(study: Path, capsys: pyt
 def test_the_terminal_shows_the_cells_that_the_records_leave_out(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    monkeypatch.setattr("hyperscan.pipeline.run.report_of", lambda *_, **__: None)
     edit_table(study, "same_amplifier", "same_amplifer")
     table = (study / "dyads.tsv").read_text(encoding="utf-8").splitlines()
     kept = [line.replace("same_amplifer", "same_amplifier") if line.startswith("D01") else line for line in table]
@@ -105,7 +105,7 @@ def test_the_terminal_shows_the_cells_that_the_records_leave_out(
 
 
 def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    monkeypatch.setattr("hyperscan.pipeline.run.report_of", lambda *_, **__: None)
     out, whole = study.parent / "out", study.parent / "whole"
     assert call("run", study, "-o", out, "--dyad-label", "D01", "-q") == 0
     assert cli.bids_main([str(study), str(out), "participant", "--participant-label", "C02"]) == 0
@@ -113,7 +113,7 @@ def test_parts_prepared_by_either_door_are_finished_by_the_other(study: Path, mo
     monkeypatch.setattr("hyperscan.pipeline.stages.prepare_unit", None)  # nothing is left to prepare
     assert cli.bids_main([str(study), str(out), "group"]) == 0
     monkeypatch.undo()
-    monkeypatch.setattr("hyperscan.pipeline.run.build_report", lambda _: None)
+    monkeypatch.setattr("hyperscan.pipeline.run.report_of", lambda *_, **__: None)
     assert call("run", study, "-o", whole, "-q") == 0
     assert tree(out) == tree(whole)
 

@@ -27,7 +27,8 @@ from hyperscan.errors import (
     OutputLockedError,
     OutputWriteError,
 )
-from hyperscan.pipeline import load_study, lock, prepare_study, run_study
+from hyperscan.pipeline import load_study, lock, prepare_study, report_of, run_study
+from hyperscan.report import pages_of
 from hyperscan.results import StudyResult
 from hyperscan.schema import INDICES
 from hyperscan.storage import load_table
@@ -40,6 +41,7 @@ from pipeline_fixtures import (
     tree,
     wait_for_units,
 )
+from report_fixtures import Fake, write_fake
 
 
 @pytest.mark.slow
@@ -376,3 +378,14 @@ def test_an_index_of_another_modality_is_refused_before_work(tiny: Path, tmp_pat
     with pytest.raises(ConfigError, match=r"of eeg, which the primary outcome is of; known: "):
         run(tiny, tmp_path / "out", within=within, bands={"alpha": (8, 12), "slow": (0.02, 0.1)})
     assert not (tmp_path / "out").exists()
+
+
+def test_pages_that_workers_draw_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = []
+    for n_jobs in (1, 2):
+        out = write_fake(tmp_path / str(n_jobs), Fake(n_dyads=3, n_sessions=3))
+        monkeypatch.setattr("hyperscan.pipeline.run.PAGES_EACH", 1)
+        report_of(out, n_jobs=n_jobs)
+        pages.append({page.relative_to(out): page.read_bytes() for page in [*pages_of(out), out / "report.html"]})
+    assert pages[0] == pages[1]
+    assert len(pages[0]) > 3

@@ -16,8 +16,8 @@ from mne.io import BaseRaw
 import recording_fixtures as make
 from conftest import SHARED
 from format_fixtures import EXAMPLES, Example, write_cnt, write_gdf
-from hyperscan.errors import DataQualityWarning, ReadError
-from hyperscan.recording import align_pair, load_heads, load_session
+from hyperscan.errors import DataQualityWarning, InputError, ReadError
+from hyperscan.recording import align_pair, load_heads, load_session, preprocess_pair
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.read import read_person
 from hyperscan.study.formats import FORMATS, Format
@@ -340,3 +340,5 @@ def test_trigger_channels_are_read_without_the_signals(tmp_path: Path) -> None:
     assert (pair.clock.source, pair.clock.n_matched, round(pair.clock.offset_s, 4)) == ("triggers", 5, -0.01)
     assert pair.therapist.ch_names == ["Cz"]
     assert not pair.therapist.get_data().any()
+    with pytest.raises(InputError, match="headers alone were read"):
+        preprocess_pair(pair)

@@ -239,11 +239,11 @@ def power(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Build a run's report again."""
-    from hyperscan.report import build_report
+    from hyperscan.pipeline import report_of
     from hyperscan.report.run import ReportedRun
 
     ReportedRun.of(arguments.output).check_whole()
-    show(str(build_report(arguments.output)))
+    show(str(report_of(arguments.output, n_jobs=arguments.jobs)))
     return OK
 
 

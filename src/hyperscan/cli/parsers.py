@@ -115,7 +115,7 @@ COMMANDS = {
                 metavar="OUT",
                 help="filter and judge every session too, and keep that for run -o OUT",
             ),
-            Argument("--jobs", type=read_count, default=1, metavar="N", help="workers that prepare (default 1)"),
+            Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
             Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where"),
         ),
     ),
@@ -228,8 +228,11 @@ COMMANDS = {
     "report": Command(
         commands.report,
         "build the report of a run again",
-        "hyperscan report results",
-        (Argument("output", type=Path, metavar="OUT", help="folder of a run"),),
+        "hyperscan report results --jobs 2",
+        (
+            Argument("output", type=Path, metavar="OUT", help="folder of a run"),
+            Argument("--jobs", type=read_count, default=1, metavar="N", help="workers that draw (default 1)"),
+        ),
     ),
     "view": Command(
         commands.view,

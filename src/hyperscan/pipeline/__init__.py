@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hyperscan.pipeline.multiverse import run_multiverse
     from hyperscan.pipeline.privacy import public_rejected, revealed
-    from hyperscan.pipeline.run import growth_of, prepare_study, run_study, within_of
+    from hyperscan.pipeline.run import growth_of, prepare_study, report_of, run_study, within_of
     from hyperscan.pipeline.study import CheckReport, check_study, load_study
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "load_study",
     "prepare_study",
     "public_rejected",
+    "report_of",
     "revealed",
     "run_multiverse",
     "run_study",
@@ -28,7 +29,7 @@ _HOMES = {
     "multiverse": ("run_multiverse",),
     "study": ("CheckReport", "check_study", "load_study"),
     "privacy": ("public_rejected", "revealed"),
-    "run": ("growth_of", "prepare_study", "run_study", "within_of"),
+    "run": ("growth_of", "prepare_study", "report_of", "run_study", "within_of"),
 }
 
 

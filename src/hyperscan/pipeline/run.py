@@ -7,8 +7,9 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
-from hyperscan.pipeline.workers import Place
+from hyperscan.pipeline.workers import Place, Task, run_tasks
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
-from hyperscan.report import PAGE, build_report, remove_report
+from hyperscan.report import PAGE, build_report, pages_of, remove_report
 from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD, VIEW, WITHIN
 from hyperscan.results.plan import Remark, Skip
@@ -154,7 +155,7 @@ def run_study(
             Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=tuple({row.root for row in sessions})), sessions
         )
         stages = stages_of(sessions, config, out, place)
-        carry_out([go_through(stages, rejected, report=report)], place, progress=progress)
+        carry_out([go_through(stages, rejected, report=report, n_jobs=place.n_jobs)], place, progress=progress)
     return StudyResult.load(out)
 
 
@@ -232,7 +233,9 @@ def stages_of(
     return Stages(sessions, config, out, log, prepared=prepared)
 
 
-def go_through(stages: Stages, rejected: Sequence[Rejected], *, report: bool) -> Steps[GrowthResult | None]:
+def go_through(
+    stages: Stages, rejected: Sequence[Rejected], *, report: bool, n_jobs: int = 1
+) -> Steps[GrowthResult | None]:
     """Do all stages: results stay as they are until new ones are complete, and the record is written last.
 
     Returns the answer, or None where nothing has changed.
@@ -277,7 +280,8 @@ def go_through(stages: Stages, rejected: Sequence[Rejected], *, report: bool) ->
                 write_json(out / WITHIN, alone.to_dict())
         if report:
             log.say("report")
-            build_report(out)
+            report_of(out, n_jobs=n_jobs)
+            written.update(page for page in pages_of(out) if page.is_file())  # workers note nothing here
         else:
             remove_report(out)
     remove_work(out)
@@ -285,6 +289,27 @@ def go_through(stages: Stages, rejected: Sequence[Rejected], *, report: bool) ->
     write_json(out / RECORD, {**facts, "outputs": _hashes(out, written)})
     log.say("complete")
     return growth
+
+
+#: Pages of dyads that are worth another worker, which takes seconds to start (our choice).
+PAGES_EACH = 8
+
+
+def report_of(out: Path, *, n_jobs: int = 1) -> Path:
+    """Build the report of a run's folder, the pages of many dyads side by side; return its first page."""
+
+    def share(write: Callable[[Sequence[str]], None], dyads: Sequence[str]) -> None:
+        n = min(n_jobs, len(dyads) // PAGES_EACH)
+        if n < 2:
+            write(dyads)
+            return
+        tasks = [Task(f"pages {k + 1}", partial(write, dyads[k::n])) for k in range(n)]
+        lost = run_tasks(tasks, Place(n_jobs=n), "report", progress=False)
+        for task in tasks:
+            if task.name in lost:  # its worker died twice
+                task.work()
+
+    return build_report(out, share)
 
 
 def _facts(basis: Basis, inputs: Mapping[str, str]) -> dict[str, Any]:

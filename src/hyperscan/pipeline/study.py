@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from joblib import Parallel, delayed
+
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, InputError, QualityError, count, name_some
+from hyperscan.errors import ConfigError, QualityError, count, name_some
 from hyperscan.pipeline.decisions import decision_findings, decisions_of, unaligned_of
 from hyperscan.pipeline.plan import (
     check_regions,
@@ -141,12 +143,10 @@ def check_study(
     (1, 0)
     """
     table, settings = load_study(study, config=config)
-    if prepare is None and n_jobs > 1:
-        raise InputError("check: --jobs are workers that prepare. Add --prepare OUT, or leave --jobs out.")
     if prepare is not None and table.sessions:
         rows = _prepared(table.sessions, settings, Path(prepare).resolve(), n_jobs, progress)
     else:
-        rows = _looked_at(table.sessions, settings, progress)
+        rows = _looked_at(table.sessions, settings, n_jobs, progress)
     rows = [dataclasses.replace(row, notes=(*row.notes, *_steps(row))) for row in rows]
     rows, common = _said_once(rows, table.sessions)
     leaks, needs = tuple(leaks_of(table)) if privacy else (), _needs(table.sessions, rows, settings)
@@ -177,11 +177,12 @@ def _prepared(
     return [dataclasses.replace(summary, reason=revealed(summary.reason, row)) for summary, row in rows]
 
 
-def _looked_at(sessions: Sequence[Session], config: StudyConfig, progress: bool) -> list[Summary]:
+def _looked_at(sessions: Sequence[Session], config: StudyConfig, n_jobs: int, progress: bool) -> list[Summary]:
     """Look at every row, and refuse recordings that are there twice and sessions that lost what aligns the others."""
     if progress:
         logger.info("check: reads the headers of %s", count(len(sessions), "dyad-session"))
-    looks = (attempt(row.key, partial(_look, row, config), Summary) for row in sessions)
+    tasks = (delayed(attempt)(row.key, partial(_look, row, config), Summary) for row in sessions)
+    looks = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     rows = list(follow(looks, len(sessions), "check", progress=progress))
     twice = duplicates_of(sessions)
     rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]

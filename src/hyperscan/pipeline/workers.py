@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
+import platform
 import signal
 import sys
 import threading
@@ -135,6 +137,31 @@ def follow(done: Iterable[T], total: int, label: str, *, progress: bool = True) 
             ended.set()
 
 
+#: ``M_TRIM_THRESHOLD`` and ``M_MMAP_MAX`` of glibc's malloc.h, and their defaults.
+_TRIM, _MAPS = (-1, 128 * 1024), (-4, 65536)
+
+
+@contextlib.contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keep the memory of freed arrays for the next ones, and give it back to the system at the end.
+
+    The C library of Linux maps every large array anew, and the system clears its pages: a third of the time of a
+    session. Elsewhere nothing is changed.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(_TRIM[0], 2**31 - 1)
+    library.mallopt(_MAPS[0], 0)
+    try:
+        yield
+    finally:
+        library.mallopt(*_MAPS)
+        library.mallopt(*_TRIM)
+        library.malloc_trim(0)
+
+
 class _Running(NamedTuple):
     """A task in its worker."""
 
@@ -144,9 +171,10 @@ class _Running(NamedTuple):
 
 
 def _here(tasks: Sequence[Task]) -> Done:
-    for task in tasks:
-        task.work()
-        yield task.name, True
+    with kept_memory():
+        for task in tasks:
+            task.work()
+            yield task.name, True
 
 
 def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:
@@ -191,6 +219,7 @@ def _start_worker(parent: int) -> None:
     # Ctrl-C reaches the whole group; the parent decides, and stops its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    kept_memory().__enter__()  # until it ends
 
 
 def _end_with(parent: int) -> None:

@@ -20,6 +20,14 @@ _PERSONAL = (
 )
 
 
+def samples_of(raw: BaseRaw) -> np.ndarray:
+    """Take all samples of a recording, to be read and not to be written to; MNE's ``get_data`` would copy them.
+
+    Shapes: returns (n_channels, n_times).
+    """
+    return raw._data if raw.preload else raw.get_data()
+
+
 def fresh_raw(
     raw: BaseRaw,
     data: np.ndarray | None = None,
@@ -28,7 +36,7 @@ def fresh_raw(
     annotations: mne.Annotations | None = None,
     keep_date: bool = True,
 ) -> BaseRaw:
-    """Build a new raw with the channels of another.
+    """Build a new raw with the channels of another, and with its samples where no others are given.
 
     Shapes: ``data`` (n_channels, n_times).
 
@@ -54,7 +62,7 @@ def fresh_raw(
         info["lowpass"] = min(info["lowpass"], info["sfreq"] / 2)
         if not keep_date:
             info["meas_date"] = None
-    made = mne.io.RawArray(raw.get_data() if data is None else data, info, verbose="WARNING")
+    made = mne.io.RawArray(samples_of(raw) if data is None else data, info, verbose="WARNING")
     return made.set_annotations(annotations, verbose="WARNING")
 
 
@@ -94,7 +102,7 @@ def with_events(raw: BaseRaw) -> BaseRaw:
     dt = 1.0 / raw.info["sfreq"]
     new = [k for k, name in enumerate(names) if is_break(name) or not np.any(np.abs(known.onset - onset[k]) < 1.5 * dt)]
     added = mne.Annotations(onset[new], 0.0, [names[k] for k in new], orig_time=None)
-    bare = raw.copy().drop_channels(stims) if len(stims) < len(raw.ch_names) else raw
+    bare = fresh_raw(raw).drop_channels(stims) if len(stims) < len(raw.ch_names) else raw
     return fresh_raw(bare, annotations=known + added)
 
 

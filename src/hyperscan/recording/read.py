@@ -89,7 +89,8 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str, sampl
 
 def _check_rate(data: BaseRaw | BaseEpochs, name: str) -> None:
     """Refuse a recording whose header does not tell how often samples were taken."""
-    rate, n_times = float(data.info["sfreq"]), len(data.times)
+    rate = float(data.info["sfreq"])
+    n_times = data.n_times if isinstance(data, BaseRaw) else len(data.times)
     if not 0 < rate < math.inf or n_times < 1:
         raise ReadError(
             f"{name}: its header gives a sampling rate of {rate:g} Hz and {n_times} samples, so the times of samples "
@@ -314,7 +315,8 @@ def _load(session: Session, *, samples: bool) -> PairedRecording:
             "other person's file is continuous. Export both the same way."
         )
     pair = (pair_epochs if all(epoched) else pair_raws)(session, therapist, client)
-    return compare_people(pair, therapist, client, samples=samples)
+    pair = pair.replace(samples=samples or session.modality == "fnirs")
+    return compare_people(pair, therapist, client)
 
 
 def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:

@@ -332,6 +332,8 @@ class PairedRecording:
         files have none, and after alignment.
     epoched : bool
         Joined epochs, already paired in time.
+    samples : bool
+        False where headers and events alone were read, and a flat line stands for the signals.
 
     Examples
     --------
@@ -354,6 +356,7 @@ class PairedRecording:
     history: tuple[str, ...] = ()
     stamps: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
     epoched: bool = False
+    samples: bool = True
 
     #: Pairs what is in memory, as :mod:`hyperscan.recording.memory` sets it: a record knows no reader
     _in_memory: ClassVar[Callable[..., PairedRecording]]

@@ -12,7 +12,7 @@ import scipy
 from mne.io import BaseRaw
 
 from hyperscan.errors import ClockError
-from hyperscan.recording.annotations import fresh_raw, own_annotations
+from hyperscan.recording.annotations import fresh_raw, own_annotations, samples_of
 from hyperscan.recording.pauses import GAP
 from hyperscan.recording.timeline import Piece, StampFit, fit_stamps
 
@@ -109,10 +109,21 @@ def sample_times(start: float, stop: float, rate: float) -> np.ndarray:
 
     Shapes: returns (n_times,).
     """
-    # the therapist's own samples, so that they need no interpolation
-    first = np.ceil(start * rate - _SAME_TIME * rate)
-    n = int(np.floor((stop + _SAME_TIME) * rate - first)) + 1
+    first, n = _grid(start, stop, rate)
     return (first + np.arange(n)) / rate
+
+
+def _grid(start: float, stop: float, rate: float) -> tuple[float, int]:
+    """Find the first of the therapist's own samples, which need no interpolation, and how many there are."""
+    first = np.ceil(start * rate - _SAME_TIME * rate)
+    return float(first), int(np.floor((stop + _SAME_TIME) * rate - first)) + 1
+
+
+def unread_on_grid(raw: BaseRaw, track: Sequence[Piece], start: float, stop: float, rate: float) -> BaseRaw:
+    """Move the events of a recording whose samples were not read to times of another clock, from start to stop."""
+    first, n = _grid(start, stop, rate)
+    annotations = moved_annotations(raw, track, first / rate, n / rate)
+    return fresh_raw(raw, np.zeros((len(raw.ch_names), n)), sfreq=rate, annotations=annotations, keep_date=False)
 
 
 def on_own_stamps(raw: BaseRaw, stamps: np.ndarray) -> tuple[BaseRaw, StampFit]:
@@ -159,18 +170,15 @@ def on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float,
 
 
 def _values(raw: BaseRaw, own: np.ndarray, rate: float) -> np.ndarray:
-    """Take samples at times of the recording, in s."""
+    """Take samples at times of the recording, in s; to be read only."""
     sfreq = raw.info["sfreq"]
     index = own * sfreq
     nearest = np.rint(index)
     if np.abs(index - nearest).max() < _SAME_TIME * sfreq and np.all(np.diff(nearest) == 1):
-        return raw.get_data(start=int(nearest[0]), stop=int(nearest[-1]) + 1)
+        return samples_of(raw)[:, int(nearest[0]) : int(nearest[-1]) + 1]
     # only samples of this piece may be looked at: beyond a jump lies another time
     first, stop = max(int(np.floor(index[0])), 0), min(int(np.ceil(index[-1])) + 1, raw.n_times)
-    data = raw.get_data(start=first, stop=stop)
-    if not data.any():  # lines that stand for what was not read
-        return np.zeros((len(data), len(own)))
-    data, reached = lower_rate(data, sfreq, rate)
+    data, reached = lower_rate(samples_of(raw)[:, first:stop], sfreq, rate)
     positions = np.clip((own - first / sfreq) * reached, 0, data.shape[1] - 1)
     return interpolate(data, positions)
 

@@ -10,8 +10,9 @@ from hyperscan.storage import remove, remove_files
 
 if TYPE_CHECKING:
     from hyperscan.growth.multiverse import MultiverseResult
+    from hyperscan.report.build import Sharing
 
-__all__ = ["PAGE", "TEXTS", "build_multiverse_page", "build_report", "build_view", "remove_report"]
+__all__ = ["PAGE", "TEXTS", "build_multiverse_page", "build_report", "build_view", "pages_of", "remove_report"]
 
 #: The first page.
 PAGE = "report.html"
@@ -20,12 +21,20 @@ PAGE = "report.html"
 TEXTS = ("methods.md", "references.bib")
 
 
-def build_report(out: str | Path) -> Path:
+def build_report(out: str | Path, share: Sharing | None = None) -> Path:
     """Write the report of a run's folder; return its first page."""
     # drawing costs seconds to import, and a run needs it at its end alone
     from hyperscan.report.build import write_report
 
-    return write_report(Path(out))
+    return write_report(Path(out), share or (lambda write, dyads: write(dyads)))
+
+
+def pages_of(out: Path) -> list[Path]:
+    """List the pages of dyads that belong to a run's folder."""
+    from hyperscan.report.run import ReportedRun
+    from hyperscan.report.sections import dyad_links
+
+    return [out / address for address in dyad_links(ReportedRun.of(out)).values()]
 
 
 def build_view(out: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     import jinja2
 
 
-def write_report(out: Path) -> Path:
+#: Shares the pages of dyads out: called with what writes some of them, and all dyads.
+Sharing = Callable[[Callable[[Sequence[str]], None], Sequence[str]], object]
+
+
+def write_report(out: Path, share: Sharing) -> Path:
     """Write ``report.html``, a page per dyad, ``methods.md`` and ``references.bib``.
 
     The same files give the same bytes: nothing of the machine, the time or the folder's name enters.
@@ -26,13 +31,21 @@ def write_report(out: Path) -> Path:
 
     run = ReportedRun.of(out)
     methods = methods_of(run)
-    pages = {address: dyad_page(run, dyad) for dyad, address in dyad_links(run).items()}
-    pages["report.html"] = study_page(run)
-    for name, page in pages.items():
-        write_text(run.path / name, page)
+    share(functools.partial(write_dyad_pages, out), list(dyad_links(run)))
+    write_text(run.path / "report.html", study_page(run))
     write_text(run.path / "methods.md", methods.to_markdown())
     write_text(run.path / "references.bib", bibtex(methods.references))
     return run.path / "report.html"
+
+
+def write_dyad_pages(out: Path, dyads: Sequence[str]) -> None:
+    """Write the pages of some dyads."""
+    from hyperscan.storage import write_text
+
+    run = ReportedRun.of(out)
+    links = dyad_links(run)
+    for dyad in dyads:
+        write_text(run.path / links[dyad], dyad_page(run, dyad))
 
 
 @detached()

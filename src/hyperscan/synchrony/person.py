@@ -18,6 +18,7 @@ from hyperscan.errors import InputError
 from hyperscan.metrics.sets import correlation, n_components
 from hyperscan.recall import is_remembering
 from hyperscan.recording import PairedRecording
+from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.windows import whole_segments, window_grid
@@ -188,7 +189,7 @@ def signals_of(
         raise InputError("pair is not prepared (pair.quality is None). Call preprocess_pair first.")
     raw, modality = pair.raw(role), pair.session.modality
     if modality == "eeg":
-        ch_names, data = tuple(raw.ch_names), {"eeg": raw.get_data().astype(np.float32)}
+        ch_names, data = tuple(raw.ch_names), {"eeg": samples_of(raw).astype(np.float32)}
     else:
         ch_names, data = _haemoglobin(raw, None if unregressed is None else unregressed.raw(role))
     rois = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, QualityError, count
-from hyperscan.recording.annotations import own_annotations
+from hyperscan.recording.annotations import own_annotations, samples_of
 from hyperscan.recording.cleaning.channels import (
     clean_name,
     is_positional,
@@ -276,7 +276,7 @@ def _mark(raw: BaseRaw, signals: FilteredEeg, rows: Sequence[int]) -> tuple[floa
     found = {
         "BAD_missing": [span for row in rows for span in signals.missing[row]],
         "BAD_held": [span for row in rows for span in signals.held[row]],
-        "BAD_artefact": artefact_spans(raw.get_data(), raw.info["sfreq"], break_samples(raw)),
+        "BAD_artefact": artefact_spans(samples_of(raw), raw.info["sfreq"], break_samples(raw)),
         "BAD_unfiltered": signals.unfiltered,
     }
     for label, spans in found.items():
@@ -324,7 +324,7 @@ def remove_components(raw: BaseRaw, config: StudyConfig) -> RemovedComponents:
             stacklevel=2,
         )
         return RemovedComponents(notes=(f"no ICA: fewer than {MIN_CHANNELS} channels",))
-    rank = int(np.linalg.matrix_rank(np.cov(raw.get_data())))
+    rank = int(np.linalg.matrix_rank(np.cov(samples_of(raw))))
     ica = mne.preprocessing.ICA(
         n_components=min(rank, 30),
         method="infomax",

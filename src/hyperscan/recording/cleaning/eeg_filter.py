@@ -178,8 +178,12 @@ def mask_spans(mask: NDArray[np.bool_], sfreq: float, min_samples: int = 1) -> S
     >>> mask_spans(np.array([False, True, True, False]), 2.0)
     [(0.5, 1.5)]
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]]))).reshape(-1, 2)
-    return [(float(a / sfreq), float(b / sfreq)) for a, b in edges if b - a >= min_samples]
+    at = np.flatnonzero(mask)
+    if not at.size:
+        return []
+    starts, stops = at[np.diff(at, prepend=-2) > 1], at[np.diff(at, append=mask.size + 1) > 1] + 1
+    long = stops - starts >= min_samples
+    return [(float(a / sfreq), float(b / sfreq)) for a, b in zip(starts[long], stops[long], strict=True)]
 
 
 def held_spans(row: Array, sfreq: float) -> Spans:
@@ -188,10 +192,14 @@ def held_spans(row: Array, sfreq: float) -> Spans:
     Shapes: ``row`` (n_times,).
     """
     step = np.abs(np.diff(row))
+    min_samples = max(5, round(HELD_S * sfreq))
+    # no median is above twice the mean (Markov's inequality), and means are quick
+    if not mask_spans(step <= 2.01e-3 * step.mean(), sfreq, min_samples):
+        return []
     # relative to the usual step, so that a resampled or offset copy of a held value is still one
     usual = np.median(step)
     still = step <= 1e-3 * usual if usual > 0 else step == 0
-    return mask_spans(still, sfreq, max(5, round(HELD_S * sfreq)))
+    return mask_spans(still, sfreq, min_samples)
 
 
 def mains_db(block: Array, sfreq: float) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from hyperscan.config import CLEANING, Primary, StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, InputError, QualityError
 from hyperscan.recall import remembered
+from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.eeg import CleanPerson, clean_eeg
 from hyperscan.recording.cleaning.events import session_events
 from hyperscan.recording.cleaning.fnirs import age_of, clean_fnirs
@@ -107,6 +108,8 @@ def preprocess_pair(
 
 
 def _check_aligned(pair: PairedRecording) -> None:
+    if not pair.samples:
+        raise InputError(f"{pair.session.key}: headers alone were read. Read the samples with load_session.")
     therapist_s, client_s = (raw.n_times / raw.info["sfreq"] for raw in (pair.therapist, pair.client))
     # half a second and more cannot be the last sample of either
     if abs(therapist_s - client_s) > 0.5:
@@ -186,7 +189,7 @@ def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> Mapping[str, Cle
     for person in people.values():
         if person.raw.n_times > n_times:
             person.raw.crop(tmax=(n_times - 1) / person.raw.info["sfreq"])
-    _check_units(pair, {role: float(np.median(person.raw.get_data().std(-1))) for role, person in people.items()})
+    _check_units(pair, {role: float(np.median(samples_of(person.raw).std(-1))) for role, person in people.items()})
     return people
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import HyperscanError, count
+from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import roi_channels
 from hyperscan.recording.cleaning.eeg import CleanCap, CleanPerson
 from hyperscan.recording.cleaning.fnirs import CleanOptodes
@@ -70,7 +71,7 @@ def signal_fractions(
 
 def _spectra(raw: BaseRaw, clean: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
     mask = clean_mask(raw) if clean is None else clean
-    return welch_psd(raw.get_data(), float(raw.info["sfreq"]), 4.0, mask)
+    return welch_psd(samples_of(raw), float(raw.info["sfreq"]), 4.0, mask)
 
 
 def _fraction(freqs: Array, psd: Array, band: tuple[float, float], sfreq: float, degree: int) -> Array:

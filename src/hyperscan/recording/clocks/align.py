@@ -14,7 +14,14 @@ from hyperscan.recording.clocks.clock_sources import Clocks, find_clocks
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.pauses import mark_unplaced, paused_at
 from hyperscan.recording.records import ClockReport, PairedRecording, Segment
-from hyperscan.recording.resampling import SAME_RATE, moved_annotations, on_common, on_grid, sample_times
+from hyperscan.recording.resampling import (
+    SAME_RATE,
+    moved_annotations,
+    on_common,
+    on_grid,
+    sample_times,
+    unread_on_grid,
+)
 from hyperscan.recording.start_times import hour_hint
 from hyperscan.recording.timeline import Piece
 from hyperscan.recording.windows import shifted
@@ -132,6 +139,8 @@ def _place(pair: PairedRecording, clocks: Clocks, start: float, stop: float) -> 
     if pair.session.modality != "fnirs":
         alike = abs(rates["therapist"] / rates["client"] - 1) < SAME_RATE
         rates = dict.fromkeys(ROLES, rates["therapist"] if alike else min(rates.values()))
+    if not pair.samples:
+        return {role: unread_on_grid(pair.raw(role), clocks.of(role), start, stop, rates[role]) for role in ROLES}
     return {
         role: on_grid(pair.raw(role), clocks.of(role), sample_times(start, stop, rate), rate)
         for role, rate in rates.items()

@@ -245,10 +245,8 @@ def one_file(session: Session) -> bool:
     return a == b or (a.exists() and b.exists() and a.samefile(b))
 
 
-def compare_people(
-    pair: PairedRecording, therapist: PersonRecording, client: PersonRecording, *, samples: bool = True
-) -> PairedRecording:
-    """Refuse a pair unless it is two people measured alike, as far as headers tell or samples too."""
+def compare_people(pair: PairedRecording, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
+    """Refuse a pair unless it is two people measured alike, as far as what was read tells."""
     _check_overlap(pair, therapist.channels, client.channels)
     a, b = _kind(pair.therapist), _kind(pair.client)
     if a != b:
@@ -256,11 +254,11 @@ def compare_people(
             f"{pair.session.relative(pair.session.client_file)}: holds {b}, the therapist's file holds {a}. "
             "Export both people in the same form (best: raw intensity)."
         )
-    if samples:
+    if pair.samples:
         _check_units(pair)
     people = {role: pair.raw(role) for role in ROLES}
     check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
-    if samples:
+    if pair.samples:
         check_copies(pair)
     return pair
 

@@ -12,9 +12,10 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,11 @@ from hyperscan.config import StudyConfig
 from hyperscan.growth import fit_within
 from hyperscan.schema import ROLES, Index, SessionKey
 from hyperscan.storage import write_text
-from hyperscan.synchrony import Recipe, Signals, recipe_of, within_values
+from hyperscan.synchrony import Recipe, Signals, WithinValue, recipe_of
+from hyperscan.synchrony.pair import person_bands
+from hyperscan.synchrony.within import PersonView
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.float32]
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation" / "persons.md"
 
@@ -69,8 +72,8 @@ class Session:
     gain: float = 1.0
     #: Movement: slow waves below 2 Hz, in µV
     movement_uv: float = 1.0
-    #: Shared source of every network at its two regions, 10 ms apart
-    coupled: dict[str, float] = field(default_factory=dict)
+    #: Shared source of a network at its two regions, 10 ms apart: name and size
+    coupled: tuple[str, float] = ("first", 0.0)
 
 
 #: A course: what client and therapist hold at u = 0 (first session) to 1 (last).
@@ -110,53 +113,64 @@ SCENARIOS: dict[str, tuple[Course, dict[Index, str]]] = {
         {POWER: "", COUPLING["third"]: ""},
     ),
     "client: the first network couples more, at 10 ms": (
-        lambda u: (Session(coupled={"first": 0.9 * u}), Session()),
+        lambda u: (Session(coupled=("first", 0.9 * u)), Session()),
         {COUPLING["first"]: "changes_up", COUPLING["second"]: "", COUPLING["third"]: ""},
     ),
 }
+
+
+def white(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """White noise of unit variance."""
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def filtered(above: list[float], below: list[float], x: Array) -> Array:
+    """Run a recursive filter."""
+    return np.asarray(lfilter(np.float32(above), np.float32(below), x, axis=-1))
 
 
 def resonator(freq: float, width: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Rhythm of unit variance: a second-order recursive filter of white noise."""
     radius = np.exp(-np.pi * width / SFREQ)
     warm = round(5 * SFREQ)
-    noise = rng.standard_normal((*shape[:-1], shape[-1] + warm))
-    x = lfilter([1.0], [1.0, -2 * radius * np.cos(2 * np.pi * freq / SFREQ), radius**2], noise, axis=-1)[..., warm:]
+    noise = white((*shape[:-1], shape[-1] + warm), rng)
+    x = filtered([1.0], [1.0, -2 * radius * np.cos(2 * np.pi * freq / SFREQ), radius**2], noise)[..., warm:]
     return np.asarray(x / x.std(axis=-1, keepdims=True))
 
 
 def background(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """About 1/f: leaky integrators of white noise an octave apart, unit variance."""
-    total = np.zeros(shape)
-    for cut in 0.5 * 2.0 ** np.arange(8):
+    """About 1/f: leaky integrators of white noise two octaves apart, unit variance."""
+    total = np.zeros(shape, np.float32)
+    for cut in 0.5 * 4.0 ** np.arange(4):
         leak = np.exp(-2 * np.pi * cut / SFREQ)
-        total += lfilter([np.sqrt(1 - leak**2)], [1.0, -leak], rng.standard_normal(shape), axis=-1)
+        total += filtered([np.sqrt(1 - leak**2)], [1.0, -leak], white(shape, rng))
     return np.asarray(total / total.std(axis=-1, keepdims=True))
 
 
-def record(now: Session, n_times: int, person: dict[str, float], rng: np.random.Generator) -> Array:
+def record(now: Session, n_times: int, person: Mapping[str, float], rng: np.random.Generator) -> Array:
     """Make one person's session in V, (n_channels, n_times); a person keeps frequency and size of the rhythms."""
     shape = (len(NAMES), n_times)
-    weight = np.array([[ALPHA_SHARE[name]] for name in NAMES]) * person["alpha"] * rng.lognormal(0, 0.08)
-    theta = np.array([[THETA[name]] for name in NAMES]) * person["theta"] * rng.lognormal(0, 0.08)
+    weight = np.array([[ALPHA_SHARE[name]] for name in NAMES], np.float32) * person["alpha"] * rng.lognormal(0, 0.08)
+    theta = np.array([[THETA[name]] for name in NAMES], np.float32) * person["theta"] * rng.lognormal(0, 0.08)
     level = 8 * person["background"] * rng.lognormal(0, 0.05)
     x = now.background * level * background(shape, rng)
     x += now.alpha * 12 * weight * resonator(person["peak"], 1.0, (1, n_times), rng)
     # every site has a rhythm of its own, too
     x += now.alpha * 4 * resonator(person["peak"], 1.5, shape, rng)
     x += now.theta * 5 * theta * resonator(6.0, 1.5, (1, n_times), rng)
-    for name, size in now.coupled.items():
+    name, size = now.coupled
+    if size:
         source = resonator(person["peak"], 1.5, (n_times + 8,), rng)
         here, there = ([NAMES.index(site) for site in SITES[region]] for region in NETWORKS[name])
         late = np.interp(np.arange(n_times) + 8 - 0.010 * SFREQ, np.arange(n_times + 8), source)
         x[here] += 6 * size * source[8:]
-        x[there] += 6 * size * late
-    burst = rng.standard_normal(shape)
-    x += now.muscle_uv * (burst - lfilter([0.6], [1, -0.4], burst, axis=-1))
-    x += now.noise_uv * rng.standard_normal(shape)
-    slow = lfilter([0.06], [1, -0.94], rng.standard_normal((1, n_times)), axis=-1)
-    x += now.movement_uv * slow / slow.std() * rng.uniform(0.5, 1.5, (len(NAMES), 1))
-    return np.asarray(1e-6 * now.gain * x)
+        x[there] += 6 * size * late.astype(np.float32)
+    burst = white(shape, rng)
+    x += now.muscle_uv * (burst - filtered([0.6], [1, -0.4], burst))
+    x += now.noise_uv * white(shape, rng)
+    slow = filtered([0.06], [1, -0.94], white((1, n_times), rng))
+    x += now.movement_uv * slow / slow.std() * rng.uniform(0.5, 1.5, (len(NAMES), 1)).astype(np.float32)
+    return np.asarray(1e-6 * now.gain * x, np.float32)
 
 
 def signals_of(data: Array, label: str, key: SessionKey) -> Signals:
@@ -172,7 +186,7 @@ def signals_of(data: Array, label: str, key: SessionKey) -> Signals:
         sfreq=SFREQ,
         ch_names=NAMES,
         rois=rois,
-        data={"eeg": data.astype(np.float32)},
+        data={"eeg": data},
         spans=np.array([[0, data.shape[-1]]]),
         windows=np.stack([np.zeros(len(starts), int), starts], axis=1),
         clean=np.ones(len(starts), bool),
@@ -182,32 +196,48 @@ def signals_of(data: Array, label: str, key: SessionKey) -> Signals:
     )
 
 
-def study(course: Course, n_dyads: int, n_sessions: int, seconds: float, recipe: Recipe, seed: int) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Design:
+    """How large a study is, and what is computed of every recording."""
+
+    n_dyads: int
+    n_sessions: int
+    seconds: float
+    recipe: Recipe
+
+
+@cache
+def indices_of(now: Session, seed: int, dyad: int, role: str, session: int, design: Design) -> tuple[WithinValue, ...]:
+    """Compute the indices of one recording; scenarios of one seed share those that hold the same."""
+    own = np.random.default_rng([seed, dyad, ROLES.index(role)])
+    person = {
+        "alpha": own.lognormal(0, 0.3),
+        "theta": own.lognormal(0, 0.3),
+        "background": own.lognormal(0, 0.2),
+        "peak": own.normal(10, 0.5),
+    }
+    n_times, n_window = round(design.seconds * SFREQ), round(WINDOW_S * SFREQ)
+    rng = np.random.default_rng([seed, dyad, ROLES.index(role), session])
+    key = SessionKey(f"D{dyad:02d}", session + 1, "eeg", "", "")
+    signals = signals_of(record(now, n_times, person, rng), f"{role}{dyad}", key)
+    view = PersonView.of(signals, np.arange(n_times // n_window) * n_window, n_window, design.recipe)
+    alpha = {"alpha": design.recipe.bands["alpha"]}  # of theta spectra are asked alone
+    bands = person_bands(signals, "eeg", alpha, n_window)
+    return (*view.spectral_values(), *(value for band, held in bands for value in view.band_values(band, held)))
+
+
+def study(course: Course, design: Design, seed: int) -> pd.DataFrame:
     """Make a study and compute within.tsv of it."""
     rows = []
-    n_times, n_window = round(seconds * SFREQ), round(WINDOW_S * SFREQ)
-    for dyad in range(n_dyads):
-        rng = np.random.default_rng([seed, dyad])
-        people = {
-            role: {
-                "alpha": rng.lognormal(0, 0.3),
-                "theta": rng.lognormal(0, 0.3),
-                "background": rng.lognormal(0, 0.2),
-                "peak": rng.normal(10, 0.5),
-            }
-            for role in ROLES
-        }
-        for session in range(n_sessions):
-            client, therapist = course(session / (n_sessions - 1))
+    for dyad in range(design.n_dyads):
+        for session in range(design.n_sessions):
+            client, therapist = course(session / (design.n_sessions - 1))
             for role, now in (("therapist", therapist), ("client", client)):
-                key = SessionKey(f"D{dyad:02d}", session + 1, "eeg", "", "")
-                signals = signals_of(record(now, n_times, people[role], rng), f"{role}{dyad}", key)
                 labels = {
-                    **key._asdict(), "therapist": f"T{dyad}", "client": f"C{dyad}", "days": 7.0 * session,
-                    "person": role, "signal": "eeg",
+                    **SessionKey(f"D{dyad:02d}", session + 1, "eeg", "", "")._asdict(), "therapist": f"T{dyad}",
+                    "client": f"C{dyad}", "days": 7.0 * session, "person": role, "signal": "eeg",
                 }  # fmt: skip
-                starts = np.arange(n_times // n_window) * n_window
-                for found in within_values(signals, starts, n_window, recipe):
+                for found in indices_of(now, seed, dyad, role, session, design):
                     rows.append({**labels, **found.index._asdict(), "value": found.value})
     return pd.DataFrame(rows).rename(columns={"name": "index"})
 
@@ -224,6 +254,35 @@ def interval(hits: int, n: int) -> str:
     return f"{hits}/{n} ({low:.2f}-{high:.2f})"
 
 
+def answers(chosen: list[str], design: Design, n_studies: int, seed: int) -> list[str]:
+    """Ask every study of every scenario, and write the lines of the table."""
+    asked = [(name, index) for name in chosen for index in SCENARIOS[name][1]]
+    words: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in asked}
+    failed: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in asked}
+    for number in range(n_studies):
+        indices_of.cache_clear()
+        for name in chosen:
+            course, questions = SCENARIOS[name]
+            within = study(course, design, 1000 * seed + number)
+            for index in questions:
+                result = fit_within(within, index, quality_of(within), n_flips=999)
+                words[name, index][result.verdict] += 1
+                if result.verdict == "confounded":
+                    failed[name, index].update(guard.name for guard in result.guards if guard.passed is False)
+        print(f"study {number + 1}: {time.process_time():.0f} s of processor time", flush=True)
+    lines = []
+    for name, index in asked:
+        wanted, found = SCENARIOS[name][1][index], words[name, index]
+        claims = sum(n for word, n in found.items() if word.startswith("changes"))
+        share = interval(found[wanted] if wanted else claims, n_studies)
+        told, stopped = (
+            ", ".join(f"{word} {n}" for word, n in counts.most_common()) for counts in (found, failed[name, index])
+        )
+        lines.append(f"| {name} | `{index}` | {wanted or 'no claim'} | {share} | {told} | {stopped} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=20, help="studies per scenario")
@@ -236,28 +295,10 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.small:
         asked.studies, asked.dyads, asked.sessions, asked.seconds = 1, 6, 3, 30.0
-    recipe, lines, began = recipe_of(CONFIG, "eeg"), [], time.process_time()
+    design = Design(asked.dyads, asked.sessions, asked.seconds, recipe_of(CONFIG, "eeg"))
     chosen = [name for name in SCENARIOS if not asked.only or any(name.startswith(start) for start in asked.only)]
-    for name in chosen:
-        course, questions = SCENARIOS[name]
-        words: dict[Index, Counter[str]] = {index: Counter() for index in questions}
-        failed: dict[Index, Counter[str]] = {index: Counter() for index in questions}
-        for number in range(asked.studies):
-            seed = 1000 * asked.seed + number
-            within = study(course, asked.dyads, asked.sessions, asked.seconds, recipe, seed)
-            for index in questions:
-                result = fit_within(within, index, quality_of(within), n_flips=999)
-                words[index][result.verdict] += 1
-                if result.verdict == "confounded":
-                    failed[index].update(guard.name for guard in result.guards if guard.passed is False)
-        for index, wanted in questions.items():
-            claims = sum(n for word, n in words[index].items() if word.startswith("changes"))
-            share = interval(words[index][wanted] if wanted else claims, asked.studies)
-            told, stopped = (
-                ", ".join(f"{word} {n}" for word, n in counts[index].most_common()) for counts in (words, failed)
-            )
-            lines.append(f"| {name} | `{index}` | {wanted or 'no claim'} | {share} | {told} | {stopped} |")
-            print(lines[-1], f"{time.process_time() - began:.0f} s", flush=True)
+    began = time.process_time()
+    lines = answers(chosen, design, asked.studies, asked.seed)
     if asked.small or asked.only:
         return
     made = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
@@ -269,7 +310,8 @@ def main() -> None:
 {len(NAMES)} channels at {SFREQ:g} Hz. A claim is any verdict that begins with `changes`; where one is wanted the share
 is that of exactly this verdict, else that of all claims. Shares with exact 95 % intervals; guards that failed are those
 of studies that were called confounded. Signals are made in the time domain by recursive filters, without code of the
-indices or of `hyperscan.simulate`.
+indices or of `hyperscan.simulate`. Studies of one line are independent of each other; lines share the recordings that
+hold the same, as the therapists' of most.
 
 Made by `{command}` on {made}, {time.process_time() - began:.0f} s of processor time.
 

@@ -95,6 +95,7 @@ def test_nothing_is_claimed_where_nothing_changes() -> None:
     [
         ("therapist", {}, {"both": True}),
         ("twin", {Index("power_over_background", "alpha", "posterior"): 0.0}, {}),
+        ("twin", {Index("power_over_background", "alpha", "posterior"): -0.2}, {}),
         ("high_frequencies", {Index("high_frequency", "", "posterior"): 0.3}, {}),
         ("high_frequencies", {Index("high_frequency", "", "posterior"): -0.3}, {}),
         ("low_frequencies", {Index("drift", "", "posterior"): 0.3}, {}),

@@ -121,6 +121,8 @@ class IndexFacts:
     twin: str = ""
     #: Of :data:`MODALITIES`
     modality: str = "eeg"
+    #: Share of its change that the twin has at least, where a true change has all of it there, too
+    twin_share: float = 0.0
 
 
 #: Indices of one person, by name; every other one is a metric of coupling inside the person.
@@ -136,9 +138,15 @@ INDICES: Mapping[str, IndexFacts] = MappingProxyType(
             "µV²",
             "dB",
             "power_over_background",
+            twin_share=0.5,
         ),
         "power_over_background": IndexFacts(
-            "power over the background", "1/f-free power over the power of the 1/f background", "1", "dB", "power"
+            "power over the background",
+            "1/f-free power over the power of the 1/f background",
+            "1",
+            "dB",
+            "power",
+            twin_share=0.5,
         ),
         "asymmetry": IndexFacts(
             "frontal asymmetry",

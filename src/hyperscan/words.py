@@ -647,8 +647,8 @@ _PERSON_GUARDS = (
     GuardWords(
         "twin",
         "Does it remain in the version of the index that noise or gain moves the other way?",
-        "the other version (power above the background and over it; coupling corrected for noise) does not change the "
-        "same way (p < .05)",
+        "the other version (coupling corrected for noise; power above the background and over it, each by more than "
+        "half as much) does not change the same way (p < .05)",
         _EEG,
         figures=("twin",),
     ),

@@ -262,15 +262,18 @@ def ask_therapist(words: GuardWords, evidence: PersonEvidence, sign: float) -> G
 
 def ask_twin(words: GuardWords, evidence: PersonEvidence, sign: float) -> Guard:
     """Ask whether the other version of the index changes the same way."""
-    slopes, twin = evidence.slopes, index_facts(evidence.index.name).twin
+    slopes, facts = evidence.slopes, index_facts(evidence.index.name)
     test = slopes.test(slopes.column("twin"))
-    lack = slopes.lacks(twin, test)
+    lack = slopes.lacks(facts.twin, test)
     if lack:
         return not_assessable(words.name, lack)
-    passed = test.in_direction(sign, 0.05)
-    verb = "changes" if passed else "does not clearly change"
-    label = index_facts(twin).label
-    detail = f"{label[0].upper()}{label[1:]} {verb} the same way ({figure_text(test)})."
+    changes = test.in_direction(sign, 0.05)
+    beyond = slopes.column("twin") - facts.twin_share * slopes.column("client_value")
+    passed = changes and (not facts.twin_share or slopes.test(beyond).in_direction(sign, 0.05))
+    verb = "changes" if changes else "does not clearly change"
+    weak = ", but not clearly by more than half as much" if changes and not passed else ""
+    label = index_facts(facts.twin).label
+    detail = f"{label[0].upper()}{label[1:]} {verb} the same way{weak} ({figure_text(test)})."
     return Guard(words.name, passed, test.slope, detail)
 
 

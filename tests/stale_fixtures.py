@@ -43,6 +43,7 @@ OTHER = {
     "within": "power/alpha/all",
     "within_metrics": {"eeg": ["imcoh"], "fnirs": ["wtc"]},
     "networks": {"mine": ["posterior", "frontal"]},
+    "fnirs_tasks": ["talk"],
     "window_s": 5.0,
     "min_windows": 3,
     "min_seconds": 50.0,

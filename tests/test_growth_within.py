@@ -10,7 +10,7 @@ import pytest
 
 from hyperscan.errors import InputError
 from hyperscan.growth import GrowthResult, choose_index, fit_within, slopes_of_people
-from hyperscan.growth.within import ask_measures
+from hyperscan.growth.within_guards import ask_measures
 from hyperscan.schema import Index
 from hyperscan.words import ON_REQUEST, PERSON_GUARDS, PERSON_VERDICTS
 
@@ -216,3 +216,66 @@ def test_an_index_without_a_single_value_cannot_tell() -> None:
     found = fit_within(within({}).assign(value=np.nan), POWER, n_flips=19)
     assert found.verdict == "cannot_tell"
     assert found.group_slope is None
+
+
+RESPONSE = Index("response", "talk", "lPFC")
+HBR = Index("response_hbr", "talk", "lPFC")
+
+
+def haemoglobin(slopes: Mapping[Index, float]) -> pd.DataFrame:
+    """Make within.tsv of eight fNIRS sessions with a task; slopes of the client."""
+    spreads = {
+        RESPONSE: 0.1,
+        HBR: 0.03,
+        Index("task_events", "talk", "all"): 0.0,
+        Index("task_seconds", "talk", "all"): 0.0,
+    }
+    rng, rows = np.random.default_rng(0), []
+    for dyad in range(12):
+        for person in ("therapist", "client"):
+            for index, spread in spreads.items():
+                slope = slopes.get(index, 0.0) if person == "client" else 0.0
+                for session in range(8):
+                    value = 1 + slope * session + rng.normal(0, spread)
+                    labels = (f"D{dyad:02d}", f"T{dyad}", f"C{dyad}", session + 1, 7.0 * session)
+                    rows.append((*labels, "fnirs", "", "", person, "hbo", *index, value))
+    columns = ["dyad", "therapist", "client", "session", "days", "modality", "task", "run", "person", "signal"]
+    return pd.DataFrame(rows, columns=[*columns, "index", "band", "region", "value"])
+
+
+#: Facts of the quality of fNIRS that do not change.
+STEADY = dict.fromkeys(("short_r2", "mayer_fraction", "band_sd", "motion", "instrument_noise", "sci"), 0.0)
+
+
+def test_a_response_that_grows_in_both_haemoglobins_is_claimed_in_its_unit() -> None:
+    table = haemoglobin({RESPONSE: 0.1, HBR: 0.03})
+    result = fit_within(
+        table, choose_index(table, "response/talk/lPFC", RESPONSE), quality(table, **STEADY), n_flips=99
+    )
+    assert result.verdict == "changes_up"
+    assert {"haemoglobins", "task"} <= {guard.name for guard in result.guards}
+    assert result.sentence.startswith("Increase in the client's task response (response/talk/lPFC). b = +0.1")
+    assert "µM per session" in result.sentence
+    assert "regulation" not in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("guard", "slopes"),
+    [
+        ("haemoglobins", {RESPONSE: 0.1, HBR: -0.03}),
+        ("task", {RESPONSE: 0.1, HBR: 0.03, Index("task_events", "talk", "all"): 1.0}),
+    ],
+)
+def test_what_else_would_change_a_response_is_found(guard: str, slopes: dict[Index, float]) -> None:
+    table = haemoglobin(slopes)
+    result = fit_within(table, RESPONSE, quality(table, **STEADY), n_flips=99)
+    assert result.verdict == "confounded"
+    assert failed(result) == {guard}
+
+
+def test_a_response_that_no_annotation_gives_is_asked_for_with_what_it_needs() -> None:
+    table = haemoglobin({})
+    with pytest.raises(
+        InputError, match="needs annotations of that name in the recordings, and the name in fnirs_task"
+    ):
+        choose_index(table[table["index"] == "task_seconds"], "response/talk", RESPONSE)

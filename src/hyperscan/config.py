@@ -215,6 +215,11 @@ class StudyConfig:
     networks: Mapping[str, tuple[str, ...]] = _setting(
         MappingProxyType({}), "labels of yours for regions whose coupling is averaged: name = [regions]"
     )
+    fnirs_tasks: tuple[str, ...] = _setting(
+        (),
+        "names of annotations whose response is estimated in each person's haemoglobin, such as ['talk']; [] = none",
+        enters=CLEANING,
+    )
     # windows and floors
     window_s: float = _setting(
         20.0,
@@ -372,6 +377,7 @@ class StudyConfig:
             "fnirs_filter_hz": _edges("fnirs_filter_hz", self.fnirs_filter_hz),
             "outcomes": FurtherOutcome.parse_all(self.outcomes),
             "moderators": _names("moderators", self.moderators),
+            "fnirs_tasks": _tasks(self.fnirs_tasks),
             "contrasts": check_contrasts(self.contrasts),
             "multiverse": _multiverse(self.multiverse),
         }
@@ -556,6 +562,14 @@ def _names(key: str, value: Any, *, filled: bool = False) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _tasks(value: Any) -> tuple[str, ...]:
+    names = _names("fnirs_tasks", value)
+    for name in names:
+        if not name.strip() or "/" in name:
+            raise ConfigError(f"fnirs_tasks: {name!r} is no name. Write what stands behind the / of the annotation.")
+    return names
+
+
 def _pairs(value: Any) -> tuple[str, ...]:
     names = _names("roi_pairs", value, filled=True)
     for name in names:
@@ -580,7 +594,10 @@ def _metrics(key: str, value: Any, default: Mapping[str, tuple[str, ...]]) -> Ma
 
 
 #: Settings that leave the primary outcome as it is, so that they are no choice of a multiverse.
-_BESIDE_PRIMARY = ("roi_pairs", "within", "within_metrics", "networks", "outcomes", "moderators", "contrasts")
+_BESIDE_PRIMARY = (
+    *("roi_pairs", "within", "within_metrics", "networks", "fnirs_tasks"),
+    *("outcomes", "moderators", "contrasts"),
+)
 
 
 def _multiverse(value: Any) -> Mapping[str, tuple[Any, ...]]:

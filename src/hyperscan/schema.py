@@ -123,6 +123,12 @@ class IndexFacts:
     modality: str = "eeg"
     #: Share of its change that the twin has at least, where a true change has all of it there, too
     twin_share: float = 0.0
+    #: Whether it is of a task, whose name stands in the place of a band
+    of_task: bool = False
+
+
+def _of_task(label: str, meaning: str, twin: str = "", *, unit: str = "µM") -> IndexFacts:
+    return IndexFacts(label, meaning, unit, unit, twin, "fnirs", of_task=True)
 
 
 #: Indices of one person, by name; every other one is a metric of coupling inside the person.
@@ -174,8 +180,19 @@ INDICES: Mapping[str, IndexFacts] = MappingProxyType(
         "amplitude": IndexFacts(
             "amplitude", "standard deviation in the band, mean of the channels", "µM", "dB", modality="fnirs"
         ),
+        "response": _of_task("task response", "height of HbO that a long event would end at", "response_hbr"),
+        "response_hbr": _of_task(
+            "task response of HbR (fall = up)", "as response, of HbR, its sign turned", "response"
+        ),
+        "laterality": _of_task("laterality", "response of the left region minus the right one's", "laterality_hbr"),
+        "laterality_hbr": _of_task("laterality of HbR (fall = up)", "as laterality, of response_hbr", "laterality"),
+        "task_events": _of_task("number of events", "events that the response rests on", unit="1"),
+        "task_seconds": _of_task("length of the events", "mean length of these events", unit="s"),
     }
 )
+
+#: Those that ask what a task evokes.
+RESPONSES = tuple(name for name, facts in INDICES.items() if facts.of_task and facts.twin)
 
 #: Coupling that is corrected for noise, the twin of every other coupling of EEG.
 CORRECTED = "imcoh_corrected"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 from hyperscan.errors import count
-from hyperscan.schema import CLOCK_ERRORS, MODALITIES, OUT_BAND
+from hyperscan.schema import CLOCK_ERRORS, MODALITIES, OUT_BAND, RESPONSES
 
 
 @dataclass(frozen=True)
@@ -651,6 +651,22 @@ _PERSON_GUARDS = (
         "half as much) does not change the same way (p < .05)",
         _EEG,
         figures=("twin",),
+    ),
+    GuardWords(
+        "haemoglobins",
+        "Does HbR move against HbO, as it does in a response, and not with it, as blood pressure and movement have it?",
+        "the other haemoglobin's response does not change the opposite way (p < .05)",
+        _FNIRS,
+        figures=("twin",),
+        metrics=RESPONSES,
+    ),
+    GuardWords(
+        "task",
+        "Did the number, or the length, of the task's events change?",
+        "one of them changes either way (p < .05): later events evoke less, and others something else",
+        _FNIRS,
+        (Measure("task_events", 0, "number of events"), Measure("task_seconds", 0, "length of the events")),
+        metrics=RESPONSES,
     ),
     GuardWords(
         "high_frequencies",

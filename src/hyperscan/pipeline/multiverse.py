@@ -135,6 +135,7 @@ def universe_config(config: StudyConfig, base: Primary, modality: str, chosen: M
         roi_pairs=(primary.roi,),
         within="",
         networks={},
+        fnirs_tasks=(),
         outcomes=(),
         moderators=(),
         contrasts={},

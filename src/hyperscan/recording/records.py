@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from mne import BaseEpochs
@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 
 from hyperscan.schema import QUALITY_FACTS, ROLES
 from hyperscan.study.session import Session
+
+if TYPE_CHECKING:
+    from hyperscan.recording.cleaning.responses import TaskResponse
 
 
 @dataclass(frozen=True)
@@ -334,6 +337,8 @@ class PairedRecording:
         Joined epochs, already paired in time.
     samples : bool
         False where headers and events alone were read, and a flat line stands for the signals.
+    responses : mapping of str to tuple
+        Role to the responses to the tasks that the settings name (fNIRS, after preparation).
 
     Examples
     --------
@@ -357,6 +362,7 @@ class PairedRecording:
     stamps: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
     epoched: bool = False
     samples: bool = True
+    responses: Mapping[str, tuple[TaskResponse, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     #: Pairs what is in memory, as :mod:`hyperscan.recording.memory` sets it: a record knows no reader
     _in_memory: ClassVar[Callable[..., PairedRecording]]

@@ -269,10 +269,17 @@ def _alone(run: ReportedRun, cite: Citations) -> Iterator[str]:
         "spectra were estimated in half-overlapping Hann segments of 4 s, and their background was fitted in double"
         " logarithmic scale; " * (run.outcome.modality == "eeg")
     )
+    tasks = ", ".join(run.config.fnirs_tasks) if run.outcome.modality == "fnirs" else ""
+    responses = (
+        f" Responses to {tasks} were estimated by a general linear model with autoregressive prewhitening and robust"
+        f" weights ({cite('barker2013')})."
+        if tasks
+        else ""
+    )
     advance = "named in the configuration" if run.config.within else "the default of the package"
     yield (
         f"Each person alone was described in the windows of the pair's synchrony: {spectra}coupling inside the person"
-        f" was computed as {metrics} and compared with the same person's channels at times that do not match. The index"
+        f" was computed as {metrics} and compared with the same person's channels at times that do not match.{responses} The index"
         f" {label} ({advance}) was tested in the clients as growth of synchrony was, and client minus therapist had to"
         f" change the same way.{''.join(_guards(run.alone.guards))} All other indices are described."
     )

@@ -281,6 +281,11 @@ _ENTRIES = (
         "Direct characterization and removal of interfering absorption trends in two-layer turbid media",
         "Journal of the Optical Society of America A", "2005", "22", "1874--1882",
     ),
+    Reference(
+        "barker2013", "10.1364/BOE.4.001366", "Barker, Jeffrey W. and Aarabi, Ardalan and Huppert, Theodore J.",
+        "Autoregressive model based algorithm for correcting motion and serially correlated errors in fNIRS",
+        "Biomedical Optics Express", "2013", "4", "1366--1379",
+    ),
     # statistics
     Reference(
         "pustejovsky2018", "10.1080/07350015.2016.1247004", "Pustejovsky, James E. and Tipton, Elizabeth",

@@ -21,6 +21,7 @@ from hyperscan.recording import PairedRecording
 from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
+from hyperscan.recording.cleaning.responses import TaskResponse
 from hyperscan.recording.windows import whole_segments, window_grid
 from hyperscan.schema import Index, SessionKey
 from hyperscan.storage import write_arrays
@@ -60,6 +61,8 @@ class Signals:
         In-band signal fraction in the primary band by the two background fits; NaN where not assessable.
     xyz : array, shape (n_channels, 3)
         Where the channels lie, in m in the head's coordinates, for drawing alone; NaN where unknown.
+    responses : tuple of TaskResponse
+        To the tasks that the settings name (fNIRS), channels in the order of ``ch_names``.
     """
 
     person: str
@@ -74,6 +77,7 @@ class Signals:
     s2_line: Array
     s2_quad: Array
     xyz: Array
+    responses: tuple[TaskResponse, ...] = ()
 
     @cached_property
     def content(self) -> str:
@@ -119,10 +123,16 @@ class Signals:
             "sfreq": self.sfreq,
             "ch_names": list(self.ch_names),
             "rois": {name: list(where) for name, where in self.rois.items()},
+            "responses": [[one.task, one.n_events, one.seconds, list(one.height)] for one in self.responses],
+        }
+        heights = {
+            f"height_{number}_{kind}": height
+            for number, one in enumerate(self.responses)
+            for kind, height in one.height.items()
         }
         facts = {name: getattr(self, name) for name in _FACTS}
         data = {f"data_{name}": data for name, data in self.data.items()}
-        write_arrays(path, {"meta": np.array(json.dumps(meta)), **facts, **data})
+        write_arrays(path, {"meta": np.array(json.dumps(meta)), **facts, **data, **heights})
 
     @classmethod
     def load(cls, path: Path) -> Signals:
@@ -137,6 +147,10 @@ class Signals:
                 rois={name: tuple(where) for name, where in meta["rois"].items()},
                 data={name[5:]: stored[name] for name in stored.files if name.startswith("data_")},
                 **{name: stored[name] for name in _FACTS},
+                responses=tuple(
+                    TaskResponse(task, n, seconds, {kind: stored[f"height_{number}_{kind}"] for kind in kinds})
+                    for number, (task, n, seconds, kinds) in enumerate(meta["responses"])
+                ),
             )
 
 
@@ -215,6 +229,7 @@ def signals_of(
         s2_line=s2[0],
         s2_quad=s2[1],
         xyz=_positions(raw, ch_names, modality),
+        responses=pair.responses.get(role, ()),
     )
 
 

@@ -15,7 +15,7 @@ from hyperscan.errors import ConfigError, InputError, did_you_mean
 from hyperscan.metrics import METRICS, MetricSpec, get_metric
 from hyperscan.metrics.sets import SAMPLES_PER_COMPONENT
 from hyperscan.recording.cleaning.channels import known_rois
-from hyperscan.schema import INDICES, ROLES, SIGNALS, Index, RoiPair
+from hyperscan.schema import INDICES, ROLES, SIGNALS, Index, RoiPair, index_facts
 
 Array = npt.NDArray[Any]
 
@@ -272,11 +272,15 @@ def check_index(config: StudyConfig, modality: str) -> None:
     index = Index.parse(config.within)
     names = [name for name, facts in INDICES.items() if facts.modality == modality]
     known = (*names, *config.within_metrics[modality])
-    for what, name, there in (("index", index.name, known), ("band", index.band, tuple(config.bands_of(modality)))):
+    band = ("band", index.band, tuple(config.bands_of(modality)))
+    if index_facts(index.name).of_task:
+        band = ("task in fnirs_tasks", index.band, config.fnirs_tasks)
+    for what, name, there in (("index", index.name, known), band):
         if name and name not in there:
             raise ConfigError(
                 f"within = {config.within!r}: {name!r} is no {what} of {modality}, which the primary outcome is of; "
-                f"known: {', '.join(there)}. Write INDEX/BAND/REGION.{did_you_mean(name, there)}"
+                f"known: {', '.join(there) or 'none'}. Write INDEX/{'TASK' if band[0] != 'band' else 'BAND'}/REGION."
+                f"{did_you_mean(name, there)}"
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,7 @@ def within_values(person: Signals, starts: Array, n_window: int, recipe: Recipe)
     Shapes: ``starts`` (n_windows,).
     """
     if recipe.modality == "fnirs":
-        return list(_haemoglobin(person, int(starts[0]), n_window, recipe))
+        return [*_haemoglobin(person, int(starts[0]), n_window, recipe), *_responses(person)]
     view = PersonView.of(person, starts, n_window, recipe)
     bands = person_bands(person, "eeg", recipe.bands, n_window)
     return view.spectral_values() + [value for band, signals in bands for value in view.band_values(band, signals)]
@@ -255,3 +255,40 @@ def _haemoglobin(person: Signals, start: int, n_window: int, recipe: Recipe) -> 
             facts = recipe.facts(person.sfreq, band)
             found = [spec.evaluate(ours, other, **facts) for other in (ours, *moved)]
             yield from set_values(spec, band, found[0], found[1:], sets)
+
+
+def _responses(person: Signals) -> Iterator[WithinValue]:
+    """Responses to every task in every region, and left minus right of mirrored ones; a fall of HbR counts up."""
+    sides = mirrored_regions(person.rois)
+    for one in person.responses:
+        for suffix, kind, sign in (("", "hbo", _MICRO), ("_hbr", "hbr", -_MICRO)):
+            if kind not in one.height:
+                continue
+            mean = {name: sign * float(one.height[kind][list(where)].mean()) for name, where in person.rois.items()}
+            for region, height in mean.items():
+                yield WithinValue(Index(f"response{suffix}", one.task, region), height, height)
+            for left, right in sides:
+                difference = mean[left] - mean[right]
+                yield WithinValue(Index(f"laterality{suffix}", one.task, f"{left}-{right}"), difference, difference)
+        for name, value in (("task_events", float(one.n_events)), ("task_seconds", one.seconds)):
+            yield WithinValue(Index(name, one.task, "all"), value, value)
+
+
+def mirrored_regions(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Find left and right regions that mirror each other, by their names.
+
+    Examples
+    --------
+    >>> mirrored_regions(["rTPJ", "lTPJ", "temporal_left", "temporal_right", "light", "right"])
+    [('lTPJ', 'rTPJ'), ('temporal_left', 'temporal_right')]
+    """
+    known = set(names)
+    pairs = []
+    for left in sorted(known):
+        begins, words = re.fullmatch(r"l([A-Z].*)", left), re.fullmatch(r"(left_)?(.+?)(_left)?", left)
+        other = f"r{begins[1]}" if begins else ""
+        if not other and words and (words[1] or words[3]):
+            other = ("right_" if words[1] else "") + words[2] + ("_right" if words[3] else "")
+        if other in known:
+            pairs.append((left, other))
+    return pairs

@@ -6,7 +6,7 @@ and differently so in every session; they are regressed out before synchrony is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,19 +38,31 @@ class SessionEvent(NamedTuple):
 
 def session_events(raws: Collection[BaseRaw], ignore: Collection[str] = ()) -> dict[str, list[SessionEvent]]:
     """Collect the events annotated in either recording of a pair, by label."""
+    events = _events_by(raws, lambda label: "" if any(is_called(label, name) for name in ignore) else label)
+    if len(events) > MAX_KINDS:
+        return {"any event": sorted({event for group in events.values() for event in group})}
+    return events
+
+
+def task_events(raws: Collection[BaseRaw], tasks: Sequence[str]) -> dict[str, list[SessionEvent]]:
+    """Collect the events of some tasks annotated in either recording of a pair, by the task's name, in time's order."""
+    found = _events_by(raws, lambda label: next((task for task in tasks if is_called(label, task)), ""))
+    return {task: sorted(found.get(task, [])) for task in tasks}
+
+
+def _events_by(raws: Collection[BaseRaw], name_of: Callable[[str], str]) -> dict[str, list[SessionEvent]]:
+    """Gather events by what their label is called, once where both recordings have them; nothing = left out."""
     events: dict[str, list[SessionEvent]] = {}
     for raw in raws:
         seconds = raw.n_times / raw.info["sfreq"]
         own = own_annotations(raw)
-        for onset, duration, label in zip(own.onset, own.duration, own.description, strict=True):
-            named = any(is_called(str(label), name) for name in ignore)
-            if named or str(label).lower().startswith(_TECHNICAL) or duration > _MAX_COVER * seconds:
+        for onset, duration, label in zip(own.onset, own.duration, map(str, own.description), strict=True):
+            name = name_of(label)
+            if not name or label.lower().startswith(_TECHNICAL) or duration > _MAX_COVER * seconds:
                 continue
-            known = events.setdefault(str(label), [])
+            known = events.setdefault(name, [])
             if all(abs(onset - other.onset_s) > _SAME_S for other in known):
                 known.append(SessionEvent(float(onset), float(duration)))
-    if len(events) > MAX_KINDS:
-        return {"any event": sorted({event for group in events.values() for event in group})}
     return events
 
 
@@ -75,19 +87,27 @@ def haemodynamic_response(times: Array) -> Array:
     return np.asarray(response / response.max())
 
 
+def expected_response(group: Sequence[SessionEvent], n_times: int, sfreq: float, shortest_s: float = 0.0) -> Array:
+    """Model the response to events of one kind: 1 is where that to a very long event ends.
+
+    Shapes: returns (n_times,).
+    """
+    kernel = haemodynamic_response(np.arange(0, 32, 1 / sfreq))
+    course = np.zeros(n_times)
+    for onset, duration in group:
+        first = round(onset * sfreq)
+        course[max(first, 0) : max(first + max(1, round(max(duration, shortest_s) * sfreq)), 0)] += 1
+    return np.asarray(np.convolve(course, kernel / kernel.sum())[:n_times])
+
+
 def event_regressors(events: Mapping[str, Sequence[SessionEvent]], n_times: int, sfreq: float) -> Array:
     """Model the responses to events: per kind the canonical one and its slope in time.
 
     Shapes: returns (2 * n_kinds, n_times), without those that never change.
     """
-    kernel = haemodynamic_response(np.arange(0, 32, 1 / sfreq))
     rows = []
     for group in events.values():
-        course = np.zeros(n_times)
-        for onset, duration in group:
-            first = round(onset * sfreq)
-            course[max(first, 0) : max(first + max(1, round(duration * sfreq)), 0)] += 1
-        expected = np.convolve(course, kernel)[:n_times]
+        expected = expected_response(group, n_times, sfreq)
         rows += [expected, np.gradient(expected)]
     return np.array([row for row in rows if np.ptp(row) > 0]).reshape(-1, n_times)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import mne
 import numpy as np
@@ -31,6 +32,7 @@ from hyperscan.recording.cleaning.light import (
     read_light,
     scalp_part,
 )
+from hyperscan.recording.cleaning.responses import TaskResponse, estimate_responses
 from hyperscan.recording.records import FnirsDecisions, PairedRecording
 from hyperscan.recording.windows import Spans
 
@@ -104,6 +106,9 @@ class CleanOptodes(CleanPerson):
     short_r2: float
     #: shape (n_seconds,): Seconds in which the cap moved, before correction; empty for haemoglobin input
     moving: NDArray[np.bool_]
+    #: To the tasks that the settings name, and why a task has none
+    responses: tuple[TaskResponse, ...] = ()
+    unanswered: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ def clean_fnirs(
     n_grid: int,
     who: str = "recording",
     *,
+    tasks: Mapping[str, Sequence[SessionEvent]] = MappingProxyType({}),
     age_years: float = float("nan"),
 ) -> CleanOptodes:
     """Prepare the fNIRS of one person.
@@ -145,6 +151,7 @@ def clean_fnirs(
     factors = () if level == "haemoglobin" else pathlength_factors(probe.raw, config, age_years)
     info, full, explained = _haemoglobin(probe.raw, lengths, factors, config, n_grid)
     signals = tuple(dict.fromkeys(_kinds(info["ch_names"])))
+    responses, unanswered = _responses(probe.raw, lengths, factors, tasks, config, n_grid)
     main = np.array([kind == ("hbo" if "hbo" in signals else "hbr") for kind in _kinds(info["ch_names"])])
     signal = full - explained if config.fnirs_short_regression else full
     regressed = None
@@ -173,7 +180,7 @@ def clean_fnirs(
         raw=clean,
         dropped=probe.dropped,
         n_total=len(decisions.montage),
-        notes=_notes(raw, probe, decisions, events, config),
+        notes=(*_notes(raw, probe, decisions, events, config), *_task_notes(responses, unanswered)),
         decisions=decisions,
         sci=probe.sci,
         instrument_noise=probe.instrument_noise,
@@ -181,6 +188,8 @@ def clean_fnirs(
         motion=float(probe.moving.mean()) if level != "haemoglobin" else np.nan,
         short_r2=_explained_share(full[main], explained[main], config) if n_short else np.nan,
         moving=probe.moving,
+        responses=responses,
+        unanswered=unanswered,
     )
 
 
@@ -258,29 +267,68 @@ def _haemoglobin(
     """
     short = np.array([lengths[base_name(name)] == "short" for name in raw.ch_names])
     long = [name for name in raw.ch_names if lengths[base_name(name)] == "long"]
-    data, sfreq = raw.get_data(), float(raw.info["sfreq"])
-    low, high = _passband(config, sfreq)
-    btype = "bandpass" if high else "highpass"
-    sos = scipy.signal.butter(FILTER_ORDER, (low, high) if high else low, btype, fs=sfreq, output="sos")
-    times = np.arange(n_grid) / config.fnirs_sfreq
+    data, band = raw.get_data(), _passband(config, float(raw.info["sfreq"]))
     found = []
     for part in (data, scalp_part(data, _kinds(raw.ch_names), short)) if short.any() else (data,):
         own = mne.io.RawArray(part, raw.info, verbose="error").pick(long)
-        if "fnirs_od" in own:
-            ppf = tuple(factors) if len(factors) > 1 else factors[0]
-            own = mne.preprocessing.nirs.beer_lambert_law(own, ppf=ppf)
-        blood = own.get_data()
-        # the high-pass rings for about the reciprocal of its edge
-        pad = min(blood.shape[-1] - 1, round(sfreq / low))
-        filtered = scipy.signal.sosfiltfilt(sos, blood - blood.mean(-1, keepdims=True), axis=-1, padlen=pad)
-        found.append(scipy.interpolate.CubicSpline(np.arange(blood.shape[-1]) / sfreq, filtered, axis=-1)(times))
-    info = own.info.copy()
+        blood = _blood(own, factors)
+        found.append(_on_grid(blood, band, config, n_grid))
+    info = blood.info.copy()
     with info._unlock():
         info["sfreq"] = config.fnirs_sfreq
         info["lowpass"] = min(config.fnirs_filter_hz[1], config.fnirs_sfreq / 2)
         info["highpass"] = config.fnirs_filter_hz[0]
         info["meas_date"] = None
     return info, found[0], found[1] if short.any() else np.zeros_like(found[0])
+
+
+def _blood(raw: BaseRaw, factors: Sequence[float]) -> BaseRaw:
+    """Haemoglobin of what may still be optical density."""
+    if "fnirs_od" not in raw:
+        return raw
+    return mne.preprocessing.nirs.beer_lambert_law(raw, ppf=tuple(factors) if len(factors) > 1 else factors[0])
+
+
+def _on_grid(raw: BaseRaw, band: tuple[float, float | None], config: StudyConfig, n_grid: int) -> Array:
+    """Filter, and read off on the common grid; shape (n_channels, n_grid)."""
+    blood, sfreq, (low, high) = raw.get_data(), float(raw.info["sfreq"]), band
+    sos = scipy.signal.butter(FILTER_ORDER, (low, high) if high else low, "bandpass" if high else "highpass", fs=sfreq, output="sos")
+    # the high-pass rings for about the reciprocal of its edge
+    pad = min(blood.shape[-1] - 1, round(sfreq / low))
+    filtered = scipy.signal.sosfiltfilt(sos, blood - blood.mean(-1, keepdims=True), axis=-1, padlen=pad)
+    return np.asarray(
+        scipy.interpolate.CubicSpline(np.arange(blood.shape[-1]) / sfreq, filtered, axis=-1)(np.arange(n_grid) / config.fnirs_sfreq)
+    )
+
+
+def _responses(
+    raw: BaseRaw,
+    lengths: Mapping[str, str],
+    factors: Sequence[float],
+    tasks: Mapping[str, Sequence[SessionEvent]],
+    config: StudyConfig,
+    n_grid: int,
+) -> tuple[tuple[TaskResponse, ...], Mapping[str, str]]:
+    """Responses to tasks in the long channels, the short ones among the regressors, and why a task has none."""
+    if not tasks:
+        return (), {}
+    blood, sfreq, low = _blood(raw, factors), float(raw.info["sfreq"]), config.fnirs_filter_hz[0]
+    # as wide as the grid holds: noise is to be modelled, and a band that is empty has no model
+    high = 0.45 * config.fnirs_sfreq
+    data = _on_grid(blood, (low, high if high < 0.9 * sfreq / 2 else None), config, n_grid)
+    short = np.array([lengths[base_name(name)] == "short" for name in blood.ch_names])
+    kinds = np.array(_kinds(blood.ch_names))
+    long = {kind: data[~short & (kinds == kind)] for kind in ("hbo", "hbr") if (~short & (kinds == kind)).any()}
+    return estimate_responses(long, data[short & config.fnirs_short_regression], tasks, config.fnirs_sfreq, low)
+
+
+def _task_notes(responses: Sequence[TaskResponse], unanswered: Mapping[str, str]) -> list[str]:
+    """Say what was done about tasks, names in quotation marks."""
+    shown = [f"'{one.task.replace(chr(39), '’')}' ({one.n_events})" for one in responses]
+    how = "by a general linear model (canonical response, autoregressive prewhitening, robust weights)"
+    return [f"responses to tasks estimated {how}: {', '.join(shown)}"] * bool(shown) + [
+        f"no response to '{task.replace(chr(39), '’')}': {why}" for task, why in unanswered.items()
+    ]
 
 
 def _passband(config: StudyConfig, sfreq: float) -> tuple[float, float | None]:

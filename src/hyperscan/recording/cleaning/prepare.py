@@ -14,8 +14,8 @@ from hyperscan.errors import ClockError, DataQualityWarning, InputError, Quality
 from hyperscan.recall import remembered
 from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.eeg import CleanPerson, clean_eeg
-from hyperscan.recording.cleaning.events import session_events
-from hyperscan.recording.cleaning.fnirs import age_of, clean_fnirs
+from hyperscan.recording.cleaning.events import session_events, task_events
+from hyperscan.recording.cleaning.fnirs import CleanOptodes, age_of, clean_fnirs
 from hyperscan.recording.cleaning.light import level_of
 from hyperscan.recording.cleaning.quality import below_floor, judge
 from hyperscan.recording.files.pairs import check_two_people
@@ -99,6 +99,7 @@ def preprocess_pair(
             if segment.onset_s < end
         ),
         history=(*pair.history, *_online_note(pair), *lines),
+        responses={role: person.responses for role, person in people.items() if isinstance(person, CleanOptodes)},
     )
     report = judge(prepared, people, config)
     prepared = prepared.replace(quality=report)
@@ -234,16 +235,22 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
         raise QualityError(f"{key}: {seconds:.1f} s in common are too few. Check clock and files.")
     ignore = [mark for mark in (pair.session.segment_event, pair.session.sync_event) if mark]
     events = session_events([pair.therapist, pair.client], ignore) if config.fnirs_regress_events else {}
+    tasks = task_events([pair.therapist, pair.client], config.fnirs_tasks)
     ages = {role: age_of(pair, role, config) for role in ROLES}
     cleaning = _fnirs_cleaning(config)
     people = {
         role: remembered(
             ("clean", key, role, cleaning.fnirs_short_regression),
             (pair.raw(role), cleaning),
-            partial(clean_fnirs, pair.raw(role), cleaning, events, n_grid, who[role], age_years=ages[role]),
+            partial(
+                clean_fnirs, pair.raw(role), cleaning, events, n_grid, who[role], tasks=tasks, age_years=ages[role]
+            ),
         )
         for role in ROLES
     }
+    for task, why in {task: why for role in ROLES for task, why in people[role].unanswered.items()}.items():
+        said = "no annotation is called so" if not tasks[task] else why
+        _warn(f"{key}: fnirs_tasks: {task!r} has no response here: {said}. Check the annotations, or leave it out.")
     unshort = [role for role in ROLES if not np.isfinite(people[role].short_r2)]
     if unshort:
         _warn(

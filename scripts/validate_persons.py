@@ -254,38 +254,41 @@ def interval(hits: int, n: int) -> str:
     return f"{hits}/{n} ({low:.2f}-{high:.2f})"
 
 
-def answers(chosen: list[str], design: Design, n_studies: int, seed: int) -> list[str]:
-    """Ask every study of every scenario, and write the lines of the table."""
+def answers(chosen: list[str], design: Design, asked_for: argparse.Namespace) -> tuple[list[str], int]:
+    """Ask every study of every scenario; lines of the table, and the number of studies."""
     asked = [(name, index) for name in chosen for index in SCENARIOS[name][1]]
     words: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in asked}
     failed: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in asked}
-    for number in range(n_studies):
+    done = 0
+    while done < asked_for.studies and time.process_time() < 60 * asked_for.minutes:
         indices_of.cache_clear()
         for name in chosen:
             course, questions = SCENARIOS[name]
-            within = study(course, design, 1000 * seed + number)
+            within = study(course, design, 1000 * asked_for.seed + done)
             for index in questions:
                 result = fit_within(within, index, quality_of(within), n_flips=999)
                 words[name, index][result.verdict] += 1
                 if result.verdict == "confounded":
                     failed[name, index].update(guard.name for guard in result.guards if guard.passed is False)
-        print(f"study {number + 1}: {time.process_time():.0f} s of processor time", flush=True)
+        done += 1
+        print(f"study {done}: {time.process_time():.0f} s of processor time", flush=True)
     lines = []
     for name, index in asked:
         wanted, found = SCENARIOS[name][1][index], words[name, index]
         claims = sum(n for word, n in found.items() if word.startswith("changes"))
-        share = interval(found[wanted] if wanted else claims, n_studies)
+        share = interval(found[wanted] if wanted else claims, done)
         told, stopped = (
             ", ".join(f"{word} {n}" for word, n in counts.most_common()) for counts in (found, failed[name, index])
         )
         lines.append(f"| {name} | `{index}` | {wanted or 'no claim'} | {share} | {told} | {stopped} |")
         print(lines[-1], flush=True)
-    return lines
+    return lines, done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=20, help="studies per scenario")
+    parser.add_argument("--minutes", type=float, default=1e3, help="of processor time, after which no study begins")
     parser.add_argument("--dyads", type=int, default=12)
     parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -298,7 +301,7 @@ def main() -> None:
     design = Design(asked.dyads, asked.sessions, asked.seconds, recipe_of(CONFIG, "eeg"))
     chosen = [name for name in SCENARIOS if not asked.only or any(name.startswith(start) for start in asked.only)]
     began = time.process_time()
-    lines = answers(chosen, design, asked.studies, asked.seed)
+    lines, n_studies = answers(chosen, design, asked)
     if asked.small or asked.only:
         return
     made = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
@@ -306,7 +309,7 @@ def main() -> None:
     command = f"python scripts/validate_persons.py {' '.join(sys.argv[1:])}".rstrip()
     head = f"""# Each person alone: claims and false claims
 
-{asked.studies} studies per line of {asked.dyads} dyads with {asked.sessions} sessions of {asked.seconds:g} s,
+{n_studies} studies per line of {asked.dyads} dyads with {asked.sessions} sessions of {asked.seconds:g} s,
 {len(NAMES)} channels at {SFREQ:g} Hz. A claim is any verdict that begins with `changes`; where one is wanted the share
 is that of exactly this verdict, else that of all claims. Shares with exact 95 % intervals; guards that failed are those
 of studies that were called confounded. Signals are made in the time domain by recursive filters, without code of the

@@ -13,12 +13,12 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
 
 import mne
 import numpy as np
@@ -30,12 +30,12 @@ from scipy.stats import binomtest
 from hyperscan.config import StudyConfig
 from hyperscan.growth import fit_within
 from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
-from hyperscan.schema import ROLES, Index
+from hyperscan.schema import ROLES, Index, SessionKey
 from hyperscan.simulate import Optodes
 from hyperscan.simulate.fnirs import write_snirf
 from hyperscan.storage import write_text
 from hyperscan.study import Session
-from hyperscan.synchrony import recipe_of, signals_of, within_values
+from hyperscan.synchrony import WithinValue, recipe_of, signals_of, within_values
 
 Array = npt.NDArray[np.float64]
 
@@ -150,7 +150,8 @@ def light(truth: Truth, course: Array, person: Array, rng: np.random.Generator) 
     return np.concatenate(rows)
 
 
-def empty_probe() -> mne.Info:
+@cache
+def probe_info() -> mne.Info:
     """Channels and optodes of the probe."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "probe.snirf"
@@ -158,37 +159,60 @@ def empty_probe() -> mne.Info:
         return mne.io.read_raw_snirf(path, verbose="error").info
 
 
-def study(course: Course, n_dyads: int, n_sessions: int, seconds: float, seed: int) -> tuple[pd.DataFrame, ...]:
-    """Make a study, prepare it as a run does, and compute within.tsv and quality.tsv of it."""
-    info, recipe, here = empty_probe(), recipe_of(CONFIG, "fnirs"), Path("study")
-    rows, quality = [], []
-    for dyad in range(n_dyads):
+#: Values and facts of quality of one recording.
+Found = tuple[Sequence[WithinValue], dict[str, object]]
+
+
+def prepared(
+    recordings: Sequence[tuple[str, Truth]], people: Mapping[str, Array], seed: Sequence[int], seconds: float
+) -> dict[tuple[str, Truth], Found]:
+    """Make what a session's scenarios hold of each person, prepare it two by two as a run does, and compute indices."""
+    info, recipe, here, rng = probe_info(), recipe_of(CONFIG, "fnirs"), Path("study"), np.random.default_rng(seed)
+    starts = [15.0]
+    while starts[-1] + 2 * EVENT_S + PAUSE_S[1] + 15 < seconds:
+        starts.append(starts[-1] + EVENT_S + rng.uniform(*PAUSE_S))
+    times = np.arange(round(seconds * SFREQ)) / SFREQ
+    events = sum(((times >= start) & (times < start + EVENT_S)).astype(float) for start in starts)
+    found = {}
+    for two in zip(recordings[::2], recordings[1::2], strict=True):
+        raws = []
+        for role, now in two:
+            own = np.random.default_rng([*seed, ROLES.index(role)])
+            raw = mne.io.RawArray(light(now, np.asarray(events), people[role], own), info, verbose="error")
+            raws.append(raw.set_annotations(mne.Annotations(starts, EVENT_S, "talk"), verbose="error"))
+        row = Session("D", "T", "C", 1, "fnirs", here, here, here, clock="same_amplifier")
+        pair = preprocess_pair(align_pair(PairedRecording(*raws, row)), CONFIG)
+        assert pair.quality is not None
+        for place, each in zip(ROLES, two, strict=True):
+            signals = signals_of(pair, place, CONFIG)
+            values = within_values(signals, np.zeros(1, int), signals.data["hbo"].shape[-1], recipe)
+            found[each] = values, vars(pair.quality.of(place))
+    return found
+
+
+def studies(asked: argparse.Namespace, seed: int) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Make within.tsv and quality.tsv of one study of every scenario; they share the recordings that hold the same."""
+    rows: dict[str, tuple[list[dict[str, object]], list[dict[str, object]]]] = {name: ([], []) for name in SCENARIOS}
+    for dyad in range(asked.dyads):
         rng = np.random.default_rng([seed, dyad])
         people = {role: rng.lognormal(0, 0.25, PROBE.n_long) for role in ROLES}
-        for session in range(n_sessions):
-            starts, at = [], 15.0
-            while at + EVENT_S + 15 < seconds:
-                starts.append(at)
-                at += EVENT_S + rng.uniform(*PAUSE_S)
-            times = np.arange(round(seconds * SFREQ)) / SFREQ
-            events = sum(((times >= start) & (times < start + EVENT_S)).astype(float) for start in starts)
-            client, therapist = course(session / (n_sessions - 1))
-            raws = []
-            for role, now in (("therapist", therapist), ("client", client)):
-                raw = mne.io.RawArray(light(now, cast(Array, events), people[role], rng), info, verbose="error")
-                raws.append(raw.set_annotations(mne.Annotations(starts, EVENT_S, "talk"), verbose="error"))
-            names = f"D{dyad:02d}", f"T{dyad}", f"C{dyad}"
-            row = Session(*names, session + 1, "fnirs", here, here, here, clock="same_amplifier", days=7.0 * session)
-            pair = preprocess_pair(align_pair(PairedRecording(*raws, row)), CONFIG)
-            labels = {**row.key._asdict(), "therapist": row.therapist, "client": row.client, "days": row.days}
-            for role in ROLES:
-                own = {**labels, "person": role, "signal": "hbo"}
-                signals = signals_of(pair, role, CONFIG)
-                found = within_values(signals, np.zeros(1, int), signals.data["hbo"].shape[-1], recipe)
-                rows += [{**own, **each.index._asdict(), "value": each.value} for each in found]
-                assert pair.quality is not None
-                quality.append({**row.key._asdict(), "person": role, **vars(pair.quality.of(role))})
-    return pd.DataFrame(rows).rename(columns={"name": "index"}), pd.DataFrame(quality)
+        for session in range(asked.sessions):
+            held = {name: course(session / (asked.sessions - 1)) for name, (course, _) in SCENARIOS.items()}
+            needed = [each for two in held.values() for each in zip(ROLES, two[::-1], strict=True)]
+            found = prepared(list(dict.fromkeys(needed)), people, (seed, dyad, session), asked.seconds)
+            key = SessionKey(f"D{dyad:02d}", session + 1, "fnirs", "", "")._asdict()
+            labels = {**key, "therapist": f"T{dyad}", "client": f"C{dyad}", "days": 7.0 * session, "signal": "hbo"}
+            for name, (client, therapist) in held.items():
+                for role, now in zip(ROLES, (therapist, client), strict=True):
+                    values, quality = found[role, now]
+                    rows[name][0].extend(
+                        {**labels, "person": role, **each.index._asdict(), "value": each.value} for each in values
+                    )
+                    rows[name][1].append({**key, "person": role, **quality})
+    return {
+        name: (pd.DataFrame(within).rename(columns={"name": "index"}), pd.DataFrame(quality))
+        for name, (within, quality) in rows.items()
+    }
 
 
 def interval(hits: int, n: int) -> str:
@@ -197,46 +221,49 @@ def interval(hits: int, n: int) -> str:
     return f"{hits}/{n} ({low:.2f}-{high:.2f})"
 
 
-def answers(asked: argparse.Namespace) -> list[str]:
-    """Ask every study of every scenario, and write the lines of the table."""
-    lines = []
-    for name, (course, questions) in SCENARIOS.items():
-        words: dict[Index, Counter[str]] = {index: Counter() for index in questions}
-        failed: dict[Index, Counter[str]] = {index: Counter() for index in questions}
-        slopes: dict[Index, list[float]] = {index: [] for index in questions}
-        for number in range(asked.studies):
-            seed = 1000 * asked.seed + number
-            within, quality = study(course, asked.dyads, asked.sessions, asked.seconds, seed)
-            for index in questions:
+def answers(asked: argparse.Namespace) -> tuple[list[str], int]:
+    """Ask every study of every scenario; lines of the table, and the number of studies."""
+    questions = [(name, index) for name, (_, asked_of) in SCENARIOS.items() for index in asked_of]
+    words: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in questions}
+    failed: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in questions}
+    slopes: dict[tuple[str, Index], list[float]] = {each: [] for each in questions}
+    done = 0
+    while done < asked.studies and time.process_time() < 60 * asked.minutes:
+        for name, (within, quality) in studies(asked, 1000 * asked.seed + done).items():
+            for index in SCENARIOS[name][1]:
                 result = fit_within(within, index, quality, n_flips=999)
-                words[index][result.verdict] += 1
-                slopes[index].append(result.weighted.slope * (asked.sessions - 1))
+                words[name, index][result.verdict] += 1
+                slopes[name, index].append(result.weighted.slope * (asked.sessions - 1))
                 if result.verdict == "confounded":
-                    failed[index].update(guard.name for guard in result.guards if guard.passed is False)
-        for index, wanted in questions.items():
-            claims = sum(n for word, n in words[index].items() if word.startswith("changes"))
-            share = interval(words[index][wanted] if wanted else claims, asked.studies)
-            counts = words[index], failed[index]
-            told, stopped = (", ".join(f"{word} {n}" for word, n in count.most_common()) for count in counts)
-            mean = f"{np.mean(slopes[index]):+.2f}"
-            lines.append(f"| {name} | `{index}` | {mean} | {wanted or 'no claim'} | {share} | {told} | {stopped} |")
-            print(lines[-1], f"{time.process_time():.0f} s", flush=True)
-    return lines
+                    failed[name, index].update(guard.name for guard in result.guards if guard.passed is False)
+        done += 1
+        print(f"study {done}: {time.process_time():.0f} s of processor time", flush=True)
+    lines = []
+    for name, index in questions:
+        wanted, counts = SCENARIOS[name][1][index], (words[name, index], failed[name, index])
+        claims = sum(n for word, n in counts[0].items() if word.startswith("changes"))
+        share = interval(counts[0][wanted] if wanted else claims, done)
+        told, stopped = (", ".join(f"{word} {n}" for word, n in count.most_common()) for count in counts)
+        mean = f"{np.mean(slopes[name, index]):+.2f}"
+        lines.append(f"| {name} | `{index}` | {mean} | {wanted or 'no claim'} | {share} | {told} | {stopped} |")
+        print(lines[-1], flush=True)
+    return lines, done
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=20, help="studies per scenario")
-    parser.add_argument("--dyads", type=int, default=12)
-    parser.add_argument("--sessions", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=1e3, help="of processor time, after which no study begins")
+    parser.add_argument("--dyads", type=int, default=10)
+    parser.add_argument("--sessions", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--small", action="store_true", help="one small study per scenario, nothing is written")
     asked = parser.parse_args()
     if asked.small:
-        asked.studies, asked.dyads, asked.sessions, asked.seconds = 1, 6, 3, 180.0
+        asked.studies, asked.dyads, asked.sessions, asked.seconds = 1, 6, 2, 150.0
     warnings.simplefilter("ignore")
-    lines = answers(asked)
+    lines, n_studies = answers(asked)
     if asked.small:
         return
     made = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
@@ -244,11 +271,12 @@ def main() -> None:
     command = f"python scripts/validate_responses.py {' '.join(sys.argv[1:])}".rstrip()
     head = f"""# Task responses of each person: claims and false claims
 
-{asked.studies} studies per line of {asked.dyads} dyads with {asked.sessions} sessions of {asked.seconds:g} s, two long
+{n_studies} studies per line of {asked.dyads} dyads with {asked.sessions} sessions of {asked.seconds:g} s, two long
 channels per region and two short ones, {EVENT_S:g}-s events. A response is 0.4 µM of HbO and as -0.35 of HbR; one that
 grows does so by 0.8 µM. Change is the mean slope times {asked.sessions - 1}, in µM. A claim is any verdict that begins
 with `changes`; where one is wanted the share is that of exactly this verdict, else that of all claims. Shares with
 exact 95 % intervals. Light is made without code of the estimate or of `hyperscan.simulate` and prepared as in a run.
+Studies of one line are independent of each other; lines share the recordings that hold the same.
 
 Made by `{command}` on {made}, {time.process_time():.0f} s of processor time.
 

@@ -279,9 +279,10 @@ def _alone(run: ReportedRun, cite: Citations) -> Iterator[str]:
     advance = "named in the configuration" if run.config.within else "the default of the package"
     yield (
         f"Each person alone was described in the windows of the pair's synchrony: {spectra}coupling inside the person"
-        f" was computed as {metrics} and compared with the same person's channels at times that do not match.{responses} The index"
-        f" {label} ({advance}) was tested in the clients as growth of synchrony was, and client minus therapist had to"
-        f" change the same way.{''.join(_guards(run.alone.guards))} All other indices are described."
+        f" was computed as {metrics} and compared with the same person's channels at times that do not"
+        f" match.{responses} The index {label} ({advance}) was tested in the clients as growth of synchrony was, and"
+        f" client minus therapist had to change the same way.{''.join(_guards(run.alone.guards))} All other indices are"
+        " described."
     )
 
 

@@ -207,5 +207,6 @@ def _people(pair: PairedRecording, aligned: PairedRecording, config: StudyConfig
     if pair.session.modality == "fnirs" and config.fnirs_short_regression and regressed:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataQualityWarning)  # said once already
-            unregressed = preprocess_pair(aligned, dataclasses.replace(config, fnirs_short_regression=False))
+            plain = dataclasses.replace(config, fnirs_short_regression=False, fnirs_tasks=())
+            unregressed = preprocess_pair(aligned, plain)
     return {role: signals_of(pair, role, config, unregressed=unregressed) for role in ROLES}

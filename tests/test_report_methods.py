@@ -88,6 +88,7 @@ def every_methods(tmp_path: Path) -> list[Methods]:
             eeg_interpolate=long,
             eeg_ica="ocular+muscle" if long else "none",
             fnirs_ppf="age" if long else 6.0,
+            fnirs_tasks=("talk",) if long else (),
             equivalence_slope=0.01 if long else 0.0,
         )
         (folder / "config.toml").write_text(config.to_toml())

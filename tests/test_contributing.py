@@ -145,7 +145,13 @@ KINDS: dict[str, Kind] = {
             "lag": {"growth/verdict.py", "growth/outcomes.py", "growth/differences.py"},
             "signal_to_noise": {"growth/verdict.py"},
             # there the word is that of a column
-            "band": {"growth/records.py", "growth/within_guards.py", "report/figures.py", "report/sections.py"},
+            "band": {
+                "growth/records.py",
+                "growth/within.py",
+                "growth/within_guards.py",
+                "report/figures.py",
+                "report/sections.py",
+            },
         },
     ),
     "a guard with a new column": Kind(

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from mne import BaseEpochs
@@ -15,9 +15,6 @@ from numpy.typing import ArrayLike
 
 from hyperscan.schema import QUALITY_FACTS, ROLES
 from hyperscan.study.session import Session
-
-if TYPE_CHECKING:
-    from hyperscan.recording.cleaning.responses import TaskResponse
 
 
 @dataclass(frozen=True)
@@ -307,6 +304,18 @@ class QualityReport:
     def of(self, role: str) -> PersonQuality:
         """Return the values of one person."""
         return self.therapist if role == "therapist" else self.client
+
+
+@dataclass(frozen=True)
+class TaskResponse:
+    """What the events of a task evoke in one person and session."""
+
+    task: str
+    n_events: int
+    #: Mean length of an event in s
+    seconds: float
+    #: Chromophore to the height in M that a long event would end at, one per channel
+    height: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)

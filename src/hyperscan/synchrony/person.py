@@ -21,7 +21,7 @@ from hyperscan.recording import PairedRecording
 from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
-from hyperscan.recording.cleaning.responses import TaskResponse
+from hyperscan.recording.records import TaskResponse
 from hyperscan.recording.windows import whole_segments, window_grid
 from hyperscan.schema import Index, SessionKey
 from hyperscan.storage import write_arrays

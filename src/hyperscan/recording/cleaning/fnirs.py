@@ -32,8 +32,8 @@ from hyperscan.recording.cleaning.light import (
     read_light,
     scalp_part,
 )
-from hyperscan.recording.cleaning.responses import TaskResponse, estimate_responses
-from hyperscan.recording.records import FnirsDecisions, PairedRecording
+from hyperscan.recording.cleaning.responses import estimate_responses
+from hyperscan.recording.records import FnirsDecisions, PairedRecording, TaskResponse
 from hyperscan.recording.windows import Spans
 
 #: Oldest age that is believed, in years (our choice).

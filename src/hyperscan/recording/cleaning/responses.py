@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from hyperscan.recording.cleaning.events import SessionEvent, expected_response
 from hyperscan.recording.cleaning.light import FILTER_ORDER
+from hyperscan.recording.records import TaskResponse
 from hyperscan.transforms.regression import ar_irls
 
 Array = NDArray[np.floating]
@@ -25,18 +25,6 @@ MAX_SHARED = 0.9
 ORDERS_PER_HZ = 4
 #: Share of the samples that regressors of the scalp may be in number (our choice).
 MAX_SCALP = 0.02
-
-
-@dataclass(frozen=True)
-class TaskResponse:
-    """What the events of a task evoke in one person and session."""
-
-    task: str
-    n_events: int
-    #: Mean length of an event in s
-    seconds: float
-    #: Chromophore to the height in M that a long event would end at, one per channel
-    height: Mapping[str, Array]
 
 
 def estimate_responses(

@@ -7,6 +7,7 @@ import platform
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hyperscan
@@ -103,6 +104,7 @@ FURTHER = {
     "therapist_offset_s": ("0", "3", {"clock": "offset", "client_offset_s": "0"}),
     "client_offset_s": ("0", "3", {"clock": "offset", "therapist_offset_s": "0"}),
     "sync_event": ("pulse", "flash", {}),
+    "shared_file": ("n/a", "shared.csv", {}),
     "include": ("yes", "no", {}),
     "bdi": ("10", "30", {}),
     "arm": ("CBT", "EFT", {}),
@@ -141,6 +143,8 @@ def two_modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     write_table(study, [row | ages | {"bdi": str(10 + number)} | facts[number % 2] for number, row in enumerate(rows)])
     make.write_edf(study / "dyad-01/ses-01/spare.edf", 5)
+    np.savetxt(study / "shared.csv", np.random.default_rng(0).normal(size=10_000))
+    (study / "shared.json").write_text('{"SamplingFrequency": 100, "StartTime": 0}')
     (study / "study.toml").write_text(SETTINGS.to_toml())
     return study
 

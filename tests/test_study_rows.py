@@ -37,6 +37,7 @@ BAD_CELLS = {
     "therapist_offset_s": ["3"],
     "client_offset_s": ["3", "x"],
     "sync_event": ["x" * 300],
+    "shared_file": ["gone.wav", "aux:", "../x.wav", "aux:a\x07b"],
     "include": ["maybe", "2"],
     "therapist_file": ["gone.edf", "", "."],
     "client_file": ["gone.edf", "dyad-99/x.edf"],

@@ -194,7 +194,10 @@ class StudyConfig:
         enters=PREPARATION,
     )
     max_lag_s: Mapping[str, float] = _setting(
-        MAX_LAG_S, "largest lag of lag profiles, xcorr and xcorr_lag in s, by modality (our choice)", bounds=(0.01, 600)
+        MAX_LAG_S,
+        "largest lag of lag profiles, xcorr, xcorr_lag and what follows a shared signal in s, by modality (our choice)",
+        bounds=(0.01, 600),
+        enters=PREPARATION,
     )
     rois: Mapping[str, tuple[str, ...]] = _setting(
         MappingProxyType({}), "further ROIs: name = [channels]; a built-in name is replaced", enters=PREPARATION

@@ -20,8 +20,13 @@ ROLES = ("therapist", "client")
 #: Kinds of recording.
 MODALITIES = ("eeg", "fnirs")
 
+#: The primary signal without what follows the signal that ``shared_file`` names, by modality.
+NO_SHARED: Mapping[str, str] = MappingProxyType({"eeg": "eeg_noshared", "fnirs": "hbo_noshared"})
+
 #: Signals of a modality; the first is the primary one. ``hbo_nosc`` is HbO without short-channel regression.
-SIGNALS: Mapping[str, tuple[str, ...]] = MappingProxyType({"eeg": ("eeg",), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc")})
+SIGNALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"eeg": ("eeg", NO_SHARED["eeg"]), "fnirs": ("hbo", "hbr", "hbt", "hbo_nosc", NO_SHARED["fnirs"])}
+)
 
 #: What two recordings may share as a clock; the last is refused.
 CLOCKS = ("same_amplifier", "triggers", "timestamps", "offset", "assumed", "none")
@@ -319,7 +324,8 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "signal",
         "Signal",
-        meaning="eeg, or hbo, hbr, hbt, hbo_nosc (HbO without short-channel regression)",
+        meaning="eeg, or hbo, hbr, hbt, hbo_nosc (HbO without short-channel regression); eeg_noshared, hbo_noshared:"
+        " the same without what follows the signal of shared_file",
         text=True,
     ),
     Column("metric", "Metric", meaning="name of the metric", text=True),
@@ -545,6 +551,13 @@ COLUMNS: Mapping[str, Column] = _columns(
         "Short-channel r² (0-1)",
         "fNIRS: share of HbO in the analysis band that short channels explain",
     ),
+    Column(
+        "shared_r2",
+        "Shared-signal r²",
+        "Shared-signal r² (0-1)",
+        "share of the power in the primary band that follows the signal of shared_file, beyond what as many lags"
+        " explain by chance; n/a without one",
+    ),
     Column("band_sd", "In-band SD", "In-band SD (M)", "fNIRS: standard deviation in the analysis band", "M"),
     Column(
         "mayer_fraction",
@@ -727,7 +740,17 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "person",
             *("channels_kept", "channels_total", "clean_seconds", "n_windows", "s2_line", "s2_quad"),
             *("highfreq", "motion", *CLOCK_COLUMNS),
-            *("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci", "grade", "reason"),
+            *(
+                "shared_r2",
+                "short_r2",
+                "band_sd",
+                "mayer_fraction",
+                "motion_overlap",
+                "instrument_noise",
+                "sci",
+                "grade",
+                "reason",
+            ),
             "decisions",
         ),
     }
@@ -740,12 +763,12 @@ QUALITY_FACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "eeg": (
             *("channels_kept", "channels_total", "clean_seconds", "n_windows", "bands", "s2_line", "s2_quad"),
             *("highfreq", "motion", "amplitude", "line_noise_db", "lost", "saturation"),
-            *(*CLOCK_COLUMNS, "grade", "reason"),
+            *(*CLOCK_COLUMNS, "shared_r2", "grade", "reason"),
         ),
         "fnirs": (
             *("channels_kept", "channels_total", "clean_seconds", "n_windows", "band_sd", "mayer_fraction"),
             *("sci", "instrument_noise", "saturation", "motion", "short_r2"),
-            *(*CLOCK_COLUMNS, "motion_overlap", "grade", "reason"),
+            *(*CLOCK_COLUMNS, "shared_r2", "motion_overlap", "grade", "reason"),
         ),
     }
 )

@@ -143,6 +143,15 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
 LEAD = "the lead asymmetry (excess where the therapist leads minus that where the client does)"
 NO_SHIFT = "Coupling that grows at a constant lead does this, too: that the lead shifted is not shown."
 
+#: What is left where a signal that both people were exposed to was taken out, what that does not show, and what the
+#: guards then do not speak of.
+BEYOND_SHARED = " beyond what follows the measured shared signal (linearly, within the lags looked at)"
+SHARED_LIMITS = (
+    "What follows it in another way, or follows what was not measured of it, is still there; and a signal that both"
+    " people make can bring such dependence about once it is taken out."
+)
+GUARDS_OF_WHOLE = "the guard measures are those of the signal before what follows the shared one was taken out"
+
 #: What a guard of synchrony cannot say of who leads.
 NOT_OF_LEAD = "it speaks of how much synchrony there is, and the outcome is who leads"
 

@@ -21,12 +21,13 @@ from hyperscan.schema import (
     CLOCK_ERRORS,
     GUARD_COLUMNS,
     MIN_DYADS,
+    NO_SHARED,
     OUTCOME_COLUMNS,
     TABLES,
     TEXT_COLUMNS,
     Outcome,
 )
-from hyperscan.words import NOT_OF_LEAD, GuardWords
+from hyperscan.words import GUARDS_OF_WHOLE, NOT_OF_LEAD, GuardWords
 
 Array = NDArray[np.float64]
 
@@ -265,6 +266,8 @@ class Evidence:
         if set(words.columns) & set(GUARD_COLUMNS):
             if self.guards is None:
                 return words.unknown or "the table alone holds no guard measures"
+            if self.outcome.signal in NO_SHARED.values():
+                return GUARDS_OF_WHOLE
             return self.made_for and f"the guard measures are those of another outcome: {self.made_for}"
         if set(words.columns) & {*TABLES["quality"], *BANDWISE} and self.quality is None:
             return words.unknown or "the table alone holds no quality measures"

@@ -12,10 +12,10 @@ import pandas as pd
 from hyperscan.config import PRIMARY, Primary
 from hyperscan.errors import InputError, TableError, count, did_you_mean
 from hyperscan.growth.records import Missing
-from hyperscan.schema import NAMED, OUTCOME_COLUMNS, OUTCOME_LABELS, Outcome
+from hyperscan.schema import NAMED, NO_SHARED, OUTCOME_COLUMNS, OUTCOME_LABELS, Outcome
 
-#: Signal used of an fNIRS table when none is named, in order of preference (our choice).
-PREFERRED = ("hbo", "hbo_nosc", "hbt", "hbr")
+#: Signal used of a table when none is named, in order of preference (our choice).
+PREFERRED = ("eeg", NO_SHARED["eeg"], "hbo", "hbo_nosc", "hbt", "hbr", NO_SHARED["fnirs"])
 
 #: Columns beside the value that describe the same outcome.
 COMPANIONS = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hyperscan.errors import count, p_text
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
-from hyperscan.schema import MIN_DYADS, SIGNED_OUTCOMES
-from hyperscan.words import LEAD, NO_SHIFT, VERDICTS, clocks_text
+from hyperscan.schema import MIN_DYADS, NO_SHARED, SIGNED_OUTCOMES
+from hyperscan.words import BEYOND_SHARED, LEAD, NO_SHIFT, SHARED_LIMITS, VERDICTS, clocks_text
 
 #: Level of every test that a claim rests on, where no other is named.
 ALPHA = 0.05
@@ -111,7 +111,8 @@ def subject(found: Findings) -> str:
             return "synchrony as it is, not compared with chance,"
         return f"{found.design.value!r} (not compared with chance here)"
     alone = found.design.n_lag_chance and found.design.n_lag_chance == found.primary.n_sessions
-    return "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
+    text = "statistical dependence beyond the lag null" if alone else "partner-specific statistical dependence"
+    return text + BEYOND_SHARED if found.primary.outcome.signal in NO_SHARED.values() else text
 
 
 def scale_of(value: str) -> str:
@@ -222,6 +223,8 @@ def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
     design, text = found.design, []
     if verdict != "cannot_tell":
         text.append(tell_reach(found.therapist_level))
+    if found.primary.outcome.signal in NO_SHARED.values():
+        text.append(SHARED_LIMITS)
     if found.primary.fit and found.primary.fit.singular:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
     n_lag = design.n_lag_chance or 0

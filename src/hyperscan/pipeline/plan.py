@@ -431,7 +431,7 @@ def _planned(signals: Signals, key: SessionKey, plan: Plan) -> Signals:
     data = dict(signals.data)
     for common in (one.used for one in mine if one.rereferenced):
         # what the own average took off is the same in all channels, and goes with the common one's
-        data["eeg"] = data["eeg"] - data["eeg"][signals.indices(common or ())].mean(axis=0)
+        data = {name: x - x[signals.indices(common or ())].mean(axis=0) for name, x in data.items()}
     return dataclasses.replace(signals, data=data, rois=used_rois(signals.rois, signals.ch_names, mine))
 
 

@@ -86,8 +86,7 @@ def opened_files(root: Path, found: set[Path]) -> Iterator[None]:
 
 def _undeclared(opened: Collection[Path], row: Session) -> str:
     """Hash what a reader opened although no format declares it; empty where there is none."""
-    named = [getattr(row, f"{role}_file") for role in ROLES]
-    known = {file.resolve() for path in named for file in files_of(path)}
+    known = {file.resolve() for path in row.files.values() for file in files_of(path)}
     further = [path for path in sorted(opened) if not known & {path, *path.parents}]
     return digest(files=[sha256(path) for path in further]) if further else ""
 
@@ -208,5 +207,5 @@ def _people(pair: PairedRecording, aligned: PairedRecording, config: StudyConfig
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataQualityWarning)  # said once already
             plain = dataclasses.replace(config, fnirs_short_regression=False, fnirs_tasks=())
-            unregressed = preprocess_pair(aligned, plain)
+            unregressed = preprocess_pair(aligned.replace(shared=None), plain)
     return {role: signals_of(pair, role, config, unregressed=unregressed) for role in ROLES}

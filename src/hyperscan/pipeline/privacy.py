@@ -37,8 +37,6 @@ _QUOTED = re.compile(
 _PROGRAMS = ("hyperscan", "hyperscan-bids")
 _PLAIN = re.compile(r"[\d.]+|run|participant|group")
 
-_FILE_ROLES = ("therapist_file", "client_file")
-
 #: A name as Python quotes it; the apostrophe of a genitive opens none.
 _QUOTED_NAME = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"")
 
@@ -104,8 +102,8 @@ def scrub(content: Any, row: Session, channels: Mapping[str, str]) -> Any:
     if channels:  # all at once: a name may be a part of another's stand-in
         names = "|".join(map(re.escape, sorted(channels, key=len, reverse=True)))
         content = re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda match: channels[match[0]], content)
-    for role in _FILE_ROLES:
-        content = _without_file(content, row, getattr(row, role), f"[{role}]")
+    for name, path in row.files.items():
+        content = _without_file(content, row, path, f"[{name}_file]")
     return content
 
 
@@ -161,8 +159,8 @@ def public_rejected(entry: Rejected) -> Skip:
 
 def revealed(reason: str, row: Session) -> str:
     """Put file names back, for the person at the terminal."""
-    for role in _FILE_ROLES:
-        reason = reason.replace(f"[{role}]", row.relative(getattr(row, role)))
+    for name, path in row.files.items():
+        reason = reason.replace(f"[{name}_file]", row.relative(path))
     return reason
 
 
@@ -209,10 +207,11 @@ def leaks_of(table: StudyTable) -> Iterator[str]:
     yield from (f"{table.path.name}: {leak}" for leak in _of_table(table))
     seen: set[Path] = set()
     for row in table.sessions:
-        for path in (row.therapist_file, row.client_file):
+        for name, path in row.files.items():
             if path not in seen:
                 seen.add(path)
-                yield from (f"{row.relative(path)}: {leak}" for leak in _of_recording(path, row))
+                look = _of_shared if name == "shared" else _of_recording
+                yield from (f"{row.relative(path)}: {leak}" for leak in look(path, row))
                 for file in files_of(path)[1:]:
                     yield from (f"{row.relative(file)}: {leak}" for leak in _of_sidecar(file))
     for file in sorted(
@@ -253,6 +252,12 @@ def _of_recording(path: Path, row: Session) -> Iterator[str]:
     if path.suffix.lower() in special:
         yield from special[path.suffix.lower()](path)
     yield from _of_reader(path)
+
+
+def _of_shared(path: Path, row: Session) -> Iterator[str]:
+    yield from _of_name(row.relative(path), row)
+    if path.suffix.lower() == ".wav":
+        yield "sound: a voice identifies a person, and what is said may be heard; results hold nothing of it"
 
 
 def _of_name(name: str, row: Session) -> Iterator[str]:

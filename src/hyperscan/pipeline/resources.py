@@ -76,9 +76,10 @@ def session_seconds(summary: Summary, config: StudyConfig, partners: int) -> flo
     samples, bands = summary.seconds * summary.sfreq, len(config.bands_of(modality))
     channels, pairs, cells = sum(people), math.prod(people), len(config.metrics[modality]) * bands
     if modality == "fnirs":
-        each = _S_COHERENCE * len(SIGNALS[modality]) * pairs * samples * cells
+        n_signals = len(SIGNALS[modality]) - 1  # few sessions have a shared signal
+        each = _S_COHERENCE * n_signals * pairs * samples * cells
         n_lags = min(config.n_null, MOST_WAVELET_LAGS)
-        return float(fixed + each * (1 + partners) + n_lags * each / len(SIGNALS[modality]))
+        return float(fixed + each * (1 + partners) + n_lags * each / n_signals)
     filtered = 1 + partners / (sum(sides_for(int(2 * channels * samples))) / 2)
     return float(
         fixed

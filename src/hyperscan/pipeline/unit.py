@@ -25,6 +25,7 @@ from hyperscan.schema import ROLES, TABLES, SessionKey
 from hyperscan.storage import odd_kind, remove_files, sha256, to_json, write_text
 from hyperscan.study import Session
 from hyperscan.study.formats import FORMATS
+from hyperscan.study.rows import SHARED_ENDINGS
 
 MANIFEST = "unit.json"
 
@@ -50,7 +51,12 @@ VERSIONED = (
 ABSENT = "none"
 
 #: Endings that name a kind of file; what follows a point in the name of a folder may be anything.
-_ENDINGS = {".json", ".tsv", *(ending for form in FORMATS for ending in (*form.suffixes, *form.companions))}
+_ENDINGS = {
+    ".json",
+    ".tsv",
+    *SHARED_ENDINGS,
+    *(ending for form in FORMATS for ending in (*form.suffixes, *form.companions)),
+}
 
 #: Covariates that preparation may read: the ages that path lengths are taken by.
 _READ_EARLY = tuple(f"{role}_age" for role in ROLES)
@@ -150,8 +156,8 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
     seen: dict[Path, str] = {}
     hashes = {}
     for row in rows:
-        for role in ROLES:
-            for i, file in enumerate(files_of(getattr(row, f"{role}_file"))):
+        for role, named in row.files.items():
+            for i, file in enumerate(files_of(named)):
                 if file not in seen:
                     try:
                         seen[file] = sha256(file)

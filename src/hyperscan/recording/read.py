@@ -20,13 +20,15 @@ from hyperscan.recording.files.bids import check_kinds, check_sidecar, stored_by
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
+from hyperscan.recording.files.shared import read_shared_file
 from hyperscan.recording.files.units import NOT_SUPPORTED
 from hyperscan.recording.files.wavelengths import whole_pairs
 from hyperscan.recording.guard import check_memory, guarded
 from hyperscan.recording.pauses import mark_boundaries, restore_time
-from hyperscan.recording.records import PairedRecording, PersonRecording, Segment
+from hyperscan.recording.records import PairedRecording, PersonRecording, Segment, SharedSignal
 from hyperscan.recording.resampling import on_own_stamps
 from hyperscan.recording.windows import find_segments
+from hyperscan.schema import ROLES
 from hyperscan.study.formats import FORMATS, Format, recognise
 from hyperscan.study.selectors import Selector, parse_selector
 from hyperscan.study.session import Session
@@ -34,8 +36,13 @@ from hyperscan.study.session import Session
 # ---- one person
 
 
-def read_person(path: Path, rule: str | None, *, modality: str, name: str, samples: bool = True) -> PersonRecording:
-    """Read one person's part of a file; without samples a flat line stands for the EEG, see :func:`load_heads`."""
+def read_person(
+    path: Path, rule: str | None, *, modality: str, name: str, samples: bool = True, aside: str = ""
+) -> PersonRecording:
+    """Read one person's part of a file, and a channel that is nobody's where there is one called so.
+
+    Without samples a flat line stands for the EEG, see :func:`load_heads`.
+    """
     form = recognise(path, name)
     selector = _selector(rule, form, name)
     check_kinds(path, name)
@@ -58,11 +65,15 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str, sampl
     table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
     # a trigger channel serves both people
+    channels = [each for each in channels if each != aside]
     own = tuple(each for each in channels if found.data.get_channel_types(picks=[each]) != ["stim"])
+    if aside in found.data.ch_names:
+        found.data.set_channel_types({aside: "misc"}, on_unit_change="ignore", verbose="WARNING")
+        channels.append(aside)
     if samples or modality == "fnirs":
         data = _loaded(found.data, channels, name, form.name, stored_bytes(path))
     else:
-        data = _flattened(found.data, channels, name, form.name)
+        data = _flattened(found.data, channels, name, form.name, aside)
     for each in set(data.ch_names) & volts.keys():
         data.apply_function(lambda x, by: x * by, picks=[each], by=volts[each], verbose="WARNING")
     if modality == "eeg" and strange and "eeg" not in data.get_channel_types():
@@ -81,7 +92,7 @@ def read_person(path: Path, rule: str | None, *, modality: str, name: str, sampl
         notes += further
     # fNIRS names carry source, detector and wavelength: another name breaks mne.preprocessing.nirs
     if selector is not None and modality == "eeg":
-        bare = {each: selector.strip(each) for each in data.ch_names}
+        bare = {each: each if each == aside else selector.strip(each) for each in data.ch_names}
         if len(set(bare.values())) == len(bare):
             data.rename_channels({old: new for old, new in bare.items() if old != new}, verbose="WARNING")
     return replace(found, data=data, channels=own, notes=notes, pauses=(), factors={})
@@ -171,11 +182,13 @@ def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: st
     return data
 
 
-def _flattened(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str) -> BaseRaw | BaseEpochs:
-    """Keep trigger channels as they are, and the first channel of every other type as a flat line."""
+def _flattened(
+    data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str, aside: str
+) -> BaseRaw | BaseEpochs:
+    """Keep trigger channels as they are, and one named and the first of every other type as a flat line."""
     types = dict(zip(data.ch_names, data.get_channel_types(), strict=True))
     first = {types[each]: each for each in reversed(channels)}
-    kept = [each for each in channels if types[each] == "stim" or first[types[each]] == each]
+    kept = [each for each in channels if types[each] == "stim" or each in (first[types[each]], aside)]
     with guarded(name, kind) as heard, mne.use_log_level("WARNING"):
         data = data.pick(kept, verbose="WARNING")
         if isinstance(data, BaseEpochs):
@@ -304,15 +317,28 @@ def _load(session: Session, *, samples: bool) -> PairedRecording:
         (session.therapist_file, session.therapist_channels),
         (session.client_file, session.client_channels),
     )
-    therapist, client = (
-        read_person(path, rule, modality=session.modality, name=session.relative(path), samples=samples)
-        for path, rule in parts
-    )
+    people, aside = [], session.shared_channel
+    for path, rule in parts:
+        name = session.relative(path)
+        person = read_person(path, rule, modality=session.modality, name=name, samples=samples, aside=aside)
+        people.append(person)
+        aside = "" if aside in person.data.ch_names else aside
+    if aside:
+        raise ReadError(
+            f"{session.key}: shared_file names the channel {aside!r}, and neither recording has one called so. "
+            "Correct its name, or give the signal as a file."
+        )
+    therapist, client = people
     epoched = [isinstance(person.data, BaseEpochs) for person in (therapist, client)]
     if any(epoched) and not all(epoched):
         raise ReadError(
             f"{session.relative(session.therapist_file if epoched[0] else session.client_file)}: holds epochs, the "
             "other person's file is continuous. Export both the same way."
+        )
+    if all(epoched) and session.shared_file is not None:
+        raise ReadError(
+            f"{session.key}: shared_file is given, and the recordings are epochs, whose time it cannot be put on. "
+            "Leave it empty, or give continuous recordings."
         )
     pair = (pair_epochs if all(epoched) else pair_raws)(session, therapist, client)
     pair = pair.replace(samples=samples or session.modality == "fnirs")
@@ -323,6 +349,7 @@ def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecord
     """Mark events and pauses of two continuous recordings, and find the parts to analyse."""
     raws: list[BaseRaw] = []
     notes: list[str] = []
+    aside = read_shared_file(session.files["shared"], session) if "shared" in session.files else None
     # time stamps of the two people are on one clock; else each recording's own put its samples in place
     one_clock = session.clock == "timestamps" or (one_file(session) and session.clock in (None, "same_amplifier"))
     shared = one_clock and therapist.stamps is not None and client.stamps is not None
@@ -331,13 +358,17 @@ def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecord
         if person.stamps is not None and not shared:
             raw, fit = on_own_stamps(raw, person.stamps)
             notes += [f"{session.relative(path)}: {note}" for note in fit.notes]
+        if session.shared_channel in raw.ch_names:
+            alone = raw.copy().pick([session.shared_channel], verbose="WARNING")
+            aside = SharedSignal(alone, raw.info["sfreq"], ROLES[len(raws)])
+            raw = raw.drop_channels([session.shared_channel])
         raws.append(raw)
         notes += person.notes
         if n_marked:
             notes.append(
                 f"{session.relative(path)}: {count(n_marked, 'place')} where recording was cut or paused marked as bad"
             )
-    pair = PairedRecording(raws[0], raws[1], session, history=tuple(dict.fromkeys(notes)))
+    pair = PairedRecording(raws[0], raws[1], session, history=tuple(dict.fromkeys(notes)), shared=aside)
     if one_clock and therapist.stamps is not None and client.stamps is not None:
         pair = pair.replace(stamps=(therapist.stamps, client.stamps))
     segments, note = find_segments(pair)

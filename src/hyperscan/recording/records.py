@@ -35,6 +35,19 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class SharedSignal:
+    """A signal that both people were exposed to, or made: the sound of the room, motion, a mask of who speaks."""
+
+    #: One channel per signal, in units of its own
+    raw: BaseRaw
+    #: Rate that it was given at, in Hz: above half of it there is nothing
+    sfreq: float
+    #: Whose recording its time is told by, and the time of its first sample there, in s
+    role: str = "therapist"
+    start_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Pause:
     """A place where a recording was interrupted."""
 
@@ -166,6 +179,8 @@ class PersonQuality(Mapping[str, float | str]):
     highfreq: float | None = None
     #: Share of the power at 1-2 Hz (EEG), share of the seconds that hold motion (fNIRS)
     motion: float | None = None
+    #: Share of the power in the primary band that follows the shared signal; NaN without one
+    shared_r2: float = float("nan")
     #: Share of HbO in the analysis band that short channels explain (fNIRS)
     short_r2: float | None = None
     #: Size in the analysis band, in M (fNIRS)
@@ -348,6 +363,10 @@ class PairedRecording:
         False where headers and events alone were read, and a flat line stands for the signals.
     responses : mapping of str to tuple
         Role to the responses to the tasks that the settings name (fNIRS, after preparation).
+    shared : SharedSignal or None
+        Signal that the row names in ``shared_file``; after alignment on the common time.
+    unshared : mapping of str to ndarray, shape (n_channels, n_times)
+        Role to the primary signal without what follows the shared one; empty until prepared, and without one.
 
     Examples
     --------
@@ -372,6 +391,8 @@ class PairedRecording:
     epoched: bool = False
     samples: bool = True
     responses: Mapping[str, tuple[TaskResponse, ...]] = field(default_factory=dict, compare=False, repr=False)
+    shared: SharedSignal | None = field(default=None, compare=False, repr=False)
+    unshared: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     #: Pairs what is in memory, as :mod:`hyperscan.recording.memory` sets it: a record knows no reader
     _in_memory: ClassVar[Callable[..., PairedRecording]]

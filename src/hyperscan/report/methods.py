@@ -12,7 +12,7 @@ from hyperscan.metrics import METRICS
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
-from hyperscan.schema import KEYS, MODALITIES, ROLES
+from hyperscan.schema import KEYS, MODALITIES, NO_SHARED, ROLES
 from hyperscan.words import clocks_text
 
 
@@ -97,7 +97,7 @@ def _eeg(run: ReportedRun, cite: Citations) -> str:
         f"EEG was band-pass filtered from {short(low)} to {short(high)} Hz (zero-phase FIR,"
         f" {cite('widmann2015')}){rate} and {reference}.{notch}{''.join(_mended(config, cite))} It was cut into"
         f" non-overlapping windows of {short(config.window_s)} s that were clean in both people; sessions with fewer"
-        f" than {config.min_windows} windows were left out.{number}"
+        f" than {config.min_windows} windows were left out.{number}{_shared(run, 'eeg')}"
     )
 
 
@@ -112,6 +112,19 @@ def _mended(config: StudyConfig, cite: Citations) -> Iterator[str]:
             f" artefacts were removed, found by ICLabel ({cite('piontonachini2019')}) where it could be used and else"
             f" by {own}."
         )
+
+
+def _shared(run: ReportedRun, modality: str) -> str:
+    """One sentence on a shared signal that was taken out beside the analysis, after a space; empty without one."""
+    signal = NO_SHARED[modality]
+    if "signal" not in run.table or signal not in set(run.table["signal"]):
+        return ""
+    lag_s = short(run.config.max_lag_s[modality])
+    return (
+        f" Where a shared signal was recorded, what follows it at lags of up to {lag_s} s was taken out of a"
+        f" copy of each person's signal by least squares ({signal}); chance is that of people of other dyads, each"
+        " without what followed their own session's signal."
+    )
 
 
 def _fnirs(run: ReportedRun, cite: Citations) -> str:
@@ -138,7 +151,7 @@ def _fnirs(run: ReportedRun, cite: Citations) -> str:
     return (
         f"In fNIRS, {'; '.join(steps)}. Signals were filtered from {short(low)} to {short(high)} Hz and put on a common"
         f" grid of {short(config.fnirs_sfreq)} Hz. Sessions with less than {short(config.min_seconds)} s in common were"
-        f" left out.{length}"
+        f" left out.{length}{_shared(run, 'fnirs')}"
     )
 
 

@@ -467,13 +467,16 @@ def signal_table(run: ReportedRun) -> Table | None:
     return lay_out(rows, heads, caption) if len(rows) > 1 else None
 
 
-#: Signals of fNIRS in words.
+#: Signals in words.
 SIGNAL_WORDS = MappingProxyType(
     {
         "hbo": "HbO (oxygenated haemoglobin)",
         "hbr": "HbR (deoxygenated haemoglobin)",
         "hbt": "HbT (total haemoglobin)",
         "hbo_nosc": "HbO without short-channel regression",
+        "hbo_noshared": "HbO without what follows the shared signal",
+        "eeg": "EEG",
+        "eeg_noshared": "EEG without what follows the shared signal",
     }
 )
 

@@ -25,7 +25,7 @@ from hyperscan.storage import odd_kind
 from hyperscan.study.grid import Grid, GridRow
 from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
 from hyperscan.study.selectors import TWO_PARTS, Selector, disjoint, parse_selector
-from hyperscan.study.session import Session
+from hyperscan.study.session import AUX, Session
 
 #: Ways to say "no value": BIDS writes n/a, R writes NA, pandas writes nan.
 _NO_VALUE = frozenset({"", "n/a", "na", "nan"})
@@ -140,9 +140,27 @@ def read_event(text: str) -> str:
     return text
 
 
+def read_shared(text: str, read_file: Callable[[str], Path]) -> Path | str:
+    """Read where a shared signal is: a file of the study, or ``aux:NAME``, a channel of the recording."""
+    if not text.startswith(AUX):
+        path = read_file(text)
+        if path.suffix.lower() not in SHARED_ENDINGS:
+            raise InputError(
+                f"expected {', '.join(SHARED_ENDINGS)} or {AUX}NAME (a channel). Export it as one of them."
+            )
+        return path
+    name = text.removeprefix(AUX).strip()
+    if not name:
+        raise InputError(f"names no channel. Write {AUX}NAME with the channel's name.")
+    return AUX + read_event(name)
+
+
+#: Endings of files that may hold a shared signal.
+SHARED_ENDINGS = (".wav", ".csv", ".tsv")
+
 REQUIRED = ("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file")
 
-#: How each optional column is read. Files are read apart, because they need the study folder.
+#: How each optional column is read. What names a file is read apart, because that needs the study folder.
 OPTIONAL: Mapping[str, Callable[[str], Any]] = {
     "days": read_days,
     "date": read_date,
@@ -157,6 +175,7 @@ OPTIONAL: Mapping[str, Callable[[str], Any]] = {
     "therapist_offset_s": read_number,
     "client_offset_s": read_number,
     "sync_event": read_event,
+    "shared_file": read_event,
     "include": read_yes_no,
 }
 
@@ -317,6 +336,7 @@ class StudyRow:
     therapist_offset_s: float | None = None
     client_offset_s: float | None = None
     sync_event: str | None = None
+    shared_file: Path | str | None = None
 
     @property
     def key(self) -> SessionKey | None:
@@ -368,10 +388,10 @@ def read_rows(grid: Grid, root: Path) -> list[StudyRow]:
 
 def _readers(columns: Collection[str], folders: Folders, hint: bool) -> dict[str, Callable[[str], Any]]:
     """Say how each column of a table is read."""
-    files: dict[str, Callable[[str], Any]] = {
-        f"{role}_file": partial(read_path, folders=folders, hint=hint) for role in ROLES
-    }
-    return {name: reader for name, reader in {**_IDS, **files, **OPTIONAL}.items() if name in columns}
+    read_file = partial(read_path, folders=folders, hint=hint)
+    files: dict[str, Callable[[str], Any]] = {f"{role}_file": read_file for role in ROLES}
+    shared = {"shared_file": partial(read_shared, read_file=read_file)}
+    return {name: reader for name, reader in {**_IDS, **files, **OPTIONAL, **shared}.items() if name in columns}
 
 
 def _read_row(row: GridRow, readers: Mapping[str, Callable[[str], Any]]) -> StudyRow:

@@ -10,6 +10,9 @@ from hyperscan.errors import InputError
 from hyperscan.schema import SessionKey
 from hyperscan.study.labels import MAX_LABEL, is_label
 
+#: How a cell begins that names a channel of the recording instead of a file.
+AUX = "aux:"
+
 
 @dataclass(frozen=True)
 class Session:
@@ -45,6 +48,9 @@ class Session:
         Time of each recording's first sample on a common clock, in s.
     sync_event : str or None
         Annotation or trigger that both recordings share.
+    shared_file : Path, str or None
+        Signal that both people were exposed to (audio, motion, pupil): a file inside the study folder, or ``aux:NAME``,
+        a channel of the recording.
     covariates : mapping
         Further columns of the table: symptoms, alliance ...
     line : int
@@ -82,6 +88,7 @@ class Session:
     therapist_offset_s: float | None = None
     client_offset_s: float | None = None
     sync_event: str | None = None
+    shared_file: Path | str | None = None
     covariates: Mapping[str, int | float | str | None] = field(default_factory=dict)
     line: int = 0
 
@@ -97,6 +104,17 @@ class Session:
     def __repr__(self) -> str:
         files = self.relative(self.therapist_file), self.relative(self.client_file)
         return f"<Session | {self.key} | {self.therapist}, {self.client} | {', '.join(dict.fromkeys(files))}>"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What the row names: recordings by role, and the file of a shared signal as ``shared``."""
+        named = {"therapist": self.therapist_file, "client": self.client_file, "shared": self.shared_file}
+        return {name: path for name, path in named.items() if isinstance(path, Path)}
+
+    @property
+    def shared_channel(self) -> str:
+        """Channel of the recording that holds the shared signal; empty where none does."""
+        return self.shared_file.removeprefix(AUX) if isinstance(self.shared_file, str) else ""
 
     @property
     def key(self) -> SessionKey:

@@ -20,6 +20,7 @@ from hyperscan.synchrony.pair import (
     PairBand,
     WindowPair,
     band_cells,
+    holding,
     pair_bands,
     person_bands,
     roi_means,
@@ -94,24 +95,26 @@ def _band_cells_and_guards(
 ) -> Iterator[tuple[Lenders, CellValues | GuardValues | None]]:
     """Stream the pairs band by band, with everyone filtered in one band in memory; with the primary one its guards."""
     for signal in recipe.signals:
+        there = holding(signal, therapists, clients, shared)
         streams = [
             {
                 name: person_bands(person, signal, recipe.of(role).bands, round(recipe.window_s * person.sfreq))
                 for name, person in side.items()
+                if signal in person.data
             }
             for role, side in zip(ROLES, (therapists, clients), strict=True)
         ]
         for band in recipe.bands:
             ours, theirs = ({name: next(stream)[1] for name, stream in side.items()} for side in streams)
-            for pair, windows in shared.items():
+            for pair, windows in there.items():
                 filtered = PairBand(signal, band, ours[pair.therapist], theirs[pair.client])
                 for found in band_cells(filtered, therapists[pair.therapist].sfreq, recipe, windows):
                     yield pair, found
                 del filtered
-            if band == recipe.primary.band:
+            if (signal, band) == (recipe.signals[0], recipe.primary.band):
                 my = {name: guard_view(therapists[name], recipe, "therapist", one) for name, one in ours.items()}
                 your = {name: guard_view(clients[name], recipe, "client", one) for name, one in theirs.items()}
-                for pair, windows in shared.items():
+                for pair, windows in there.items():
                     yield pair, guard_values_of(my[pair.therapist], your[pair.client], recipe, windows)
                 del my, your
             del ours, theirs  # before the next band is filtered

@@ -137,7 +137,7 @@ def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) ->
         return None
     own = {role: {recipe.primary.band: recipe.of(role).primary_band} for role in ROLES}
     narrow = replace(recipe, bands={recipe.primary.band: recipe.primary_band}, own_bands=own)
-    (both,) = pair_bands(a, b, narrow, windows)
+    both = next(pair_bands(a, b, narrow, windows))
     return band_guard_values(both, a, b, recipe, windows)
 
 

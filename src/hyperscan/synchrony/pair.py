@@ -182,6 +182,8 @@ def cells(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterat
 def pair_bands(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> Iterator[PairBand]:
     """Filter two people band by band, each to edges of the person's own; release a band before the next one."""
     for signal in recipe.signals:
+        if signal not in a.data or signal not in b.data:
+            continue
         streams = [
             person_bands(person, signal, recipe.of(role).bands, windows.n_window)
             for role, person in zip(ROLES, (a, b), strict=True)
@@ -198,12 +200,18 @@ def whole_cells(
 ) -> Iterator[tuple[Lenders, CellValues]]:
     """Compute every signal, band and metric of some pairs of people, each of whom is transformed once (fNIRS)."""
     for signal in recipe.signals:
-        there = {
-            pair: windows
-            for pair, windows in shared.items()
-            if signal in therapists[pair.therapist].data and signal in clients[pair.client].data
-        }
-        yield from _whole_cells((therapists, clients), signal, there, recipe)
+        yield from _whole_cells((therapists, clients), signal, holding(signal, therapists, clients, shared), recipe)
+
+
+def holding(
+    signal: str, therapists: Mapping[str, Signals], clients: Mapping[str, Signals], shared: Mapping[Lenders, WindowPair]
+) -> dict[Lenders, WindowPair]:
+    """Pairs of people who both have a signal."""
+    return {
+        pair: windows
+        for pair, windows in shared.items()
+        if signal in therapists[pair.therapist].data and signal in clients[pair.client].data
+    }
 
 
 def _whole_cells(

@@ -23,7 +23,7 @@ from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.records import TaskResponse
 from hyperscan.recording.windows import whole_segments, window_grid
-from hyperscan.schema import Index, SessionKey
+from hyperscan.schema import NO_SHARED, Index, SessionKey
 from hyperscan.storage import write_arrays
 from hyperscan.transforms.spectrum import holds_background, inside_fit
 
@@ -206,6 +206,8 @@ def signals_of(
         ch_names, data = tuple(raw.ch_names), {"eeg": samples_of(raw).astype(np.float32)}
     else:
         ch_names, data = _haemoglobin(raw, None if unregressed is None else unregressed.raw(role))
+    if role in pair.unshared:
+        data[NO_SHARED[modality]] = pair.unshared[role].astype(np.float32)
     rois = {
         name: tuple(
             sorted({ch_names.index(base_name(channel) if modality == "fnirs" else channel) for channel in channels})

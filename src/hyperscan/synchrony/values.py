@@ -64,10 +64,12 @@ def session_values(
         found += band_cells(both, a.sfreq, recipe, windows)
         tests |= band_lag_tests(both, a, b, recipe, n_null=n_null, rng=rng)
         own |= band_own_chance(both, a.sfreq, recipe, windows)
-        if both.band == recipe.primary.band:
-            guards = band_guard_values(both, a, b, recipe, windows)
-        for role, signals in zip(ROLES, (both.a, both.b), strict=True):
-            compute = partial(views[role].band_values, both.band, signals)
-            alone[role] += remembered(("alone", a.key, role), (*same(a, b), alone_recipe, both.band), compute)
-        del both, signals  # before the next band is filtered
+        if both.signal == recipe.signals[0]:  # guards and each person alone are of the primary signal
+            if both.band == recipe.primary.band:
+                guards = band_guard_values(both, a, b, recipe, windows)
+            for role, signals in zip(ROLES, (both.a, both.b), strict=True):
+                compute = partial(views[role].band_values, both.band, signals)
+                alone[role] += remembered(("alone", a.key, role), (*same(a, b), alone_recipe, both.band), compute)
+            del signals, compute
+        del both  # before the next band is filtered
     return SessionValues(tuple(found), tests, own, guards, alone)

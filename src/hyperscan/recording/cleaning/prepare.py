@@ -18,6 +18,7 @@ from hyperscan.recording.cleaning.events import session_events, task_events
 from hyperscan.recording.cleaning.fnirs import CleanOptodes, age_of, clean_fnirs
 from hyperscan.recording.cleaning.light import level_of
 from hyperscan.recording.cleaning.quality import below_floor, judge
+from hyperscan.recording.cleaning.shared import without_shared
 from hyperscan.recording.files.pairs import check_two_people
 from hyperscan.recording.records import PairedRecording, QualityReport
 from hyperscan.recording.windows import whole_segments, window_grid
@@ -105,7 +106,7 @@ def preprocess_pair(
     prepared = prepared.replace(quality=report)
     if enforce:
         _enforce(prepared, report, config)
-    return prepared
+    return without_shared(prepared, config)
 
 
 def _check_aligned(pair: PairedRecording) -> None:

@@ -13,7 +13,7 @@ from hyperscan.recording.annotations import fresh_raw
 from hyperscan.recording.clocks.clock_sources import Clocks, find_clocks
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.pauses import mark_unplaced, paused_at
-from hyperscan.recording.records import ClockReport, PairedRecording, Segment
+from hyperscan.recording.records import ClockReport, PairedRecording, Segment, SharedSignal
 from hyperscan.recording.resampling import (
     SAME_RATE,
     moved_annotations,
@@ -104,7 +104,9 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
         )
     report = dataclasses.replace(clocks.report, notes=tuple(notes))
     history = (*pair.history, report.describe(), *changed, *unplaced)
-    return pair.replace(**raws, segments=segments, clock=report, history=history, stamps=None)
+    rate = float(raws["therapist"].info["sfreq"])
+    shared = _place_shared(pair, clocks, sample_times(start, stop, rate), rate)
+    return pair.replace(**raws, segments=segments, clock=report, history=history, stamps=None, shared=shared)
 
 
 def _client(pair: PairedRecording) -> str:
@@ -145,6 +147,20 @@ def _place(pair: PairedRecording, clocks: Clocks, start: float, stop: float) -> 
         role: on_grid(pair.raw(role), clocks.of(role), sample_times(start, stop, rate), rate)
         for role, rate in rates.items()
     }
+
+
+def _place_shared(pair: PairedRecording, clocks: Clocks, grid: np.ndarray, rate: float) -> SharedSignal | None:
+    """Bring the shared signal to the common time by the clock of the recording that its time is told by."""
+    if pair.shared is None:
+        return None
+    track = [dataclasses.replace(piece, own=piece.own - pair.shared.start_s) for piece in clocks.of(pair.shared.role)]
+    try:
+        return SharedSignal(on_grid(pair.shared.raw, track, grid, rate), pair.shared.sfreq)
+    except ClockError:
+        raise ClockError(
+            f"{pair.session.key}: shared_file shares no time with the two recordings (its first sample is at "
+            f"{pair.shared.start_s:g} s of the {pair.shared.role}'s). Correct StartTime in its sidecar, or the file."
+        ) from None
 
 
 def _cropped(raw: BaseRaw, piece: Piece, start: float, stop: float) -> BaseRaw:

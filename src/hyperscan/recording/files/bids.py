@@ -147,6 +147,8 @@ class Sidecar:
     channels: tuple[str, ...] | None
     unit: str | None
     variable: str | None
+    #: StartTime, in s
+    start_s: float | None = None
 
     @classmethod
     def read(cls, path: Path) -> Sidecar:
@@ -154,15 +156,21 @@ class Sidecar:
         text = path.read_text(encoding="utf-8-sig")
         values = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_number)
         held = values if isinstance(values, dict) else {}
-        rate, names, unit = held.get("SamplingFrequency"), held.get("ChannelNames"), held.get("Unit")
+        names, unit = held.get("ChannelNames"), held.get("Unit")
+        rate, start = (_finite(held.get(key)) for key in ("SamplingFrequency", "StartTime"))
         variable = held.get("Variable")
         listed = names if isinstance(names, list) else [None]
         return cls(
-            float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
+            rate,
             tuple(listed) if all(isinstance(each, str) and each for each in listed) else None,
             unit if isinstance(unit, str) else None,
             None if variable is None else str(variable),
+            start,
         )
+
+
+def _finite(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def check_sidecar(path: Path, sfreq: float, name: str) -> None:

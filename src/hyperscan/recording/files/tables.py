@@ -43,9 +43,17 @@ def read_numbers(path: Path, name: str) -> PersonRecording:
     mV, uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
     """
     declared = _declared(path, name)
+    return _recording(table_of_numbers(path, name), declared, name)
+
+
+def table_of_numbers(path: Path, name: str) -> np.ndarray:
+    """Read the numbers of a text table, below a line of names or without one; empty cells are NaN.
+
+    Shapes: returns (n_rows, n_columns).
+    """
     check_memory(_VALUES_PER_BYTE * path.stat().st_size, name)
     text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
-    lines = text.splitlines()
+    lines = text.splitlines() or [""]
     separator = next((each for each in ("\t", ";", ",") if each in lines[0]), None)
     rows = [_numbers(line, separator) for line in lines]
     if rows and rows[0] is None:
@@ -57,7 +65,7 @@ def read_numbers(path: Path, name: str) -> PersonRecording:
             "numbers. "
             "Write one row per sample and one column per channel."
         )
-    return _recording(np.array(rows, dtype=float), declared, name)
+    return np.array(rows, dtype=float)
 
 
 def _numbers(line: str, separator: str | None) -> list[float] | None:

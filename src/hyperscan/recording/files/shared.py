@@ -1,0 +1,131 @@
+"""A signal that both people were exposed to, or made, from a file: sound as its envelope, a table as it is."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import mne
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import wavfile
+
+from hyperscan.errors import ReadError
+from hyperscan.recording.files.bids import Sidecar
+from hyperscan.recording.files.tables import table_of_numbers
+from hyperscan.recording.guard import check_memory, guarded
+from hyperscan.recording.records import SharedSignal
+from hyperscan.recording.timeline import MAX_PPM
+from hyperscan.storage import odd_kind
+from hyperscan.study.session import Session
+
+#: Rate of the envelope of a sound, in Hz: it holds every band that EEG is looked at in (our choice).
+ENVELOPE_HZ = 500.0
+
+#: Most signals of a file: more are no stereo sound and no few masks, but a recording (our choice).
+MAX_SIGNALS = 8
+
+_FORM = '{"SamplingFrequency": 100, "StartTime": 0}'
+
+Array = NDArray[np.float64]
+
+
+def read_shared_file(path: Path, session: Session) -> SharedSignal:
+    """Read a ``.wav``, ``.csv`` or ``.tsv`` file whose sidecar says when, on the therapist's recording, it begins."""
+    name = session.relative(path)
+    if not path.is_file():
+        raise ReadError(f"{name}: shared_file is {odd_kind(path) or 'a folder'}, no file. Name the file itself.")
+    sidecar = _sidecar(path, name)
+    assert sidecar.start_s is not None
+    is_sound = path.suffix.lower() == ".wav"
+    data, sfreq, centre_s = _read_sound(path, name, sidecar.sfreq) if is_sound else _read_table(path, name, sidecar)
+    _check_values(data, sfreq, name)
+    info = mne.create_info([f"shared {number}" for number in range(1, len(data) + 1)], sfreq, "misc")
+    raw = mne.io.RawArray(data, info, verbose="WARNING")
+    return SharedSignal(raw, sfreq, start_s=sidecar.start_s + centre_s)
+
+
+def _sidecar(path: Path, name: str) -> Sidecar:
+    """Read ``NAME.json``, with ``StartTime`` in s from the first sample of the therapist's recording on."""
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise ReadError(
+            f"{name}: needs {beside.name[-60:]} beside it, which says when it begins on the therapist's recording (s)\n"
+            f"and, for a table, its rate (Hz): {_FORM}. Write it."
+        )
+    try:
+        found = Sidecar.read(beside)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise ReadError(
+            f"{name}: its sidecar is not valid JSON ({type(error).__name__}). Write it as {_FORM}."
+        ) from error
+    if found.start_s is None or not abs(found.start_s) < 1e7:
+        raise ReadError(
+            f"{name}: its sidecar gives no StartTime: the s from the first sample of the therapist's recording to its "
+            f"own, below 0 if it began before. Write it as {_FORM}."
+        )
+    return found
+
+
+def _read_sound(path: Path, name: str, stated: float | None) -> tuple[Array, float, float]:
+    """Take the root mean square of every channel in short frames; give it, its rate, and the middle of the first frame.
+
+    Shapes: returns (n_channels, n_frames), rate in Hz, time in s.
+    """
+    check_memory(path.stat().st_size // 4, name)
+    with guarded(name, "WAV"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # tags and the like
+        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+        held, sound = wavfile.read(path)
+    rate = held if stated is None else stated
+    if not abs(rate / held - 1) <= 1e-6 * MAX_PPM:
+        raise ReadError(
+            f"{name}: its header says {held:g} Hz, its sidecar {rate:g} Hz; at most {MAX_PPM:g} ppm can be drift. "
+            "Correct SamplingFrequency, or leave it out."
+        )
+    n_frame = max(1, round(rate / ENVELOPE_HZ))
+    n_frames = len(sound) // n_frame
+    frames = sound[: n_frames * n_frame].reshape(n_frames, n_frame, -1)
+    if len(frames) and frames.shape[-1] > MAX_SIGNALS:
+        raise _too_many(name, frames.shape[-1])
+    middle = 128.0 if sound.dtype == np.uint8 else 0.0
+    envelope = np.array(
+        [np.sqrt(np.square(frames[..., k].astype(np.float64) - middle).mean(axis=1)) for k in range(frames.shape[-1])]
+    )
+    return envelope, rate / n_frame, 0.5 * (n_frame - 1) / rate
+
+
+def _read_table(path: Path, name: str, sidecar: Sidecar) -> tuple[Array, float, float]:
+    """Read one signal per column; give them, their rate, and that the first value is of its own time.
+
+    Shapes: returns (n_columns, n_rows), rate in Hz, time in s.
+    """
+    rate = sidecar.sfreq or 0.0
+    if not 0 < rate < 1e6:
+        raise ReadError(f"{name}: its sidecar gives no SamplingFrequency above 0 Hz. Write it as {_FORM}.")
+    data = table_of_numbers(path, name).T
+    if len(data) > MAX_SIGNALS:
+        raise _too_many(name, len(data))
+    return np.ascontiguousarray(data), rate, 0.0
+
+
+def _too_many(name: str, n: int) -> ReadError:
+    return ReadError(
+        f"{name}: holds {n} signals, and at most {MAX_SIGNALS} can be taken out of a recording together. Keep those "
+        "that matter, such as one envelope for each person."
+    )
+
+
+def _check_values(data: Array, sfreq: float, name: str) -> None:
+    """Refuse values that are not there or never change, by the column and the time."""
+    if data.size == 0 or data.shape[1] < 2:
+        raise ReadError(f"{name}: holds fewer than two values of the shared signal. Export it again.")
+    for number, row in enumerate(data, start=1):
+        lost = np.flatnonzero(~np.isfinite(row))
+        if lost.size:
+            raise ReadError(
+                f"{name}: signal {number} has no value at {lost.size} of {row.size} times, first at "
+                f"{lost[0] / sfreq:.2f} s. Fill them in, or cut the file to what is there."
+            )
+        if np.ptp(row) == 0:
+            raise ReadError(f"{name}: signal {number} never changes, so nothing can follow it. Leave it out.")

@@ -1,7 +1,7 @@
 """Check what is left of synchrony once a shared signal is taken out, by a generator that shares nothing with that step.
 
 python scripts/validate_shared.py --small         a quarter of a minute; exit code 1 if one signal leaves synchrony
-python scripts/validate_shared.py --studies 30    writes docs/validation/shared.md
+python scripts/validate_shared.py --studies 3     writes docs/validation/shared.md
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import platform
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mne
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ttest_1samp
 
 import hyperscan as hs
 from hyperscan.recording.records import SharedSignal
@@ -153,7 +152,7 @@ def dyad(rng: np.random.Generator, number: int, case: Case, modality: str) -> hs
 def excess_of(rng: np.random.Generator, case: Case, modality: str) -> tuple[dict[tuple[str, str], Array], float]:
     """Simulate a study: excess of every dyad by signal and metric, and the mean share of power that follows."""
     config = KINDS[modality].config
-    recipe = recipe_of(config, modality)
+    recipe = replace(recipe_of(config, modality), max_lag_s=0.0)  # no lag profiles
     pairs = [dyad(rng, number, case, modality) for number in range(N_DYADS)]
     people = [[signals_of(pair, role, config) for role in ROLES] for pair in pairs]
     z: dict[tuple[str, str], Array] = {}
@@ -182,31 +181,27 @@ def rows_of(
             row: dict[str, object] = {"case": case.name, "metric": metric}
             row["r2"] = f"{np.mean([followed for _, followed in studies]):.3f}"
             for signal in (modality if modality == "eeg" else "hbo", NO_SHARED[modality]):
-                found = np.array([excess[signal, metric] for excess, _ in studies])
-                means = found.mean(axis=1)
-                claimed = ttest_1samp(found, 0, axis=1)
-                error = means.std(ddof=1) / np.sqrt(n_studies)
-                row[f"{signal} excess"] = f"{means.mean():+.4f} ({error:.4f})"
-                row[f"{signal} claimed"] = float(np.mean((claimed.pvalue < 0.05) & (claimed.statistic > 0)))
+                found = np.concatenate([excess[signal, metric] for excess, _ in studies])
+                row[f"{signal} excess"] = f"{found.mean():+.4f} ({found.std(ddof=1) / np.sqrt(len(found)):.4f})"
             print(modality, *row.values(), file=sys.stderr)
             yield row
 
 
 PAGE = """# What is left beyond a shared signal
 
-Written by `python scripts/validate_shared.py --studies {n}` on {date} ({machine}, seed {seed}): {n} studies per row of
-{dyads} dyads in one session. Every person is pink noise of their own plus what the case says. A signal drives the two
-with different delays and an echo; coupling is a part that only the two have in common. EEG: {eeg_s:g} s, 8-12 Hz,
-lags of 1 s to each side. fNIRS: {fnirs_s:g} s of HbO, 0.02-0.1 Hz, lags of 20 s, which take {share:.1%} of a session,
-close to the most that is allowed. "r²" is `shared_r2`; excess is over pseudo pairs, in Fisher z with its standard
-error; "claimed" is the share of studies with an excess above 0 by a t test over dyads (p < .05 two-sided, so .025 where
-there is none, and a little more because dyads lend each other their people).
+Written by `python scripts/validate_shared.py --studies {n}` on {date} ({machine}, seed {seed}): {total} dyads per row,
+one session each, in studies of {dyads} that lend each other their people. Every person is pink noise of their own plus
+what the case says. A signal drives the two with different delays and an echo; coupling is a part that only the two
+have in common. EEG: {eeg_s:g} s, 8-12 Hz, lags of 1 s to each side. fNIRS: {fnirs_s:g} s of HbO, 0.02-0.1 Hz,
+lags of 20 s, which take {share:.1%} of a session, close to the most that is allowed. "r²" is `shared_r2`; excess is over pseudo
+pairs, in Fisher z, with its standard error over dyads. How often a claim would be false was not simulated: for that
+these are too few.
 {tables}
 
-The first two rows are the null: one signal that is measured well leaves nothing. The last rows are what the step cannot
-do: noise and a drifting clock of the measurement leave a part of the signal in both people, loudness is no linear part,
-and a signal that both people make creates dependence that was not there. One signal for each person, made by that
-person alone, does not.
+The first two cases are the null: one signal that is measured well leaves nothing. Coupling beside it is found again.
+Then comes what the step cannot do: noise and a drifting clock of the measurement leave a part of the signal in both
+people, loudness is no linear part, and a signal that both people make creates dependence that was not there. One signal
+for each person, made by that person alone, does not.
 """
 
 
@@ -224,6 +219,7 @@ def page(cases: Sequence[Case], n_studies: int, rng: np.random.Generator) -> tup
         rows += found
     text = PAGE.format(
         n=n_studies, date=datetime.datetime.now(tz=datetime.UTC).date(), machine=platform.machine(), seed=SEED,
+        total=n_studies * N_DYADS,
         dyads=N_DYADS, eeg_s=KINDS["eeg"].seconds, fnirs_s=KINDS["fnirs"].seconds, share=40 / KINDS["fnirs"].seconds,
         tables="\n".join(tables),
     )  # fmt: skip
@@ -234,7 +230,7 @@ def main() -> int:
     """Write the page, or check a few studies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--studies", type=int, default=30)
+    parser.add_argument("--studies", type=int, default=3)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "validation" / "shared.md")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")

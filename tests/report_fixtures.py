@@ -25,7 +25,18 @@ from hyperscan.pipeline.output import describe_output
 from hyperscan.report import build
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Group, Plan, PlannedPair, Remark, Skip
-from hyperscan.schema import GUARD_COLUMNS, INDEX_COLUMNS, KEYS, ROLES, SIGNALS, TABLES, Index, Outcome, SessionKey
+from hyperscan.schema import (
+    GUARD_COLUMNS,
+    INDEX_COLUMNS,
+    KEYS,
+    NO_SHARED,
+    ROLES,
+    SIGNALS,
+    TABLES,
+    Index,
+    Outcome,
+    SessionKey,
+)
 from hyperscan.storage import write_json, write_table, write_text
 
 #: Slope of the excess that a verdict comes with.
@@ -70,7 +81,7 @@ class Fake:
 
     @property
     def signals(self) -> tuple[str, ...]:
-        return tuple(name for name in SIGNALS[self.modality] if name != "hbt")
+        return tuple(name for name in SIGNALS[self.modality] if name not in ("hbt", NO_SHARED[self.modality]))
 
     def __post_init__(self) -> None:
         assert self.verdict in SLOPES

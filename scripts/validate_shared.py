@@ -193,9 +193,9 @@ Written by `python scripts/validate_shared.py --studies {n}` on {date} ({machine
 one session each, in studies of {dyads} that lend each other their people. Every person is pink noise of their own plus
 what the case says. A signal drives the two with different delays and an echo; coupling is a part that only the two
 have in common. EEG: {eeg_s:g} s, 8-12 Hz, lags of 1 s to each side. fNIRS: {fnirs_s:g} s of HbO, 0.02-0.1 Hz,
-lags of 20 s, which take {share:.1%} of a session, close to the most that is allowed. "r²" is `shared_r2`; excess is over pseudo
-pairs, in Fisher z, with its standard error over dyads. How often a claim would be false was not simulated: for that
-these are too few.
+lags of 20 s, which take {share:.1%} of a session, close to the most that is allowed. "r²" is `shared_r2`; excess is
+over pseudo pairs, in Fisher z, with its standard error over dyads. How often a claim would be false was not simulated:
+for that these are too few.
 {tables}
 
 The first two cases are the null: one signal that is measured well leaves nothing. Coupling beside it is found again.

@@ -389,9 +389,9 @@ def read_rows(grid: Grid, root: Path) -> list[StudyRow]:
 def _readers(columns: Collection[str], folders: Folders, hint: bool) -> dict[str, Callable[[str], Any]]:
     """Say how each column of a table is read."""
     read_file = partial(read_path, folders=folders, hint=hint)
-    files: dict[str, Callable[[str], Any]] = {f"{role}_file": read_file for role in ROLES}
-    shared = {"shared_file": partial(read_shared, read_file=read_file)}
-    return {name: reader for name, reader in {**_IDS, **files, **OPTIONAL, **shared}.items() if name in columns}
+    readers: dict[str, Callable[[str], Any]] = {**_IDS, **{f"{role}_file": read_file for role in ROLES}, **OPTIONAL}
+    readers["shared_file"] = partial(read_shared, read_file=read_file)
+    return {name: reader for name, reader in readers.items() if name in columns}
 
 
 def _read_row(row: GridRow, readers: Mapping[str, Callable[[str], Any]]) -> StudyRow:

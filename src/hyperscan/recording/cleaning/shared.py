@@ -13,9 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 from scipy.linalg import pinvh
-from scipy.signal import butter, sosfiltfilt
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, QualityError
@@ -128,6 +126,9 @@ def _prepared(pair: PairedRecording, config: StudyConfig, used: NDArray[np.bool_
 
     Shapes: ``used`` (n_times,), returns (n_signals, n_times).
     """
+    from scipy.interpolate import CubicSpline
+    from scipy.signal import butter, sosfiltfilt
+
     assert pair.shared is not None
     raw, modality, key = pair.shared.raw, pair.session.modality, pair.session.key
     bands = [edges for role in ROLES for edges in config.bands_of(modality, role).values()]
@@ -195,6 +196,8 @@ def _share_of_power(
     data: Array, left: Array, usable: NDArray[np.bool_], band: tuple[float, float], sfreq: float, share: float
 ) -> float:
     """Share of the power in a band that is gone, mean over channels, beyond what as many lags take by chance."""
+    from scipy.signal import butter, sosfiltfilt
+
     sos = butter(FILTER_ORDER, band, "bandpass", fs=sfreq, output="sos")
     whole, rest = (sosfiltfilt(sos, x, axis=-1)[:, usable].var(axis=-1) for x in (data, left))
     gone = 1 - rest / np.where(whole > 0, whole, 1)

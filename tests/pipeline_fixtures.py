@@ -6,7 +6,6 @@ import dataclasses
 import multiprocessing
 import shutil
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -65,8 +64,7 @@ def run(
 
 def check_prepared(study: Path, **changes: Any) -> CheckReport:
     """Check a study with its preparation, which is kept nowhere."""
-    with tempfile.TemporaryDirectory() as folder:
-        return check_study(study, prepare=Path(folder) / "out", **changes)
+    return check_study(study, prepare=True, **changes)
 
 
 @pytest.fixture(scope="session")

@@ -257,14 +257,16 @@ def test_a_primary_that_the_table_cannot_give_is_refused_before_work(
 
 
 def test_a_primary_region_without_channels_stops_check_and_run(my_study: Path, tmp_path: Path) -> None:
-    """Which channels are left is known after preparation: check says it, and a run stops before it computes."""
+    """Headers name the channels, so check says it without samples, and a run stops before it computes."""
     settings = my_study / "study.toml"
     named = 'primary = {metric = "plv", band = "alpha", roi = "mine-mine"}\n'
     settings.write_text(named + settings.read_text() + '[rois]\nmine = ["Cz"]\n')
-    report = check_prepared(my_study)
-    assert "primary.roi = 'mine-mine': no session has channels of 'mine'" in report.refusal
-    assert f"stop  {report.refusal}" in str(report)
-    assert cli.main(["check", "-q", str(my_study), "--prepare", str(tmp_path / "kept")]) == ConfigError.exit_code
+    for report in (check_study(my_study), check_prepared(my_study)):
+        assert "primary.roi = 'mine-mine': no session has channels of 'mine'" in report.refusal
+        assert f"stop  {report.refusal}" in str(report)
+    for words in ([], ["--quick"], ["--prepare"], ["--prepare", str(tmp_path / "kept")]):
+        assert cli.main(["check", "-q", str(my_study), *words]) == ConfigError.exit_code
+    assert (tmp_path / "kept").is_dir()
     with pytest.raises(ConfigError, match="no session has channels of 'mine'"):
         run(my_study, tmp_path / "out")
     assert not list((tmp_path / "out").glob("dyad-*"))

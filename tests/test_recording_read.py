@@ -19,7 +19,7 @@ from format_fixtures import EXAMPLES, Example, write_cnt, write_gdf
 from hyperscan.errors import DataQualityWarning, InputError, ReadError
 from hyperscan.recording import align_pair, load_heads, load_session, preprocess_pair
 from hyperscan.recording.files.eeg import NO_LENGTH
-from hyperscan.recording.read import read_person
+from hyperscan.recording.read import Heads, read_person
 from hyperscan.study.formats import FORMATS, Format
 
 
@@ -320,13 +320,19 @@ def test_headers_alone_tell_the_clock_that_samples_tell(
     for load in (load_heads, load_session):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            pair = align_pair(load(row))
+            found = load(row)
+            if isinstance(found, Heads):
+                labels, found = found.labels, found.pair
+            pair = align_pair(found)
         times = [
             (raw.info["sfreq"], raw.n_times, raw.annotations.onset.tolist(), raw.annotations.description.tolist())
             for raw in (pair.therapist, pair.client)
         ]
         told.append((times, repr(pair.clock), pair.segments, pair.history, [str(item.message) for item in caught]))
     assert told[0] == told[1]
+    # headers name every channel that is read, and those of triggers or other kinds beside them
+    for raw, names in zip((pair.therapist, pair.client), labels, strict=True):
+        assert set(names) >= {name for name in raw.ch_names if raw.get_channel_types([name]) != ["stim"]}
 
 
 def test_trigger_channels_are_read_without_the_signals(tmp_path: Path) -> None:
@@ -336,7 +342,7 @@ def test_trigger_channels_are_read_without_the_signals(tmp_path: Path) -> None:
         data[2] = 0
         data[2, [50 + seed, 700 + seed, 1900 + seed, 3300 + seed, 5000 + seed]] = 1
         mne.io.RawArray(data, info, verbose="error").save(tmp_path / f"{role}_raw.fif", verbose="error")
-    pair = align_pair(load_heads(make.session(tmp_path, "t_raw.fif", "c_raw.fif")))
+    pair = align_pair(load_heads(make.session(tmp_path, "t_raw.fif", "c_raw.fif")).pair)
     assert (pair.clock.source, pair.clock.n_matched, round(pair.clock.offset_s, 4)) == ("triggers", 5, -0.01)
     assert pair.therapist.ch_names == ["Cz"]
     assert not pair.therapist.get_data().any()

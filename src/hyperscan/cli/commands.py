@@ -44,6 +44,8 @@ def check(arguments: argparse.Namespace) -> int:
 
     asked = {}
     if "prepare" in arguments:  # a dry run writes nothing
+        if arguments.quick and arguments.prepare:
+            raise ConfigError("check: --quick prepares nothing, so --prepare has no use. Leave one of them out.")
         asked = {"privacy": arguments.privacy, "prepare": arguments.prepare, "n_jobs": arguments.jobs}
     report = check_study(arguments.study, config=arguments.config, progress=not arguments.quiet, **asked)
     show(str(report))

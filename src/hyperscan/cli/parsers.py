@@ -109,11 +109,14 @@ COMMANDS = {
         "hyperscan check my_study\n  hyperscan check my_study --prepare results --jobs 2",
         (
             *STUDY_ARGUMENTS,
+            Argument("--quick", action="store_true", help="table, settings, headers and clocks alone (the default)"),
             Argument(
                 "--prepare",
+                nargs="?",
+                const=True,
                 type=Path,
                 metavar="OUT",
-                help="filter and judge every session too, and keep that for run -o OUT",
+                help="filter and judge every session too, and keep that for run -o OUT where it is named",
             ),
             Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
             Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where"),

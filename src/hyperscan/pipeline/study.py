@@ -6,17 +6,20 @@ import dataclasses
 import logging
 import math
 import os
+import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joblib import Parallel, delayed
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, QualityError, count, name_some
 from hyperscan.pipeline.decisions import decision_findings, decisions_of, unaligned_of
+from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
     check_regions,
     check_settings,
@@ -28,20 +31,24 @@ from hyperscan.pipeline.plan import (
 from hyperscan.pipeline.prepare import attempt, check_rate
 from hyperscan.pipeline.privacy import leaks_of, revealed, scrub
 from hyperscan.pipeline.resources import START_S, fitting_jobs, session_seconds, work_bytes, worker_bytes
-from hyperscan.pipeline.summary import Summary
+from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import units_of
 from hyperscan.pipeline.workers import follow
 from hyperscan.recording import ClockReport, align_pair, load_heads
-from hyperscan.schema import SessionKey
+from hyperscan.recording.cleaning.channels import eeg_regions, roi_channels
+from hyperscan.schema import ROLES, SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table, said_once, study_findings
 from hyperscan.synchrony import recipe_of
+
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
 
 logger = logging.getLogger(__name__)
 
 #: What a look at headers cannot tell.
 UNTOLD = (
-    "Samples were not read: bad channels and windows, regions without channels, wrong units and copied signals show in "
-    "check --prepare OUT, which keeps its work for run -o OUT."
+    "Samples were not read: bad channels and windows, wrong units and copied signals show in check --prepare OUT, "
+    "which keeps its work for run -o OUT."
 )
 
 #: File of the settings, beside the table.
@@ -124,14 +131,15 @@ def check_study(
     *,
     config: str | Path | None = None,
     privacy: bool = False,
-    prepare: str | Path | None = None,
+    prepare: str | Path | bool = False,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> CheckReport:
-    """Say what a run would analyse and what not; write nothing but to ``prepare``.
+    """Say what a run would analyse and what not; write nothing but to a folder that ``prepare`` names.
 
-    Table, settings, headers, events and clocks are looked at; samples of EEG are not read. ``prepare`` is the folder of
-    a later run: every session is filtered and judged too, which takes most of a run's time, and kept there for it.
+    Table, settings, headers, events and clocks are looked at; samples of EEG are not read. With ``prepare``
+    every session is filtered and judged too, which takes most of a run's time; where it is the folder of a later run,
+    that is kept there for it.
 
     Examples
     --------
@@ -143,16 +151,13 @@ def check_study(
     (1, 0)
     """
     table, settings = load_study(study, config=config)
-    if prepare is not None and table.sessions:
-        rows = _prepared(table.sessions, settings, Path(prepare).resolve(), n_jobs, progress)
+    if prepare and table.sessions:
+        rows = _prepared(table.sessions, settings, prepare, n_jobs, progress)
     else:
         rows = _looked_at(table.sessions, settings, n_jobs, progress)
     rows = [dataclasses.replace(row, notes=(*row.notes, *_steps(row))) for row in rows]
     rows, common = _said_once(rows, table.sessions)
-    leaks, needs = tuple(leaks_of(table)) if privacy else (), _needs(table.sessions, rows, settings)
-    if prepare is None:
-        notes = (*table.notes, *common, *map(str, study_findings(table.sessions)))
-        return CheckReport(tuple(rows), table.rejected, notes, leaks, needs=needs)
+    leaks, needs = tuple(leaks_of(table)) if privacy else (), _needs(table.sessions, rows, settings, bool(prepare))
     refusal, good = "", [row for row in rows if row.ok]
     try:
         if good:
@@ -160,6 +165,9 @@ def check_study(
             check_regions(good, settings)
     except ConfigError as error:
         refusal = str(error)
+    if not prepare:
+        notes = (*table.notes, *common, *map(str, study_findings(table.sessions)))
+        return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
     findings = findings_of(table.sessions, {row.key: row for row in rows})
     findings += decision_findings(decisions_of(good))
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
@@ -167,12 +175,14 @@ def check_study(
 
 
 def _prepared(
-    sessions: Sequence[Session], config: StudyConfig, out: Path, n_jobs: int, progress: bool
+    sessions: Sequence[Session], config: StudyConfig, out: str | Path | bool, n_jobs: int, progress: bool
 ) -> list[Summary]:
-    """Prepare as a run does, and keep it."""
+    """Prepare as a run does, and keep it where a folder is named."""
     from hyperscan.pipeline.run import summaries_of
 
-    found = summaries_of(sessions, config, out=out, n_jobs=n_jobs, progress=progress)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as place:
+        kept = Path(place) / "out" if isinstance(out, bool) else Path(out).resolve()
+        found = summaries_of(sessions, config, out=kept, n_jobs=n_jobs, progress=progress)
     rows = [(found[row.key], row) for row in sessions]
     return [dataclasses.replace(summary, reason=revealed(summary.reason, row)) for summary, row in rows]
 
@@ -192,7 +202,8 @@ def _looked_at(sessions: Sequence[Session], config: StudyConfig, n_jobs: int, pr
 
 def _look(row: Session, config: StudyConfig) -> Summary:
     """Find the clock of one row without its samples, and count what its length allows at most."""
-    pair = align_pair(load_heads(row))
+    heads = load_heads(row)
+    pair = align_pair(heads.pair)
     sfreq = float(pair.therapist.info["sfreq"])
     check_rate(row.key, sfreq, recipe_of(config, row.modality))
     seconds = sum(segment.duration_s for segment in pair.segments)
@@ -207,7 +218,17 @@ def _look(row: Session, config: StudyConfig) -> Summary:
         raise QualityError(
             f"{row.key}: {seconds:.0f} s in common, under min_seconds = {config.min_seconds:g}. Lower it, {remedy}."
         )
-    return Summary(row.key, sfreq=sfreq, n_windows=n_windows, seconds=seconds, clock=pair.clock)
+    people = {
+        role: _headed(row, role, pair.raw(role), labels, config)
+        for role, labels in zip(ROLES, heads.labels, strict=True)
+    }
+    return Summary(row.key, sfreq=sfreq, n_windows=n_windows, seconds=seconds, clock=pair.clock, people=people)
+
+
+def _headed(row: Session, role: str, raw: BaseRaw, labels: Sequence[str], config: StudyConfig) -> PersonSummary:
+    """Name one person's channels and regions as the header has them; preparation only leaves channels out."""
+    rois = roi_channels(raw, config) if row.modality == "fnirs" else eeg_regions(labels, config)
+    return PersonSummary(getattr(row, role), tuple(labels), rois, (), math.nan)
 
 
 def _said_once(rows: Sequence[Summary], sessions: Sequence[Session]) -> tuple[list[Summary], tuple[str, ...]]:
@@ -241,13 +262,13 @@ def _limits(rows: Sequence[Summary]) -> list[str]:
     return notes
 
 
-def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyConfig) -> str:
+def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyConfig, prepared: bool) -> str:
     """Estimate what a run needs from the size of the recordings; its time only where it is known what was prepared."""
     units, good = units_of(sessions), [row for row in rows if row.ok]
     if not good:
         return ""
     takes = "needs"
-    if all(row.people for row in good):
+    if prepared:
         partners = min(config.max_partners, max(len({row.dyad for row in sessions}) - 1, 0))
         total = sum(session_seconds(row, config, partners) for row in good) + START_S
         told = f"{total:.0f} s" if total < 100 else f"{total / 60:.0f} min" if total < 6000 else f"{total / 3600:.1f} h"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import mne
 import numpy as np
@@ -95,7 +96,8 @@ def read_person(
         bare = {each: each if each == aside else selector.strip(each) for each in data.ch_names}
         if len(set(bare.values())) == len(bare):
             data.rename_channels({old: new for old, new in bare.items() if old != new}, verbose="WARNING")
-    return replace(found, data=data, channels=own, notes=notes, pauses=(), factors={})
+    labels = own if selector is None else tuple(map(selector.strip, own))
+    return replace(found, data=data, channels=own, labels=labels, notes=notes, pauses=(), factors={})
 
 
 def _check_rate(data: BaseRaw | BaseEpochs, name: str) -> None:
@@ -299,19 +301,28 @@ def load_session(session: Session) -> PairedRecording:
     >>> pair.client.ch_names
     ['Pz', 'Oz']
     """
-    return _load(session, samples=True)
+    return _paired(session, _read_people(session, samples=True), samples=True)
 
 
-def load_heads(session: Session) -> PairedRecording:
+class Heads(NamedTuple):
+    """What the files of a session tell without samples."""
+
+    pair: PairedRecording
+    #: Names of all channels of therapist and client
+    labels: tuple[tuple[str, ...], ...]
+
+
+def load_heads(session: Session) -> Heads:
     """Read what the headers, events and time stamps of a session tell: rates, lengths, clocks.
 
     One flat line stands for all EEG channels of a person, so that hours of recordings are looked at in seconds, and
     nothing that rests on samples is checked. fNIRS, which is small, is read.
     """
-    return _load(session, samples=False)
+    people = _read_people(session, samples=False)
+    return Heads(_paired(session, people, samples=False), tuple(person.labels for person in people))
 
 
-def _load(session: Session, *, samples: bool) -> PairedRecording:
+def _read_people(session: Session, *, samples: bool) -> list[PersonRecording]:
     check_same_file(session)
     parts = (
         (session.therapist_file, session.therapist_channels),
@@ -328,6 +339,10 @@ def _load(session: Session, *, samples: bool) -> PairedRecording:
             f"{session.key}: shared_file names the channel {aside!r}, and neither recording has one called so. "
             "Correct its name, or give the signal as a file."
         )
+    return people
+
+
+def _paired(session: Session, people: Sequence[PersonRecording], *, samples: bool) -> PairedRecording:
     therapist, client = people
     epoched = [isinstance(person.data, BaseEpochs) for person in (therapist, client)]
     if any(epoched) and not all(epoched):

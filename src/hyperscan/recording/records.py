@@ -86,6 +86,8 @@ class PersonRecording:
     stamps: np.ndarray | None = None
     #: Names that the channels have in the file, to compare with the other person's
     channels: tuple[str, ...] = ()
+    #: The same without what the channel rule tells people apart by
+    labels: tuple[str, ...] = ()
     #: What was noticed, in words fit for a methods section
     notes: tuple[str, ...] = ()
     #: Wavelengths in nm, in the order in which the file's probe lists them; empty where it lists none

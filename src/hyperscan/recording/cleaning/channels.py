@@ -256,15 +256,25 @@ def roi_channels(raw: BaseRaw, config: StudyConfig | None = None) -> dict[str, t
     >>> roi_channels(raw)["posterior"]
     ('Pz', 'O1', 'O2')
     """
-    user = dict(config.rois) if config is not None else {}
-    if is_fnirs(raw):
-        names = base_names(raw)
-        regions = {"all": names, **_fnirs_regions(raw), **_chosen(user, {name: name for name in names})}
-    else:
-        names = tuple(raw.ch_names)
-        reference = common_reference(names)
-        known = {key: name for name in names for key in (name.lower(), (clean_name(name, reference) or name).lower())}
-        regions = {"all": names, **_eeg_regions(names), **_chosen(user, known)}
+    if not is_fnirs(raw):
+        return eeg_regions(raw.ch_names, config)
+    names, user = base_names(raw), dict(config.rois) if config is not None else {}
+    regions = {"all": names, **_fnirs_regions(raw), **_chosen(user, {name: name for name in names})}
+    return {region: channels for region, channels in regions.items() if channels or region == "all"}
+
+
+def eeg_regions(labels: Sequence[str], config: StudyConfig | None = None) -> dict[str, tuple[str, ...]]:
+    """Find the regions that EEG channels of these names make up, as :func:`roi_channels` does.
+
+    Examples
+    --------
+    >>> eeg_regions(["Fz", "EEG Pz-REF"])["posterior"]
+    ('EEG Pz-REF',)
+    """
+    names, user = tuple(labels), dict(config.rois) if config is not None else {}
+    reference = common_reference(names)
+    known = {key: name for name in names for key in (name.lower(), (clean_name(name, reference) or name).lower())}
+    regions = {"all": names, **_regions_by_name(names), **_chosen(user, known)}
     return {region: channels for region, channels in regions.items() if channels or region == "all"}
 
 
@@ -302,7 +312,7 @@ def roi_base(name: str) -> str:
     return match.group(1) if match else ""
 
 
-def _eeg_regions(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _regions_by_name(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     if is_positional(names):
         return {}
     reference = common_reference(names)

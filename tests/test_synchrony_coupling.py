@@ -11,7 +11,7 @@ from hyperscan.metrics import METRICS, get_metric
 from hyperscan.schema import CORRECTED, Index
 from hyperscan.simulate.signals import band_noise, delay
 from hyperscan.synchrony import recipe_of, within_values
-from hyperscan.synchrony.coupling import CLOSED, channel_sets, metric_windows, set_values, window_products
+from hyperscan.synchrony.coupling import CLOSED, channel_sets, coupling_values, metric_windows, window_products
 from hyperscan.synchrony.pair import BandSignals
 from hyperscan.synchrony.within import mirrored
 from hyperscan.transforms import analytic_signal
@@ -71,7 +71,7 @@ def test_coupling_that_mismatched_times_have_too_is_none(name: str) -> None:
     low, high = np.clip(METRICS[name].bounds, -0.9, 0.9)
     value = np.random.default_rng(0).uniform(low, high, (5, 3, 3))
     pair = (value, METRICS[name].link(value))
-    (one,) = set_values(METRICS[name], "alpha", pair, [pair, pair], {"all": np.array([[0, 1], [0, 2]])})
+    (one,) = coupling_values(METRICS[name], "alpha", pair, [pair, pair], {"all": np.array([[0, 1], [0, 2]])})
     assert one.value == pytest.approx(0)
 
 

@@ -178,7 +178,7 @@ def fit_growth(
     # the only outcome of a table need not have been named before its data were seen
     named = primary is not None or STUDY in table.attrs or any(frame[name].nunique() > 1 for name in OUTCOME_COLUMNS)
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
-    verdict, found = judge(
+    verdict, found = conclude(
         estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng), evidence, kind
     )
     asking = Asking(evidence, kind, sessions.unit, scale_of(names.value), subject(found), rng, n_flips)
@@ -204,7 +204,7 @@ def fit_growth(
     )
 
 
-def judge(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findings]:
+def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findings]:
     """Decide the verdict: what the tests claim is asked of the guards."""
     claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))

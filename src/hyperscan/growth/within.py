@@ -18,7 +18,7 @@ from hyperscan.growth.records import Findings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.verdict import claimed_sign, decide, tell_guards, tell_limits, tell_reason, tell_test
-from hyperscan.growth.within_guards import PersonEvidence, rows_of
+from hyperscan.growth.within_guards import PersonEvidence, index_rows
 from hyperscan.schema import INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES, Index, index_facts
 from hyperscan.words import PERSON_VERDICTS
 
@@ -117,7 +117,7 @@ def fit_within(
     >>> round(found.weighted.slope, 1)
     3.5
     """
-    chosen = rows_of(within, index.name)
+    chosen = index_rows(within, index.name)
     client = chosen[chosen["person"] == "client"]
     if client.empty:
         raise InputError(f"within = {str(index)!r}: the table has no such index of a client. Look into within.tsv.")

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 MATERIAL_DB = 1.0
 
 
-def rows_of(within: pd.DataFrame, *names: str) -> pd.DataFrame:
+def index_rows(within: pd.DataFrame, *names: str) -> pd.DataFrame:
     """Rows of some indices, with text where a band is left open."""
     rows = within[within["index"].isin(names)]
     return rows.assign(band=rows["band"].fillna("").astype(str))
@@ -118,7 +118,7 @@ class PersonEvidence:
 
 def _course(within: pd.DataFrame, index: Index, person: str) -> pd.Series:
     """Values of an index by dyad and session, runs averaged; empty where the table has none."""
-    rows = rows_of(within, index.name)
+    rows = index_rows(within, index.name)
     rows = rows[(rows["person"] == person) & (rows["band"] == index.band) & (rows["region"] == index.region)]
     return rows.groupby(["dyad", "session"])["value"].mean().dropna()
 

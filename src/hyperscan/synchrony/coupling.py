@@ -19,7 +19,7 @@ from hyperscan.metrics.arrays import into_domain
 from hyperscan.schema import CORRECTED, Index
 from hyperscan.synchrony.pair import BandSignals
 from hyperscan.synchrony.person import Signals, WithinValue
-from hyperscan.synchrony.recipe import Facts, Recipe
+from hyperscan.synchrony.recipe import MetricFacts, Recipe
 
 Array = npt.NDArray[Any]
 
@@ -144,7 +144,7 @@ CLOSED: Mapping[str, Callable[[Array, Array, Array], Array]] = MappingProxyType(
 
 
 def metric_windows(
-    spec: MetricSpec, signals: BandSignals, starts: Array, shift: int, facts: Facts
+    spec: MetricSpec, signals: BandSignals, starts: Array, shift: int, facts: MetricFacts
 ) -> tuple[Array, Array]:
     """Compute a metric in every window: of the channels as they are, or of what :func:`mismatched` makes of them.
 
@@ -184,7 +184,7 @@ def corrected_values(
         yield WithinValue(Index(CORRECTED, band, region), beyond, beyond)
 
 
-def set_values(
+def coupling_values(
     spec: MetricSpec,
     band: str,
     real: tuple[Array, Array],

@@ -23,7 +23,7 @@ from hyperscan.recall import remembered
 from hyperscan.schema import OUT_BAND, ROLES
 from hyperscan.synchrony.pair import BandSignals, PairBand, WindowPair, pair_bands, person_bands
 from hyperscan.synchrony.person import Signals, same
-from hyperscan.synchrony.recipe import Facts, Recipe
+from hyperscan.synchrony.recipe import MetricFacts, Recipe
 from hyperscan.transforms import analytic_signal
 
 Array = npt.NDArray[Any]
@@ -329,7 +329,7 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
     return np.array(values)
 
 
-def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: Facts) -> Array:
+def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: MetricFacts) -> Array:
     """Compute a metric of analytic signals in its own domain.
 
     Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b).

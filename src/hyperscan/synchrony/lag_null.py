@@ -24,7 +24,7 @@ from hyperscan.nulls.lags import LagNull, Stacked, lags
 from hyperscan.schema import Cell
 from hyperscan.synchrony.pair import PairBand, WindowPair, pair_bands, roi_means, whole_windows
 from hyperscan.synchrony.person import Signals
-from hyperscan.synchrony.recipe import Facts, Recipe
+from hyperscan.synchrony.recipe import MetricFacts, Recipe
 
 Array = npt.NDArray[Any]
 
@@ -168,7 +168,7 @@ def _whole_tests(
     return tests
 
 
-def wavelet_statistic(spec: MetricSpec, facts: Facts) -> Stacked:
+def wavelet_statistic(spec: MetricSpec, facts: MetricFacts) -> Stacked:
     """Make the statistic of a wavelet metric on the growth scale.
 
     The therapist is transformed once. Shifted clients are transformed again: shifted coefficients would bring what the

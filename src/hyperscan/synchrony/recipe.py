@@ -26,7 +26,7 @@ MAX_LAG_STEP_S = 1.0
 N_SUB_BANDS = 4
 
 
-class Facts(TypedDict):
+class MetricFacts(TypedDict):
     """What a metric may be told, by the names of its arguments."""
 
     #: Sampling rate in Hz
@@ -157,7 +157,7 @@ class Recipe:
             and (slow or not {"quarter cycle", "even phases"} & set(spec.blind))
         )
 
-    def facts(self, sfreq: float, band: str) -> Facts:
+    def facts(self, sfreq: float, band: str) -> MetricFacts:
         """Gather what a metric may be told of a band."""
         longest = MAX_LAG_S[self.modality] if self.max_lag_s is None else self.max_lag_s
         return {"sfreq": sfreq, "band": self.bands[band], "max_lag_s": longest}

@@ -23,8 +23,8 @@ from hyperscan.synchrony.coupling import (
     CLOSED,
     channel_sets,
     corrected_values,
+    coupling_values,
     metric_windows,
-    set_values,
     window_products,
     window_shifts,
 )
@@ -116,7 +116,7 @@ class PersonView:
                 real, *moved = [(value, spec.link(value)) for value in values]
             else:
                 real, *moved = [metric_windows(spec, signals, self.starts, shift, facts) for shift in (0, *shifts)]
-            found += set_values(spec, band, real, moved, self.sets)
+            found += coupling_values(spec, band, real, moved, self.sets)
         if inside_fit(edges) and self.fitted and shifts:
             response = band_response(self.freqs, edges, sfreq)
             fraction = signal_fraction(self.freqs, self.psd, response, CURVED, background_spans(edges))
@@ -254,7 +254,7 @@ def _haemoglobin(person: Signals, start: int, n_window: int, recipe: Recipe) -> 
             moved = [into_domain(np.roll(x, step, axis=-1), spec.domain, person.sfreq, edges) for step in steps]
             facts = recipe.facts(person.sfreq, band)
             found = [spec.evaluate(ours, other, **facts) for other in (ours, *moved)]
-            yield from set_values(spec, band, found[0], found[1:], sets)
+            yield from coupling_values(spec, band, found[0], found[1:], sets)
 
 
 def _responses(person: Signals) -> Iterator[WithinValue]:

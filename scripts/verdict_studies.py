@@ -49,6 +49,7 @@ from hyperscan.synchrony import (
     guard_row,
     lag_tests,
     own_chance,
+    recipe_of,
     roi_table,
     shared_windows,
 )
@@ -177,7 +178,7 @@ def _judged_at_once(
 
 def _summary_of(row: Session, people: Mapping[str, Signals], first: Summary, config: StudyConfig) -> Summary:
     """What the plan and the quality table need of a session; what is alike in all of them is taken from the first."""
-    rois = prepare.recipe_of(config, "eeg").primary.rois
+    rois = recipe_of(config, "eeg").primary.rois
     quality, described = {}, {}
     for (role, person), roi in zip(people.items(), rois, strict=True):
         inside = list(person.rois[rois[0]])

@@ -215,7 +215,7 @@ def test_what_is_no_output_of_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds neither synchrony\.tsv nor growth\.json"):
         build_report(tmp_path)
     (tmp_path / "growth.json").write_text("{")
-    with pytest.raises(InputError, match=r"growth\.json: not valid JSON"):
+    with pytest.raises(InputError, match=r"growth\.json: cannot be read as JSON"):
         build_report(tmp_path)
     (tmp_path / "growth.json").write_text("{}")
     (tmp_path / "config.toml").write_text("window = 3\n")

@@ -64,7 +64,7 @@ def test_a_picture_is_absent_where_its_table_is(tmp_path: Path, name: str) -> No
     assert (shown["null_picture"] is None) == (name in ("synchrony.tsv", "pseudo.tsv"))
 
 
-@pytest.mark.parametrize("column", ["days", "z", "excess_z", "pseudo_mean_z", "lag_p", "signal", "modality"])
+@pytest.mark.parametrize("column", ["days", "z", "excess_z", "pseudo_mean_z", "lag_p"])
 def test_a_column_may_be_absent(tmp_path: Path, column: str) -> None:
     write_fake(tmp_path, SMALL)
     for name in ("synchrony.tsv", "pseudo.tsv", "quality.tsv", "guards.tsv"):

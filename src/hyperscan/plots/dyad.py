@@ -55,7 +55,7 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     Examples
     --------
     >>> matrix = pd.DataFrame([[0.1, 0.2]], index=["O1"], columns=["O1", "O2"])
-    >>> [text.get_text() for text in matrix_panels({"Session 1": matrix}).texts]
+    >>> [text.get_text() for text in matrix_panels({"Session 1": matrix}).texts][:4]
     ['Session 1', 'O1', 'O1', 'O2']
     """
     _check_some(matrices)

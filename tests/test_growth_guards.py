@@ -206,6 +206,19 @@ def test_the_band_guard_leaves_a_tenth_of_the_change(sign: int) -> None:
     assert "10% share" in failed.detail
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("slope", "passed"), [(0.045, False), (0.015, True), (-0.045, True)])
+def test_steadiness_fails_by_what_it_would_make_however_unsure(sign: int, slope: float, passed: bool) -> None:
+    data = table(0.05 * sign)
+    data["excess_z"] += 0.2 if sign > 0 else 0.55  # mean .375 either way
+    # dyads differ so much that the mean slope is not significant
+    own = slope * sign + np.where(data["dyad"].str[1:].astype(int) % 2, 0.15, -0.15)
+    guards = guard_table(sign).assign(steadiness=0.5 + own * data["session"])
+    guard = next(each for each in fit_growth(data, guards=guards).guards if each.name == "steadiness")
+    assert guard.passed is passed
+    assert ("more than 15%" in guard.detail) == (not passed)
+
+
 def test_a_guard_that_sees_a_minority_of_the_dyads_is_not_assessable() -> None:
     data = pd.concat([table(seed=k).assign(dyad=lambda t, k=k: f"{k}" + t["dyad"]) for k in range(2)])
     guards = pd.concat([guard_table().assign(dyad=lambda t, k=k: f"{k}" + t["dyad"]) for k in range(2)])
@@ -413,7 +426,10 @@ def test_a_guard_looks_at_the_columns_that_its_words_name(name: str, monkeypatch
 
 
 def test_every_guard_without_a_function_says_which_trend_fails_it() -> None:
-    assert {name for name, words in GUARDS.items() if not words.measures} == set(OWN_GUARDS)
+    trends = {name for name, words in GUARDS.items() if words.measures}
+    # a trend, and what it would make of the change
+    assert trends & set(OWN_GUARDS) == {"steadiness"}
+    assert GUARDS.keys() - trends <= set(OWN_GUARDS)
 
 
 @pytest.mark.parametrize(("column", "table_of"), [("outband_excess_z", "guards"), ("highfreq", "quality")])

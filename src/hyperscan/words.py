@@ -366,9 +366,11 @@ _GUARDS = (
     GuardWords(
         "steadiness",
         "Did both rhythms become steadier, or their spells come to coincide?",
-        "the rhythms come and go less, or more often together (p < .05): constant coupling then shows more often",
+        "the rhythms come and go less, or more often together (p < .05, or by so much that constant coupling would "
+        "make 15 % of the change): constant coupling then shows more often",
         _EEG,
         (Measure("steadiness", 1, "steadiness of both rhythms"),),
+        figures=("excess_z", "steadiness"),
     ),
     GuardWords(
         "mismatched_times",

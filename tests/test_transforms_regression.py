@@ -43,4 +43,19 @@ def test_of_noise_with_memory_and_jumps_it_is_closer_to_the_truth() -> None:
 def test_the_memory_of_noise_is_found() -> None:
     noise = lfilter([1.0], [1.0, -1.2, 0.5], np.random.default_rng(3).normal(size=20_000))
     np.testing.assert_allclose(ar_whitener(noise, 8)[:3], [1, -1.2, 0.5], atol=0.03)
-    np.testing.assert_array_equal(ar_whitener(np.zeros(100), 4), [1.0])
+    assert np.isnan(ar_whitener(np.zeros(100), 4)).all()
+    # each signal has an order of its own
+    both = ar_whitener(np.stack([noise, lfilter([1.0], [1.0, -0.9], noise)]), 8)
+    np.testing.assert_array_equal(both[0], ar_whitener(noise, 8))
+
+
+def test_whitened_samples_are_prediction_errors() -> None:
+    """The filter leaves what the two-sided recursion left: the definition of Burg's method."""
+    x = lfilter([1.0], [1.0, -1.2, 0.5], np.random.default_rng(4).normal(size=500))
+    centred = x - x.mean()
+    forward, backward = centred[1:], centred[:-1]
+    for _ in range(2):
+        turn = 2 * forward @ backward / (forward @ forward + backward @ backward)
+        ahead = forward - turn * backward
+        forward, backward = ahead[1:], (backward - turn * forward)[:-1]
+    np.testing.assert_allclose(lfilter(ar_whitener(x, 2), 1.0, centred)[2:], ahead, atol=1e-10)

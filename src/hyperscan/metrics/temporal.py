@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from hyperscan.errors import InputError
 from hyperscan.metrics.arrays import leading_shape, real_pair
 from hyperscan.metrics.engine.preparations import SERIES
+from hyperscan.transforms.regression import BISQUARE, ar_whitener
 
 __all__ = ["ar_corr", "xcorr", "xcorr_lag"]
 
 _MAD_TO_SD = 1.4826  # of a Gaussian
-_FLAT = 1e-12  # variance relative to the mean square below which nothing is left to predict (our choice)
 
 
 def innovations(x: NDArray[np.float64], max_order: int) -> NDArray[np.float64]:
     """Prediction errors of each channel's best autoregressive model, in robust standard units.
 
-    Burg's recursion, with the order of each channel that has the smallest Bayesian criterion. The first ``max_order``
-    samples are left out for all channels, so that the errors of two people stay paired.
+    The first ``max_order`` samples are left out for all channels, so that the errors of two people stay paired.
 
     Shapes: ``x`` (..., n_channels, n_times), returns (..., n_channels, n_times - max_order).
 
@@ -33,32 +32,11 @@ def innovations(x: NDArray[np.float64], max_order: int) -> NDArray[np.float64]:
     >>> bool(abs(np.corrcoef(e[0, 1:], e[0, :-1])[0, 1]) < 0.1)
     True
     """
-    n = x.shape[-1]
-    centred = x - x.mean(axis=-1, keepdims=True)
-    level = np.square(x).mean(axis=-1)
-    best = centred[..., max_order:].copy()
-    variance = np.square(centred).mean(axis=-1)
-    lowest = np.where(variance <= _FLAT * level, np.nan, _criterion(variance, n, 0))
-    best[np.isnan(lowest)] = np.nan
-    forward, backward = centred[..., 1:], centred[..., :-1]
-    for order in range(1, max_order + 1):
-        power = (np.square(forward) + np.square(backward)).sum(axis=-1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            reflection = 2 * (forward * backward).sum(axis=-1) / power
-        turn = reflection[..., np.newaxis]
-        ahead, behind = forward - turn * backward, backward - turn * forward
-        variance = variance * (1 - np.square(reflection))
-        criterion = _criterion(variance, n, order)
-        better = criterion < lowest
-        best[better] = ahead[better][..., max_order - order :]
-        lowest = np.where(better, criterion, lowest)
-        forward, backward = ahead[..., 1:], behind[..., :-1]
-    return _robust_units(best)
-
-
-def _criterion(variance: NDArray[Any], n: int, order: int) -> NDArray[Any]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(n * np.log(variance) + order * np.log(n))
+    n, centred = x.shape[-1], x - x.mean(axis=-1, keepdims=True)
+    filters = ar_whitener(x, max_order)[..., np.newaxis]
+    return _robust_units(
+        np.asarray(sum(filters[..., k, :] * centred[..., max_order - k : n - k] for k in range(max_order + 1)))
+    )
 
 
 def _robust_units(x: NDArray[Any]) -> NDArray[Any]:
@@ -69,9 +47,6 @@ def _robust_units(x: NDArray[Any]) -> NDArray[Any]:
 
 
 _BLOCK_BYTES = 2**24  # of the inverse transforms held at once (our choice)
-
-# Bisquare constant with 95 % efficiency for Gaussian data (Holland and Welsch 1977).
-_BISQUARE = 4.685
 
 
 def xcorr(a: NDArray[Any], b: NDArray[Any], sfreq: float, max_lag_s: float = 1.0) -> NDArray[Any]:
@@ -203,7 +178,7 @@ def ar_corr(a: NDArray[Any], b: NDArray[Any], sfreq: float, memory_s: float = 4.
     whole = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in news]
     for where in np.ndindex(*lead):
         rows = [np.ascontiguousarray(x[where]) for x in whole]
-        robust_correlation(rows[0], rows[1], _BISQUARE, out[where])
+        robust_correlation(rows[0], rows[1], BISQUARE, out[where])
     return np.asarray(np.clip(out, -1, 1).astype(first.dtype))
 
 

@@ -10,12 +10,15 @@ import scipy
 
 Array = npt.NDArray[Any]
 
-#: Residuals beyond this many robust SD count nothing (Tukey's bisquare, 95 % efficient for Gaussian noise).
+#: Residuals beyond this many robust SD count nothing: bisquare weights, 95 % efficient for Gaussian noise (Holland and
+#: Welsch 1977).
 BISQUARE = 4.685
 #: A fit is done when its coefficients move by less than this share of the noise, or after so many rounds (our choice).
 TOLERANCE, MAX_ROUNDS = 1e-4, 30
 #: Share of the data's size below which what is left is rounding.
 EXACT = 1e-12
+#: Variance, relative to the mean square, below which nothing is left to predict (our choice).
+FLAT = 1e-12
 
 
 def ar_irls(y: Array, design: Array, max_order: int) -> Array:
@@ -40,6 +43,8 @@ def ar_irls(y: Array, design: Array, max_order: int) -> Array:
     coefficients = np.linalg.lstsq(columns, y, rcond=None)[0]
     for _ in range(MAX_ROUNDS):
         residual = y - columns @ coefficients
+        if not residual.std() > EXACT * y.std():
+            break
         whitener = ar_whitener(residual, max_order)
         flat = scipy.signal.lfilter(whitener, 1.0, np.column_stack([columns, y]), axis=0)[len(whitener) - 1 :]
         left, right = flat[:, :-1], flat[:, -1]
@@ -56,30 +61,36 @@ def ar_irls(y: Array, design: Array, max_order: int) -> Array:
 
 
 def ar_whitener(x: Array, max_order: int) -> Array:
-    """Filter that takes the memory out of a signal: that of the autoregressive model with the lowest BIC.
+    """Find filters that take the memory out of signals, to leave prediction errors of the model with the lowest BIC.
 
-    Yule-Walker equations by Levinson's recursion, all orders at once.
+    Autoregressive models by Burg's recursion, each signal with an order of its own. NaN for one in which nothing is
+    left to predict.
 
-    Shapes: ``x`` (n_times,), returns (order + 1,).
+    Shapes: ``x`` (..., n_times), returns (..., max_order + 1), 0 beyond the order.
 
     Examples
     --------
     >>> noise = np.random.default_rng(1).normal(size=4000)
-    >>> ar_whitener(scipy.signal.lfilter([1.0], [1.0, -0.8], noise), 6).round(1).tolist()
-    [1.0, -0.8]
+    >>> (ar_whitener(scipy.signal.lfilter([1.0], [1.0, -0.8], noise), 6).round(1) + 0.0).tolist()
+    [1.0, -0.8, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
-    n, centred = len(x), x - x.mean()
-    moments = np.array([centred[: n - lag] @ centred[lag:] for lag in range(max_order + 1)]) / n
-    found = chosen = np.ones(1)
-    error = moments[0]
-    lowest = n * np.log(error) if error > 0 else -np.inf
-    for order in range(1, max_order + 1):
-        if not error > 0:
-            break
-        reflection = -(found @ moments[order:0:-1]) / error
-        found = np.append(found, 0.0) + reflection * np.append(0.0, found[::-1])
-        error *= 1 - reflection**2
-        bic = n * np.log(error) + order * np.log(n) if error > 0 else np.inf
-        if bic < lowest:
-            lowest, chosen = bic, found
-    return chosen
+    n, centred = x.shape[-1], x - x.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1)
+    found = np.zeros((*x.shape[:-1], max_order + 1))
+    found[..., 0] = 1.0
+    found[variance <= FLAT * np.square(x).mean(axis=-1)] = np.nan
+    chosen, forward, backward = found, centred[..., 1:], centred[..., :-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lowest = n * np.log(variance)
+        for order in range(1, max_order + 1):
+            power = (np.square(forward) + np.square(backward)).sum(axis=-1)
+            reflection = 2 * (forward * backward).sum(axis=-1) / power
+            turn = reflection[..., np.newaxis]
+            forward, backward = (forward - turn * backward)[..., 1:], (backward - turn * forward)[..., :-1]
+            found = found - turn * np.roll(found[..., ::-1], order - max_order, axis=-1)
+            variance = variance * (1 - np.square(reflection))
+            criterion = n * np.log(variance) + order * np.log(n)
+            better = criterion < lowest
+            chosen = np.where(better[..., np.newaxis], found, chosen)
+            lowest = np.where(better, criterion, lowest)
+    return np.asarray(chosen)

@@ -15,7 +15,7 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 
 from hyperscan.recording.annotations import is_called, own_annotations
-from hyperscan.recording.cleaning.light import FILTER_ORDER, regress_out
+from hyperscan.recording.cleaning.light import regress_out, zero_phase
 
 #: Annotations that describe the recording, not the session.
 _TECHNICAL = ("bad", "edge", "new segment", "boundary", "start recording", "end recording", "recording")
@@ -124,7 +124,5 @@ def regress_events(
     if not len(design) or len(design) > n_times // 10:
         return None
     low, high = band
-    sos = scipy.signal.butter(FILTER_ORDER, (low, min(high, 0.45 * sfreq)), "bandpass", fs=sfreq, output="sos")
     # filtered like the data, or slow differences would come back
-    design = scipy.signal.sosfiltfilt(sos, design, axis=-1, padlen=min(n_times - 1, round(sfreq / low)))
-    return regress_out(data, design)[0]
+    return regress_out(data, zero_phase(design, sfreq, low, min(high, 0.45 * sfreq)))[0]

@@ -31,6 +31,7 @@ from hyperscan.recording.cleaning.light import (
     place_optodes,
     read_light,
     scalp_part,
+    zero_phase,
 )
 from hyperscan.recording.cleaning.responses import estimate_responses
 from hyperscan.recording.records import FnirsDecisions, PairedRecording, TaskResponse
@@ -291,13 +292,8 @@ def _blood(raw: BaseRaw, factors: Sequence[float]) -> BaseRaw:
 
 def _on_grid(raw: BaseRaw, band: tuple[float, float | None], config: StudyConfig, n_grid: int) -> Array:
     """Filter, and read off on the common grid; shape (n_channels, n_grid)."""
-    blood, sfreq, (low, high) = raw.get_data(), float(raw.info["sfreq"]), band
-    sos = scipy.signal.butter(
-        FILTER_ORDER, (low, high) if high else low, "bandpass" if high else "highpass", fs=sfreq, output="sos"
-    )
-    # the high-pass rings for about the reciprocal of its edge
-    pad = min(blood.shape[-1] - 1, round(sfreq / low))
-    filtered = scipy.signal.sosfiltfilt(sos, blood - blood.mean(-1, keepdims=True), axis=-1, padlen=pad)
+    blood, sfreq = raw.get_data(), float(raw.info["sfreq"])
+    filtered = zero_phase(blood - blood.mean(-1, keepdims=True), sfreq, *band)
     return np.asarray(
         scipy.interpolate.CubicSpline(np.arange(blood.shape[-1]) / sfreq, filtered, axis=-1)(
             np.arange(n_grid) / config.fnirs_sfreq

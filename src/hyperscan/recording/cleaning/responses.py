@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from hyperscan.recording.cleaning.events import SessionEvent, expected_response
-from hyperscan.recording.cleaning.light import FILTER_ORDER
+from hyperscan.recording.cleaning.light import zero_phase
 from hyperscan.recording.records import TaskResponse
 from hyperscan.transforms.regression import ar_irls
 
@@ -50,11 +49,9 @@ def estimate_responses(
     there = {task: group for task, group in inside.items() if task not in lacking}
     if not there:
         return (), lacking
-    sos = scipy.signal.butter(FILTER_ORDER, high_pass_hz, "highpass", fs=sfreq, output="sos")
     courses = np.array([expected_response(group, n_times, sfreq, MOMENT_S) for group in there.values()])
     # filtered like the data, or slow differences would come back
-    courses = scipy.signal.sosfiltfilt(sos, courses, axis=-1, padlen=min(n_times - 1, round(sfreq / high_pass_hz)))
-    design = np.vstack([courses, _components(scalp)])
+    design = np.vstack([zero_phase(courses, sfreq, high_pass_hz), _components(scalp)])
     blurred = dict.fromkeys(_shared(design, list(there)), "its course is that of other tasks or of the scalp")
     if blurred:
         others = {task: group for task, group in there.items() if task not in blurred}

@@ -17,7 +17,7 @@ from scipy.linalg import pinvh
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, QualityError
-from hyperscan.recording.cleaning.light import FILTER_ORDER
+from hyperscan.recording.cleaning.light import FILTER_ORDER, zero_phase
 from hyperscan.recording.records import PairedRecording
 from hyperscan.recording.windows import clean_mask, whole_segments
 from hyperscan.schema import ROLES
@@ -127,7 +127,6 @@ def _prepared(pair: PairedRecording, config: StudyConfig, used: NDArray[np.bool_
     Shapes: ``used`` (n_times,), returns (n_signals, n_times).
     """
     from scipy.interpolate import CubicSpline
-    from scipy.signal import butter, sosfiltfilt
 
     assert pair.shared is not None
     raw, modality, key = pair.shared.raw, pair.session.modality, pair.session.key
@@ -148,9 +147,7 @@ def _prepared(pair: PairedRecording, config: StudyConfig, used: NDArray[np.bool_
             "Correct StartTime in its sidecar, set start_s and stop_s to the time that it covers, or leave it empty."
         )
     data = raw.get_data()
-    sos = butter(FILTER_ORDER, (low, min(high, 0.45 * rate)), "bandpass", fs=rate, output="sos")
-    pad = min(data.shape[-1] - 1, round(rate / low))
-    filtered = sosfiltfilt(sos, data - data.mean(-1, keepdims=True), axis=-1, padlen=pad)
+    filtered = zero_phase(data - data.mean(-1, keepdims=True), rate, low, min(high, 0.45 * rate))
     found = CubicSpline(np.arange(raw.n_times) / rate, filtered, axis=-1)(times)
     size = found[:, used].std(axis=-1) if used.any() else np.zeros(len(found))
     if not (size > 1e-9 * np.abs(data).max(axis=-1)).all():

@@ -88,7 +88,10 @@ class Signals:
     def identity(self) -> str:
         """SHA-256 of all there is."""
         facts = {"content": self.content, "person": self.person, "key": self.key, "rois": self.rois}
-        return _hash(facts | {"channels": self.ch_names}, [getattr(self, name) for name in _FACTS])
+        answered = [[one.task, one.n_events, one.seconds, list(one.height)] for one in self.responses]
+        heights = [height for one in self.responses for height in one.height.values()]
+        arrays = [*(getattr(self, name) for name in _FACTS), *heights]
+        return _hash(facts | {"channels": self.ch_names, "responses": answered}, arrays)
 
     def indices(self, names: tuple[str, ...]) -> Array:
         """Positions of the named channels that this person has."""

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import gzip
-import json
 import os
 import re
 import sys
+import tempfile
 import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from scipy import stats
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.words import DIFFERENCES
 from verdict_conditions import CONSTANT, GROWTH, STRONG, A, Condition, Design, Trap
-from verdict_studies import Tables, study_tables
+from verdict_studies import Tables, keep, kept, study_tables
 from verdict_traps import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,12 +109,11 @@ def judged(tables: Tables, kind: str) -> GrowthResult:
     return fit_growth(synchrony, guards=guards, quality=quality, n_flips=999, **asked)
 
 
-def one(cell: Cell, kind: str, design: Design, seed: Sequence[int]) -> dict[str, dict[str, Any]]:
+def answers(tables: Tables, kind: str) -> dict[str, dict[str, Any]]:
     """Word, p, sign and failed guards of every question of a study."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mne.set_log_level("ERROR")
-        found = judged(tables_of(cell, kind, design, seed), kind).differences
+        found = judged(tables, kind).differences
     return {
         each.question: {
             "word": each.word,
@@ -126,21 +125,39 @@ def one(cell: Cell, kind: str, design: Design, seed: Sequence[int]) -> dict[str,
     }
 
 
-def run(cells: Sequence[Cell], reps: int, design: Design, store: Path | None, seed: int) -> dict[tuple[str, str], Any]:
-    """Make every study that is not kept, round by round so that a stopped run is balanced."""
-    kept: dict[str, Any] = json.loads(gzip.decompress(store.read_bytes())) if store and store.is_file() else {}
+def made(cell: Cell, kind: str, design: Design, seed: Sequence[int], path: Path) -> Path:
+    """Simulate a study and keep its tables."""
+    mne.set_log_level("ERROR")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keep(path, tables_of(cell, kind, design, seed))
+    return path
+
+
+def run(
+    cells: Sequence[Cell], reps: int, design: Design, folder: Path, seed: int, jobs: int
+) -> dict[tuple[str, str], Any]:
+    """Make every study that is not kept, round by round so that a stopped run is balanced, and ask all of them."""
+    wanted = [(rep, cell, number) for rep in range(reps) for cell in cells for number in range(len(KINDS))]
+    paths = {(rep, cell.name, number): folder / f"{KINDS[number]}-{slug(cell)}-{rep:03d}.json.gz"
+             for rep, cell, number in wanted}  # fmt: skip
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = [
+            pool.submit(made, cell, KINDS[number], design, [seed, sum(map(ord, cell.name)), number, rep], path)
+            for rep, cell, number in wanted
+            if not (path := paths[rep, cell.name, number]).is_file()
+        ]
+        for study in waiting:
+            study.result()
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for rep in range(reps):
-        for cell in cells:
-            for number, kind in enumerate(KINDS):
-                key = f"{kind}|{cell.name}|{rep}"
-                if key not in kept:
-                    kept[key] = one(cell, kind, design, [seed, sum(map(ord, cell.name)), number, rep])
-                    if store:
-                        store.parent.mkdir(parents=True, exist_ok=True)
-                        store.write_bytes(gzip.compress(json.dumps(kept).encode()))
-                found[kind, cell.name].append(kept[key])
+    for (_, name, number), path in paths.items():
+        found[KINDS[number], name].append(answers(kept(path), KINDS[number]))
     return found
+
+
+def slug(cell: Cell) -> str:
+    """Name of a cell's files."""
+    return re.sub("[^a-z]+", "_", cell.name)
 
 
 INTRODUCTION = """# Comparisons of recordings that change on one side
@@ -192,19 +209,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=FRESH_SEED)
     parser.add_argument("--work", type=Path, default=ROOT / "work", help="where finished studies are kept")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/validation/comparisons.md")
+    parser.add_argument("--jobs", type=int, default=1, help="studies made side by side")
     parser.add_argument("--cells", default="", help="regular expression of names of cells")
     options = parser.parse_args()
     started = time.monotonic()
     if options.small:
-        found = run(CELLS[1:2], 1, Design(5, 3, 60.0), None, options.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            found = run(CELLS[1:2], 1, Design(5, 3, 60.0), Path(folder), options.seed, 1)
         words = {answer["word"] for rows in found.values() for row in rows for answer in row.values()}
         if not words or not words <= set(DIFFERENCES):
             sys.exit(f"no comparison has a word: {words}")
         print(f"{len(found)} studies in {time.monotonic() - started:.0f} s: {', '.join(sorted(words))}")
         return
-    store = options.work / f"comparisons_seed{options.seed}.json.gz"
     chosen = [cell for cell in CELLS if re.search(options.cells, cell.name)]
-    found = run(chosen, options.reps, A, store, options.seed)
+    found = run(chosen, options.reps, A, options.work / f"comparisons_seed{options.seed}", options.seed, options.jobs)
     options.out.write_text(page(found, options.seed), encoding="utf-8")
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import functools
-import gzip
 import hashlib
 import json
 import os
@@ -34,11 +33,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import mne
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from verdict_conditions import EEG_CONDITIONS, SMALL, Condition, cells
-from verdict_studies import Tables, judge, study_tables, through_files
+from verdict_studies import Tables, judge, keep, kept, study_tables, through_files
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -91,20 +89,6 @@ def study_folder(options: argparse.Namespace, seed: int) -> Path:
 
 def study_file(folder: Path, name: str, rep: int) -> Path:
     return folder / f"{name.replace(':', '-')}-{rep:03d}.json.gz"
-
-
-def keep(path: Path, tables: Tables) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    texts = [frame.to_json(orient="split", index=False, double_precision=15) for frame in tables]
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_bytes(gzip.compress(json.dumps([json.loads(text) for text in texts]).encode()))
-    partial.replace(path)
-
-
-def kept(path: Path) -> Tables:
-    parts = json.loads(gzip.decompress(path.read_bytes()))
-    frames = [pd.DataFrame(part["data"], columns=part["columns"]).replace({None: np.nan}) for part in parts]
-    return frames[0], frames[1], frames[2]
 
 
 @functools.cache

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gzip
 import itertools
+import json
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,6 +79,22 @@ Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 #: Columns of the quality table that are alike in all sessions of one length.
 SHARED = ("channels_kept", "channels_total", "clean_seconds", "n_windows", *CLOCK_COLUMNS)
+
+
+def keep(path: Path, tables: Tables) -> None:
+    """Write the tables of a study, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texts = [frame.to_json(orient="split", index=False, double_precision=15) for frame in tables]
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(gzip.compress(json.dumps([json.loads(text) for text in texts]).encode()))
+    partial.replace(path)
+
+
+def kept(path: Path) -> Tables:
+    """Read what `keep` wrote."""
+    parts = json.loads(gzip.decompress(path.read_bytes()))
+    frames = [pd.DataFrame(part["data"], columns=part["columns"]).replace({None: np.nan}) for part in parts]
+    return frames[0], frames[1], frames[2]
 
 
 def recording(row: Session, people: Any, ppm: float) -> PairedRecording:

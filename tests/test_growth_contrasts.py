@@ -141,6 +141,19 @@ def test_guards_are_asked_of_the_difference(steps: dict, failed: set, word: str)
     assert not any("change" in guard.detail for guard in one.guards)
 
 
+@pytest.mark.parametrize(("alike", "failed"), [(0.0, False), (0.03, True)])
+def test_steadiness_that_rises_alike_shows_more_where_there_is_more_coupling(alike: float, failed: bool) -> None:
+    """Talk is coupled, rest is not, and both get steadier alike: steadiness differs no more, and talk alone grows."""
+    table = tasks(level=0.3, growth=0.02).assign(band="alpha", own_excess_z=lambda d: d["excess_z"])
+    guards, quality = guard_tables(table)
+    guards["steadiness"] += alike * table["session"]
+    one = found(table, guards=guards, quality=quality)["talk_minus_rest", "growth"]
+    guard = next(each for each in one.guards if each.name == "steadiness")
+    assert guard.passed is not failed
+    assert ("of the difference with constant coupling, more than" in guard.detail) == failed
+    assert one.word == ("confounded" if failed else "differs")
+
+
 def test_a_table_of_a_study_knows_its_primary_and_another_task_is_one_argument_away() -> None:
     table = tasks(growth=0.05)
     table.attrs["primary_outcome"] = {"task": "talk", "metric": "plv"}

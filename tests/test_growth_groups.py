@@ -167,10 +167,16 @@ def test_permutation_of_two_groups_takes_all_splits() -> None:
     assert (drawn.exact, drawn.n_flips) == (False, 999)
 
 
-@pytest.mark.parametrize(("steps", "word"), [(0.05, "differs"), (0.0, "confounded")])
-def test_guards_are_asked_of_the_difference_between_groups(steps: float, word: str) -> None:
-    """Where the coupling corrected for noise grows alike in both arms, signal-to-noise grew more in one of them."""
+@pytest.mark.parametrize(
+    ("steps", "steadier", "word"), [(0.05, 0.0, "differs"), (0.0, 0.0, "confounded"), (0.05, 0.02, "confounded")]
+)
+def test_guards_are_asked_of_the_difference_between_groups(steps: float, steadier: float, word: str) -> None:
+    """Where the coupling corrected for noise grows alike in both arms, signal-to-noise grew more in one of them.
+
+    And where rhythms of all get steadier, but so unlike that no test shows it, the arm with more coupling shows more.
+    """
     table = arms(0.05).assign(band="alpha", own_excess_z=lambda d: d["excess_z"])
+    table["excess_z"] += 0.3 * (table["arm"] == "arm1") if steadier else 0.0
     rng, more = RNG(6), (table["arm"] == "arm1") * (table["session"] - 1.0)
     usual = ("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
     guards = table[["dyad", "session"]].assign(
@@ -180,6 +186,8 @@ def test_guards_are_asked_of_the_difference_between_groups(steps: float, word: s
         w_line=0.5,
         w_quad=0.5,
     )
+    unlike = np.where(table["dyad"].str[1:].astype(int) % 2, 0.05, -0.05) if steadier else 0.0
+    guards["steadiness"] += (steadier + unlike) * table["session"]
     people = [
         table[["dyad", "session"]].assign(
             person=person,

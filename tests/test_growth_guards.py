@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from hyperscan.growth.evidence import Evidence, Slopes
 from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Guard, ask_trend, pattern_projection
 from hyperscan.metrics import METRICS
 from hyperscan.schema import GUARD_COLUMNS, Outcome
-from hyperscan.words import GUARDS, GuardWords, Measure
+from hyperscan.words import BAND_SHARE, GUARDS, STEADINESS_SHARE, GuardWords, Measure, share_text
 
 N, S = 10, 6
 NOISE = 0.02
@@ -216,7 +218,15 @@ def test_steadiness_fails_by_what_it_would_make_however_unsure(sign: int, slope:
     guards = guard_table(sign).assign(steadiness=0.5 + own * data["session"])
     guard = next(each for each in fit_growth(data, guards=guards).guards if each.name == "steadiness")
     assert guard.passed is passed
-    assert ("more than 15%" in guard.detail) == (not passed)
+    assert (f"more than {share_text(STEADINESS_SHARE)}" in guard.detail) == (not passed)
+
+
+def test_shares_are_told_as_they_are_asked() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "outputs.md").read_text(encoding="utf-8")
+    for name, share in (("steadiness", STEADINESS_SHARE), ("band", BAND_SHARE)):
+        assert f" {share_text(share)} of the change" in GUARDS[name].fails
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` | ")]
+        assert f" {share_text(share)} of " in row
 
 
 def test_a_guard_that_sees_a_minority_of_the_dyads_is_not_assessable() -> None:

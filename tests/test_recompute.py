@@ -105,7 +105,8 @@ def test_guards_follow_from_their_columns(primary: pd.DataFrame, growth: dict[st
     assert guards["lag"]["figure"] in [pytest.approx(s, rel=1e-6) for s, _ in tests]
     slope, p = t_test(slopes(rows, rows["steadiness"]))
     assert guards["steadiness"]["figure"] == pytest.approx(slope, rel=1e-6)
-    share = slope * excess.mean() / t_test(slopes(rows, excess))[0]
+    means = excess.groupby(rows["dyad"]).transform("mean")
+    share = t_test(slopes(rows, rows["steadiness"] * means))[0] / t_test(slopes(rows, excess))[0]
     assert guards["steadiness"]["passed"] == (not (slope * sign > 0 and p < 0.05) and not share > 0.15)
 
 

@@ -142,6 +142,7 @@ def _compare(conditions: TaskSessions, asking: Asking, order: pd.DataFrame | Non
         sessions=rows,
         outcome=replace(asking.evidence.outcome, task=""),
         question=Question(conditions=conditions.contrast, level=level),
+        sides=conditions.alone,
     )
     therapists = design.therapists
     difference = Difference(

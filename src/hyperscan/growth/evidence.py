@@ -172,6 +172,8 @@ class Evidence:
     guards: pd.DataFrame | None = None
     quality: pd.DataFrame | None = None
     question: Question = field(default_factory=Question)
+    #: By task, where the outcome is a difference of tasks: the same sessions of each alone
+    sides: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     #: Whether the sign of the outcome tells who leads
     signed: bool = False
 

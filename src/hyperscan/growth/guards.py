@@ -14,25 +14,22 @@ import scipy
 from numpy.typing import NDArray
 
 from hyperscan.errors import count, p_text
-from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes
+from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes, dyad_label, of_tasks
 from hyperscan.growth.records import Guard, SlopeTest, Trend
 from hyperscan.growth.table import Names, label_column, number_column
 from hyperscan.schema import CLOCK_ERRORS, GUARD_COLUMNS, OUT_BAND, ROLES
-from hyperscan.words import AS_DIFFERENCE, DIFFERENCE_GUARDS, GUARDS, GuardWords, Measure
+from hyperscan.words import (
+    AS_DIFFERENCE,
+    BAND_SHARE,
+    DIFFERENCE_GUARDS,
+    GUARDS,
+    STEADINESS_SHARE,
+    GuardWords,
+    Measure,
+    share_text,
+)
 
 Array = NDArray[np.float64]
-
-#: The band guard asks for an out-of-band change beyond this share of the change itself. Its control varies so little
-#: that it fails true growth by chance where any change counts; a broadband artefact changes it by more than the
-#: outcome (chosen by simulation, seed 7 of scripts/validate_verdict.py).
-BAND_SHARE = 0.1
-
-#: The steadiness guard asks, too, what share of the change constant coupling would make by the mean change of
-#: steadiness, however unsure: few dyads let large ones pass at p < .05. Above it lay all claims in 23 studies whose
-#: spells came to coincide, below it (up to .10) all 33 that grew (seeds 20261125, -28 and -29 of
-#: scripts/validate_verdict.py, on which it was chosen; on seed 20261201 it failed none of 14 that grew, and none of 14
-#: whose spells came to coincide read grows).
-STEADINESS_SHARE = 0.15
 
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
 LAG_PATTERN = tuple(name for name in GUARDS["lag"].columns if name.startswith("imcoh_"))
@@ -180,24 +177,38 @@ def ask_band(evidence: Evidence, sign: float) -> Guard:
 
 
 def ask_steadiness(evidence: Evidence, sign: float) -> Guard:
-    """Ask whether rhythms become steadier, clearly or by what would make a share of the change with constant coupling.
-
-    A difference of tasks or groups has no level that constant coupling could show more of, so its share is not asked.
-    """
+    """Ask whether rhythms become steadier, clearly or by what makes a share of the change with constant coupling."""
     guard, slopes = ask_trend(GUARDS["steadiness"], evidence, sign), evidence.of_guards
     change, trend = (slopes.test(slopes.column(name)) for name in ("excess_z", "steadiness"))
-    plain = evidence.question.column is None and not evidence.question.conditions
-    if not guard.passed or not plain or not change.slope * sign > 0:
+    if not guard.passed or not change.slope * sign > 0:
         return guard
-    # a logarithm: its slope is the relative change of what coupling shows
-    share = trend.slope * float(np.nanmean(slopes.column("excess_z"))) / change.slope
+    share = made_by_steadiness(evidence).slope / change.slope
     if not share > STEADINESS_SHARE:
         return guard
     detail = (
-        f"Steadiness of both rhythms changes by what would make {share:.0%} of the change with constant coupling, more "
-        f"than {STEADINESS_SHARE:.0%} ({figure_text(trend)})."
+        f"Steadiness of both rhythms would make {share_text(round(share, 2))} of the change with constant coupling, "
+        f"more than {share_text(STEADINESS_SHARE)} ({figure_text(trend)})."
     )
     return Guard("steadiness", False, trend.slope, detail)
+
+
+def made_by_steadiness(evidence: Evidence) -> SlopeTest:
+    """Test what constant coupling would show by steadiness alone: a dyad's mean outcome times its steadiness.
+
+    Steadiness is a logarithm, so its change is the relative change of what coupling shows. Each task of a difference
+    has a mean of its own: where both get steadier alike, the one with more coupling shows more of it.
+    """
+    assert evidence.guards is not None
+    sides = evidence.sides or {evidence.outcome.task: evidence.sessions}
+    means = [frame.groupby("dyad", as_index=False)["value"].mean().assign(task=task) for task, frame in sides.items()]
+    rows = of_tasks(evidence.guards, evidence.tasks)
+    told = pd.DataFrame({"dyad": rows["dyad"].map(dyad_label), "session": pd.to_numeric(rows["session"], "coerce")})
+    told["task"] = rows["task"].astype(str) if evidence.sides else evidence.outcome.task
+    told["steadiness"] = pd.to_numeric(rows["steadiness"], "coerce").astype(float)
+    told = told.merge(evidence.sessions[["dyad", "session"]]).merge(pd.concat(means), on=["dyad", "task"])
+    told["steadiness"] = told["value"] * (told["steadiness"] - told["steadiness"].mean())
+    slopes = Slopes.of(told.drop(columns="value"), evidence.sessions, evidence.tasks, evidence.question)
+    return slopes.test(slopes.column("steadiness"))
 
 
 def ask_lag(evidence: Evidence, sign: float) -> Guard:

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperscan.growth.evidence import Slopes
-from hyperscan.growth.guards import BAND_SHARE, figure_text, not_assessable
+from hyperscan.growth.guards import figure_text, not_assessable
 from hyperscan.growth.records import Guard, SlopeTest
 from hyperscan.schema import INDICES, Index, index_facts
-from hyperscan.words import ON_REQUEST, PERSON_GUARDS, GuardWords
+from hyperscan.words import BAND_SHARE, ON_REQUEST, PERSON_GUARDS, GuardWords
 
 Array = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.pipeline import growth_of
 from hyperscan.results import StudyResult, read_synchrony
 from hyperscan.schema import TABLES
+from pipeline_fixtures import run as run_without_report
 
 ROOT = Path(__file__).parents[1]
 FILES = [
@@ -124,12 +125,12 @@ def test_slope_can_be_recomputed_by_hand(eeg_growth: Path) -> None:
 
 
 def test_no_growth_is_not_called_growth(tmp_path: Path) -> None:
-    assert run(ROOT / "sample_data" / "eeg_none", tmp_path / "out") == 0
+    run_without_report(ROOT / "sample_data" / "eeg_none", tmp_path / "out", n_jobs=2)
     assert growth(tmp_path / "out")["verdict"] == "no_clear_change"
 
 
 def test_growing_haemodynamic_coupling_grows(tmp_path: Path) -> None:
-    assert run(ROOT / "sample_data" / "fnirs_growth", tmp_path / "out") == 0
+    run_without_report(ROOT / "sample_data" / "fnirs_growth", tmp_path / "out", n_jobs=2)
     found = growth(tmp_path / "out")
     assert found["verdict"] == "grows"
     assert found["primary"]["metric"] == "wtc"
@@ -180,15 +181,13 @@ def test_real_haemodynamic_dyads_run_to_the_end(shared: Path, tmp_path: Path) ->
 
 
 def test_a_session_that_cannot_be_used_does_not_stop_the_others(
-    small_study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    my_study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = tmp_path / "study"
-    shutil.copytree(small_study, study)
-    (study / "dyad-02" / "ses-02" / "client.edf").write_bytes(b"")
-    assert run(study, tmp_path / "out") == 3
+    (my_study / "dyad-02" / "ses-02" / "client.edf").write_bytes(b"")
+    assert run(my_study, tmp_path / "out") == 3
     told = capsys.readouterr().err
     assert "dyad-02/ses-02/client.edf" in told
     assert "Traceback" not in told
     result = StudyResult.load(tmp_path / "out")
     assert [(entry.dyad, entry.session) for entry in result.skipped] == [("D02", 2)]
-    assert len(result.table[["dyad", "session"]].drop_duplicates()) == 17
+    assert len(result.table[["dyad", "session"]].drop_duplicates()) == 3

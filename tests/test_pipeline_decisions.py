@@ -84,7 +84,7 @@ def test_decisions_go_into_plan_and_quality() -> None:
     plan = Plan("0", Outcome(), decisions=found)
     again = Plan.from_dict(json.loads(to_json(plan.to_dict())))
     assert {one.name: list(one.values) for one in again.decisions} == {one.name: list(one.values) for one in found}
-    assert again.decisions[0] == Decided("eeg", "", "D1", "CD1", "clock_source", {"triggers": ["1", "2"]})
+    assert again.decisions[0] == Decided("eeg", "", "D1", "CD1", "clock_source", {"triggers": ("1", "2")})
     text = decisions_text(summary(rows[0]), "client")
     assert text.startswith("what aligns the clocks: triggers; sampling rate: 250 Hz; passband: 1-40 Hz")
     assert "reference: average; channels of the reference: 3; independent channels: 2" in text

@@ -46,7 +46,7 @@ def test_columns_of_each_modality_and_their_way_through_json():
         for person in (quality.therapist, quality.client):
             assert tuple(person[name] for name in CLOCK_COLUMNS) == CLOCK
             stored = dataclasses.replace(person, clock_ppm=np.nan)
-            found = PersonQuality.from_row(json.loads(to_json(stored)))
+            found = PersonQuality.from_dict(json.loads(to_json(stored)))
             assert list(found) == list(stored)
             assert np.isnan(found.clock_ppm)
             assert found["grade"] == found.grade == person.grade

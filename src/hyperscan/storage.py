@@ -21,11 +21,11 @@ import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import is_dataclass
-from functools import partial
+from dataclasses import fields, is_dataclass
+from functools import cache, partial
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from hyperscan.errors import InputError, OutputWriteError, TableError
 
@@ -43,6 +43,9 @@ FLOAT_FORMAT = "%.10g"
 
 #: Rows of a table that are read at once where only some of them are kept.
 _PART = 200_000
+
+#: A record that a file holds.
+Made = TypeVar("Made")
 
 #: How BIDS writes a missing value in a table.
 MISSING = "n/a"
@@ -172,6 +175,48 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def record_of(kind: type[Made], content: Mapping[str, Any], *, whole: bool = True) -> Made:
+    """Make a record from what JSON holds of it: lists are tuples again, null a number that was not finite is NaN.
+
+    With ``whole`` a field that is not there raises a KeyError, else it has its default. What is not of the declared
+    type stays as it is, for :func:`check_types` to refuse.
+
+    Examples
+    --------
+    >>> from hyperscan.schema import Outcome
+    >>> record_of(Outcome, {"metric": "plv", "band": "alpha"}, whole=False)
+    Outcome(metric='plv', band='alpha', roi='', task='', signal='', modality='')
+    """
+    declared = _declared_types(cast(Any, kind))
+    names = [item.name for item in fields(cast(Any, kind)) if whole or item.name in content]
+    return kind(**{name: _declared(content[name], declared[name]) for name in names})
+
+
+@cache
+def _declared_types(kind: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _declared(value: Any, declared: Any) -> Any:
+    """Give a value of JSON the type that it is declared to have, as far as it can have it."""
+    kind, parts = get_origin(declared) or declared, get_args(declared)
+    if kind in (Union, UnionType):
+        if value is None and NoneType in parts:
+            return None
+        return _declared(value, next(part for part in parts if part is not NoneType))
+    if kind is float and value is None:
+        return math.nan
+    if kind in (tuple, Sequence) and isinstance(value, list):
+        return tuple(_declared(one, parts[0]) for one in value)
+    if hasattr(kind, "_fields"):
+        return kind(*value)
+    if isinstance(value, Mapping) and kind is Mapping:
+        return {name: _declared(one, parts[1]) for name, one in value.items()}
+    if isinstance(value, Mapping) and is_dataclass(kind):
+        return kind.from_dict(value) if hasattr(kind, "from_dict") else record_of(cast("type[Any]", kind), value)
+    return value
+
+
 def check_types(record: Any) -> None:
     """Refuse a record read from a file, and any in it, of which a field holds something else than it is declared to.
 
@@ -184,7 +229,7 @@ def check_types(record: Any) -> None:
     ValueError: Cell: band is not of the type str
     """
     kind = type(record)
-    for name, declared in get_type_hints(kind).items():
+    for name, declared in _declared_types(cast(Any, kind)).items():
         if get_origin(declared) is not ClassVar and not _is_of(getattr(record, name), declared):
             told = getattr(declared, "__name__", declared)
             raise ValueError(f"{kind.__name__}: {name} is not of the type {told}")
@@ -200,8 +245,9 @@ def _is_of(value: Any, declared: Any) -> bool:
     if kind in (int, float):
         allowed = int | float if kind is float else int
         return isinstance(value, allowed) and not isinstance(value, bool) and not abs(value) > sys.float_info.max
-    if isinstance(value, list | tuple) and kind in (tuple, Sequence):
-        return all(_is_of(one, part) for one, part in itertools.product(value, set(parts) - {...}))
+    if kind in (tuple, Sequence):  # a text is no sequence of values
+        found = itertools.product(value, set(parts) - {...}) if isinstance(value, list | tuple) else None
+        return found is not None and all(_is_of(one, part) for one, part in found)
     if not isinstance(value, kind):
         return False
     if isinstance(value, Mapping) and parts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from hyperscan.words import DIFFERENCES
 class Side(Record):
     """One condition or group of a difference, alone."""
 
+    spread = "test"
+
     name: str
     test: SlopeTest
     #: Sessions that entered
@@ -40,15 +42,6 @@ class Side(Record):
     def of(cls, name: str, test: SlopeTest, n_sessions: int) -> Side:
         """Take the numbers that all tests have."""
         return cls(name, SlopeTest(**{item.name: getattr(test, item.name) for item in fields(SlopeTest)}), n_sessions)
-
-    def parts(self) -> dict[str, Any]:
-        """Name, numbers and size side by side."""
-        return {"name": self.name, **self.test.parts(), "n_sessions": self.n_sessions}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        return cls(content["name"], SlopeTest.from_dict(content), content["n_sessions"])
 
 
 @dataclass(frozen=True)
@@ -87,23 +80,6 @@ class Difference(Record):
     def spoken(self) -> str:
         """Name as a sentence has it."""
         return self.name.replace(" - ", " minus ").replace("_", " ")
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        mixed = None if content["mixed"] is None else CappedSlope.from_dict(content["mixed"])
-        return cls(
-            **{name: content[name] for name in ("name", "question", "word", "sentence", "unit", "n_sessions")},
-            estimate=WeightedSlope.from_dict(content["estimate"]),
-            plain=SlopeTest.from_dict(content["plain"]),
-            mixed=mixed,
-            permutation=FlipTest.from_dict(content["permutation"]),
-            therapist_level=TherapistLevel.from_dict(content["therapist_level"]),
-            p_holm=math.nan if content["p_holm"] is None else content["p_holm"],
-            sides=tuple(map(Side.from_dict, content["sides"])),
-            guards=tuple(map(Guard.from_dict, content["guards"])),
-            notes=tuple(content["notes"]),
-        )
 
     @property
     def usual(self) -> float:

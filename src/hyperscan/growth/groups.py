@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,12 +57,6 @@ class Groups(Record):
     sides: tuple[Side, ...]
     #: Whether all groups that are large enough differ; None of two, whose difference says it
     omnibus: Omnibus | None = None
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        omnibus = None if content["omnibus"] is None else Omnibus.from_dict(content["omnibus"])
-        return cls(content["column"], content["reference"], tuple(map(Side.from_dict, content["sides"])), omnibus)
 
 
 def labels_of(table: pd.DataFrame, dyad: str, column: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hyperscan.growth.reml import MixedFit
 from hyperscan.schema import Outcome
+from hyperscan.storage import record_of
 
 Array = NDArray[np.float64]
 
@@ -24,16 +25,20 @@ Array = NDArray[np.float64]
 class Record(Mapping[str, Any]):
     """A part of growth.json: fields, and the same values by key."""
 
+    #: Field whose own values stand beside the others
+    spread: ClassVar[str] = ""
+
     def parts(self) -> dict[str, Any]:
         """Values by the keys of growth.json, in their order."""
-        return dict(vars(self))
+        found: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            found |= (value or {}) if name == self.spread else {name: value}
+        return found
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back; a number that was not finite is NaN again."""
-        values = {item.name: content[item.name] for item in fields(cls)}
-        numbers = [item.name for item in fields(cls) if item.type == "float"]
-        return cls(**values | {name: math.nan for name in numbers if values[name] is None})
+        """Read the part back."""
+        return record_of(cls, {**content, cls.spread: content})
 
     def __getitem__(self, name: str) -> Any:
         return self.parts()[name]
@@ -168,22 +173,17 @@ class PrimarySlope(Record):
 class CompanionSlope(Record):
     """Mixed-model slope of a column beside the outcome: the real pairs, or the chance level."""
 
+    spread = "fit"
+
     fit: CappedSlope
     n_sessions: int
-
-    def parts(self) -> dict[str, Any]:
-        """Numbers and size side by side."""
-        return {**self.fit.parts(), "n_sessions": self.n_sessions}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        return cls(CappedSlope.from_dict(content), content["n_sessions"])
 
 
 @dataclass(frozen=True)
 class TherapistLevel(Record):
     """The test over therapists, where therapists see several dyads."""
+
+    spread = "test"
 
     #: Whether the table names therapists, and how many
     known: bool = False
@@ -195,17 +195,10 @@ class TherapistLevel(Record):
     #: Of the therapists' mean slopes
     test: SlopeTest | None = None
 
-    def parts(self) -> dict[str, Any]:
-        """Numbers of the test side by side with the rest."""
-        own = {name: value for name, value in vars(self).items() if name != "test"}
-        return own if self.test is None else {**own, **self.test.parts()}
-
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read the part back."""
-        own = {name: content[name] for name in ("known", "n_therapists", "needed")}
-        mixed = None if content["mixed"] is None else CappedSlope.from_dict(content["mixed"])
-        return cls(**own, mixed=mixed, test=SlopeTest.from_dict(content) if "slope" in content else None)
+        return record_of(cls, {**content, "test": content if "slope" in content else None})
 
 
 @dataclass(frozen=True)
@@ -240,12 +233,6 @@ class Recordings(Record):
     clocks: Mapping[str, int]
     #: Slope of the rhythm's share of the signal (s2), mean of both people; None where it is not known
     signal_fraction: SlopeTest | None
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        fraction = content["signal_fraction"]
-        return cls(dict(content["clocks"]), None if fraction is None else SlopeTest.from_dict(fraction))
 
 
 @dataclass(frozen=True)
@@ -375,15 +362,6 @@ class OutcomeRelation(Record):
             return None
         return max(self.estimate.p, level.test.p) if level.needed and level.test else self.estimate.p
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        nested: dict[str, type[Record]] = {"estimate": SlopeTest, "second": SlopeTest, "mixed": CappedSlope}
-        nested |= {"therapist_level": TherapistLevel}
-        parts = {item.name: content[item.name] for item in fields(cls)}
-        parts |= {name: kind.from_dict(parts[name]) for name, kind in nested.items() if parts[name] is not None}
-        return cls(**parts | {"guards": tuple(map(Guard.from_dict, parts["guards"]))})
-
 
 @dataclass(frozen=True)
 class Trend(Record):
@@ -434,12 +412,6 @@ class Figures(Record):
     trends: tuple[Trend, ...]
     leave_one_out: LeaveOneOut
     missing: Missing
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        trends = tuple(map(Trend.from_dict, content["trends"]))
-        return cls(trends, LeaveOneOut.from_dict(content["leave_one_out"]), Missing.from_dict(content["missing"]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hyperscan.growth.differences import Difference
 from hyperscan.growth.groups import Groups
 from hyperscan.growth.shape import Shape
 from hyperscan.schema import MIN_DYADS, NAMED, Outcome
-from hyperscan.storage import check_types, write_json, write_table
+from hyperscan.storage import check_types, record_of, write_json, write_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -202,36 +202,9 @@ class GrowthResult:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read the content of growth.json; ``per_session`` is not part of it, and empty."""
-        single: dict[str, type[records.Record]] = {
-            "primary": records.PrimarySlope,
-            "weighted": records.WeightedSlope,
-            "two_stage": records.SlopeTest,
-            "sign_flip": records.FlipTest,
-            "real_slope": records.CompanionSlope,
-            "pseudo_slope": records.CompanionSlope,
-            "therapist_level": records.TherapistLevel,
-            "equivalence": records.Equivalence,
-            "bayes_factor": records.BayesFactor,
-            "one_dyad": records.DyadTrend,
-            "figures": records.Figures,
-            "design": records.Analysis,
-            "recordings": records.Recordings,
-            "groups": Groups,
-        }
-        several: dict[str, type[records.Record]] = {
-            "guards": records.Guard,
-            "exploratory": records.ExploratorySlope,
-            "outcomes": records.OutcomeRelation,
-            "differences": Difference,
-            "shape": Shape,
-        }
         try:
-            parts = {name: content[name] for name in ("verdict", "sentence")}
-            for name, record in single.items():
-                parts[name] = None if content[name] is None else record.from_dict(content[name])
-            for name, record in several.items():
-                parts[name] = tuple(map(record.from_dict, content[name]))
-            found = cls(**parts, per_dyad=_dyads(content["per_dyad"]), per_session=pd.DataFrame())
+            frames = {"per_dyad": _dyads(content["per_dyad"]), "per_session": pd.DataFrame()}
+            found = record_of(cls, {**content, **frames})
             check_types(found)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -45,6 +44,8 @@ MIN_SESSIONS = 4
 class Shape(Record):
     """One question about the shape of the course."""
 
+    spread = "test"
+
     #: A key of :data:`SHAPES`
     name: str
     #: Of one number per dyad: Fisher z between halves; of the course's middle over its ends; of its early rise
@@ -53,16 +54,6 @@ class Shape(Record):
     p_max_t: float
     #: What the estimate says
     text: str
-
-    def parts(self) -> dict[str, Any]:
-        """Name, numbers and words side by side."""
-        return {"name": self.name, **self.test.parts(), "p_max_t": self.p_max_t, "text": self.text}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the part back."""
-        p_max_t = float("nan") if content["p_max_t"] is None else content["p_max_t"]
-        return cls(content["name"], SlopeTest.from_dict(content), p_max_t, content["text"])
 
 
 def describe_shape(rows: pd.DataFrame, rng: np.random.Generator, n_flips: int) -> tuple[Shape, ...]:

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 
 from hyperscan.recording.records import ClockReport, PersonQuality
-from hyperscan.schema import ROLES, SessionKey
+from hyperscan.schema import SessionKey
+from hyperscan.storage import record_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hyperscan.synchrony import Signals
 
 
@@ -50,13 +50,7 @@ class Attempt:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read a row of ``unit.json``; what belongs to another kind of row is left."""
-        return cls(
-            key=SessionKey(*content["key"]),
-            status=content["status"],
-            reason=content["reason"],
-            notes=tuple(content["notes"]),
-            traceback=tuple(content.get("traceback", ())),
-        )
+        return record_of(cls, content, whole=False)
 
 
 @dataclass(frozen=True)
@@ -87,18 +81,6 @@ class PersonSummary:
             s2=tuple(float(value) for value in fractions),
             s2_roi=float(np.mean(signals.s2_line[inside])) if inside else math.nan,
             lacking=signals.lacking(),
-        )
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> PersonSummary:
-        """Read what ``dataclasses.asdict`` and JSON made of one."""
-        return cls(
-            person=content["person"],
-            channels=tuple(content["channels"]),
-            rois={name: tuple(names) for name, names in content["rois"].items()},
-            s2=tuple(math.nan if value is None else value for value in content["s2"]),
-            s2_roi=math.nan if content["s2_roi"] is None else content["s2_roi"],
-            lacking=dict(content["lacking"]),
         )
 
 
@@ -144,26 +126,6 @@ class Summary(Attempt):
                 "people": {role: asdict(person) for role, person in self.people.items()},
             }
         return content
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read a row of ``unit.json``."""
-        made = replace(super().from_dict(content), undeclared=content.get("undeclared", ""))
-        if "people" not in content:
-            return made
-        clock: dict[str, Any] = {name: math.nan if value is None else value for name, value in content["clock"].items()}
-        return replace(
-            made,
-            sfreq=content["sfreq"],
-            n_windows=content["n_windows"],
-            seconds=content["seconds"],
-            quality={role: PersonQuality.from_row(content["quality"][role]) for role in ROLES},
-            dropped=content["dropped"],
-            clock=ClockReport(**{**clock, "notes": tuple(clock["notes"])}),
-            decisions=content["decisions"],
-            history=tuple(content["history"]),
-            people={role: PersonSummary.from_dict(content["people"][role]) for role in ROLES},
-        )
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class PersonQuality(Mapping[str, float | str]):
     saturation: float | None = None
 
     @classmethod
-    def from_row(cls, row: Mapping[str, float | str | None]) -> PersonQuality:
+    def from_dict(cls, row: Mapping[str, float | str | None]) -> PersonQuality:
         """Read a row of ``quality.tsv`` or its JSON form, where None stands for NaN."""
         known = {f.name for f in dataclasses.fields(cls)} - {"bands"}
         values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperscan.errors import InputError
 from hyperscan.schema import KEYS, Outcome, SessionKey
-from hyperscan.storage import check_types, read_json
+from hyperscan.storage import check_types, read_json, record_of
 
 #: Layout of the file; a later one is refused by name.
 SCHEMA = 1
@@ -174,19 +174,7 @@ class Plan:
         try:
             if content["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {content['schema']}, known is {SCHEMA}")
-            plan = cls(
-                version=content["version"],
-                primary=Outcome(**content["primary"]),
-                groups=tuple(Group(**_tuples(entry, "control_channels")) for entry in content["groups"]),
-                roi_channels=tuple(RegionChannels(**_tuples(entry, "used")) for entry in content["roi_channels"]),
-                matched_s2=tuple(MatchedFraction(**entry) for entry in content["matched_s2"]),
-                sessions=tuple(SessionKey(*key) for key in content["sessions"]),
-                skipped=tuple(Skip(**entry) for entry in content["skipped"]),
-                pseudo_pairs=tuple(PlannedPair(**entry) for entry in content["pseudo_pairs"]),
-                units=dict(content["units"]),
-                findings=tuple(Remark(**entry) for entry in content["findings"]),
-                decisions=tuple(Decided(**entry) for entry in content["decisions"]),
-            )
+            plan = record_of(cls, content)
             check_types(plan)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
@@ -198,10 +186,6 @@ class Plan:
     def load(cls, path: Path) -> Plan:
         """Read ``plan.json``."""
         return cls.from_dict(read_json(path))
-
-
-def _tuples(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {**entry, name: tuple(entry[name]) if isinstance(entry[name], list) else entry[name]}
 
 
 assert tuple(item.name for item in fields(Skip))[: len(KEYS)] == KEYS  # Skip.of relies on it

@@ -144,6 +144,21 @@ def test_one_dyad_against_all_others_is_no_comparison() -> None:
     assert math.isnan(one.plain.p)
 
 
+def test_a_moderator_of_yes_and_no_is_a_number_that_each_answer_needs_dyads_for() -> None:
+    table = arms(seed=4)
+    number = table["dyad"].str[1:].astype(int)
+    steps = (number % 2) * 0.05 * (table["session"] - 1)
+    trained = table.assign(excess_z=table["excess_z"] + steps, trained=np.where(number % 2, "yes", "no"))
+    one = only(fit_growth(trained, moderators=["trained"], n_flips=499))
+    assert one.word == "differs_unchecked"
+    assert one.estimate.slope == pytest.approx(0.05, abs=0.02)
+    assert "trained is yes (1) or no (0), taken as a number." in one.sentence
+    few = trained.assign(trained=np.where(number < 3, "yes", "no"))
+    one = only(fit_growth(few, moderators=["trained"], n_flips=499))
+    assert one.word == "cannot_tell"
+    assert "It has two values, 1 in 3 dyads, and 4 dyads are needed of each." in one.sentence
+
+
 def test_growth_may_go_with_a_number_of_the_dyads() -> None:
     table = arms(seed=4)
     steps = (table["age"] - 40) * 0.004 * (table["session"] - 1)

@@ -86,7 +86,8 @@ def test_profiles_that_are_turned_round_in_half_of_the_dyads_name_no_leader(broa
     turned = table["dyad"].isin([f"D{dyad}" for dyad in range(4)])
     table["profile_excess_z"] = np.where(turned, curve[::-1][at], curve[at])
     lead = find_lead(table, ONE_CLOCK)
-    assert lead.peak_s > 0.2
+    # broad peaks to both sides are one wide peak, the middle of which is nearer to 0
+    assert lead.peak_s > (0.2 if broad < 0.1 else 0.1)
     assert lead.p < 0.05
     assert lead.p_side > 0.05
     assert lead.leader == ""

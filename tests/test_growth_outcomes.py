@@ -121,10 +121,47 @@ def test_before_and_after_go_the_same_road() -> None:
     assert found["volume", "same_session"].word == "cannot_tell"
 
 
-def test_yes_or_no_is_taken_as_a_number_and_said() -> None:
+@pytest.mark.parametrize(("no", "yes"), [(False, True), (0, 1), ("no", "yes"), ("FALSE", "true"), ("No", "1")])
+def test_yes_or_no_is_taken_as_a_number_and_said(no: object, yes: object) -> None:
     data = study(same=-1.2)
-    found = answers(data.assign(alarm=data["bdi"] > data["bdi"].median()), "alarm")
+    alarm = (data["bdi"] > data["bdi"].median()).map({True: yes, False: no})
+    found = answers(data.assign(alarm=alarm), "alarm")
     assert "alarm is yes (1) or no (0)" in found["alarm", "same_session"].sentence
+    numbers = answers(data.assign(alarm=(alarm == yes).astype(float)), "alarm")
+    assert found["alarm", "same_session"].estimate == numbers["alarm", "same_session"].estimate
+
+
+def test_an_event_that_comes_with_synchrony_is_found() -> None:
+    data = study(n=20, same=0.0, seed=2)
+    rest = data["excess_z"] - data.groupby("dyad")["excess_z"].transform("mean")
+    noise = np.random.default_rng(0).normal(0, 0.1, len(data))
+    found = answers(data.assign(rupture=np.where(rest + noise > 0.1, "yes", "no")), "rupture")[
+        "rupture", "same_session"
+    ]
+    assert found.word == "goes_with_unchecked"
+    assert found.estimate.slope > 0
+    assert "rupture is yes (1) or no (0), taken as a number." in found.sentence
+
+
+def test_one_dyad_that_says_yes_is_no_comparison() -> None:
+    data = study(n=12)
+    number = data["dyad"].str[1:].astype(int)
+    few = answers(data.assign(remitted=np.where(number < 3, "yes", "no")), "remitted")["remitted", "between"]
+    assert few.word == "cannot_tell"
+    assert "of two values each needs 4 dyads" in few.sentence
+    enough = answers(data.assign(remitted=np.where(number < 4, "yes", "no")), "remitted")["remitted", "between"]
+    assert enough.estimate is not None
+    assert "remitted is yes (1) or no (0)" in enough.sentence
+
+
+def test_another_word_among_yes_and_no_is_refused() -> None:
+    data = study()
+    wrong = data.assign(alarm=["yes", "no", "maybe", *["no"] * (len(data) - 3)])
+    with pytest.raises(TableError, match="alarm: row 3 holds 'maybe' in a column of yes and no; allowed: yes, true"):
+        fit_growth(wrong, outcomes=["alarm"])
+    gaps = data.assign(alarm=np.random.default_rng(0).choice(["yes", "no", "n/a"], len(data)))
+    found = answers(gaps, "alarm")["alarm", "same_session"]
+    assert found.n_sessions == (gaps["alarm"] != "n/a").sum()
 
 
 def test_over_therapists_from_five_on() -> None:

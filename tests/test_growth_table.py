@@ -162,3 +162,17 @@ def test_every_signal_has_its_place_when_none_was_named() -> None:
     assert sorted(PREFERRED) == sorted(name for names in SIGNALS.values() for name in names)
     for names in SIGNALS.values():
         assert next(name for name in PREFERRED if name in names) == names[0]
+
+
+def test_events_of_yes_and_no_grow_as_a_share_and_it_is_said() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for dyad in range(12):
+        rows += [(f"D{dyad}", s, "yes" if rng.random() < 0.1 + 0.1 * s else "no") for s in range(1, 9)]
+    table = pd.DataFrame(rows, columns=["dyad", "session", "repair"])
+    result = fit_growth(table, "repair", modality="eeg")
+    assert result.verdict == "grows_unchecked"
+    assert result.weighted.slope == pytest.approx(0.1, abs=0.04)
+    assert "repair is yes (1) or no (0), taken as a number. Slopes are changes of the share of yes." in result.sentence
+    numbers = fit_growth(table.assign(repair=(table["repair"] == "yes").astype(int)), "repair", modality="eeg")
+    assert numbers.sentence == result.sentence
+    assert "share of yes" not in fit_growth(table.assign(repair=rng.random(len(table))), "repair").sentence

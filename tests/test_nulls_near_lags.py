@@ -50,8 +50,21 @@ def test_lags_that_a_window_does_not_hold_are_refused() -> None:
 def test_peak_between_two_steps_is_that_of_a_parabola() -> None:
     lags_s = np.arange(-4, 5) / 4
     assert lag_peak(lags_s, 1 - (lags_s - 0.3) ** 2) == pytest.approx(0.3)
+    # nothing above 0, and neighbours below half of the top: the two neighbours enter all the same
+    assert lag_peak(lags_s, -1 - (lags_s - 0.3) ** 2) == pytest.approx(0.3)
+    assert lag_peak(np.arange(-3.0, 4), np.array([0, 0, 0, 1, 0.4, 0, 0])) == pytest.approx(0.125)
     assert lag_peak(lags_s, lags_s) == 1
     assert np.isnan(lag_peak(lags_s, np.full(9, np.nan)))
+
+
+def test_a_broad_peak_is_found_from_all_of_it_that_is_above_half() -> None:
+    lags_s, rng = np.arange(-20.0, 21), np.random.default_rng(0)
+    curves = np.exp(-(((lags_s - 2) / 6) ** 2)) + rng.normal(0, 0.02, (200, len(lags_s)))
+    found = np.array([lag_peak(lags_s, curve) for curve in curves])
+    before, top, after = (curves[:, 20 + k] for k in (1, 2, 3))
+    alone = 2 + 0.5 * (before - after) / (before - 2 * top + after)
+    assert found.mean() == pytest.approx(2, abs=0.05)
+    assert found.std() < 0.5 * alone.std()
 
 
 def test_asymmetry_turns_its_sign_with_the_profile() -> None:

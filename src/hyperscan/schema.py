@@ -231,6 +231,14 @@ OUTCOME_LABELS = ("modality", "task", "signal", "metric", "band", "roi")
 MIN_DYADS = 6
 
 
+#: A side of a comparison of dyads with fewer of them is not compared: with 3 and 3, no permutation p can reach .05.
+MIN_GROUP = 4
+
+#: How a table says yes and no, in any case.
+YES_NO: Mapping[str, bool] = MappingProxyType(
+    {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+)
+
 #: How symptoms, alliance and other columns may go with synchrony.
 RELATIONS = ("same_session", "next_session", "reverse", "between", "change")
 

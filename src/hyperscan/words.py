@@ -207,6 +207,10 @@ DIFFERENCES: Mapping[str, Verdict] = MappingProxyType(
     }
 )
 
+#: What is said of a column of yes and no, and of synchrony that is one.
+YES_NO_SAID = "{name} is yes (1) or no (0), taken as a number."
+YES_NO_SHARE = "Slopes are changes of the share of yes."
+
 #: What a difference of each kind cannot say.
 LIMITS: Mapping[str, str] = MappingProxyType(
     {

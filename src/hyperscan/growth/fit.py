@@ -29,6 +29,7 @@ from hyperscan.growth.table import (
     Names,
     Sessions,
     choose,
+    holds_yes_no,
     label_column,
     missing_sessions,
     number_column,
@@ -283,6 +284,7 @@ def describe_analysis(
         n_weak_chance=None if paired is None else int((paired < min_pseudo).sum()),
         n_lag_chance=None if paired is None else int((paired < 1).sum()),
         n_flips=int(n_flips),
+        yes_no=holds_yes_no(sessions.frame["value"]),
         named=named,
     )
 

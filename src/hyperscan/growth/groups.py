@@ -23,14 +23,11 @@ from hyperscan.growth.pooled import regress
 from hyperscan.growth.records import CappedSlope, FlipTest, Record, SlopeTest, TherapistLevel
 from hyperscan.growth.reml import fit_mixed
 from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, therapist_means
-from hyperscan.growth.table import label_column, number_column
-from hyperscan.schema import MIN_DYADS
-from hyperscan.words import LIMITS
+from hyperscan.growth.table import holds_yes_no, label_column, yes_no_column
+from hyperscan.schema import MIN_DYADS, MIN_GROUP
+from hyperscan.words import LIMITS, YES_NO_SAID
 
 Array = NDArray[np.float64]
-
-#: A group with fewer dyads that have a slope is not compared: with 3 and 3, no permutation p can reach .05.
-MIN_GROUP = 4
 
 #: Up to this many ways to hand out the labels all are looked at (16 dyads in two halves have 12,870).
 MAX_ARRANGEMENTS = 20_000
@@ -69,7 +66,7 @@ def labels_of(table: pd.DataFrame, dyad: str, column: str) -> dict[str, str]:
 def numbers_of(table: pd.DataFrame, dyad: str, column: str) -> dict[str, float]:
     """Moderator of every dyad that has one; a column that changes within a dyad raises a TableError."""
     _need(table, column, "moderators")
-    values = number_column(table, column)
+    values = yes_no_column(table, column)
     known = values.notna()
     found = _constant(label_column(table, dyad)[known], values[known], column)
     return {str(name): float(value) for name, value in found.items()}
@@ -144,18 +141,28 @@ def relate_moderators(
     for name, numbers in moderators.items():
         known = rows[rows["dyad"].isin(list(numbers))]
         n_lost = rows["dyad"].nunique() - known["dyad"].nunique()
-        note = f"{count(n_lost, 'dyad has', 'dyads have')} no {name} and did not enter." if n_lost else ""
-        n = int(_slopes(known).known.sum())
-        lack = f"{count(n, 'dyad has', 'dyads have')} it and a slope, and {MIN_DYADS} are needed."
+        notes = [f"{count(n_lost, 'dyad has', 'dyads have')} no {name} and did not enter."] if n_lost else []
+        notes += [YES_NO_SAID.format(name=name)] if holds_yes_no(pd.Series(numbers)) else []
         wording = Wording(
             f"the change of {asking.what} with {name}",
             f"more growth (or less of a fall) of {asking.what} the higher {name} was",
             f"less growth (or more of a fall) of {asking.what} the higher {name} was",
             LIMITS["moderators"],
         )
-        lack = lack if n < MIN_DYADS else ""
-        asked.append(_compare(known, numbers, name, asking, wording, lack=lack, note=note))
+        asked.append(_compare(known, numbers, name, asking, wording, lack=_lack(known, numbers), notes=notes))
     return settle_differences(asked)
+
+
+def _lack(rows: pd.DataFrame, numbers: Mapping[str, float]) -> str:
+    """Say why too few dyads have a number and a slope; empty where they do. Two numbers make two groups."""
+    labels = Design.of(rows).labels[_slopes(rows).known]
+    values, sizes = np.unique([numbers[label] for label in labels.tolist()], return_counts=True)
+    if len(labels) < MIN_DYADS:
+        return f"{count(len(labels), 'dyad has', 'dyads have')} it and a slope, and {MIN_DYADS} are needed."
+    if len(values) == 2 and sizes.min() < MIN_GROUP:
+        few = f"{values[sizes.argmin()]:g} in {count(int(sizes.min()), 'dyad')}"
+        return f"It has two values, {few}, and {MIN_GROUP} dyads are needed of each."
+    return ""
 
 
 def _slopes(rows: pd.DataFrame) -> Estimates:
@@ -172,7 +179,7 @@ def _compare(
     *,
     lack: str,
     sides: tuple[Side, ...] = (),
-    note: str = "",
+    notes: Sequence[str] = (),
 ) -> Asked:
     """Ask how the slopes go with one number per dyad: that of two groups (``sides``), or a moderator."""
     design, y = Design.of(rows), rows["value"].to_numpy(float)
@@ -196,7 +203,7 @@ def _compare(
         p_holm=math.nan,
         sides=sides,
         guards=() if lack else ask_differences(evidence, asking.modality, estimate.slope),
-        notes=tuple(filter(None, (note,))),
+        notes=tuple(notes),
         n_sessions=len(rows),
     )
     return Asked(difference, wording, lack or alone)

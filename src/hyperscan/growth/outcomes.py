@@ -19,10 +19,10 @@ from hyperscan.growth.outcomes_slopes import ROUND_OFF, Within, basis, is_nothin
 from hyperscan.growth.pooled import Regression, regress
 from hyperscan.growth.records import Analysis, Guard, OutcomeRelation, SlopeTest, TherapistLevel
 from hyperscan.growth.slopes import slope_test
-from hyperscan.growth.table import number_column
+from hyperscan.growth.table import yes_no_column
 from hyperscan.growth.verdict import ALPHA, ALPHA_PLAIN, tell_open, tell_reach, tell_test
-from hyperscan.schema import MIN_DYADS
-from hyperscan.words import RELATION_WORDS
+from hyperscan.schema import MIN_DYADS, MIN_GROUP
+from hyperscan.words import RELATION_WORDS, YES_NO_SAID
 
 Array = NDArray[np.float64]
 
@@ -156,7 +156,8 @@ class Series:
         """Test a relation between dyads, of their means or of their changes, and ask its guards."""
         found, number = self.compare_dyads(relation)
         if found.estimate is None:
-            return self.lacking(relation, "too few dyads, or no difference between them")
+            lack = f"too few dyads, or no difference between them (of two values each needs {MIN_GROUP} dyads)"
+            return self.lacking(relation, lack)
         question = replace(self.evidence.question, level=relation == "between", column=number)
         guards = self.reworded(replace(self.evidence, question=question), float(np.sign(found.estimate.slope)))
         return self.answer(replace(found, guards=(*ask_therapists(found.therapist_level), *guards)))
@@ -176,7 +177,9 @@ class Series:
             kept = basis(np.column_stack([kept, mean_t - mean_t.mean() if len(y) else mean_t]))
         rest_y, rest_x = (values - kept @ np.linalg.lstsq(kept, values, rcond=None)[0] for values in (y, x))
         found = OutcomeRelation(self.named.name, relation, "", "", n_dyads=len(y), n_sessions=int(seen.sum()))
-        if len(y) < kept.shape[1] + 2 or is_nothing((y, rest_y)) or is_nothing((x, rest_x)):
+        _, sizes = np.unique(y, return_counts=True)
+        lopsided = len(sizes) == 2 and sizes.min() < MIN_GROUP
+        if len(y) < kept.shape[1] + 2 or lopsided or is_nothing((y, rest_y)) or is_nothing((x, rest_x)):
             return found, {}
         columns = np.column_stack([x, kept])
 
@@ -260,7 +263,7 @@ def relate_outcomes(
     for named in asked:
         if named.name not in known:
             raise TableError(f"outcomes: the table has no column {named.name!r}.{did_you_mean(named.name, known)}")
-        told = frame[["dyad", "session", "t"]].assign(outcome=number_column(table, named.name))
+        told = frame[["dyad", "session", "t"]].assign(outcome=yes_no_column(table, named.name))
         told = told[frame["task"] == evidence.outcome.task]
         series = Series.of(named, told, evidence, analysis.modality)
         answers += [series.relate(relation) for relation in named.relations]
@@ -341,7 +344,7 @@ def tell_relation_limits(answer: Answer) -> list[str]:
         when = {"before": "was measured before", "after": "was measured after"}.get(found.measured)
         text = [f"{found.name} {when} the session." if when else "Which of the two came first is not told."]
     if answer.binary:
-        text.append(f"{found.name} is yes (1) or no (0), taken as a number.")
+        text.append(YES_NO_SAID.format(name=found.name))
     if found.reliability is not None:
         text.append(f"Split-half reliability of what synchrony differs by here: {found.reliability:.2f}.")
     if not found.word.startswith(("goes_with", "confounded")):

@@ -14,13 +14,13 @@ import scipy
 from numpy.typing import NDArray
 
 from hyperscan.errors import InputError, count, did_you_mean
-from hyperscan.growth.groups import MIN_GROUP, therapists_of
+from hyperscan.growth.groups import therapists_of
 from hyperscan.growth.model import Design
 from hyperscan.growth.outcomes_power import Planned
 from hyperscan.growth.records import TherapistLevel
 from hyperscan.growth.slopes import estimates_of, plain_test, pooled_test, therapist_test
 from hyperscan.growth.verdict import ALPHA, ALPHA_COMPARED, claimed_sign
-from hyperscan.schema import MIN_DYADS, RELATIONS
+from hyperscan.schema import MIN_DYADS, MIN_GROUP, RELATIONS
 from hyperscan.storage import write_bytes
 
 if TYPE_CHECKING:

@@ -434,6 +434,8 @@ class Analysis(Record):
     n_weak_chance: int | None
     n_lag_chance: int | None
     n_flips: int
+    #: Whether the value is yes (1) or no (0), and its slopes changes of a share
+    yes_no: bool
     #: Whether the outcome was named by the caller or is the package's default, rather than the only one of the table
     named: bool
 

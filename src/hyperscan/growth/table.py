@@ -12,10 +12,13 @@ import pandas as pd
 from hyperscan.config import PRIMARY, Primary
 from hyperscan.errors import InputError, TableError, count, did_you_mean
 from hyperscan.growth.records import Missing
-from hyperscan.schema import NAMED, NO_SHARED, OUTCOME_COLUMNS, OUTCOME_LABELS, Outcome
+from hyperscan.schema import NAMED, NO_SHARED, OUTCOME_COLUMNS, OUTCOME_LABELS, YES_NO, Outcome
 
 #: Signal used of a table when none is named, in order of preference (our choice).
 PREFERRED = ("eeg", NO_SHARED["eeg"], "hbo", "hbo_nosc", "hbt", "hbr", NO_SHARED["fnirs"])
+
+#: The texts by which TSV files say that there is no value.
+_MISSING = ("n/a", "", "NA")
 
 #: Columns beside the value that describe the same outcome.
 COMPANIONS = (
@@ -71,7 +74,7 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
     if table.empty:
         raise TableError("table has no rows; it needs one per dyad and session.")
     frame = pd.DataFrame({"dyad": label_column(table, names.dyad)})
-    frame["value"] = number_column(table, names.value)
+    frame["value"] = yes_no_column(table, names.value)
     column = _time_column(table, names)
     frame["t"] = number_column(table, column)
     if names.time == "session":
@@ -133,8 +136,7 @@ def number_column(table: pd.DataFrame, column: str) -> pd.Series:
     types = pd.api.types
     if types.is_datetime64_any_dtype(raw) or types.is_timedelta64_dtype(raw) or types.is_complex_dtype(raw):
         raise TableError(f"{column}: row 1 holds {raw.iloc[0]!r}; expected a number (for dates: days since the first).")
-    # the texts by which TSV files say "missing"
-    raw = raw.replace({"n/a": np.nan, "": np.nan, "NA": np.nan}) if raw.dtype != float else raw
+    raw = raw.replace(dict.fromkeys(_MISSING, np.nan)) if raw.dtype != float else raw
     values = pd.to_numeric(raw, errors="coerce").astype(float)
     wrong = np.flatnonzero(values.isna() & raw.notna())
     if len(wrong):
@@ -146,6 +148,27 @@ def number_column(table: pd.DataFrame, column: str) -> pd.Series:
             "A synchrony of exactly 1 has no Fisher z: leave it empty."
         )
     return values
+
+
+def yes_no_column(table: pd.DataFrame, column: str) -> pd.Series:
+    """Numbers of a column, or its words for yes and no as 1 and 0; anything else raises a TableError."""
+    raw = table[column].reset_index(drop=True)
+    texts = raw.map(lambda cell: str(cell).strip().casefold())
+    if not texts.isin([text for text in YES_NO if text.isalpha()]).any():
+        return number_column(table, column)
+    empty = raw.isna() | texts.isin([text.casefold() for text in _MISSING])
+    wrong = np.flatnonzero(~empty & ~texts.isin(list(YES_NO)))
+    if len(wrong):
+        raise TableError(
+            f"{column}: row {wrong[0] + 1} holds {raw.iloc[wrong[0]]!r} in a column of yes and no; "
+            f"allowed: {', '.join(YES_NO)}, or an empty cell."
+        )
+    return texts.map(YES_NO).astype(float)
+
+
+def holds_yes_no(values: pd.Series) -> bool:
+    """Whether a column of numbers is one of yes (1) and no (0)."""
+    return set(values.dropna().unique().tolist()) == {0.0, 1.0}
 
 
 def _time_column(table: pd.DataFrame, names: Names) -> str:

@@ -8,7 +8,16 @@ from hyperscan.errors import count, p_text
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS, NO_SHARED, SIGNED_OUTCOMES
-from hyperscan.words import BEYOND_SHARED, LEAD, NO_SHIFT, SHARED_LIMITS, VERDICTS, clocks_text
+from hyperscan.words import (
+    BEYOND_SHARED,
+    LEAD,
+    NO_SHIFT,
+    SHARED_LIMITS,
+    VERDICTS,
+    YES_NO_SAID,
+    YES_NO_SHARE,
+    clocks_text,
+)
 
 #: Level of every test that a claim rests on, where no other is named.
 ALPHA = 0.05
@@ -225,6 +234,8 @@ def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
         text.append(tell_reach(found.therapist_level))
     if found.primary.outcome.signal in NO_SHARED.values():
         text.append(SHARED_LIMITS)
+    if design.yes_no:
+        text.append(f"{YES_NO_SAID.format(name=design.value)} {YES_NO_SHARE}")
     if found.primary.fit and found.primary.fit.singular:
         text.append("The mixed model's random-effects covariance is singular (kept, flagged).")
     n_lag = design.n_lag_chance or 0

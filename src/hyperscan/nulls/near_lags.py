@@ -11,6 +11,9 @@ from scipy import fft
 from hyperscan.errors import InputError
 from hyperscan.nulls.lags import Foldable
 
+#: A peak is what is above this share of its highest point (our choice: the half width that spectra are told by).
+HALF = 0.5
+
 
 def near_lags(a: NDArray[Any], b: NDArray[Any], statistic: Foldable, *, n_steps: int) -> NDArray[Any]:
     """Compute a statistic with the client's windows earlier and later by a few samples.
@@ -94,7 +97,10 @@ def lead_asymmetry(lags_s: NDArray[Any], curve: NDArray[Any]) -> NDArray[Any]:
 
 
 def lag_peak(lags_s: NDArray[Any], curve: NDArray[Any]) -> float:
-    """Find the lag of the highest point of a profile, by the parabola through it and its neighbours.
+    """Find the lag of the highest point of a profile, by a parabola through its peak.
+
+    The parabola is fitted to all lags around the highest at which the profile is above half of it, each weighted by how
+    far above: three points alone make the lag of a broad peak as unsure as they are. At least the neighbours enter.
 
     Parameters
     ----------
@@ -110,7 +116,7 @@ def lag_peak(lags_s: NDArray[Any], curve: NDArray[Any]) -> float:
 
     Examples
     --------
-    >>> lag_peak(np.array([-1.0, 0, 1, 2]), np.array([0.0, 1, 1, 0]))
+    >>> round(lag_peak(np.array([-1.0, 0, 1, 2]), np.array([0.0, 1, 1, 0])), 6)
     0.5
     """
     if not np.isfinite(curve).all():
@@ -118,10 +124,15 @@ def lag_peak(lags_s: NDArray[Any], curve: NDArray[Any]) -> float:
     k = int(curve.argmax())
     if not 0 < k < len(curve) - 1:
         return float(lags_s[k])
-    before, top, after = curve[k - 1 : k + 2]
-    bend = before - 2 * top + after
-    shift = 0.5 * (before - after) / bend if bend else 0.0
-    return float(lags_s[k] + shift * (lags_s[1] - lags_s[0]))
+    half = HALF * curve[k]
+    below = np.flatnonzero(curve <= half)
+    first = min(int(below[below < k].max(initial=-1)) + 1, k - 1)
+    last = max(int(below[below > k].min(initial=len(curve))) - 1, k + 1)
+    steps, heights = np.arange(first, last + 1) - k, curve[first : last + 1]
+    weight = np.maximum(heights - half, 1e-6 * np.ptp(heights))
+    bend, slope, _ = np.polyfit(steps, heights, 2, w=np.sqrt(weight))
+    at = float(np.clip(-slope / (2 * bend), steps[0], steps[-1])) if bend < 0 else 0.0
+    return float(lags_s[k] + at * (lags_s[1] - lags_s[0]))
 
 
 def strongest_p(real: NDArray[Any], pseudo: NDArray[Any]) -> float:

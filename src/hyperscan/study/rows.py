@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hyperscan.errors import InputError, did_you_mean
-from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SessionKey
+from hyperscan.schema import CLOCKS, MODALITIES, ROLES, YES_NO, SessionKey
 from hyperscan.storage import odd_kind
 from hyperscan.study.grid import Grid, GridRow
 from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
@@ -38,7 +38,6 @@ MAX_SECONDS = 1e7
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
-_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 def is_missing(text: str) -> bool:
@@ -128,9 +127,9 @@ def read_date(text: str) -> datetime:
 
 def read_yes_no(text: str) -> bool:
     """Read ``yes``/``no``, ``true``/``false``, ``1``/``0``."""
-    if text.casefold() not in _YES_NO:
-        raise InputError(f"allowed: {', '.join(_YES_NO)}. Write one of them.{did_you_mean(text.casefold(), _YES_NO)}")
-    return _YES_NO[text.casefold()]
+    if text.casefold() not in YES_NO:
+        raise InputError(f"allowed: {', '.join(YES_NO)}. Write one of them.{did_you_mean(text.casefold(), YES_NO)}")
+    return YES_NO[text.casefold()]
 
 
 def read_event(text: str) -> str:

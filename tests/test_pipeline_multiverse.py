@@ -16,6 +16,7 @@ from hyperscan.cli.terminal import Stopped
 from hyperscan.config import _BESIDE_PRIMARY
 from hyperscan.errors import ConfigError
 from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
+from hyperscan.pipeline.universes import LEFT_OUT
 from hyperscan.recording.cleaning import prepare as cleaning
 from hyperscan.recording.cleaning.eeg import clean_eeg
 from stale_fixtures import OTHER
@@ -191,14 +192,15 @@ def files(folder: Path) -> list[str]:
 
 def test_what_is_no_longer_declared_is_removed_and_a_users_file_stays(study: Path, done: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(done, tmp_path / "out"))
-    (out / "universes/u003/my notes.txt").write_text("mine")
+    gone = json.loads((out / "universes/u001.json").read_text())["tables"]
+    (out / f"universes/{gone}/my notes.txt").write_text("mine")
     fewer = StudyConfig(n_null=19, multiverse={"metrics": ("plv", "ciplv")})
     run_multiverse(read_sessions(study), fewer, out=out)
-    assert files(out / "universes/u003") == ["my notes.txt"]
-    assert not (out / "universes/u004").exists()
+    assert files(out / f"universes/{gone}") == ["my notes.txt"]
+    assert not list(out.glob("universes/u003.*"))
     run_multiverse(read_sessions(study), fewer, out=tmp_path / "fresh")
-    known = [name for name in files(tmp_path / "fresh") if "/logs/" not in name]
-    assert [name for name in files(out) if "/logs/" not in name and "notes" not in name] == known
+    known = [name for name in files(tmp_path / "fresh") if not name.startswith("logs/")]
+    assert [name for name in files(out) if not name.startswith("logs/") and "notes" not in name] == known
     assert all((out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in known)
 
 
@@ -214,6 +216,26 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return simulate_study(folder, "growth", seed=3, n_dyads=2, n_sessions=1, duration_s=70)
 
 
+def text_of(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def check_same(mine: Path, universe: str, own: Path) -> None:
+    """Hold every cell that an analysis keeps, and its growth, to a run of its own."""
+    content = json.loads((mine / f"{universe}.json").read_text())
+    growth = json.loads((own / "growth.json").read_text())
+    rows = text_of(own / "synchrony.tsv").drop(columns=list(LEFT_OUT))
+    for name, whole in (("synchrony", rows[rows["signal"] == "eeg"]), ("guards", text_of(own / "guards.tsv"))):
+        kept = text_of(mine / content["tables"] / f"{name}.tsv")
+        kept = kept[kept["universe"] == universe].drop(columns="universe").reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, whole.reset_index(drop=True))
+    assert (mine / content["tables"] / "quality.tsv").read_bytes() == (own / "quality.tsv").read_bytes()
+    assert (mine / f"{universe}.toml").read_bytes() == (own / "config.toml").read_bytes()
+    for found in (content["growth"], growth):
+        found.get("per_session", {}).pop("lag_peak_s", None)
+    assert content["growth"] == growth
+
+
 @pytest.mark.parametrize(
     "choices",
     [
@@ -223,10 +245,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "rois": ("posterior-posterior", "all-all"),
             "time": ("session", "weeks"),
         },
-        {"metrics": ("plv", "ciplv", "accorr"), "window_s": (20.0, 10.0), "bands": ("alpha", "theta")},
+        # metrics whose products are shared, of others, and of whole regions
+        {"metrics": ("plv", "ciplv", "accorr", "wpli", "coh", "mic"), "bands": ("alpha", "theta")},
+        {"window_s": (20.0, 10.0), "max_partners": (20, 1)},
     ],
 )
-def test_every_byte_of_an_analysis_is_that_of_a_run_of_its_own(
+def test_every_number_of_an_analysis_is_that_of_a_run_of_its_own(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choices: dict[str, tuple[object, ...]]
 ) -> None:
     sessions, config = read_sessions(small), StudyConfig(n_null=19, multiverse=choices)
@@ -238,7 +262,7 @@ def test_every_byte_of_an_analysis_is_that_of_a_run_of_its_own(
     assert len(cleaned) == 2 * len(sessions) * len(choices.get("eeg_reference", ("auto",)))
     for one in declare_universes(config, "eeg"):
         run_study(sessions, one.config, out=tmp_path / one.name, report=False)
-        assert results(tmp_path / "out/universes" / one.name) == results(tmp_path / one.name), one
+        check_same(tmp_path / "out/universes", one.name, tmp_path / one.name)
     assert not (tmp_path / "out/work").exists()
 
 
@@ -250,20 +274,20 @@ def never_interrupted(small: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return out
 
 
-@pytest.mark.parametrize("stage", ["prepare_unit", "compute_batch", "compute_unit", "go_through"])
+@pytest.mark.parametrize("stage", ["prepare_unit", "find_chance", "find_outcomes", "fit_run"])
 def test_an_interrupted_multiverse_goes_on_and_says_nothing_of_the_one_before(
     small: Path, never_interrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stage: str
 ) -> None:
     other = tmp_path / "other.toml"
     other.write_text((small / "study.toml").read_text().replace("n_null = 19", "n_null = 20"))
     out = Path(shutil.copytree(never_interrupted, tmp_path / "out"))
-    room = "multiverse" if stage == "go_through" else "stages"
+    room = {"prepare_unit": "stages", "fit_run": "multiverse"}.get(stage, "universes")
     real = getattr(importlib.import_module(f"hyperscan.pipeline.{room}"), stage)
     calls: list[object] = []
 
     def stop(*given: object, **named: object) -> object:
         calls.append(given)
-        if len(calls) == 3:
+        if len(calls) == 2:
             raise Stopped(15)
         return real(*given, **named)
 
@@ -284,7 +308,7 @@ def test_signals_that_were_prepared_for_other_choices_alone_are_removed(
 ) -> None:
     out = Path(shutil.copytree(done, tmp_path / "out"))
     ours = out / "work/0123456789ab/dyad-01/ses-01"
-    shutil.copytree(out / "universes/u001/dyad-D01/ses-01", ours)
+    shutil.copytree(next(out.glob("universes/*/dyad-D01/ses-01")), ours)
     (out / "work/0123456789ab/mine.txt").write_text("mine")
     (out / "multiverse.json").unlink()
     assert cli.main(["multiverse", str(study), "-o", str(out), "-q"]) == 0
@@ -298,7 +322,7 @@ def test_an_analysis_without_sessions_keeps_no_results_of_other_settings(
     config = StudyConfig(n_null=19, multiverse={"min_windows": (3, 1000), "metrics": ("plv", "ciplv")})
     found = run_multiverse(read_sessions(study), config, out=out)
     assert found.table["verdict"].tolist() == ["cannot_tell", "cannot_tell", "", ""]
-    assert not [name for name in files(out / "universes/u003") if name.endswith(("growth.json", "synchrony.tsv"))]
+    assert sorted(path.name for path in out.glob("universes/*.json")) == ["u001.json", "u002.json"]
 
 
 def test_a_run_and_a_multiverse_have_folders_of_their_own(
@@ -308,9 +332,12 @@ def test_a_run_and_a_multiverse_have_folders_of_their_own(
     assert cli.main(["run", str(study), "-o", str(done), "-q"]) == 2
     assert "is the folder of a multiverse" in capsys.readouterr().err
     assert files(done) == before
-    assert cli.main(["multiverse", str(study), "-o", str(done / "universes" / "u001"), "-q"]) == 2
-    assert "is the folder of a run" in capsys.readouterr().err
     for word in ("growth", "report", "view"):
         assert cli.main([word, str(done)]) == 2
-        assert "universes" in capsys.readouterr().err
-    assert cli.main(["growth", str(done / "universes" / "u001")]) == 0
+        assert "universes/u001.toml" in capsys.readouterr().err
+    # the settings of an analysis make a run of their own
+    settings, run = done / "universes/u002.toml", done.parent / "run"
+    assert cli.main(["run", str(study), "-o", str(run), "--config", str(settings), "-q"]) == 0
+    check_same(done / "universes", "u002", run)
+    assert cli.main(["multiverse", str(study), "-o", str(run), "-q"]) == 2
+    assert "is the folder of a run" in capsys.readouterr().err

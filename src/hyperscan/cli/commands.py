@@ -108,7 +108,8 @@ def multiverse(arguments: argparse.Namespace) -> int:
     if fewer:
         numbers = sorted({one.n_skipped for one in fewer})
         told = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
-        say(f"skipped {told} dyad-sessions in {len(fewer)} of {len(found.universes)} analyses; plan.json says why")
+        where = f"{len(fewer)} of {len(found.universes)} analyses"
+        say(f"skipped {told} dyad-sessions in {where}; universes/u001.json and others say why")
     show(f"{found.summary()}\nreport: {arguments.output / MULTIVERSE_PAGE}")
     return SOME_SKIPPED if fewer else OK
 

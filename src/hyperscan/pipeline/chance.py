@@ -27,6 +27,7 @@ from hyperscan.synchrony import (
     BYTES_PER_SAMPLE,
     GuardValues,
     PairValues,
+    Recipe,
     Signals,
     chance_values,
 )
@@ -100,17 +101,20 @@ def compute_batch(batch: Batch, *, basis: Basis, prepared: Path, folder: Path) -
 
 
 def _compute(batch: Batch, basis: Basis, prepared: Path, folder: Path) -> Attempt:
+    _save(folder, pair_values(batch, basis, prepared, recipe_for(batch.key, basis.plan, basis.config)))
+    return Attempt(batch.key)
+
+
+def pair_values(batch: Batch, basis: Basis, prepared: Path, recipe: Recipe) -> dict[Lenders, PairValues]:
+    """Compute the pairs of a batch from prepared signals."""
     sides: list[dict[str, Signals]] = []
     for dyads, role in zip(zip(*batch.pairs, strict=True), ROLES, strict=True):
         keys = [batch.key._replace(dyad=dyad) for dyad in sorted(set(dyads))]
         sides.append({key.dyad: planned_signals(prepared, key, role, basis.plan) for key in keys})
     therapists, clients = sides
-    recipe = recipe_for(batch.key, basis.plan, basis.config)
     compute = partial(chance_values, therapists, clients, batch.pairs, recipe)
     people = same(*therapists.values(), *clients.values())
-    values = remembered(("chance", batch.name), (batch.pairs, people, recipe), compute)
-    _save(folder, values)
-    return Attempt(batch.key)
+    return remembered(("chance", batch.name), (batch.pairs, people, recipe), compute)
 
 
 def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
@@ -129,12 +133,17 @@ def _save(folder: Path, values: Mapping[Lenders, PairValues]) -> None:
     guards = []
     for pair, found in values.items():
         if found.guards is not None:
-            contributed = [np.atleast_1d(getattr(found.guards, name)).ravel() for name in _GUARDS]
-            known = [each[np.isfinite(each)] for each in contributed]
-            guards.append((*pair, *(float(each.mean()) if each.size else np.nan for each in known)))
+            guards.append((*pair, *guard_means(found.guards)))
     write_table(folder / "values.tsv", pd.DataFrame(rows, columns=[*_LENDERS, *CELL_COLUMNS, "z"]))
     write_table(folder / "profiles.tsv", pd.DataFrame(profiles, columns=[*_LENDERS, *CELL_COLUMNS, "profile"]))
     write_table(folder / "guards.tsv", pd.DataFrame(guards, columns=[*_LENDERS, *_GUARDS]))
+
+
+def guard_means(guards: GuardValues) -> list[float]:
+    """Bring what a pair contributes to the guards to one number each, in the order of the fields."""
+    contributed = [np.atleast_1d(getattr(guards, name)).ravel() for name in _GUARDS]
+    known = [each[np.isfinite(each)] for each in contributed]
+    return [float(each.mean()) if each.size else np.nan for each in known]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from hyperscan.schema import CELL_COLUMNS, INDEX_COLUMNS, ROLES, TABLES, Cell, R
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import (
+    GuardRow,
     LagTest,
     OwnChance,
     Recipe,
@@ -86,10 +87,7 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Path], prepared: 
     synchrony = _with_leads(frame, lags, chance).assign(**row.covariates)
     pseudo = chance.values.assign(**row.key._asdict())[list(TABLES["pseudo"])]
     guards = guard_row(a, b, recipe, windows, values.guards, chance.guards)
-    primary = recipe.primary
-    outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
-    outcome["control_channels"] = "+".join(recipe.control)
-    guarded = pd.DataFrame([row.key._asdict() | outcome | asdict(guards)])
+    guarded = pd.DataFrame([guard_columns(row, recipe, guards)])
     return Computed(
         row.key,
         tables={
@@ -100,6 +98,13 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Path], prepared: 
             "within": _within(row, values.within, next(name for name in recipe.signals if name in a.data)),
         },
     )
+
+
+def guard_columns(row: Session, recipe: Recipe, guards: GuardRow) -> dict[str, Any]:
+    """Row of ``guards.tsv``."""
+    primary = recipe.primary
+    outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
+    return {**row.key._asdict(), **outcome, "control_channels": "+".join(recipe.control), **asdict(guards)}
 
 
 def _within(row: Session, within: Mapping[str, Sequence[WithinValue]], signal: str) -> pd.DataFrame:
@@ -182,21 +187,42 @@ def _with_chance(
     rows = []
     for row in frame.itertuples(index=False):
         cell, pair = Cell(row.signal, row.metric, row.band), RoiPair(row.roi_therapist, row.roi_client)
-        z = np.array(values.get((*cell, *pair), ()), dtype=float)
-        z = z[np.isfinite(z)]
-        mean = float(z.mean()) if len(z) else np.nan
-        excess, flags = row.z - mean, []
-        shifted = float(lag[cell].chance[pairs.index(pair)]) if cell in lag else np.nan
-        if len(z) == 0 and np.isfinite(shifted):
-            # without other dyads the lag null is all there is: a whole-session statistic against its own shifts
-            excess = float(lag[cell].estimate[pairs.index(pair)] - shifted)
-            flags.append("chance_from_lags")
-        elif len(z) < config.min_pseudo:
-            flags.append("weak_chance" if len(z) else "no_chance")
-        flags += ["shared_therapist"] * shared + ["no_value"] * (not np.isfinite(row.z))
-        spread = float(z.std(ddof=1)) if len(z) > 1 else np.nan
-        level, n_own = (float(own[cell].mean_z[pairs.index(pair)]), own[cell].n) if cell in own else (np.nan, 0)
-        rows.append((mean, spread, len(z), excess, level, n_own, row.z - level, ";".join(flags)))
-    columns = ["pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z", "own_mean_z", "n_own", "own_excess_z", "flags"]
-    whole = pd.concat([frame, pd.DataFrame(rows, columns=columns)], axis=1)
+        at, z = pairs.index(pair), np.array(values.get((*cell, *pair), ()), dtype=float)
+        rows.append(chance_columns(row.z, z, lag.get(cell), own.get(cell), at, shared=shared, config=config))
+    whole = pd.concat([frame, pd.DataFrame(rows)], axis=1)
     return whole.reindex(columns=list(TABLES["synchrony"]))
+
+
+def chance_columns(
+    z: float,
+    pseudo: Array,
+    lag: LagTest | None,
+    own: OwnChance | None,
+    at: int,
+    *,
+    shared: bool,
+    config: StudyConfig,
+) -> dict[str, Any]:
+    """Compare one value of the pair with ``pseudo``, that of its pseudo pairs; ``at``: place of its ROI pair."""
+    pseudo = pseudo[np.isfinite(pseudo)]
+    mean = float(pseudo.mean()) if len(pseudo) else np.nan
+    excess, flags = z - mean, []
+    shifted = np.nan if lag is None else float(lag.chance[at])
+    if lag is not None and len(pseudo) == 0 and np.isfinite(shifted):
+        # without other dyads the lag null is all there is: a whole-session statistic against its own shifts
+        excess = float(lag.estimate[at] - shifted)
+        flags.append("chance_from_lags")
+    elif len(pseudo) < config.min_pseudo:
+        flags.append("weak_chance" if len(pseudo) else "no_chance")
+    flags += ["shared_therapist"] * shared + ["no_value"] * (not np.isfinite(z))
+    level, n_own = (np.nan, 0) if own is None else (float(own.mean_z[at]), own.n)
+    return {
+        "pseudo_mean_z": mean,
+        "pseudo_sd_z": float(pseudo.std(ddof=1)) if len(pseudo) > 1 else np.nan,
+        "n_pseudo": len(pseudo),
+        "excess_z": excess,
+        "own_mean_z": level,
+        "n_own": n_own,
+        "own_excess_z": z - level,
+        "flags": ";".join(flags),
+    }

@@ -6,29 +6,43 @@ import contextlib
 import itertools
 import logging
 import re
-from collections import Counter
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from hyperscan.config import CLEANING, PREPARATION, Primary, StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count
 from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
-from hyperscan.pipeline.lock import output_lock
-from hyperscan.pipeline.output import UNIVERSES, WORK, check_output, describe_output, remove_results, remove_work
-from hyperscan.pipeline.plan import check_settings, primary_group
-from hyperscan.pipeline.privacy import owners_only
-from hyperscan.pipeline.run import go_through, growth_of, output_of, stages_of
-from hyperscan.pipeline.stages import Stages, limit_place
-from hyperscan.pipeline.together import Steps, carry_out
-from hyperscan.pipeline.unit import digest, remove_unit
+from hyperscan.pipeline.lock import output_lock, sweep_locks
+from hyperscan.pipeline.output import (
+    UNIVERSES,
+    WORK,
+    RunLog,
+    check_output,
+    describe_output,
+    quality_rows,
+    refuse_links,
+)
+from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, primary_group
+from hyperscan.pipeline.privacy import owners_only, public_command
+from hyperscan.pipeline.run import fit_run
+from hyperscan.pipeline.stages import limit_place
+from hyperscan.pipeline.summary import Summary
+from hyperscan.pipeline.together import PAIRS, Steps, carry_out
+from hyperscan.pipeline.unit import Basis, digest, remove_unit, units_of
+from hyperscan.pipeline.universes import LEFT_OUT, Analyses, Found
 from hyperscan.pipeline.workers import Place
 from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
-from hyperscan.results import Plan
 from hyperscan.results.folder import MULTIVERSE_PAGE
-from hyperscan.storage import remove, write_json, write_table
+from hyperscan.results.plan import Plan, Skip
+from hyperscan.schema import COLUMNS, TABLES, SessionKey
+from hyperscan.storage import load_table, remove, remove_files, sweep, write_json, write_table, write_text
 from hyperscan.study import Rejected, Session
 
 logger = logging.getLogger(__name__)
@@ -39,14 +53,19 @@ MAX_UNIVERSES = 200
 #: What all analyses together leave; it is there only while it tells of the analyses that are there.
 ANSWERS = (MULTIVERSE_PAGE, "multiverse.json", "multiverse.tsv")
 
-#: How the folders of analyses are called.
-_NAME = re.compile(r"u\d{3}")
+#: How the files of an analysis are called, and the folders of analyses that share their preparation.
+_FILE, _FOLDER = re.compile(r"u\d{3}\.(json|toml)"), re.compile(r"[0-9a-f]{12}")
+
+#: Tables that hold rows of every analysis, and the column that says of which.
+_ROWS, UNIVERSE = ("synchrony", "guards"), "universe"
 
 MULTIVERSE_README = """Many analyses of one study of inter-brain synchrony: does growth survive the choice among them?
 
 A derivative made by hyperscan-mne. Start with multiverse.html. multiverse.tsv holds one row per analysis,
-multiverse.json what they say together; universes/ holds a run's folder for each. Without multiverse.json the analyses
-are not finished. BIDS has no names for results of two people, so .bidsignore lists them.
+multiverse.json what they say together. universes/ holds for each analysis its settings (u001.toml, which
+`hyperscan run` takes) and its verdict with guards (u001.json); the folders there hold the tables that these are taken
+of. Without multiverse.json the analyses are not finished. BIDS has no names for results of two people, so .bidsignore
+lists them.
 """
 
 #: Choices that name a part of the primary outcome, by their key in the settings.
@@ -164,9 +183,9 @@ def run_multiverse(
     config : StudyConfig
         Settings of the primary analysis; its ``multiverse`` holds the levels of every choice.
     out : path-like
-        Output folder: ``multiverse.tsv``, ``multiverse.json``, ``multiverse.html``, and ``universes/`` with a run's
-        folder for every analysis. Those that are there and still valid are used again, and those of choices that
-        are no longer declared are removed.
+        Output folder: ``multiverse.tsv``, ``multiverse.json``, ``multiverse.html``, and ``universes/`` with settings,
+        verdict and tables of every analysis. What is there and still valid is used again, and that of choices that
+        are no longer declared is removed.
     n_jobs : int
         Worker processes.
     cluster : str or None
@@ -215,27 +234,22 @@ def run_multiverse(
             raise ConfigError(f"multiverse ({one}): {error}") from None
     out = Path(out).resolve()
     check_output(out, rows, multiverse=True)
+    folders = {out / UNIVERSES / one.prepared for one in declared}
+    for folder in folders:
+        refuse_links(folder, units_of(rows))
     inputs = tuple({row.root for row in rows})
     place = limit_place(Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=inputs), rows)
     with contextlib.ExitStack() as held:
         held.enter_context(remembering())  # inputs and what is prepared of them are hashed once
         held.enter_context(output_lock(out))
         held.enter_context(owners_only(out, private))
+        sweep(out)
+        sweep_locks(out)
         describe_output(out, MULTIVERSE_README)
         for name in ANSWERS:  # what they say together is not known before all are there
             remove(out / name)
         _remove_others(out, declared)
-        for one in declared:
-            held.enter_context(output_of(rows, out / UNIVERSES / one.name, private=private))
-        told = count(len(declared), "analysis", "analyses")
-        logger.info("%s, %s", told, count(len({one.prepared for one in declared}), "preparation"))
-        ordered = sorted(declared, key=lambda one: one.shares)
-        stages = [
-            stages_of(rows, one.config, out / UNIVERSES / one.name, place, out / WORK / one.prepared) for one in ordered
-        ]
-        runs = [_steps(one, each, rejected) for one, each in zip(ordered, stages, strict=True)]
-        found_of = {one.name: one for one in carry_out(runs, place, progress=progress)}
-        universes = [found_of[one.name] for one in declared]
+        universes = _run_all(declared, rows, out, place, rejected, progress=progress)
         if all(one.growth is None for one in universes):
             raise NothingToAnalyseError("In not one of the analyses a dyad-session can be used. See `hyperscan check`.")
         found = fit_multiverse(universes, seed=config.seed)
@@ -246,35 +260,123 @@ def run_multiverse(
     return found
 
 
-def _steps(one: Declared, stages: Stages, rejected: Sequence[Rejected]) -> Steps[Universe]:
-    """Go through the run of one analysis."""
-    n_rows = len(stages.sessions) + len(rejected)
-    try:
-        growth = (yield from go_through(stages, rejected, report=False)) or growth_of(stages.out)
-    except ConfigError as error:
-        raise ConfigError(f"multiverse ({one}): {error}") from None
-    except NothingToAnalyseError as error:
-        remove_results(stages.out)  # they are of other settings
-        return Universe(one.name, one.settings, one.primary, None, str(error).splitlines()[0], n_rows)
-    skipped = Plan.load(stages.out / "plan.json").skipped
-    return Universe(one.name, one.settings, one.primary, growth, n_skipped=len(skipped))
+def _run_all(
+    declared: Sequence[Declared],
+    rows: Sequence[Session],
+    out: Path,
+    place: Place,
+    rejected: Sequence[Rejected],
+    *,
+    progress: bool,
+) -> list[Universe]:
+    """Run the analyses, those of one preparation together, and give them in the order of their declaration."""
+    groups: dict[str, list[Declared]] = defaultdict(list)
+    for one in sorted(declared, key=lambda one: one.shares):
+        groups[one.prepared].append(one)
+    logger.info("%s, %s", count(len(declared), "analysis", "analyses"), count(len(groups), "preparation"))
+    log = RunLog(out, command=public_command(sys.argv), workers=place.n_jobs, cluster=place.cluster)
+    runs = []
+    for name, group in groups.items():
+        folder = out / UNIVERSES / name
+        stages = Analyses(rows, group[0].config, folder, log, prepared=out / WORK / name)
+        runs.append(_go_through(group, stages, rejected))
+    found_of = {one.name: one for found in carry_out(runs, place, progress=progress) for one in found}
+    log.say("complete")
+    return [found_of[one.name] for one in declared]
+
+
+def _go_through(group: Sequence[Declared], stages: Analyses, rejected: Sequence[Rejected]) -> Steps[list[Universe]]:
+    """Go through the analyses of one preparation."""
+    summaries = yield from stages.prepare()
+    bases: dict[str, Basis] = {}
+    reasons: dict[str, str] = {}
+    for one in group:
+        try:
+            plan = make_plan(stages.sessions, rejected, summaries, one.config, stages.digests)
+        except ConfigError as error:
+            raise ConfigError(f"multiverse ({one}): {error}") from None
+        except NothingToAnalyseError as error:
+            reasons[one.name] = str(error).splitlines()[0]
+            continue
+        if one.primary:
+            stages.tell(plan.findings)
+        bases[one.name] = Basis.of(plan, one.config, stages.versions)
+    found = yield from stages.find(bases)
+    tables = _write_tables(stages.out, found, summaries)
+    universes = []
+    for one in group:
+        if one.name in reasons:
+            n_rows = len(stages.sessions) + len(rejected)
+            remove(_beside(stages.out, one, "json"))  # of other settings
+            universes.append(Universe(one.name, one.settings, one.primary, None, reasons[one.name], n_rows))
+        else:
+            plan = bases[one.name].plan
+            late = [Skip.of(row.key, row.reason) for row in found[one.name] if not row.ok]
+            plan = replace(plan, skipped=(*plan.skipped, *late, *stages.lost_rows(plan)))
+            universes.append(_conclude(one, plan, tables, stages.out))
+    return universes
+
+
+def _write_tables(
+    folder: Path, found: Mapping[str, Sequence[Found]], summaries: Mapping[SessionKey, Summary]
+) -> dict[str, pd.DataFrame]:
+    """Write the rows of all analyses of one preparation, and read them as growth reads those of a run."""
+    rows: dict[str, list[dict[str, Any]]] = {"synchrony": [], "guards": []}
+    for name, parts in found.items():
+        for part in (part for part in parts if part.ok):
+            rows["synchrony"] += [{UNIVERSE: name, **row} for row in part.content["synchrony"]]
+            rows["guards"].append({UNIVERSE: name, **part.content["guards"]})
+    tables = {"quality": quality_rows(summaries)}
+    for name, part in rows.items():
+        columns = [UNIVERSE, *(column for column in TABLES[name] if column not in LEFT_OUT)]
+        further = dict.fromkeys(column for row in part for column in row if column not in columns)
+        tables[name] = pd.DataFrame(part, columns=[*columns, *further])
+    for name, table in tables.items():
+        texts = (column for column in TABLES[name] if COLUMNS[column].text)
+        tables[name] = load_table(write_table(folder / f"{name}.tsv", table), UNIVERSE, *texts)
+    return tables
+
+
+def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], folder: Path) -> Universe:
+    """Fit growth of one analysis, and leave what it is and what it found beside the tables."""
+    write_text(_beside(folder, one, "toml"), one.config.to_toml())
+    mine = {name: tables[name][tables[name][UNIVERSE] == one.name].drop(columns=UNIVERSE) for name in _ROWS}
+    facts = {"settings": one.settings, "primary": one.primary, "tables": folder.name}
+    facts |= {"skipped": [asdict(skip) for skip in plan.skipped], "findings": [asdict(it) for it in plan.findings]}
+    growth, reason = None, ""
+    if mine["synchrony"].empty:
+        reason = explain_nothing(plan.skipped)
+    else:
+        try:
+            growth = fit_run(mine["synchrony"], mine["guards"], tables["quality"], plan.primary, one.config)
+        except ConfigError as error:
+            raise ConfigError(f"multiverse ({one}): {error}") from None
+        facts["growth"] = growth.to_dict()
+    write_json(_beside(folder, one, "json"), facts)
+    return Universe(one.name, one.settings, one.primary, growth, reason, len(plan.skipped))
+
+
+def _beside(folder: Path, one: Declared, ending: str) -> Path:
+    """File of one analysis, beside the folder of those that share its preparation."""
+    return folder.parent / f"{one.name}.{ending}"
 
 
 def _remove_others(out: Path, declared: Sequence[Declared]) -> None:
-    """Remove the analyses of an earlier multiverse that are none of this one, and what was prepared for them alone.
-
-    What is not ours stays.
-    """
-    names = {one.name for one in declared}
-    for folder in (out / UNIVERSES).glob("u*"):
-        if _NAME.fullmatch(folder.name) and folder.name not in names and not folder.is_symlink():
-            remove_work(folder)
-            remove_results(folder)
-    _remove_prepared(out, {one.prepared for one in declared})
+    """Remove what an earlier multiverse left of analyses that are none of this one; what is not ours stays."""
+    names, prepared = {one.name for one in declared}, {one.prepared for one in declared}
+    for path in (out / UNIVERSES).glob("u*"):
+        if _FILE.fullmatch(path.name) and path.stem not in names:
+            remove_files(path.parent, [path.name], out)
+    for folder in (out / UNIVERSES).glob("*/"):
+        if _FOLDER.fullmatch(folder.name) and folder.name not in prepared and not folder.is_symlink():
+            for unit in folder.glob("dyad-*/ses-*"):
+                remove_unit(unit, out)
+            remove_files(folder, [f"{name}.tsv" for name in (*_ROWS, "quality")], out)
+    _remove_prepared(out, prepared)
 
 
 def _remove_prepared(out: Path, kept: Collection[str] = ()) -> None:
-    """Remove prepared signals that analyses shared."""
-    for folder in (out / WORK).glob("*/dyad-*/ses-*"):
-        if folder.parents[1].name not in kept:
+    """Remove prepared signals and pairs that analyses shared."""
+    for folder in [each for made in ("dyad-*/ses-*", f"{PAIRS}/*") for each in (out / WORK).glob(f"*/{made}")]:
+        if folder.relative_to(out / WORK).parts[0] not in kept:
             remove_unit(folder, out)

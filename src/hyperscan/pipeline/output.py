@@ -58,6 +58,7 @@ class RunLog:
         now = datetime.now(UTC)
         self.path = out / LOGS / f"run-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
         head = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count(), **facts}
+        self._shown: set[str] = set()
         self._head = "".join(f"# {name}: {value}\n" for name, value in head.items())
 
     def open(self) -> None:
@@ -75,6 +76,12 @@ class RunLog:
             return
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
             stream.write(line)
+
+    def show(self, text: str, level: int = logging.WARNING) -> None:
+        """Show a text at the terminal, once however many analyses write this log."""
+        if text not in self._shown:
+            self._shown.add(text)
+            logger.log(level, "%s", text)
 
     def attempts(self, rows: Iterable[Attempt]) -> None:
         """Add what was skipped, what is weaker than it looks, and the frames of faults of ours."""
@@ -169,7 +176,7 @@ def check_output(out: Path, sessions: Sequence[Session], *, multiverse: bool = F
         raise OutputError(f"{out.name}: is the folder of a run. Choose another one for the multiverse.")
     if not multiverse and (here / UNIVERSES).exists():
         raise OutputError(f"{out.name}: is the folder of a multiverse. Choose another one for the run.")
-    _refuse_links(here, units_of(sessions))
+    refuse_links(here, units_of(sessions))
 
 
 def earlier_dyads(out: Path) -> set[str]:
@@ -213,7 +220,7 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def _refuse_links(out: Path, units: Sequence[Unit]) -> None:
+def refuse_links(out: Path, units: Sequence[Unit]) -> None:
     """Refuse a link where a folder of ours goes: what lies behind it is not ours to replace."""
     folders = [
         out / LOGS,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, NothingToAnalyseError
@@ -40,7 +40,7 @@ from hyperscan.report import PAGE, build_report, pages_of, remove_report
 from hyperscan.results import Plan, RunFolder, StudyResult
 from hyperscan.results.folder import RECORD, VIEW, WITHIN
 from hyperscan.results.plan import Remark, Skip
-from hyperscan.schema import INDEX_COLUMNS, Index, SessionKey
+from hyperscan.schema import INDEX_COLUMNS, Index, Outcome, SessionKey
 from hyperscan.storage import (
     odd_kind,
     remove,
@@ -53,6 +53,9 @@ from hyperscan.storage import (
     written_files,
 )
 from hyperscan.study import Rejected, Session
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -354,8 +357,20 @@ def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> G
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = Plan.load(out / "plan.json").primary
+    return fit_run(study.table, study.guards, study.quality, primary, config, **changes)
+
+
+def fit_run(
+    table: pd.DataFrame,
+    guards: pd.DataFrame,
+    quality: pd.DataFrame,
+    primary: Outcome,
+    config: StudyConfig,
+    **changes: Any,
+) -> GrowthResult:
+    """Fit growth of the primary outcome as the settings of a run ask for it."""
     names = {"metric": primary.metric, "band": primary.band, "roi": primary.roi, "task": primary.task}
-    mine = study.table[(study.table["modality"] == primary.modality) & (study.table["signal"] == primary.signal)]
+    mine = table[(table["modality"] == primary.modality) & (table["signal"] == primary.signal)]
     # a comparison of the run that lost a side, as its findings say, ends no run; one that is asked for now does
     groups = set(labels_of(mine, "dyad", config.group).values()) if config.group else ()
     config = with_both_sides(config, set(mine["task"]), groups)
@@ -364,8 +379,8 @@ def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> G
         mine,
         primary=names,
         time=config.time,
-        guards=study.guards,
-        quality=study.quality,
+        guards=guards,
+        quality=quality,
         equivalence_slope=config.equivalence_slope,
         min_pseudo=config.min_pseudo,
         outcomes=config.outcomes,

@@ -113,7 +113,7 @@ class Stages:
         for key, reason in unaligned_of(self.sessions, summaries).items():
             summaries[key] = summaries[key].refuse(reason)
         self.log.attempts(summaries.values())
-        _warn_of(summaries.values())
+        self._warn_of(summaries.values())
         return summaries
 
     def tell(self, findings: Sequence[Remark]) -> None:
@@ -125,10 +125,10 @@ class Stages:
             shown[finding.kind] += 1
             if shown[finding.kind] <= MAX_NOTES:
                 level = logging.INFO if finding.severity == "info" else logging.WARNING
-                logger.log(level, "%s: %s", word, finding.message)
+                self.log.show(f"{word}: {finding.message}", level)
         for kind, number in shown.items():
             if number > MAX_NOTES:
-                logger.warning("warning: %d more of this kind (%s) are in %s/", number - MAX_NOTES, kind, LOGS)
+                self.log.show(f"warning: {number - MAX_NOTES} more of this kind ({kind}) are in {LOGS}/")
 
     def basis(self, plan: Plan) -> Basis:
         """Join what all units of the run are computed from."""
@@ -196,7 +196,7 @@ class Stages:
         """Say what computation found of published units, and list the rows that it could not do."""
         rows = computed_rows(self.out, units)
         self.log.attempts(rows)
-        _warn_of(rows)
+        self._warn_of(rows)
         return [Skip.of(row.key, row.reason) for row in rows if not row.ok]
 
     def lost_rows(self, plan: Plan) -> list[Skip]:
@@ -270,6 +270,18 @@ class Stages:
                 return carried.rows
         return None
 
+    def _warn_of(self, rows: Collection[Attempt]) -> None:
+        """Say every warning once, with the sessions that it is about."""
+        about: dict[str, list[SessionKey]] = defaultdict(list)
+        for row in rows:
+            for note in row.notes if row.ok else ():
+                about[note.removeprefix(f"{row.key}: ")].append(row.key)
+        for note, keys in list(about.items())[:MAX_NOTES]:
+            others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            self.log.show(f"warning: {keys[0]}{others}: {note}")
+        if len(about) > MAX_NOTES:
+            self.log.show(f"warning: {len(about) - MAX_NOTES} more are in {LOGS}/")
+
     def _remove_others(self, units: Collection[Unit]) -> None:
         """Remove earlier results of other units, and pages of other dyads; what is not ours stays."""
         kept, dyads = {unit.name for unit in units}, {unit.dyad for unit in units}
@@ -296,16 +308,3 @@ def limit_place(place: Place, sessions: Sequence[Session]) -> Place:
     if n_jobs < place.n_jobs:
         logger.warning("%d workers of %d: more would not fit into memory", n_jobs, place.n_jobs)
     return Place(n_jobs=n_jobs)
-
-
-def _warn_of(rows: Collection[Attempt]) -> None:
-    """Say every warning once, with the sessions that it is about."""
-    about: dict[str, list[SessionKey]] = defaultdict(list)
-    for row in rows:
-        for note in row.notes if row.ok else ():
-            about[note.removeprefix(f"{row.key}: ")].append(row.key)
-    for note, keys in list(about.items())[:MAX_NOTES]:
-        others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        logger.warning("warning: %s%s: %s", keys[0], others, note)
-    if len(about) > MAX_NOTES:
-        logger.warning("warning: %d more are in %s/", len(about) - MAX_NOTES, LOGS)

@@ -56,9 +56,9 @@ def carry_out(runs: Sequence[Steps[T]], place: Place, *, progress: bool) -> list
         stage = min((step.stage for step in waiting.values()), key=STAGES.index)
         steps = {number: step for number, step in waiting.items() if step.stage == stage}
 
-        def tell(text: str, steps: Collection[Step] = tuple(steps.values())) -> None:
-            for step in steps:
-                step.tell(text)
+        def tell(text: str, logs: Collection[Callable[[str], object]] = {step.tell for step in steps.values()}) -> None:
+            for log in logs:
+                log(text)
 
         tasks = _joined(list(steps.values())) if len(runs) > 1 else next(iter(steps.values())).tasks
         lost = run_tasks(tasks, place, stage, progress=progress, tell=tell)

@@ -35,9 +35,12 @@ UNIT_TABLES = tuple(name for name in TABLES if name != "quality")
 #: Tables of a batch of pairs: z, lag profiles, and what the guards take.
 BATCH_TABLES = ("values", "profiles", "guards")
 
+#: What all analyses of a multiverse find in a dyad-session, or in a batch of pairs.
+FOUND = "found.json"
+
 #: Names of the other files of a unit, or of a batch.
 _UNIT_FILE = re.compile(
-    rf"({'|'.join((*UNIT_TABLES, *BATCH_TABLES))})\.tsv|"
+    rf"({'|'.join((*UNIT_TABLES, *BATCH_TABLES))})\.tsv|{re.escape(FOUND)}|"
     r"(eeg|fnirs)(_(task|run)-\w+)*_(synchrony\.nc|(therapist|client)\.npz)"
 )
 

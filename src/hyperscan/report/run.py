@@ -25,7 +25,8 @@ class ReportedRun(RunFolder):
         if not any((out / name).is_file() for name in ("synchrony.tsv", "growth.json")):
             raise InputError(
                 f"{out.name}: holds neither synchrony.tsv nor growth.json, so it is no output of a run.\n"
-                "Give the folder that was named with -o to 'hyperscan run', or one in universes/ of a multiverse."
+                "Give the folder that was named with -o to 'hyperscan run'; of an analysis of a multiverse make a run: "
+                "hyperscan run STUDY -o NEW --config universes/u001.toml."
             )
         return cls(out)
 

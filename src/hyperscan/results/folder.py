@@ -76,8 +76,8 @@ class RunFolder:
         if missing or not (self.path / "plan.json").is_file():
             raise InputError(
                 f"{self.path.resolve().name}: holds no finished run ({', '.join(missing) or 'plan.json'} missing). "
-                "Name the folder given to run -o (of a multiverse: one in its universes/), or start that run again to "
-                "finish it."
+                "Name the folder given to run -o, or start that run again to finish it. Of an analysis of a multiverse "
+                "make a run: hyperscan run STUDY -o NEW --config universes/u001.toml."
             )
 
     def check_whole(self, tables: Collection[str] = tuple(TABLES)) -> None:

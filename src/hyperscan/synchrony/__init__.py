@@ -33,7 +33,7 @@ from hyperscan.synchrony.pair import shared_windows
 from hyperscan.synchrony.person import Signals, WithinValue, session_ranks, signals_of
 from hyperscan.synchrony.recipe import Recipe, check_bands, recipe_of
 from hyperscan.synchrony.session import roi_table, session_attrs, session_result, with_lag_tests
-from hyperscan.synchrony.values import SessionValues, session_values
+from hyperscan.synchrony.values import SessionValues, outcome_values, session_values
 from hyperscan.synchrony.within import within_values
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ __all__ = [
     "guard_row",
     "guard_values",
     "lag_tests",
+    "outcome_values",
     "own_chance",
     "recipe_of",
     "roi_table",

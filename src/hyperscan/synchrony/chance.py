@@ -54,8 +54,13 @@ class PairValues:
     table: dict[Cell, Array] = field(default_factory=dict)
     #: shape (n_lags, n_roi_pairs): The same at every lag of the profile, where there is one
     profiles: dict[Cell, Array] = field(default_factory=dict)
-    #: Its part in the guards (EEG)
-    guards: GuardValues | None = None
+    #: Its part in the guards (EEG) by metric, the primary one first
+    guards_of: Mapping[str, GuardValues] = field(default_factory=dict)
+
+    @property
+    def guards(self) -> GuardValues | None:
+        """Its part in the guards of the primary outcome."""
+        return next(iter(self.guards_of.values()), None)
 
 
 def chance_values(
@@ -78,7 +83,7 @@ def chance_values(
     compute = whole_cells if recipe.modality == "fnirs" else _band_cells_and_guards
     for pair, found in compute(therapists, clients, shared, recipe):
         if not isinstance(found, CellValues):
-            done[pair].guards = found
+            done[pair].guards_of = found
             continue
         people = therapists[pair.therapist], clients[pair.client]
         done[pair].table[found.cell] = found.roi_z.mean(axis=0)
@@ -92,7 +97,7 @@ def _band_cells_and_guards(
     clients: Mapping[str, Signals],
     shared: Mapping[Lenders, WindowPair],
     recipe: Recipe,
-) -> Iterator[tuple[Lenders, CellValues | GuardValues | None]]:
+) -> Iterator[tuple[Lenders, CellValues | dict[str, GuardValues]]]:
     """Stream the pairs band by band, with everyone filtered in one band in memory; with the primary one its guards."""
     for signal in recipe.signals:
         there = holding(signal, therapists, clients, shared)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from hyperscan.metrics import MetricSpec, get_metric
+from hyperscan.metrics import MetricSpec, evaluate_many
 from hyperscan.metrics.arrays import into_domain
 from hyperscan.recall import remembered
 from hyperscan.schema import OUT_BAND, ROLES
@@ -138,13 +139,13 @@ def guard_values(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) ->
     own = {role: {recipe.primary.band: recipe.of(role).primary_band} for role in ROLES}
     narrow = replace(recipe, bands={recipe.primary.band: recipe.primary_band}, own_bands=own)
     both = next(pair_bands(a, b, narrow, windows))
-    return band_guard_values(both, a, b, recipe, windows)
+    return band_guard_values(both, a, b, recipe, windows).get(recipe.primary.metric)
 
 
 def band_guard_values(
     both: PairBand, a: Signals, b: Signals, recipe: Recipe, windows: WindowPair
-) -> GuardValues | None:
-    """Compute a pair's contribution to the guards, when both are filtered in the primary band."""
+) -> dict[str, GuardValues]:
+    """Compute a pair's contribution to the guards by metric, when both are filtered in the primary band."""
     sides = zip((a, b), ROLES, (both.a, both.b), strict=True)
     views = [guard_view(person, recipe, role, in_band) for person, role, in_band in sides]
     return guard_values_of(views[0], views[1], recipe, windows)
@@ -152,41 +153,55 @@ def band_guard_values(
 
 def guard_values_of(
     a: GuardView | None, b: GuardView | None, recipe: Recipe, windows: WindowPair
-) -> GuardValues | None:
-    """Compute a pair's contribution to the guards from what was filtered already, some windows at a time."""
+) -> dict[str, GuardValues]:
+    """Compute a pair's contribution to the guards of every metric from what was filtered already.
+
+    Some windows at a time, which all metrics share. Nothing where a person lacks the region.
+    """
     if a is None or b is None:
-        return None
-    metric, facts = recipe.primary_metric, recipe.facts(a.sfreq, recipe.primary.band)
-    if metric.sets is not None:
+        return {}
+    metrics, facts = recipe.guarded, recipe.facts(a.sfreq, recipe.primary.band)
+    if any(metric.sets is not None for metric in metrics):
         facts["rank"] = recipe.rank_of(recipe.primary.rois, recipe.primary.band, windows.n_window / a.sfreq)
     sides = (a, windows.therapist), (b, windows.client)
     matched = all(view.person in recipe.matched_s2 for view in (a, b))
     beyond = a.out_band is not None and b.out_band is not None
     noises = [matching_noise(view, starts, recipe, windows) for view, starts in sides] if matched else []
     squared: list[Array] = []
-    z: dict[str, list[Array]] = {"matched": [], "control": [], "outband": [], "lag_robust": []}
+    robust: list[Array] = []
+    z: dict[tuple[str, str], list[Array]] = defaultdict(list)
+
+    def add(name: str, cut: Sequence[Array], facts: MetricFacts = facts) -> None:
+        for metric, found in _on_growth_scale(metrics, cut, facts).items():
+            z[name, metric].append(found)
+
     for some in windows.parts(len(a.inside) + len(b.inside)):
         inside = [view.in_band.cut(starts, some, channels=view.inside) for view, starts in sides]
-        squared.append(get_metric("plv").evaluate(*inside)[0] ** 2)
-        z["lag_robust"].append(_on_growth_scale(get_metric("ciplv"), inside, facts))
+        locked = evaluate_many(("plv", "ciplv"), *inside)
+        squared.append(locked["plv"][0] ** 2)
+        robust.append(locked["ciplv"][1])
         if len(a.control) and len(b.control):
             outside = [view.in_band.cut(starts, some, channels=view.control) for view, starts in sides]
-            z["control"].append(_on_growth_scale(metric, outside, facts))
+            add("control", outside)
         if beyond:
             apart = [view.out_band.cut(starts, some) for view, starts in sides if view.out_band is not None]
-            z["outband"].append(_on_growth_scale(metric, apart, facts | {"band": OUT_BAND}))
+            add("outband", apart, facts | {"band": OUT_BAND})
         if matched:
             pairs = zip(inside, noises, strict=True)
             noisy = [cut if noise is None else noise.added_to(cut, some) for cut, noise in pairs]
-            z["matched"].append(_on_growth_scale(metric, noisy, facts))
-    means = {name: _mean_z(np.concatenate(parts)) if parts else math.nan for name, parts in z.items()}
-    return GuardValues(
-        plv_squared=np.concatenate(squared).mean(axis=0),
-        matched_z=means["matched"],
-        control_z=means["control"],
-        outband_z=means["outband"],
-        lag_robust_z=means["lag_robust"],
-    )
+            add("matched", noisy)
+    means = {name: _mean_z(np.concatenate(parts)) for name, parts in z.items()}
+    alike, lag_robust = np.concatenate(squared).mean(axis=0), _mean_z(np.concatenate(robust))
+    return {
+        metric.name: GuardValues(
+            plv_squared=alike,
+            matched_z=means.get(("matched", metric.name), math.nan),
+            control_z=means.get(("control", metric.name), math.nan),
+            outband_z=means.get(("outband", metric.name), math.nan),
+            lag_robust_z=lag_robust,
+        )
+        for metric in metrics
+    }
 
 
 def guard_row(
@@ -329,15 +344,19 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
     return np.array(values)
 
 
-def _on_growth_scale(metric: MetricSpec, cut: Sequence[Array], facts: MetricFacts) -> Array:
-    """Compute a metric of analytic signals in its own domain.
+def _on_growth_scale(metrics: Sequence[MetricSpec], cut: Sequence[Array], facts: MetricFacts) -> dict[str, Array]:
+    """Compute metrics of analytic signals, each in its own domain.
 
-    Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b).
+    Shapes: ``cut`` two of (n_windows, n_channels, n_window), returns (n_windows, n_a, n_b) by metric.
     """
     if "rank" in facts:  # control channels are fewer than those of a region, the same ones in every session
         facts = {**facts, "rank": min(facts["rank"], *(each.shape[-2] for each in cut))}
-    x, y = (into_domain(each, metric.domain, facts["sfreq"], facts["band"]) for each in cut)
-    return metric.evaluate(x, y, **facts)[1]
+    found: dict[str, Array] = {}
+    for domain in dict.fromkeys(metric.domain for metric in metrics):
+        x, y = (into_domain(each, domain, facts["sfreq"], facts["band"]) for each in cut)
+        mine = [metric for metric in metrics if metric.domain == domain]
+        found |= {name: z for name, (_, z) in evaluate_many(mine, x, y, **facts).items()}
+    return found
 
 
 def _mean_z(z: Array) -> float:

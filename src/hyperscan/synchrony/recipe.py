@@ -100,11 +100,14 @@ class Recipe:
     ranks: Mapping[str, int] = field(default_factory=dict)
     #: Edges in Hz of what preparation left
     passband: tuple[float, float] = (0.0, math.inf)
+    #: Whether only what growth of an outcome asks for is computed: its signal, and no lag profile. Every metric is one
+    #: outcome then, with guards of its own
+    outcome_only: bool = False
 
     @property
     def signals(self) -> tuple[str, ...]:
         """Signal names, the primary one first."""
-        return SIGNALS[self.modality]
+        return SIGNALS[self.modality][: 1 if self.outcome_only else None]
 
     @property
     def but_metrics(self) -> Recipe:
@@ -115,6 +118,11 @@ class Recipe:
     def primary_metric(self) -> MetricSpec:
         """The metric of the primary outcome."""
         return get_metric(self.primary.metric)
+
+    @property
+    def guarded(self) -> tuple[MetricSpec, ...]:
+        """Metrics whose growth is guarded."""
+        return self.metrics if self.outcome_only else (self.primary_metric,)
 
     @property
     def set_metrics(self) -> tuple[MetricSpec, ...]:
@@ -151,6 +159,7 @@ class Recipe:
             spec
             for spec in self.metrics
             if grid.n_steps
+            and not self.outcome_only
             and spec.moment is not None
             and not spec.moment.needs_plus
             and not spec.zero_lag_blind

@@ -26,10 +26,34 @@ class SessionValues:
     cells: tuple[CellValues, ...]
     lag: Mapping[Cell, LagTest] = field(default_factory=dict)
     own: Mapping[Cell, OwnChance] = field(default_factory=dict)
-    #: Its part in the guards (EEG)
-    guards: GuardValues | None = None
+    #: Its part in the guards (EEG) by metric, the primary one first
+    guards_of: Mapping[str, GuardValues] = field(default_factory=dict)
     #: Role to the indices of that person alone
     within: Mapping[str, Sequence[WithinValue]] = field(default_factory=dict)
+
+    @property
+    def guards(self) -> GuardValues | None:
+        """Its part in the guards of the primary outcome."""
+        return next(iter(self.guards_of.values()), None)
+
+
+def outcome_values(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, *, n_null: int, rng: np.random.Generator, null: bool
+) -> SessionValues:
+    """Compute of all this what growth of the primary outcome and its guards are taken of.
+
+    ``null``: with the lag null, which is the chance level of a pair that has no other.
+    """
+    if recipe.modality == "fnirs":  # whose shifts are the own chance level too
+        lag = lag_tests(a, b, recipe, windows, n_null=n_null, rng=rng)
+        return SessionValues(tuple(cells(a, b, recipe, windows)), lag, own_chance(a, b, recipe, windows, lag))
+    (both,) = pair_bands(a, b, recipe, windows)
+    return SessionValues(
+        tuple(band_cells(both, a.sfreq, recipe, windows)),
+        band_lag_tests(both, a, b, recipe, n_null=n_null, rng=rng) if null else {},
+        band_own_chance(both, a.sfreq, recipe, windows),
+        band_guard_values(both, a, b, recipe, windows),
+    )
 
 
 def session_values(
@@ -59,7 +83,7 @@ def session_values(
     found: list[CellValues] = []
     tests: dict[Cell, LagTest] = {}
     own: dict[Cell, OwnChance] = {}
-    guards = None
+    guards: Mapping[str, GuardValues] = {}
     for both in pair_bands(a, b, recipe, windows):
         found += band_cells(both, a.sfreq, recipe, windows)
         tests |= band_lag_tests(both, a, b, recipe, n_null=n_null, rng=rng)

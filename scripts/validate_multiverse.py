@@ -1,7 +1,8 @@
 """Validate the joint test of a multiverse: p under no growth, and power beside the best single analysis.
 
 Every cell draws studies of its own: dyads' slopes, sessions and the noise that analyses share are made here with numpy
-alone. Prints a table in Markdown. ``--small`` runs a few studies, for CI.
+alone. Prints a table in Markdown. ``--small`` runs a few studies, for CI. ``--artefacts`` runs whole multiverses of
+simulated recordings instead, in which nothing but an artefact that both people share grows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import platform
+import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +22,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import stats
 
+import hyperscan as hs
 from hyperscan.growth.multiverse import DyadSlopes, JointTest, joint_test
 from hyperscan.growth.slopes import estimates_of, pooled_test, slope_weights
 
@@ -103,9 +108,13 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="20 studies per cell of up to 24 analyses")
     parser.add_argument("--studies", type=int, default=1000, help="studies per cell")
     parser.add_argument("--rows", type=int, nargs="+", help="rows of the table, from 1; default: all")
+    parser.add_argument("--artefacts", action="store_true", help="recordings in which an artefact grows")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
     n = 20 if options.small else options.studies
+    if options.artefacts:
+        print(*artefact_lines(2 if options.small else 8, options.jobs), sep="\n")
+        return
     cells = [CELLS[row - 1] for row in options.rows or range(1, len(CELLS) + 1)]
     cells = [cell for cell in cells if not options.small or cell.n_universes <= 24]
     print(f"{n} studies per cell, seed 20261128, {datetime.date.today()}, {platform.machine()}.\n")
@@ -133,6 +142,30 @@ def cell_line(cell: Cell, n: int, jobs: int) -> str:
         "" if cell.effect else f"{stats.kstest(spread, 'uniform').pvalue:.2f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+#: What grows, by scenarios of the simulation; the last one is coupling.
+GROWING = ("artefact_broadband", "artefact_narrowband", "artefact_topography", "growth")
+
+#: Metrics that see a common artefact, and those that are blind to what has no lag.
+METRICS = ("plv", "accorr", "ciplv", "wpli")
+
+
+def artefact_lines(n_dyads: int, jobs: int) -> Iterator[str]:
+    """Rows of a table: verdicts of every metric's analyses where only an artefact grows, and the sentence."""
+    yield f"| what grows | {' | '.join(METRICS)} | sentence |"
+    yield "|---" * (len(METRICS) + 2) + "|"
+    config = hs.StudyConfig(n_null=19, multiverse={"metrics": METRICS, "window_s": (10.0, 20.0)})
+    for scenario in GROWING:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            study = hs.simulate_study(
+                f"{folder}/study", scenario, n_dyads=n_dyads, n_sessions=5, duration_s=120, seed=1
+            )
+            found = hs.run_multiverse(hs.read_sessions(study), config, out=f"{folder}/out", n_jobs=jobs)
+        told = [Counter(one.verdict for one in found.universes if one.settings["metrics"] == name) for name in METRICS]
+        cells = [", ".join(f"{n} {verdict}" for verdict, n in sorted(each.items())) for each in told]
+        yield f"| {scenario} | {' | '.join(cells)} | {found.sentence.partition(' All together')[0]} |"
 
 
 if __name__ == "__main__":

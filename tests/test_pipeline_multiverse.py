@@ -220,12 +220,12 @@ def text_of(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
-def check_same(mine: Path, universe: str, own: Path) -> None:
+def check_same(mine: Path, universe: str, own: Path, signal: str = "eeg") -> None:
     """Hold every cell that an analysis keeps, and its growth, to a run of its own."""
     content = json.loads((mine / f"{universe}.json").read_text())
     growth = json.loads((own / "growth.json").read_text())
     rows = text_of(own / "synchrony.tsv").drop(columns=list(LEFT_OUT))
-    for name, whole in (("synchrony", rows[rows["signal"] == "eeg"]), ("guards", text_of(own / "guards.tsv"))):
+    for name, whole in (("synchrony", rows[rows["signal"] == signal]), ("guards", text_of(own / "guards.tsv"))):
         kept = text_of(mine / content["tables"] / f"{name}.tsv")
         kept = kept[kept["universe"] == universe].drop(columns="universe").reset_index(drop=True)
         pd.testing.assert_frame_equal(kept, whole.reset_index(drop=True))
@@ -264,6 +264,18 @@ def test_every_number_of_an_analysis_is_that_of_a_run_of_its_own(
         run_study(sessions, one.config, out=tmp_path / one.name, report=False)
         check_same(tmp_path / "out/universes", one.name, tmp_path / one.name)
     assert not (tmp_path / "out/work").exists()
+
+
+def test_haemoglobin_has_the_numbers_of_a_run_of_its_own(tmp_path: Path) -> None:
+    study = simulate_study(
+        tmp_path / "study", "growth", modality="fnirs", seed=3, n_dyads=2, n_sessions=1, duration_s=300
+    )
+    sessions = read_sessions(study)
+    config = StudyConfig(n_null=19, multiverse={"fnirs_short_regression": (True, False)}, roi_pairs=("all-all",))
+    run_multiverse(sessions, config, out=tmp_path / "out")
+    for one in declare_universes(config, "fnirs"):
+        run_study(sessions, one.config, out=tmp_path / one.name, report=False)
+        check_same(tmp_path / "out/universes", one.name, tmp_path / one.name, "hbo")
 
 
 @pytest.fixture(scope="module")

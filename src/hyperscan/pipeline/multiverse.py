@@ -323,9 +323,9 @@ def _write_tables(
     """Write the rows of all analyses of one preparation, and read them as growth reads those of a run."""
     rows: dict[str, list[dict[str, Any]]] = {"synchrony": [], "guards": []}
     for name, parts in found.items():
-        for part in (part for part in parts if part.ok):
-            rows["synchrony"] += [{UNIVERSE: name, **row} for row in part.content["synchrony"]]
-            rows["guards"].append({UNIVERSE: name, **part.content["guards"]})
+        for one in (one for one in parts if one.ok):
+            rows["synchrony"] += [{UNIVERSE: name, **row} for row in one.content["synchrony"]]
+            rows["guards"].append({UNIVERSE: name, **one.content["guards"]})
     tables = {"quality": quality_rows(summaries)}
     for name, part in rows.items():
         columns = [UNIVERSE, *(column for column in TABLES[name] if column not in LEFT_OUT)]

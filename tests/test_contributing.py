@@ -160,7 +160,7 @@ KINDS: dict[str, Kind] = {
         # asked for by a guard with a question of its own, or told of without a guard
         {
             **{f"{name}_excess_z": {"growth/guards.py"} for name in ("control", "outband", "lag_robust")},
-            **{name: {"growth/guards.py"} for name in ("lag_beyond", "steadiness")},
+            **{name: {"growth/guards.py"} for name in ("lag_beyond", "steadiness", "phase_kept")},
             "matched_excess_z": {"growth/guards.py", "growth/result.py"},
         },
     ),

@@ -99,7 +99,7 @@ def guard_tables(table: pd.DataFrame, **steps: float) -> tuple[pd.DataFrame, pd.
     talk = (table["task"] == "talk") * t
     guards = table[["dyad", "session", "task"]].copy()
     usual = {"g1_line": 0.05, "g1_quad": 0.05, "control_excess_z": 0.0, "outband_excess_z": 0.0, "steadiness": 0.0}
-    usual |= {"lag_robust_excess_z": 0.05, **{f"imcoh_{i}": 0.05 for i in (1, 2, 3, 4)}}
+    usual |= {"phase_kept": 0.05, "lag_robust_excess_z": 0.05, **{f"imcoh_{i}": 0.05 for i in (1, 2, 3, 4)}}
     for name, step in (usual | {k: v for k, v in steps.items() if k in usual}).items():
         guards[name] = 0.1 + step * talk + rng.normal(0, 0.02, len(table))
     people = []

@@ -183,7 +183,7 @@ def test_permutation_of_two_groups_takes_all_splits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "steadier", "word"), [(0.05, 0.0, "differs"), (0.0, 0.0, "confounded"), (0.05, 0.02, "confounded")]
+    ("steps", "steadier", "word"), [(0.05, 0.0, "differs"), (0.0, 0.0, "confounded"), (0.05, 0.03, "confounded")]
 )
 def test_guards_are_asked_of_the_difference_between_groups(steps: float, steadier: float, word: str) -> None:
     """Where the coupling corrected for noise grows alike in both arms, signal-to-noise grew more in one of them.
@@ -193,7 +193,7 @@ def test_guards_are_asked_of_the_difference_between_groups(steps: float, steadie
     table = arms(0.05).assign(band="alpha", own_excess_z=lambda d: d["excess_z"])
     table["excess_z"] += 0.3 * (table["arm"] == "arm1") if steadier else 0.0
     rng, more = RNG(6), (table["arm"] == "arm1") * (table["session"] - 1.0)
-    usual = ("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
+    usual = ("phase_kept", "lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
     guards = table[["dyad", "session"]].assign(
         **{name: 0.1 + 0.05 * more + rng.normal(0, 0.02, len(table)) for name in usual},
         **{name: 0.1 + steps * more + rng.normal(0, 0.02, len(table)) for name in ("g1_line", "g1_quad")},

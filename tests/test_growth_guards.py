@@ -40,6 +40,7 @@ def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
         "g1_line": 0.05 * sign, "g1_quad": 0.05 * sign, "control_excess_z": 0.0, "outband_excess_z": 0.0,
         "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
         "imcoh_3": 0.0, "imcoh_4": 0.0, "lag_beyond": 0.04 * sign, "steadiness": 0.0,
+        "phase_kept": 0.05 * sign,
     } | changes  # fmt: skip
     # a column that is added later stays as it is, unless a test changes it
     slopes = slopes | {name: 0.0 for name in GUARD_COLUMNS if name not in slopes and not name.startswith("w_")}
@@ -90,6 +91,7 @@ FAILURES = {
     "space": ({"control_excess_z": 0.06}, "space", "confounded"),
     "band": ({"outband_excess_z": 0.03}, "band", "confounded"),
     "steadiness": ({"steadiness": 0.05}, "steadiness", "confounded"),
+    "phase": ({"phase_kept": 0.0}, "phase", "confounded"),
     "lag": ({"lag_beyond": 0.0}, "lag", "grows_lag_unresolved"),
 }  # fmt: skip
 
@@ -107,7 +109,7 @@ def test_each_guard_can_fail(case: str, sign: int) -> None:
 OPEN = {
     "signal_to_noise": {"g1_line": None}, "space": {"control_excess_z": None},
     "band": {"outband_excess_z": None}, "steadiness": {"steadiness": None},
-    "lag": {"lag_beyond": None},
+    "lag": {"lag_beyond": None}, "phase": {"phase_kept": None},
     "lag, one clock": {"lag_robust_excess_z": None, "imcoh_1": None},
     "lag, one clock, half": {"lag_robust_excess_z": None, "imcoh_1": 0.0, "imcoh_2": 0.0},
 }  # fmt: skip

@@ -42,6 +42,7 @@ def recordings() -> pd.DataFrame:
         band_sd=2e-7 + RNG.normal(0, 1e-9, n), instrument_noise=1e-8, clock_ppm=11 + RNG.normal(0, 1e-3, n),
         clock_residual_ms=0.2, g1_line=0.1, control_excess_z=RNG.normal(0, 1e-4, n), matched_excess_z=frame["excess_z"],
         steadiness=RNG.normal(0, 1e-3, n),
+        phase_kept=RNG.normal(0.05, 0.01, n),
     )  # fmt: skip
 
 

@@ -103,6 +103,11 @@ def test_guards_follow_from_their_columns(primary: pd.DataFrame, growth: dict[st
     tests = [t_test(slopes(rows, values)) for values in (rows["lag_robust_excess_z"], pattern)]
     assert guards["lag"]["passed"] == any(s * sign > 0 and p < 0.05 for s, p in tests)
     assert guards["lag"]["figure"] in [pytest.approx(s, rel=1e-6) for s, _ in tests]
+    slope, p = t_test(slopes(rows, rows["phase_kept"]))
+    assert (guards["phase"]["figure"], guards["phase"]["passed"]) == (
+        pytest.approx(slope),
+        slope * sign > 0 and p < 0.05,
+    )
     slope, p = t_test(slopes(rows, rows["steadiness"]))
     assert guards["steadiness"]["figure"] == pytest.approx(slope, rel=1e-6)
     means = excess.groupby(rows["dyad"]).transform("mean")

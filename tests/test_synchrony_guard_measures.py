@@ -21,7 +21,7 @@ from hyperscan.synchrony import (
     roi_table,
     shared_windows,
 )
-from hyperscan.synchrony.guard_measures import lag_beyond, steadiness
+from hyperscan.synchrony.guard_measures import lag_beyond, phase_kept, steadiness
 from hyperscan.synchrony.pair import WindowPair
 from hyperscan.transforms import analytic_signal
 from synchrony_fixtures import both, eeg_pair
@@ -191,6 +191,7 @@ def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
         *(f"imcoh_{i}" for i in range(1, 5)),
         "lag_beyond",
         "steadiness",
+        "phase_kept",
     }
 
 
@@ -222,6 +223,40 @@ def test_nothing_is_said_where_the_region_is_not_there(study, recipe) -> None:
     real = guard_values(a, b, recipe, windows)
     assert real is None
     assert all(np.isnan(value) for value in dataclasses.astuple(guard_row(a, b, recipe, windows, real, [])))
+
+
+def plain_phase_kept(a: Signals, b: Signals, recipe: Recipe) -> float:
+    """Mean over pairs of different windows of Re(c c*), from coherencies of single windows."""
+    windows, found = shared_windows(a, b, recipe), []
+    freqs = np.fft.rfftfreq(windows.n_window, 1 / SFREQ)
+    inside = (freqs >= 8) & (freqs <= 12)
+    for i in a.indices(POSTERIOR):
+        for j in b.indices(POSTERIOR):
+            c = []
+            for s, t in zip(windows.therapist, windows.client, strict=True):
+                u = np.fft.rfft(a.data["eeg"][i, s : s + windows.n_window].astype(float))[inside]
+                v = np.fft.rfft(b.data["eeg"][j, t : t + windows.n_window].astype(float))[inside]
+                c.append(np.vdot(v, u) / np.linalg.norm(u) / np.linalg.norm(v))
+            found.append(np.mean([(x * y.conjugate()).real for k, x in enumerate(c) for y in c[k + 1 :]]))
+    return float(np.mean(found))
+
+
+def test_a_phase_that_all_windows_share_is_told_from_one_of_each(study, recipe) -> None:
+    a, b = study[0]
+    windows = shared_windows(a, b, recipe)
+    assert phase_kept(a, b, recipe, windows) == pytest.approx(plain_phase_kept(a, b, recipe), rel=1e-6)
+    coupled = [phase_kept(x, y, recipe, shared_windows(x, y, recipe)) for x, y in study]
+    assert min(coupled) > 0.05
+    # tones a little apart lock in every window, at another phase each time
+    t = np.arange(a.data["eeg"].shape[-1]) / SFREQ
+    far = [
+        dataclasses.replace(p, data={"eeg": p.data["eeg"] * 1e-3 + np.sin(2 * np.pi * f * t)})
+        for p, f in ((a, 10.0), (b, 10.02))
+    ]
+    assert plain_plv(*far, POSTERIOR, (8, 12), recipe).mean() > 0.9
+    assert phase_kept(*far, recipe, windows) < 0.1
+    one = WindowPair(windows.therapist[:1], windows.client[:1], windows.n_window)
+    assert np.isnan(phase_kept(a, b, recipe, one))
 
 
 def in_spells(person: Signals, depth: float, seed: int) -> Signals:

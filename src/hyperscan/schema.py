@@ -507,6 +507,12 @@ COLUMNS: Mapping[str, Column] = _columns(
         "Steadiness of both rhythms\n(log share)",
         "how evenly in time both rhythms are there at once: log of what their unevenness leaves of phase locking",
     ),
+    Column(
+        "phase_kept",
+        "Squared coherency at a phase that is kept",
+        "At a phase that is kept\n(squared coherency)",
+        "squared coherency of the regions that has one phase in all windows; 0 on average without coupling",
+    ),
     # quality
     Column("channels_kept", "Channels kept", "Channels kept (n)", "channels that were analysed"),
     Column("channels_total", "of", meaning="channels that the recording has of this person"),
@@ -661,6 +667,7 @@ GUARD_COLUMNS = (
     "imcoh_4",
     "lag_beyond",
     "steadiness",
+    "phase_kept",
 )
 
 #: How a clock was aligned, per dyad-session.

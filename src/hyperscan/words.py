@@ -358,6 +358,9 @@ def share_text(share: float) -> str:
 
 
 _EEG, _FNIRS = ("eeg",), ("fnirs",)
+
+#: Metrics that a steady phase between two signals raises.
+_OF_PHASE = ("plv", "ciplv", "ppc", "coh", "imcoh", "lagcoh", "pli", "wpli", "dwpli")
 _OUTSIDE = f"{OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz"
 
 # fNIRS: a fall of noise, or a rise of what both share, shows constant coupling better. In-band SD counts both ways (our
@@ -392,7 +395,7 @@ _GUARDS = (
         "clocks were put together: coherency beyond what an error of their offset makes does not",
         _EEG,
         figures=("lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4", "lag_beyond"),
-        metrics=("plv", "ciplv", "ppc", "coh", "imcoh", "lagcoh", "pli", "wpli", "dwpli"),
+        metrics=_OF_PHASE,
     ),
     GuardWords(
         "steadiness",
@@ -402,6 +405,15 @@ _GUARDS = (
         _EEG,
         (Measure("steadiness", 1, "steadiness of both rhythms"),),
         figures=("excess_z", "steadiness"),
+    ),
+    GuardWords(
+        "phase",
+        "Does it grow at a phase that stays the same from window to window?",
+        "squared coherency that has one phase in all windows does not change the same way (p < .05): rhythms that "
+        "wander together, or whose spectra come to agree, lock within a window at any phase",
+        _EEG,
+        figures=("phase_kept",),
+        metrics=_OF_PHASE,
     ),
     GuardWords(
         "mismatched_times",

@@ -268,6 +268,14 @@ def pattern_projection(slopes: Slopes) -> Array:
     return out
 
 
+def ask_phase(evidence: Evidence, sign: float) -> Guard:
+    """Ask whether coherency changes that has one phase in all windows: what locks within a window alone has none."""
+    slopes = evidence.of_guards
+    test = slopes.test(slopes.column("phase_kept"))
+    lack = slopes.lacks("coherency over two windows or more", test)
+    return follows("phase", "Coherency at a phase that all windows share", test, lack, sign)
+
+
 def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
     """Ask whether synchrony also changes beyond what the same two people reach at times that do not match."""
     name = "mismatched_times"
@@ -276,13 +284,16 @@ def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
     slopes = evidence.of_sessions
     test = slopes.weighted(slopes.column("own_excess_z"))
     lack = slopes.lacks("a level of the same two people at other times", test)
+    return follows(name, "The excess over the pair's own mismatched times", test, lack, sign)
+
+
+def follows(name: str, what: str, test: SlopeTest, lack: str, sign: float) -> Guard:
+    """Guard that passes where another measure of coupling changes the same way."""
     if lack:
         return not_assessable(name, lack)
     passed = test.in_direction(sign, 0.05)
     verb = "changes the same way" if passed else "does not change the same way"
-    return Guard(
-        name, passed, test.slope, f"The excess over the pair's own mismatched times {verb} ({figure_text(test)})."
-    )
+    return Guard(name, passed, test.slope, f"{what} {verb} ({figure_text(test)}).")
 
 
 def ask_chance(evidence: Evidence, sign: float) -> Guard:
@@ -385,6 +396,7 @@ OWN_GUARDS: Mapping[str, Callable[[Evidence, float], Guard]] = MappingProxyType(
         "band": ask_band,
         "steadiness": ask_steadiness,
         "lag": ask_lag,
+        "phase": ask_phase,
         "mismatched_times": ask_mismatched_times,
         "chance": ask_chance,
         "clock": ask_clock,

@@ -54,6 +54,7 @@ class GuardRow:
     imcoh_4: float = math.nan
     lag_beyond: float = math.nan
     steadiness: float = math.nan
+    phase_kept: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,7 @@ def guard_row(
     row = {f"imcoh_{i}": value for i, value in enumerate(pattern.imag.tolist(), start=1)}
     row["lag_beyond"] = lag_beyond(pattern, recipe)
     row["steadiness"] = remembered(("steadiness", a.key), known, partial(steadiness, a, b, recipe, windows))
+    row["phase_kept"] = remembered(("phase kept", a.key), known, partial(phase_kept, a, b, recipe, windows))
     if not pseudo:
         return GuardRow(**row)
     # squared coupling beyond chance over what the signal fractions leave of it, and its weight
@@ -322,16 +324,7 @@ def lag_pattern(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> 
 
     Shapes: returns (n_sub_bands,).
     """
-    taper = np.hanning(windows.n_window + 2)[1:-1]
-    sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
-    x, y = (
-        np.fft.rfft(
-            person.data["eeg"][list(person.rois[roi])][:, starts[:, None] + np.arange(windows.n_window)].astype(float)
-            * taper
-        )
-        for person, starts, roi in sides
-    )
-    freqs = np.fft.rfftfreq(windows.n_window, 1 / a.sfreq)
+    freqs, (x, y) = roi_spectra(a, b, recipe, windows, np.hanning(windows.n_window + 2)[1:-1])
     values = []
     for low, high in recipe.sub_bands:
         inside = (freqs >= low) & (freqs < high)
@@ -374,3 +367,40 @@ def _finite_mean(values: npt.ArrayLike) -> float:
 def _power(cut: Array) -> Array:
     """Sum of squares over windows and samples, shape (n_channels,)."""
     return np.sum([np.einsum("ct,ct->c", window, window.conj()).real for window in cut], axis=0, dtype=float)
+
+
+def roi_spectra(
+    a: Signals, b: Signals, recipe: Recipe, windows: WindowPair, taper: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """Fourier transform of every window of the primary ROI pair, and its frequencies in Hz.
+
+    Shapes: ``taper`` (n_window,), returns (n_freqs,) and (n_channels, n_windows, n_freqs) of either person.
+    """
+    sides = zip((a, b), (windows.therapist, windows.client), recipe.primary.rois, strict=True)
+    x, y = (
+        np.fft.rfft(
+            person.data["eeg"][list(person.rois[roi])][:, starts[:, None] + np.arange(windows.n_window)].astype(float)
+            * taper
+        )
+        for person, starts, roi in sides
+    )
+    return np.fft.rfftfreq(windows.n_window, 1 / a.sfreq), (x, y)
+
+
+def phase_kept(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:
+    """Tell how much of squared coherency has the same phase in all windows: the mean over pairs of different windows.
+
+    What locks within a window by chance has another phase in the next one, so this is 0 on average without coupling,
+    whatever the two spectra share and however they wander together. NaN of one window, or without a band in common.
+    """
+    count = len(windows.therapist)
+    freqs, spectra = roi_spectra(a, b, recipe, windows, np.ones(windows.n_window))
+    bands = [recipe.of(role).primary_band for role in ROLES]
+    inside = np.logical_and.reduce([(freqs >= low) & (freqs <= high) for low, high in bands])
+    if count < 2 or not inside.any():
+        return math.nan
+    x, y = (each[..., inside].swapaxes(0, 1) for each in spectra)
+    norm = np.sqrt((np.abs(x) ** 2).sum(-1)[:, :, None] * (np.abs(y) ** 2).sum(-1)[:, None, :])
+    coherency = x @ y.conj().swapaxes(-1, -2) / norm
+    together, alone = np.abs(coherency.sum(0)) ** 2, (np.abs(coherency) ** 2).sum(0)
+    return float(np.mean((together - alone) / (count * (count - 1))))

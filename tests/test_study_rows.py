@@ -30,7 +30,7 @@ BAD_CELLS = {
     "run": ["-", "1_2"],
     "start_s": ["-3", "abc", "0,5"],
     "stop_s": ["0", "-1", "1e9"],
-    "segment_event": ["x" * 300, "a\x07b"],
+    "segment_event": ["x" * 300, "a\x07b", "speaks:", "speaks:therapists"],
     "therapist_channels": ["32-1", "0-3", "prefx:T", "prefix:", "/nirs1/../x", "1-99999999", "a", "1,,2"],
     "client_channels": ["sources:", "stream:"],
     "clock": ["none", "trigger", "GPS"],

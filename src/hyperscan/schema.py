@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 #: The two people of a dyad, always in this order.
 ROLES = ("therapist", "client")
 
+#: ``speaks:WHO`` in the place of an annotation's name asks for the time in which these speak (therapist, client) and
+#: nobody else does; and how annotations of who speaks are called.
+SPEAKS = "speaks:"
+SPEAKING: Mapping[str, tuple[bool, bool]] = MappingProxyType(
+    {"therapist": (True, False), "client": (False, True), "both": (True, True), "nobody": (False, False)}
+)
+SPOKEN: Mapping[str, str] = MappingProxyType({role: f"{role}_speaks" for role in ROLES})
+
 #: Kinds of recording.
 MODALITIES = ("eeg", "fnirs")
 

@@ -29,7 +29,7 @@ from hyperscan.recording.pauses import mark_boundaries, restore_time
 from hyperscan.recording.records import PairedRecording, PersonRecording, Segment, SharedSignal
 from hyperscan.recording.resampling import on_own_stamps
 from hyperscan.recording.windows import find_segments
-from hyperscan.schema import ROLES
+from hyperscan.schema import ROLES, SPEAKS
 from hyperscan.study.formats import FORMATS, Format, recognise
 from hyperscan.study.selectors import Selector, parse_selector
 from hyperscan.study.session import Session
@@ -387,4 +387,6 @@ def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecord
     if one_clock and therapist.stamps is not None and client.stamps is not None:
         pair = pair.replace(stamps=(therapist.stamps, client.stamps))
     segments, note = find_segments(pair)
+    if (session.segment_event or "").startswith(SPEAKS):
+        pair = pair.replace(shared=None)  # masks that told the segments are constant inside them
     return pair.replace(segments=segments, history=(*pair.history, *note))

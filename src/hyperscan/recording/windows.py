@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hyperscan.errors import QualityError, ReadError
 from hyperscan.recording.annotations import event_times, is_called, listed_events, own_annotations
 from hyperscan.recording.records import PairedRecording, Segment
-from hyperscan.schema import ROLES
+from hyperscan.recording.speaking import speaking_spans
+from hyperscan.schema import ROLES, SPEAKS
 
 
 def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
@@ -29,7 +30,8 @@ def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str
         )
     if session.segment_event is None:
         return (Segment(start, stop - start, session.task),), ()
-    spans = segment_spans(pair)
+    told = session.segment_event.startswith(SPEAKS)
+    spans = speaking_spans(pair, session.segment_event) if told else segment_spans(pair)
     clipped = [(max(a, start), min(b, stop)) for a, b in spans]
     kept = tuple(Segment(a, b - a, session.task) for a, b in clipped if b > a)
     if not kept:

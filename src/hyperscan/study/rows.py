@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hyperscan.errors import InputError, did_you_mean
-from hyperscan.schema import CLOCKS, MODALITIES, ROLES, YES_NO, SessionKey
+from hyperscan.schema import CLOCKS, MODALITIES, ROLES, SPEAKING, SPEAKS, YES_NO, SessionKey
 from hyperscan.storage import odd_kind
 from hyperscan.study.grid import Grid, GridRow
 from hyperscan.study.labels import MAX_LABEL, is_label, plain_label
@@ -139,6 +139,15 @@ def read_event(text: str) -> str:
     return text
 
 
+def read_segment_event(text: str) -> str:
+    """Read the name of an annotation whose spans are used, or ``speaks:WHO``, the time in which these speak."""
+    who = text.removeprefix(SPEAKS)
+    if text.startswith(SPEAKS) and who not in SPEAKING:
+        allowed = ", ".join(SPEAKS + name for name in SPEAKING)
+        raise InputError(f"asks for no one who may speak; allowed: {allowed}.{did_you_mean(who, list(SPEAKING))}")
+    return read_event(text)
+
+
 def read_shared(text: str, read_file: Callable[[str], Path]) -> Path | str:
     """Read where a shared signal is: a file of the study, or ``aux:NAME``, a channel of the recording."""
     if not text.startswith(AUX):
@@ -167,7 +176,7 @@ OPTIONAL: Mapping[str, Callable[[str], Any]] = {
     "run": read_label,
     "start_s": read_seconds,
     "stop_s": read_seconds,
-    "segment_event": read_event,
+    "segment_event": read_segment_event,
     "therapist_channels": parse_selector,
     "client_channels": parse_selector,
     "clock": read_clock,

@@ -38,7 +38,8 @@ class Session:
     start_s, stop_s : float or None
         Part of the recording to use, in s from its beginning.
     segment_event : str or None
-        Annotation whose spans are the segments to use.
+        Annotation whose spans are the segments to use, or ``speaks:therapist``, ``client``, ``both`` or ``nobody``: the
+        time in which these speak, by two masks as ``shared_file`` or by annotations.
     therapist_channels, client_channels : str or None
         Which part of the file is this person: ``1-32``, ``prefix:T_``, ``suffix:-0``, ``sources:1-8``,
         ``stream:NAME`` or a SNIRF group ``/nirs1``.

@@ -22,7 +22,7 @@ from hyperscan.recording.cleaning.shared import without_shared
 from hyperscan.recording.files.pairs import check_two_people
 from hyperscan.recording.records import PairedRecording, QualityReport
 from hyperscan.recording.windows import whole_segments, window_grid
-from hyperscan.schema import ROLES
+from hyperscan.schema import ROLES, SPEAKS, SPOKEN
 
 #: Amplitudes (median over channels, V) that scalp EEG can have, and the ratio of two people's beyond which
 #: one of them is in another unit (our choice).
@@ -235,6 +235,8 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
     if n_grid / config.fnirs_sfreq < 3 / config.fnirs_filter_hz[1]:
         raise QualityError(f"{key}: {seconds:.1f} s in common are too few. Check clock and files.")
     ignore = [mark for mark in (pair.session.segment_event, pair.session.sync_event) if mark]
+    # time in which somebody speaks is looked at, not taken out
+    ignore += SPOKEN.values() if any(mark.startswith(SPEAKS) for mark in ignore) else ()
     events = session_events([pair.therapist, pair.client], ignore) if config.fnirs_regress_events else {}
     tasks = task_events([pair.therapist, pair.client], config.fnirs_tasks)
     ages = {role: age_of(pair, role, config) for role in ROLES}

@@ -2,6 +2,7 @@
 
     python scripts/validate_outcomes.py --small        a few studies per cell; exit code 1 if false relations abound
     python scripts/validate_outcomes.py --reps 1000    every cell, resumable; stop and start as you like
+    python scripts/validate_outcomes.py --events       outcomes of yes and no: docs/validation/outcomes_events.md
 
 The generator below shares no code with the package, nor with plan_power.
 """
@@ -57,6 +58,7 @@ class Truth:
     shortest: int = 0  # courses of this many sessions up to all of them
     per_therapist: int = 1
     therapist_sd: float = 0.0  # every therapist's dyads have a relation of their own, zero on average
+    share: float = 0.0  # of all values, the highest are yes and the others no; 0 = the outcome is a number
 
     @property
     def design(self) -> str:
@@ -64,6 +66,14 @@ class Truth:
             f", {self.dyads // self.per_therapist} therapists" * (self.per_therapist > 1)
         )
 
+
+#: What is true of outcomes of yes and no, for their page.
+EVENT_LINES = (
+    "",
+    "Here the outcome is yes where symptoms are among the highest of a study (the share that is named), else no, and",
+    "is taken as a number. As symptoms fall in all dyads, yes becomes rarer in all of them. Power predicted by",
+    "`plan_power` is that of a number of the same relation, which yes and no tell less of.",
+)
 
 CONDITIONS = {
     "independent": {},
@@ -87,6 +97,20 @@ def cells() -> dict[str, Truth]:
         for relation in RELATIONS:
             size = sizes[0] if relation in LAGS else sizes[1]
             out[f"{dyads} x 8 | {relation} {size:g}"] = Truth(dyads, 8, relation, size)
+    return out
+
+
+def event_cells() -> dict[str, Truth]:
+    """Every cell of outcomes of yes and no by its name."""
+    out: dict[str, Truth] = {}
+    for dyads in (8, 20):
+        for share in (0.5, 0.15):
+            for name in ("independent", "AR(1) .5", "both courses bend, in all"):
+                out[f"{dyads} x 8 | yes {share:g}: {name}"] = Truth(dyads, 8, share=share, **CONDITIONS[name])
+    for dyads, sizes in ((8, (0.6, 0.9)), (20, (0.4, 0.7))):
+        for relation in RELATIONS:
+            size = sizes[0] if relation in LAGS else sizes[1]
+            out[f"{dyads} x 8 | {relation} {size:g}, yes 0.5"] = Truth(dyads, 8, relation, size, share=0.5)
     return out
 
 
@@ -121,6 +145,8 @@ def simulate(truth: Truth, rng: np.random.Generator) -> pd.DataFrame:
         y = np.tile(20 + 6 * (truth.size * about + own * rng.normal(size=(n, 1))), (1, k))
     if truth.curved:
         x, y = x + 0.3 * (1 - np.exp(-t / 2)), y + 15 * np.exp(-t / 2)
+    if truth.share:
+        y = (y > np.quantile(y, 1 - truth.share)).astype(float)
     kept = np.ones((n, k), bool)
     if truth.shortest:
         kept = t < rng.integers(truth.shortest, k + 1, n)[:, None]
@@ -208,7 +234,7 @@ def run(options: argparse.Namespace) -> int:
     step, started = (5 if options.small else 50), time.monotonic()
     with state.open("a", encoding="utf-8") as stream:
         for target in range(step, options.reps + step, step):
-            for number, (name, truth) in enumerate(cells().items()):
+            for number, (name, truth) in enumerate(options.cells.items()):
                 for rep in range(len(done[name]), min(target, options.reps)):
                     if options.minutes and time.monotonic() > started + 60 * options.minutes:
                         break
@@ -216,7 +242,7 @@ def run(options: argparse.Namespace) -> int:
                     done[name].append(row)
                     stream.write(json.dumps({"cell": name, **row}) + "\n")
                 stream.flush()
-    bad = report({name: done[name] for name in cells() if done[name]}, options)
+    bad = report({name: done[name] for name in options.cells if done[name]}, options)
     print(f"{sum(map(len, done.values()))} studies; too many false relations in: {bad or 'no cell'}")
     return 1 if bad else 0
 
@@ -240,14 +266,15 @@ def share_text(hits: int, n: int) -> str:
 
 def report(done: dict[str, list[dict]], options: argparse.Namespace) -> list[str]:
     """Write the markdown tables; return the cells with too many false relations."""
-    truths, bad = cells(), []
+    truths, bad = options.cells, []
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     n_sim = options.planned
     fewest, most = min(map(len, done.values())), max(map(len, done.values()))
     lines = [
-        "# Outcomes on simulated tables",
+        "# Outcomes of yes and no on simulated tables" if options.events else "# Outcomes on simulated tables",
         "",
-        f"Written by `scripts/validate_outcomes.py{' --small' if options.small else f' --reps {options.reps}'}` on "
+        f"Written by `scripts/validate_outcomes.py{' --events' * options.events}"
+        f"{' --small' if options.small else f' --reps {options.reps}'}` on "
         f"{today} ({platform.machine()}, {os.cpu_count()} cores, one used; seed {FRESH_SEED}, used for no choice),",
         f"with {fewest} to {most} studies per cell: a share of .05 has a Monte Carlo error of "
         f"{np.sqrt(0.05 * 0.95 / fewest):.3f}.",
@@ -255,6 +282,7 @@ def report(done: dict[str, list[dict]], options: argparse.Namespace) -> list[str
         "Every dyad has its own level and line in both series (synchrony in Fisher z: between dyads .10, slopes .03,",
         "within .08; symptoms: 6, 1 and 4 points, falling by one point a session). The generator shares no code with",
         "the package.",
+        *EVENT_LINES * options.events,
         "",
         "## Nulls: share of p < .05, two-sided",
         "",
@@ -319,13 +347,15 @@ def report(done: dict[str, list[dict]], options: argparse.Namespace) -> list[str
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a few studies, for continuous integration")
+    parser.add_argument("--events", action="store_true", help="outcomes of yes and no")
     parser.add_argument("--reps", type=int, default=1000, help="studies per cell (default 1000)")
     parser.add_argument("--planned", type=int, default=500, help="simulations of plan_power per cell (default 500)")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so long; 0 = when all is done")
     parser.add_argument("--state", help="file of finished studies, read again on the next start")
     parser.add_argument("--out", help="markdown file to write")
     options = parser.parse_args(arguments)
-    stem = "outcomes" + ("_small" if options.small else "")
+    options.cells = event_cells() if options.events else cells()
+    stem = "outcomes" + "_events" * options.events + "_small" * options.small
     if options.small:
         options.reps, options.planned = min(options.reps, 5), 10
     if options.small and not options.state:  # of the code as it is now, so nothing is read again

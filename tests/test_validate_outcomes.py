@@ -46,3 +46,17 @@ def test_what_is_planted_is_there_and_nothing_else(script: ModuleType) -> None:
     lost = script.simulate(script.Truth(20, 8, informative=True), rng)
     assert 60 < len(lost) < 150
     assert script.simulate(script.Truth(20, 8, per_therapist=4), rng)["therapist"].nunique() == 5
+
+
+def test_outcomes_of_yes_and_no_have_the_share_that_is_named(script: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    for share in (0.5, 0.15):
+        found = script.simulate(script.Truth(20, 8, share=share), rng)["outcome"]
+        assert set(found) == {0, 1}
+        assert found.mean() == pytest.approx(share, abs=0.01)
+    assert all(truth.share for truth in script.event_cells().values())
+    slope, p = script.plain_test(
+        script.simulate(script.Truth(80, 8, "same_session", 0.8, share=0.5), rng), "same_session"
+    )
+    assert slope > 0
+    assert p < 0.001

@@ -27,6 +27,7 @@ BESIDE = {
     Index("drift", "", "all"): 0.3,
     Index("band_power", "theta", "all"): 0.3,
     Index("band_power", "alpha", "all"): 0.3,
+    Index("band_power", "beta", "posterior"): 0.3,
     Index("evenness", "alpha", "all"): 0.02,
     COUPLING: 0.01,
     Index("imcoh_corrected", "alpha", "frontal-posterior"): 0.003,
@@ -100,6 +101,7 @@ def test_nothing_is_claimed_where_nothing_changes() -> None:
         ("high_frequencies", {Index("high_frequency", "", "posterior"): -0.3}, {}),
         ("low_frequencies", {Index("drift", "", "posterior"): 0.3}, {}),
         ("drowsiness", {Index("band_power", "theta", "all"): 0.25}, {}),
+        ("beta", {Index("band_power", "beta", "posterior"): 0.25}, {}),
     ],
 )
 def test_what_else_would_change_the_index_is_found(
@@ -117,6 +119,14 @@ def test_drowsiness_is_not_ruled_out_by_one_rhythm_alone(lost: str) -> None:
     table = table[table["index"].ne("band_power") | table["band"].ne(lost)]
     answers = {guard.name: guard.passed for guard in fit_within(table, COUPLING, quality(table), n_flips=99).guards}
     assert answers["drowsiness"] is None
+
+
+def test_beta_is_asked_about_where_it_was_measured() -> None:
+    assert fit({**FALL, Index("band_power", "beta", "posterior"): -0.25}).verdict == "changes_down"
+    table = within(FALL)
+    without = fit_within(table[table["band"] != "beta"], POWER, quality(table), n_flips=99)
+    assert without.verdict == "changes_down"
+    assert "beta" not in {guard.name for guard in without.guards}
 
 
 def test_theta_that_falls_along_is_no_drowsiness() -> None:
@@ -157,7 +167,7 @@ def test_impedance_and_time_of_day_are_asked_where_the_table_has_them() -> None:
     beside = table[table["person"] == "client"].drop_duplicates(["dyad", "session"])
     beside = beside[["dyad", "session", "modality", "task", "run"]].assign(excess_z=0.1)
     plain = fit_within(table, POWER, quality(table), beside, n_flips=99)
-    assert not {guard.name for guard in plain.guards} & set(ON_REQUEST)
+    assert not {guard.name for guard in plain.guards} & (set(ON_REQUEST) - {"beta"})
     later = beside.assign(hour=9.0 + beside["session"], client_impedance=5.0)
     asked = fit_within(table, POWER, quality(table), later, n_flips=99)
     assert failed(asked) == {"time_of_day"}

@@ -745,6 +745,14 @@ _PERSON_GUARDS = (
         figures=("theta", "alpha"),
     ),
     GuardWords(
+        "beta",
+        "Did beta move against it, and bend the background that is fitted below a rhythm (asked if beta is a band)?",
+        "power of beta changes the other way by more than a tenth of the index (p < .10)",
+        _EEG,
+        figures=("beta",),
+        metrics=("power", "power_over_background"),
+    ),
+    GuardWords(
         "even_rhythm",
         "Did the rhythm become more even in time, which shows constant coupling more often?",
         "coupling: the band's power becomes more even in time (p < .05; a fall: less even)",
@@ -805,8 +813,8 @@ _PERSON_GUARDS = (
 #: Every guard of an index of one person, by its name.
 PERSON_GUARDS: Mapping[str, GuardWords] = MappingProxyType({guard.name: guard for guard in _PERSON_GUARDS})
 
-#: Of them those that are asked only where the study table has their column.
-ON_REQUEST = ("impedance", "time_of_day")
+#: Of them those that are asked only where the tables hold what they rest on: a column of the study, a band.
+ON_REQUEST = ("beta", "impedance", "time_of_day")
 
 _OF_DIFFERENCES = (
     GuardWords(

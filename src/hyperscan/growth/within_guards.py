@@ -58,6 +58,7 @@ class PersonEvidence:
             "evenness": (index.band, index.region),
             "theta": ("theta", "frontal"),
             "alpha": ("alpha", index.region),
+            "beta": ("beta", index.region),
             "task_events": (index.band, "all"),
             "task_seconds": (index.band, "all"),
         }
@@ -210,6 +211,17 @@ def ask_drowsiness(words: GuardWords, evidence: PersonEvidence, sign: float) -> 
     return Guard(words.name, not moved, test.slope, detail)
 
 
+def ask_beta(words: GuardWords, evidence: PersonEvidence, sign: float) -> Guard:
+    """Ask whether beta moves against the index: the background below a rhythm is fitted through it."""
+    slopes = evidence.slopes
+    test, moved = material(slopes, slopes.column("beta"), -sign, evidence.limit(sign))
+    lack = slopes.lacks("power of beta", test)
+    if lack:
+        return not_assessable(words.name, lack)
+    verb = "moves against it, which bends the background" if moved else "does not move against it"
+    return Guard(words.name, not moved, test.slope, f"Power of beta {verb} ({figure_text(test)}).")
+
+
 def ask_evenness(words: GuardWords, evidence: PersonEvidence, sign: float) -> Guard:
     """Ask whether the rhythm becomes steadier where coupling rises."""
     slopes = evidence.slopes
@@ -228,6 +240,7 @@ _OWN: Mapping[str, Callable[[GuardWords, PersonEvidence, float], Guard]] = Mappi
         "twin": ask_twin,
         "haemoglobins": ask_twin,
         "drowsiness": ask_drowsiness,
+        "beta": ask_beta,
         "even_rhythm": ask_evenness,
     }
 )

@@ -137,12 +137,12 @@ there.
 """
 
 SAID = """Neither is the better one throughout. Without a hill of beta ours errs less: specparam gives a recording
-without a rhythm some power of one, and a weak rhythm too much. With a hill of beta (2.5 times the background at 20 Hz)
-our curve bends through it and finds a third too little alpha, where specparam is right; so the guard `beta` asks whether
-beta moved against the index. Muscle and a background that levels off take both exponents astray, ours more; the power of
-alpha stays right within 11 % in both. As neither is better, and specparam would be one more dependency, the fit of the
-guards is kept. The two are different estimates of one thing: they agree to some hundredths of the exponent where both are
-right, never to three digits."""
+without a rhythm some power of one, and a weak rhythm too much. With a hill of beta (2.5 times the background at 20
+Hz) our curve bends through it and finds a third too little alpha, where specparam is right; so the guard `beta` asks
+whether beta moved against the index. Muscle and a background that levels off take both exponents astray, ours more;
+the power of alpha stays right within 11 % in both. As neither is better, and specparam would be one more dependency,
+the fit of the guards is kept. The two are different estimates of one thing: they agree to some hundredths of the
+exponent where both are right, never to three digits."""
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ class Kind:
 
 
 KINDS = {
-    "eeg": Kind("plv", 64.0, (8, 12), 300, 20, 1 / 16, 1, 10, 0.4, 0.6, 0.35, 0.005, (0, 0.025, 0.07, 0.3)),
+    "eeg": Kind("plv", 32.0, (8, 12), 300, 20, 1 / 16, 1, 10, 0.4, 0.6, 0.35, 0.005, (0, 0.025, 0.07, 0.3)),
     "fnirs": Kind("corr", 2.0, (0.02, 0.1), 1200, 1200, 1.0, 20, 0.05, 8.0, 0.6, 0.5, 0.5, (0, 2, 6, 12)),
 }
 
@@ -143,7 +143,8 @@ def asymmetry_of(rng: np.random.Generator, kind: Kind, delay_s: float, common: A
         for number, lags_s, profiles in study(rng, kind, delay_s, common, GROWTH_SESSIONS)
         for dyad, profile in enumerate(profiles)
     ]
-    return pd.DataFrame(rows, columns=["dyad", "session", "lead_asymmetry_excess"])
+    frame = pd.DataFrame(rows, columns=["dyad", "session", "lead_asymmetry_excess"])
+    return frame.assign(n_pseudo=2 * (N_DYADS - 1))
 
 
 def wanted_of(delay_s: float, common: float, apart_ms: float) -> str:
@@ -220,9 +221,9 @@ holds the delay (jackknife over dyads: of 8 of them it is somewhat narrow, and a
 ## Growth of the asymmetry
 
 `fit_growth(table, "lead_asymmetry_excess")`, {growth} sessions: mean asymmetry with its standard error, and the share
-of studies in which growth or a fall of it is claimed. Without a lag both together should be claimed in 0.05, and a
-little more without coupling: dyads lend each other the people of their chance levels, so that with 8 of them their
-excesses correlate by .0095, which makes it 0.057. The asymmetry grows with coupling at a constant lead, too: it says
+of studies in which growth or a fall of it is claimed. Without a lag both together should be claimed in 0.05 at most:
+dyads lend each other the people of their chance levels, so that with 8 of them the excesses of unrelated people
+correlate by .0095, which the test allows for. The asymmetry grows with coupling at a constant lead, too: it says
 how much more dependence there is where the therapist leads, not how long the lag is, and its growth is not called a
 shift.
 {growth_tables}
@@ -252,7 +253,7 @@ def page(n_studies: int, n_null: int, state: Path) -> tuple[str, list[Row]]:
         parts.append("\n".join([heads, "|---" * 9 + "|", *map(_line, found)]))
         sizes = [n_null, n_studies, n_studies]
         moved = [
-            row_of(f"{name} {case} {n}", grown, kind, case, n)
+            row_of(f"growth: {name} {case} {n}", grown, kind, case, n)
             for case, n in zip(growth_cases(kind), sizes, strict=True)
         ]
         heads = f"\n| {name} | studies | mean asymmetry | grows | falls |"

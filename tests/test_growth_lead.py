@@ -100,6 +100,23 @@ def test_lags_that_are_not_the_same_to_both_sides_are_refused() -> None:
         find_lead(table[table["lag_s"] > -0.9], ONE_CLOCK)
 
 
+def test_people_that_dyads_lend_each_other_do_not_make_the_asymmetry_grow_by_chance() -> None:
+    """All pairs of 8 therapists and 8 clients are unrelated; a dyad's excess is above the pairs of its own people."""
+    rng, n, n_studies = np.random.default_rng(0), 8, 4000
+    pairs = rng.normal(size=(n_studies, n, n))
+    apart = pairs * ~np.eye(n, dtype=bool)
+    excess = np.einsum("kii->ki", pairs) - (apart.sum(1) + apart.sum(2)) / (2 * (n - 1))
+    k = 2 * (n - 1)
+    assert excess.mean(1).var() / (excess.var(1, ddof=1).mean() / n) == pytest.approx(k / (k - 1), rel=0.05)
+    table = shifting(0.004).assign(n_pseudo=k)
+    with_pairs, without = (
+        fit_growth(each, "lead_asymmetry_excess") for each in (table, table.drop(columns="n_pseudo"))
+    )
+    assert with_pairs.weighted.se / without.weighted.se == pytest.approx(np.sqrt(k / (k - 1)))
+    assert without.weighted.p < with_pairs.weighted.p
+    assert with_pairs.weighted.slope == without.weighted.slope
+
+
 def shifting(slope: float, lag_s: float = 0.1) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = [(f"D{d}", s, slope * s + rng.normal(0, 0.01), lag_s) for d in range(N) for s in range(1, S + 1)]

@@ -24,7 +24,7 @@ from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.shape import describe_shape
-from hyperscan.growth.slopes import describe_dyad, dyad_slopes, leave_one_out, slope_test
+from hyperscan.growth.slopes import describe_dyad, dyad_slopes, for_lent_people, leave_one_out, slope_test
 from hyperscan.growth.table import (
     Names,
     Sessions,
@@ -298,6 +298,9 @@ def estimate_levels(
     """
     slopes = design.slopes(y)
     capped, weighted, two_stage = design.capped(y), design.weighted(y), slope_test(slopes)
+    if analysis.value in SIGNED_OUTCOMES and "n_pseudo" in evidence.sessions:
+        # growth of synchrony has to show above the same people's other times too, which dyads do not share
+        weighted = for_lent_people(weighted, float(evidence.sessions["n_pseudo"].median()))
     level = therapist_level(design, y, slopes)
     alone = len(design.labels) == 1
     return Findings(

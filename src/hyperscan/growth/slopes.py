@@ -155,6 +155,27 @@ def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.
     return SlopeTest(slope, nan, se, df, t, float(2 * scipy.stats.t.sf(abs(t), df)), slope - half, slope + half, n)
 
 
+def for_lent_people(test: WeightedSlope, n_pseudo: float) -> WeightedSlope:
+    """Widen a test of excesses for the people that dyads lend each other for their chance levels.
+
+    A pseudo pair lowers the excess of both dyads whose people it re-pairs, so that excesses of unrelated people are
+    correlated, and the variance of their mean is ``n_pseudo / (n_pseudo - 1)`` times what their spread tells.
+
+    Examples
+    --------
+    >>> test = weighted_test([0, 1, 0, 2, 0, 4], [0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2], 3)
+    >>> round(for_lent_people(test, 4).se / test.se, 3)
+    1.155
+    """
+    if not n_pseudo > 1:
+        return test
+    by = float(np.sqrt(n_pseudo / (n_pseudo - 1)))
+    ends = {name: test.slope + by * (getattr(test, name) - test.slope) for name in ("ci_low", "ci_high")}
+    return replace(
+        test, se=by * test.se, t=test.t / by, p=float(2 * scipy.stats.t.sf(abs(test.t / by), test.df)), **ends
+    )
+
+
 def tells_apart(column: Array) -> bool:
     """Whether dyads can be compared by a column: it has three values or more, or two that two dyads each have.
 

@@ -299,7 +299,7 @@ def test_epochs_that_are_paired(tmp_path: Path) -> None:
     """Case 57."""
     for seed, (name, kept) in enumerate((("t-epo.fif", range(18)), ("c-epo.fif", range(2, 20)))):
         make.save_epochs(tmp_path / name, seed, kept)
-    pair = load_session(make.session(tmp_path, "t-epo.fif", "c-epo.fif"))
+    pair = load_session(make.session(tmp_path, "t-epo.fif", "c-epo.fif", clock="same_amplifier"))
     make.check_note(pair.history, tmp_path, "16 epochs")
     words = ("D1 ses-01 eeg", "window_s = 20 s is longer than every segment", "Set window_s to 1 or less")
     with pytest.raises(QualityError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 import scipy.io
 
+import hyperscan as hs
 import recording_fixtures as make
-from hyperscan.errors import ReadError
+from hyperscan.errors import ClockError, DataQualityWarning, ReadError
 from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
+from hyperscan.recording.memory import save_pairs
+from hyperscan.recording.read import channel_names, load_heads
 from hyperscan.recording.records import EpochKeys
 
 N_ALL, SFREQ = 20, 100.0
@@ -229,3 +233,106 @@ def test_samples_of_two_rates_are_no_common_key() -> None:
     keys = [EpochKeys(3, np.array([100.0, 250.0, 430.0]), rate=rate) for rate in (500.0, 1000.0)]
     with pytest.raises(ReadError, match="proves nothing"):
         common_epochs(*keys, "c-epo.fif")
+
+
+# ---- whether paired epochs are of the same moments
+
+RATE = 250.0
+
+
+def cut(at: np.ndarray, lost: Sequence[int] = (), dropped: Sequence[int] = (), shift: int = 0) -> mne.Epochs:
+    """Cut 1-s epochs from a recording that started ``shift`` samples late and missed some events, then reject some."""
+    length = int(at[-1] - shift + 3 * RATE)
+    seed = int(np.random.default_rng([shift, *lost, 99, *dropped]).integers(1e6))
+    raw = mne.io.RawArray(make.noise(seed, 4, length), mne.create_info(list(make.CHANNELS), RATE, "eeg"))
+    rows = np.delete(at - shift, list(lost))
+    events = np.column_stack([rows, np.zeros(len(rows), int), np.ones(len(rows), int)])
+    epochs = mne.Epochs(raw, events, tmin=0, tmax=1 - 1 / RATE, baseline=None, preload=True, verbose="ERROR")
+    return epochs.drop(list(dropped), verbose="ERROR")
+
+
+UNEVEN = 2000 + np.cumsum(np.random.default_rng(5).integers(300, 500, 30))
+EVEN = 2000 + 500 * np.arange(30)
+
+
+@pytest.mark.parametrize("at", [UNEVEN, EVEN, 2000 + np.cumsum(np.tile([250, 500, 750], 10))])
+@pytest.mark.parametrize(
+    ("lost_t", "lost_c", "shift"), [([3], [20], 1801), ([0], [15], 1801), ([3, 4], [5, 20], 777), ([3], [20], 0)]
+)
+def test_numbers_moved_by_a_lost_event_are_refused(at: np.ndarray, lost_t: list[int], lost_c: list[int], shift: int):
+    """Both lists are as long, so every number between the lost events means another trial."""
+    a, b = cut(at, lost_t, [25]), cut(at, lost_c, [26], shift)
+    if shift == 0:  # samples tell which is which, and numbers contradict them
+        with pytest.raises(ReadError, match="numbers of different ones"):
+            hs.PairedRecording.from_epochs(a, b)
+        return
+    with pytest.raises(ReadError, match=r"not of the same moments: between .* s in the client's"):
+        hs.PairedRecording.from_epochs(a, b)
+    with pytest.warns(DataQualityWarning, match=r"not of the same moments.*Check the keys"):
+        hs.PairedRecording.from_epochs(a, b, key=(range(len(a)), range(len(b))))
+
+
+@pytest.mark.parametrize("shift", [0, 1801])
+def test_uneven_events_of_both_are_shared_triggers(shift: int) -> None:
+    pair = hs.PairedRecording.from_epochs(cut(UNEVEN, (), [2, 3]), cut(UNEVEN, (), [7], shift))
+    assert len(pair.segments) == 27
+    clock = hs.align_pair(pair).clock
+    assert clock is not None
+    assert (clock.source, clock.n_matched) == ("triggers", 27)
+    assert clock.offset_s == pytest.approx(shift / RATE, abs=1e-9)
+    assert clock.residual_ms == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0, 1801])
+@pytest.mark.parametrize("rejected", REJECTED.values(), ids=REJECTED)
+def test_an_even_grid_aligns_nothing(shift: int, rejected: tuple[list[int], list[int]]) -> None:
+    """`make_fixed_length_epochs` of two devices has the same samples whenever each one began."""
+    pair = hs.PairedRecording.from_epochs(cut(EVEN, (), rejected[0]), cut(EVEN, (), rejected[1], shift))
+    with pytest.warns(DataQualityWarning, match="an even grid lies in any two recordings"):
+        assert hs.align_pair(pair).clock.source == "assumed"
+
+
+def test_epochs_of_one_amplifier_have_its_samples() -> None:
+    pair = hs.PairedRecording.from_epochs(cut(EVEN), cut(EVEN, (), [4]), clock="same_amplifier")
+    assert hs.align_pair(pair).clock.known_to(16.0) == 0
+    pair = hs.PairedRecording.from_epochs(cut(EVEN, (), [1]), cut(EVEN, (), [4], 1801), clock="same_amplifier")
+    with pytest.raises(ClockError, match=r"cut up to 7.204 s apart"):
+        hs.align_pair(pair)
+
+
+@pytest.mark.parametrize("clock", ["offset", "timestamps"])
+def test_epochs_cannot_be_moved(clock: str) -> None:
+    with pytest.raises(ClockError, match="cannot be moved any more"):
+        hs.align_pair(hs.PairedRecording.from_epochs(cut(UNEVEN), cut(UNEVEN, (), [4]), clock=clock))
+
+
+def test_a_run_keeps_the_clock_of_epochs_in_memory(tmp_path: Path) -> None:
+    """What goes through files comes back with the clock that it had."""
+    for at, said in ((UNEVEN, "triggers"), (EVEN, "assumed")):
+        pair = hs.PairedRecording.from_epochs(cut(at, (), [2]), cut(at, (), [7], 1801))
+        row = save_pairs(iter([pair]), tmp_path / said)[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataQualityWarning)
+            assert hs.align_pair(pair).clock.source == said
+            assert hs.align_pair(hs.load_session(row)).clock.source == said
+
+
+def test_heads_of_saved_epochs_are_read(tmp_path: Path) -> None:
+    """`check` reads what `run` reads, also where a channel rule picks one of two people."""
+    for name, seed in (("t-epo.fif", 1), ("c-epo.fif", 2)):
+        fif(tmp_path / name, seed, [seed], IRREGULAR, drop=True)
+    assert load_heads(make.session(tmp_path, "t-epo.fif", "c-epo.fif")).pair.segments
+    assert channel_names(tmp_path / "t-epo.fif") == list(make.CHANNELS)
+    assert make.load(
+        tmp_path, "t-epo.fif", "c-epo.fif", therapist_channels="prefix:F", client_channels="prefix:C"
+    ).therapist.ch_names
+
+
+def test_what_make_fixed_length_epochs_cuts_is_paired() -> None:
+    """The call of other toolboxes: nothing dropped, one epoch behind the other."""
+    info = mne.create_info(list(make.CHANNELS), RATE, "eeg")
+    both = [
+        mne.make_fixed_length_epochs(mne.io.RawArray(make.noise(seed, 4, 10_000), info), 2, preload=True)
+        for seed in (1, 2)
+    ]
+    assert len(hs.PairedRecording.from_epochs(*both).segments) == 20

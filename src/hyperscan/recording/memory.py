@@ -16,7 +16,7 @@ from mne.io import BaseRaw
 from numpy.typing import ArrayLike
 
 from hyperscan.errors import InputError, did_you_mean
-from hyperscan.recording.files.epochs import keys_of_mne
+from hyperscan.recording.files.epochs import fix_moments, keys_of_mne
 from hyperscan.recording.files.fif import without_ids
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, compare_people
 from hyperscan.recording.read import pair_epochs, pair_raws
@@ -73,6 +73,8 @@ def pair_in_memory(
     with mne.use_log_level("WARNING"):
         taken = {role: PersonRecording(data.copy().load_data()) for role, data in people.items()}
     if all(epoched):
+        if key is not None and session.clock is None:  # the user says which trial is which
+            session = replace(session, clock="triggers")
         keys = _keys(taken, key)
         taken = {role: replace(person, epochs=keys[role]) for role, person in taken.items()}
     a, b = taken["therapist"], taken["client"]
@@ -118,8 +120,13 @@ def _keys(
         columns[role] = column.tolist()
     numbers = {held: number for number, held in enumerate(dict.fromkeys([*columns["therapist"], *columns["client"]]))}
     return {
-        role: EpochKeys(
-            len(column), None, np.array([numbers[held] for held in column], float), len(numbers), True, named
+        role: replace(
+            keys_of_mne(people[role].data),
+            numbers=np.array([numbers[held] for held in column], float),
+            n_original=len(numbers),
+            logged=True,
+            counted=named,
+            stated=True,
         )
         for role, column in columns.items()
     }
@@ -191,6 +198,10 @@ def _epochs_again(pair: PairedRecording, role: str) -> BaseEpochs:
     raw, n_epochs = pair.raw(role), len(pair.segments)
     n_times = raw.n_times // n_epochs
     data = raw.get_data().reshape(len(raw.ch_names), n_epochs, n_times).transpose(1, 0, 2)
-    # samples that are not those of epochs laid end to end
-    events = np.column_stack([(2 * np.arange(n_epochs) + 1) * n_times, np.zeros(n_epochs, int), np.ones(n_epochs, int)])
+    # the therapist's for both, who are paired; else samples that are not those of epochs laid end to end
+    times = None if pair.epoch_times is None or not fix_moments(pair.epoch_times[0]) else pair.epoch_times[0]
+    samples = (2 * np.arange(n_epochs) + 1) * n_times
+    if times is not None:
+        samples = np.rint(times * raw.info["sfreq"]).astype(int)
+    events = np.column_stack([samples, np.zeros(n_epochs, int), np.ones(n_epochs, int)])
     return mne.EpochsArray(data, raw.info, events=events, verbose="ERROR")

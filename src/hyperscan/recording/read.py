@@ -19,7 +19,7 @@ from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
 from hyperscan.recording.annotations import fresh_raw, with_events
 from hyperscan.recording.files.bids import check_kinds, check_sidecar, stored_bytes, with_bids_tables, with_start_time
 from hyperscan.recording.files.eeg import NO_LENGTH
-from hyperscan.recording.files.epochs import common_epochs, keys_of_mne
+from hyperscan.recording.files.epochs import common_epochs, common_times, keys_of_mne
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
 from hyperscan.recording.files.shared import read_shared_file
 from hyperscan.recording.files.units import NOT_SUPPORTED
@@ -174,12 +174,13 @@ def _picked(data: BaseRaw | BaseEpochs, selector: Selector | None, name: str) ->
 def _loaded(data: BaseRaw | BaseEpochs, channels: list[str], name: str, kind: str, stored: int) -> BaseRaw | BaseEpochs:
     n_times = data.n_times if isinstance(data, BaseRaw) else len(data.times) * len(data.events)
     check_memory(n_times * len(channels), name, stored)
-    with guarded(name, kind) as heard:
+    with guarded(name, kind) as heard, mne.use_log_level("WARNING"):
+        if isinstance(data, BaseEpochs):
+            data.load_data()  # epochs that are not there cannot be picked
         if len(channels) < len(data.ch_names):
             data = data.copy().pick(channels, verbose="WARNING")
         if not data.preload:
-            with mne.use_log_level("WARNING"):
-                data.load_data()
+            data.load_data()
     heard.warn(name)
     return data
 
@@ -192,10 +193,10 @@ def _flattened(
     first = {types[each]: each for each in reversed(channels)}
     kept = [each for each in channels if types[each] == "stim" or each in (first[types[each]], aside)]
     with guarded(name, kind) as heard, mne.use_log_level("WARNING"):
-        data = data.pick(kept, verbose="WARNING")
         if isinstance(data, BaseEpochs):
-            data.load_data()
+            data = data.load_data().pick(kept, verbose="WARNING")
         else:
+            data = data.pick(kept, verbose="WARNING")
             flat = np.zeros((len(kept), data.n_times))
             lines = [row for row, each in enumerate(data.ch_names) if types[each] == "stim"]
             if lines:
@@ -239,6 +240,7 @@ def pair_epochs(session: Session, therapist: PersonRecording, client: PersonReco
     names = " and ".join(session.relative(path) for path in (session.therapist_file, session.client_file))
     keys = [person.epochs or keys_of_mne(person.data) for person in (therapist, client)]
     first, second, how = common_epochs(keys[0], keys[1], names)
+    times = common_times(keys[0], keys[1], (first, second), names)
     lost = len(a) - len(first), len(b) - len(second)
     note = (
         f"{count(len(first), 'epoch')} common to both people paired by {how}; {lost[0]} of the therapist's and "
@@ -249,7 +251,7 @@ def pair_epochs(session: Session, therapist: PersonRecording, client: PersonReco
     length = len(a.times) / a.info["sfreq"]
     segments = tuple(Segment(k * length, length, session.task) for k in range(len(first)))
     history = tuple(dict.fromkeys((*therapist.notes, *client.notes, note)))
-    return PairedRecording(raws[0], raws[1], session, segments, history=history, epoched=True)
+    return PairedRecording(raws[0], raws[1], session, segments, history=history, epoched=True, epoch_times=times)
 
 
 def _joined(epochs: BaseEpochs, rows: np.ndarray) -> BaseRaw:

@@ -74,6 +74,8 @@ class EpochKeys:
     counted: str = ""
     #: Samples per s of the whole recording, in Hz
     rate: float = 0.0
+    #: Whether the user said which epoch is which; then samples pair nothing
+    stated: bool = False
 
 
 @dataclass(frozen=True)
@@ -361,6 +363,9 @@ class PairedRecording:
         files have none, and after alignment.
     epoched : bool
         Joined epochs, already paired in time.
+    epoch_times : tuple of two ndarray of shape (n_segments,), or None
+        When each joined epoch was cut, in s from the start of therapist's and client's own recording on; None of
+        continuous recordings, and where the files do not tell.
     samples : bool
         False where headers and events alone were read, and a flat line stands for the signals.
     responses : mapping of str to tuple
@@ -391,6 +396,7 @@ class PairedRecording:
     history: tuple[str, ...] = ()
     stamps: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
     epoched: bool = False
+    epoch_times: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
     samples: bool = True
     responses: Mapping[str, tuple[TaskResponse, ...]] = field(default_factory=dict, compare=False, repr=False)
     shared: SharedSignal | None = field(default=None, compare=False, repr=False)

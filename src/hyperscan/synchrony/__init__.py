@@ -86,9 +86,9 @@ def compute_synchrony(
     Parameters
     ----------
     pair : PairedRecording, mne.io.BaseRaw or mne.BaseEpochs
-        From :func:`hyperscan.preprocess_pair`; or the therapist's Raw or Epochs, which are then paired, aligned and
-        prepared as :meth:`PairedRecording.from_raws`, :func:`hyperscan.align_pair` and
-        :func:`hyperscan.preprocess_pair` do by themselves.
+        From :func:`hyperscan.preprocess_pair`. What is not aligned yet is aligned and prepared as
+        :func:`hyperscan.align_pair` and :func:`hyperscan.preprocess_pair` do by themselves; so are the therapist's Raw
+        or Epochs, paired with the client's as :meth:`PairedRecording.from_raws` does.
     client : mne.io.BaseRaw, mne.BaseEpochs or None
         The client's, where ``pair`` is the therapist's.
     metrics : sequence of str, callable or MetricSpec, or None
@@ -136,7 +136,7 @@ def compute_synchrony(
     >>> bool(sync.to_data_frame()["lag_p"].min() > 0.01)
     True
     """
-    if not isinstance(pair, PairedRecording) or client is not None:
+    if not isinstance(pair, PairedRecording) or client is not None or pair.clock is None:
         pair, config = _prepared(pair, client, bands, config)
     config = config or StudyConfig()
     if null not in (None, "lags", "windows"):
@@ -181,10 +181,11 @@ def _prepared(
     """Pair, align and prepare two people in memory; epochs are a window each unless the settings say otherwise."""
     if isinstance(client, Sequence | str):
         raise InputError(f"client = {client!r}: expected a Raw or Epochs. Metrics go by name: metrics=['plv'].")
-    if isinstance(therapist, PairedRecording) or client is None:
+    alone = isinstance(therapist, PairedRecording)
+    if alone != (client is None):
         needed = "the client too" if client is None else "two Raw, two Epochs, or one PairedRecording"
         raise InputError(f"compute_synchrony: expected {needed}, as in compute_synchrony(raw_therapist, raw_client).")
-    pair = pair_in_memory(therapist, client)
+    pair = therapist if alone else pair_in_memory(therapist, client)
     if config is None:
         length = {"window_s": pair.segments[0].duration_s} if pair.epoched else {}
         config = StudyConfig(**length)  # type: ignore[arg-type]

@@ -10,10 +10,10 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ClockError, did_you_mean
 from hyperscan.recording.annotations import fresh_raw
-from hyperscan.recording.clocks.clock_sources import Clocks, find_clocks
+from hyperscan.recording.clocks.clock_sources import Clocks, clock_of_epochs, find_clocks
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.pauses import mark_unplaced, paused_at
-from hyperscan.recording.records import ClockReport, PairedRecording, Segment, SharedSignal
+from hyperscan.recording.records import PairedRecording, Segment, SharedSignal
 from hyperscan.recording.resampling import (
     SAME_RATE,
     moved_annotations,
@@ -78,9 +78,7 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
             f"{did_you_mean(pair.session.clock, CLOCKS)}"
         )
     if pair.epoched and pair.session.clock != "none":
-        source = pair.session.clock or "triggers"
-        known = 0.0 if source == "same_amplifier" else np.nan
-        report = ClockReport(source, 0.0, known, known, len(pair.segments), ("epochs were paired when they were read",))
+        report = clock_of_epochs(pair)
         return pair.replace(clock=report, history=(*pair.history, report.describe()))
     clocks = find_clocks(pair)
     start, stop = _common_time(pair, clocks)

@@ -11,6 +11,7 @@ import numpy as np
 from hyperscan.errors import ClockError, DataQualityWarning, count
 from hyperscan.recording.annotations import event_times, listed_events
 from hyperscan.recording.clocks.triggers import ClockFit, NoFitError, match_events
+from hyperscan.recording.files.epochs import fix_moments
 from hyperscan.recording.files.pairs import one_file
 from hyperscan.recording.records import ClockReport, PairedRecording
 from hyperscan.recording.resampling import SAME_RATE
@@ -23,6 +24,8 @@ from hyperscan.schema import ROLES
 MAX_RESIDUAL_MS = 10.0
 #: Matched events from which on triggers are believed without being named (our choice).
 _ENOUGH = 5
+#: Where a clock is declared.
+_WHERE = "(column clock of dyads.tsv; in memory PairedRecording.from_raws or from_epochs with clock=...)"
 #: Difference of two start times that is named, in s (our choice: below it lies the start of two programs by hand).
 _NAMED_S = 0.1
 
@@ -101,8 +104,7 @@ def _assumed(pair: PairedRecording) -> Clocks:
     though = f", though {against}" if against else ""
     warnings.warn(
         f"{_files(pair)}: nothing aligns the two recordings; they are assumed to start together{though}. "
-        "Declare triggers, timestamps or an offset (column clock of dyads.tsv, clock= in memory) if there is one: "
-        "drift and offset are unknown.",
+        f"Declare triggers, timestamps or an offset {_WHERE} if there is one: drift and offset are unknown.",
         DataQualityWarning,
         stacklevel=2,
     )
@@ -112,6 +114,44 @@ def _assumed(pair: PairedRecording) -> Clocks:
     events = (f"events: {there[0]} of the therapist, {there[1]} of the client",) if any(there) else ()
     report = ClockReport("assumed", 0.0, np.nan, np.nan, 0, (said, *events, *notes))
     return Clocks((straight(0.0),), (straight(0.0),), report)
+
+
+def clock_of_epochs(pair: PairedRecording) -> ClockReport:
+    """Say what puts epochs that were paired when they were read on one clock: what the row declares, or their times.
+
+    Uneven intervals that both recordings have are shared triggers. Even ones are those of any two recordings.
+    """
+    declared, times, said = pair.session.clock, pair.epoch_times, "epochs were paired when they were read"
+    n = len(pair.segments)
+    if declared in ("offset", "timestamps"):
+        raise ClockError(
+            f"{_files(pair)}: the row declares clock {declared!r}, and epochs cannot be moved any more. Name "
+            "continuous files, or declare triggers or same_amplifier."
+        )
+    if declared == "same_amplifier" and times is not None:
+        apart = float(np.abs(times[1] - times[0]).max())
+        if apart > 2e-3 * MAX_RESIDUAL_MS:
+            raise ClockError(
+                f"{_files(pair)}: the row declares clock 'same_amplifier', but epochs that belong together were cut up "
+                f"to {apart:.3f} s apart. Declare triggers, or cut both at the samples of one recording."
+            )
+    if declared == "assumed" or (declared is None and (times is None or not fix_moments(times[0]))):
+        why = "the files do not say when they were cut" if times is None else "an even grid lies in any two recordings"
+        warnings.warn(
+            f"{_files(pair)}: nothing shows that paired epochs are of the same moments: {why}. They are assumed to be. "
+            f"Declare what puts both on one clock {_WHERE}: same_amplifier, or triggers that both recorded.",
+            DataQualityWarning,
+            stacklevel=2,
+        )
+        return ClockReport("assumed", 0.0, np.nan, np.nan, 0, (said, "they are assumed to be of the same moments"))
+    if declared == "same_amplifier":
+        return ClockReport(declared, 0.0, 0.0, 0.0, n, (said,))
+    if times is None:
+        return ClockReport("triggers", 0.0, np.nan, np.nan, n, (said,))
+    therapist, client = times
+    slope, start = np.polyfit(client, therapist, 1) if n > 2 else (1.0, float(np.mean(therapist - client)))
+    residual_ms = 1e3 * float(np.sqrt(np.mean(np.square(therapist - start - slope * client))))
+    return ClockReport("triggers", float(start), np.nan, residual_ms, n, (said,))
 
 
 def _offset(pair: PairedRecording) -> Clocks:

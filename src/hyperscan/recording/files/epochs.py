@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import scipy.io
-from mne import BaseEpochs
+from mne import BaseEpochs, Epochs
 from numpy.typing import ArrayLike
 
-from hyperscan.errors import ReadError
+from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.records import EpochKeys
+from hyperscan.recording.timeline import MAX_PPM
+
+#: By how much one interval may differ between two people, in s, beside two samples (as where triggers are matched).
+_JITTER_S = 0.005
+
+#: Intervals from which on their pattern is believed (our choice).
+_FEWEST_STEPS = 4
 
 #: An event closer to time 0 of its epoch than this, in samples, is the one that the epoch was cut at.
 _AT_ZERO = 0.51
@@ -28,8 +36,9 @@ def keys_of_mne(epochs: BaseEpochs) -> EpochKeys:
     n_original = len(epochs.drop_log)
     # 0, 1, 2 ... is what MNE writes when nobody said when epochs were recorded
     counted = np.array_equal(samples, np.arange(n)) or np.array_equal(samples, epochs.selection)
-    # laid end to end, as other tools number what is left; a recording that was cut whole looks alike
-    laid_out = n_original == n and np.array_equal(samples // len(epochs.times), np.arange(n))
+    # laid end to end, as other tools number what is left; so is a recording that MNE itself cut whole
+    laid_out = type(epochs) is not Epochs and n_original == n
+    laid_out = laid_out and np.array_equal(samples // len(epochs.times), np.arange(n))
     told = len(np.unique(samples)) == n and not counted and not laid_out
     held = getattr(epochs, "_raw_sfreq", None)
     rates = np.ravel(epochs.info["sfreq"] if held is None else held)
@@ -126,7 +135,7 @@ def common_epochs(a: EpochKeys, b: EpochKeys, names: str) -> tuple[np.ndarray, n
     Shapes: ``first, second`` (n_common,).
     """
     found = []
-    if a.samples is not None and b.samples is not None and np.isclose(a.rate, b.rate, rtol=1e-6):
+    if a.samples is not None and b.samples is not None and np.isclose(a.rate, b.rate, rtol=1e-6) and not a.stated:
         found.append((*_shared(a.samples, b.samples), "event sample"))
     # numbers of two lists are alike where the lists are, and say nothing where neither list lost a row
     if a.numbers is not None and b.numbers is not None and a.n_original == b.n_original and (a.logged or b.logged):
@@ -135,7 +144,8 @@ def common_epochs(a: EpochKeys, b: EpochKeys, names: str) -> tuple[np.ndarray, n
         raise ReadError(
             f"{names}: nothing says which of their {a.n_epochs} and {b.n_epochs} epochs belong together: samples are "
             "counted within what is left, or not told, and their order proves nothing.\nSave both with urevents "
-            "(EEGLAB) or with the events and the drop log of one recording (MNE), or name continuous files."
+            "(EEGLAB) or with the events and the drop log of one recording (MNE), give every trial a key "
+            "(PairedRecording.from_epochs(..., key=...)), or name continuous files."
         )
     _check_agreement(a, b, found, names)
     best = max(found, key=lambda each: len(each[0]))
@@ -167,3 +177,50 @@ def _check_agreement(
             f"{names}: {apart} epochs of the two people have one sample, but the numbers of different ones. Which "
             "belong together? Cut both recordings at one list of events, or name continuous files."
         )
+
+
+# ---- what their times say of it
+
+
+def common_times(
+    a: EpochKeys, b: EpochKeys, rows: tuple[np.ndarray, np.ndarray], names: str
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Find when both people's paired epochs were cut, in s of each one's own recording; None where not told.
+
+    Epochs of the same moments are equally far apart in both recordings; others are refused, or told of where the user
+    stated the key. Shapes: ``rows`` two of (n_common,), returns two of (n_common,).
+    """
+    if a.samples is None or b.samples is None or not (a.rate > 0 and b.rate > 0):
+        return None
+    mine, theirs = a.samples[rows[0]] / a.rate, b.samples[rows[1]] / b.rate
+    if not np.isfinite([mine, theirs]).all():
+        return None
+    steps, others = np.diff(mine), np.diff(theirs)
+    apart = np.abs(others - steps) > _JITTER_S + 2 / min(a.rate, b.rate) + 1e-6 * MAX_PPM * np.abs(steps)
+    if apart.any():
+        first = int(np.flatnonzero(apart)[0])
+        said = (
+            f"{names}: epochs paired by {a.counted or 'event sample'} are not of the same moments: between the common "
+            f"epochs {first + 1} and {first + 2} lie {steps[first]:.3f} s in the therapist's recording and "
+            f"{others[first]:.3f} s in the client's ({int(apart.sum())} of {count(len(apart), 'interval')} differ)."
+        )
+        if not a.stated:
+            raise ReadError(
+                f"{said}\nAn event that one device lost moves every later number. Cut both at the events that both "
+                "have, give every trial a key (PairedRecording.from_epochs(..., key=...)), or name continuous files."
+            )
+        warnings.warn(f"{said} Check the keys.", DataQualityWarning, stacklevel=2)
+    return mine, theirs
+
+
+def fix_moments(times: np.ndarray) -> bool:
+    """Whether the intervals of epochs tell which is which: an even grid looks alike wherever it begins.
+
+    Shape: ``times`` (n_epochs,).
+    """
+    steps = np.diff(times)
+    if len(steps) < _FEWEST_STEPS or steps.min() <= 0:
+        return False
+    # where epochs were left out, even the shortest interval may hold a few steps of the grid
+    grids = steps.min() / np.arange(1, 4)
+    return all((np.abs(steps / grid - np.rint(steps / grid)) * grid > 2 * _JITTER_S).any() for grid in grids)

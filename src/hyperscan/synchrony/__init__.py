@@ -136,9 +136,6 @@ def compute_synchrony(
     >>> bool(sync.to_data_frame()["lag_p"].min() > 0.01)
     True
     """
-    if not isinstance(pair, PairedRecording) or client is not None or pair.clock is None:
-        pair, config = _prepared(pair, client, bands, config)
-    config = config or StudyConfig()
     if null not in (None, "lags", "windows"):
         raise InputError(f"null = {null!r}: expected None, 'lags' or 'windows'. Pseudo-dyads need a study: run_study.")
     # one name where several are expected would be taken letter by letter
@@ -146,6 +143,9 @@ def compute_synchrony(
         raise InputError(f"metrics = {metrics!r}: expected a list of names or functions, as [{metrics!r}].")
     if bands is not None and not isinstance(bands, Mapping):
         raise InputError(f"bands = {bands!r}: expected a mapping of names to edges in Hz, as {{'alpha': (8, 12)}}.")
+    if not isinstance(pair, PairedRecording) or client is not None or pair.clock is None:
+        pair, config = _prepared(pair, client, bands, config)
+    config = config or StudyConfig()
     modality = pair.session.modality
     if bands is not None:
         # the primary outcome stays if its band is there; else its band is the first one given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +374,21 @@ def test_fnirs_without_short_channels_is_at_most_unchecked() -> None:
     assert result.verdict == "grows_unchecked"
     assert answers(result)["short_channels"] is None
     assert "short channels" in result.sentence
+
+
+@pytest.mark.parametrize("column", ["short_r2", "band_sd", "mayer_fraction", "motion_overlap"])
+@pytest.mark.parametrize("people", [["client"], ["therapist", "client"]])
+def test_a_measure_that_some_sessions_lack_vouches_for_none(column: str, people: list[str]) -> None:
+    """Sessions without short channels, say, were prepared in another way than the others, and a trend cannot tell."""
+    quality = fnirs_quality()
+    lacking = quality["dyad"].eq(quality["dyad"].iloc[0]) & quality["session"].eq(2) & quality["person"].isin(people)
+    assert lacking.sum() == len(people)
+    quality.loc[lacking, column] = np.nan
+    result = fit_growth(table(modality="fnirs"), quality=quality, n_flips=99)
+    assert result.verdict == "grows_unchecked"
+    (guard,) = [each for each in result.guards if column in each.detail]
+    assert guard.passed is None
+    assert re.search(rf"1 of \d+ sessions have no .*\({column}\) in one person or both", guard.detail)
 
 
 def test_a_falling_chance_level_is_no_growth() -> None:

@@ -71,6 +71,8 @@ class Question:
     level: bool = False
     #: Number of every dyad that the slopes are compared by: 0 or 1 of two groups, or a moderator
     column: Mapping[str, float] | None = None
+    #: Weigh every dyad by precision: where what is in the place of time may hardly vary in one of them
+    by_precision: bool = False
 
     def tasks(self, outcome: Outcome) -> Mapping[str, float]:
         """Return the tasks that are looked at, with their weights."""
@@ -88,6 +90,8 @@ class Slopes:
     level: bool = False
     #: shape (n_dyads,): What the dyads are compared by, if they are
     compared_by: Array | None = None
+    #: Dyads count by precision in every test
+    by_precision: bool = False
 
     @classmethod
     def of(
@@ -118,7 +122,8 @@ class Slopes:
         base["code"] = codes
         column = question.column
         by = None if column is None else np.array([column.get(label, np.nan) for label in labels.tolist()])
-        return cls(base.merge(mean, on=["dyad", "session"], how="left"), len(labels), question.level, by)
+        frame = base.merge(mean, on=["dyad", "session"], how="left")
+        return cls(frame, len(labels), question.level, by, question.by_precision)
 
     def column(self, name: str) -> Array:
         """Values of a column, all NaN where the table lacks it."""
@@ -142,12 +147,15 @@ class Slopes:
         return ""
 
     def test(self, values: Array, weights: Array | None = None) -> SlopeTest:
-        """Slope of these values over the dyads, or how it differs between them."""
+        """Slope of these values over the dyads, or how it differs between them; ``weights`` are of sessions."""
+        if self.by_precision:
+            return self.weighted(values, weights)
         return plain_test(self.per_dyad(values, weights), self.compared_by)
 
-    def weighted(self, values: Array) -> SlopeTest:
+    def weighted(self, values: Array, weights: Array | None = None) -> SlopeTest:
         """Test the same with every dyad weighted by precision."""
-        found = estimates_of(values, self.frame["t"], self.frame["code"], self.n_dyads, level=self.level)
+        t, codes = self.frame["t"], self.frame["code"]
+        found = estimates_of(values, t, codes, self.n_dyads, level=self.level, weights=weights)
         return pooled_test(found, self.compared_by)
 
     def per_dyad(self, values: Array, weights: Array | None = None) -> Array:
@@ -204,14 +212,25 @@ class Evidence:
         return Slopes.of(columns, self.sessions, {"": 1.0}, self.question)
 
     @cached_property
-    def clock_rows(self) -> pd.DataFrame:
-        """Rows of the outcome's sessions: the clock's source as text, its figures as numbers."""
+    def quality_rows(self) -> pd.DataFrame:
+        """Rows of quality.tsv of the outcome's sessions, both people."""
         assert self.quality is not None
         rows = of_tasks(self.quality, self.tasks)
         keys = set(zip(self.sessions["dyad"].astype(str), self.sessions["session"].astype(float), strict=True))
         numbers = pd.to_numeric(rows["session"], errors="coerce")
         inside = np.array([key in keys for key in zip(rows["dyad"].map(dyad_label), numbers, strict=True)], bool)
-        there = rows[inside]
+        return rows[inside]
+
+    def part_without(self, column: str) -> str:
+        """Say in how many sessions a person has no value of a column of quality.tsv; empty where all have one."""
+        rows = self.quality_rows
+        gone = pd.to_numeric(rows[column], errors="coerce").isna().groupby([rows["dyad"], rows["session"]]).any()
+        return f"{int(gone.sum())} of {count(len(gone), 'session')}" if gone.any() else ""
+
+    @cached_property
+    def clock_rows(self) -> pd.DataFrame:
+        """Rows of the outcome's sessions: the clock's source as text, its figures as numbers."""
+        there = self.quality_rows
         figures = [name for name in (*CLOCK_ERRORS, "clock_uncertainty_ms") if name in there]
         found = {name: pd.to_numeric(there[name], errors="coerce").astype(float) for name in figures}
         return there.assign(clock_source=there["clock_source"].astype(str), **found)

@@ -98,7 +98,10 @@ def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
     lacks: list[str] = []
     for measure in words.measures:
         test = slopes.test(slopes.column(measure.column))
-        lacks.append(slopes.lacks(f"{measure.label} ({measure.column})", test))
+        lack = slopes.lacks(f"{measure.label} ({measure.column})", test)
+        # recordings without it were prepared in another way than those with it
+        part = "" if lack or inside else evidence.part_without(measure.column)
+        lacks.append(lack or (part and f"{part} have no {measure.label} ({measure.column}) in one person or both"))
         if not lacks[-1]:
             known.append((measure, test))
             either = measure.direction == 0 and test.p < 0.05

@@ -136,7 +136,8 @@ class Series:
         """
         keys = rows[["dyad", "of", "rest"]].rename(columns={"of": "session", "rest": "t"})
         sessions = self.evidence.sessions.drop(columns="t").merge(keys, on=["dyad", "session"])
-        return self.reworded(replace(self.evidence, sessions=sessions.dropna(subset="t")), sign)
+        question = replace(self.evidence.question, by_precision=True)
+        return self.reworded(replace(self.evidence, sessions=sessions.dropna(subset="t"), question=question), sign)
 
     def reworded(self, evidence: Evidence, sign: float) -> tuple[Guard, ...]:
         """Ask the guards of the recordings, and say their answers of this relation."""

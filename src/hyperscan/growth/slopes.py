@@ -90,10 +90,18 @@ class Estimates:
         return np.isfinite(self.value)
 
 
-def estimates_of(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, *, level: bool = False) -> Estimates:
+def estimates_of(
+    y: ArrayLike,
+    t: ArrayLike,
+    codes: ArrayLike,
+    n_dyads: int,
+    *,
+    level: bool = False,
+    weights: ArrayLike | None = None,
+) -> Estimates:
     """Slope of every dyad, or its mean (``level``), with the variance that the pooled noise of sessions gives it.
 
-    Shapes: ``y, t`` (n,), ``codes`` (n,).
+    Shapes: ``y, t, weights`` (n,), ``codes`` (n,).
 
     Examples
     --------
@@ -101,19 +109,21 @@ def estimates_of(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, *, 
     array([1.5, 1. ])
     """
     value, time, dyad = np.asarray(y, float), np.asarray(t, float), np.asarray(codes, np.intp)
-    use = np.isfinite(value) & np.isfinite(time)
-    value, time, dyad = value[use], time[use], dyad[use]
-    size = np.bincount(dyad, minlength=n_dyads)
-    dt = time - (np.bincount(dyad, time, n_dyads) / np.maximum(size, 1))[dyad]
-    mean = np.bincount(dyad, value, n_dyads) / np.maximum(size, 1)
+    w = np.ones_like(value) if weights is None else np.asarray(weights, float)
+    use = np.isfinite(value) & np.isfinite(time) & np.isfinite(w) & (w > 0)
+    value, time, dyad, w = value[use], time[use], dyad[use], w[use]
+    size, total = np.bincount(dyad, minlength=n_dyads), np.bincount(dyad, w, n_dyads)
+    per = np.where(size > 0, total, 1.0)
+    dt = time - (np.bincount(dyad, w * time, n_dyads) / per)[dyad]
+    mean = np.bincount(dyad, w * value, n_dyads) / per
     dy = value - mean[dyad]
-    found = np.where(size > 0, mean, np.nan) if level else dyad_slopes(value, time, dyad, n_dyads)
+    found = np.where(size > 0, mean, np.nan) if level else dyad_slopes(value, time, dyad, n_dyads, w)
     known = np.isfinite(found)
     inside = known[dyad]
     residual = (dy if level else dy - np.where(known, found, 0.0)[dyad] * dt)[inside]
     freedom = len(residual) - (1 if level else 2) * int(known.sum())
-    noise = float(residual @ residual) / freedom if freedom > 0 else 0.0
-    mass = size.astype(float) if level else np.bincount(dyad, dt**2, n_dyads)
+    noise = float(w[inside] @ residual**2) / freedom if freedom > 0 else 0.0
+    mass = total if level else np.bincount(dyad, w * dt**2, n_dyads)
     own = np.where(known, noise / np.where(known & (mass > 0), mass, 1.0), np.nan)
     return Estimates(np.asarray(found, float), own, size.astype(float))
 

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from hyperscan import cli
+from hyperscan.cli.commands import _tell_skipped
 from hyperscan.errors import NothingToAnalyseError
+from hyperscan.results.plan import Skip
 from hyperscan.schema import RELATIONS
 from pipeline_fixtures import edit_table, tiny_study, tree
 
@@ -351,3 +353,11 @@ def test_a_reason_that_many_sessions_share_is_said_once(capsys: pytest.CaptureFi
 def test_the_package_runs_as_a_module() -> None:
     found = subprocess.run([sys.executable, "-m", "hyperscan", "--version"], capture_output=True, text=True, check=True)
     assert found.stdout.startswith("hyperscan")
+
+
+@pytest.mark.parametrize("hidden", ["Therapist: '…' (28); client: none", "dyad = '…': only letters"])
+def test_names_that_a_run_leaves_out_are_said_to_be_in_check(hidden: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _tell_skipped([Skip("D1", 1, "eeg", "", "", hidden)], []) == 3
+    assert "stand as '…'; hyperscan check shows them" in capsys.readouterr().err
+    _tell_skipped([Skip("D1", 1, "eeg", "", "", "3 windows, fewer than min_windows")], [])
+    assert "…" not in capsys.readouterr().err

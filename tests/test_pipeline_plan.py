@@ -21,17 +21,19 @@ from hyperscan.errors import (
     InputError,
     NothingToAnalyseError,
 )
-from hyperscan.pipeline import check_study, load_study, run_study
+from hyperscan.pipeline import check_study, decisions, load_study, run_study
 from hyperscan.pipeline import plan as plan_module
 from hyperscan.pipeline.output import RunLog
 from hyperscan.pipeline.plan import (
     comparable_rois,
+    duplicates_of,
     explain_nothing,
     make_plan,
     planned_signals,
     roi_findings,
     used_rois,
 )
+from hyperscan.pipeline.privacy import revealed
 from hyperscan.pipeline.stages import MAX_NOTES, Stages
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
@@ -39,7 +41,7 @@ from hyperscan.recording.records import BandQuality, PersonQuality
 from hyperscan.results.plan import Plan, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Outcome, SessionKey
 from hyperscan.storage import to_json
-from hyperscan.study import Session, findings
+from hyperscan.study import Session, findings, read_sessions
 from hyperscan.synchrony import Signals
 from pipeline_fixtures import (
     CAP,
@@ -48,6 +50,7 @@ from pipeline_fixtures import (
     run,
     summaries_without,
 )
+from study_fixtures import a_row, rows_of, write_table
 
 
 def decided(*lost: set[str]) -> dict[str, RegionChannels]:
@@ -121,6 +124,53 @@ def test_one_recording_under_two_names_is_left_out(my_study: Path, tmp_path: Pat
     assert {finding.kind for finding in result.plan.findings} >= {"few_dyads", "two_sessions"}
 
 
+FIRST, SECOND, THIRD = (
+    "client_file of D01 ses-01 eeg",
+    "client_file of D02 ses-01 eeg",
+    "therapist_file of D02 ses-02 eeg",
+)
+COPIES = [
+    # both people of a row: one file of two people, or a wrong copy
+    (["dyad-01/ses-01/therapist", "dyad-01/ses-01/client"],
+     {("D01", 1): "[therapist_file] and [client_file] hold the same bytes: one recording is there under two names."}),
+    # three names
+    (["dyad-01/ses-01/client", "dyad-02/ses-02/therapist", "dyad-02/ses-01/client"],
+     {("D01", 1): f"[client_file] holds the same bytes as the {SECOND}, the {THIRD}: one recording",
+      ("D02", 1): f"[client_file] holds the same bytes as the {FIRST}, the {THIRD}: one recording",
+      ("D02", 2): f"[therapist_file] holds the same bytes as the {FIRST}, the {SECOND}: one recording"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("alike", "said"), COPIES, ids=["both people", "three rows"])
+def test_copies_are_told_by_their_files(tmp_path: Path, alike: list[str], said: dict[tuple[str, int], str]) -> None:
+    write_table(tmp_path, rows_of(2, 2))
+    for name in alike:
+        (tmp_path / f"{name}.edf").write_bytes(b"the same")
+    rows = read_sessions(tmp_path)
+    reasons = duplicates_of(rows)
+    assert {(key.dyad, key.session) for key in reasons} == set(said)
+    for row in (row for row in rows if row.key in reasons):
+        reason = reasons[row.key]
+        assert reason.startswith(f"{row.key}: ")
+        assert said[row.dyad, row.session] in reason
+        # results hold no names of files; the terminal does
+        assert "edf" not in reason
+        roles = [role for role in ROLES if f"[{role}_file]" in reason]
+        assert all(f"{row.relative(row.files[role])}" in revealed(reason, row) for role in roles)
+        assert len(roles) == sum(name.startswith(f"dyad-{row.dyad[1:]}/ses-{row.session:02d}") for name in alike)
+
+
+def test_one_file_in_both_cells_is_named_once(tmp_path: Path) -> None:
+    both = {"therapist_channels": "1-2", "client_channels": "3-4"}
+    rows = [a_row(d, 1, therapist_file=f"{d}.edf", client_file=f"{d}.edf", **both) for d in (1, 2)]
+    write_table(tmp_path, rows)
+    for d in (1, 2):
+        (tmp_path / f"{d}.edf").write_bytes(b"the same")
+    first, second = duplicates_of(read_sessions(tmp_path)).values()
+    assert "D01 ses-01 eeg: [therapist_file] holds the same bytes as the therapist_file of D02 ses-01 eeg" in first
+    assert second.count("_file]") == 1
+
+
 def test_no_usable_row_is_nothing_to_analyse(my_study: Path, tmp_path: Path) -> None:
     edit_table(my_study, "eeg", "meg")
     table, config = load_study(my_study)
@@ -141,10 +191,12 @@ def quality(peak_hz: float) -> PersonQuality:
     return PersonQuality(6, 6, 60.0, 6, bands={"alpha": BandQuality(0.9, peak_hz, 2.0, 10.0)})
 
 
-def meeting(dyad: str, number: int, therapist: str = "", client: str = "", days: float | None = None) -> Session:
+def meeting(
+    dyad: str, number: int, therapist: str = "", client: str = "", days: float | None = None, modality: str = "eeg"
+) -> Session:
     here = Path("study")
     therapist, client = therapist or f"T{dyad}", client or f"C{dyad}"
-    return Session(dyad, therapist, client, number, "eeg", here / "t", here / "c", here, days=days)
+    return Session(dyad, therapist, client, number, modality, here / "t", here / "c", here, days=days)
 
 
 def summary_of(row: Session, *, exchanged: bool = False, gone: str = "") -> Summary:
@@ -169,19 +221,24 @@ def a_study_with_everything() -> tuple[list[Session], dict[SessionKey, Summary]]
         *(meeting("E", k, days=days) for k, days in ((1, 0.0), (2, 7.0), (3, 35.0))),  # unequal_spacing
         *(meeting("F", k, days=days) for k, days in ((1, 0.0), (2, None))),  # days_missing
         *(meeting("G", k) for k in (1, 2, 3, 4)),  # swapped in the third, roi_channels in the second
+        meeting("G", 1, modality="fnirs"),  # short
     ]
-    return rows, {
+    found = {
         row.key: summary_of(
             row, exchanged=(row.dyad, row.session) == ("G", 3), gone="O2" if (row.dyad, row.session) == ("G", 2) else ""
         )
         for row in rows
     }
+    # partners and decisions: one session at another rate than the others
+    rates = {row.key: 200.0 if (row.dyad, row.session) == ("G", 2) else 250.0 for row in rows}
+    told = {key: {"therapist": {"sfreq": f"{rate:g} Hz"}} for key, rate in rates.items()}
+    return rows, {key: replace(one, sfreq=rates[key], decisions=told[key]) for key, one in found.items()}
 
 
 def kinds_that_are_made() -> set[str]:
     """Read from the source which kinds of findings there are; copies are refused, and are no remarks."""
     made = set()
-    for module in (findings, plan_module):
+    for module in (findings, plan_module, decisions):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 assert isinstance(node.args[0], ast.Constant)

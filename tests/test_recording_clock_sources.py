@@ -12,7 +12,7 @@ import pytest
 
 import recording_fixtures as make
 from clock_fixtures import device, pair_of, placed, refused, rhythm
-from hyperscan.errors import DataQualityWarning
+from hyperscan.errors import ClockError, DataQualityWarning
 from hyperscan.recording import align_pair, load_session
 
 
@@ -41,7 +41,7 @@ def test_clocks_that_cannot_be_used() -> None:
     refused(pair_of(a, b, clock="none"), "t.edf", "'none'")
     refused(pair_of(a, b, clock="timestamps"), "no time stamps")
     refused(pair_of(a, b, clock="offset"), "therapist_offset_s")
-    refused(pair_of(a, b, clock="triggers"), "no events", "sync_event")
+    refused(pair_of(a, b, clock="triggers"), "no events", "Look for the triggers of the therapist's and the client's")
     refused(pair_of(a, b, clock="trigers"), "Did you mean 'triggers'?")
     refused(pair_of(a, b, client_offset_s=3600.0), "3600 s", "time zone")
     refused(pair_of(a, b, client_offset_s=500.0), "shares no time")
@@ -54,6 +54,51 @@ def test_too_large_a_drift_and_a_wrong_event() -> None:
     a, b = device(1, true, 100.0, pulses), device(2, true, 100.0, pulses * (1 + 450e-6))
     refused(pair_of(a, b, clock="triggers"), "450 ppm", "200 ppm")
     refused(pair_of(a, b, clock="triggers", sync_event="TTL"), "'TTL'", "'S1' (60)")
+
+
+#: Times of events of an hour that two devices share.
+SHARED = np.sort(np.random.default_rng(3).uniform(5, 990, 40))
+OTHERS = np.sort(np.random.default_rng(4).uniform(5, 990, 40))
+REGULAR = np.arange(5.0, 990.0, 15.0)
+
+#: What two devices recorded, as (times, kinds) -> what the advice says, and what it does not.
+ADVICE = {
+    "no event in one": ((SHARED, 1), (SHARED[:0], 1), {}, ["triggers of the client's recording", "client_offset_s"],
+                        ["sync_event"]),
+    "no event in the other": ((SHARED[:0], 1), (SHARED, 3), {}, ["triggers of the therapist's recording"],
+                              ["sync_event", "the client's"]),
+    "regular pulses": ((REGULAR, 1), (REGULAR[5:40], 1), {}, ["Give client_offset_s beside", "half of their interval"],
+                       ["sync_event"]),
+    "regular pulses of two kinds": ((REGULAR, 2), (REGULAR[5:40], 2), {}, ["irregular one in sync_event"], []),
+    "one kind each": ((SHARED, 1), (OTHERS, 1), {}, ["No name tells more", "client_offset_s"], ["sync_event"]),
+    "several kinds": ((SHARED, 4), (OTHERS, 2), {}, ["Name the shared one in sync_event"], ["No name tells"]),
+    "named already": ((SHARED, 4), (OTHERS, 4), {"sync_event": "S0"}, ["No name tells more"], ["in sync_event"]),
+    "a name that is not there": ((SHARED, 4), (OTHERS, 4), {"sync_event": "go"}, ["Correct sync_event to one of"], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ADVICE)
+def test_advice_on_triggers_fits_what_was_found(case: str) -> None:
+    *held, row, said, unsaid = ADVICE[case]
+    raws = []
+    for seed, (times, kinds) in enumerate(held):
+        raw = device(seed, np.arange(100_000) / 100.0, 100.0)
+        names = [f"S{k % kinds}" for k in range(len(times))]
+        raws.append(raw.set_annotations(mne.Annotations(times, 0.0, names), verbose="ERROR"))
+    pair = pair_of(*raws, clock="triggers", **row)
+    refused(pair, "cannot be matched", *said)
+    with pytest.raises(ClockError) as caught:
+        align_pair(pair)
+    advice = str(caught.value).splitlines()[-1]
+    assert not [words for words in unsaid if words in advice]
+
+
+def test_a_noted_offset_beside_regular_pulses_lets_them_tell_the_rest() -> None:
+    """The advice on regular pulses works: a note that is off by a third of their interval is enough."""
+    a = device(1, np.arange(100_000) / 100.0, 100.0, REGULAR)
+    b = device(2, 75.0 + np.arange(60_000) / 100.0, 100.0, REGULAR[6:40] - 75.0)
+    aligned = align_pair(pair_of(a, b, clock="triggers", client_offset_s=80.0))
+    assert aligned.clock.offset_s == pytest.approx(75.0, abs=0.01)
 
 
 def test_dates_prove_nothing_unless_they_are_real() -> None:

@@ -699,6 +699,8 @@ class Choice:
     alike: bool
     #: What makes it, or its effect, common to a person's sessions, or why it need not be
     how: str
+    #: Settings that can make it alike; empty where only recordings can
+    setting: str = ""
 
 
 #: Every decision that preparation takes from data, in the order in which tables list them.
@@ -709,24 +711,42 @@ DECISIONS: Mapping[str, Choice] = MappingProxyType(
             Choice("clock_source", "what aligns the clocks", True, "by session; the lag guard takes the worst"),
             Choice("level", "kind of the light data", True, "by session, as the file is"),
             Choice("signals", "haemoglobins that could be computed", True, "by session, as the wavelengths are"),
-            Choice("sfreq", "sampling rate", True, "by session, at most eeg_max_sfreq"),
-            Choice("passband_hz", "passband", True, "by session, where the recording ends below the settings"),
+            Choice("sfreq", "sampling rate", True, "by session, at most eeg_max_sfreq", "eeg_max_sfreq"),
+            Choice(
+                "passband_hz",
+                "passband",
+                True,
+                "by session, where the recording ends below the settings",
+                "eeg_filter_hz or fnirs_filter_hz",
+            ),
             Choice("filtered", "whether it was filtered", True, "by session; stretches may be too short"),
             Choice("montage", "channels as recorded", False, "regions hold what all sessions have"),
             Choice("positional", "whether channels are called after connectors", True, "by session, as they are named"),
             Choice("distances", "source-detector distances", True, "by session, as the file states them"),
             Choice("coupling_judged", "whether scalp coupling was judged", True, "by session, as the rate allows"),
             Choice("bad", "channels left out as bad", False, "regions hold what all sessions have"),
-            Choice("interpolated", "channels that were interpolated", True, "by session"),
-            Choice("reference", "reference", True, "by the cap as recorded, common to a person's sessions"),
+            Choice("interpolated", "channels that were interpolated", True, "by session", "eeg_interpolate"),
+            Choice(
+                "reference", "reference", True, "by the cap as recorded, common to a person's sessions", "eeg_reference"
+            ),
             Choice("n_reference", "channels of the reference", False, "an average rests on what all sessions have"),
             Choice("rank", "independent channels", False, "follows from bad channels and the reference"),
-            Choice("detector", "what found artefact components", True, "by session, as installed and positioned"),
+            Choice(
+                "detector", "what found artefact components", True, "by session, as installed and positioned", "eeg_ica"
+            ),
             Choice("components", "components removed", False, "by session"),
             Choice("n_short", "short channels", False, "by session"),
-            Choice("short_regressed", "whether short channels were regressed out", True, "by session, where there are"),
-            Choice("events", "kinds of events regressed out", True, "by session, as annotated"),
-            Choice("pathlength", "pathlength factors", True, "by session; of a person one age should count"),
+            Choice(
+                "short_regressed",
+                "whether short channels were regressed out",
+                True,
+                "by session, where there are",
+                "fnirs_short_regression",
+            ),
+            Choice("events", "kinds of events regressed out", True, "by session, as annotated", "fnirs_regress_events"),
+            Choice(
+                "pathlength", "pathlength factors", True, "by session; of a person one age should count", "fnirs_ppf"
+            ),
         )
     }
 )

@@ -146,6 +146,8 @@ def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected
         alike.setdefault(reason.removeprefix(f"{key}: ").removeprefix(f"{key}, "), []).append(name)
     for reason, names in alike.items():
         say(f"skipped {name_some(names)}: {reason}")
+    if any("'…'" in reason for reason in alike):
+        say("names of yours that results leave out stand as '…'; hyperscan check shows them")
     return SOME_SKIPPED if skipped else OK
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from hyperscan.errors import count
+from hyperscan.config import StudyConfig
+from hyperscan.errors import count, name_some
 from hyperscan.pipeline.summary import Summary
+from hyperscan.recording.cleaning.eeg_filter import resampling
 from hyperscan.results.plan import Decided, RegionChannels
 from hyperscan.schema import DECISIONS, SessionKey
 from hyperscan.study import Finding, Session
 
 #: What a session is told by, for a person: modality, task, dyad and label.
 Whose = tuple[str, str, str, str]
+
+#: Length in s under which fNIRS sessions are called short (our choice: 12 waves of 0.02 Hz).
+SHORT_FNIRS_S = 600.0
 
 
 def decisions_of(good: Sequence[Summary]) -> tuple[Decided, ...]:
@@ -40,17 +46,139 @@ def told_of(summary: Summary, role: str) -> dict[str, str]:
 
 def decision_findings(decided: Sequence[Decided]) -> Iterator[Finding]:
     """Warn where what should hold for all sessions of a person differs between them."""
+    rates = [float(text.split()[0]) for one in decided if one.name == "sfreq" for text in one.values]
     for one in decided:
         choice = DECISIONS[one.name]
         if not choice.alike or one.alike:
             continue
         values = "; ".join(f"{value} in session {', '.join(sessions)}" for value, sessions in one.values.items())
         who = f"{one.person} ({', '.join(filter(None, [one.dyad, one.modality, one.task]))})"
+        keys = common_rate(rates) if one.name == "sfreq" else choice.setting
+        remedy = f" set {keys} in study.toml," if keys else ""
         yield Finding(
             "decisions",
             "warning",
             f"{who}: {choice.label} differs over the sessions: {values}. A change of preparation can read as a change "
-            "of synchrony. Record and name alike, set it in study.toml, or leave sessions out (include = no).",
+            f"of synchrony. Record and name alike,{remedy} or leave sessions out (include = no).",
+        )
+
+
+class Alike(NamedTuple):
+    """What two dyad-sessions must share to be re-paired, besides session number, modality, task and run."""
+
+    #: Where only dyads of one group are re-paired; else empty
+    group: str
+    #: Sampling rate of the analysis in Hz
+    sfreq: float
+    #: Regions of each person
+    therapist: tuple[str, ...]
+    client: tuple[str, ...]
+
+    @classmethod
+    def of(cls, row: Session, summary: Summary, config: StudyConfig) -> Alike:
+        """Read it off a session, prepared or not."""
+        group = str(row.covariates.get(config.group, "")) if config.pseudo_within_group else ""
+        fnirs = row.modality == "fnirs"
+        sfreq = config.fnirs_sfreq if fnirs else _resampled(summary.sfreq, config.eeg_max_sfreq)
+        return cls(group, round(sfreq, 6), *(tuple(sorted(person.rois)) for person in summary.people.values()))
+
+    def differs(self, usual: Alike) -> str:
+        """Say in what a session differs from the usual one of its session number; empty where it does not."""
+        if self.sfreq != usual.sfreq:
+            return f"{self.sfreq:g} Hz, the others of its session number {usual.sfreq:g} Hz"
+        for role, mine, theirs in (
+            ("therapist", self.therapist, usual.therapist),
+            ("client", self.client, usual.client),
+        ):
+            lacks, has = (sorted(set(a) - set(b)) for a, b in ((theirs, mine), (mine, theirs)))
+            told = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("alone has", has)) if names]
+            if told:
+                return f"the {role} {' and '.join(told)}"
+        return ""
+
+
+def _resampled(sfreq: float, max_sfreq: float) -> float:
+    up, down = resampling(sfreq, max_sfreq)
+    return sfreq * up / down
+
+
+def common_rate(rates: Iterable[float]) -> str:
+    """Name the setting, with its value, that brings EEG of different rates to one; empty where none does.
+
+    Examples
+    --------
+    >>> common_rate([125.0, 200.0]), common_rate([512.0, 500.123456])
+    ('eeg_max_sfreq = 125', '')
+    """
+    rates = set(rates)
+    lowest = f"{min(rates, default=0.0):.10g}"
+    same = len({round(_resampled(rate, float(lowest)), 6) for rate in rates}) == 1
+    return f"eeg_max_sfreq = {lowest}" if same else ""
+
+
+def comparability_findings(
+    good: Sequence[Session], summaries: Mapping[SessionKey, Summary], config: StudyConfig
+) -> list[Finding]:
+    """Warn of what makes usable sessions hard to compare: too few partners, and little that is analysed."""
+    used = [summaries[row.key] for row in good]
+    return [*_partner_findings(good, summaries, config), *_length_findings(used, config)]
+
+
+def _partner_findings(
+    good: Sequence[Session], summaries: Mapping[SessionKey, Summary], config: StudyConfig
+) -> Iterator[Finding]:
+    """Warn of sessions that lose those they would be re-paired with, because of their rate or their regions."""
+    alike = {row.key: Alike.of(row, summaries[row.key], config) for row in good}
+    groups: dict[tuple[object, ...], list[SessionKey]] = defaultdict(list)
+    for key, mine in sorted(alike.items()):
+        groups[(*key[1:], mine.group)].append(key)
+    odd: dict[str, list[SessionKey]] = defaultdict(list)
+    told: dict[SessionKey, str] = {}
+    for keys in groups.values():
+        counts = Counter(alike[key] for key in keys)
+        # of rates that are as frequent, the lowest is the one that all can have
+        usual = min(counts, key=lambda one: (-counts[one], one))
+        for key in (key for key in keys if alike[key] != usual):
+            mine = alike[key]
+            odd["rate" if mine.sfreq != usual.sfreq else "regions"].append(key)
+            told[key] = f"{key} ({mine.differs(usual)}; {counts[mine] - 1} of {len(keys) - 1} partners left)"
+    setting = common_rate(mine.sfreq for key, mine in alike.items() if key.modality == "eeg")
+    bring = f"Set {setting} in study.toml, which brings all to one rate" if setting else "Record at one rate"
+    remedies = {"rate": bring, "regions": "Name channels alike, or define the region under [rois] for all"}
+    for what, keys in odd.items():
+        yield Finding(
+            "partners",
+            "warning",
+            f"only sessions of one rate and the same regions are re-paired: {name_some([told[key] for key in keys])}. "
+            "The others lose these as partners too, and a session without a partner has no chance level of pseudo "
+            f"pairs, so growth leaves it out. {remedies[what]}, or leave such sessions out (include = no).",
+            tuple(keys),
+        )
+
+
+def _length_findings(good: Iterable[Summary], config: StudyConfig) -> Iterator[Finding]:
+    """Warn of fNIRS of which little is analysed: every session enters with as much as the shortest one has."""
+    groups: dict[frozenset[str], list[Summary]] = defaultdict(list)
+    for one in good:
+        if one.key.modality == "fnirs":
+            task = one.key.task
+            groups[next((pool for pool in config.pools if task in pool), frozenset([task]))].append(one)
+    for tasks, group in groups.items():
+        shortest = min(group, key=lambda one: one.seconds)
+        # the length of whole samples is a little under the one that was recorded
+        if shortest.seconds > SHORT_FNIRS_S - 1:
+            continue
+        band = config.primary_of("fnirs").band
+        low = config.bands_of("fnirs")[band][0]
+        name = " ".join(filter(None, ["fnirs", " and ".join(sorted(tasks))]))
+        yield Finding(
+            "short",
+            "warning",
+            f"{name}: {shortest.seconds:.0f} s of every session are analysed, as long as the shortest is "
+            f"({shortest.key}): {shortest.seconds * low:.0f} waves of {low:g} Hz, where band {band!r} begins. Under "
+            f"{SHORT_FNIRS_S:.0f} s coherence and its chance level scatter widely. Record longer, or leave out what is "
+            "short (include = no).",
+            (shortest.key,),
         )
 
 

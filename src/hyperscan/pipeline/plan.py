@@ -20,8 +20,14 @@ import numpy as np
 
 import hyperscan
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean
-from hyperscan.pipeline.decisions import common_ranks, decision_findings, decisions_of
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean, name_some
+from hyperscan.pipeline.decisions import (
+    Alike,
+    common_ranks,
+    comparability_findings,
+    decision_findings,
+    decisions_of,
+)
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
@@ -29,7 +35,8 @@ from hyperscan.recall import remembered
 from hyperscan.recording.cleaning.eeg import is_averaged
 from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
-from hyperscan.study import Finding, Rejected, Session, find_duplicates, find_swaps, study_findings
+from hyperscan.study import Finding, Rejected, Session, find_swaps, study_findings
+from hyperscan.study.findings import copied_recordings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.synchrony import Recipe, Signals, recipe_of
 from hyperscan.synchrony.recipe import check_index
@@ -72,10 +79,11 @@ def make_plan(
         max_partners=config.max_partners,
         min_pseudo=config.min_pseudo,
         seed=config.seed,
-        compatible={row.key: _comparable(row, summaries[row.key], config) for row in good},
+        compatible={row.key: Alike.of(row, summaries[row.key], config) for row in good},
     )
     decided = decisions_of([summaries[row.key] for row in good])
     findings = [*findings_of(sessions, summaries), *decision_findings(decided)]
+    findings += comparability_findings(good, summaries, config)
     asked, told = ([row for row in rows if row.modality == primary.modality] for rows in (sessions, good))
     findings += comparison_findings(asked, told, config)
     return Plan(
@@ -367,12 +375,6 @@ def _matched(good: Sequence[Summary]) -> tuple[MatchedFraction, ...]:
     return tuple(MatchedFraction(*whose, s2) for whose, s2 in sorted(lowest.items()))
 
 
-def _comparable(row: Session, summary: Summary, config: StudyConfig) -> tuple[float | str | tuple[str, ...], ...]:
-    """Say what two dyad-sessions must share to be re-paired: group, sampling rate and regions."""
-    group = str(row.covariates.get(config.group, "")) if config.pseudo_within_group else ""
-    return (group, round(summary.sfreq, 6), *(tuple(sorted(person.rois)) for person in summary.people.values()))
-
-
 def comparable_rois(
     good: Sequence[Summary], eeg_reference: str = "recorded", pools: Sequence[frozenset[str]] = ()
 ) -> tuple[RegionChannels, ...]:
@@ -494,17 +496,28 @@ def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Findi
 
 
 def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:
-    """Find sessions whose recordings are there twice under two names."""
+    """Find sessions whose recordings are there twice under two names; names of files are left out of the reasons."""
     files = {row.key: (row.therapist_file, row.client_file) for row in sessions}
     there = [row for row in sessions if all(path.exists() and os.access(path, os.R_OK) for path in files[row.key])]
     reasons: dict[SessionKey, str] = {}
-    for finding in find_duplicates(there):
-        names = ", ".join(str(key) for key in finding.keys)
-        for key in finding.keys:
-            reasons[key] = (
-                f"one recording is there under two names, used in {names}. "
-                "Correct the table, or replace the wrong copy."
-            )
+    for uses in copied_recordings(there):
+        for row in {row.key: row for row, _ in uses}.values():
+            # both people of a row may be in one file
+            mine = {row.files[role]: f"[{role}_file]" for one, role in reversed(uses) if one is row}
+            others = [f"the {role}_file of {one.key}" for one, role in uses if one.files[role] not in mine]
+            names = list(mine.values())[::-1]
+            if len(names) > 1:
+                said = (
+                    f"{' and '.join(names)} hold the same bytes: one recording is there under two names. If it holds "
+                    "both people, name it in both cells, with each person's channels (therapist_channels, "
+                    "client_channels); else replace the wrong copy."
+                )
+            else:
+                said = (
+                    f"{names[0]} holds the same bytes as {name_some(others)}: one recording is there under two names. "
+                    "Correct the table, or replace the wrong copy."
+                )
+            reasons[row.key] = f"{row.key}: {said}"
     return reasons
 
 

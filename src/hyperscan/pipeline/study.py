@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, QualityError, count, name_some
-from hyperscan.pipeline.decisions import decision_findings, decisions_of, unaligned_of
+from hyperscan.pipeline.decisions import comparability_findings, decision_findings, decisions_of, unaligned_of
 from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
     check_regions,
@@ -165,11 +165,13 @@ def check_study(
             check_regions(good, settings)
     except ConfigError as error:
         refusal = str(error)
+    summaries = {row.key: row for row in rows}
+    usable = [row for row in table.sessions if summaries[row.key].ok]
+    compared = comparability_findings(usable, summaries, settings)
     if not prepare:
-        notes = (*table.notes, *common, *map(str, study_findings(table.sessions)))
+        notes = (*table.notes, *common, *map(str, [*study_findings(table.sessions), *compared]))
         return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
-    findings = findings_of(table.sessions, {row.key: row for row in rows})
-    findings += decision_findings(decisions_of(good))
+    findings = [*findings_of(table.sessions, summaries), *decision_findings(decisions_of(good)), *compared]
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
     return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs, prepared=True)
 
@@ -195,7 +197,8 @@ def _looked_at(sessions: Sequence[Session], config: StudyConfig, n_jobs: int, pr
     looks = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     rows = list(follow(looks, len(sessions), "check", progress=progress))
     twice = duplicates_of(sessions)
-    rows = [row.refuse(twice[row.key]) if row.key in twice else row for row in rows]
+    told = {row.key: revealed(twice[row.key], row) for row in sessions if row.key in twice}
+    rows = [row.refuse(told[row.key]) if row.key in told else row for row in rows]
     apart = unaligned_of(sessions, {row.key: row for row in rows})
     return [row.refuse(apart[row.key]) if row.key in apart else row for row in rows]
 

@@ -33,7 +33,7 @@ class Finding:
 
     #: ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``, ``days_missing``,
     #: ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice``, ``swapped``, ``same_content``,
-    #: ``roi_channels``, ``decisions`` or ``comparison``
+    #: ``roi_channels``, ``decisions``, ``partners``, ``short`` or ``comparison``
     kind: str
     #: one of {'info', 'warning', 'error'}: ``info`` is normal, ``warning`` weakens the result, ``error`` means that
     #: these sessions must not be analysed
@@ -83,27 +83,37 @@ def find_duplicates(sessions: Iterable[Session]) -> list[Finding]:
     Only files of equal size whose first, middle and last 64 KiB agree are hashed (SHA-256) as a whole, so that a sound
     study costs a few reads per file.
     """
+    found = []
+    for uses in copied_recordings(sessions):
+        listed = ", ".join(f"{row.key} {role} ({row.relative(row.files[role])})" for row, role in uses[:4])
+        keys = tuple(dict.fromkeys(row.key for row, _ in uses))
+        n_names = len({row.files[role] for row, role in uses})
+        said = f"{listed}: the same bytes under {n_names} names. Correct the table, or replace the wrong copy."
+        found.append(Finding("same_content", "error", said, keys))
+    return found
+
+
+def copied_recordings(sessions: Iterable[Session]) -> list[list[tuple[Session, str]]]:
+    """Group the sessions and roles that use one recording under several names."""
     uses: dict[Path, list[tuple[Session, str]]] = defaultdict(list)
     for session in sorted(sessions, key=lambda session: session.key):
         for role in ROLES:
-            uses[getattr(session, f"{role}_file")].append((session, role))
+            uses[session.files[role]].append((session, role))
     places: dict[tuple[int, int], Path] = {}
     for path in uses:
         # a file that the table names twice on purpose is no duplicate
         with contextlib.suppress(OSError):
             status = path.stat()
             places.setdefault((status.st_dev, status.st_ino), path)
-    groups = [list(places.values())]
+    return [[use for path in group for use in uses[path]] for group in same_files(places.values())]
+
+
+def same_files(paths: Iterable[Path]) -> list[list[Path]]:
+    """Group recordings that are byte for byte the same; those of another size than all others are not read."""
+    groups = [list(paths)]
     for fingerprint in (_size, _sample, _digest):
         groups = [part for group in groups for part in _split(group, fingerprint)]
-    found = []
-    for group in groups:
-        named = [(session, role, path) for path in group for session, role in uses[path]]
-        listed = ", ".join(f"{session.key} {role} ({session.relative(path)})" for session, role, path in named[:4])
-        keys = tuple(dict.fromkeys(session.key for session, _, _ in named))
-        said = f"{listed}: the same bytes under {len(group)} names. Correct the table, or replace the wrong copy."
-        found.append(Finding("same_content", "error", said, keys))
-    return found
+    return groups
 
 
 def _about_dyad(sessions: Sequence[Session]) -> Iterator[Finding]:

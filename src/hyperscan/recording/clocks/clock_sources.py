@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hyperscan.errors import ClockError, DataQualityWarning, count
-from hyperscan.recording.annotations import event_times, listed_events
+from hyperscan.recording.annotations import event_times, is_called, listed_events
 from hyperscan.recording.clocks.triggers import ClockFit, NoFitError, match_events
 from hyperscan.recording.files.epochs import fix_moments
 from hyperscan.recording.files.pairs import one_file
@@ -229,9 +229,39 @@ def _triggers(pair: PairedRecording) -> Clocks:
         raise ClockError(
             f"{_files(pair)}: the triggers cannot be matched: {error}. Therapist: "
             f"{listed_events(pair.therapist)}; client: "
-            f"{listed_events(pair.client)}.\nName the shared one in sync_event, or declare an offset."
+            f"{listed_events(pair.client)}.\n{_remedy(pair, error)}"
         ) from None
     return _from_events(pair, fit)
+
+
+def _remedy(pair: PairedRecording, error: NoFitError) -> str:
+    """Say what helps against triggers that cannot be matched, by what the two recordings hold."""
+    names = {role: event_times(pair.raw(role))[1] for role in ROLES}
+    empty = [f"the {role}'s" for role in ROLES if not names[role]]
+    offset = "declare clock offset (client_offset_s) if you noted it"
+    if empty:
+        return (
+            f"Look for the triggers of {' and '.join(empty)} recording in its trigger channel or marker file and "
+            f"export it with them, {offset}, or declare assumed if both began together."
+        )
+    only, kinds = pair.session.sync_event, set().union(*names.values())
+    if only is not None and not any(is_called(name, only) for name in kinds):
+        return f"Correct sync_event to one of these names, or {offset}."
+    if error.regular:
+        irregular = "Name an irregular one in sync_event, or give" if _names_can_tell(pair) else "Give"
+        return (
+            f"{irregular} client_offset_s beside them as well as you noted it (within half of their interval): the "
+            "triggers then tell the rest. Pulses at irregular intervals need no note."
+        )
+    if _names_can_tell(pair):
+        return f"Name the shared one in sync_event, or {offset}."
+    return f"No name tells more of them: check that both devices recorded the same pulses in this session, or {offset}."
+
+
+def _names_can_tell(pair: PairedRecording) -> bool:
+    """Whether a name in ``sync_event`` can choose among the events: none is given, and one has several kinds."""
+    kinds = [len(set(event_times(pair.raw(role))[1])) for role in ROLES]
+    return pair.session.sync_event is None and max(kinds) > 1
 
 
 def _fit_events(pair: PairedRecording) -> ClockFit:
@@ -270,7 +300,7 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
         raise ClockError(
             f"{_files(pair)}: {len(fit.matched)} shared triggers leave {fit.residual_ms:.1f} ms rms; at most "
             f"{limit:.1f} ms is "
-            "allowed. Check the triggers, or name the shared one in sync_event."
+            f"allowed. Check the triggers{', or name the shared one in sync_event' * _names_can_tell(pair)}."
         )
     if np.isnan(fit.ppm) or len(fit.matched) < _ENOUGH:
         warnings.warn(

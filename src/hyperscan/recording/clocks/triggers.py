@@ -56,7 +56,11 @@ class ClockFit:
 
 
 class NoFitError(ValueError):
-    """Two lists of events cannot be matched; the message says why."""
+    """Two lists of events cannot be matched; the message says why, ``regular`` that several offsets fit alike."""
+
+    def __init__(self, message: str, *, regular: bool = False) -> None:
+        super().__init__(message)
+        self.regular = regular
 
 
 def match_events(
@@ -309,7 +313,7 @@ def _told_by_names(rivals: list[Match], codes: tuple[Sequence[str], Sequence[str
         if purity[best] > purity[second] + 0.2:
             return rivals[best]
     offsets = ", ".join(f"{float(match.predict(np.zeros(1))[0]):.3f}" for match in rivals[:3])
-    raise NoFitError(f"the events repeat regularly, so several offsets fit alike ({offsets} s)")
+    raise NoFitError(f"the events repeat regularly, so several offsets fit alike ({offsets} s)", regular=True)
 
 
 def _further(a: np.ndarray, b: np.ndarray, best: Match, tolerance_s: float) -> list[Match]:

@@ -6,18 +6,18 @@ import dataclasses
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count, name_some
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES
 from hyperscan.study.drafting.bids import bids_files, bids_layout
+from hyperscan.study.drafting.copies import find_copies, is_marked, told_of, without_copies
 from hyperscan.study.drafting.folders import folder_layout
-from hyperscan.study.drafting.inside import Peek, look_inside
+from hyperscan.study.drafting.inside import Inside, Peek, look_inside
 from hyperscan.study.drafting.recordings import (
     UNREADABLE,
     Meeting,
@@ -26,7 +26,8 @@ from hyperscan.study.drafting.recordings import (
     Recording,
     find_recordings,
 )
-from hyperscan.study.labels import changed_letters, clashes, plain_label
+from hyperscan.study.drafting.spellings import settle_labels
+from hyperscan.study.labels import changed_letters, plain_label
 from hyperscan.study.rows import REQUIRED
 
 _CHANNELS = tuple(f"{role}_channels" for role in ROLES)
@@ -83,6 +84,8 @@ class Draft:
     questions: tuple[str, ...] = ()
     #: What was assumed or passed over
     notes: tuple[str, ...] = ()
+    #: Recordings to look at: damaged ones, and copies
+    doubts: tuple[str, ...] = ()
 
     @property
     def empty(self) -> dict[str, int]:
@@ -102,6 +105,7 @@ class Draft:
         lines += [f"to fill in  {question}" for question in self.questions]
         cells = [f"{name} in {count(n, 'row')}" for name, n in self.empty.items()]
         lines += [f"empty       {', '.join(cells)}"] * bool(cells)
+        lines += [f"look at     {doubt}" for doubt in self.doubts]
         lines += [f"note        {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -124,16 +128,22 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None, told: Told = To
         raise InputError(
             f"{folder.name} holds no recording (EDF, BDF, BrainVision, SNIRF, XDF ...). Name another folder."
         )
-    layout = _look_inside(_pair_recordings(recordings, root, peek), root, peek)
-    meetings, asked_apart = _tell_apart(_apply(told, layout.meetings))
+    copies = find_copies(recordings, root)
+    marked = [copy for copy, original in copies.items() if is_marked(copy, original)]
+    recordings = [recording for recording in recordings if recording.path.as_posix() not in marked]
+    layout = _pair_recordings(recordings, root, peek)
+    single, aside = without_copies(layout.meetings, copies)
+    layout, faults = _look_inside(dataclasses.replace(layout, meetings=tuple(single)), root, peek)
+    meetings, joined, asked_apart = settle_labels(_apply(told, layout.meetings))
     rows = [_row(meeting, told) for meeting in meetings]
     asked = [*layout.questions, *asked_apart]
     asked += _questions(meetings, rows)
     questions = _complete(asked, rows)
-    notes = (*passed, *layout.notes, *_notes(meetings, recordings, told))
+    notes = (*passed, *layout.notes, *joined, *_notes(meetings, recordings, told))
     # columns that questions begin with belong in the table, although nothing is in them yet
     wanted = {name for question in questions for name in columns_of(question)}
-    return Draft(_frame(rows, wanted), layout.rule, questions, notes)
+    doubts = (*told_of(copies, [*marked, *aside]), *faults)
+    return Draft(_frame(rows, wanted), layout.rule, questions, notes, doubts)
 
 
 def columns_of(question: str) -> list[str]:
@@ -179,14 +189,22 @@ def _pair_recordings(recordings: Sequence[Recording], root: Path, peek: Peek | N
     return dataclasses.replace(layout, notes=(*layout.notes, note))
 
 
-def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> Proposal:
-    """Look for two people in the files that stand alone."""
+def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> tuple[Proposal, list[str]]:
+    """Look for two people in the files that stand alone; say which of these are damaged."""
     # a person of known role is one of two files
     lone = [m for m in layout.meetings if len(m.people) == 1 and not m.people[0].role]
     # where most sessions have two files, a single one lacks its partner
     if not lone or 2 * len(lone) < len(layout.meetings):
-        return layout
+        return layout, []
     seen = {meeting.people[0].file: look_inside(root / meeting.people[0].file, peek) for meeting in lone}
+    faults = []
+    for meeting in (meeting for meeting in lone if seen[meeting.people[0].file].fault):
+        file = meeting.people[0].file
+        like = _inside_of_others(meeting, lone, seen)
+        fault = seen[file].fault.removeprefix(f"{PurePosixPath(file).name}: ").removeprefix(f"{file}: ")
+        drafted = " Its row is drafted like the other files." if like.channels else ""
+        faults.append(f"{file}: {fault}{drafted}")
+        seen[file] = like if like.channels else seen[file]
     meetings = []
     for meeting in layout.meetings:
         if meeting in lone:
@@ -207,7 +225,17 @@ def _look_inside(layout: Proposal, root: Path, peek: Peek | None) -> Proposal:
         for question, asked in files.items()
         if question
     ]
-    return Proposal(rule, tuple(meetings), (*layout.questions, *questions), layout.notes)
+    return Proposal(rule, tuple(meetings), (*layout.questions, *questions), layout.notes), faults
+
+
+def _inside_of_others(meeting: Meeting, lone: Sequence[Meeting], seen: Mapping[str, Inside]) -> Inside:
+    """Look at how the other files of a dyad, else of all dyads, hold two people; nothing if in several ways."""
+    own = [other for other in lone if other.said.dyad.casefold() == meeting.said.dyad.casefold()]
+    for group in (own if meeting.said.dyad else [], lone):
+        ways = {seen[other.people[0].file] for other in group if seen[other.people[0].file].channels}
+        if ways:
+            return ways.pop() if len(ways) == 1 else Inside()
+    return Inside()
 
 
 def _apply(told: Told, meetings: Sequence[Meeting]) -> list[Meeting]:
@@ -234,36 +262,6 @@ def _apply(told: Told, meetings: Sequence[Meeting]) -> list[Meeting]:
         )
         given.append(dataclasses.replace(meeting, people=people, modality=meeting.modality or told.modality))
     return given
-
-
-def _tell_apart(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str]]:
-    """Take back labels that two different names gave: they are asked for, never shared."""
-    scopes: dict[str, Callable[[Meeting], tuple[str, ...]]] = {
-        "dyad": lambda _: (),
-        "condition": lambda _: (),
-        "session": lambda meeting: (meeting.said.dyad or meeting.said.condition,),
-        "task": lambda meeting: (meeting.said.dyad, meeting.said.session),
-        "run": lambda meeting: (meeting.said.dyad, meeting.said.session),
-    }
-    found, questions = list(meetings), []
-    for column, scope in scopes.items():
-        groups: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
-        for meeting in meetings:
-            groups[scope(meeting)].append((getattr(meeting.said, column), str(getattr(meeting, column) or "")))
-        shared = {key: clashes(labelled) for key, labelled in groups.items()}
-        told = [(label, texts) for key in shared for label, texts in shared[key].items()]
-        if not told:
-            continue
-        for i, meeting in enumerate(meetings):
-            if str(getattr(meeting, column) or "").casefold() in shared[scope(meeting)]:
-                nothing: dict[str, Any] = {column: None if column == "session" else ""}
-                found[i] = dataclasses.replace(found[i], **nothing)
-        several = name_some([f"{' and '.join(texts)} ({label})" for label, texts in dict(told).items()], 3)
-        questions.append(
-            f"{column}: two names would become one label: {several}. Fill in one id where they are the same, one each "
-            "where they are not."
-        )
-    return found, questions
 
 
 def _row(meeting: Meeting, told: Told) -> dict[str, str]:
@@ -308,12 +306,22 @@ def _frame(rows: Sequence[dict[str, str]], asked: Collection[str]) -> pd.DataFra
 def _questions(meetings: Sequence[Meeting], rows: Sequence[dict[str, str]]) -> Iterator[str]:
     """Ask for what the meetings leave open, each question beginning with its columns."""
     pairs = [(m, row) for m, row in zip(meetings, rows, strict=True) if len(m.people) == 2]
-    if any(not person.role for meeting, _ in pairs for person in meeting.people):
-        yield (
-            "therapist, client: nothing tells who is the therapist. Fill in both ids, and exchange the two "
-            f"files (and channels) where the client's stands first.{_often_met(meeting for meeting, _ in pairs)}"
+    unknown = [meeting for meeting, _ in pairs if not all(person.role for person in meeting.people)]
+    if unknown:
+        files = [" and ".join(dict.fromkeys(person.file for person in meeting.people)) for meeting in unknown]
+        which = (
+            f" in {len(unknown)} of {count(len(pairs), 'row')} ({name_some(files)})"
+            if len(unknown) < len(pairs)
+            else ""
         )
-    elif any(not row["therapist"] for _, row in pairs):
+        one_file = [len({person.file for person in meeting.people}) == 1 for meeting in unknown]
+        what = "two channel rules" if all(one_file) else "two files (and channels)"
+        both = ", or the channel rules of one file," if any(one_file) and not all(one_file) else ""
+        yield (
+            f"therapist, client: nothing tells who is the therapist{which}. Fill in both ids, and exchange the {what}"
+            f"{both} where the client's stands first.{_often_met(unknown)}"
+        )
+    if any(meeting not in unknown and not row["therapist"] for meeting, row in pairs):
         yield (
             "therapist: nothing tells the therapists apart. Fill in one id per person; a therapist of "
             "several dyads has the same id in all. Or rename this draft and say it: --therapist-id each, or the one id."

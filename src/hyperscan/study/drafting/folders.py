@@ -301,7 +301,7 @@ def _judge_conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[
         return [replace(m, condition="", said=replace(m.said, condition="")) for m in meetings], [], []
     of_dyad: dict[str, set[str]] = defaultdict(set)
     for meeting in meetings:
-        of_dyad[meeting.said.dyad].add(meeting.said.condition)
+        of_dyad[meeting.said.dyad.casefold()].add(meeting.said.condition)
     if all(len(found) == 1 for found in of_dyad.values()):
         note = f"the folders above the dyads ({name_some(sorted(conditions))}) became the covariate 'condition'."
         return list(meetings), [], [note]

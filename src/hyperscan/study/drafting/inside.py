@@ -40,6 +40,8 @@ class Inside:
     question: str = ""
     #: Where only the content tells it
     modality: str = ""
+    #: What is wrong with the file, as its reader says it
+    fault: str = ""
 
     def people(self, file: str) -> tuple[Person, ...]:
         """Give the people of a file their selectors and, where the words tell, their roles."""
@@ -69,7 +71,9 @@ def look_inside(path: Path, peek: Peek | None = None) -> Inside:
         return Inside(question="its channel names were not read")
     try:
         names = list(peek(path))
-    except (HyperscanError, OSError, ValueError, RuntimeError):
+    except HyperscanError as error:
+        return Inside(question="it cannot be read", fault=str(error))
+    except (OSError, ValueError, RuntimeError):
         return Inside(question="it cannot be read")
     return split_names(names)
 

@@ -182,7 +182,7 @@ def test_rates_that_no_setting_joins_are_left_to_the_recording() -> None:
     ("regions", "said"),
     [
         ((("all", "frontal"), ("all", "frontal"), ("all",)), "D3 ses-01 eeg (the client lacks frontal; 0 of 2"),
-        ((("all",), ("all", "rTPJ"), ("all",)), "D2 ses-01 eeg (the client alone has rTPJ; 0 of 2"),
+        ((("all",), ("all", "rTPJ"), ("all",)), "D2 ses-01 eeg (the client also has rTPJ; 0 of 2"),
     ],
 )
 def test_other_regions_cost_partners_too(regions: tuple[tuple[str, ...], ...], said: str) -> None:

@@ -91,7 +91,7 @@ class Alike(NamedTuple):
             ("client", self.client, usual.client),
         ):
             lacks, has = (sorted(set(a) - set(b)) for a, b in ((theirs, mine), (mine, theirs)))
-            told = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("alone has", has)) if names]
+            told = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("also has", has)) if names]
             if told:
                 return f"the {role} {' and '.join(told)}"
         return ""
@@ -141,7 +141,7 @@ def _partner_findings(
         for key in (key for key in keys if alike[key] != usual):
             mine = alike[key]
             odd["rate" if mine.sfreq != usual.sfreq else "regions"].append(key)
-            told[key] = f"{key} ({mine.differs(usual)}; {counts[mine] - 1} of {len(keys) - 1} partners left)"
+            told[key] = f"{key} ({mine.differs(usual)}; {counts[mine] - 1} of {len(keys) - 1} other dyads left)"
     setting = common_rate(mine.sfreq for key, mine in alike.items() if key.modality == "eeg")
     bring = f"Set {setting} in study.toml, which brings all to one rate" if setting else "Record at one rate"
     remedies = {"rate": bring, "regions": "Name channels alike, or define the region under [rois] for all"}

@@ -80,6 +80,16 @@ def test_one_recording_for_two_sessions(tmp_path, first, second, overlap):
     assert rejected_lines(tmp_path, rows, "for the same time in line") == ([2, 3] if overlap else [])
 
 
+def test_a_file_is_not_divided_into_more_parts_than_people(tmp_path):
+    touch(tmp_path, "room.edf")
+    parts = {"therapist_file": "room.edf", "client_file": "room.edf"}
+    rows = [
+        a_row(n, 1, **parts, therapist_channels=f"prefix:t{n}.", client_channels=f"prefix:c{n}.") for n in range(1, 66)
+    ]
+    assert not rejected_lines(tmp_path, rows[:64], "")
+    assert rejected_lines(tmp_path, rows, "'room.edf' is divided into 130 parts") == list(range(2, 67))
+
+
 def test_one_recording_of_the_therapist_for_two_dyads(tmp_path):
     rows = rows_of(3, 1)
     for row in rows[:2]:
@@ -103,7 +113,16 @@ def test_eeg_and_fnirs_of_one_session_may_share_a_file(tmp_path):
     assert not rejected_lines(tmp_path, [a_row(**files), a_row(modality="fnirs", **files)], "")
 
 
-@pytest.mark.parametrize("case", ["one key", "one dyad", "one recording", "no file", "one spelling each"])
+#: Columns that some cases add to the table, each with its text for a row.
+FURTHER = {
+    "a part each": {"therapist_channels": "prefix:a{}.", "client_channels": "prefix:b{}."},
+    "an event each": {"segment_event": "e{}"},
+}
+
+
+@pytest.mark.parametrize(
+    "case", ["one key", "one dyad", "one recording", "no file", "no folder", "one spelling each", *FURTHER]
+)
 def test_a_long_table_takes_time_in_proportion(tmp_path, case):
     for name in "tc":
         touch(tmp_path, f"{name}.edf")
@@ -118,6 +137,7 @@ def test_a_long_table_takes_time_in_proportion(tmp_path, case):
         "days",
         "start_s",
         "stop_s",
+        *FURTHER.get(case, ()),
     ]
 
     def seconds(n: int) -> float:
@@ -132,6 +152,10 @@ def test_a_long_table_takes_time_in_proportion(tmp_path, case):
                 row[8:] = ["n/a", "n/a"]
             elif case == "no file":
                 row[5] = f"absent{i}.edf"
+            elif case == "no folder":
+                row[5] = f"absent{i}/absent/t.edf"
+            elif case in FURTHER:
+                row[8:] = ["n/a", "n/a", *(text.format(i) for text in FURTHER[case].values())]
             else:
                 row[0] = "".join(letter.upper() if i >> k & 1 else letter for k, letter in enumerate("dyadislonglabel"))
             rows.append("\t".join(map(str, row)))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,14 +17,14 @@ NIRS = ["S1_D1 760", "S1_D1 850", "S8_D2 hbo", "S9_D1 760", "S10_D1 850", "S19_D
 @pytest.mark.parametrize(
     ("text", "selector"),
     [
-        ("1-4", Selector("positions", (1, 2, 3, 4))),
-        ("3", Selector("positions", (3,))),
-        ("1-2, 5-6", Selector("positions", (1, 2, 5, 6))),
-        ("5-6,1-2,2", Selector("positions", (1, 2, 5, 6))),
+        ("1-4", Selector("positions", ((1, 4),))),
+        ("3", Selector("positions", ((3, 3),))),
+        ("1-2, 5-6", Selector("positions", ((1, 2), (5, 6)))),
+        ("5-6,1-2,2", Selector("positions", ((1, 2), (5, 6)))),
         (" prefix:T_ ", Selector("prefix", text="T_")),
         ("prefix:a:b", Selector("prefix", text="a:b")),
         ("suffix:-0", Selector("suffix", text="-0")),
-        ("sources:1-2", Selector("sources", (1, 2))),
+        ("sources:1-2", Selector("sources", ((1, 2),))),
         ("stream:Live Amp 1", Selector("stream", text="Live Amp 1")),
         ("/nirs", Selector("group", text="/nirs")),
         ("/nirs2", Selector("group", text="/nirs2")),
@@ -141,9 +144,26 @@ def test_strip(text, name, bare):
 @given(st.sets(st.integers(1, 200), min_size=1))
 @settings(max_examples=50, deadline=None)
 def test_any_set_of_positions_survives_writing(numbers):
-    selector = Selector("positions", tuple(sorted(numbers)))
+    selector = parse_selector(",".join(map(str, sorted(numbers, key=str))))
     assert parse_selector(str(selector)) == selector
+    assert all(last + 1 < first for (_, last), (first, _) in itertools.pairwise(selector.runs))
     assert selector.pick([str(i) for i in range(1, 201)]) == [str(i) for i in sorted(numbers)]
+
+
+@given(st.sets(st.integers(1, 30), min_size=1), st.sets(st.integers(1, 30), min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_two_sets_of_positions_are_apart_as_sets_are(one, two):
+    a, b = (parse_selector(",".join(map(str, numbers))) for numbers in (one, two))
+    assert disjoint(a, b) == (not one & two)
+
+
+def test_a_long_rule_takes_little_memory_and_time():
+    ranges = [f"1-{65_000 - number}" for number in range(500)]  # 32 million numbers
+    odd, even = (",".join(map(str, range(first, 40_000, 2))) for first in (1, 2))
+    started = time.process_time()
+    assert all(str(parse_selector(text)) == text for text in ranges)
+    assert disjoint(parse_selector(odd), parse_selector(even))
+    assert time.process_time() - started < 2
 
 
 @given(st.text(max_size=20))

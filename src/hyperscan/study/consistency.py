@@ -10,11 +10,11 @@ import bisect
 import heapq
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hyperscan.schema import SessionKey
 from hyperscan.study.rows import StudyRow, quote
-from hyperscan.study.selectors import disjoint
+from hyperscan.study.selectors import Selector, disjoint
 
 Faults = dict[int, list[str]]
 
@@ -23,6 +23,11 @@ _Use = tuple[StudyRow, str]
 
 #: Lines that a message lists; one more is looked for, to say that there are more.
 _LISTED = 5
+
+#: Most parts that a file may be divided into: one for each person in it, however often it is named (our choice).
+_MAX_PARTS = 128
+
+_TOO_MANY = "the file {} is divided into {} parts, more than it can hold people. Correct the columns of channels."
 
 _LABELS = ("dyad", "therapist", "client", "task", "run")
 
@@ -172,17 +177,23 @@ def _by_dyad(rows: Iterable[StudyRow]) -> dict[str, list[StudyRow]]:
 
 def _recordings_used_twice(rows: Sequence[StudyRow]) -> Faults:
     """Hold each recording of a person to one dyad at a time."""
-    uses: dict[tuple[int, int], list[_Use]] = defaultdict(list)
+    # parts between different events never overlap
+    uses: dict[tuple[tuple[int, int], str | None], list[_Use]] = defaultdict(list)
     for row in rows:
         for role, inode in row.inodes.items():
-            uses[inode].append((row, role))
+            uses[inode, row.segment_event].append((row, role))
     others: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for same in uses.values():
-        for (one, role), (two, other_role) in _meetings(same, others):
+    faults: Faults = defaultdict(list)
+    for same in (each for each in uses.values() if len(each) > 1):
+        parts = {_part(use) for use in same}
+        if len(parts) > _MAX_PARTS:
+            for line, name in {row.line: row.files[role].name for row, role in same}.items():
+                faults[line].append(_TOO_MANY.format(quote(name), len(parts)))
+            continue
+        for (one, role), (two, other_role) in _meetings(same, parts, others):
             others[one.line, role].append(two.line)
             others[two.line, other_role].append(one.line)
-    faults: Faults = defaultdict(list)
-    by_line = {row.line: row for row in rows}
+    by_line = {row.line: row for row in rows} if others else {}
     for (line, role), lines in others.items():
         name = by_line[line].files[role].name
         faults[line].append(
@@ -193,42 +204,54 @@ def _recordings_used_twice(rows: Sequence[StudyRow]) -> Faults:
     return faults
 
 
-def _meetings(uses: Sequence[_Use], found: Mapping[tuple[int, str], list[int]]) -> Iterator[tuple[_Use, _Use]]:
+def _part(use: _Use) -> Selector | None:
+    """Channels that a use takes of its file; None: not said."""
+    row, role = use
+    return row.therapist_channels if role == "therapist" else row.client_channels
+
+
+def _meetings(
+    uses: Sequence[_Use], parts: Collection[Selector | None], found: Mapping[tuple[int, str], list[int]]
+) -> Iterator[tuple[_Use, _Use]]:
     """List pairs of uses that overlap, in order of time; a use of which enough are ``found`` meets no further ones."""
+    near = {part: [other for other in parts if not _are_apart(part, other)] for part in parts}
     ends: list[tuple[float, int]] = []
-    lacking: dict[int, _Use] = {}
-    enough: dict[int, _Use] = {}
+    lacking, enough = ({part: dict[int, _Use]() for part in parts} for _ in range(2))
 
     def is_full(use: _Use) -> bool:
         return len(found.get((use[0].line, use[1]), ())) > _LISTED
 
-    for number, use in enumerate(sorted(uses, key=lambda use: use[0].span[0])):
-        row, role = use
-        while ends and ends[0][0] <= row.span[0]:
+    ordered = sorted(uses, key=lambda use: use[0].span[0])
+    for number, use in enumerate(ordered):
+        part, span = _part(use), use[0].span
+        while ends and ends[0][0] <= span[0]:
             ended = heapq.heappop(ends)[1]
-            lacking.pop(ended, None)
-            enough.pop(ended, None)
-        heapq.heappush(ends, (row.span[1], number))
-        for other in lacking.values():
-            if other[0] is not row and _overlap(row, role, *other):
+            for waiting in (lacking, enough):
+                waiting[_part(ordered[ended])].pop(ended, None)
+        heapq.heappush(ends, (span[1], number))
+        for other in [other for each in near[part] for other in lacking[each].values()]:
+            if _overlap(use[0], other[0]):
                 yield other, use
-        for other in enough.values():
+        for other in (other for each in near[part] for other in enough[each].values()):
             if is_full(use):
                 break
-            if other[0] is not row and _overlap(row, role, *other):
+            if _overlap(use[0], other[0]):
                 yield other, use
-        lacking[number] = use
-        for full in [each for each, other in lacking.items() if is_full(other)]:
-            enough[full] = lacking.pop(full)
+        lacking[part][number] = use
+        for each in near[part]:
+            for full in [number for number, other in lacking[each].items() if is_full(other)]:
+                enough[each][full] = lacking[each].pop(full)
 
 
-def _overlap(one: StudyRow, role: str, two: StudyRow, other_role: str) -> bool:
-    """Whether two rows use the same channels of a file at the same time."""
-    a, b = getattr(one, f"{role}_channels"), getattr(two, f"{other_role}_channels")
-    if a is not None and b is not None and disjoint(a, b):
-        return False
+def _are_apart(one: Selector | None, two: Selector | None) -> bool:
+    """Whether two parts of a file have no channel in common."""
+    return one is not None and two is not None and disjoint(one, two)
+
+
+def _overlap(one: StudyRow, two: StudyRow) -> bool:
+    """Whether two rows use a file at the same time."""
     # EEG and fNIRS of one session may lie in one file
-    if one.modality != two.modality and (one.dyad, one.session) == (two.dyad, two.session):
+    if one is two or (one.modality != two.modality and (one.dyad, one.session) == (two.dyad, two.session)):
         return False
     starts, stops = zip(one.span, two.span, strict=True)
-    return one.segment_event == two.segment_event and max(starts) < min(stops)
+    return max(starts) < min(stops)

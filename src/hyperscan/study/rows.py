@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import math
 import os
 import re
@@ -15,7 +16,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -166,6 +167,9 @@ def read_shared(text: str, read_file: Callable[[str], Path]) -> Path | str:
 #: Endings of files that may hold a shared signal.
 SHARED_ENDINGS = (".wav", ".csv", ".tsv")
 
+#: Columns that name recordings, by role.
+_FILES = {role: f"{role}_file" for role in ROLES}
+
 REQUIRED = ("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file")
 
 #: How each optional column is read. What names a file is read apart, because that needs the study folder.
@@ -199,41 +203,93 @@ _HINTED = 1000
 #: How a path begins that is not relative to the table: a root, a drive, a home.
 _ANCHORED = re.compile(r"[/\\~]|.:", re.DOTALL)
 
+#: Parts of a path that name nothing below the folder before.
+_NO_NAMES = frozenset({"", ".", ".."})
+
 
 @dataclass(frozen=True)
 class Folders:
     """Folders of a study as its table names them, each looked up once: a table has many rows and few folders."""
 
     root: Path
-    #: Where a folder is, if it is a plain one inside the study; else empty
-    known: dict[str, str] = field(default_factory=dict)
+    #: Where a folder is, if it is one inside the study; None if it is plainly absent, empty if a closer look is needed
+    known: dict[str, str | None] = field(default_factory=dict)
+    #: What files are on their disk, by how the table names them
+    inodes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def find_plain(self, text: str) -> Path | None:
-        """Give a file that needs no closer look: it is there and no link, in a folder that plainly is in the study."""
+    def look(self, text: str) -> tuple[Path | None, bool]:
+        """Give a file that needs no closer look, and say whether it is plainly absent.
+
+        Such a file is there and no link, in a folder that plainly is in the study.
+        """
         folder, _, leaf = text.rpartition("/")
-        if _ANCHORED.match(text) or leaf in ("", ".", "..") or len(text) > _MAX_PATH:
-            return None
+        if leaf in _NO_NAMES or len(text) > _MAX_PATH or _ANCHORED.match(text):
+            return None, False
+        here = self._folder(folder)
+        if not here:
+            return None, here is None
+        path, found = _lstat(f"{here}/{leaf}")
+        if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            return None, found is None and path != ""
+        self.inodes[text] = found.st_dev, found.st_ino
+        return Path(path), False
+
+    def inode(self, text: str, path: Path) -> tuple[int, int]:
+        """Say what a file is on its disk, under whatever name."""
+        if text not in self.inodes:
+            status = path.stat()
+            self.inodes[text] = status.st_dev, status.st_ino
+        return self.inodes[text]
+
+    def _folder(self, folder: str) -> str | None:
+        if not folder:
+            return str(self.root)
         if folder not in self.known:
-            named, real = self.root / folder, None
+            here: str | None = str(self.root)
+            for part in itertools.accumulate(folder.split("/"), "{}/{}".format):
+                if part not in self.known:
+                    self.known[part] = self._enter(f"{here}/{part.rpartition('/')[2]}")
+                here = self.known[part]
+                if not here:
+                    break
+            self.known[folder] = here
+        return self.known[folder]
+
+    def _enter(self, path: str) -> str | None:
+        """Look at one folder of one that is known."""
+        where, found = _lstat(path)
+        if path.rpartition("/")[2] in _NO_NAMES or not where:
+            return ""
+        if found is None:
+            return None
+        real = Path(path) if stat.S_ISDIR(found.st_mode) else None
+        if stat.S_ISLNK(found.st_mode):
             with contextlib.suppress(InputError):
-                real = _resolve(named)
-            inside = real is not None and real.is_relative_to(self.root) and ".." not in named.parts
-            self.known[folder] = str(named) if inside else ""
-        if not self.known[folder]:
-            return None
-        path = f"{self.known[folder]}/{leaf}"
-        try:
-            mode = os.lstat(path).st_mode
-        except (OSError, ValueError):
-            return None
-        return Path(path) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+                real = _resolve(Path(path))
+        return path if real is not None and real.is_relative_to(self.root) else ""
+
+
+def _lstat(path: str) -> tuple[str, os.stat_result | None]:
+    """Look at a path, links not followed: None if nothing is there, and an empty path if that cannot be told."""
+    try:
+        return path, os.lstat(path)
+    except FileNotFoundError:
+        return path, None
+    except (OSError, ValueError):
+        return "", None
+
+
+#: What is said of a file that is not there.
+_ABSENT = "is not there. Correct the path or add the file."
 
 
 def read_path(text: str, folders: Folders, hint: bool = True) -> Path:
     """Find a recording that the table names; where it is absent, ``hint`` at one of a similar name."""
-    plain = folders.find_plain(text)
+    plain, is_absent = folders.look(text)
     if plain is not None:
         return plain
+    if is_absent and not hint and text.isascii():
+        raise InputError(_ABSENT)
     root = folders.root
     if "\0" in text or len(text) > _MAX_PATH:
         raise InputError(f"is no usable path (NUL, or longer than {_MAX_PATH} characters). Rename the file.")
@@ -247,7 +303,7 @@ def read_path(text: str, folders: Folders, hint: bool = True) -> Path:
         named = _other_normal_form(root, PurePosixPath(text).parts)
         real = _resolve(named) if named is not None else None
     if real is None or named is None:
-        raise InputError(_explain_absence(text, root) if hint else "is not there. Correct the path or add the file.")
+        raise InputError(_explain_absence(text, root) if hint else _ABSENT)
     if real == root or not real.is_relative_to(root):
         raise InputError(
             "leads out of the study folder. Put the recording, or the table, where the path stays inside "
@@ -292,7 +348,7 @@ def _explain_absence(text: str, root: Path) -> str:
             hint = did_you_mean(part, near)
             break
         parent = parent / part
-    return f"is not there. Correct the path or add the file.{hint}"
+    return f"{_ABSENT}{hint}"
 
 
 def _entries(folder: Path, root: Path) -> list[Path]:
@@ -345,6 +401,8 @@ class StudyRow:
     client_offset_s: float | None = None
     sync_event: str | None = None
     shared_file: Path | str | None = None
+    #: Role to what the recording is on its disk, under whatever name
+    inodes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def key(self) -> SessionKey | None:
@@ -356,19 +414,13 @@ class StudyRow:
     @property
     def files(self) -> dict[str, Path]:
         """Role to recording, as far as it is there."""
-        named = {role: getattr(self, f"{role}_file") for role in ROLES}
+        named = {role: getattr(self, name) for role, name in _FILES.items()}
         return {role: path for role, path in named.items() if path is not None}
 
     @property
     def span(self) -> tuple[float, float]:
         """Part of the recording to use, in s from its beginning."""
         return self.start_s or 0.0, math.inf if self.stop_s is None else self.stop_s
-
-    @cached_property
-    def inodes(self) -> dict[str, tuple[int, int]]:
-        """Role to what the recording is on its disk, under whatever name."""
-        found = {role: path.stat() for role, path in self.files.items()}
-        return {role: (status.st_dev, status.st_ino) for role, status in found.items()}
 
     @property
     def is_one_file(self) -> bool:
@@ -391,18 +443,20 @@ def read_rows(grid: Grid, root: Path) -> list[StudyRow]:
     """Read every cell of a table whose columns are known."""
     folders = Folders(root)
     near, far = (_readers(grid.columns, folders, hint) for hint in (True, False))
-    return [_read_row(row, near if row.line <= _HINTED else far) for row in grid.rows]
+    return [_read_row(row, near if row.line <= _HINTED else far, folders) for row in grid.rows]
 
 
 def _readers(columns: Collection[str], folders: Folders, hint: bool) -> dict[str, Callable[[str], Any]]:
     """Say how each column of a table is read."""
     read_file = partial(read_path, folders=folders, hint=hint)
-    readers: dict[str, Callable[[str], Any]] = {**_IDS, **{f"{role}_file": read_file for role in ROLES}, **OPTIONAL}
+    # a long table has few different cells
+    ids, further = ({name: cache(reader) for name, reader in each.items()} for each in (_IDS, OPTIONAL))
+    readers: dict[str, Callable[[str], Any]] = {**ids, **dict.fromkeys(_FILES.values(), read_file), **further}
     readers["shared_file"] = partial(read_shared, read_file=read_file)
     return {name: reader for name, reader in readers.items() if name in columns}
 
 
-def _read_row(row: GridRow, readers: Mapping[str, Callable[[str], Any]]) -> StudyRow:
+def _read_row(row: GridRow, readers: Mapping[str, Callable[[str], Any]], folders: Folders) -> StudyRow:
     values: dict[str, Any] = {}
     faults = [row.fault] if row.fault else []
     for column, reader in readers.items():
@@ -416,7 +470,9 @@ def _read_row(row: GridRow, readers: Mapping[str, Callable[[str], Any]]) -> Stud
             # a date is personal: it is not repeated
             value = "" if column == "date" else f" = {quote(text)}"
             faults.append(f"{column}{value}: {error}")
-    found = StudyRow(row.line, **values)
+    files = ((role, name) for role, name in _FILES.items() if name in values)
+    inodes = {role: folders.inode(row.cells[name], values[name]) for role, name in files}
+    found = StudyRow(row.line, **values, inodes=inodes)
     if not found.include:
         return found
     if found.is_one_file:

@@ -6,6 +6,7 @@ or a common bad-channel vote.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ _RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 _GROUP = re.compile(r"/nirs[0-9]{0,4}")
 # the names MNE gives fNIRS channels: S3_D5 760, S3_D5 hbo
 _SOURCE = re.compile(r"S([0-9]+)[_-]D[0-9]+")
-#: More positions than any amplifier has channels (our choice); keeps "1-999999" from filling memory.
+#: More positions than any amplifier has channels (our choice); tells a slip of the keyboard.
 _MAX_NUMBER = 65_536
 
 
@@ -52,16 +53,16 @@ class Selector:
 
     #: one of {'positions', 'prefix', 'suffix', 'sources', 'stream', 'group'}: How the part is named
     kind: str
-    #: Channel positions or source numbers, from 1 on, ascending; empty for other kinds
-    numbers: tuple[int, ...] = ()
+    #: First and last of each run of channel positions or source numbers, from 1 on, ascending; empty for other kinds
+    runs: tuple[tuple[int, int], ...] = ()
     #: Prefix, suffix, stream name or SNIRF group; empty for other kinds
     text: str = ""
 
     def __str__(self) -> str:
         if self.kind == "positions":
-            return _ranges(self.numbers)
+            return _ranges(self.runs)
         if self.kind == "sources":
-            return f"sources:{_ranges(self.numbers)}"
+            return f"sources:{_ranges(self.runs)}"
         return self.text if self.kind == "group" else f"{self.kind}:{self.text}"
 
     @property
@@ -104,15 +105,16 @@ class Selector:
         if self.kind == "suffix":
             return name.endswith(self.text)
         match = _SOURCE.match(name)
-        return match is not None and int(match[1]) in self.numbers
+        return match is not None and any(low <= int(match[1]) <= high for low, high in self.runs)
 
     def _pick_positions(self, ch_names: Sequence[str]) -> list[str]:
-        if self.numbers[-1] > len(ch_names):
+        last = self.runs[-1][1]
+        if last > len(ch_names):
             raise InputError(
-                f"{str(self)!r} asks for position {self.numbers[-1]}, but the file has {len(ch_names)} "
+                f"{str(self)!r} asks for position {last}, but the file has {len(ch_names)} "
                 f"channels. Positions count from 1 to {len(ch_names)}."
             )
-        return [ch_names[number - 1] for number in self.numbers]
+        return [name for low, high in self.runs for name in ch_names[low - 1 : high]]
 
 
 def parse_selector(text: str) -> Selector:
@@ -121,16 +123,16 @@ def parse_selector(text: str) -> Selector:
     Examples
     --------
     >>> parse_selector("prefix:T_")
-    Selector(kind='prefix', numbers=(), text='T_')
+    Selector(kind='prefix', runs=(), text='T_')
     """
     text = text.strip()
     if text.startswith("/"):
         return _group(text)
     kind, colon, value = text.partition(":")
     if not colon:
-        return Selector("positions", _numbers(text, text))
+        return Selector("positions", _runs(text, text))
     if kind == "sources":
-        return Selector("sources", _numbers(value, text))
+        return Selector("sources", _runs(value, text))
     if kind not in ("prefix", "suffix", "stream"):
         raise InputError(f"{text[:60]!r} is not a channel rule; {_ALLOWED}.{did_you_mean(kind, FORMS)}")
     if not value or not value.isprintable():
@@ -153,7 +155,8 @@ def disjoint(a: Selector, b: Selector, names: Sequence[str] | None = None) -> bo
     if a.kind != b.kind:
         return False
     if a.kind in ("positions", "sources"):
-        return not set(a.numbers) & set(b.numbers)
+        both = sorted((*a.runs, *b.runs))
+        return all(last < first for (_, last), (first, _) in itertools.pairwise(both))
     if a.kind == "prefix":
         return not (a.text.startswith(b.text) or b.text.startswith(a.text))
     if a.kind == "suffix":
@@ -167,8 +170,9 @@ def _group(text: str) -> Selector:
     return Selector("group", text=text)
 
 
-def _numbers(listing: str, text: str) -> tuple[int, ...]:
-    chosen: set[int] = set()
+def _runs(listing: str, text: str) -> tuple[tuple[int, int], ...]:
+    """Read ranges of numbers; those that touch become one."""
+    found = []
     for part in listing.split(","):
         match = _RANGE.fullmatch(part.strip())
         first = int(match[1]) if match else 0
@@ -178,15 +182,15 @@ def _numbers(listing: str, text: str) -> tuple[int, ...]:
                 f"{text[:60]!r} is not a channel rule: {part.strip()[:20]!r} is no range of whole "
                 f"numbers from 1 on; {_ALLOWED}."
             )
-        chosen.update(range(first, last + 1))
-    return tuple(sorted(chosen))
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
+        found.append((first, last))
+    runs: list[tuple[int, int]] = []
+    for first, last in sorted(found):
+        if runs and first <= runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], max(last, runs[-1][1])
         else:
-            runs.append([number, number])
+            runs.append((first, last))
+    return tuple(runs)
+
+
+def _ranges(runs: Sequence[tuple[int, int]]) -> str:
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

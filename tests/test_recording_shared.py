@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,55 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, case: str) -> Non
     with pytest.raises(ReadError) as caught:
         read_shared_file(path, row_with(tmp_path, path))
     make.check_message(caught.value, tmp_path, name, word)
+
+
+#: Tables that no program writes, or that were written with decimal commas, and a word of what is said.
+ODD_TABLES = {
+    "decimal commas": ("".join(f"{x:.4f}\n" for x in NOISE).replace(".", ","), "decimal points"),
+    "groups of digits": ("1.5\n1_000\n", "row 2"),
+    "digits of another script": ("1.5\n１２\n", "row 2"),
+    "a gap of lines": ("1.5\n\n2.5\n", "row 2"),
+    "names alone": ("motion\n", "no numbers"),
+    "nothing": ("", "no numbers"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_TABLES)
+def test_an_odd_table_is_refused(tmp_path: Path, case: str) -> None:
+    path = written(tmp_path / "x.csv", NOISE, **OF_TABLE)
+    path.write_text(ODD_TABLES[case][0], encoding="utf-8")
+    with pytest.raises(ReadError) as caught:
+        read_shared_file(path, row_with(tmp_path, path))
+    make.check_message(caught.value, tmp_path, "x.csv", ODD_TABLES[case][1])
+
+
+@pytest.mark.parametrize(
+    "line", ["{:.17g}\n", "{:.4e}\n", " {:+.3f}\n", "{:.5f}\r\n", "{:.5f}\t{:.5f}\n", "{:.3f};{:.3f}\n"]
+)
+def test_numbers_as_programs_write_them_are_read(tmp_path: Path, line: str) -> None:
+    path = written(tmp_path / "x.csv", NOISE, **OF_TABLE)
+    text = "\n\na\tb\n".replace("\t", "\t" if "\t" in line else ";" if ";" in line else "")
+    text += "".join(line.format(1e-4 * x, x) for x in NOISE) + "\n"
+    with path.open("w", newline="") as stream:
+        stream.write(text.replace(".", ",") if ";" in line else text)
+    found = read_shared_file(path, row_with(tmp_path, path)).raw.get_data()
+    np.testing.assert_allclose(found[0], 1e-4 * NOISE, atol=1e-6)
+    assert found.shape == (line.count("{"), NOISE.size)
+
+
+def test_a_table_whose_last_line_does_not_end_may_be_cut_off(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", NOISE, **OF_TABLE)
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.warns(DataQualityWarning, match=r"x\.csv: its last line does not end .* cut off"):
+        read_shared_file(path, row_with(tmp_path, path))
+
+
+def test_a_long_table_takes_little_more_memory_than_its_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", NOISE, **OF_TABLE)
+    path.write_text("1\n2\n" * 1_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read_shared_file(path, row_with(tmp_path, path))
+    assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 8 * 8 * 2_000_000
 
 
 def _no_sidecar(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import mne
 import numpy as np
@@ -24,6 +26,9 @@ ENVELOPE_HZ = 500.0
 
 #: Most signals of a file: more are no stereo sound and no few masks, but a recording (our choice).
 MAX_SIGNALS = 8
+
+#: Samples of a sound that are squared at a time, and most parts of its file (our choice).
+_BLOCK, _MAX_PARTS = 1_000_000, 10_000
 
 _FORM = '{"SamplingFrequency": 100, "StartTime": 0}'
 
@@ -72,10 +77,11 @@ def _read_sound(path: Path, name: str, stated: float | None) -> tuple[Array, flo
 
     Shapes: returns (n_channels, n_frames), rate in Hz, time in s.
     """
-    check_memory(path.stat().st_size // 4, name)
+    _check_sound(path, name)
+    # samples of 3 bytes become 4, and are held twice for a moment
+    check_memory(3 * path.stat().st_size // 8, name)
     with guarded(name, "WAV"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # tags and the like
-        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
         held, sound = wavfile.read(path)
     rate = held if stated is None else stated
     if not abs(rate / held - 1) <= 1e-6 * MAX_PPM:
@@ -89,10 +95,53 @@ def _read_sound(path: Path, name: str, stated: float | None) -> tuple[Array, flo
     if len(frames) and frames.shape[-1] > MAX_SIGNALS:
         raise _too_many(name, frames.shape[-1])
     middle = 128.0 if sound.dtype == np.uint8 else 0.0
-    envelope = np.array(
-        [np.sqrt(np.square(frames[..., k].astype(np.float64) - middle).mean(axis=1)) for k in range(frames.shape[-1])]
-    )
+    envelope = np.empty((frames.shape[-1], n_frames))
+    step = max(1, _BLOCK // n_frame)
+    for first in range(0, n_frames, step):
+        block = slice(first, first + step)
+        envelope[:, block] = np.sqrt(np.square(frames[block].astype(np.float64) - middle).mean(axis=1)).T
     return envelope, rate / n_frame, 0.5 * (n_frame - 1) / rate
+
+
+def _check_sound(path: Path, name: str) -> None:
+    """Refuse a sound whose header contradicts itself or what the file holds; SciPy would read some of them short."""
+    size, at, n_parts = path.stat().st_size, 12, 0
+    parts: dict[bytes, tuple[int, ...]] = {}
+    with guarded(name, "WAV"), path.open("rb") as stream:
+        kind, announced = struct.unpack("4s4s4x", stream.read(12))
+        order: Literal["big", "little"] = "big" if kind == b"RIFX" else "little"
+        sign = ">" if order == "big" else "<"
+        end = 8 + int.from_bytes(announced, order)
+        while at + 8 <= size and (n_parts := n_parts + 1) <= _MAX_PARTS:
+            stream.seek(at)
+            part, length = struct.unpack(f"{sign}4sI", stream.read(8))
+            if part in parts:
+                raise ReadError(f"{name}: holds two parts of one kind, and which counts is not told. Export it anew.")
+            if part == b"ds64":  # of files beyond 4 GB
+                parts[part] = struct.unpack("<QQ", stream.read(16))
+                end = 8 + parts[part][0]
+            elif part == b"fmt ":
+                parts[part] = struct.unpack(f"{sign}HHIIHH", stream.read(16))
+            elif part == b"data":
+                length = parts[b"ds64"][1] if b"ds64" in parts else length
+                parts[part] = (length,)
+            at += 8 + length + length % 2
+    if not {b"fmt ", b"data"} <= set(parts) or n_parts > _MAX_PARTS:
+        raise ReadError(f"{name}: is no WAV file with one sound. Export it as WAV (PCM).")
+    # a byte that fills up may be missing at the end
+    if max(at, end, size) - min(at, end, size) > 1:
+        told = "is cut off" if size < max(at, end) else "holds more than that"
+        announces = max(at, end) if size < max(at, end) else min(at, end)
+        raise ReadError(
+            f"{name}: {told}: its header announces {announces} bytes, there are {size}. Copy it again, or export it "
+            "anew."
+        )
+    _, n_channels, rate, per_second, frame, bits = parts[b"fmt "]
+    if not (n_channels and rate and bits and frame == n_channels * -(-bits // 8) and per_second == rate * frame):
+        raise ReadError(
+            f"{name}: its header contradicts itself ({n_channels} channels of {bits} bits in {frame} bytes, {rate} "
+            f"times and {per_second} bytes per s). Export it as WAV (PCM)."
+        )
 
 
 def _read_table(path: Path, name: str, sidecar: Sidecar) -> tuple[Array, float, float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +12,22 @@ import mne
 import numpy as np
 import scipy.io
 
-from hyperscan.errors import ReadError
+from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording.files.bids import Sidecar
 from hyperscan.recording.files.matlab import check_matlab, check_version
 from hyperscan.recording.files.units import factor_to_si
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import PersonRecording
 
+#: Signs from which on a line is looked at before its cells are made, and the memory of these, in numbers: a cell and
+#: its comma take two signs or more.
+_LONG, _VALUES_PER_SIGN = 1_000_000, 6
+
+#: What Python reads as a number and no program writes (1_000, digits of other scripts), and what a decimal comma leaves
+#: behind it where commas separate columns (0,05).
+_NO_NUMBER = re.compile(r"[^\x00-\x7f]|_|(?<![\d.eE])(?<![eE][+-])0\d")
+
 #: Units that a sidecar may name, for messages.
-#: A number and its comma take two bytes or more in a file, and four numbers' memory while lists are made of them.
-_VALUES_PER_BYTE = 2
 _KNOWN_UNITS = "V, mV, uV, nV, M, mM, uM"
 _FORM = '{"SamplingFrequency": 250, "ChannelNames": ["Fz", "Cz"], "Unit": "uV"}'
 
@@ -51,29 +60,48 @@ def table_of_numbers(path: Path, name: str) -> np.ndarray:
 
     Shapes: returns (n_rows, n_columns).
     """
-    check_memory(_VALUES_PER_BYTE * path.stat().st_size, name)
-    text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
-    lines = text.splitlines() or [""]
-    separator = next((each for each in ("\t", ";", ",") if each in lines[0]), None)
-    rows = [_numbers(line, separator) for line in lines]
-    if rows and rows[0] is None:
-        rows = rows[1:]
-    bad = next((k for k, row in enumerate(rows) if row is None or len(row) != len(rows[0] or [])), None)
-    if bad is not None or not rows:
-        raise ReadError(
-            f"{name}: row {(bad or 0) + 1} of the table is not {len(rows[0] or []) if rows else 'any'} "
-            "numbers. "
-            "Write one row per sample and one column per channel."
+    check_memory(path.stat().st_size, name)
+    values, n_rows, n_columns, line = array("d"), 0, 0, ""
+    separator: str | None = ""  # until the first line tells
+    is_blank = False
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        for line in lines:
+            is_first, was_blank, is_blank = separator == "", is_blank, not line.strip()
+            if is_blank:
+                continue
+            if len(line) > _LONG:
+                check_memory(_VALUES_PER_SIGN * len(line), name)
+            if is_first:
+                separator = next((each for each in ("\t", ";", ",") if each in line), None)
+            row = _numbers(line.rstrip("\r\n"), separator)
+            if row is None and is_first:  # names
+                continue
+            n_columns = n_columns or len(row or ())
+            if row is None or len(row) != n_columns or (was_blank and not is_first):
+                raise ReadError(
+                    f"{name}: row {n_rows + 1} of the table is not {n_columns or 'any'} numbers. Write one row per "
+                    "sample and one column per channel, with decimal points."
+                )
+            values.extend(row)
+            n_rows += 1
+    if not n_rows:
+        raise ReadError(f"{name}: holds no numbers. Write one row per sample and one column per channel.")
+    if not line.endswith("\n"):
+        warnings.warn(
+            f"{name}: its last line does not end with a line break, so it may be cut off. Check it, or export it anew.",
+            DataQualityWarning,
+            stacklevel=2,
         )
-    return np.array(rows, dtype=float)
+    return np.array(values).reshape(n_rows, n_columns)
 
 
 def _numbers(line: str, separator: str | None) -> list[float] | None:
-    cells = line.split(separator)
-    if separator == ";":
-        cells = [cell.replace(",", ".") for cell in cells]
+    """Read a line's numbers; None if it holds something else, as names, or what is left of a number at its comma."""
+    line = line.replace(",", ".") if separator == ";" else line
+    if _NO_NUMBER.search(line):
+        return None
     try:
-        return [float(cell) if cell.strip() else np.nan for cell in cells]
+        return [float(cell) if cell.strip() else np.nan for cell in line.split(separator)]
     except ValueError:
         return None
 

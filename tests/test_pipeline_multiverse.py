@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,7 @@ from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
 from hyperscan.pipeline.universes import LEFT_OUT
 from hyperscan.recording.cleaning import prepare as cleaning
 from hyperscan.recording.cleaning.eeg import clean_eeg
-from stale_fixtures import OTHER
+from stale_fixtures import OTHER, change_version
 
 pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
 
@@ -234,6 +235,51 @@ def check_same(mine: Path, universe: str, own: Path, signal: str = "eeg") -> Non
     for found in (content["growth"], growth):
         found.get("per_session", {}).pop("lag_peak_s", None)
     assert content["growth"] == growth
+
+
+def a_byte(study: Path) -> None:
+    path = next(study.glob("dyad-01/ses-01/*therapist*.edf"))
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+
+
+def a_column(study: Path) -> None:
+    lines = (study / "dyads.tsv").read_text().splitlines()
+    (study / "dyads.tsv").write_text("".join(f"{line}\t{'bdi' if i == 0 else i}\n" for i, line in enumerate(lines)))
+
+
+TWO = StudyConfig(n_null=19, multiverse={"metrics": ("plv", "ciplv")})
+
+
+@pytest.fixture(scope="module")
+def two_analyses(small: Path) -> Path:
+    """Folder of two analyses of the small study."""
+    run_multiverse(read_sessions(small), TWO, out=small.parent / "two")
+    return small.parent / "two"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [a_byte, a_column, None, "version"])
+def test_in_place_as_in_a_new_folder(
+    small: Path,
+    two_analyses: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None] | str | None,
+) -> None:
+    """An input, the table, a setting and a version change under the analyses that are there."""
+    study, config = Path(shutil.copytree(small, tmp_path / "study")), TWO
+    before = results(Path(shutil.copytree(two_analyses, tmp_path / "out")))
+    if callable(change):
+        change(study)
+    elif change == "version":
+        change_version(monkeypatch, "scipy")
+    else:
+        config = dataclasses.replace(config, n_null=20)
+    run_multiverse(read_sessions(study), config, out=tmp_path / "out")
+    run_multiverse(read_sessions(study), config, out=tmp_path / "fresh")
+    assert results(tmp_path / "out") == results(tmp_path / "fresh") != before
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.io import wavfile
 
 import recording_fixtures as make
 from pipeline_fixtures import edit_table, run, tree
-from stale_fixtures import assert_as_fresh
+from stale_fixtures import assert_as_fresh, read_rows
+from stale_fixtures import write_table as write_rows
 
 
 def _renamed_fdt(path: Path) -> list[Path]:
@@ -28,6 +31,34 @@ SEVERAL: dict[str, tuple[str, Callable[[Path], list[Path]]]] = {
     "EEGLAB": ("x.set", _renamed_fdt),
     "BrainVision": ("x.vhdr", _brainvision),
 }
+
+
+def _sound(study: Path) -> list[Path]:
+    noise = (3000 * np.random.default_rng(0).normal(size=(50_000, 2))).astype(np.int16)
+    wavfile.write(study / "shared.wav", 500, noise)
+    return [study / "shared.wav", study / "shared.json"]
+
+
+def _table(study: Path) -> list[Path]:
+    return [study / "shared.csv", study / "shared.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [_sound, _table])
+def test_a_changed_shared_signal_or_sidecar_is_taken_up(
+    mine: Path, tmp_path: Path, write: Callable[[Path], list[Path]]
+) -> None:
+    signal, sidecar = write(mine)
+    sidecar.write_text('{"StartTime": 0}' if signal.suffix == ".wav" else '{"StartTime": 0, "SamplingFrequency": 100}')
+    rows = [row for row in read_rows(mine) if row["modality"] == "eeg"]
+    write_rows(mine, [row | {"shared_file": signal.name} for row in rows])
+    run(mine, tmp_path / "out")
+    content = bytearray(signal.read_bytes())
+    content[2000] ^= 1
+    signal.write_bytes(content)
+    assert_as_fresh(mine, tmp_path / "out", tmp_path / "fresh")
+    sidecar.write_text(sidecar.read_text().replace(": 0", ": -1"))
+    assert_as_fresh(mine, tmp_path / "out", tmp_path / "later")
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ from hyperscan.results.plan import Plan
 from hyperscan.schema import Outcome
 from hyperscan.study import Session
 from hyperscan.study.formats import FORMATS, Format
-from hyperscan.study.rows import OPTIONAL, REQUIRED
+from hyperscan.study.rows import OPTIONAL, REQUIRED, SHARED_ENDINGS
 from stale_fixtures import COLUMNS, FURTHER, OTHER, SETTINGS, change_version
 
 
@@ -202,6 +202,26 @@ def test_every_file_of_every_format_enters_the_digest(
         seen.append(inputs_of(path))
     assert len(there) > 0
     assert len({tuple(sorted(each.items())) for each in seen}) == 1 + len(there) + len(absent)
+
+
+@pytest.mark.parametrize("ending", SHARED_ENDINGS)
+def test_a_shared_signal_and_its_sidecar_enter_the_digest(tmp_path: Path, ending: str) -> None:
+    """Each appears, changes and goes."""
+    for name in ("t.edf", "c.edf"):
+        make.write_edf(tmp_path / name, 1)
+    row = make.session(tmp_path, "t.edf", "c.edf", shared_file=tmp_path / f"s{ending}")
+    seen = [input_hashes([row])]
+    for name in (f"s{ending}", "s.json"):
+        for text in ("1\n", "2\n"):
+            (tmp_path / name).write_text(text)
+            seen.append(input_hashes([row]))
+    assert len({tuple(sorted(each.items())) for each in seen}) == len(seen) == 5
+    (tmp_path / "s.json").unlink()
+    assert input_hashes([row]) == seen[2]
+    # a channel of the recording is a part of it, and its name enters as a field
+    assert input_hashes([dataclasses.replace(row, shared_file="aux:Erg1")]) == {
+        name: value for name, value in seen[0].items() if "_shared" not in name
+    }
 
 
 @pytest.mark.parametrize("name", ["sub-a_ses-1_channels.tsv", "sub-a_ses-1_events.tsv", "sub-a_ses-1_scans.tsv",

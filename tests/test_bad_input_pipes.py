@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
+import recording_fixtures as make
 from format_fixtures import EXAMPLES
 from hyperscan import cli
-from hyperscan.errors import HyperscanError, ReadError
+from hyperscan.errors import HyperscanError, InputError, ReadError
+from hyperscan.pipeline.unit import input_hashes
 from hyperscan.recording import channel_names
+from hyperscan.recording.files.shared import read_shared_file
 from hyperscan.recording.read import read_person
-from hyperscan.report import figures
+from hyperscan.storage import sha256
 from hyperscan.study.formats import FORMATS, Format
+from hyperscan.study.rows import SHARED_ENDINGS, Folders, read_path
 from pipeline_fixtures import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
@@ -71,6 +75,24 @@ def test_every_file_of_every_format(tmp_path: Path, form: Format) -> None:
             file.unlink()
             if whole is not None:
                 file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", SHARED_ENDINGS)
+def test_a_shared_signal_and_its_sidecar(tmp_path: Path, ending: str, kind: str) -> None:
+    path = tmp_path / f"s{ending}"
+    replace(path, kind)
+    with pytest.raises(InputError, match=r"is a pipe|is a socket|leads out of the study folder"):
+        read_path(path.name, Folders(tmp_path.resolve()))
+    row = make.session(tmp_path, "t.edf", "c.edf", shared_file=path)
+    with pytest.raises(ReadError, match=kind):
+        read_shared_file(path, row)
+    path.unlink()
+    path.write_text("1\n2\n")
+    replace(path.with_suffix(".json"), kind)
+    with pytest.raises(ReadError, match=r"needs s\.json beside it"):
+        read_shared_file(path, row)
+    assert set(input_hashes([row]).values()) <= {"unreadable: No such file or directory", sha256(path)}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import stat
+import struct
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import wavfile
 
 import recording_fixtures as make
 from hyperscan.config import StudyConfig
@@ -99,6 +101,36 @@ def test_no_canary_leaves_with_a_reason(study: Path, tmp_path: Path) -> None:
     assert f"dyad-01/ses-01/{FILE}_raw.fif" in revealed(reason, row)
     leaks = [(name, word) for name, data in texts_of(out).items() for word in CANARIES if word.encode() in data]
     assert leaks == []
+
+
+def test_nothing_of_a_shared_signal_leaves(my_study: Path, tmp_path: Path) -> None:
+    """Names of files and folders, tags of a sound, keys of its sidecar, a table's head, an absent channel."""
+    name, noise = f"{FILE}Shared", np.random.default_rng(0).normal(size=30_000)
+    (my_study / name).mkdir()
+    sound = my_study / name / f"{name}.wav"
+    wavfile.write(sound, 500, (3000 * noise).astype(np.int16))
+    tag = b"INFOIART" + struct.pack("<I", 20) + FIRST.encode().ljust(20, b"\0")
+    content = sound.read_bytes() + b"LIST" + struct.pack("<I", len(tag)) + tag
+    sound.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    (my_study / f"{name}cut.wav").write_bytes(content[:-500])
+    (my_study / f"{name}.csv").write_text(f"{LAST}\n" + "".join(f"{value:.5f}\n" for value in noise[:6000]))
+    sidecar = json.dumps({"StartTime": -1, "SamplingFrequency": 100, "PatientName": SIDE})
+    for file in (sound, my_study / f"{name}cut.wav", my_study / f"{name}.csv"):
+        file.with_suffix(".json").write_text(sidecar.replace("100", "500") if file.suffix == ".wav" else sidecar)
+    table = pd.read_csv(my_study / "dyads.tsv", sep="\t", dtype=str)
+    shared = [f"{name}/{name}.wav", f"{name}.csv", f"aux:{CHAN} Mic", f"{name}cut.wav"]
+    table.assign(shared_file=shared).to_csv(my_study / "dyads.tsv", sep="\t", index=False)
+    out = tmp_path / "out"
+    reasons = [entry.reason for entry in run(my_study, out).skipped]
+    assert len(reasons) == 2
+    assert "channel '…'" in reasons[0]
+    assert reasons[1].startswith("[shared_file]: is cut off")
+    assert "eeg_noshared" in (out / "synchrony.tsv").read_text()
+    assert [file for file, data in texts_of(out).items() if b"Canary" in data] == []
+    leaks = [leak for leak in check_study(my_study, privacy=True).leaks if name in leak]
+    for told in ("sound: a voice", "parts LIST beside the sound", "that may be personal: PatientName", "no ids of"):
+        assert any(told in leak for leak in leaks), told
+    assert not any("StartTime" in leak or FIRST in leak or LAST in leak for leak in leaks)
 
 
 def test_rejected_cells_stay_out_of_the_record(study: Path, tmp_path: Path) -> None:

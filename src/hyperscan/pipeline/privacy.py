@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hyperscan.errors import OutputWriteError, count
+from hyperscan.errors import OutputWriteError, ReadError, count
 from hyperscan.recording.files.bids import files_of
+from hyperscan.recording.files.shared import check_sound
 from hyperscan.results.plan import Skip
 from hyperscan.study import Rejected, Session, StudyTable
 from hyperscan.study.grid import read_grid
@@ -193,6 +194,9 @@ _CODE = re.compile(
     r"((Stimulus|Response|Comment|New Segment|Trigger)/?)*\s*[A-Z]{0,2}\s*\d*|BAD.*|EDGE.*|boundary", re.IGNORECASE
 )
 
+#: Parts of a sound's file that say nothing about people.
+_NO_TAGS = {"fact", "JUNK", "PEAK", "PAD", "FLLR", "cue"}
+
 #: Words that file names are made of apart from the ids of the table.
 _WORDS = re.compile(
     r"sub|ses|task|run|acq|dyad|eeg|ieeg|meg|nirs|fnirs|raw|epo|rec|split|session|visit|therapist|client|patient|baseline|"
@@ -258,6 +262,10 @@ def _of_shared(path: Path, row: Session) -> Iterator[str]:
     yield from _of_name(row.relative(path), row)
     if path.suffix.lower() == ".wav":
         yield "sound: a voice identifies a person, and what is said may be heard; results hold nothing of it"
+        with contextlib.suppress(ReadError):  # one that is refused is told so
+            tags = sorted(check_sound(path, path.name) - _NO_TAGS)
+            if tags:
+                yield f"parts {', '.join(map(_known_tag, tags))} beside the sound, which may say who spoke, and when"
 
 
 def _of_name(name: str, row: Session) -> Iterator[str]:
@@ -354,7 +362,8 @@ def _filled(content: Any) -> Iterator[str]:
         for key, value in content.items():
             if isinstance(value, dict | list):
                 yield from _filled(value)
-            elif value not in (None, "", "n/a"):
+            # s since another recording began, no time of a day
+            elif value not in (None, "", "n/a") and not (key == "StartTime" and isinstance(value, int | float)):
                 yield str(key)
     elif isinstance(content, list):
         for item in content:

@@ -77,7 +77,7 @@ def _read_sound(path: Path, name: str, stated: float | None) -> tuple[Array, flo
 
     Shapes: returns (n_channels, n_frames), rate in Hz, time in s.
     """
-    _check_sound(path, name)
+    check_sound(path, name)
     # samples of 3 bytes become 4, and are held twice for a moment
     check_memory(3 * path.stat().st_size // 8, name)
     with guarded(name, "WAV"), warnings.catch_warnings():
@@ -103,10 +103,14 @@ def _read_sound(path: Path, name: str, stated: float | None) -> tuple[Array, flo
     return envelope, rate / n_frame, 0.5 * (n_frame - 1) / rate
 
 
-def _check_sound(path: Path, name: str) -> None:
-    """Refuse a sound whose header contradicts itself or what the file holds; SciPy would read some of them short."""
+def check_sound(path: Path, name: str) -> set[str]:
+    """Refuse a sound whose header contradicts itself or what the file holds; give the names of its further parts.
+
+    SciPy would read some of them short.
+    """
     size, at, n_parts = path.stat().st_size, 12, 0
     parts: dict[bytes, tuple[int, ...]] = {}
+    further: set[str] = set()
     with guarded(name, "WAV"), path.open("rb") as stream:
         kind, announced = struct.unpack("4s4s4x", stream.read(12))
         order: Literal["big", "little"] = "big" if kind == b"RIFX" else "little"
@@ -125,6 +129,8 @@ def _check_sound(path: Path, name: str) -> None:
             elif part == b"data":
                 length = parts[b"ds64"][1] if b"ds64" in parts else length
                 parts[part] = (length,)
+            else:
+                further.add(part.decode("latin-1").strip())
             at += 8 + length + length % 2
     if not {b"fmt ", b"data"} <= set(parts) or n_parts > _MAX_PARTS:
         raise ReadError(f"{name}: is no WAV file with one sound. Export it as WAV (PCM).")
@@ -142,6 +148,7 @@ def _check_sound(path: Path, name: str) -> None:
             f"{name}: its header contradicts itself ({n_channels} channels of {bits} bits in {frame} bytes, {rate} "
             f"times and {per_second} bytes per s). Export it as WAV (PCM)."
         )
+    return further
 
 
 def _read_table(path: Path, name: str, sidecar: Sidecar) -> tuple[Array, float, float]:

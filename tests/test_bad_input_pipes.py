@@ -20,6 +20,7 @@ from hyperscan.pipeline.unit import input_hashes
 from hyperscan.recording import channel_names
 from hyperscan.recording.files.shared import read_shared_file
 from hyperscan.recording.read import read_person
+from hyperscan.report import figures
 from hyperscan.storage import sha256
 from hyperscan.study.formats import FORMATS, Format
 from hyperscan.study.rows import SHARED_ENDINGS, Folders, read_path

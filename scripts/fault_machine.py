@@ -58,6 +58,42 @@ def kills_of_workers(bench: Bench) -> Trial:
     return trial
 
 
+def kills_of_command(bench: Bench, command: str) -> Trial:
+    """SIGKILL or SIGTERM of a multiverse, or of a check that prepares, on two workers; then the same again."""
+    study = Path(shutil.copytree(bench.study, bench.folder / f"study-{command}"))
+    with (study / "study.toml").open("a") as settings:
+        settings.write('[multiverse]\nmetrics = ["plv", "ciplv"]\n')
+    whole = bench.folder / f"whole-{command}"
+
+    def words(out: Path) -> tuple[object, ...]:
+        return ("check", study, "--prepare", out) if command == "check" else (command, study, "-o", out, "-q")
+
+    def finish(out: Path) -> int:
+        code = call(*words(out), "--jobs", 2)
+        return code or (call("run", study, "-o", out, "-q") if command == "check" else 0)
+
+    began = time.monotonic()
+    assert end(start(*words(whole), "--jobs", 2)) == 0
+    span = time.monotonic() - began
+    assert finish(whole) == 0
+
+    def trial(number: int) -> dict[str, float]:
+        out, draw = bench.folder / f"stopped-{command}{number}", random.Random(number)
+        process = start(*words(out), "--jobs", 2)
+        process.join(draw.uniform(0.0, span))
+        stopped = process.is_alive()
+        (process.kill if draw.random() < 0.5 else process.terminate)()
+        process.join(LONG_S)
+        resumed = finish(out) != 0 or tree(out) != tree(whole)
+        time.sleep(0.5)  # as above
+        late = tree(out) != tree(whole)
+        shutil.rmtree(out)
+        counts = _sum(resumed_trees_that_differ=resumed, trees_that_change_later=late)
+        return {"stopped before the end": stopped, **counts}
+
+    return trial
+
+
 def _sum(**counts: float) -> dict[str, float]:
     named = {name.replace("_", " "): float(value) for name, value in counts.items()}
     return {**named, "wrong": sum(named.values())}
@@ -325,6 +361,10 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
         return Test(name, few if small else wanted, target, partial(make, bench, *more))
 
     yield test("SIGKILL of a run on 2 workers, then resume", 50, 1, "0 partial, 0 trees that differ", kills_of_workers)
+    for command in ("multiverse", "check"):
+        name = "check --prepare, then run" if command == "check" else command
+        target = "0 trees that differ"
+        yield test(f"SIGKILL or SIGTERM of {name}, on 2 workers, then again", 30, 1, target, kills_of_command, command)
     with contextlib.suppress(ImportError):
         import distributed  # noqa: F401
 

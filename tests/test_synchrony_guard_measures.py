@@ -282,6 +282,16 @@ def test_steady_rhythms_are_told_from_those_in_spells(study: list[tuple[Signals,
     assert np.mean(own) < np.mean(common) - 0.2
 
 
+def test_a_course_over_the_session_is_no_steady_rhythm(study: list[tuple[Signals, Signals]], recipe: Recipe) -> None:
+    """Louder from window to window, and steady within each of them."""
+    found = []
+    for depth in (0.0, 2.0):
+        ramp = np.exp(depth * np.linspace(-0.5, 0.5, study[0][0].data["eeg"].shape[-1]))
+        pairs = [[dataclasses.replace(p, data={"eeg": p.data["eeg"] * ramp}) for p in pair] for pair in study]
+        found.append(np.mean([steadiness(a, b, recipe, shared_windows(a, b, recipe)) for a, b in pairs]))
+    assert found[1] < found[0] - 0.1
+
+
 def test_steadiness_does_not_depend_on_signal_to_noise(recipe: Recipe) -> None:
     found = []
     for gain in (0.3, 1.5):

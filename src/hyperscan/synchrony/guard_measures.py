@@ -260,7 +260,7 @@ def steadiness(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> f
 def _moments(person: Signals, starts: Array, roi: str, recipe: Recipe, n_window: int) -> Array:
     """Signal fraction of one person's ROI from moment to moment, shape (1 + :data:`STEADY`, n_moments).
 
-    The first row is as recorded, the others have random phases.
+    The first row is as recorded, the others have random phases and the same power in every window.
     """
     channels, n_bin = list(person.rois[roi]), round(BURST_S * person.sfreq)
     cut = person.data["eeg"][channels][:, starts[:, None] + np.arange(n_window)]
@@ -269,11 +269,16 @@ def _moments(person: Signals, starts: Array, roi: str, recipe: Recipe, n_window:
     low, high = recipe.primary_band
     freqs, taper = np.fft.rfftfreq(n_bin, 1 / person.sfreq), np.hanning(n_bin + 2)[1:-1].astype(cut.dtype)
     inside = (freqs >= low) & (freqs <= high)
+    # a course over the session is no chance either
+    all_freqs = np.fft.rfftfreq(n_window, 1 / person.sfreq)
+    whole = (np.abs(spectra[..., (all_freqs >= low) & (all_freqs <= high)]) ** 2).sum(axis=-1, keepdims=True)
+    mean = np.broadcast_to(whole.mean(axis=1, keepdims=True), whole.shape)
+    even = np.sqrt(np.divide(mean, whole, out=np.zeros_like(whole), where=whole > 0)).astype(cut.dtype)
     fraction, out = float(np.mean(person.s2_line[channels])), []
     for k in range(1 + STEADY):
         # channels turn together, as volume conduction wants it
         turn = np.exp(2j * np.pi * rng.random(spectra.shape[1:])).astype(spectra.dtype)
-        version = cut if k == 0 else fft.irfft(spectra * turn, n_window)
+        version = cut if k == 0 else fft.irfft(spectra * turn * even, n_window)
         bins = version[..., : n_window // n_bin * n_bin].reshape(len(channels), -1, n_bin)
         power = (np.abs(fft.rfft(bins * taper)[..., inside]) ** 2).sum(axis=-1)
         relative = (power / power.mean(axis=1, keepdims=True)).mean(axis=0)

@@ -62,7 +62,7 @@ def test_growing_coupling_grows(eeg_growth: Path) -> None:
     found = growth(eeg_growth)
     assert found["verdict"] == "grows"
     assert {guard["name"]: guard["passed"] for guard in found["guards"]} == dict.fromkeys(
-        ["signal_to_noise", "space", "band", "lag", "steadiness", "phase", "mismatched_times", "clock"], True
+        ["signal_to_noise", "space", "band", "lag", "steadiness", "phase", "mismatched_times", "leak", "clock"], True
     )
     assert found["primary"]["slope"] == pytest.approx(0.15, abs=0.02)
     assert abs(found["pseudo_slope"]["slope"]) < 0.01

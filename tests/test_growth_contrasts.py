@@ -98,7 +98,14 @@ def guard_tables(table: pd.DataFrame, **steps: float) -> tuple[pd.DataFrame, pd.
     t = table["session"] - 1.0
     talk = (table["task"] == "talk") * t
     guards = table[["dyad", "session", "task"]].copy()
-    usual = {"g1_line": 0.05, "g1_quad": 0.05, "control_excess_z": 0.0, "outband_excess_z": 0.0, "steadiness": 0.0}
+    usual = {
+        "g1_line": 0.05,
+        "g1_quad": 0.05,
+        "g1_high": 0.05,
+        "control_excess_z": 0.0,
+        "outband_excess_z": 0.0,
+        "steadiness": 0.0,
+    }
     usual |= {"phase_kept": 0.05, "lag_robust_excess_z": 0.05, **{f"imcoh_{i}": 0.05 for i in (1, 2, 3, 4)}}
     for name, step in (usual | {k: v for k, v in steps.items() if k in usual}).items():
         guards[name] = 0.1 + step * talk + rng.normal(0, 0.02, len(table))
@@ -111,7 +118,7 @@ def guard_tables(table: pd.DataFrame, **steps: float) -> tuple[pd.DataFrame, pd.
         far = steps.get("peaks", 0.0) * talk if person == "client" else 0.0
         part["peak_hz_alpha"] = 10 + (person == "client") * 2 + far + rng.normal(0, 0.05, len(table))
         people.append(part)
-    return guards.assign(w_line=0.5, w_quad=0.5), pd.concat(people)
+    return guards.assign(w_line=0.5, w_quad=0.5, w_high=0.5), pd.concat(people)
 
 
 @pytest.mark.parametrize(

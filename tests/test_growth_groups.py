@@ -196,10 +196,11 @@ def test_guards_are_asked_of_the_difference_between_groups(steps: float, steadie
     usual = ("phase_kept", "lag_robust_excess_z", "imcoh_1", "imcoh_2", "imcoh_3", "imcoh_4")
     guards = table[["dyad", "session"]].assign(
         **{name: 0.1 + 0.05 * more + rng.normal(0, 0.02, len(table)) for name in usual},
-        **{name: 0.1 + steps * more + rng.normal(0, 0.02, len(table)) for name in ("g1_line", "g1_quad")},
+        **{name: 0.1 + steps * more + rng.normal(0, 0.02, len(table)) for name in ("g1_line", "g1_quad", "g1_high")},
         **{name: rng.normal(0, 0.02, len(table)) for name in ("control_excess_z", "outband_excess_z", "steadiness")},
         w_line=0.5,
         w_quad=0.5,
+        w_high=0.5,
     )
     unlike = np.where(table["dyad"].str[1:].astype(int) % 2, 0.05, -0.05) if steadier else 0.0
     guards["steadiness"] += (steadier + unlike) * table["session"]

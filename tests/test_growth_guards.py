@@ -38,7 +38,8 @@ def trend(slope: float, level: float = 0.5, seed: int = 1) -> np.ndarray:
 def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
     """Everything as true growth would make it; ``changes`` are slopes, None empties a column."""
     slopes = {
-        "g1_line": 0.05 * sign, "g1_quad": 0.05 * sign, "control_excess_z": 0.0, "outband_excess_z": 0.0,
+        "g1_line": 0.05 * sign, "g1_quad": 0.05 * sign, "g1_high": 0.05 * sign,
+        "control_excess_z": 0.0, "outband_excess_z": 0.0,
         "lag_robust_excess_z": 0.05 * sign, "imcoh_1": 0.03 * sign, "imcoh_2": 0.03 * sign,
         "imcoh_3": 0.0, "imcoh_4": 0.0, "lag_beyond": 0.04 * sign, "steadiness": 0.0,
         "phase_kept": 0.05 * sign,
@@ -48,7 +49,7 @@ def guard_table(sign: float = 1, **changes: float | None) -> pd.DataFrame:
     out = table().drop(columns=["excess_z", "own_excess_z", "pseudo_mean_z", "modality"])
     for k, (name, slope) in enumerate(slopes.items()):
         out[name] = np.nan if slope is None else trend(slope, 0.5 if sign > 0 else 1, seed=80 + k)
-    return out.assign(w_line=0.5, w_quad=0.4)
+    return out.assign(w_line=0.5, w_quad=0.4, w_high=0.4)
 
 
 def quality_table(**columns) -> pd.DataFrame:
@@ -81,7 +82,9 @@ def answers(result) -> dict[str, bool | None]:
 def test_all_guards_pass(sign: int, verdict: str) -> None:
     result = fit_growth(table(0.05 * sign), guards=guard_table(sign), quality=quality_table())
     assert result.verdict == verdict
-    assert answers(result) == {name: True for name, words in GUARDS.items() if "eeg" in words.modalities}
+    # one table of one band: nothing that leaks
+    asked = [name for name, words in GUARDS.items() if "eeg" in words.modalities and name != "leak"]
+    assert answers(result) == dict.fromkeys(asked, True)
     assert "statistical dependence" in result.sentence
     assert "caused" not in result.sentence
 
@@ -89,6 +92,7 @@ def test_all_guards_pass(sign: int, verdict: str) -> None:
 FAILURES = {
     "signal_to_noise, one fit": ({"g1_line": 0.0}, "signal_to_noise", "confounded"),
     "signal_to_noise, other fit": ({"g1_quad": -0.05}, "signal_to_noise", "confounded"),
+    "signal_to_noise, from above": ({"g1_high": 0.0}, "signal_to_noise", "confounded"),
     "space": ({"control_excess_z": 0.06}, "space", "confounded"),
     "band": ({"outband_excess_z": 0.03}, "band", "confounded"),
     "steadiness": ({"steadiness": 0.05}, "steadiness", "confounded"),
@@ -184,9 +188,9 @@ def test_weights_count_in_the_signal_to_noise_guard() -> None:
     guards = guard_table()
     # sessions that would undo the growth weigh nothing
     late = guards["session"] == S
-    guards.loc[late, ["g1_line", "g1_quad"]] = -5.0
+    guards.loc[late, ["g1_line", "g1_quad", "g1_high"]] = -5.0
     assert answers(fit_growth(table(), guards=guards))["signal_to_noise"] is False
-    guards.loc[late, ["w_line", "w_quad"]] = 1e-9
+    guards.loc[late, ["w_line", "w_quad", "w_high"]] = 1e-9
     assert answers(fit_growth(table(), guards=guards))["signal_to_noise"] is True
 
 
@@ -222,6 +226,40 @@ def test_steadiness_fails_by_what_it_would_make_however_unsure(sign: int, slope:
     guard = next(each for each in fit_growth(data, guards=guards).guards if each.name == "steadiness")
     assert guard.passed is passed
     assert (f"more than {share_text(STEADINESS_SHARE)}" in guard.detail) == (not passed)
+
+
+@pytest.mark.parametrize(("band", "bands", "verdict"), [
+    ("theta", {}, "confounded"), ("alpha", {}, "grows"), ("gamma", {}, "grows"),
+    ("theta", {"theta": (4, 8), "alpha": (6, 12)}, "grows"),  # what overlaps is no other band
+])  # fmt: skip
+def test_a_band_that_may_be_the_skirt_of_another_is_no_claim(band: str, bands: dict, verdict: str) -> None:
+    small = table(0.02, seed=4)
+    both = [table(0.05).assign(band="alpha"), small.assign(band="theta"), small.assign(band="gamma")]
+    names = {"bands": bands} if bands else {}
+    result = fit_growth(pd.concat(both), primary={"band": band}, guards=guard_table(), quality=quality_table(), **names)
+    assert result.verdict == verdict
+    assert answers(result).get("leak") == {"theta": False, "alpha": True}.get(band if not bands else "")
+    if verdict == "confounded":
+        assert (
+            "Failed guard leak: The outcome's filter reaches into alpha, where the change is larger" in result.sentence
+        )
+    assert {row.outcome.band: row.leaks_from for row in result.exploratory}["theta"] == ("" if bands else "alpha")
+
+
+@pytest.mark.parametrize(("changes", "hidden"), [
+    ({}, ""), ({"g1_line": 0.05, "g1_quad": 0.05, "g1_high": 0.05}, "signal to noise"),
+    ({"g1_line": -0.05, "g1_quad": -0.05, "g1_high": -0.05}, "signal to noise"), ({"steadiness": -0.05}, "steadiness"),
+])  # fmt: skip
+def test_no_change_is_not_claimed_where_the_recordings_may_hide_one(changes: dict, hidden: str) -> None:
+    still = dict.fromkeys(("g1_line", "g1_quad", "g1_high"), 0.0)
+    guards = guard_table(**{**still, **changes})
+    result = fit_growth(table(0.0, seed=2), guards=guards, quality=quality_table(), equivalence_slope=0.02)
+    assert result.equivalence["holds"]
+    assert result.verdict == ("no_clear_change" if hidden else "no_change")
+    assert result.equivalence["hidden_by"] == hidden
+    assert (f"the recordings may hide one ({hidden}), so that no change is not claimed" in result.sentence) == bool(
+        hidden
+    )
 
 
 def test_shares_are_told_as_they_are_asked() -> None:

@@ -80,7 +80,7 @@ def test_guards_follow_from_their_columns(primary: pd.DataFrame, growth: dict[st
     guards = {guard["name"]: guard for guard in growth["guards"]}
     rows, sign = primary, np.sign(growth["two_stage"]["slope"])
     excess, out = rows["excess_z"], rows["outband_excess_z"]
-    fits = [t_test(slopes(rows, rows[f"g1_{fit}"], rows[f"w_{fit}"])) for fit in ("line", "quad")]
+    fits = [t_test(slopes(rows, rows[f"g1_{fit}"], rows[f"w_{fit}"])) for fit in ("line", "quad", "high")]
     assert guards["signal_to_noise"]["figure"] == pytest.approx(
         min((s for s, _ in fits), key=lambda s: s * sign), rel=1e-6
     )

@@ -181,8 +181,8 @@ def test_what_cannot_be_assessed_is_nan(study, recipe) -> None:
                     [guard_values(*study[1], bare, shared_windows(*study[1], bare))])  # fmt: skip
     unknown = {name for name, value in dataclasses.asdict(row).items() if np.isnan(value)}
     fitted = {
-        "g1_line", "g1_quad", "w_line", "w_quad", "matched_excess_z", "control_excess_z", "outband_excess_z",
-        "steadiness",
+        "g1_line", "g1_quad", "g1_high", "w_line", "w_quad", "w_high", "matched_excess_z", "control_excess_z",
+        "outband_excess_z", "steadiness",
     }  # fmt: skip
     assert fitted <= unknown
     assert not unknown & {"lag_robust_excess_z", *(f"imcoh_{i}" for i in range(1, 5))}
@@ -257,6 +257,18 @@ def test_a_phase_that_all_windows_share_is_told_from_one_of_each(study, recipe) 
     assert phase_kept(*far, recipe, windows) < 0.1
     one = WindowPair(windows.therapist[:1], windows.client[:1], windows.n_window)
     assert np.isnan(phase_kept(a, b, recipe, one))
+
+
+def test_theta_is_no_background_of_the_fit_from_above(study, recipe) -> None:
+    a, b = study[0]
+    windows, pseudo = shared_windows(a, b, recipe), [guard_values(*study[1], recipe, shared_windows(*study[1], recipe))]
+    plain = guard_row(a, b, recipe, windows, guard_values(a, b, recipe, windows), pseudo)
+    assert plain.w_high == pytest.approx(plain.w_line, abs=0.1)
+    t = np.arange(a.data["eeg"].shape[-1]) / SFREQ
+    theta = 2 * a.data["eeg"].std() * np.sin(2 * np.pi * np.array([3.0, 3.7, 4.4])[:, None] * t).sum(axis=0)
+    more = [dataclasses.replace(p, data={"eeg": (p.data["eeg"] + theta).astype(np.float32)}) for p in (a, b)]
+    found = guard_row(*more, recipe, windows, guard_values(*more, recipe, windows), pseudo)
+    assert found.w_high == pytest.approx(plain.w_high, rel=0.02)
 
 
 def in_spells(person: Signals, depth: float, seed: int) -> Signals:

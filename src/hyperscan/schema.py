@@ -468,8 +468,15 @@ COLUMNS: Mapping[str, Column] = _columns(
         "Coupling, noise-corrected,\ncurved 1/f (a.u.)",
         "as g1_line, with a curved background",
     ),
+    Column(
+        "g1_high",
+        "Coupling, noise-corrected, 1/f from above (a.u.)",
+        "Coupling, noise-corrected,\n1/f from above (a.u.)",
+        "as g1_line, with a background fitted above the rhythm alone, which theta does not reach",
+    ),
     Column("w_line", "Weight, straight 1/f (0-1)", meaning="weight of g1_line"),
     Column("w_quad", "Weight, curved 1/f (0-1)", meaning="weight of g1_quad"),
+    Column("w_high", "Weight, 1/f from above (0-1)", meaning="weight of g1_high"),
     Column(
         "matched_excess_z",
         "Excess, noise-matched (Fisher z)",
@@ -663,8 +670,10 @@ CELL_COLUMNS = (*Cell._fields, "roi_therapist", "roi_client")
 GUARD_COLUMNS = (
     "g1_line",
     "g1_quad",
+    "g1_high",
     "w_line",
     "w_quad",
+    "w_high",
     "matched_excess_z",
     "control_excess_z",
     "outband_excess_z",

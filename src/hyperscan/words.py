@@ -233,6 +233,7 @@ AS_DIFFERENCE: tuple[tuple[str, str], ...] = (
     ("also changes", "also differs"),
     ("no clear change", "no clear difference"),
     ("explain the change", "explain the difference"),
+    ("where the change is", "where the difference is"),
     ("of the change with constant coupling", "of the difference with constant coupling"),
     ("improves over the sessions", "differs the other way"),
     ("worsens over the sessions", "differs the same way"),
@@ -357,6 +358,11 @@ def share_text(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
+#: Fits of the background that signal-to-noise is divided by, as columns and sentences name them.
+BACKGROUND_FITS: Mapping[str, str] = MappingProxyType(
+    {"line": "straight background", "quad": "curved background", "high": "background from above the rhythm"}
+)
+
 _EEG, _FNIRS = ("eeg",), ("fnirs",)
 
 #: Metrics that a steady phase between two signals raises.
@@ -369,9 +375,10 @@ _GUARDS = (
     GuardWords(
         "signal_to_noise",
         "Does growth remain once in-band signal-to-noise is divided out?",
-        "corrected for both people's signal fraction, the change no longer shows with p < .05 for both background fits",
+        "corrected for both people's signal fraction, the change does not show with p < .05 by each of three fits of "
+        "the background",
         _EEG,
-        figures=("g1_line", "g1_quad", "w_line", "w_quad"),
+        figures=tuple(f"{kind}_{fit}" for kind in ("g1", "w") for fit in BACKGROUND_FITS),
         metrics=("plv",),
     ),
     GuardWords(
@@ -422,6 +429,13 @@ _GUARDS = (
         "two spectra share by then is enough",
         figures=("own_excess_z",),
         unknown="the table holds no level of the same two people at other times",
+    ),
+    GuardWords(
+        "leak",
+        "Does no band beside it that its filter reaches into grow more? (asked where the table holds one)",
+        "a band of the same metric and regions, of which the filter lets through more than a hundredth of the power, "
+        "changes more and the same way (p < .05): phase locking does not know how strong a signal is",
+        _EEG,
     ),
     GuardWords(
         "short_channels",

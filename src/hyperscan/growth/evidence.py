@@ -182,6 +182,8 @@ class Evidence:
     question: Question = field(default_factory=Question)
     #: By task, where the outcome is a difference of tasks: the same sessions of each alone
     sides: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    #: Sessions of the same outcome in other bands that its filter reaches into, by band: ``dyad session task value``
+    neighbours: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     #: Whether the sign of the outcome tells who leads
     signed: bool = False
 

@@ -18,7 +18,7 @@ from hyperscan.growth.differences import Asking, Difference
 from hyperscan.growth.evidence import Evidence, recording_table
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
-from hyperscan.growth.guards import ask_guards, recording_trends
+from hyperscan.growth.guards import ask_guards, hiding
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
@@ -37,6 +37,7 @@ from hyperscan.growth.table import (
     text_column,
     tidy,
 )
+from hyperscan.growth.trends import recording_trends
 from hyperscan.growth.verdict import claimed_sign, decide, scale_of, sentence, subject
 from hyperscan.schema import (
     MIN_DYADS,
@@ -173,7 +174,11 @@ def fit_growth(
     frame, names, sessions = choose_sessions(frame, names, outcome)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
     measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
-    evidence = Evidence(sessions.frame, outcome, measured, people, signed=value in SIGNED_OUTCOMES)
+    evidence = Evidence(
+        *(sessions.frame, outcome, measured, people),
+        neighbours=neighbours_of(frame, outcome, bands),
+        signed=value in SIGNED_OUTCOMES,
+    )
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen
@@ -209,6 +214,8 @@ def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findi
     """Decide the verdict: what the tests claim is asked of the guards."""
     claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
+    if not claimed and found.equivalence and found.equivalence.holds:
+        found = replace(found, equivalence=replace(found.equivalence, hidden_by=", ".join(hiding(evidence, kind))))
     told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
     return told, found
 
@@ -360,13 +367,30 @@ def leak_of(outcome: Outcome, tests: Mapping[Outcome, SlopeTest], bands: Mapping
     Phase locking does not know how strong a signal is, so a little of a coupled rhythm is enough.
     """
     mine, found = tests[outcome], ("", 0.0)
-    for band in bands if outcome.band in bands and mine.slope == mine.slope else ():
+    for band in bands_below_skirt(outcome.band, bands):
         other = tests.get(replace(outcome, band=band))
-        if band == outcome.band or other is None or abs(other.slope) <= max(abs(mine.slope), found[1]):
-            continue
-        if other.in_direction(mine.slope, 0.05) and reaches_into(bands[outcome.band], bands[band]):
-            found = band, abs(other.slope)
+        if other is not None and abs(other.slope) > max(abs(mine.slope), found[1]):
+            found = (band, abs(other.slope)) if other.in_direction(mine.slope, 0.05) else found
     return found[0]
+
+
+def bands_below_skirt(band: str, bands: Mapping[str, Edges]) -> list[str]:
+    """Name the bands beside one that its filter reaches into; what overlaps it is no other band."""
+    if band not in bands:
+        return []
+    low, high = bands[band]
+    beside = {name: edges for name, edges in bands.items() if edges[0] >= high or edges[1] <= low}
+    return [name for name, edges in beside.items() if reaches_into((low, high), edges)]
+
+
+def neighbours_of(frame: pd.DataFrame, outcome: Outcome, bands: Mapping[str, Edges]) -> dict[str, pd.DataFrame]:
+    """Rows of a tidy table that may leak into an outcome, all tasks, by band; only bands that the table holds."""
+    kept = [name for name in OUTCOME_LABELS if name not in ("band", "task")]
+    mine = frame[np.logical_and.reduce([frame[name] == getattr(outcome, name) for name in kept])]
+    rows = {band: mine[mine["band"] == band] for band in bands_below_skirt(outcome.band, bands)}
+    return {
+        band: part[["dyad", "session", "task", "value"]] for band, part in rows.items() if part["value"].notna().any()
+    }
 
 
 def describe_dyads(rows: pd.DataFrame, design: Design, slopes: Array, weights: Array) -> pd.DataFrame:

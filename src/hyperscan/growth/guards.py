@@ -1,4 +1,4 @@
-"""Guards: what else could make excess synchrony grow, and whether it did; and trends of the recordings beside them."""
+"""Guards: what else could make excess synchrony grow, and whether it did."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes, dyad_label, of_tasks
-from hyperscan.growth.records import Guard, SlopeTest, Trend
-from hyperscan.growth.table import Names, label_column, number_column
+from hyperscan.growth.records import Guard, SlopeTest
 from hyperscan.schema import CLOCK_ERRORS, GUARD_COLUMNS, OUT_BAND, ROLES
 from hyperscan.words import (
     AS_DIFFERENCE,
+    BACKGROUND_FITS,
     BAND_SHARE,
     DIFFERENCE_GUARDS,
     GUARDS,
@@ -33,17 +33,6 @@ Array = NDArray[np.float64]
 
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.
 LAG_PATTERN = tuple(name for name in GUARDS["lag"].columns if name.startswith("imcoh_"))
-
-#: Columns of quality.tsv whose trend is reported for each person, by what they tell (prefixes match, too).
-QUALITY_TRENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "amount of data": ("clean_seconds", "n_windows", "channels_kept"),
-        "signal fraction": ("s2_line", "s2_quad", "snr_"),
-        "rhythmicity": ("peak_width_", "peak_hz_"),
-        "artefact": ("highfreq", "motion"),
-        "fNIRS": ("short_r2", "band_sd", "mayer_fraction", "motion_overlap", "instrument_noise", "sci"),
-    }
-)
 
 
 def ask_differences(evidence: Evidence, modality: str, estimate: float) -> tuple[Guard, ...]:
@@ -65,7 +54,7 @@ def ask_guards(
     """Answer of every guard of a modality; ``sign`` is -1 where a fall is claimed, else 1."""
     out = []
     for name, words in (GUARDS if guards is None else guards).items():
-        if modality not in words.modalities:
+        if modality not in words.modalities or (name == "leak" and not evidence.neighbours):
             continue
         lack = evidence.lacks(words)
         if lack:
@@ -134,13 +123,13 @@ def missed_trend(n: int, power: float = 0.8) -> float:
 def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:
     """Ask whether growth remains once squared synchrony is divided by both people's signal fractions."""
     name, slopes = "signal_to_noise", evidence.of_guards
-    tests = [slopes.test(slopes.column(f"g1_{fit}"), slopes.column(f"w_{fit}")) for fit in ("line", "quad")]
+    tests = [slopes.test(slopes.column(f"g1_{fit}"), slopes.column(f"w_{fit}")) for fit in BACKGROUND_FITS]
     lack = slopes.lacks("a spectral fit of signal and background", *tests)
     if lack:
         return not_assessable(name, lack)
     passed = all(test.in_direction(sign, 0.05) for test in tests)
     detail = "; ".join(
-        f"{label} background: {figure_text(test)}" for label, test in zip(("straight", "curved"), tests, strict=True)
+        f"{label}: {figure_text(test)}" for label, test in zip(BACKGROUND_FITS.values(), tests, strict=True)
     )
     verb = "remains after" if passed else "does not stand up to"
     weakest = min(tests, key=lambda test: sign * test.slope)
@@ -299,6 +288,21 @@ def follows(name: str, what: str, test: SlopeTest, lack: str, sign: float) -> Gu
     return Guard(name, passed, test.slope, f"{what} {verb} ({figure_text(test)}).")
 
 
+def ask_leak(evidence: Evidence, sign: float) -> Guard:
+    """Ask whether a band that the outcome's filter reaches into changes more: a little of it is enough to show here."""
+    found: list[tuple[str, SlopeTest]] = []
+    for band, rows in evidence.neighbours.items():
+        slopes = Slopes.of(rows, evidence.sessions, evidence.tasks, evidence.question)
+        found.append((band, slopes.test(slopes.column("value"))))
+    if not found:
+        return Guard("leak", True, 0.0, "The table holds no band that the outcome's filter reaches into.")
+    mine = abs(evidence.of_sessions.test(evidence.of_sessions.column("value")).slope)
+    larger = [(band, test) for band, test in found if abs(test.slope) > mine and test.in_direction(sign, 0.05)]
+    band, test = max(larger or found, key=lambda each: np.nan_to_num(abs(each[1].slope)))
+    told = f"where the change is {'larger' if larger else 'no clearly larger one'} ({figure_text(test)})"
+    return Guard("leak", not larger, test.slope, f"The outcome's filter reaches into {band}, {told}.")
+
+
 def ask_chance(evidence: Evidence, sign: float) -> Guard:
     """Ask whether the excess changes because the chance level moves the other way."""
     if "pseudo_mean_z" not in evidence.sessions:
@@ -401,10 +405,21 @@ OWN_GUARDS: Mapping[str, Callable[[Evidence, float], Guard]] = MappingProxyType(
         "lag": ask_lag,
         "phase": ask_phase,
         "mismatched_times": ask_mismatched_times,
+        "leak": ask_leak,
         "chance": ask_chance,
         "clock": ask_clock,
     }
 )
+
+
+def hiding(evidence: Evidence, modality: str) -> list[str]:
+    """Guards by which a change may be hidden, up or down: recordings that changed, or one left after correction."""
+    found = []
+    for up, down in zip(*(ask_guards(evidence, modality, sign) for sign in (1.0, -1.0)), strict=True):
+        moved = GUARDS[up.name].measures and False in (up.passed, down.passed)
+        if moved or (up.name == "signal_to_noise" and True in (up.passed, down.passed)):
+            found.append(up.spoken)
+    return found
 
 
 def summarise(guards: Sequence[Guard]) -> dict[str, list[str]]:
@@ -413,40 +428,3 @@ def summarise(guards: Sequence[Guard]) -> dict[str, list[str]]:
         "failed": [guard.name for guard in guards if guard.passed is False],
         "open": [guard.name for guard in guards if guard.passed is None],
     }
-
-
-def recording_trends(evidence: Evidence, table: pd.DataFrame, names: Names) -> tuple[Trend, ...]:
-    """Trends of windows, seconds and speech of the outcome's table, of each person's quality, of the matched excess."""
-    slopes, task = evidence.of_sessions, evidence.outcome.task
-    found = [trend_of("amount of data", name, slopes) for name in ("n_windows", "seconds") if name in evidence.sessions]
-    if "speech" in table and names.session in table:
-        said = {"dyad": label_column(table, names.dyad), "speech": number_column(table, "speech")}
-        said |= {"session": number_column(table, names.session)}
-        tasks = {"task": table["task"].reset_index(drop=True)} if "task" in table else {}
-        slopes = Slopes.of(pd.DataFrame(said | tasks), evidence.sessions, {task: 1.0})
-        found.append(trend_of("artefact", "speech", slopes))
-    if evidence.quality is not None:
-        found += quality_trends(evidence.quality, evidence.sessions, task)
-    if evidence.guards is not None and not evidence.made_for and "matched_excess_z" in evidence.guards:
-        found.append(trend_of("sensitivity", "matched_excess_z", evidence.of_guards))
-    return tuple(found)
-
-
-def quality_trends(quality: pd.DataFrame, sessions: pd.DataFrame, task: str) -> list[Trend]:
-    """Trend of every quality measure of each person."""
-    out = []
-    people = quality["person"].dropna().unique().tolist() if "person" in quality else [None]
-    for person in people:
-        rows = quality if person is None else quality[quality["person"] == person]
-        slopes = Slopes.of(rows, sessions, {task: 1.0})
-        for topic, wanted in QUALITY_TRENDS.items():
-            for column in map(str, rows.columns):
-                if any(column == name or (name.endswith("_") and column.startswith(name)) for name in wanted):
-                    out.append(trend_of(topic, column, slopes, person))
-    return out
-
-
-def trend_of(topic: str, name: str, slopes: Slopes, person: str | None = None) -> Trend:
-    """Trend of a column."""
-    test = slopes.test(slopes.column(name))
-    return Trend(topic, name, person, test.slope, test.t, test.p, test.n)

@@ -281,6 +281,8 @@ class Equivalence(Record):
     ci90_high: float
     #: Whether p < .05
     holds: bool | None
+    #: Guards by which the recordings changed in a way that may hide a change, with commas between
+    hidden_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -459,8 +461,8 @@ class Findings:
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether the slope is smaller than the bound named in advance; None where none was named."""
-        return self.equivalence.holds if self.equivalence else None
+        """Whether the slope is smaller than the bound named in advance, and nothing hides one; None without a bound."""
+        return self.equivalence.holds and not self.equivalence.hidden_by if self.equivalence else None
 
 
 def json_values(value: Any) -> Any:

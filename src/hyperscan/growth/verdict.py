@@ -224,6 +224,11 @@ def tell_disagreement(found: Findings) -> str:
         text = f"It does not hold at therapist level ({at}), so nothing is claimed."
     if not shown and any(guard.name == "signal_to_noise" and guard.passed for guard in found.guards):
         text += " It may be masked by falling signal-to-noise: after correction for it a change remains."
+    if found.equivalence and found.equivalence.hidden_by:
+        text += (
+            f" The slope is smaller than the bound named in advance, but the recordings may hide one "
+            f"({found.equivalence.hidden_by}), so that no change is not claimed."
+        )
     return text.strip()
 
 

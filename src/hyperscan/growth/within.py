@@ -20,7 +20,7 @@ from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.verdict import claimed_sign, decide, tell_guards, tell_limits, tell_reason, tell_test
 from hyperscan.growth.within_guards import PersonEvidence, index_rows
 from hyperscan.schema import INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES, Index, index_facts
-from hyperscan.words import PERSON_VERDICTS
+from hyperscan.words import PERSON_GUARDS, PERSON_VERDICTS
 
 Array = NDArray[np.float64]
 
@@ -142,10 +142,14 @@ def fit_within(
     evidence = PersonEvidence.of(within, index, result.per_session, quality, synchrony)
     claimed = claimed_sign(result.weighted, result.two_stage, result.therapist_level)
     result = replace(result, guards=evidence.ask(claimed or 1))
+    # what changes an index either way may hide a change as well
+    hidden = [g.spoken for g in result.guards if g.passed is False and PERSON_GUARDS[g.name].measures and not claimed]
+    if result.equivalence:
+        result = replace(result, equivalence=replace(result.equivalence, hidden_by=", ".join(hidden)))
     word = decide(
         n_dyads=result.two_stage.n,
         claimed=claimed,
-        equivalent=result.equivalence.holds if result.equivalence else None,
+        equivalent=result.equivalence.holds and not hidden if result.equivalence else None,
         guards=result.guards,
     )
     verdict = word.replace("grows", "changes_up").replace("declines", "changes_down")

@@ -26,6 +26,8 @@ from hyperscan.synchrony.pair import BandSignals, PairBand, WindowPair, pair_ban
 from hyperscan.synchrony.person import Signals, same
 from hyperscan.synchrony.recipe import MetricFacts, Recipe
 from hyperscan.transforms import analytic_signal
+from hyperscan.transforms.filters import band_response
+from hyperscan.transforms.spectrum import BACKGROUND_HZ, signal_fraction, welch_psd
 
 Array = npt.NDArray[Any]
 
@@ -42,8 +44,10 @@ class GuardRow:
 
     g1_line: float = math.nan
     g1_quad: float = math.nan
+    g1_high: float = math.nan
     w_line: float = math.nan
     w_quad: float = math.nan
+    w_high: float = math.nan
     matched_excess_z: float = math.nan
     control_excess_z: float = math.nan
     outband_excess_z: float = math.nan
@@ -228,14 +232,37 @@ def guard_row(
     # squared coupling beyond chance over what the signal fractions leave of it, and its weight
     floor = _finite_mean([_finite_mean(values.plv_squared) for values in pseudo])
     squared, rois = (real.plv_squared - floor) / (1 - floor), recipe.primary.rois
-    fits = {"line": (a.s2_line, b.s2_line), "quad": (a.s2_quad, b.s2_quad)}
+    inside = list(a.rois[rois.therapist]), list(b.rois[rois.client])
+    high = partial(high_fraction, n_window=windows.n_window)
+    fits = {
+        "line": (a.s2_line[inside[0]], b.s2_line[inside[1]]),
+        "quad": (a.s2_quad[inside[0]], b.s2_quad[inside[1]]),
+        "high": (
+            high(a, inside[0], windows.therapist, recipe.of("therapist").primary_band),
+            high(b, inside[1], windows.client, recipe.of("client").primary_band),
+        ),
+    }
     for fit, (ours, theirs) in fits.items():
-        weight = np.outer(ours[list(a.rois[rois.therapist])], theirs[list(b.rois[rois.client])])
+        weight = np.outer(ours, theirs)
         row |= {f"g1_{fit}": float(np.mean(squared / weight)), f"w_{fit}": float(np.mean(weight))}
     for name in (item.name.removesuffix("_z") for item in fields(GuardValues) if item.name.endswith("_z")):
         chance = _finite_mean([getattr(values, f"{name}_z") for values in pseudo])
         row[f"{name}_excess_z"] = float(getattr(real, f"{name}_z") - chance)
     return GuardRow(**row)
+
+
+def high_fraction(
+    person: Signals, channels: Sequence[int], starts: Array, band: tuple[float, float], n_window: int
+) -> Array:
+    """Signal fraction of channels over a background that is fitted above the rhythm alone, shape (n_channels,).
+
+    Theta that rises counts as background of the two other fits, which then miss a part of rising signal-to-noise.
+    """
+    if not np.isfinite(person.s2_line).any():
+        return np.full(len(channels), math.nan)
+    cut = person.data["eeg"][channels][:, starts[:, None] + np.arange(n_window)]
+    freqs, psd = welch_psd(cut, person.sfreq)
+    return signal_fraction(freqs, psd.mean(axis=1), band_response(freqs, band, person.sfreq), 1, BACKGROUND_HZ[1:])
 
 
 def steadiness(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:

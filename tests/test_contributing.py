@@ -135,7 +135,7 @@ KINDS: dict[str, Kind] = {
         lambda: [name for name, words in GUARDS.items() if words.measures and not COLUMNS & set(words.columns)],
         lambda name: {file for file in files_saying(name) if file.endswith(".py")},
         # there the word is that of a column, or of a finding
-        {"mayer": {"study/findings.py"}, "motion": {"schema.py", "growth/guards.py", "plots/panels.py"}},
+        {"mayer": {"study/findings.py"}, "motion": {"schema.py", "growth/trends.py", "plots/panels.py"}},
     ),
     "a guard with a question of its own": Kind(
         lambda: OWN_GUARDS,
@@ -146,6 +146,7 @@ KINDS: dict[str, Kind] = {
             "signal_to_noise": {"growth/verdict.py"},
             # there the word is that of a column
             "band": {
+                "growth/fit.py",
                 "growth/records.py",
                 "growth/within.py",
                 "growth/within_guards.py",
@@ -161,7 +162,7 @@ KINDS: dict[str, Kind] = {
         {
             **{f"{name}_excess_z": {"growth/guards.py"} for name in ("control", "outband", "lag_robust")},
             **{name: {"growth/guards.py"} for name in ("lag_beyond", "steadiness", "phase_kept")},
-            "matched_excess_z": {"growth/guards.py", "growth/result.py"},
+            "matched_excess_z": {"growth/trends.py", "growth/result.py"},
         },
     ),
     "a reader": Kind(

@@ -23,8 +23,12 @@ def test_of_white_noise_it_is_least_squares() -> None:
     rng = np.random.default_rng(0)
     design = np.stack([task(), rng.normal(size=N)])
     y = np.array([2.0, -1.0]) @ design + 0.5 * rng.normal(size=N) + 7
-    np.testing.assert_allclose(ar_irls(y, design, 8), plain(y, design), atol=0.02)
-    np.testing.assert_allclose(ar_irls(np.array([2.0, -1.0]) @ design, design, 8), [2, -1], atol=1e-9)
+    exact = np.array([2.0, -1.0]) @ design
+    found = ar_irls(np.stack([y, exact]), design, 8)
+    np.testing.assert_allclose(found[0], plain(y, design), atol=0.02)
+    np.testing.assert_allclose(found[1], [2, -1], atol=1e-9)
+    # what is fitted along changes nothing
+    np.testing.assert_allclose(ar_irls(y[None], design, 8)[0], found[0], rtol=1e-12)
 
 
 def test_of_noise_with_memory_and_jumps_it_is_closer_to_the_truth() -> None:
@@ -34,7 +38,7 @@ def test_of_noise_with_memory_and_jumps_it_is_closer_to_the_truth() -> None:
         noise = lfilter([0.6], [1.0, -0.8], rng.normal(size=N))
         noise[rng.integers(0, N, 20)] += rng.normal(0, 20, 20)
         y = 2 * task() + noise
-        errors.append([ar_irls(y, task()[None], 8)[0] - 2, plain(y, task()[None])[0] - 2])
+        errors.append([ar_irls(y[None], task()[None], 8)[0, 0] - 2, plain(y, task()[None])[0] - 2])
     robust, least_squares = np.sqrt(np.mean(np.square(errors), axis=0))
     assert robust < 0.75 * least_squares
     assert abs(np.mean([error[0] for error in errors])) < 3 * robust / np.sqrt(20)

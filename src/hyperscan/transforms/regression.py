@@ -15,6 +15,8 @@ Array = npt.NDArray[Any]
 BISQUARE = 4.685
 #: A fit is done when its coefficients move by less than this share of the noise, or after so many rounds (our choice).
 TOLERANCE, MAX_ROUNDS = 1e-4, 30
+#: From this round on each signal keeps its model of the noise: BIC may choose between two orders for ever (our choice).
+SETTLED = 8
 #: Share of the data's size below which what is left is rounding.
 EXACT = 1e-12
 #: Variance, relative to the mean square, below which nothing is left to predict (our choice).
@@ -25,9 +27,11 @@ def ar_irls(y: Array, design: Array, max_order: int) -> Array:
     """Fit a linear model by autoregressive prewhitening and robust weights, in turns until both stand still.
 
     Barker et al. 2013, https://doi.org/10.1364/BOE.4.001366: the memory of the noise (a model of an order by BIC)
-    is filtered out of data and regressors; what jumps, as movement does, then stands out and is weighted down.
+    is filtered out of data and regressors; what jumps, as movement does, then stands out and is weighted down. Each
+    signal has a model and weights of its own.
 
-    Shapes: ``y`` (n_times,), ``design`` (n_regressors, n_times), returns (n_regressors,). A constant is added.
+    Shapes: ``y`` (n_signals, n_times), ``design`` (n_regressors, n_times), returns (n_signals, n_regressors). A
+    constant is added.
 
     Examples
     --------
@@ -35,29 +39,40 @@ def ar_irls(y: Array, design: Array, max_order: int) -> Array:
     >>> x = np.repeat(np.tile([0.0, 1.0], 10), 30)
     >>> noise = scipy.signal.lfilter([1.0], [1.0, -0.9], rng.normal(size=600))
     >>> noise[::100] += 50
-    >>> ar_irls(5 * x + noise, x[None], 8).round(1).tolist()
-    [4.9]
+    >>> ar_irls([5 * x + noise], x[None], 8).round(1).tolist()
+    [[4.9]]
     """
-    scale = design.std(axis=-1)
-    columns = np.vstack([design / scale[:, None], np.ones(design.shape[-1])]).T
-    coefficients = np.linalg.lstsq(columns, y, rcond=None)[0]
-    for _ in range(MAX_ROUNDS):
-        residual = y - columns @ coefficients
-        if not residual.std() > EXACT * y.std():
+    y, scale = np.asarray(y, float), design.std(axis=-1)
+    columns = np.vstack([design / scale[:, None], np.ones(design.shape[-1])])
+    coefficients = np.linalg.lstsq(columns.T, y.T)[0].T
+    least, todo = EXACT * y.std(axis=-1), np.arange(len(y))
+    # with what was before it, each sample of every regressor: a whitener is then a product
+    before = np.lib.stride_tricks.sliding_window_view(columns, max_order + 1, axis=-1)
+    whiteners = np.zeros((len(y), max_order + 1))
+    for number in range(MAX_ROUNDS):
+        residual = y[todo] - coefficients[todo] @ columns
+        noisy = residual.std(axis=-1) > least[todo]
+        todo, residual = todo[noisy], residual[noisy]
+        if number < SETTLED:
+            whiteners[todo] = ar_whitener(residual, max_order)[:, ::-1]
+        whitener = whiteners[todo]
+        left = np.tensordot(whitener, before, axes=(1, 2))
+        noise = np.einsum(
+            "cto,co->ct", np.lib.stride_tricks.sliding_window_view(residual, max_order + 1, axis=-1), whitener
+        )
+        spread = np.median(np.abs(noise - np.median(noise, axis=-1, keepdims=True)), axis=-1) / 0.6745
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = np.clip(1 - (noise / (BISQUARE * spread[:, None])) ** 2, 0, None) ** 2
+        known = spread > least[todo]
+        todo, left, noise, weight = todo[known], left[known], noise[known], weight[known]
+        weighted = left * weight[:, None, :]
+        step = np.linalg.pinv(weighted @ left.swapaxes(1, 2), hermitian=True) @ (weighted @ noise[..., None])
+        coefficients[todo] += step[..., 0]
+        moving = np.abs(step[..., 0]).max(axis=-1, initial=0.0) >= TOLERANCE * residual[known].std(axis=-1)
+        todo = todo[moving]
+        if not len(todo):
             break
-        whitener = ar_whitener(residual, max_order)
-        flat = scipy.signal.lfilter(whitener, 1.0, np.column_stack([columns, y]), axis=0)[len(whitener) - 1 :]
-        left, right = flat[:, :-1], flat[:, -1]
-        noise = right - left @ coefficients
-        spread = np.median(np.abs(noise - np.median(noise))) / 0.6745
-        if not spread > EXACT * y.std():
-            break
-        root = np.clip(1 - (noise / (BISQUARE * spread)) ** 2, 0, None)
-        before = coefficients
-        coefficients = np.linalg.lstsq(left * root[:, None], right * root, rcond=None)[0]
-        if np.abs(coefficients - before).max() < TOLERANCE * residual.std():
-            break
-    return np.asarray(coefficients[:-1] / scale)
+    return np.asarray(coefficients[:, :-1] / scale)
 
 
 def ar_whitener(x: Array, max_order: int) -> Array:

@@ -58,7 +58,7 @@ def estimate_responses(
         found, further = estimate_responses(blood, scalp, others, sfreq, high_pass_hz)
         return found, {**lacking, **blurred, **further}
     order = max(1, round(ORDERS_PER_HZ * sfreq))
-    fits = {kind: np.array([ar_irls(y, design, order) for y in rows]) for kind, rows in blood.items()}
+    fits = {kind: ar_irls(rows, design, order) for kind, rows in blood.items()}
     found = tuple(
         TaskResponse(
             task,

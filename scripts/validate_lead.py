@@ -29,8 +29,8 @@ from hyperscan.nulls.near_lags import lead_asymmetry, near_lags
 from hyperscan.transforms import analytic_signal
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Fresh: the rule of find_lead was changed after the page made with the seed before had been seen.
-SEED = 71_828_459
+#: Fresh: the rule of find_lead was changed after rows made with the seeds before had been seen.
+SEED = 16_180_339
 N_DYADS, N_SESSIONS = 8, 6
 GROWTH_SESSIONS = 6
 

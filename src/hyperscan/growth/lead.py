@@ -22,10 +22,6 @@ from hyperscan.schema import MIN_DYADS, OUTCOME_LABELS, Outcome
 
 Array = NDArray[np.float64]
 
-#: Level of the interval that has to lie beyond the clocks. It alone would not hold its level: an interval by leaving
-#: out dyads is too narrow where profiles are broad, as those of fNIRS (docs/validation/lead.md).
-ALPHA_DIRECTION = 0.02
-
 
 @dataclass(frozen=True)
 class Lead:
@@ -44,8 +40,7 @@ class Lead:
     p : float
         Smallest corrected p of an excess above 0.
     p_side : float
-        Smallest corrected p of a lag at which the excess differs from that of its mirror image, towards the side of
-        the highest point.
+        p that the profile is higher on the side of its highest point than on the other side.
     asymmetry : SlopeTest
         Test over dyads of the mean excess where the therapist leads minus where the client leads.
     uncertainty_ms : float
@@ -80,10 +75,10 @@ def find_lead(
     """Ask who leads, and at what lag.
 
     A direction is claimed where the mean excess over chance is above 0 at some lag (p < .05, corrected for all lags by
-    sign flips of whole dyads), it is higher there than where the other one leads by as much (at some lag, likewise),
-    and the lag of its highest point lies beyond what the clocks may be wrong by (98 % interval, jackknife over dyads).
-    Without a lead a dyad's profile is as likely to be turned round, so the second test holds its level whatever the
-    profile looks like. Each dyad counts once, by the mean over its sessions.
+    sign flips of whole dyads), the profile is higher on the side of its highest point than on the other (likewise),
+    and the lag of that point lies beyond what the clocks may be wrong by (95 % interval, jackknife over dyads). Without
+    a lead a dyad's profile is as likely to be turned round, so the second test holds its level whatever the profile
+    looks like; the interval alone would not. Each dyad counts once, by the mean over its sessions.
 
     Parameters
     ----------
@@ -126,15 +121,13 @@ def find_lead(
     p = max_t(curves, rng, n_flips)
     mean = curves.mean(axis=0)
     peak, low, high = peak_interval(lags_s, curves, ALPHA)
-    _, lowest, highest = peak_interval(lags_s, curves, ALPHA_DIRECTION)
     smallest = _smallest(p, mean > 0)
-    # where the therapist leads by a lag, minus where the client leads by the same
-    sides = (curves - curves[:, ::-1])[:, lags_s > 0]
+    sides = compare_sides(curves)
     p_side = _smallest(max_t(sides, rng, n_flips), sides.mean(axis=0) * peak > 0)
     known_to = clocks_known_to_ms(quality)
     n, beyond = len(curves), 1e-3 * known_to
     shown = n >= MIN_DYADS and smallest < ALPHA and p_side < ALPHA
-    sign = (1 if lowest > beyond else -1 if highest < -beyond else 0) if shown else 0
+    sign = (1 if low > beyond else -1 if high < -beyond else 0) if shown else 0
     leader = {1: "therapist", -1: "client", 0: ""}[sign]
     profile = pd.DataFrame(
         {
@@ -148,6 +141,28 @@ def find_lead(
     said = _sentence(leader, n, smallest, p_side, (peak, low, high), known_to)
     asymmetry = slope_test(lead_asymmetry(lags_s, curves))
     return Lead(outcome, profile, peak, low, high, smallest, p_side, asymmetry, known_to, leader, said)
+
+
+def compare_sides(curves: Array) -> Array:
+    """How much higher each dyad's profile is where the therapist leads than where the client does, in two ways.
+
+    The half that changes its sign where a profile is turned round, seen along two shapes: how steeply the mean of both
+    halves falls (a short lag moves a peak along it), and that mean itself (of a long lag one side has all of it).
+    Turning dyads round leaves both shapes as they are, so signs may be flipped.
+
+    Shapes: ``curves`` (n_dyads, n_lags), the lags the same to both sides of 0; returns (n_dyads, 2).
+
+    Examples
+    --------
+    >>> lags = np.arange(-8.0, 9)
+    >>> compare_sides(np.exp(-((lags - np.array([[1], [-1]])) ** 2) / 8)).round(1)
+    array([[ 0.2,  0.4],
+           [-0.2, -0.4]])
+    """
+    turned, middle = curves[:, ::-1], curves.shape[-1] // 2 + 1
+    odd, even = 0.5 * (curves - turned), 0.5 * (curves + turned).mean(axis=0)
+    shapes = np.stack([-np.gradient(even), even])[:, middle:]
+    return np.asarray(odd[:, middle:] @ shapes.T)
 
 
 def _smallest(p: Array, use: NDArray[np.bool_]) -> float:

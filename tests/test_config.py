@@ -146,3 +146,9 @@ def test_no_mapping_breaks_it(values: dict) -> None:
     except ConfigError:
         return
     assert StudyConfig.from_mapping(tomllib.loads(config.to_toml())) == config
+
+
+def test_a_primary_outcome_of_one_region_is_that_of_both_people() -> None:
+    written = {"metric": "plv", "band": "alpha", "roi": "posterior"}
+    both = StudyConfig(primary=written), StudyConfig(primary=Primary(**written))
+    assert {config.primary.roi for config in both if config.primary} == {"posterior-posterior"}

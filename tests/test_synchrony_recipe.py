@@ -8,6 +8,7 @@ import mne
 import numpy as np
 import pytest
 
+import hyperscan as hs
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.errors import ConfigError
 from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
@@ -58,13 +59,26 @@ def test_a_metric_of_bands_that_it_does_not_compare_is_refused(metric: str, clie
         recipe_of(of_alpha(metric, bands_client=client), "eeg")
 
 
-def test_one_to_two_locking_is_found_between_bands_of_two_people() -> None:
-    """The client's rhythm runs at half the therapist's; nothing else connects them."""
-    rng, seconds, sfreq = np.random.default_rng(0), 60, 128.0
+def locked_one_to_two(seed: int = 0) -> list[mne.io.RawArray]:
+    """Make two people: the client's rhythm runs at half the therapist's, and nothing else connects them."""
+    rng, seconds, sfreq = np.random.default_rng(seed), 60, 128.0
     drift = np.cumsum(rng.normal(0, 1 / np.sqrt(sfreq), seconds * int(sfreq)))
     phase = 2 * np.pi * 10 * np.arange(len(drift)) / sfreq + drift
     data = [1e-5 * (np.cos(phase * part) + 0.5 * rng.standard_normal((4, len(drift)))) for part in (1, 0.5)]
-    raws = [mne.io.RawArray(x, mne.create_info(list(CH_NAMES), sfreq, "eeg"), verbose="error") for x in data]
+    return [mne.io.RawArray(x, mne.create_info(list(CH_NAMES), sfreq, "eeg"), verbose="error") for x in data]
+
+
+@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")  # three dyads of one session
+def test_one_to_two_locking_is_found_in_a_run() -> None:
+    study = {(f"D{dyad}", 1): tuple(locked_one_to_two(dyad)) for dyad in range(3)}
+    table = hs.run_study(study, of_alpha("nmplv", bands_client={"alpha": (4, 6)})).table
+    assert set(table["dyad"]) == {"D0", "D1", "D2"}
+    assert table["estimate"].min() > 0.8
+    assert table["excess_z"].min() > 0.5
+
+
+def test_one_to_two_locking_is_found_between_bands_of_two_people() -> None:
+    raws = locked_one_to_two()
     row = Session("D", "T", "C", 1, "eeg", HERE, HERE, HERE, clock="same_amplifier")
     config = of_alpha("nmplv", bands_client={"alpha": (4, 6)})
     pair = preprocess_pair(align_pair(PairedRecording(*raws, row)), config)

@@ -537,8 +537,10 @@ def _toml(value: Any) -> str:
 
 
 def _primary(value: Any) -> Primary | None:
-    if value is None or isinstance(value, Primary):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, Primary):  # the tables of a run name both regions
+        return dataclasses.replace(value, roi=str(value.rois))
     if not isinstance(value, Mapping):
         raise ConfigError(f"primary = {value!r}: expected a table with metric, band, roi and, where needed, task.")
     known = [f.name for f in dataclasses.fields(Primary)]

@@ -7,9 +7,9 @@ response and the drift, resonators for breathing, Mayer waves and the heart beat
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
-import sys
 import time
 import warnings
 from collections import Counter
@@ -224,30 +224,37 @@ def interval(hits: int, n: int) -> str:
 def answers(asked: argparse.Namespace) -> tuple[list[str], int]:
     """Ask every study of every scenario; lines of the table, and the number of studies."""
     questions = [(name, index) for name, (_, asked_of) in SCENARIOS.items() for index in asked_of]
-    words: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in questions}
-    failed: dict[tuple[str, Index], Counter[str]] = {each: Counter() for each in questions}
-    slopes: dict[tuple[str, Index], list[float]] = {each: [] for each in questions}
-    done = 0
-    while done < asked.studies and time.process_time() < 60 * asked.minutes:
-        for name, (within, quality) in studies(asked, 1000 * asked.seed + done).items():
-            for index in SCENARIOS[name][1]:
-                result = fit_within(within, index, quality, n_flips=999)
-                words[name, index][result.verdict] += 1
-                slopes[name, index].append(result.weighted.slope * (asked.sessions - 1))
-                if result.verdict == "confounded":
-                    failed[name, index].update(guard.name for guard in result.guards if guard.passed is False)
-        done += 1
-        print(f"study {done}: {time.process_time():.0f} s of processor time", flush=True)
+    done = [json.loads(line) for line in asked.state.read_text().splitlines()] if asked.state.is_file() else []
+    while len(done) < asked.studies and time.process_time() < 60 * asked.minutes:
+        made = studies(asked, 1000 * asked.seed + len(done))
+        results = [fit_within(made[name][0], index, made[name][1], n_flips=999) for name, index in questions]
+        done.append(
+            [
+                (
+                    result.verdict,
+                    result.weighted.slope * (asked.sessions - 1),
+                    [guard.name for guard in result.guards if guard.passed is False],
+                )
+                for result in results
+            ]
+        )
+        asked.state.parent.mkdir(parents=True, exist_ok=True)
+        with asked.state.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(done[-1]) + "\n")
+        print(f"study {len(done)}: {time.process_time():.0f} s of processor time", flush=True)
     lines = []
-    for name, index in questions:
-        wanted, counts = SCENARIOS[name][1][index], (words[name, index], failed[name, index])
-        claims = sum(n for word, n in counts[0].items() if word.startswith("changes"))
-        share = interval(counts[0][wanted] if wanted else claims, done)
-        told, stopped = (", ".join(f"{word} {n}" for word, n in count.most_common()) for count in counts)
-        mean = f"{np.mean(slopes[name, index]):+.2f}"
+    for number, (name, index) in enumerate(questions):
+        found = [study[number] for study in done]
+        words = Counter(word for word, _, _ in found)
+        failed = Counter(guard for word, _, guards in found if word == "confounded" for guard in guards)
+        wanted = SCENARIOS[name][1][index]
+        claims = sum(n for word, n in words.items() if word.startswith("changes"))
+        share = interval(words[wanted] if wanted else claims, len(done))
+        told, stopped = (", ".join(f"{word} {n}" for word, n in count.most_common()) for count in (words, failed))
+        mean = f"{np.mean([slope for _, slope, _ in found]):+.2f}"
         lines.append(f"| {name} | `{index}` | {mean} | {wanted or 'no claim'} | {share} | {told} | {stopped} |")
         print(lines[-1], flush=True)
-    return lines, done
+    return lines, len(done)
 
 
 def main() -> None:
@@ -258,17 +265,23 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--state", type=Path, default=PAGE.parents[2] / "build" / "responses.jsonl", help="studies done"
+    )
     parser.add_argument("--small", action="store_true", help="one small study per scenario, nothing is written")
     asked = parser.parse_args()
+    warnings.simplefilter("ignore")
     if asked.small:
         asked.studies, asked.dyads, asked.sessions, asked.seconds = 1, 6, 2, 150.0
-    warnings.simplefilter("ignore")
-    lines, n_studies = answers(asked)
-    if asked.small:
+        with TemporaryDirectory() as folder:
+            asked.state = Path(folder) / "responses.jsonl"
+            answers(asked)
         return
+    lines, n_studies = answers(asked)
     made = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
     made += f"Python {platform.python_version()}"
-    command = f"python scripts/validate_responses.py {' '.join(sys.argv[1:])}".rstrip()
+    told = f"--studies {n_studies} --dyads {asked.dyads} --sessions {asked.sessions} --seconds {asked.seconds:g}"
+    command = f"python scripts/validate_responses.py {told} --seed {asked.seed}"
     head = f"""# Task responses of each person: claims and false claims
 
 {n_studies} studies per line of {asked.dyads} dyads with {asked.sessions} sessions of {asked.seconds:g} s, two long
@@ -278,7 +291,7 @@ with `changes`; where one is wanted the share is that of exactly this verdict, e
 exact 95 % intervals. Light is made without code of the estimate or of `hyperscan.simulate` and prepared as in a run.
 Studies of one line are independent of each other; lines share the recordings that hold the same.
 
-Made by `{command}` on {made}, {time.process_time():.0f} s of processor time.
+Made by `{command}` on {made}.
 
 | what changes over the sessions | index named | change | wanted | share | verdicts | guards that failed |
 |---|---|---|---|---|---|---|

@@ -141,7 +141,7 @@ def test_few_dyads_are_the_reason_that_is_given(n: int) -> None:
     assert few in own.detail
     assert few in result.sentence
     assert "sign-flip p" not in result.sentence.replace("no exact sign-flip p can", "")
-    assert "no claim rests on them" in VERDICTS[result.verdict].meaning
+    assert "no claim rests on it" in VERDICTS[result.verdict].meaning
 
 
 def test_sounds_of_the_room_are_named_where_growth_is() -> None:

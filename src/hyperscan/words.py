@@ -100,7 +100,7 @@ _CANNOT = Verdict(
     "unknown",
     "Cannot tell whether {what} changed over sessions.",
     "There are fewer than six dyads with two or more usable sessions, too few to speak of change in a group. "
-    "What was measured is described below; estimates and p values are of these dyads, and no claim rests on them.",
+    "What was measured is described below without a test of the group, and no claim rests on it.",
     "Neither growth in a group nor its absence can be read from these curves.",
 )
 

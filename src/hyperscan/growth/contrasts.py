@@ -243,6 +243,6 @@ def _tell_order(conditions: TaskSessions, order: pd.DataFrame | None, level: boo
     if test.n < 3:
         by_dyad = joined.assign(ahead=ahead).groupby("dyad")[["value", "ahead"]].mean()
         test = plain_test(by_dyad["value"].to_numpy(float), (by_dyad["ahead"] > 0.5).to_numpy(float))
-    if math.isnan(test.p):
+    if test.n < MIN_DYADS or math.isnan(test.p):
         return f"{text}; too few dyads to tell whether the difference goes with that."
     return f"{text}; the difference was then {test.slope:+.3g} apart from that of the other order ({p_text(test.p)})."

@@ -11,6 +11,7 @@ import numpy as np
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import Evidence
+from hyperscan.growth.few import described
 from hyperscan.growth.flips import holm
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import CappedSlope, FlipTest, Guard, Record, SlopeTest, TherapistLevel, WeightedSlope
@@ -40,8 +41,9 @@ class Side(Record):
 
     @classmethod
     def of(cls, name: str, test: SlopeTest, n_sessions: int) -> Side:
-        """Take the numbers that all tests have."""
-        return cls(name, SlopeTest(**{item.name: getattr(test, item.name) for item in fields(SlopeTest)}), n_sessions)
+        """Take the numbers that all tests have, without a test where too few dyads are on this side."""
+        plain = SlopeTest(**{item.name: getattr(test, item.name) for item in fields(SlopeTest)})
+        return cls(name, described(plain, test.n), n_sessions)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def settle_differences(found: Sequence[Asked], p_omnibus: float | None = None) -
     tested = sum(p is not None for p in corrected)
     settled = []
     for (one, wording, lack), p in zip(found, corrected, strict=True):
-        full = replace(one, p_holm=math.nan if p is None else p)
+        full = described(replace(one, p_holm=math.nan if p is None else p), one.estimate.n)
         word = _word_of(full, lack, p_omnibus)
         settled.append(replace(full, word=word, sentence=_tell(full, word, wording, lack, tested, p_omnibus)))
     return tuple(settled)

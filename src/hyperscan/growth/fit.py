@@ -16,6 +16,7 @@ from hyperscan.errors import InputError
 from hyperscan.growth.contrasts import ORDER, Contrast, compare_conditions
 from hyperscan.growth.differences import Asking, Difference
 from hyperscan.growth.evidence import Evidence, recording_table
+from hyperscan.growth.few import described, described_findings
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
 from hyperscan.growth.guards import ask_guards, hiding
@@ -24,7 +25,7 @@ from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.shape import describe_shape
-from hyperscan.growth.slopes import describe_dyad, dyad_slopes, for_lent_people, leave_one_out, slope_test
+from hyperscan.growth.slopes import describe_dyad, dyad_slopes, estimates_of, for_lent_people, leave_one_out, slope_test
 from hyperscan.growth.table import (
     Names,
     Sessions,
@@ -194,12 +195,12 @@ def fit_growth(
         verdict=verdict,
         sentence=sentence(verdict, found, min_pseudo),
         **vars(found),
-        bayes_factor=bayes_factor(design, y) if found.primary.fit else None,
+        bayes_factor=bayes_factor(design, y) if found.two_stage.n >= MIN_DYADS else None,
         exploratory=explored,
         outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
         figures=Figures(
             recording_trends(evidence, table, names),
-            leave_one_out(slopes, design.labels),
+            leave_one_out(estimates_of(y, design.t, design.codes, len(design.labels)), design.labels),
             missing_sessions(rows, names.session in table),
         ),
         per_dyad=describe_dyads(rows, design, slopes, design.weights(y)),
@@ -217,7 +218,7 @@ def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findi
     if not claimed and found.equivalence and found.equivalence.holds:
         found = replace(found, equivalence=replace(found.equivalence, hidden_by=", ".join(hiding(evidence, kind))))
     told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
-    return told, found
+    return told, described_findings(found)
 
 
 def choose_sessions(frame: pd.DataFrame, names: Names, outcome: Outcome) -> tuple[pd.DataFrame, Names, Sessions]:
@@ -345,10 +346,9 @@ def explore(
     if not outcomes:
         return ()
     matrix = np.column_stack(slopes)
-    tests = [slope_test(column) for column in matrix.T]
+    tests = [described(test, test.n) for test in map(slope_test, matrix.T)]
     # t of two or three dyads is now and then immense: their maximum would hide every other outcome
-    dyads = np.array([test.n for test in tests])
-    enough = dyads >= min(MIN_DYADS, dyads.max())
+    enough = np.array([test.n >= MIN_DYADS for test in tests])
     p_max = np.full(len(tests), np.nan)
     p_max[enough] = max_t(matrix[:, enough], rng, n_flips)
     q = benjamini_hochberg([test.p for test in tests])

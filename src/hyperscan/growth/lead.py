@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import Primary
 from hyperscan.errors import TableError, count, p_text
+from hyperscan.growth.few import described
 from hyperscan.growth.flips import max_t
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.slopes import slope_test
@@ -118,14 +119,16 @@ def find_lead(
     rng = np.random.default_rng(seed)
     outcome, lags_s, curves = _curves(lags, primary)
     tests = [slope_test(column) for column in curves.T]
-    p = max_t(curves, rng, n_flips)
+    n = len(curves)
+    # fewer dyads are described, not tested
+    p = max_t(curves, rng, n_flips) if n >= MIN_DYADS else np.full(len(lags_s), np.nan)
     mean = curves.mean(axis=0)
     peak, low, high = peak_interval(lags_s, curves, ALPHA)
     smallest = _smallest(p, mean > 0)
     sides = compare_sides(curves)
-    p_side = _smallest(max_t(sides, rng, n_flips), sides.mean(axis=0) * peak > 0)
+    p_side = _smallest(max_t(sides, rng, n_flips), sides.mean(axis=0) * peak > 0) if n >= MIN_DYADS else float("nan")
     known_to = clocks_known_to_ms(quality)
-    n, beyond = len(curves), 1e-3 * known_to
+    beyond = 1e-3 * known_to
     shown = n >= MIN_DYADS and smallest < ALPHA and p_side < ALPHA
     sign = (1 if low > beyond else -1 if high < -beyond else 0) if shown else 0
     leader = {1: "therapist", -1: "client", 0: ""}[sign]
@@ -139,7 +142,7 @@ def find_lead(
         }
     )
     said = _sentence(leader, n, smallest, p_side, (peak, low, high), known_to)
-    asymmetry = slope_test(lead_asymmetry(lags_s, curves))
+    asymmetry = described(slope_test(lead_asymmetry(lags_s, curves)), n)
     return Lead(outcome, profile, peak, low, high, smallest, p_side, asymmetry, known_to, leader, said)
 
 

@@ -243,7 +243,7 @@ class ExploratorySlope(Record):
     test: SlopeTest
     #: p corrected for all outcomes by the maximum statistic; NaN with too few dyads
     p_max_t: float
-    #: p adjusted for the false discovery rate
+    #: p adjusted for the false discovery rate; NaN with too few dyads
     q_bh: float
     #: Whether it is the primary outcome
     primary: bool
@@ -381,12 +381,12 @@ class Trend(Record):
 
 @dataclass(frozen=True)
 class LeaveOneOut(Record):
-    """How much one dyad decides: the mean slope with each dyad left out; None with fewer than three."""
+    """How much one dyad decides: the weighted mean slope with each dyad left out; None with fewer than three."""
 
     same_sign: bool | None = None
     slope_min: float | None = None
     slope_max: float | None = None
-    #: Largest p
+    #: Largest p; None with fewer dyads than a verdict needs
     p_max: float | None = None
     #: The dyad that the mean slope depends on most
     dyad: str | None = None

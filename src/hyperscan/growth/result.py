@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,7 @@ class GrowthResult:
         Rough evidence for no change.
     exploratory : tuple of ExploratorySlope
         Every metric, band and ROI pair, with p corrected for all of them by the maximum statistic; none for an
-        outcome of fewer dyads than a verdict needs, where others have more.
+        outcome of fewer dyads than a verdict needs.
     outcomes : tuple of OutcomeRelation
         Relations of other columns to synchrony, each in a ``word`` and a ``sentence``, corrected for all that were
         asked for.
@@ -132,7 +133,7 @@ class GrowthResult:
     def __repr__(self) -> str:
         main, fit = self.primary, self.group_slope
         outcome = " ".join(label for label in main.outcome.named.values() if label)
-        slope = "no slope" if fit is None else f"slope {fit.slope:+.3g}, {p_text(fit.p)}"
+        slope = "no slope" if fit is None else ", ".join([f"slope {fit.slope:+.3g}", *told_p(fit.p)])
         size = f"{count(main.n_dyads, 'dyad')}, {count(main.n_sessions, 'session')}"
         return f"<GrowthResult | {self.verdict} | {outcome or self.design.value} | {slope} | {size}>"
 
@@ -156,8 +157,8 @@ class GrowthResult:
             beside = [trend for trend in self.figures.trends if trend.name in TRENDS_TOLD and trend.n]
             lines += ["beside them:"] if beside else []
             lines += [
-                f"  {trend.name:<18} {trend.person or '':<10} slope {trend.slope:+.3g} per {self.design.unit}, "
-                f"{p_text(trend.p)}"
+                f"  {trend.name:<18} {trend.person or '':<10} slope "
+                + ", ".join([f"{trend.slope:+.3g} per {self.design.unit}", *told_p(trend.p)])
                 for trend in beside
             ]
         found = [row for row in self.exploratory if not row.primary and row.p_max_t < 0.05]
@@ -329,10 +330,13 @@ def _detail(part: records.Record) -> str | None:
 
 def _figures(test: records.SlopeTest, p: float | None = None) -> str:
     """Estimate with its interval, p and number of dyads."""
-    return (
-        f"{test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}), {p_text(test.p if p is None else p)}, "
-        f"{count(test.n, 'dyad')}"
-    )
+    interval = f"{test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g})"
+    return ", ".join([interval, *told_p(test.p if p is None else p), count(test.n, "dyad")])
+
+
+def told_p(p: float) -> list[str]:
+    """Say p where there was a test."""
+    return [] if math.isnan(p) else [p_text(p)]
 
 
 def _relation(row: records.OutcomeRelation) -> str:

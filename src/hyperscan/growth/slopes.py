@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperscan.errors import count, p_text
 from hyperscan.growth.pooled import regress
 from hyperscan.growth.records import DyadTrend, LeaveOneOut, SlopeTest, TherapistLevel, WeightedSlope
+from hyperscan.schema import MIN_DYADS
 
 Array = NDArray[np.float64]
 
@@ -88,6 +89,10 @@ class Estimates:
     def known(self) -> NDArray[np.bool_]:
         """Dyads that have it, shape (n_dyads,)."""
         return np.isfinite(self.value)
+
+    def without(self, dyad: int) -> Estimates:
+        """Leave one dyad out."""
+        return Estimates(*(np.delete(numbers, dyad) for numbers in (self.value, self.own, self.size)))
 
 
 def estimates_of(
@@ -291,22 +296,22 @@ def therapist_test(slopes: Array, therapists: NDArray[Any]) -> TherapistLevel:
     return TherapistLevel(known=True, n_therapists=len(means), needed=fewer and len(means) > 1, test=test)
 
 
-def leave_one_out(slopes: Array, labels: NDArray[Any]) -> LeaveOneOut:
-    """Say how much one dyad decides: mean slope and p with each dyad left out.
+def leave_one_out(found: Estimates, labels: NDArray[Any]) -> LeaveOneOut:
+    """Say how much one dyad decides: weighted mean slope and p with each dyad left out.
 
-    Shapes: ``slopes`` (n_dyads,), ``labels`` (n_dyads,).
+    Shapes: ``labels`` (n_dyads,).
     """
-    known = np.flatnonzero(np.isfinite(slopes))
+    known = np.flatnonzero(found.known)
     if len(known) < 3:
         return LeaveOneOut()
-    tests = [slope_test(np.delete(slopes, k)) for k in known]
+    tests = [pooled_test(found.without(int(k))) for k in known]
     means = np.array([test.slope for test in tests])
-    full = float(np.nanmean(slopes))
+    full = pooled_test(found).slope
     return LeaveOneOut(
         same_sign=bool((np.sign(means) == np.sign(full)).all()),
         slope_min=float(means.min()),
         slope_max=float(means.max()),
-        p_max=max(test.p for test in tests),
+        p_max=max(test.p for test in tests) if len(known) >= MIN_DYADS else None,
         dyad=str(labels[known[int(np.abs(means - full).argmax())]]),
     )
 
@@ -344,8 +349,8 @@ def describe_dyad(t: ArrayLike, y: ArrayLike, rng: np.random.Generator, n_permut
         return DyadTrend(slope, low, high, tau, n_sessions=n, text=text)
     p = mann_kendall(t, y, rng, n_permutations)
     text = (
-        f"{who}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), Mann-Kendall {p_text(p)}. The p assumes "
-        "independent sessions, which cannot be checked with so few; the result speaks of this dyad alone."
+        f"{who}: Theil-Sen slope {slope:+.4g} ({low:+.4g} to {high:+.4g}), Mann-Kendall {p_text(p)}, which assumes "
+        "independent sessions and cannot be checked with so few. The result speaks of this dyad alone."
     )
     return DyadTrend(slope, low, high, tau, p, not _ties(t, y), n, True, text)
 

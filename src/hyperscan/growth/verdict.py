@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.guards import summarise
-from hyperscan.growth.records import Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
+from hyperscan.growth.records import CappedSlope, Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS, NO_SHARED, SIGNED_OUTCOMES
 from hyperscan.words import (
     BEYOND_SHARED,
@@ -80,9 +81,9 @@ def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Seque
 
 
 def tell_test(test: SlopeTest) -> str:
-    """Interval, t and p of a slope, for the brackets behind it."""
+    """Interval, t and p of a slope, for the brackets behind it; of a slope that is only described, its interval."""
     interval = f"95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}"
-    return f"{interval}; t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}"
+    return interval if math.isnan(test.p) else f"{interval}; t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}"
 
 
 def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
@@ -138,13 +139,19 @@ def tell_estimate(found: Findings) -> str:
     unit = f" {scale_of(found.design.value)}".rstrip()
     text = (
         f"b = {test.slope:+.3g}{unit} per {found.design.unit} ({tell_test(test)}; {primary.n_dyads} dyads, "
-        f"{primary.n_sessions} sessions); "
-        f"two-stage {p_text(found.two_stage.p)}, mixed model {p_text(fit.p)}"
+        f"{primary.n_sessions} sessions){tell_others(found, fit)}"
     )
-    text += f", sign-flip {p_text(found.sign_flip.p)}" if found.sign_flip.tells else ""
     for name, companion in () if signed else (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
         text += f"; {name} slope {companion.fit.slope:+.3g}" if companion else f"; {name} slope not in the table"
     return text + "."
+
+
+def tell_others(found: Findings, fit: CappedSlope) -> str:
+    """Say p of the other tests of a slope, behind it; nothing where too few dyads were tested."""
+    others = {"two-stage": found.two_stage.p, "mixed model": fit.p}
+    others |= {"sign-flip": found.sign_flip.p} if found.sign_flip.tells else {}
+    told = [f"{name} {p_text(p)}" for name, p in others.items() if not math.isnan(found.weighted.p)]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def tell_reason(verdict: str, found: Findings) -> str:

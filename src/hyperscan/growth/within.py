@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from hyperscan.config import FurtherOutcome, StudyConfig
 from hyperscan.errors import InputError, did_you_mean, p_text
 from hyperscan.growth.evidence import Slopes
+from hyperscan.growth.few import described
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.flips import max_t
 from hyperscan.growth.records import Findings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import slope_test
-from hyperscan.growth.verdict import claimed_sign, decide, tell_guards, tell_limits, tell_reason, tell_test
+from hyperscan.growth.verdict import claimed_sign, decide, tell_guards, tell_limits, tell_others, tell_reason, tell_test
 from hyperscan.growth.within_guards import PersonEvidence, index_rows
 from hyperscan.schema import INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES, Index, index_facts
 from hyperscan.words import PERSON_GUARDS, PERSON_VERDICTS
@@ -169,11 +170,14 @@ def _sentence(verdict: str, index: Index, result: GrowthResult, evidence: Person
         scale = "" if facts.scale == "1" else f" {facts.scale}"
         slopes = evidence.slopes
         others = [(name, slopes.test(slopes.column(name))) for name in _SAID]
-        told = [f"{_SAID[name]} {test.slope:+.3g}, {p_text(test.p)}" for name, test in others if test.n > 1]
+        told = [
+            f"{_SAID[name]} {test.slope:+.3g}" + (f", {p_text(test.p)}" if test.n >= MIN_DYADS else "")
+            for name, test in others
+            if test.n > 1
+        ]
         parts.append(
             f"b = {test.slope:+.3g}{scale} per {unit} ({tell_test(test)}; {found.primary.n_dyads} clients, "
-            f"{found.primary.n_sessions} sessions); two-stage {p_text(found.two_stage.p)}, mixed model "
-            f"{p_text(found.primary.fit.p)}, sign-flip {p_text(found.sign_flip.p)}"
+            f"{found.primary.n_sessions} sessions){tell_others(found, found.primary.fit)}"
             + "".join(f"; {text}" for text in told)
             + "."
         )
@@ -230,7 +234,8 @@ def slopes_of_people(
     for key, part in frame.groupby(list(INDEX_COLUMNS), sort=False):
         slopes = Slopes(part, len(dyads))
         tests = {name: slopes.per_dyad(part[name].to_numpy(float)) for name in (*ROLES, "difference")}
-        found.append((Index(*map(str, key)), {name: slope_test(each) for name, each in tests.items()}))
+        tested = {name: slope_test(each) for name, each in tests.items()}
+        found.append((Index(*map(str, key)), {name: described(test, test.n) for name, test in tested.items()}))
         columns.append(tests["difference"])
     p_max = np.full(len(found), np.nan)
     enough = np.array([tests["difference"].n >= MIN_DYADS for _, tests in found], bool)

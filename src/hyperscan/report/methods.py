@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import count
+from hyperscan.growth import GrowthResult
 from hyperscan.growth.records import DyadTrend, Guard
 from hyperscan.metrics import METRICS
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
-from hyperscan.schema import KEYS, MODALITIES, NO_SHARED, ROLES
+from hyperscan.schema import KEYS, MIN_DYADS, MODALITIES, NO_SHARED, ROLES
 from hyperscan.words import clocks_text
 
 
@@ -233,7 +234,7 @@ def _chance(run: ReportedRun) -> str:
     if "own_mean_z" in rows and rows["own_mean_z"].notna().any():
         said.append(
             "A second chance level is that of the same two people at times that do not match (other windows of EEG,"
-            " shifts of fNIRS); growth had to show over both."
+            f" shifts of fNIRS){'; growth had to show over both' * _tested(run)}."
         )
     if "lag_p" in rows and rows["lag_p"].notna().any():
         said.append(
@@ -248,6 +249,8 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
         return _no_model(run.growth.one_dyad, cite)
     paired = "n_pseudo" in run.primary and bool((run.primary["n_pseudo"] > 0).any())
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
+    if not _tested(run):
+        return _described(run, unit, cite)
     return (
         f"Growth was tested as the slope of the excess over {unit}: a least-squares slope per dyad, averaged with"
         " weights of one over the variance between dyads (REML) plus that of the dyad's own slope, with a bias-reduced"
@@ -293,14 +296,47 @@ def _alone(run: ReportedRun, cite: Citations) -> Iterator[str]:
     yield (
         f"Each person alone was described in the windows of the pair's synchrony: {spectra}coupling inside the person"
         f" was computed as {metrics} and compared with the same person's channels at times that do not"
-        f" match.{responses} The index {label} ({advance}) was tested in the clients as growth of synchrony was, and"
-        f" client minus therapist had to change the same way.{''.join(_guards(run.alone.guards))} All other indices are"
-        " described."
+        f" match.{responses} {_index(run.alone, f'{label} ({advance})')}"
+    )
+
+
+def _index(alone: GrowthResult, named: str) -> str:
+    """Say what was done with the index that was named."""
+    n = alone.two_stage.n
+    if n < MIN_DYADS:
+        few = f"{count(n, 'client has', 'clients have')} two or more sessions with it, and a group is tested from"
+        return f"The index {named} is described as all others are: {few} {MIN_DYADS} on."
+    return (
+        f"The index {named} was tested in the clients as growth of synchrony was, and client minus therapist had to"
+        f" change the same way.{''.join(_guards(alone.guards))} All other indices are described."
+    )
+
+
+def _tested(run: ReportedRun) -> bool:
+    """Whether growth of the group was tested: from so many dyads on."""
+    return run.growth is None or run.growth.two_stage.n >= MIN_DYADS
+
+
+def _described(run: ReportedRun, unit: str, cite: Citations) -> str:
+    """Say what was done with fewer dyads than a test of the group takes."""
+    assert run.growth is not None
+    have = count(run.growth.two_stage.n, "dyad has", "dyads have")
+    return (
+        f"Growth of the group was not tested: {have} two or more sessions, and it is tested from {MIN_DYADS} on."
+        f" Described is the slope of the excess over {unit}: a least-squares slope per dyad, averaged with weights of"
+        " one over the variance between dyads (REML) plus that of the dyad's own slope, with an interval from a"
+        " bias-reduced sandwich standard error and the degrees of freedom of Bell and McCaffrey"
+        f" ({cite('pustejovsky2018')}). The slope of a linear mixed model with a random intercept and slope per dyad,"
+        f" fitted by REML, with Satterthwaite degrees of freedom ({cite('kuznetsova2017')}) capped at the number of"
+        " dyads minus one, is reported next to it. No guard was asked, and no claim of growth was made."
     )
 
 
 def _no_model(alone: DyadTrend | None, cite: Citations) -> str:
-    text = "No model of growth was fitted: fewer than two dyads had two sessions."
+    text = (
+        "No model of growth was fitted: fewer than two dyads had two or more sessions, and growth of a group is tested"
+        f" from {MIN_DYADS} on."
+    )
     if alone is None or alone.slope is None:
         return text
     tested = f" and tested by the Mann-Kendall test ({cite('mann1945')})" if alone.tested else ""

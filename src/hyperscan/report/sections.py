@@ -18,7 +18,9 @@ import pandas as pd
 from hyperscan.errors import TableError, count, p_text
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.differences import Difference
-from hyperscan.growth.records import FlipTest, OutcomeRelation, Record
+from hyperscan.growth.few import described
+from hyperscan.growth.records import DyadTrend, FlipTest, OutcomeRelation, Record
+from hyperscan.growth.result import told_p
 from hyperscan.growth.slopes import weighted_test
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
@@ -144,7 +146,7 @@ def guard_table(run: ReportedRun) -> Table | None:
 #: Parts of a :class:`~hyperscan.growth.GrowthResult` that hold an estimate, in words.
 SLOPES = MappingProxyType(
     {
-        "weighted": "Excess, slopes weighted by precision (decides)",
+        "weighted": "Excess, slopes weighted by precision",
         "primary": "Excess, mixed model",
         "two_stage": "Excess, two-stage (slope per dyad, then t)",
         "sign_flip": "Excess, sign-flip of the dyads' slopes",
@@ -187,10 +189,12 @@ def slope_table(run: ReportedRun) -> Table | None:
     rows = []
     for name, words in SLOPES.items():
         part: Record | None = getattr(run.growth, name, None)
-        if part is None or all(is_empty(part.get(number)) for number in ("slope", "p", "bound", "text")):
+        # the slope of one dyad is that of the dyad alone
+        if part is None or all(is_empty(part.get(number)) for number in ("se", "p", "bound", "text")):
             continue
         if isinstance(part, FlipTest) and not part.tells:
             continue
+        words += " (decides)" * (name == "weighted" and not is_empty(part["p"]))
         notes = [
             form.format(cell(part[key], key).text) for key, form in SLOPE_NOTES.items() if not is_empty(part.get(key))
         ]
@@ -228,9 +232,9 @@ def influence(run: ReportedRun) -> list[str]:
     if one_out.same_sign is not None:
         kept = "keeps its sign" if one_out.same_sign else "changes its sign for at least one"
         said.append(
-            f"Leaving out one dyad at a time, the mean slope {kept}: {brief(one_out.slope_min)} to"
-            f" {brief(one_out.slope_max)}, {p_text(one_out.p_max)} at most. It depends most on"
-            f" {one_line(one_out.dyad)}."
+            f"Leaving out one dyad at a time, the weighted mean slope {kept}: {brief(one_out.slope_min)} to"
+            f" {brief(one_out.slope_max)}{'' if one_out.p_max is None else f', {p_text(one_out.p_max)} at most'}."
+            f" It depends most on {one_line(one_out.dyad)}."
         )
     if missing.n_planned is not None:
         fewest, most = short(missing.fewest), short(missing.most)
@@ -298,8 +302,9 @@ def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
     lines = []
     for one in run.growth.differences if run.growth else ():
         test, label = one.estimate, DIFFERENCES[one.word].label if one.word in DIFFERENCES else one_line(one.word)
-        interval = f"95 % CI {brief(test.ci_low)} to {brief(test.ci_high)}, {p_text(test.p)}"
-        figures = f"{brief(test.slope)} {one.unit} ({interval}, {count(test.n, 'dyad')})"
+        interval = f"95 % CI {brief(test.ci_low)} to {brief(test.ci_high)}"
+        numbers = ", ".join([interval, *told_p(test.p), count(test.n, "dyad")])
+        figures = f"{brief(test.slope)} {one.unit} ({numbers})"
         lines.append(DifferenceLine(difference_name(one), label, figures, one_line(one.sentence, longest=4000)))
     return lines
 
@@ -459,6 +464,7 @@ def signal_table(run: ReportedRun) -> Table | None:
         time = part["session"] if run.config.time == "session" else part["days"] / 7
         dyads, codes = np.unique(part["dyad"].astype(str), return_inverse=True)
         found = weighted_test(part["excess_z"], time, codes, len(dyads))
+        found = described(found, found.n)
         words = {"signal": SIGNAL_WORDS.get(str(signal), str(signal)), "level": float(part["excess_z"].mean())}
         rows.append({**words, **{key: getattr(found, key) for key in ("slope", "ci_low", "ci_high", "p", "n")}})
     heads = {"signal": "Signal", "level": "Excess, mean", "slope": f"Slope per {run.unit}", "ci_low": "CI low"}
@@ -582,10 +588,11 @@ def person_table(run: ReportedRun) -> Table | None:
         people = {"client": found.client, "therapist": found.therapist, "difference": found.difference}
         slopes = {name: test.slope for name, test in people.items()}
         numbers = {f"p_{name}": test.p for name, test in people.items()}
+        numbers |= {f"n_{name}": test.n for name, test in people.items()}
         unit = index_facts(found.index.name).scale
         labels = dict(zip(INDEX_COLUMNS, found.index, strict=True))
-        rows.append({**labels, "unit": unit, **slopes, **numbers, "p_max_t": found.p_max_t, "n": found.difference.n})
-    rows = [row for row in rows if row["n"] > 0]
+        rows.append({**labels, "unit": unit, **slopes, **numbers, "p_max_t": found.p_max_t})
+    rows = [row for row in rows if row["n_difference"] > 0]
     heads = {
         **heads_of(INDEX_COLUMNS),
         "unit": "Scale",
@@ -596,7 +603,9 @@ def person_table(run: ReportedRun) -> Table | None:
         "difference": "Client − therapist",
         "p_difference": "p, difference",
         "p_max_t": "p, difference, max-T corrected",
-        "n": "Dyads (n)",
+        "n_client": "Dyads (n), client",
+        "n_therapist": "Dyads (n), therapist",
+        "n_difference": "Dyads (n), difference",
     }
     caption = f"Slopes per {run.unit} of {len(rows)} indices of each person alone; none of them decides anything"
     return lay_out(rows, heads, caption) if rows else None
@@ -617,10 +626,11 @@ def lead_in_words(run: ReportedRun) -> str:
 def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     """Sizes that belong next to the verdict."""
     facts = []
-    fit = None if run.growth is None else run.growth.group_slope
-    if fit is not None:
-        interval = f"(95 % CI {brief(fit.ci_low)} to {brief(fit.ci_high)})"
-        facts.append(("Slope", f"{brief(fit.slope)} Fisher z per {run.unit} {interval}"))
+    fit = None if run.growth is None else run.growth.group_slope or run.growth.one_dyad
+    if fit is not None and not is_empty(fit.slope):
+        interval = "" if is_empty(fit.ci_low) else f" (95 % CI {brief(fit.ci_low)} to {brief(fit.ci_high)})"
+        alone = ", of this dyad (Theil-Sen)" * isinstance(fit, DyadTrend)
+        facts.append(("Slope", f"{brief(fit.slope)} Fisher z per {run.unit}{interval}{alone}"))
     guards: dict[str, list[str]] = {}
     for guard in guard_lines(run):
         guards.setdefault(guard.state, []).append(guard.name)

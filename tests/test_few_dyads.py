@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from growth_fixtures import designs_table
-from report_fixtures import Fake, write_fake
 
+from growth_fixtures import designs_table
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.growth.few import TESTED
 from hyperscan.report import sections
@@ -19,6 +18,7 @@ from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import Table
 from hyperscan.schema import MIN_DYADS
+from report_fixtures import Fake, write_fake
 
 #: A p, or a statistic, with its number.
 TOLD = re.compile(r"\bp [<=>] ?\.?\d|\bt\(|BF01|Bayes")

@@ -14,7 +14,8 @@ from hyperscan.growth import fit_growth
 from hyperscan.growth.evidence import Evidence, Slopes
 from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Guard, ask_trend, pattern_projection
 from hyperscan.metrics import METRICS
-from hyperscan.schema import GUARD_COLUMNS, Outcome
+from hyperscan.results.plan import Group, Plan
+from hyperscan.schema import GUARD_COLUMNS, NO_CONTROL, Outcome
 from hyperscan.words import BAND_SHARE, GUARDS, STEADINESS_SHARE, GuardWords, Measure, share_text
 
 N, S = 10, 6
@@ -535,3 +536,25 @@ def test_no_guard_judges_a_metric_by_the_value_of_another(metric: str) -> None:
         assert answers(result)[name] is (False if speaks else None)
         assert speaks or f"the outcome is {metric}" in result.sentence
     assert (result.verdict == "confounded") == (metric == "plv")
+
+
+def test_the_space_guard_says_why_the_run_chose_no_control_channels() -> None:
+    guards = guard_table(control_excess_z=None)
+    why = "the quietest channels carry 0.63 of the ROI's signal fraction; 0.5 is too much"
+    plan = Plan("", Outcome(), groups=(Group("eeg", "", 60, 7, None, "", (), why),))
+    for told, reason in (({}, "two outside the region or more"), (plan.no_control, why)):
+        guards.attrs[NO_CONTROL] = told
+        found = {guard.name: guard for guard in fit_growth(table(), guards=guards).guards}
+        assert found["space"].passed is None
+        assert reason in found["space"].detail
+    few = fit_growth(table()[lambda rows: rows["dyad"] < "D3"], guards=guards)
+    assert "3 dyads have two or more sessions, and 6 are needed" in few.guards[0].detail
+
+
+@pytest.mark.parametrize("name", [name for name, words in GUARDS.items() if set(words.columns) & set(GUARD_COLUMNS)])
+def test_a_guard_whose_columns_are_empty_says_what_it_would_take(name: str) -> None:
+    empty = dict.fromkeys(set(GUARDS[name].columns) & set(GUARD_COLUMNS))
+    found = {guard.name: guard for guard in fit_growth(table(), guards=guard_table(**empty)).guards}
+    if name in found:
+        assert found[name].passed is None
+        assert "no dyad has two or more sessions with" in found[name].detail

@@ -232,6 +232,9 @@ CONTRAST = "contrast"
 #: What a study's table says of its primary outcome, among the attributes of the frame: labels by name.
 STUDY = "primary_outcome"
 
+#: Where a table of guards keeps why there are no control channels, by task.
+NO_CONTROL = "no_control_channels"
+
 #: Labels that tell two outcomes of a table apart, in the order in which tables are sorted by them.
 OUTCOME_LABELS = ("modality", "task", "signal", "metric", "band", "roi")
 

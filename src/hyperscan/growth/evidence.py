@@ -21,6 +21,7 @@ from hyperscan.schema import (
     CLOCK_ERRORS,
     GUARD_COLUMNS,
     MIN_DYADS,
+    NO_CONTROL,
     NO_SHARED,
     OUTCOME_COLUMNS,
     TABLES,
@@ -131,8 +132,11 @@ class Slopes:
             return np.full(len(self.frame), np.nan)
         return np.asarray(self.frame[name].to_numpy(float))
 
-    def lacks(self, what: str, *tests: SlopeTest) -> str:
-        """Say why tests cannot be believed: each needs as many dyads as a verdict, and half of those with a slope."""
+    def lacks(self, what: str, *tests: SlopeTest, why: str = "") -> str:
+        """Say why tests cannot be believed: each needs as many dyads as a verdict, and half of those with a slope.
+
+        ``why`` says why no session has it, where that is known.
+        """
         there = int(np.isfinite(self.per_dyad(self.frame["t"].to_numpy(float))).sum())
         needed, found = max(MIN_DYADS, math.ceil(MIN_ASSESSED * there)), min(test.n for test in tests)
         sessions = "a session" if self.level else "two or more sessions"
@@ -140,7 +144,9 @@ class Slopes:
             have = count(there, "dyad has", "dyads have")
             return f"guards compare dyads: {have} {sessions}, and {MIN_DYADS} are needed"
         if found < needed:
-            have = count(found, "dyad has", "dyads have")
+            if not found and why:
+                return why
+            have = count(found, "dyad has", "dyads have") if found else "no dyad has"
             return f"{have} {sessions} with {what}, of {there}; at least {needed} are needed"
         if not all(np.isfinite(test.p) for test in tests):
             return f"too few dyads on one side with {what}"
@@ -260,6 +266,12 @@ class Evidence:
             return 0.0
         stated = self.clock_rows.get("clock_uncertainty_ms", pd.Series(dtype=float)).dropna()
         return StudyConfig.clock_uncertainty_ms if stated.empty else float(stated.max())
+
+    @property
+    def no_control(self) -> str:
+        """Why the plan of the run chose no control channels; empty where it did, or nothing says so."""
+        told: Mapping[str, str] = {} if self.guards is None else self.guards.attrs.get(NO_CONTROL, {})
+        return next((told[task] for task in self.tasks if task in told), "")
 
     @cached_property
     def signal_fraction(self) -> SlopeTest | None:

@@ -124,7 +124,7 @@ def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:
     """Ask whether growth remains once squared synchrony is divided by both people's signal fractions."""
     name, slopes = "signal_to_noise", evidence.of_guards
     tests = [slopes.test(slopes.column(f"g1_{fit}"), slopes.column(f"w_{fit}")) for fit in BACKGROUND_FITS]
-    lack = slopes.lacks("a spectral fit of signal and background", *tests)
+    lack = slopes.lacks("a spectral fit of signal and background (it takes recordings that hold 2-40 Hz)", *tests)
     if lack:
         return not_assessable(name, lack)
     passed = all(test.in_direction(sign, 0.05) for test in tests)
@@ -140,7 +140,11 @@ def ask_space(evidence: Evidence, sign: float) -> Guard:
     """Ask whether the region changes more than channels that carry little of the rhythm."""
     slopes = evidence.of_guards
     test = slopes.test(slopes.column("excess_z") - slopes.column("control_excess_z"))
-    lack = slopes.lacks("control channels outside the region", test)
+    lack = slopes.lacks(
+        "control channels (two outside the region or more, in every session, with less than half of its rhythm)",
+        test,
+        why=evidence.no_control,
+    )
     if lack:
         return not_assessable("space", lack)
     passed = test.in_direction(sign, 0.10)
@@ -157,7 +161,8 @@ def ask_band(evidence: Evidence, sign: float) -> Guard:
     slopes = evidence.of_guards
     control = slopes.column("outband_excess_z")
     test, beyond = slopes.test(control), slopes.test(control - BAND_SHARE * slopes.column("excess_z"))
-    lack = slopes.lacks(f"a control at {OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz", beyond)
+    takes = "one band for both people, and recordings that hold 2-40 Hz"
+    lack = slopes.lacks(f"a control at {OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz (it takes {takes})", beyond)
     if lack:
         return not_assessable("band", lack)
     passed = not (test.slope * sign > 0 and beyond.in_direction(sign, 0.10))

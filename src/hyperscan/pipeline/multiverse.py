@@ -41,7 +41,7 @@ from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
 from hyperscan.results.folder import MULTIVERSE_PAGE
 from hyperscan.results.plan import Plan, Skip
-from hyperscan.schema import COLUMNS, TABLES, SessionKey
+from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, SessionKey
 from hyperscan.storage import load_table, remove, remove_files, sweep, write_json, write_table, write_text
 from hyperscan.study import Rejected, Session
 
@@ -341,6 +341,7 @@ def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], fol
     """Fit growth of one analysis, and leave what it is and what it found beside the tables."""
     write_text(_beside(folder, one, "toml"), one.config.to_toml())
     mine = {name: tables[name][tables[name][UNIVERSE] == one.name].drop(columns=UNIVERSE) for name in _ROWS}
+    mine["guards"].attrs[NO_CONTROL] = plan.no_control
     facts = {"settings": one.settings, "primary": one.primary, "tables": folder.name}
     facts |= {"skipped": [asdict(skip) for skip in plan.skipped], "findings": [asdict(it) for it in plan.findings]}
     growth, reason = None, ""

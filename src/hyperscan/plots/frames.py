@@ -12,6 +12,7 @@ import pandas as pd
 
 from hyperscan.errors import InputError, TableError, p_text
 from hyperscan.plots.style import DASHED, palette
+from hyperscan.schema import MIN_DYADS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,11 +90,11 @@ class Bend:
 
 
 def bend_of(curves: Mapping[str, pd.DataFrame], column: str) -> Bend | None:
-    """Test by t whether the dyads' quadratic terms have mean 0; None with fewer than three dyads of four times."""
+    """Test by t whether the dyads' quadratic terms have mean 0; None with too few dyads of four times."""
     from scipy import stats
 
     long = [curve for curve in curves.values() if curve["time"].nunique() > 3]
-    if len(long) < 3:
+    if len(long) < MIN_DYADS:
         return None
     terms = np.array([np.polyfit(curve["time"] - curve["time"].mean(), curve[column], 2)[0] for curve in long])
     return Bend(float(terms.mean()), float(stats.ttest_1samp(terms, 0.0).pvalue), len(long))

@@ -188,7 +188,7 @@ def relations_picture(run: ReportedRun) -> Picture | None:
 
 
 def dyads_picture(run: ReportedRun) -> Picture | None:
-    """Small multiples: each dyad beside its chance band."""
+    """Small multiples: each dyad beside its chance level."""
     from hyperscan.plots.curves import dyad_panels
 
     rows = run.primary
@@ -199,7 +199,7 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
     above = int((shown["z"] > shown["pseudo_mean_z"] + shown["pseudo_sd_z"]).sum())
     alt = (
         f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
-        f" chance level. {above} of {len(shown)} dyad-sessions lie above the chance band."
+        f" chance level. {above} of {len(shown)} dyad-sessions lie more than 1 SD of single pairs above it."
     )
     caption = (
         f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair. Dashed: the mean of its pseudo pairs (each"
@@ -231,7 +231,7 @@ def roi_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
 
 
 def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
-    """One dyad beside its chance band."""
+    """One dyad beside its chance level."""
     from hyperscan.plots.curves import chance_curves
 
     rows = run.primary
@@ -241,7 +241,7 @@ def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
     above = int((rows["z"] > rows["pseudo_mean_z"] + rows["pseudo_sd_z"]).sum())
     alt = (
         f"Line chart of dyad {dyad}'s synchrony beside its chance level: {above} of {count(len(rows), 'session')} lie"
-        " above the chance band."
+        " more than 1 SD of single pairs above it."
     )
     caption = f"{run.outcome}. Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""

@@ -250,7 +250,7 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
     paired = "n_pseudo" in run.primary and bool((run.primary["n_pseudo"] > 0).any())
     unit = {"session": "session number", "weeks": "weeks since the first session"}.get(run.config.time, run.config.time)
     if not _tested(run):
-        return _described(run, unit, cite)
+        return f"{_described(run, unit, cite)} {_meaning(paired)}"
     return (
         f"Growth was tested as the slope of the excess over {unit}: a least-squares slope per dyad, averaged with"
         " weights of one over the variance between dyads (REML) plus that of the dyad's own slope, with a bias-reduced"
@@ -259,8 +259,15 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
         " p < .20 (at p < .05 where slopes went with the number of sessions, p < .20). A linear mixed model with a"
         " random intercept and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
         f" ({cite('kuznetsova2017')}) capped at the number of dyads minus one, is reported next to it."
-        f"{''.join(_further(run, cite))} A slope above zero is an increase in {'partner-specific ' * paired}statistical"
-        " dependence; it does not show what brought it about."
+        f"{''.join(_further(run, cite))} {_meaning(paired)}"
+    )
+
+
+def _meaning(paired: bool) -> str:
+    """Say what a slope is."""
+    return (
+        f"A slope above zero is an increase in {'partner-specific ' * paired}statistical dependence; it does not show"
+        " what brought it about."
     )
 
 

@@ -13,7 +13,17 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, InputError
 from hyperscan.results.plan import Plan, Remark
 from hyperscan.results.session import SynchronyResult, read_synchrony
-from hyperscan.schema import CELL_COLUMNS, COLUMNS, INDEX_COLUMNS, KEYS, OUTCOME_COLUMNS, TABLES, Outcome, column_of
+from hyperscan.schema import (
+    CELL_COLUMNS,
+    COLUMNS,
+    INDEX_COLUMNS,
+    KEYS,
+    NO_CONTROL,
+    OUTCOME_COLUMNS,
+    TABLES,
+    Outcome,
+    column_of,
+)
 from hyperscan.storage import load_table, read_json, sha256
 
 if TYPE_CHECKING:
@@ -118,7 +128,9 @@ class RunFolder:
     @cached_property
     def guards(self) -> pd.DataFrame:
         """What the guards' slopes are taken of."""
-        return self._table("guards")
+        table = self._table("guards")
+        table.attrs[NO_CONTROL] = self.plan.no_control
+        return table
 
     @cached_property
     def within(self) -> pd.DataFrame:

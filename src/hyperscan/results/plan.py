@@ -157,6 +157,12 @@ class Plan:
         """Return the group of a modality and task."""
         return next(group for group in self.groups if (group.modality, group.task) == (modality, task))
 
+    @property
+    def no_control(self) -> dict[str, str]:
+        """Why there are no control channels, by task of EEG that has none."""
+        groups = [one for one in self.groups if one.modality == "eeg" and not one.control_channels]
+        return {one.task: one.control_note for one in groups if one.control_note}
+
     def for_unit(self, pairs: Iterable[PlannedPair] = ()) -> Plan:
         """Keep what a worker needs: a large study's plan is long, and has many units."""
         return replace(self, sessions=(), skipped=(), units={}, findings=(), decisions=(), pseudo_pairs=tuple(pairs))

@@ -94,8 +94,10 @@
   const cell = () => [chosen.signal, chosen.metric, chosen.band].join("|");
 
   function draw() {
-    const above = value("pseudo_mean_z") === null ? "" : value("z") > value("pseudo_mean_z") + value("pseudo_sd_z") ? ", above the chance band" : value("z") < value("pseudo_mean_z") - value("pseudo_sd_z") ? ", below the chance band" : ", within the chance band";
-    by("said").textContent = `Dyad ${chosen.dyad}, session ${chosen.session}: ${chosen.metric}, ${chosen.band}, ${chosen.roi}: ${number(value("z"))} Fisher z; chance ${number(value("pseudo_mean_z"))} ± ${number(value("pseudo_sd_z"), 2)}${above}.`;
+    const mean = value("pseudo_mean_z"), sd = value("pseudo_sd_z"), apart = (value("z") - mean) / sd;
+    const away = mean === null || !sd ? "" : ` (mean ± 1 SD): ${number(Math.abs(apart), 2)} SD ${apart < 0 ? "below" : "above"} their mean, which is no test`;
+    const chance = mean === null ? "no other dyad was re-paired" : `pseudo pairs ${number(mean)}${sd ? " ± " + number(sd, 2) : ""}${away}`;
+    by("said").textContent = `Dyad ${chosen.dyad}, session ${chosen.session}: ${chosen.metric}, ${chosen.band}, ${chosen.roi}: ${number(value("z"))} Fisher z; ${chance}.`;
     numbers(); course(); windows(); channels(); quality(); leftOut();
   }
 
@@ -175,9 +177,9 @@
     const known = mean.every((m) => m !== null);
     const series = [{ look: "line", values: z, here: same.indexOf(row), whole: true }];
     if (known) series.unshift({ look: "chance", values: mean, low: mean.map((m, i) => m - sd[i]), high: mean.map((m, i) => m + sd[i]) });
-    const drawn = chart(220, xs, series, `Synchrony of dyad ${chosen.dyad} over ${xs.length} sessions, beside chance`);
+    const drawn = chart(220, xs, series, `Synchrony of dyad ${chosen.dyad} over ${xs.length} sessions${known ? ", beside chance" : ""}`);
     xs.forEach((at) => drawn.root.append(svg("text", { x: drawn.x(at), y: 204, "text-anchor": "middle" }, String(at))));
-    show("course", drawn.root, hint(), el("p", "Session number; Fisher z. Solid: the pair. Dashed: mean of its pseudo pairs, band ± 1 SD. Ring: the session shown.", { class: "constant" }));
+    show("course", drawn.root, hint(), el("p", `Session number; Fisher z. Solid: the pair. ${known ? "Dashed: mean of its pseudo pairs, band ± 1 SD. " : ""}Ring: the session shown.`, { class: "constant" }));
   }
 
   function windows() {
@@ -194,7 +196,7 @@
     const drawn = chart(200, xs, series, `Synchrony over ${xs.length} windows of the session`);
     const times = xs.length > 1 ? round(xs[0], xs[xs.length - 1]).at : xs;
     for (const at of times) drawn.root.append(svg("text", { x: drawn.x(at), y: 184, "text-anchor": "middle" }, `${number(at)} s`));
-    show("windows", drawn.root, hint(), el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s. Dashed: mean of the session's pseudo pairs.`, { class: "constant" }));
+    show("windows", drawn.root, hint(), el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s.${level === null ? "" : " Dashed: mean of the session's pseudo pairs."}`, { class: "constant" }));
   }
 
   function unpack(here) {

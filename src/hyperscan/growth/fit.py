@@ -200,7 +200,9 @@ def fit_growth(
         outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
         figures=Figures(
             recording_trends(evidence, table, names),
-            leave_one_out(estimates_of(y, design.t, design.codes, len(design.labels)), design.labels),
+            leave_one_out(
+                estimates_of(y, design.t, design.codes, len(design.labels)), design.labels, lent_pairs(evidence)
+            ),
             missing_sessions(rows, names.session in table),
         ),
         per_dyad=describe_dyads(rows, design, slopes, design.weights(y)),
@@ -306,9 +308,7 @@ def estimate_levels(
     """
     slopes = design.slopes(y)
     capped, weighted, two_stage = design.capped(y), design.weighted(y), slope_test(slopes)
-    if analysis.value in SIGNED_OUTCOMES and "n_pseudo" in evidence.sessions:
-        # growth of synchrony has to show above the same people's other times too, which dyads do not share
-        weighted = for_lent_people(weighted, float(evidence.sessions["n_pseudo"].median()))
+    weighted = for_lent_people(weighted, lent_pairs(evidence))
     level = therapist_level(design, y, slopes)
     alone = len(design.labels) == 1
     return Findings(
@@ -324,6 +324,15 @@ def estimate_levels(
         design=analysis,
         recordings=Recordings(evidence.clocks, evidence.signal_fraction),
     )
+
+
+def lent_pairs(evidence: Evidence) -> float:
+    """Pseudo pairs of a session that a test has to allow for; 0 where it needs not.
+
+    Growth of synchrony has to show above the same people's other times too, which dyads do not share.
+    """
+    pairs = evidence.sessions.get("n_pseudo") if evidence.signed else None
+    return 0.0 if pairs is None else float(pairs.median())
 
 
 def explore(

@@ -296,15 +296,15 @@ def therapist_test(slopes: Array, therapists: NDArray[Any]) -> TherapistLevel:
     return TherapistLevel(known=True, n_therapists=len(means), needed=fewer and len(means) > 1, test=test)
 
 
-def leave_one_out(found: Estimates, labels: NDArray[Any]) -> LeaveOneOut:
-    """Say how much one dyad decides: weighted mean slope and p with each dyad left out.
+def leave_one_out(found: Estimates, labels: NDArray[Any], n_pseudo: float = 0.0) -> LeaveOneOut:
+    """Say how much one dyad decides: weighted mean slope and p with each dyad left out, as the slope itself is tested.
 
     Shapes: ``labels`` (n_dyads,).
     """
     known = np.flatnonzero(found.known)
     if len(known) < 3:
         return LeaveOneOut()
-    tests = [pooled_test(found.without(int(k))) for k in known]
+    tests = [for_lent_people(pooled_test(found.without(int(k))), n_pseudo) for k in known]
     means = np.array([test.slope for test in tests])
     full = pooled_test(found).slope
     return LeaveOneOut(

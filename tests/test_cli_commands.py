@@ -232,7 +232,9 @@ def test_a_run_relates_the_outcomes_of_its_settings(tmp_path: Path, capsys: pyte
     settings = 'window_s = 5\nprimary = {metric = "plv", band = "alpha", roi = "all"}\n' + settings
     (study / "study.toml").write_text(settings + '["room"]\n')
     assert call("run", study, "-o", tmp_path / "out", "-q") == 2
-    assert "outcomes: 'room' holds text; columns of numbers: bdi." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "outcomes: 'room' holds text: in line 2 of dyads.tsv, 'blue'. Write a number" in said
+    assert "columns of numbers: bdi." in said
     (study / "study.toml").write_text(settings + '["bdi"]\n')
     assert call("run", study, "-o", tmp_path / "out", "-q") == 0
     found = json.loads((tmp_path / "out" / "growth.json").read_text())["outcomes"]

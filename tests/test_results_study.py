@@ -16,6 +16,8 @@ from hyperscan.errors import InputError, TableError
 from hyperscan.results.plan import Skip
 from hyperscan.results.session import SESSION_FIGURES
 from hyperscan.results.study import STUDY_FIGURES
+from hyperscan.storage import write_json
+from report_fixtures import Fake, write_fake
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +205,28 @@ def test_an_optional_column_that_was_named_has_to_be_there(study: hs.StudyResult
     for name in ("therapist", "session", "days"):
         with pytest.raises(TableError, match="no column 'x'"):
             hs.fit_growth(study.table, **{name: "x"})
+
+
+@pytest.mark.parametrize("n_dyads", [1, 3])
+@pytest.mark.parametrize("modality", ["eeg", "fnirs"])
+def test_every_kind_is_drawn_or_refused_in_a_sentence_however_few_the_dyads(
+    tmp_path: Path, modality: str, n_dyads: int
+) -> None:
+    write_fake(tmp_path, Fake("cannot_tell", modality, n_dyads, n_sessions=3, full_pseudo=False))
+    if n_dyads == 1:  # nobody to be re-paired with
+        for name, columns in (("synchrony", ["pseudo_mean_z", "pseudo_sd_z"]), ("lags", ["profile_excess_z"])):
+            table = pd.read_csv(tmp_path / f"{name}.tsv", sep="\t", keep_default_na=False)
+            table.assign(**dict.fromkeys(columns, "n/a")).to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    write_json(tmp_path / "run.json", {"outputs": {}})
+    study = hs.StudyResult.load(tmp_path)
+    refused = {}
+    for kind in STUDY_FIGURES:
+        try:
+            study.plot(kind, show=False).canvas.draw()
+        except hs.HyperscanError as error:
+            refused[kind] = str(error)
+        plt.close("all")
+    assert set(refused) <= {"surrogates", "leads", "lags", "clocks"}
+    assert all(text.endswith(".") for text in refused.values())
+    if n_dyads == 1:
+        assert "leads" in refused

@@ -38,6 +38,7 @@ from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_swaps, study_findings
 from hyperscan.study.findings import copied_recordings
 from hyperscan.study.pairing import pseudo_pairs
+from hyperscan.study.rows import holds_number, quote
 from hyperscan.synchrony import Recipe, Signals, recipe_of
 from hyperscan.synchrony.recipe import check_index
 from hyperscan.synchrony.within import MIDLINE
@@ -104,7 +105,12 @@ def make_plan(
 
 
 def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
-    """Refuse sessions under one name, and settings that name what there is not, before any work."""
+    """Refuse sessions under one name, and settings that name what there is not, before any work.
+
+    Of a table without a row that can be read, the rows say what is wrong.
+    """
+    if not sessions:
+        return
     names = Counter(str(row.key).casefold() for row in sessions)
     twice = next((row for row in sessions if names[str(row.key).casefold()] > 1), None)
     if twice is not None:
@@ -115,15 +121,19 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
     for modality in sorted({row.modality for row in sessions}):
         recipe_of(config, modality)
     check_comparisons(sessions, config)
-    if sessions:
-        modality, _ = primary_group(Counter((row.modality, row.task) for row in sessions), config)
-        check_index(config, modality)
-        tasks = sorted({row.task for row in sessions if row.modality == modality})
-        if tasks[0] == "" and len(tasks) > 1 and not (config.primary and config.primary.task):
-            raise InputError(
-                f"task: empty in some rows of {modality}, {', '.join(map(repr, tasks[1:]))} in others, so an empty one "
-                "could not be told from all. Fill it in in every row, or name one in primary.task."
-            )
+    modality, _ = primary_group(Counter((row.modality, row.task) for row in sessions), config)
+    check_index(config, modality)
+    tasks = sorted({row.task for row in sessions if row.modality == modality})
+    if tasks[0] == "" and len(tasks) > 1 and not (config.primary and config.primary.task):
+        raise InputError(
+            f"task: empty in some rows of {modality}, {', '.join(map(repr, tasks[1:]))} in others, so an empty one "
+            "could not be told from all. Fill it in in every row, or name one in primary.task."
+        )
+    check_outcomes(sessions, config)
+
+
+def check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
+    """Refuse outcomes that the table of a study does not hold as numbers."""
     found: dict[str, bool] = {}
     for row in sessions:
         for name, value in row.covariates.items():
@@ -131,11 +141,22 @@ def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:
     numbers = [name for name, is_number in found.items() if is_number]
     for name in (outcome.name for outcome in config.outcomes):
         if name not in numbers:
-            what = "holds text" if name in found else "is no further column of dyads.tsv"
+            what = tell_text(sessions, name) if name in found else "is no further column of dyads.tsv"
             raise ConfigError(
                 f"outcomes: {name!r} {what}; columns of numbers: {', '.join(numbers) or 'none'}."
                 f"{did_you_mean(name, numbers)}"
             )
+
+
+def tell_text(sessions: Sequence[Session], column: str) -> str:
+    """Say which cell of a column is text, and what to write."""
+    cells = [(row.line, value) for row in sessions if isinstance(value := row.covariates.get(column), str)]
+    line, text = next(((line, text) for line, text in cells if not holds_number(text)), cells[0])
+    n = len({value for _, value in cells if not holds_number(value)})
+    more = f" (and {count(n - 1, 'other text')})" if n > 1 else ""
+    at = f"in line {line} of dyads.tsv, " if line else ""
+    told = quote(text.removeprefix("'"))  # the sign that keeps a spreadsheet from running it
+    return f"holds text: {at}{told}{more}. Write a number with a decimal point, or n/a where there is none"
 
 
 def check_comparisons(sessions: Sequence[Session], config: StudyConfig) -> None:
@@ -170,9 +191,8 @@ def check_comparisons(sessions: Sequence[Session], config: StudyConfig) -> None:
                     f"{key}: {column!r} is {told} in dyad {dyad}; it needs one value per dyad. Correct the table."
                 )
             if key == "moderators" and any(isinstance(value, str) for value in held):
-                raise ConfigError(
-                    f"moderators: {column!r} holds text in dyad {dyad}; expected numbers (or name it as group)."
-                )
+                told = tell_text([row for row in sessions if row.dyad == dyad], column)
+                raise ConfigError(f"moderators: {column!r} {told}. A column of labels is a group.")
         groups = sorted({str(value) for held in values.values() for value in held})
         if key == "group" and config.reference not in groups:
             raise ConfigError(

@@ -72,7 +72,13 @@ def load_study(
     table = read_table(study)
     path = Path(config) if config is not None else _settings_beside(table.root)
     settings = StudyConfig() if path is None else StudyConfig.from_toml(path)
-    check_settings(table.sessions, settings)
+    try:
+        check_settings(table.sessions, settings)
+    except ConfigError as error:
+        if not table.rejected:
+            raise
+        refused = count(len(table.rejected), "row is", "rows are")
+        raise ConfigError(f"{refused} refused, the first: {table.rejected[0]}\n{error}") from None
     return table, settings if seed is None else dataclasses.replace(settings, seed=seed)
 
 

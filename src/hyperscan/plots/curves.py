@@ -233,7 +233,8 @@ def _chance_band(ax: Axes, curve: pd.DataFrame, time: str) -> None:
     times, mean, sd = (curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z"))
     if len(times) == 1:  # a band needs a width to be seen
         times, mean, sd = times + np.array([-0.3, 0.3]), mean.repeat(2), sd.repeat(2)
-    draw_chance(ax, times, mean, sd)
+    if np.isfinite(mean).any():  # a single dyad has no others to be re-paired with
+        draw_chance(ax, times, mean, sd)
     if "own_mean_z" in curve:
         ax.plot(
             curve["time"], curve["own_mean_z"], color=colours.chance, lw=1.2, ls=(0, (1, 2)), marker=".", ms=3,

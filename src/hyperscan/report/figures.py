@@ -192,19 +192,23 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
     from hyperscan.plots.curves import dyad_panels
 
     rows = run.primary
-    if not _has(rows, "dyad", "session", "z", "pseudo_mean_z", "pseudo_sd_z"):
+    if not (_has(rows, "dyad", "session", "z") and _has_level(rows)):
         return None
+    paired = _has(rows, "pseudo_mean_z", "pseudo_sd_z")
     dyads = sorted(rows["dyad"].unique())
     shown = rows[rows["dyad"].isin(dyads[:MAX_PANELS])]
     above = int((shown["z"] > shown["pseudo_mean_z"] + shown["pseudo_sd_z"]).sum())
     alt = (
         f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
-        f" chance level. {above} of {len(shown)} dyad-sessions lie more than 1 SD of single pairs above it."
+        " chance level."
     )
-    caption = (
-        f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair. Dashed: the mean of its pseudo pairs (each"
-        " person re-paired with the other person of another dyad, same session number); band: ± 1 SD of them."
-    )
+    caption = f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair."
+    if paired:
+        alt += f" {above} of {len(shown)} dyad-sessions lie more than 1 SD of single pairs above it."
+        caption += (
+            " Dashed: the mean of its pseudo pairs (each person re-paired with the other person of another dyad, same"
+            " session number); band: ± 1 SD of them."
+        )
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
     if len(dyads) > MAX_PANELS:
         caption += f" The first {MAX_PANELS} of {len(dyads)} dyads; the others are on their own pages."
@@ -236,14 +240,15 @@ def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
 
     rows = run.primary
     rows = rows[rows["dyad"] == dyad] if "dyad" in rows else rows
-    if not _has(rows, "session", "z", "pseudo_mean_z", "pseudo_sd_z"):
+    if not (_has(rows, "session", "z") and _has_level(rows)):
         return None
+    paired = _has(rows, "pseudo_mean_z", "pseudo_sd_z")
     above = int((rows["z"] > rows["pseudo_mean_z"] + rows["pseudo_sd_z"]).sum())
-    alt = (
-        f"Line chart of dyad {dyad}'s synchrony beside its chance level: {above} of {count(len(rows), 'session')} lie"
-        " more than 1 SD of single pairs above it."
-    )
-    caption = f"{run.outcome}. Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
+    alt = f"Line chart of dyad {dyad}'s synchrony beside its chance level."
+    caption = f"{run.outcome}."
+    if paired:
+        alt += f" {above} of {count(len(rows), 'session')} lie more than 1 SD of single pairs above it."
+        caption += " Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
     return picture(chance_curves(rows, time=run.config.time), alt, caption)
 
@@ -476,6 +481,12 @@ def _time_in(run: ReportedRun, table: pd.DataFrame) -> str:
 def _has(table: pd.DataFrame, *columns: str) -> bool:
     """Whether the columns are there and every one holds at least one value."""
     return len(table) > 0 and all(column in table and bool(table[column].notna().any()) for column in columns)
+
+
+def _has_level(rows: pd.DataFrame) -> bool:
+    """Whether there is a level to draw synchrony beside: that of pseudo pairs, or of the same two at other times."""
+    there = {"pseudo_mean_z", "pseudo_sd_z"} <= set(rows)
+    return there and (_has(rows, "pseudo_mean_z", "pseudo_sd_z") or _has(rows, "own_mean_z"))
 
 
 def results_of(run: ReportedRun, dyad: str) -> dict[str, SynchronyResult]:

@@ -123,7 +123,7 @@ def _leads(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import lag_heatmap
     from hyperscan.plots.style import one_axes
 
-    return lag_heatmap(_profiles(view), one_axes(axes))
+    return lag_heatmap(_excesses(view, "leads"), one_axes(axes))
 
 
 def _profiles(view: StudyView) -> pd.DataFrame:
@@ -134,6 +134,14 @@ def _profiles(view: StudyView) -> pd.DataFrame:
             f"kind = 'lags': this study has no lag profile of {view.outcome}. There are such of metrics that are means "
             "of products (plv, coh, aec ...), in the primary band, of the primary ROI pair."
         )
+    return rows
+
+
+def _excesses(view: StudyView, kind: str) -> pd.DataFrame:
+    """Lag profiles with a chance level; such need people who never met."""
+    rows = _profiles(view)
+    if rows["profile_excess_z"].isna().all():
+        raise InputError(f"kind = {kind!r}: no lag profile has pseudo pairs to compare with. It needs more dyads.")
     return rows
 
 

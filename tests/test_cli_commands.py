@@ -171,7 +171,7 @@ def test_labels_under_other_names_stay_text(tmp_path: Path) -> None:
             (),
             (
                 "other.csv: table has no column 'dyad', 'session', 'excess_z'; it has: pair,",
-                "Name your columns: --dyad, --time, --value; --therapist, --session, --days",
+                "Name your columns: --dyad, --value and --session (--time for another axis",
             ),
         ),
         (("--dyad", "pair", "--value", "wtc", "--session", "meting"), ("Did you mean 'meeting'?",)),

@@ -108,7 +108,8 @@ def _need(table: pd.DataFrame, *columns: str) -> None:
         hint = did_you_mean(missing[0], known) if len(missing) == 1 else ""
         raise TableError(
             f"table has no column {', '.join(map(repr, missing))}; it has: {', '.join(known[:20])}.{hint}\n"
-            "Name your columns: dyad=, time=, value=; therapist=, session=, days= where you have them.",
+            "Name your columns: dyad=, value= and session= (time= for another axis, days= for weeks); therapist= where "
+            "you have it.",
             missing,
         )
     twice = [name for name in columns if (table.columns == name).sum() > 1]

@@ -45,21 +45,23 @@ def told_of(summary: Summary, role: str) -> dict[str, str]:
 
 
 def decision_findings(decided: Sequence[Decided]) -> Iterator[Finding]:
-    """Warn where what should hold for all sessions of a person differs between them."""
+    """Warn where what should hold for all sessions of a person differs between them; people who are alike share one."""
     rates = [float(text.split()[0]) for one in decided if one.name == "sfreq" for text in one.values]
+    people: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for one in decided:
-        choice = DECISIONS[one.name]
-        if not choice.alike or one.alike:
+        if not DECISIONS[one.name].alike or one.alike:
             continue
         values = "; ".join(f"{value} in session {', '.join(sessions)}" for value, sessions in one.values.items())
         who = f"{one.person} ({', '.join(filter(None, [one.dyad, one.modality, one.task]))})"
-        keys = common_rate(rates) if one.name == "sfreq" else choice.setting
-        remedy = f" set {keys} in study.toml," if keys else ""
+        setting = common_rate(rates) if one.name == "sfreq" else DECISIONS[one.name].setting
+        people[DECISIONS[one.name].label, values, setting].append(who)
+    for (label, values, setting), named in people.items():
+        remedy = f" set {setting} in study.toml," if setting else ""
         yield Finding(
             "decisions",
             "warning",
-            f"{who}: {choice.label} differs over the sessions: {values}. A change of preparation can read as a change "
-            f"of synchrony. Record and name alike,{remedy} or leave sessions out (include = no).",
+            f"{', '.join(named)}: {label} differs over the sessions: {values}. A change of preparation can read as a "
+            f"change of synchrony. Record and name alike,{remedy} or leave sessions out (include = no).",
         )
 
 

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 #: What a look at headers cannot tell.
 UNTOLD = (
-    "Samples were not read: bad channels and windows, wrong units and copied signals show in check --prepare OUT, "
+    "Samples were not judged: bad channels and windows, wrong units and copied signals show in check --prepare OUT, "
     "which keeps its work for run -o OUT."
 )
 
@@ -143,7 +143,7 @@ def check_study(
 ) -> CheckReport:
     """Say what a run would analyse and what not; write nothing but to a folder that ``prepare`` names.
 
-    Table, settings, headers, events and clocks are looked at; samples of EEG are not read. With ``prepare``
+    Table, settings, headers, events and clocks are looked at; samples are not judged. With ``prepare``
     every session is filtered and judged too, which takes most of a run's time; where it is the folder of a later run,
     that is kept there for it.
 

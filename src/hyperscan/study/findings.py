@@ -300,10 +300,13 @@ def find_swaps(people: Mapping[SessionKey, Facts]) -> list[Finding]:
     for keys in groups.values():
         for key in keys if len(keys) >= MIN_COMPARED else ():
             others = np.array([vectors[other] / scale for other in keys if other != key])
-            if _is_exchanged(vectors[key] / scale, others):
+            left = _left_exchanged(vectors[key] / scale, others)
+            if left < MAX_LEFT:
                 said = (
                     f"{key}: the therapist's recording resembles the client's of the other sessions, and the other way "
-                    "round. Check the two files (or channel rules) of this row in dyads.tsv; nothing was exchanged."
+                    f"round: with the two exchanged, {left:.2f} of its squared distance to the other sessions is left "
+                    f"(remarked below {MAX_LEFT:g}; usually it is above 1). "
+                    "Check the two files (or channel rules) of this row in dyads.tsv; nothing was exchanged."
                 )
                 found.append(Finding("swapped", "warning", said, (key,)))
     return found
@@ -339,16 +342,16 @@ def _median(values: Array) -> Array:
     return middle
 
 
-def _is_exchanged(here: Array, others: Array) -> bool:
-    """Whether a session resembles the others better with its two people exchanged.
+def _left_exchanged(here: Array, others: Array) -> float:
+    """Share of a session's distance to the others that is left with its two people exchanged; 1 where it cannot tell.
 
     Shapes: ``here`` (2, n_facts), ``others`` (n_sessions, 2, n_facts).
     """
     usual = _median(others)
     known = np.isfinite(here).all(axis=0) & np.isfinite(usual).all(axis=0)
     if not known.any():
-        return False
+        return 1.0
     here, usual = here[:, known], usual[:, known]
     apart = np.sqrt(np.mean((usual[0] - usual[1]) ** 2))
     given, exchanged = np.mean((here - usual) ** 2), np.mean((here[::-1] - usual) ** 2)
-    return bool(apart > MIN_APART and exchanged < MAX_LEFT * given)
+    return float(exchanged / given) if apart > MIN_APART and given > 0 else 1.0

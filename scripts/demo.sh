@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 source scripts/environment.sh
 prepare_environment
 study="${1:-eeg_growth}"
+echo "analysing sample_data/$study: some minutes on two cores; each step says how far it is" >&2
 hyperscan run "sample_data/$study" -o "out/demo_$study" --jobs 2

@@ -13,7 +13,7 @@ prepare_environment() {
   wanted=$(cat pyproject.toml requirements.lock | cksum)" $PWD"
   stamp="$venv/.installed-${extras:-core}"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    echo "installing into $venv (once) ..." >&2
+    echo "installing hyperscan and what it needs into $venv (once; a download of some hundred MB) ..." >&2
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".${extras:+[$extras]}"
     echo "$wanted" > "$stamp"
   fi

@@ -211,7 +211,8 @@ def guards_panel(
         curves = dyad_curves(table, [column], time)
         for curve in curves.values():
             draw_course(ax, curve, column, time, color=colours.real, alpha=0.4, lw=0.8, label="each dyad")
-        _mean_curve(ax, curves, column, colours.slope, "o", f"mean of {count(len(curves), 'dyad')}, 95 % CI")
+        mean = f"mean of {len(curves)} dyads, 95 % CI" if len(curves) > 1 else count(len(curves), "dyad")
+        _mean_curve(ax, curves, column, colours.slope, "o", mean)
         if column.endswith("_z"):
             ax.axhline(0, color=colours.chance, lw=1, ls=DASHED)
         ax.set_title(column_of(column).axis_label, fontsize=9)

@@ -77,10 +77,11 @@ def session_means(
         times, means, halves = np.array(at).T
         colour, marker, dashes = looks[i % len(looks)]
         dyads, many = count(len(curves), "dyad"), len(curves) > 1
+        named = f"{name} ({dyads})" if by else f"mean of {dyads}" if many else dyads
         ax.errorbar(
             times + 0.07 * (i - (len(groups) - 1) / 2),  # side by side, so that intervals do not hide each other
             means, yerr=np.nan_to_num(halves), color=colour, marker=marker, ls=dashes, ms=5.5, lw=1.8, elinewidth=1.2,
-            mec="none", label=(f"{name} ({dyads})" if by else f"mean of {dyads}" if many else dyads) + ", 95 % CI" * many,
+            mec="none", label=named + ", 95 % CI" * many,
         )  # fmt: skip
     if time == "session":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))

@@ -558,3 +558,9 @@ def test_a_guard_whose_columns_are_empty_says_what_it_would_take(name: str) -> N
     if name in found:
         assert found[name].passed is None
         assert "no dyad has two or more sessions with" in found[name].detail
+
+
+def test_the_band_guard_gives_no_p_of_a_slope_the_other_way() -> None:
+    for slope, words in ((0.03, "beyond a 10% share: p"), (0.0, "less than a 10% share")):
+        found = fit_growth(table(), guards=guard_table(outband_excess_z=slope))
+        assert words in next(guard.detail for guard in found.guards if guard.name == "band")

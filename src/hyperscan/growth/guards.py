@@ -167,7 +167,9 @@ def ask_band(evidence: Evidence, sign: float) -> Guard:
         return not_assessable("band", lack)
     passed = not (test.slope * sign > 0 and beyond.in_direction(sign, 0.10))
     verb = "does not change the same way" if passed else "changes the same way"
-    share = f"beyond a {BAND_SHARE:.0%} share: {p_text(beyond.p)}"
+    # a p of a slope the other way would speak of something else
+    larger = beyond.slope * sign > 0
+    share = f"beyond a {BAND_SHARE:.0%} share: {p_text(beyond.p)}" if larger else f"less than a {BAND_SHARE:.0%} share"
     where = f"{OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz"
     detail = f"Synchrony outside the band, at {where}, {verb} ({figure_text(test)}; {share})."
     return Guard("band", passed, test.slope, detail)

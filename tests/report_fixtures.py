@@ -243,6 +243,7 @@ def _synchrony(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.D
         frame["lead_asymmetry_excess"] = 0.01 + 0.01 * np.sin(5.0 * np.arange(n))
         frame["lag_estimate"] = frame["estimate"] * 0.4
         frame["lag_p"] = np.clip(rng.beta(0.5, 1 + 20 * np.clip(excess, 0, None)), 1 / 1001, 1)
+        frame["lag_n"] = 1000 if fake.modality == "eeg" else 39
         frames.append(frame)
     table = pd.concat(frames, ignore_index=True)
     table["n_windows"], table["window_s"] = (12, 20.0) if fake.modality == "eeg" else (np.nan, np.nan)
@@ -260,7 +261,7 @@ def _pseudo(fake: Fake, table: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     for step in range(1, n + 1):
         partner = {fake.dyad(i): fake.dyad((i + step) % fake.n_dyads) for i in range(fake.n_dyads)}
         for which in ("client", "therapist"):
-            frame = table.drop(columns=["alliance", "lag_estimate", "lag_p", "excess_z", "flags"]).copy()
+            frame = table.drop(columns=["alliance", "lag_estimate", "lag_p", "lag_n", "excess_z", "flags"]).copy()
             frame["z"] = frame["pseudo_mean_z"] + rng.normal(0, 1, len(frame)) * frame["pseudo_sd_z"]
             frame["estimate"] = np.tanh(frame["z"])
             frame.insert(1, "partner_dyad", frame["dyad"].map(partner))

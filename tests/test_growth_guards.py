@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,33 @@ import pytest
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import fit_growth
 from hyperscan.growth.evidence import Evidence, Slopes
-from hyperscan.growth.guards import LAG_PATTERN, OWN_GUARDS, Guard, ask_trend, pattern_projection
+from hyperscan.growth.guards import (
+    _FIGURES,
+    LAG_PATTERN,
+    OWN_GUARDS,
+    Guard,
+    ask_differences,
+    ask_guards,
+    ask_trend,
+    not_asked,
+    pattern_projection,
+)
+from hyperscan.growth.records import SlopeTest
+from hyperscan.growth.verdict import UNCLAIMED
+from hyperscan.growth.within_guards import _OWN, PersonEvidence, ask_measures
 from hyperscan.metrics import METRICS
 from hyperscan.results.plan import Group, Plan
-from hyperscan.schema import GUARD_COLUMNS, NO_CONTROL, Outcome
-from hyperscan.words import BAND_SHARE, GUARDS, STEADINESS_SHARE, GuardWords, Measure, share_text
+from hyperscan.schema import GUARD_COLUMNS, MODALITIES, NO_CONTROL, Index, Outcome
+from hyperscan.words import (
+    BAND_SHARE,
+    DIFFERENCE_GUARDS,
+    GUARDS,
+    PERSON_GUARDS,
+    STEADINESS_SHARE,
+    GuardWords,
+    Measure,
+    share_text,
+)
 
 N, S = 10, 6
 NOISE = 0.02
@@ -139,7 +163,7 @@ def test_what_two_people_share_at_any_time_is_no_growth(sign: int, modality: str
     result = fit_growth(sync, guards=guard_table(sign), quality=quality)
     assert [key for key, passed in answers(result).items() if passed is False] == ["mismatched_times"]
     assert result.verdict == "confounded"
-    assert "own mismatched times does not change the same way" in result.sentence
+    assert f"own mismatched times does not clearly {'rise' if sign > 0 else 'fall'}" in result.sentence
 
 
 def test_either_lag_measure_is_enough_on_one_clock() -> None:
@@ -171,7 +195,7 @@ def test_control_channels_and_the_band_outside_are_named() -> None:
     guards = guard_table(control_excess_z=0.06, outband_excess_z=0.03).assign(control_channels="F7+F8")
     sentence = fit_growth(table(), guards=guards, quality=quality_table()).sentence
     assert "that of control channels F7 and F8 (" in sentence
-    assert "outside the band, at 26-34 Hz, changes the same way" in sentence
+    assert "outside the band, at 26-34 Hz, rises by more than 10 % of the rise of synchrony" in sentence
 
 
 def test_a_failed_guard_comes_before_an_open_one() -> None:
@@ -213,7 +237,7 @@ def test_the_band_guard_leaves_a_tenth_of_the_change(sign: int) -> None:
     assert band_guard(-0.02 * sign).passed is True
     failed = band_guard(0.008 * sign)
     assert failed.passed is False
-    assert "10% share" in failed.detail
+    assert "10 % share" in failed.detail
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -492,6 +516,70 @@ def test_a_guard_looks_at_the_columns_that_its_words_name(name: str, monkeypatch
     assert seen == set(GUARDS[name].columns) - {"clock_source"}
 
 
+#: What a guard's words say of the slope that it names, and whether that is so for a sign, a slope and a p.
+SAID: tuple[tuple[str, Callable[[float, float, float], bool]], ...] = (
+    (r"\brises\b", lambda sign, slope, p: slope > 0 and p < 0.10),
+    (r"\bfalls\b", lambda sign, slope, p: slope < 0 and p < 0.10),
+    ("does not clearly rise", lambda sign, slope, p: not (slope > 0 and p < 0.05)),
+    ("does not clearly fall", lambda sign, slope, p: not (slope < 0 and p < 0.05)),
+    ("does not (rise|fall) by clearly", lambda sign, slope, p: not (slope * sign > 0 and p < 0.10)),
+    ("no clear change$", lambda sign, slope, p: p >= 0.05),
+    ("remains after|exceeds", lambda sign, slope, p: slope * sign > 0 and p < 0.10),
+    ("does not stand up", lambda sign, slope, p: not (slope * sign > 0 and p < 0.05)),
+    ("is not clearly larger", lambda sign, slope, p: not (slope * sign > 0 and p < 0.10)),
+    ("improves", lambda sign, slope, p: slope < 0 and p < 0.05),
+    ("worsens", lambda sign, slope, p: slope > 0 and p < 0.05),
+    ("not clearly closer", lambda sign, slope, p: not (slope * sign < 0 and p < 0.05)),
+    ("are closer", lambda sign, slope, p: slope * sign < 0 and p < 0.05),
+    ("does not explain|by enough to matter|would make|moves? as it does", lambda sign, slope, p: True),
+    ("The (rise|fall) ", lambda sign, slope, p: True),
+)
+
+
+@pytest.mark.parametrize(("sign", "slope", "p"), list(product((1.0, -1.0), (0.01, -0.01), (0.001, 0.07, 0.5))))
+def test_no_guard_says_what_its_numbers_do_not(
+    sign: float, slope: float, p: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = SlopeTest(slope, 0.01, 0.004, 7.0, slope / 0.004, p, slope - 0.01, slope + 0.01, N)
+    monkeypatch.setattr(Slopes, "test", lambda *_: test)
+    monkeypatch.setattr(Slopes, "weighted", lambda *_: test)
+    quality = fnirs_quality().assign(clock_source="triggers", clock_ppm=1.0, clock_residual_ms=1.0, peak_hz_=10.0)
+    quality = quality.assign(motion=0.1, highfreq=0.1)
+    sessions = table().assign(t=lambda d: d["session"] - 1.0, value=lambda d: d["excess_z"])
+    evidence = [Evidence(sessions, Outcome(), guard_table(), quality.assign(clock_source=source))
+                for source in ("triggers", "same_amplifier")]  # fmt: skip
+    held = {"client_value", "therapist_value"}.union(*(words.columns for words in PERSON_GUARDS.values()))
+    slopes = Slopes.of(table().assign(**dict.fromkeys(held, 1.0)), sessions, {"": 1.0})
+    people = PersonEvidence(Index("power", "alpha", "all"), "eeg", slopes)
+    told = [guard for each in evidence for kind in MODALITIES for guard in ask_guards(each, kind, sign)]
+    told += [_OWN.get(name, ask_measures)(words, people, sign) for name, words in PERSON_GUARDS.items()]
+    told += [guard for kind in MODALITIES for guard in ask_guards(evidence[0], kind, sign, DIFFERENCE_GUARDS)]
+    assert {*GUARDS, *PERSON_GUARDS, *DIFFERENCE_GUARDS} <= {guard.name for guard in told}
+    for guard in told:
+        assert guard.passed is not None, guard
+        head = re.sub(r"of the (rise|fall) of|make \w+ (rise|fall)", "", _FIGURES.sub("", guard.detail))
+        found = [holds(sign, slope, p) for words, holds in SAID if re.search(words, head)]
+        assert found, guard
+        assert all(found), guard
+    # of a difference nothing is said to change
+    asked = ask_differences(evidence[0], "eeg", sign)
+    assert not [guard for guard in asked if re.search(r"\bchange|The (rise|fall) |slope", guard.detail)]
+    for guard in not_asked(told, "change"):
+        assert (guard.passed, guard.asked) == (None, False)
+        assert guard.detail.startswith("Not asked: no change is claimed (")
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.05])
+def test_where_no_change_is_claimed_no_guard_is_passed_or_failed(slope: float) -> None:
+    result = fit_growth(table(slope), guards=guard_table(), quality=quality_table())
+    claimed = result.verdict not in UNCLAIMED
+    assert claimed == bool(slope)
+    assert {guard.asked for guard in result.guards} == {claimed}
+    assert ("Guards were not asked: no change is claimed." in result.sentence) != claimed
+    assert "Not assessable" not in result.sentence
+    assert ("not asked" in result.summary()) != claimed
+
+
 def test_every_guard_without_a_function_says_which_trend_fails_it() -> None:
     trends = {name for name, words in GUARDS.items() if words.measures}
     # a trend, and what it would make of the change
@@ -511,7 +599,7 @@ def test_a_trend_guard_is_one_entry_of_the_table(
     found = fit_growth(table(modality=modality), guards=guards, quality=quality)
     assert found.guards[0].name == "new"
     assert found.guards[0].passed is False
-    assert found.guards[0].detail.startswith("Something new changes in the direction")
+    assert found.guards[0].detail.startswith("Something new rises, which by itself may make synchrony rise")
     assert found.verdict == "confounded"
     without = fit_growth(table(modality=modality))
     assert without.guards[0].reason == f"the table alone holds no {table_of.removesuffix('s')} measures."

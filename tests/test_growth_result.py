@@ -25,7 +25,7 @@ def test_files_hold_everything(tmp_path: Path) -> None:
                 "therapist_level", "guards", "exploratory"):  # fmt: skip
         assert key in stored
     assert stored["primary"]["slope"] == pytest.approx(result.primary["slope"], rel=1e-9)
-    assert set(stored["guards"][0]) == {"name", "passed", "figure", "detail"}
+    assert set(stored["guards"][0]) == {"name", "passed", "figure", "detail", "asked"}
     frame = load_table(tmp_path / "out" / "growth.tsv")
     counts = frame["part"].value_counts()
     assert (counts["primary"], counts["guard"]) == (1, len(result.guards))

@@ -32,12 +32,18 @@ def test_rows_without_a_value_are_counted() -> None:
     data = table()
     data.loc[[3, 20], "excess_z"] = np.nan
     result = fit_growth(data)
-    assert (result.design["n_dropped"], result.primary["n_sessions"]) == (2, 46)
-    assert "2 rows lack a value or a time and were left out" in result.sentence
+    assert ([row.name for row in result.design.left_out], result.primary["n_sessions"]) == (
+        ["D00 session 4", "D03 session 3"],
+        46,
+    )
+    assert "Left out of the fit: 2 rows, D00 session 4, D03 session 3 (no value, or no time)." in result.sentence
     # of two runs one may be empty, and its session is still there
     runs = fit_growth(pd.concat([table(run="1"), table(run="2", excess_z=np.nan)]))
     assert runs.primary["n_sessions"] == 48
-    assert "48 rows lack a value or a time and were left out" in runs.sentence
+    assert (
+        "Left out of the fit: 48 rows, D00 session 1 run 2, D00 session 2 run 2, D00 session 3 run 2 and"
+        in runs.sentence
+    )
 
 
 def test_columns_are_named_by_argument() -> None:
@@ -51,7 +57,7 @@ def test_columns_are_named_by_argument() -> None:
 def test_numbers_as_text_and_float_labels_are_read() -> None:
     data = table().assign(dyad=lambda d: d["dyad"].str[1:].astype(float), excess_z=lambda d: d["excess_z"].map(repr))
     data.loc[0, "excess_z"] = "n/a"
-    assert fit_growth(data).design["n_dropped"] == 1
+    assert [row.session for row in fit_growth(data).design.left_out] == [1.0]
 
 
 def test_primary_by_default_by_name_and_the_only_one() -> None:
@@ -85,9 +91,8 @@ def test_sessions_without_partners_do_not_make_a_study_grow() -> None:
     found, wanted = fit_growth(lags), fit_growth(flat[~late].assign(n_pseudo=5))
     assert found.primary == wanted.primary
     assert [row["p_max_t"] for row in found.exploratory] == [row["p_max_t"] for row in wanted.exploratory]
-    assert found.design["n_unpaired"] == int(late.sum())
-    assert found.design["n_dropped"] == 0
-    assert f"{late.sum()} rows were left out: no other dyad could be re-paired" in found.sentence
+    assert [row.why for row in found.design.left_out] == ["other_chance"] * int(late.sum())
+    assert f"Left out of the fit: {late.sum()} rows, D00 session 5, D00 session 6, D01 session 5 and" in found.sentence
     # a value that is no excess has no chance level of another kind
     raw = lags.rename(columns={"excess_z": "sync"})
     assert fit_growth(raw, value="sync").primary["n_sessions"] == len(flat)

@@ -95,3 +95,27 @@ def test_hostile_dyad_names_are_drawn_as_text(primary: pd.DataFrame, label: str)
     svg = plots.save_svg(plots.dyad_panels(primary.assign(dyad=label)))
     assert "<script>" not in svg
     assert "x" * 40 not in svg
+
+
+def test_a_session_over_another_chance_level_is_hollow_and_in_no_mean(primary: pd.DataFrame) -> None:
+    odd = (primary["dyad"] == "D2") & (primary["session"] == 3)
+    assert odd.sum() == 1
+    table = primary.assign(n_pseudo=np.where(odd, 0, 6), excess_z=primary["excess_z"].where(~odd, 9.0))
+    ax, without = _growth(table), _growth(primary[~odd])
+    assert ax.get_title(loc="left") == without.get_title(loc="left") == "5 dyads, 19 dyad-sessions"
+    drawn = {str(line.get_label()): line for line in ax.lines}
+    (hollow,) = [line for label, line in drawn.items() if label.startswith("left out of growth")]
+    assert (list(hollow.get_xdata()), list(hollow.get_ydata())) == ([3], [9.0])
+    assert hollow.get_markerfacecolor() != drawn["_D2"].get_color()
+    for line in without.lines:
+        if not str(line.get_label()).startswith("_missing"):
+            assert drawn[str(line.get_label())].get_ydata() == pytest.approx(line.get_ydata(), nan_ok=True)
+    for draw in (plots.session_means, plots.session_band_heatmap, plots.roi_panels):
+        labels = {"band": "alpha", "roi_therapist": "a", "roi_client": "a"}
+        axes = [draw(rows.assign(**labels)) for rows in (table, table[~odd])]
+        one, other = (each[0] if isinstance(each, list) else each for each in axes)
+        for a, b in zip(one.lines, other.lines, strict=True):
+            np.testing.assert_array_equal(a.get_ydata(), b.get_ydata())
+        assert [a.get_text() for a in one.texts] == [b.get_text() for b in other.texts]
+    # where all have the lag null as chance, all are drawn
+    assert _growth(primary.assign(n_pseudo=0)).get_title(loc="left") == "5 dyads, 20 dyad-sessions"

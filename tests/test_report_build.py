@@ -123,7 +123,7 @@ def test_skipped_sessions_come_with_their_reason(out: Path, html: str) -> None:
     skipped = json.loads((out / "plan.json").read_text())["skipped"]
     assert skipped
     text = Page(html).text
-    assert f"{len(skipped)} dyad-sessions that were not analysed" in text
+    assert f"{len(skipped)} dyad-sessions not analysed" in text
     assert text.count(skipped[0]["reason"]) == len(skipped)
 
 

@@ -7,9 +7,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from growth_fixtures import designs_table
 from hyperscan.config import StudyConfig
+from hyperscan.growth import fit_growth
 from hyperscan.metrics import METRICS
 from hyperscan.metrics.mne_methods import MNE_METHODS
 from hyperscan.report.methods import Methods, methods_of
@@ -32,7 +35,7 @@ def test_methods_tell_the_settings_that_were_in_force(tmp_path: Path, modality: 
     (tmp_path / "config.toml").write_text("window_s = 7.5\nfnirs_min_sci = 0.66\nn_null = 333\nseed = 42\n")
     methods = methods_of(ReportedRun.of(tmp_path))
     text = methods.to_markdown()
-    assert "333 circular shifts" in text
+    assert ("1000 circular" if modality == "eeg" else "39 circular shifts (333 were asked for)") in text
     assert "seed 42" in text
     assert ("windows of 7.5 s" in text) == (modality == "eeg")
     assert ("below 0.66" in text) == (modality == "fnirs")
@@ -161,3 +164,49 @@ def test_methods_tell_what_chance_was_in_this_run(tmp_path: Path, pairs: int) ->
     assert ("In this run no other dyad could be re-paired" in text) == (pairs == 0)
     assert ("fewer than 4 pseudo pairs" in text) == (pairs == 3)
     assert ("A second chance level" in text) == (pairs > 0)
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        ((81, 81), "with 81 circular shifts (1000 were asked for) of"),
+        ((81, 120), "with 81 to 120 circular shifts (1000 were asked for) of"),
+        ((1000, 1000), "with 1000 circular shifts of"),
+        (None, "with at most 1000 circular shifts of"),
+    ],
+)
+def test_methods_tell_how_many_shifts_were_used(tmp_path: Path, used: tuple[int, int] | None, said: str) -> None:
+    write_fake(tmp_path, SMALL)
+    table = load_table(tmp_path / "synchrony.tsv").drop(columns="lag_n")
+    if used:
+        table["lag_n"] = used[0]
+        table.loc[table["session"] == 1, "lag_n"] = used[1]
+    write_table(tmp_path / "synchrony.tsv", table)
+    assert said in methods_of(ReportedRun.of(tmp_path)).to_markdown()
+
+
+def test_methods_tell_every_comparison_that_was_asked_for(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    asked = {
+        "contrasts": {"talk_minus_rest": {"talk": 1, "rest": -1}},
+        "group": "arm",
+        "reference": "control",
+        "moderators": ["motivation"],
+    }
+    table = designs_table().rename(columns={"age": "motivation"})
+    found = fit_growth(table, primary={"task": "talk"}, n_flips=99, **asked)
+    replace(growth_of_fake(tmp_path), differences=found.differences, groups=found.groups).save(tmp_path)
+    (tmp_path / "config.toml").write_text(StudyConfig(**asked).to_toml())
+    rows = load_table(tmp_path / "synchrony.tsv")
+    both = [rows.assign(task=task) for task in ("talk", "rest", "talk_minus_rest")]
+    write_table(tmp_path / "synchrony.tsv", pd.concat(both))
+    text = methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    for said in (
+        "analysed apart: talk, rest. ",
+        "(talk_minus_rest: talk minus rest): the level",
+        "(column arm: active with control)",
+        "Whether growth went with motivation was tested",
+        "corrected after Holm within each kind of question",
+    ):
+        assert said in text, said
+    assert "were compared" not in methods_of(ReportedRun.of(write_fake(tmp_path / "plain", SMALL))).to_markdown()

@@ -14,9 +14,18 @@ import pytest
 from growth_fixtures import designs_table
 from hyperscan.growth import GrowthResult, fit_growth, records
 from hyperscan.report import sections
-from hyperscan.report.figures import STUDY_PICTURES, differences_picture, means_picture
+from hyperscan.report.figures import (
+    STUDY_PICTURES,
+    differences_picture,
+    grid_picture,
+    growth_picture,
+    means_picture,
+)
 from hyperscan.report.run import ReportedRun
+from hyperscan.report.view import view_data
 from hyperscan.results.plan import Remark
+from hyperscan.schema import Outcome
+from hyperscan.storage import load_table, write_table
 from hyperscan.words import NO_VERDICT, VERDICTS
 from report_fixtures import Fake, first_page, growth_of_fake, write_fake
 
@@ -262,3 +271,36 @@ def test_relations_without_an_answer_are_folded(tmp_path: Path) -> None:
 def test_the_means_of_groups_and_tasks_are_drawn(tmp_path: Path) -> None:
     write_fake(tmp_path, SMALL)
     assert means_picture(ReportedRun.of(tmp_path)).alt.endswith("all dyads together.")
+
+
+def test_a_session_left_out_of_growth_is_counted_alike_everywhere(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    table = load_table(tmp_path / "synchrony.tsv")
+    odd = (table["dyad"] == "D02") & (table["session"] == table.loc[table["dyad"] == "D02", "session"].min())
+    table.loc[odd, ["pseudo_mean_z", "pseudo_sd_z"]] = float("nan")
+    table.loc[odd, "n_pseudo"] = 0
+    write_table(tmp_path / "synchrony.tsv", table)
+    primary = Outcome("plv", "alpha", "posterior-posterior")
+    found = fit_growth(table, primary=primary.named, n_flips=99)
+    found.save(tmp_path)
+    run = ReportedRun.of(tmp_path)
+    n, n_all = found.primary.n_sessions, len(run.primary)
+    (left,) = run.left_out
+    assert (n, len(run.entered)) == (n_all - 1, n_all - 1)
+    facts, methods = dict(sections.key_facts(run)), sections.methods_of(run).to_markdown()
+    assert facts["Dyad-sessions in growth"] == str(n)
+    assert facts["Left out of growth"].startswith(f"1 row, {left.name} (no other dyad could be re-paired")
+    n_out = len(run.plan.skipped)
+    assert facts["Not analysed"].startswith(f"{n_out} dyad-session")
+    assert f"{n_all} dyad-sessions were analysed; {n_out} dyad-session{'s' * (n_out != 1)} w" in methods
+    assert f"{n} dyad-sessions of {found.primary.n_dyads} dyads entered the test of growth" in methods
+    assert f"Left out of the fit: 1 row, {left.name} (no other dyad could be re-paired" in methods
+    assert left.name in sections.growth_in_words(run).story
+    assert f"{n} of " in " ".join(sections.influence(run))
+    rows = [[cell.text for cell in row] for row in sections.skipped_table(run).rows]
+    assert len(rows) == n_out + 1
+    assert any("left out of growth: no other dyad" in cell for cell in rows[-1])
+    assert f"{n} dyad-sessions used, 1 left out of growth, {n_out} skipped" in grid_picture(run).alt
+    assert "Hollow: left out of growth" in growth_picture(run).caption
+    assert sum(int(row[1].text) for row in sections.nulls_table(run).rows) == n
+    assert [left.dyad, left.session, f"left out of growth: {left.reason}"] in view_data(run)["lost"]

@@ -294,6 +294,19 @@ class Outcome:
         return table[keep]
 
 
+def other_chance(table: pd.DataFrame) -> pd.Series:
+    """Rows whose excess is over the lag null where others of the same outcome have pseudo pairs.
+
+    Excess over the lag null is that of another statistic (the whole session's, not its windows'), and of the same
+    coupling it is larger: a study whose late sessions lack partners would seem to grow. So growth, and every picture
+    and mean of the excess, leaves them out.
+    """
+    n_pairs = table["n_pseudo"].astype(float) if "n_pseudo" in table else table.assign(n=1.0)["n"]
+    keys = [table[name] for name in dict.fromkeys((*OUTCOME_LABELS, *CELL_COLUMNS)) if name in table]
+    most = n_pairs.groupby(keys, dropna=False).transform("max") if keys else n_pairs.max()
+    return (n_pairs == 0) & (most > 0)
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its head in a table, its label on an axis (empty = its head), and what it means."""
@@ -427,6 +440,7 @@ COLUMNS: Mapping[str, Column] = _columns(
         meaning="profile_z - profile_pseudo_z; without pseudo pairs empty",
     ),
     Column("lag_p", "p, lag null", meaning="one-sided p of lag_estimate under circular shifts", p_value=True),
+    Column("lag_n", "Shifts (n)", meaning="circular shifts that lag_p rests on; p cannot fall below 1 / (lag_n + 1)"),
     Column(
         "n_windows",
         "Windows (n)",
@@ -533,7 +547,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     ),
     # quality
     Column("channels_kept", "Channels kept", "Channels kept (n)", "channels that were analysed"),
-    Column("channels_total", "of", meaning="channels that the recording has of this person"),
+    Column("channels_total", "Channels recorded", meaning="channels that the recording has of this person"),
     Column("clean_seconds", "Clean (s)", "Clean time (s)", "time free of artefacts", "s"),
     Column(
         "s2_line",
@@ -774,7 +788,7 @@ TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *CELL_COLUMNS,
             *("estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z"),
             *("own_mean_z", "n_own", "own_excess_z", "halves_z"),
-            *("lag_peak_s", "lag_peak_p", "lead_asymmetry_excess", "lag_estimate", "lag_p"),
+            *("lag_peak_s", "lag_peak_p", "lead_asymmetry_excess", "lag_estimate", "lag_p", "lag_n"),
             *("n_windows", "window_s", "seconds", "flags"),
         ),
         "pseudo": (

@@ -143,6 +143,9 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
 LEAD = "the lead asymmetry (excess where the therapist leads minus that where the client does)"
 NO_SHIFT = "Coupling that grows at a constant lead does this, too: that the lead shifted is not shown."
 
+#: What is said of a guard where nothing is claimed that it could explain.
+NOT_ASKED = "Not asked: no {claim} is claimed"
+
 #: What is left where a signal that both people were exposed to was taken out, what that does not show, and what the
 #: guards then do not speak of.
 BEYOND_SHARED = " beyond what follows the measured shared signal (linearly, within the lags looked at)"
@@ -211,6 +214,14 @@ DIFFERENCES: Mapping[str, Verdict] = MappingProxyType(
 YES_NO_SAID = "{name} is yes (1) or no (0), taken as a number."
 YES_NO_SHARE = "Slopes are changes of the share of yes."
 
+#: Why a row of the outcome does not enter growth.
+LEFT_OUT: Mapping[str, str] = MappingProxyType(
+    {
+        "other_chance": "no other dyad could be re-paired, and the lag null is another chance level",
+        "no_value": "no value, or no time",
+    }
+)
+
 #: What a difference of each kind cannot say.
 LIMITS: Mapping[str, str] = MappingProxyType(
     {
@@ -222,15 +233,18 @@ LIMITS: Mapping[str, str] = MappingProxyType(
 
 #: How a guard's sentence reads where a difference was asked instead of a change.
 AS_DIFFERENCE: tuple[tuple[str, str], ...] = (
-    ("The change ", "The difference "),
-    (
-        "changes in the direction that would make synchrony change",
-        "differs in the direction that would make synchrony differ",
+    *(
+        pair
+        for way, far in (("rise", "higher"), ("fall", "lower"))
+        for pair in (
+            (f"The {way} ", "The difference "),
+            (f"of the {way} of synchrony", "of the difference of synchrony"),
+            (f"make synchrony {way}", f"make synchrony {far}"),
+            (f"does not clearly {way}", f"is not clearly {far}, and does not clearly {way} more"),
+            (f"does not {way} by clearly", "does not differ by clearly"),
+            (f" {way}s", f" is {far}, or {way}s more"),
+        )
     ),
-    ("no such change", "no such difference"),
-    ("does not change the same way", "does not differ the same way"),
-    ("changes the same way", "differs the same way"),
-    ("also changes", "also differs"),
     ("no clear change", "no clear difference"),
     ("explain the change", "explain the difference"),
     ("where the change is", "where the difference is"),

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     result = run_study(table.sessions, config, cluster=arguments.cluster, rejected=table.rejected, **common)
     code = _tell_skipped(result.skipped, table.sessions, table.rejected)
-    show(_verdict(arguments.output))
+    show(_answers(arguments.output))
     show(f"report: {arguments.output / 'report.html'}")
     logger.info("took %.0f s", time.monotonic() - started)
     return code
@@ -294,11 +294,15 @@ def simulate(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _verdict(out: Path) -> str:
+def _answers(out: Path) -> str:
+    """Say the verdict, and what came of every further question that the settings ask."""
     from hyperscan.report.run import ReportedRun
 
-    growth = ReportedRun.of(out).growth
-    return "" if growth is None else f"verdict: {growth.verdict}\n{growth.sentence}"
+    run = ReportedRun.of(out)
+    told = [] if run.growth is None else [run.growth.answers()]
+    if run.alone is not None and run.config.within:
+        told.append(f"each person, {run.config.within}: {run.alone.verdict}\n{run.alone.sentence}")
+    return "\n\n".join(told)
 
 
 def bids(arguments: argparse.Namespace) -> int:
@@ -320,7 +324,7 @@ def bids(arguments: argparse.Namespace) -> int:
         return _tell_skipped(skipped, table.sessions)
     result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
     code = _tell_skipped(result.skipped, table.sessions, table.rejected)
-    show(_verdict(arguments.output))
+    show(_answers(arguments.output))
     return code
 
 

@@ -28,7 +28,7 @@ from hyperscan.words import LIMITS
 Array = NDArray[np.float64]
 
 #: Columns that a difference of tasks has no value of: other spreads, other statistics.
-NOT_ADDITIVE = ("pseudo_sd_z", "lag_estimate", "lag_p")
+NOT_ADDITIVE = ("pseudo_sd_z", "lag_estimate", "lag_p", "lag_n")
 
 #: Columns of which the least of the tasks counts.
 LEAST = ("n_pseudo", "n_own", "n_windows", "seconds")

@@ -13,7 +13,7 @@ from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.few import described
 from hyperscan.growth.flips import holm
-from hyperscan.growth.guards import summarise
+from hyperscan.growth.guards import not_asked, summarise
 from hyperscan.growth.records import CappedSlope, FlipTest, Guard, Record, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.growth.verdict import (
     ALPHA,
@@ -149,6 +149,8 @@ def settle_differences(found: Sequence[Asked], p_omnibus: float | None = None) -
     for (one, wording, lack), p in zip(found, corrected, strict=True):
         full = described(replace(one, p_holm=math.nan if p is None else p), one.estimate.n)
         word = _word_of(full, lack, p_omnibus)
+        if word in ("no_clear_difference", "cannot_tell"):
+            full = replace(full, guards=not_asked(full.guards, "difference"))
         settled.append(replace(full, word=word, sentence=_tell(full, word, wording, lack, tested, p_omnibus)))
     return tuple(settled)
 

@@ -19,7 +19,7 @@ from hyperscan.growth.evidence import Evidence, recording_table
 from hyperscan.growth.few import described, described_findings
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
-from hyperscan.growth.guards import ask_guards, hiding
+from hyperscan.growth.guards import ask_guards, hiding, not_asked
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
@@ -39,7 +39,7 @@ from hyperscan.growth.table import (
     tidy,
 )
 from hyperscan.growth.trends import recording_trends
-from hyperscan.growth.verdict import claimed_sign, decide, scale_of, sentence, subject
+from hyperscan.growth.verdict import UNCLAIMED, claimed_sign, decide, is_masked, scale_of, sentence, subject
 from hyperscan.schema import (
     MIN_DYADS,
     MODALITIES,
@@ -220,6 +220,9 @@ def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findi
     if not claimed and found.equivalence and found.equivalence.holds:
         found = replace(found, equivalence=replace(found.equivalence, hidden_by=", ".join(hiding(evidence, kind))))
     told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
+    if told in UNCLAIMED:
+        recordings = replace(found.recordings, masked=not claimed and is_masked(found.guards))
+        found = replace(found, guards=not_asked(found.guards, "change"), recordings=recordings)
     return told, described_findings(found)
 
 
@@ -288,8 +291,7 @@ def describe_analysis(
         modality=modality,
         signal=sessions.outcome.signal,
         n_dyads_with_slope=Design.of(sessions.frame).n_with_slope,
-        n_dropped=sessions.n_dropped,
-        n_unpaired=sessions.n_unpaired,
+        left_out=sessions.left_out,
         n_averaged=sessions.n_averaged,
         n_weak_chance=None if paired is None else int((paired < min_pseudo).sum()),
         n_lag_chance=None if paired is None else int((paired < 1).sum()),

@@ -38,6 +38,17 @@ def sign_patterns(n: int, n_flips: int, rng: np.random.Generator) -> Iterator[Ar
             yield np.asarray(1.0 - 2.0 * rng.integers(0, 2, (size, n), dtype=np.int8), np.float64)
 
 
+def smallest_p(n: int, n_flips: int) -> float:
+    """Smallest p that sign flips of n dyads can give.
+
+    Examples
+    --------
+    >>> smallest_p(6, 10_000)
+    0.03125
+    """
+    return 2.0 ** (1 - n) if n <= MAX_EXACT else 1 / (n_flips + 1)
+
+
 def flip_test(slopes: ArrayLike, rng: np.random.Generator, n_flips: int = 100_000) -> FlipTest:
     """Sign-flip test of a mean slope.
 
@@ -61,9 +72,8 @@ def flip_test(slopes: ArrayLike, rng: np.random.Generator, n_flips: int = 100_00
     for signs in sign_patterns(n, n_flips, rng):
         total += len(signs)
         hits += int((np.abs(signs @ x) >= observed - tolerance).sum())
-    if exact:
-        return FlipTest(hits / total, total, True, 2.0 ** (1 - n), n)
-    return FlipTest((hits + 1) / (total + 1), total, False, 1 / (total + 1), n)
+    p = hits / total if exact else (hits + 1) / (total + 1)
+    return FlipTest(p, total, exact, smallest_p(n, n_flips), n)
 
 
 def _pseudo_t(sums: Array, squares: Array, counts: Array) -> Array:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -23,6 +24,7 @@ from hyperscan.words import (
     BAND_SHARE,
     DIFFERENCE_GUARDS,
     GUARDS,
+    NOT_ASKED,
     STEADINESS_SHARE,
     GuardWords,
     Measure,
@@ -73,6 +75,30 @@ def not_assessable(name: str, why: str) -> Guard:
     return Guard(name, None, None, f"Not assessable: {why}.")
 
 
+def not_asked(guards: Iterable[Guard], claim: str) -> tuple[Guard, ...]:
+    """Return guards as they are where nothing is claimed: neither passed nor failed, and their figures."""
+    out = []
+    for guard in guards:
+        figures = _FIGURES.search(guard.detail)
+        detail = f"{NOT_ASKED.format(claim=claim)}{figures[0] if figures else '.'}"
+        out.append(guard if guard.passed is None else replace(guard, passed=None, detail=detail, asked=False))
+    return tuple(out)
+
+
+#: What stands in brackets at the end of a guard's sentence, and may hold brackets.
+_FIGURES = re.compile(r" \((?:[^()]|\([^()]*\))*\)\.$")
+
+
+def way(sign: float) -> str:
+    """Name the direction that is claimed."""
+    return "rise" if sign > 0 else "fall"
+
+
+def moves(sign: float, shown: bool) -> str:
+    """Say whether something shows a rise (a fall, of sign -1)."""
+    return f"{way(sign)}s" if shown else f"does not clearly {way(sign)}"
+
+
 def figure_text(test: SlopeTest) -> str:
     """Slope, t and p of a test, for a sentence."""
     return f"slope {test.slope:+.4g}, t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}, {count(test.n, 'dyad')}"
@@ -99,7 +125,9 @@ def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
     if not known:
         return not_assessable(words.name, lacks[0])
     measure, test = (failed or known)[0]
-    verb = "changes in the direction that would make synchrony change" if failed else "shows no such change"
+    towards = measure.direction * sign or test.slope
+    verb = moves(towards, bool(failed)) if failed or measure.direction else "shows no clear change"
+    verb += f", which by itself may make synchrony {way(sign)}" if failed else ""
     weak = "" if failed else f"; a trend of {missed_trend(test.n):.2g} SD over dyads is missed one time in five"
     label = measure.label[0].upper() + measure.label[1:]
     return Guard(words.name, not failed, test.slope, f"{label} {verb} ({figure_text(test)}{weak}).")
@@ -133,7 +161,7 @@ def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:
     )
     verb = "remains after" if passed else "does not stand up to"
     weakest = min(tests, key=lambda test: sign * test.slope)
-    return Guard(name, passed, weakest.slope, f"The change {verb} correction for signal-to-noise ({detail}).")
+    return Guard(name, passed, weakest.slope, f"The {way(sign)} {verb} correction for signal-to-noise ({detail}).")
 
 
 def ask_space(evidence: Evidence, sign: float) -> Guard:
@@ -152,7 +180,7 @@ def ask_space(evidence: Evidence, sign: float) -> Guard:
     assert evidence.guards is not None
     named = evidence.guards["control_channels"].dropna() if "control_channels" in evidence.guards else pd.Series()
     which = ", ".join(" and ".join(str(names).split("+")) for names in dict.fromkeys(named[named != ""]))
-    text = f"The change {verb} that of control channels{f' {which}' if which else ''} ({figure_text(test)})."
+    text = f"The {way(sign)} {verb} that of control channels{f' {which}' if which else ''} ({figure_text(test)})."
     return Guard("space", passed, test.slope, text)
 
 
@@ -166,11 +194,12 @@ def ask_band(evidence: Evidence, sign: float) -> Guard:
     if lack:
         return not_assessable("band", lack)
     passed = not (test.slope * sign > 0 and beyond.in_direction(sign, 0.10))
-    verb = "does not change the same way" if passed else "changes the same way"
+    verb = f"does not {way(sign)} by clearly" if passed else moves(sign, True) + " by"
     # a p of a slope the other way would speak of something else
-    larger = beyond.slope * sign > 0
-    share = f"beyond a {BAND_SHARE:.0%} share: {p_text(beyond.p)}" if larger else f"less than a {BAND_SHARE:.0%} share"
+    larger, part = beyond.slope * sign > 0, share_text(BAND_SHARE)
+    share = f"beyond a {part} share: {p_text(beyond.p)}" if larger else f"less than a {part} share"
     where = f"{OUT_BAND[0]:g}-{OUT_BAND[1]:g} Hz"
+    verb += f" more than {share_text(BAND_SHARE)} of the {way(sign)} of synchrony"
     detail = f"Synchrony outside the band, at {where}, {verb} ({figure_text(test)}; {share})."
     return Guard("band", passed, test.slope, detail)
 
@@ -229,8 +258,7 @@ def ask_lag(evidence: Evidence, sign: float) -> Guard:
         return not_assessable("lag", "one of its two measures is missing and the other shows no change")
     best = min(tests, key=lambda test: test.p if test.slope * sign > 0 else 2 - test.p)
     detail = f"lag-robust synchrony: {figure_text(robust)}; lag pattern: {figure_text(pattern)}"
-    verb = "also changes" if passed else "shows no clear change"
-    return Guard("lag", passed, best.slope, f"Synchrony at a lag {verb} ({detail}).")
+    return Guard("lag", passed, best.slope, f"Synchrony at a lag {moves(sign, passed)} ({detail}).")
 
 
 def _ask_lag_beyond(slopes: Slopes, sign: float, off_ms: float, *, assumed: bool) -> Guard:
@@ -242,9 +270,8 @@ def _ask_lag_beyond(slopes: Slopes, sign: float, off_ms: float, *, assumed: bool
     passed = test.in_direction(sign, 0.05)
     if passed and assumed:
         return not_assessable("lag", "an assumed clock may be wrong by any lag")
-    verb = "also changes" if passed else "shows no clear change"
     beyond = f"beyond the ± {off_ms:.3g} ms that the clocks' offset may be off"
-    return Guard("lag", passed, test.slope, f"Coherency at a lag {beyond} {verb} ({figure_text(test)}).")
+    return Guard("lag", passed, test.slope, f"Coherency at a lag {beyond} {moves(sign, passed)} ({figure_text(test)}).")
 
 
 def pattern_projection(slopes: Slopes) -> Array:
@@ -291,8 +318,7 @@ def follows(name: str, what: str, test: SlopeTest, lack: str, sign: float) -> Gu
     if lack:
         return not_assessable(name, lack)
     passed = test.in_direction(sign, 0.05)
-    verb = "changes the same way" if passed else "does not change the same way"
-    return Guard(name, passed, test.slope, f"{what} {verb} ({figure_text(test)}).")
+    return Guard(name, passed, test.slope, f"{what} {moves(sign, passed)} ({figure_text(test)}).")
 
 
 def ask_leak(evidence: Evidence, sign: float) -> Guard:
@@ -320,8 +346,8 @@ def ask_chance(evidence: Evidence, sign: float) -> Guard:
     if lack:
         return not_assessable("chance", lack)
     passed = not test.in_direction(-sign, 0.05)
-    verb = "does not move" if passed else "moves"
-    return Guard("chance", passed, test.slope, f"The chance level {verb} the other way ({figure_text(test)}).")
+    verb = moves(-sign, not passed)
+    return Guard("chance", passed, test.slope, f"The chance level {verb} ({figure_text(test)}).")
 
 
 def ask_clock(evidence: Evidence, sign: float) -> Guard:
@@ -393,7 +419,7 @@ def ask_peaks(evidence: Evidence, sign: float) -> Guard:
     if lack:
         return not_assessable(name, lack)
     passed = not test.in_direction(-sign, 0.05)
-    verb = "are no closer" if passed else "are closer"
+    verb = "are not clearly closer" if passed else "are closer"
     return Guard(
         name,
         passed,
@@ -433,5 +459,5 @@ def summarise(guards: Sequence[Guard]) -> dict[str, list[str]]:
     """Names of the guards that failed, and of those not assessable."""
     return {
         "failed": [guard.name for guard in guards if guard.passed is False],
-        "open": [guard.name for guard in guards if guard.passed is None],
+        "open": [guard.name for guard in guards if guard.passed is None and guard.asked],
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hyperscan.config import Primary
 from hyperscan.errors import TableError, count, p_text
 from hyperscan.growth.few import described
-from hyperscan.growth.flips import max_t
+from hyperscan.growth.flips import max_t, smallest_p
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.table import choose, label_column, number_column, text_column
@@ -142,6 +142,9 @@ def find_lead(
         }
     )
     said = _sentence(leader, n, smallest, p_side, (peak, low, high), known_to)
+    if n >= MIN_DYADS and not smallest < ALPHA:
+        least, above = smallest_p(n, n_flips), int((curves[:, lags_s == lags_s[mean.argmax()]] > 0).sum())
+        said += f" Of {n} dyads no such p falls below {least:.2g}; {above} of them have an excess at its highest point."
     asymmetry = described(slope_test(lead_asymmetry(lags_s, curves)), n)
     return Lead(outcome, profile, peak, low, high, smallest, p_side, asymmetry, known_to, leader, said)
 

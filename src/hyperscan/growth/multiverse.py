@@ -413,7 +413,7 @@ def _row(one: Universe, standardised: float | None, share: float | None) -> dict
     row |= {"standardised": np.nan if standardised is None else standardised, "weight": share}
     guards = () if one.growth is None else one.growth.guards
     row["failed"] = " ".join(guard.name for guard in guards if guard.passed is False)
-    row["not_assessable"] = " ".join(guard.name for guard in guards if guard.passed is None)
+    row["not_assessable"] = " ".join(guard.name for guard in guards if guard.passed is None and guard.asked)
     return {**row, "reason": one.reason}
 
 

@@ -14,7 +14,7 @@ from hyperscan.errors import TableError, count, did_you_mean, p_text
 from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.few import described
 from hyperscan.growth.flips import holm
-from hyperscan.growth.guards import ask_guards, not_assessable, summarise
+from hyperscan.growth.guards import ask_guards, not_asked, not_assessable, summarise
 from hyperscan.growth.outcomes_courses import LAGS, Courses, Lag, reliability
 from hyperscan.growth.outcomes_slopes import ROUND_OFF, Within, basis, is_nothing
 from hyperscan.growth.pooled import Regression, regress
@@ -280,6 +280,8 @@ def settle_relations(answers: Sequence[Answer], value: str) -> tuple[OutcomeRela
     for answer, p in zip(answers, corrected, strict=True):
         found = replace(answer.relation, p_holm=p)
         found = replace(found, word=decide_relation(found))
+        if found.word in ("no_clear_relation", "cannot_tell"):
+            found = replace(found, guards=not_asked(found.guards, "relation"))
         settled.append(replace(found, sentence=tell_relation(replace(answer, relation=found), value, tested)))
     return tuple(settled)
 

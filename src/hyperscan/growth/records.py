@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hyperscan.growth.reml import MixedFit
 from hyperscan.schema import Outcome
 from hyperscan.storage import record_of
+from hyperscan.words import LEFT_OUT
 
 Array = NDArray[np.float64]
 
@@ -213,6 +214,8 @@ class Guard(Record):
     figure: float | None
     #: One sentence
     detail: str
+    #: Whether something is claimed that it could explain; without a claim it is neither passed nor failed
+    asked: bool = True
 
     @property
     def spoken(self) -> str:
@@ -221,8 +224,8 @@ class Guard(Record):
 
     @property
     def reason(self) -> str:
-        """Detail without the words that say again that it could not be assessed."""
-        return self.detail.removeprefix("Not assessable: ")
+        """Detail without the words that say again that it could not be assessed, or was not asked."""
+        return self.detail.removeprefix("Not assessable: ").removeprefix("Not asked: ")
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,8 @@ class Recordings(Record):
     clocks: Mapping[str, int]
     #: Slope of the rhythm's share of the signal (s2), mean of both people; None where it is not known
     signal_fraction: SlopeTest | None
+    #: Nothing is claimed, but corrected for signal to noise a rise shows
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -417,6 +422,29 @@ class Figures(Record):
 
 
 @dataclass(frozen=True)
+class LeftOut(Record):
+    """A row of the outcome that did not enter growth."""
+
+    dyad: str
+    #: None where the table does not say
+    session: float | None
+    run: str
+    #: A key of :data:`hyperscan.words.LEFT_OUT`
+    why: str
+
+    @property
+    def name(self) -> str:
+        """Which one it is, for a sentence."""
+        session = "" if self.session is None else f" session {self.session:g}"
+        return f"{self.dyad}{session}" + (f" run {self.run}" if self.run else "")
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return LEFT_OUT.get(self.why, self.why)
+
+
+@dataclass(frozen=True)
 class Analysis(Record):
     """What was analysed, and what was left out (``design`` of growth.json)."""
 
@@ -428,8 +456,7 @@ class Analysis(Record):
     signal: str
     n_dyads_with_slope: int
     #: Rows without a value or a time, and those without pseudo pairs where others have some
-    n_dropped: int
-    n_unpaired: int
+    left_out: tuple[LeftOut, ...]
     #: Sessions whose runs were averaged
     n_averaged: int
     #: Sessions with fewer pseudo pairs than ``min_pseudo``, and with none; None where the table does not say

@@ -67,8 +67,8 @@ class GrowthResult:
     equivalence, one_dyad : Equivalence, DyadTrend or None
         Evidence for no change; the description of a single dyad.
     design : Analysis
-        ``value time unit modality signal n_dropped n_unpaired n_averaged`` ..., and ``named``: whether the primary
-        outcome was named by the caller or is the package's default, rather than the only one of the table.
+        ``value time unit modality signal left_out n_averaged`` ..., and ``named``: whether the primary outcome was
+        named by the caller or is the package's default, rather than the only one of the table.
     recordings : Recordings
         How clocks were put together (``clocks``), and the slope of the rhythm's share of the signal
         (``signal_fraction``).
@@ -153,7 +153,10 @@ class GrowthResult:
         lines = [f"verdict: {self.verdict}", self.sentence, ""]
         if self.verdict != "cannot_tell":
             lines += ["guards:"]
-            lines += [f"  {guard.name:<16} {marks[guard.passed]:<15} {guard.reason}" for guard in self.guards]
+            lines += [
+                f"  {guard.name:<16} {marks[guard.passed] if guard.asked else 'not asked':<15} {guard.reason}"
+                for guard in self.guards
+            ]
             beside = [trend for trend in self.figures.trends if trend.name in TRENDS_TOLD and trend.n]
             lines += ["beside them:"] if beside else []
             lines += [
@@ -173,18 +176,40 @@ class GrowthResult:
                 for row in found[:10]
             ]
             lines += [f"  and {len(found) - 10} more, in growth.json"] if len(found) > 10 else []
+        lines += self._tell_differences()
+        if self.shape:
+            lines += ["", "shape of the course, exploratory (p by max-T, over these rows):"]
+            lines += [f"  {one.name:<18} {_figures(one.test, one.p_max_t)}: {one.text}" for one in self.shape]
+        return "\n".join([*lines, *self._tell_outcomes()]).rstrip()
+
+    def answers(self) -> str:
+        """Verdict, and the answer to every further question that was asked: conditions, groups, moderators, outcomes.
+
+        Returns
+        -------
+        str
+        """
+        told = [f"verdict: {self.verdict}", self.sentence, *self._tell_differences(), *self._tell_outcomes()]
+        return "\n".join(told).rstrip()
+
+    def _tell_differences(self) -> list[str]:
+        """Say what every difference came to, with its sides."""
+        lines = []
         for one in self.differences:
             what = f"{one.name}, {one.question}" if one.question in ("level", "growth") else one.name
             lines += ["", f"{what}: {one.word}", one.sentence]
             lines += [f"  {side.name:<18} {_figures(side.test)}" for side in one.sides]
-        if self.shape:
-            lines += ["", "shape of the course, exploratory (p by max-T, over these rows):"]
-            lines += [f"  {one.name:<18} {_figures(one.test, one.p_max_t)}: {one.text}" for one in self.shape]
-        if self.outcomes:
-            lines += ["", "outcomes (p by Holm, over all of these rows that could be tested):"]
-            lines += [f"  {row.name:<12} {row.relation:<13} {row.word:<20} {_relation(row)}" for row in self.outcomes]
-            lines += [f"  {row.sentence}" for row in self.outcomes if row.word.startswith(("goes_with", "confounded"))]
-        return "\n".join(lines).rstrip()
+        return lines
+
+    def _tell_outcomes(self) -> list[str]:
+        """Say what every relation to a further outcome came to."""
+        if not self.outcomes:
+            return []
+        lines = ["", "outcomes (p by Holm, over all of these rows that could be tested):"]
+        lines += [f"  {row.name:<12} {row.relation:<13} {row.word:<20} {_relation(row)}" for row in self.outcomes]
+        return lines + [
+            f"  {row.sentence}" for row in self.outcomes if row.word.startswith(("goes_with", "confounded"))
+        ]
 
     def _told_apart(self, outcome: Outcome) -> list[str]:
         """List the labels that tell an outcome from the others; a signal or task that all have is none."""

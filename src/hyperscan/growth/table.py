@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,8 +11,8 @@ import pandas as pd
 
 from hyperscan.config import PRIMARY, Primary
 from hyperscan.errors import InputError, TableError, count, did_you_mean
-from hyperscan.growth.records import Missing
-from hyperscan.schema import NAMED, NO_SHARED, OUTCOME_COLUMNS, OUTCOME_LABELS, YES_NO, Outcome
+from hyperscan.growth.records import LeftOut, Missing
+from hyperscan.schema import NAMED, NO_SHARED, OUTCOME_COLUMNS, OUTCOME_LABELS, YES_NO, Outcome, other_chance
 
 #: Signal used of a table when none is named, in order of preference (our choice).
 PREFERRED = ("eeg", NO_SHARED["eeg"], "hbo", "hbo_nosc", "hbt", "hbr", NO_SHARED["fnirs"])
@@ -54,10 +54,8 @@ class Sessions:
     outcome: Outcome
     #: What the slope is per: ``session``, ``week`` or the name of the time column
     unit: str
-    #: Rows left out because value or time is missing
-    n_dropped: int
-    #: Rows left out because no other dyad could be re-paired, where the others have pseudo pairs
-    n_unpaired: int
+    #: Rows of the outcome that did not enter
+    left_out: tuple[LeftOut, ...]
     #: Sessions whose runs were averaged
     n_averaged: int
 
@@ -91,11 +89,8 @@ def tidy(table: pd.DataFrame, names: Names) -> pd.DataFrame:
         frame[column] = text_column(table, column)
     _check_rows(frame, names.session)
     frame["unpaired"] = False
-    if names.value == "excess_z" and "n_pseudo" in frame:
-        # excess over the lag null is that of another statistic (the whole session's, not its windows'), and of the
-        # same coupling it is larger: a study whose late sessions lack partners would seem to grow
-        most = frame.groupby(list(OUTCOME_LABELS))["n_pseudo"].transform("max")
-        frame["unpaired"] = (frame["n_pseudo"] == 0) & (most > 0)
+    if names.value == "excess_z":
+        frame["unpaired"] = other_chance(frame)
     frame.loc[frame["unpaired"], "value"] = np.nan
     return frame
 
@@ -311,8 +306,14 @@ def sessions_of(frame: pd.DataFrame, outcome: Outcome, unit: str) -> Sessions:
         out["therapist"] = grouped["therapist"].first()
     n_averaged = int((grouped.size() > 1).sum())
     out = out.reset_index().sort_values(["dyad", "t"], kind="stable").reset_index(drop=True)
-    n_unpaired = int(rows["unpaired"].sum())
-    return Sessions(out, outcome, unit, len(rows) - len(kept) - n_unpaired, n_unpaired, n_averaged)
+    return Sessions(out, outcome, unit, tuple(_left_out(rows.drop(kept.index))), n_averaged)
+
+
+def _left_out(rows: pd.DataFrame) -> Iterator[LeftOut]:
+    """Name rows that did not enter, and why."""
+    for row in rows.sort_values(["dyad", "session", "run"]).itertuples():
+        session = None if pd.isna(row.session) else float(row.session)
+        yield LeftOut(str(row.dyad), session, str(row.run), "other_chance" if row.unpaired else "no_value")
 
 
 def missing_sessions(sessions: pd.DataFrame, numbered: bool) -> Missing:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hyperscan.errors import count, p_text
+from hyperscan.errors import count, name_some, p_text
 from hyperscan.growth.guards import summarise
-from hyperscan.growth.records import CappedSlope, Findings, Guard, SlopeTest, TherapistLevel, WeightedSlope
+from hyperscan.growth.records import CappedSlope, Findings, Guard, LeftOut, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS, NO_SHARED, SIGNED_OUTCOMES
 from hyperscan.words import (
     BEYOND_SHARED,
     LEAD,
     NO_SHIFT,
+    NOT_ASKED,
     SHARED_LIMITS,
     VERDICTS,
     YES_NO_SAID,
@@ -59,6 +60,10 @@ def claimed_sign(
     return 0
 
 
+#: Verdicts that claim no change.
+UNCLAIMED = ("cannot_tell", "no_change", "no_clear_change")
+
+
 def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Sequence[Guard]) -> str:
     """Choose the verdict: the first line that matches.
 
@@ -100,7 +105,7 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
         opening,
         tell_estimate(found),
         tell_reason(verdict, found),
-        tell_guards(verdict, found.guards),
+        tell_guards(found.guards),
         clocks_text(found.recordings.clocks),
         tell_limits(verdict, found, min_pseudo),
     ]
@@ -191,15 +196,11 @@ def tell_background(found: Findings) -> str:
     )
 
 
-def tell_guards(verdict: str, guards: Sequence[Guard], claim: str = "growth") -> str:
-    """List every guard that failed and every one that could not be assessed, whatever the verdict is called."""
-    text = []
-    failed = [guard for guard in guards if guard.passed is False]
-    if failed and verdict in ("no_clear_change", "no_change"):
-        names = ", ".join(guard.spoken for guard in failed)
-        text.append(f"Guards that a claim of {claim} would fail: {names}.")
-    elif failed:
-        text.append(" ".join(f"Failed guard {guard.spoken}: {guard.detail}" for guard in failed))
+def tell_guards(guards: Sequence[Guard]) -> str:
+    """List every guard that failed and every one that could not be assessed; where nothing is claimed, say so."""
+    text = [f"Failed guard {guard.spoken}: {guard.detail}" for guard in guards if guard.passed is False]
+    if not all(guard.asked for guard in guards):
+        text.append(f"{NOT_ASKED.format(claim='change').replace('Not', 'Guards were not')}.")
     text.append(tell_open(guards) if guards else "Not assessable: every guard.")
     return " ".join(filter(None, text))
 
@@ -208,10 +209,15 @@ def tell_open(guards: Sequence[Guard]) -> str:
     """List the guards that could not be assessed, by the reason why; nothing where all could."""
     reasons: dict[str, list[str]] = {}
     for guard in guards:
-        if guard.passed is None:
+        if guard.passed is None and guard.asked:
             reasons.setdefault(guard.reason.rstrip("."), []).append(guard.spoken)
     listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
     return f"Not assessable: {listed}." if listed else ""
+
+
+def is_masked(guards: Sequence[Guard]) -> bool:
+    """Whether a change shows once signal to noise is divided out; asked where none is claimed."""
+    return any(guard.name == "signal_to_noise" and guard.passed for guard in guards)
 
 
 def tell_disagreement(found: Findings) -> str:
@@ -229,7 +235,7 @@ def tell_disagreement(found: Findings) -> str:
     elif shown and level.needed and level.test:
         at = f"{level.n_therapists} therapists, {p_text(level.test.p)}"
         text = f"It does not hold at therapist level ({at}), so nothing is claimed."
-    if not shown and any(guard.name == "signal_to_noise" and guard.passed for guard in found.guards):
+    if not shown and found.recordings.masked:
         text += " It may be masked by falling signal-to-noise: after correction for it a change remains."
     if found.equivalence and found.equivalence.hidden_by:
         text += (
@@ -261,18 +267,22 @@ def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
             f"In {count(n_lag, 'session')} no other dyad could be re-paired: "
             "the chance level is the lag null, a weaker one."
         )
-    if design.n_unpaired:
-        lack = count(design.n_unpaired, "row was", "rows were")
-        text.append(f"{lack} left out: no other dyad could be re-paired, and the lag null is another chance level.")
+    text.append(tell_left_out(design.left_out))
     if design.value == "z" and found.one_dyad is not None:
         text.append(
             "No chance level is known (other dyads, or at least a lag null, would give one); synchrony as it is also "
             "rises with signal quality and with what everybody shares."
         )
-    if design.n_dropped:
-        lack = count(design.n_dropped, "row lacks", "rows lack")
-        text.append(f"{lack} a value or a time and {'was' if design.n_dropped == 1 else 'were'} left out.")
     return " ".join(filter(None, text))
+
+
+def tell_left_out(rows: Sequence[LeftOut]) -> str:
+    """Name the rows that did not enter, by the reason why; nothing where all did."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row.reason, []).append(row.name)
+    listed = "; ".join(f"{count(len(names), 'row')}, {name_some(names)} ({why})" for why, names in reasons.items())
+    return f"Left out of the fit: {listed}." if listed else ""
 
 
 def tell_reach(level: TherapistLevel) -> str:

@@ -15,10 +15,20 @@ from hyperscan.growth.evidence import Slopes
 from hyperscan.growth.few import described
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.flips import max_t
+from hyperscan.growth.guards import not_asked
 from hyperscan.growth.records import Findings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import slope_test
-from hyperscan.growth.verdict import claimed_sign, decide, tell_guards, tell_limits, tell_others, tell_reason, tell_test
+from hyperscan.growth.verdict import (
+    UNCLAIMED,
+    claimed_sign,
+    decide,
+    tell_guards,
+    tell_limits,
+    tell_others,
+    tell_reason,
+    tell_test,
+)
 from hyperscan.growth.within_guards import PersonEvidence, index_rows
 from hyperscan.schema import INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES, Index, index_facts
 from hyperscan.words import PERSON_GUARDS, PERSON_VERDICTS
@@ -153,6 +163,8 @@ def fit_within(
         equivalent=result.equivalence.holds and not hidden if result.equivalence else None,
         guards=result.guards,
     )
+    if word in UNCLAIMED:
+        result = replace(result, guards=not_asked(result.guards, "change"))
     verdict = word.replace("grows", "changes_up").replace("declines", "changes_down")
     return replace(result, verdict=verdict, sentence=_sentence(verdict, index, result, evidence))
 
@@ -186,7 +198,7 @@ def _sentence(verdict: str, index: Index, result: GrowthResult, evidence: Person
     elif verdict in ("no_clear_change", "no_change", "cannot_tell"):
         parts.append(tell_reason(verdict, found))
     if verdict != "cannot_tell":
-        parts.append(tell_guards(verdict, found.guards, "change"))
+        parts.append(tell_guards(found.guards))
     parts.append(tell_limits(verdict, found, StudyConfig.min_pseudo))
     return " ".join(part for part in parts if part)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperscan.growth.evidence import Slopes
-from hyperscan.growth.guards import figure_text, not_assessable
+from hyperscan.growth.guards import figure_text, moves, not_assessable, way
 from hyperscan.growth.records import Guard, SlopeTest
 from hyperscan.schema import INDICES, Index, index_facts
 from hyperscan.words import BAND_SHARE, ON_REQUEST, PERSON_GUARDS, GuardWords
@@ -132,8 +132,7 @@ def ask_therapist(words: GuardWords, evidence: PersonEvidence, sign: float) -> G
     if lack:
         return not_assessable(words.name, lack)
     passed = test.in_direction(sign, 0.05)
-    verb = "changes" if passed else "does not clearly change"
-    detail = f"Client minus therapist {verb} the same way ({figure_text(test)}; therapist: {figure_text(control)})."
+    detail = f"Client minus therapist {moves(sign, passed)} ({figure_text(test)}; therapist: {figure_text(control)})."
     return Guard(words.name, passed, test.slope, detail)
 
 
@@ -147,10 +146,9 @@ def ask_twin(words: GuardWords, evidence: PersonEvidence, sign: float) -> Guard:
     changes = test.in_direction(sign, 0.05)
     beyond = slopes.column("twin") - facts.twin_share * slopes.column("client_value")
     passed = changes and (not facts.twin_share or slopes.test(beyond).in_direction(sign, 0.05))
-    verb = "changes" if changes else "does not clearly change"
     weak = ", but not clearly by more than half as much" if changes and not passed else ""
     label = index_facts(facts.twin).label
-    detail = f"{label[0].upper()}{label[1:]} {verb} the same way{weak} ({figure_text(test)})."
+    detail = f"{label[0].upper()}{label[1:]} {moves(sign, changes)}{weak} ({figure_text(test)})."
     return Guard(words.name, passed, test.slope, detail)
 
 
@@ -169,7 +167,9 @@ def ask_measures(words: GuardWords, evidence: PersonEvidence, sign: float) -> Gu
     if not known:
         return not_assessable(words.name, lacks[0])
     measure, test = (failed or known)[0]
-    verb = "changes, too" if failed else "shows no such change"
+    small = words.name.endswith("_frequencies")
+    verb = "does not clearly change by enough to matter" if small else "shows no clear change"
+    verb = f"{moves(test.slope, True)}, too" if failed else verb
     label = measure.label[0].upper() + measure.label[1:]
     return Guard(words.name, not failed, test.slope, f"{label} {verb} ({figure_text(test)}).")
 
@@ -229,7 +229,7 @@ def ask_evenness(words: GuardWords, evidence: PersonEvidence, sign: float) -> Gu
     lack = slopes.lacks("evenness of the rhythm", test)
     if lack:
         return not_assessable(words.name, lack)
-    verb = "changes in the direction that would make coupling change" if moved else "shows no such change"
+    verb = moves(sign, moved) + f", which by itself may make coupling {way(sign)}" * moved
     return Guard(words.name, not moved, test.slope, f"Evenness of the rhythm {verb} ({figure_text(test)}).")
 
 

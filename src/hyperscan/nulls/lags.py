@@ -387,8 +387,9 @@ def _chosen_lags(
         )
     if found < n_null:
         warnings.warn(
-            f"only {found} of the {n_null} lags asked for are admissible in {n_times} samples with "
-            f"min_lag={min_lag}; all {found} are used and p cannot fall below {1 / (found + 1):.2g}",
+            f"only {found} of the {n_null} shifts asked for are admissible ({n_times} samples, shifts of at least "
+            f"{min_lag}): all {found} are used, and p of the lag null cannot fall below {1 / (found + 1):.2g}. "
+            "Growth does not rest on it. A longer recording admits more; n_null asks for fewer.",
             DataQualityWarning,
             stacklevel=3,
         )

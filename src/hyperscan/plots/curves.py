@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, bend_of, draw_chance, draw_course, dyad_curves, require
+from hyperscan.plots.frames import (
+    TIME_LABELS,
+    bend_of,
+    draw_chance,
+    draw_course,
+    draw_left_out,
+    dyad_curves,
+    left_out_of,
+    require,
+)
 from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, spread, styled
 
 if TYPE_CHECKING:
@@ -32,6 +41,9 @@ def growth_curves(
     time: str = "session",
 ) -> Axes:
     """Draw every dyad's excess synchrony over time, with the group's slope and its confidence band.
+
+    Sessions without pseudo pairs, where others have some, are hollow: their excess is over another chance level, and
+    growth, the line, the diamonds and the counts leave them out.
 
     Parameters
     ----------
@@ -71,24 +83,29 @@ def growth_curves(
     colours = palette()
     axis = "session" if time in table and time not in TIME_LABELS else time
     table = table.assign(session=table[time]) if axis != time else table
-    curves = dyad_curves(table, [value], axis)
+    out = left_out_of(table, value)
+    everything, curves, lost = (dyad_curves(rows, [value], axis) for rows in (table, table[~out], table[out]))
     named = len(curves) <= NAMED_DYADS
     for dyad, curve in curves.items():
         draw_course(
             ax, curve, value, axis, color=colours.real, alpha=0.75 if named else 0.35, marker="o",
             lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
         )  # fmt: skip
+    if lost:
+        draw_left_out(ax, pd.concat(lost.values()), value, "left out of growth (another chance level)")
     if value == "excess_z":
         ax.axhline(0, color=colours.chance, lw=1.2, ls=DASHED, label="chance (excess 0)", zorder=1)
         if "pseudo_sd_z" in table:
-            _pseudo_band(ax, dyad_curves(table, ["pseudo_sd_z"], axis))
+            _pseudo_band(ax, dyad_curves(table[~out], ["pseudo_sd_z"], axis))
     if fit and curves:
         _slope_band(ax, curves, fit, value, time)
     n_points = sum(map(len, curves.values()))
-    ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}")
+    bend = bend_of(curves, value) if fit else None
+    bent = f"; {bend}" if bend is not None and bend.p < BENT else ""
+    ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}{bent}")
     ax.set_xlabel(TIME_LABELS.get(time, time))
     ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
-    _whole_sessions(ax, curves, time)
+    _whole_sessions(ax, everything, time)
     if named:
         _name_ends(ax, curves, value)
     handles, labels = ax.get_legend_handles_labels()
@@ -137,9 +154,6 @@ def _slope_band(
         means = points.groupby(points["time"].round())[value].mean()
         ax.plot(means.index, means, ls="", marker="D", ms=6, mfc=colours.paper, mec=colours.ink, mew=1.4, zorder=4,
                 label="mean of the dyads")  # fmt: skip
-    bend = bend_of(curves, value)
-    if bend is not None and bend.p < BENT:
-        ax.plot([], [], ls="", label=str(bend))
 
 
 def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str, most: int = 12) -> None:
@@ -203,7 +217,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     >>> len(chance_curves(table).lines)
     2
     """
-    ax = new_axes(ax, 6.4, 3.4)
+    ax = new_axes(ax, 6.4, 3.9)
     curves = dyad_curves(table, _chance_columns(table), time)
     for curve in curves.values():
         _chance_band(ax, curve, time)
@@ -216,7 +230,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
         dict.fromkeys(labels),
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.17),
-        ncols=3,
+        ncols=2,
     )
     return ax
 
@@ -242,6 +256,9 @@ def _chance_band(ax: Axes, curve: pd.DataFrame, time: str) -> None:
         )  # fmt: skip
     look = {"color": colours.real, "marker": "o", "ms": 4, "mec": "none", "lw": 1.6}
     draw_course(ax, curve, "z", time, **look, label="real pair")
+    alone = curve[curve["pseudo_mean_z"].isna()]
+    if len(alone):
+        draw_left_out(ax, alone, "z", "without pseudo pairs")
 
 
 @styled
@@ -325,6 +342,7 @@ def roi_panels(
     ['frontal', 'frontal-parietal']
     """
     require(table, "dyad", "roi_therapist", "roi_client", "excess_z")
+    table = table[~left_out_of(table, "excess_z")]
     pairs = list(dict.fromkeys(zip(table["roi_therapist"], table["roi_client"], strict=True)))
     axes = panel_grid(len(pairs), columns=columns, size=(2.15, 1.7), axes=axes, sharex=True, sharey=True)
     curves: dict[str, pd.DataFrame] = {}

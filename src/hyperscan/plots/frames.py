@@ -12,7 +12,7 @@ import pandas as pd
 
 from hyperscan.errors import InputError, TableError, p_text
 from hyperscan.plots.style import DASHED, palette
-from hyperscan.schema import MIN_DYADS
+from hyperscan.schema import MIN_DYADS, other_chance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +55,14 @@ def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str,
     return {str(dyad): part.drop(columns="dyad") for dyad, part in means.groupby("dyad", sort=True)}
 
 
+def left_out_of(table: pd.DataFrame, value: str) -> np.ndarray:
+    """Which rows have an excess over another chance level than the others, so that growth leaves them out, too.
+
+    Shapes: returns (n_rows,).
+    """
+    return other_chance(table).to_numpy(bool) if value == "excess_z" else np.zeros(len(table), bool)
+
+
 def draw_course(ax: Axes, curve: pd.DataFrame, column: str, time: str, **style: Any) -> None:
     """Draw a curve over time; where sessions are missing it is dotted."""
     times, values = curve["time"].to_numpy(), curve[column].to_numpy()
@@ -75,6 +83,15 @@ def draw_chance(ax: Axes, times: np.ndarray, level: np.ndarray, sd: np.ndarray) 
     ax.plot(times, level, color=colour, lw=1.2, ls=DASHED, label=CHANCE)
 
 
+def draw_left_out(ax: Axes, curve: pd.DataFrame, column: str, label: str) -> None:
+    """Draw points that do not enter growth: hollow, and without a line."""
+    colours = palette()
+    ax.plot(
+        curve["time"], curve[column], ls="", marker="o", ms=4.5, mfc=colours.paper, mec=colours.real, mew=1.1, zorder=3,
+        label=label,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Bend:
     """How far the dyads' courses are from straight lines."""
@@ -86,7 +103,7 @@ class Bend:
 
     def __str__(self) -> str:
         way = "upwards" if self.curvature > 0 else "downwards"
-        return f"courses bend {way} ({p_text(self.p)}): the straight line sums them up"
+        return f"courses bend {way} ({p_text(self.p)})"
 
 
 def bend_of(curves: Mapping[str, pd.DataFrame], column: str) -> Bend | None:

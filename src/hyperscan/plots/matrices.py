@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import require
+from hyperscan.plots.frames import left_out_of, require
 from hyperscan.plots.style import SEQUENTIAL, colour_bar, new_axes, palette, plain, styled, upright
 from hyperscan.schema import column_of
 
@@ -50,6 +50,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     ['0.00', '0.10']
     """
     require(table, "dyad", "session", "band", value)
+    table = table[~left_out_of(table, value)]
     bands = list(dict.fromkeys(table["band"]))
     means = table.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
     dyads = table.dropna(subset=[value]).groupby("session")["dyad"].nunique().reindex(means.columns).fillna(0)
@@ -127,7 +128,8 @@ def missing_session_grid(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     states : DataFrame of shape (n_rows, n_columns)
-        ``dyad``, ``session`` and ``state`` (``used`` or ``skipped``); a dyad-session without a row is blank.
+        ``dyad``, ``session`` and ``state`` (``used``, ``left out of growth`` or ``skipped``); a dyad-session without a
+        row is blank.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
 
@@ -151,10 +153,13 @@ def missing_session_grid(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, 8.4, 1.1 + (0.24 if len(dyads) <= 20 else 0.17) * len(dyads))
     colours = palette()
     rows = states["dyad"].astype(str).map({dyad: i for i, dyad in enumerate(dyads)})
-    for state, marker, colour in (("used", "o", colours.real), ("skipped", "x", colours.warn)):
+    looks = {"used": ("o", colours.real, colours.real), "left out of growth": ("o", colours.real, colours.paper)}
+    for state, (marker, colour, inside) in {**looks, "skipped": ("x", colours.warn, colours.warn)}.items():
         chosen = states["state"] == state
+        if state not in ("used", "skipped") and not chosen.any():
+            continue
         ax.plot(
-            states.loc[chosen, "session"], rows[chosen], marker=marker, ls="", color=colour, ms=6, mew=2,
+            states.loc[chosen, "session"], rows[chosen], marker=marker, ls="", color=colour, mfc=inside, ms=6, mew=2,
             label=f"{state} ({int(chosen.sum())})",
         )  # fmt: skip
     ax.set_title(f"{int((states['state'] == 'used').sum())} of {len(states)} dyad-sessions used")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, dyad_curves, mean_and_ci, require
+from hyperscan.plots.frames import TIME_LABELS, dyad_curves, left_out_of, mean_and_ci, require
 from hyperscan.plots.style import DASHED, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
@@ -60,11 +60,13 @@ def session_means(
     from matplotlib.ticker import MaxNLocator
 
     require(table, "dyad", value, *([by] if by else []))
+    table = table[~left_out_of(table, value)]
     ax = new_axes(ax, 6.4, 3.6)
     colours = palette()
     if value == "excess_z":
         ax.axhline(0, color=colours.chance, lw=1.2, ls=DASHED, label="chance (excess 0)", zorder=1)
-    groups = [(plain(name), part) for name, part in table.groupby(by, sort=True)] if by else [("mean", table)]
+    parts = table.groupby(by, sort=True, observed=True) if by else [("mean", table)]
+    groups = [(plain(name), part) for name, part in parts]
     looks = list(
         zip((colours.real, colours.slope, colours.client, colours.muted), "osD^", ("-", "--", "-.", ":"), strict=True)
     )
@@ -87,5 +89,5 @@ def session_means(
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     ax.set_xlabel(TIME_LABELS.get(time, time))
     ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2, handlelength=2.8)
     return ax

@@ -157,6 +157,7 @@ def quality_panel(
             ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         if column == "band_sd":
             ax.yaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}", unit="M"))
+            ax.set_title(column_of(column).head, fontsize=9)  # the ticks have the unit
         if column == "instrument_noise":  # far below 1
             ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
         left, right = ax.get_xlim()

@@ -19,7 +19,7 @@ from hyperscan.plots.style import save_svg
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import brief, one_line, short
 from hyperscan.results import SynchronyResult
-from hyperscan.schema import ROLES, column_of, index_facts
+from hyperscan.schema import ROLES, column_of, index_facts, other_chance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +43,9 @@ _TRUE_CHANGE = {
     "outband_": "what is outside the band stays",
 }
 
+
+#: Of sessions without pseudo pairs, which are hollow.
+_ALONE = " Hollow: no pseudo pairs, so it is left out of growth."
 
 #: Of the second chance level, where it is drawn.
 _OWN_LEVEL = " Dotted: the same two people at times that do not match, the second chance level."
@@ -82,7 +85,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
         return raw_picture(run)
     fit = None if run.growth is None else run.growth.group_slope
     slope, low, high = (brief(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
-    curves = dyad_curves(rows, ["excess_z"], run.config.time)
+    curves = dyad_curves(run.entered, ["excess_z"], run.config.time)
     up = sum(curve["excess_z"].iloc[-1] > curve["excess_z"].iloc[0] for curve in curves.values() if len(curve) > 1)
     several = sum(len(curve) > 1 for curve in curves.values())
     alt = (
@@ -95,6 +98,8 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     chance = "the mean of its pseudo pairs at the same session number" if paired else "its mean under circular shifts"
     caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}. Thin lines: dyads, dotted across"
     caption += " missing sessions."
+    if other_chance(rows).any():
+        caption += " Hollow: left out of growth and of all means, as its chance level is another one."
     if fit is not None:
         caption += (
             " Diamonds: mean of the dyads. Thick line: the group's slope, through the mean of all points; the band"
@@ -103,8 +108,8 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     bend = bend_of(curves, "excess_z")
     if bend is not None and bend.p < BENT:
         caption += (
-            f" The {bend} (a quadratic term per dyad, t test over {bend.n} dyads): read the diamonds, not the line, for"
-            " where in the therapy it changes."
+            f" The {bend}, by a quadratic term per dyad and a t test over {bend.n} dyads: read the diamonds, not the"
+            " line, for where in the therapy it changes."
         )
     if _has(rows, "pseudo_sd_z"):
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
@@ -131,13 +136,17 @@ def means_picture(run: ReportedRun) -> Picture | None:
     from hyperscan.plots.means import session_means
     from hyperscan.plots.style import panel_grid, plain
 
-    group, rows = run.config.group, run.primary
+    group, rows = run.config.group, run.entered
     if not _has(rows, "dyad", "session", "excess_z") or rows["dyad"].nunique() < 2:
         return None
     drawn = [(rows, group if group in rows else None)]
     tasks = dict.fromkeys(task for sides in run.config.contrasts.values() for task in sides)
-    of_tasks = [dataclasses.replace(run.outcome, task=task).select(run.table) for task in tasks]
-    drawn += [(pd.concat(of_tasks), "task")] if len(of_tasks) > 1 else []
+    of_tasks = [dataclasses.replace(run.outcome, task=task).select(run.compared) for task in tasks]
+    if len(of_tasks) > 1:
+        # the task of the outcome first: it has the look that it has alone
+        order = sorted(tasks, key=lambda task: task != run.outcome.task)
+        both = pd.concat(of_tasks)
+        drawn.append((both.assign(task=pd.Categorical(both["task"], order)), "task"))
     axes = panel_grid(len(drawn), columns=2, size=(4.6 if len(drawn) > 1 else 6.4, 3.4), sharey=True)
     for ax, (table, by) in zip(axes, drawn, strict=True):
         session_means(table, ax, time=_time_in(run, table), by=by)
@@ -194,33 +203,41 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
     rows = run.primary
     if not (_has(rows, "dyad", "session", "z") and _has_level(rows)):
         return None
-    paired = _has(rows, "pseudo_mean_z", "pseudo_sd_z")
     dyads = sorted(rows["dyad"].unique())
     shown = rows[rows["dyad"].isin(dyads[:MAX_PANELS])]
-    above = int((shown["z"] > shown["pseudo_mean_z"] + shown["pseudo_sd_z"]).sum())
+    above, n_paired = _above_chance(shown)
     alt = (
         f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
         " chance level."
     )
     caption = f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair."
-    if paired:
-        alt += f" {above} of {len(shown)} dyad-sessions lie more than 1 SD of single pairs above it."
+    if n_paired:
+        alt += f" {above} of {n_paired} dyad-sessions lie more than 1 SD of single pairs above it."
         caption += (
             " Dashed: the mean of its pseudo pairs (each person re-paired with the other person of another dyad, same"
             " session number); band: ± 1 SD of them."
         )
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
+    caption += _ALONE if 0 < n_paired < len(shown) else ""
     if len(dyads) > MAX_PANELS:
         caption += f" The first {MAX_PANELS} of {len(dyads)} dyads; the others are on their own pages."
     columns = 4 if len(dyads) <= 24 else 6
     return picture(dyad_panels(shown, time=run.config.time, columns=columns), alt, caption)
 
 
+def _above_chance(rows: pd.DataFrame) -> tuple[int, int]:
+    """How many dyad-sessions lie above the band of their pseudo pairs, of how many that have one."""
+    if not _has(rows, "pseudo_mean_z", "pseudo_sd_z"):
+        return 0, 0
+    paired = rows.dropna(subset=["pseudo_mean_z"])
+    return int((paired["z"] > paired["pseudo_mean_z"] + paired["pseudo_sd_z"]).sum()), len(paired)
+
+
 def roi_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     """Small multiples: each ROI pair over time."""
     from hyperscan.plots.curves import roi_panels
 
-    rows = run.outcome.select(run.table, any_roi=True)
+    rows = run.outcome.select(run.compared, any_roi=True)
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
     if not _has(rows, "dyad", "session", "excess_z", "roi_therapist", "roi_client"):
         return None
@@ -242,14 +259,14 @@ def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
     rows = rows[rows["dyad"] == dyad] if "dyad" in rows else rows
     if not (_has(rows, "session", "z") and _has_level(rows)):
         return None
-    paired = _has(rows, "pseudo_mean_z", "pseudo_sd_z")
-    above = int((rows["z"] > rows["pseudo_mean_z"] + rows["pseudo_sd_z"]).sum())
+    above, n_paired = _above_chance(rows)
     alt = f"Line chart of dyad {dyad}'s synchrony beside its chance level."
     caption = f"{run.outcome}."
-    if paired:
-        alt += f" {above} of {count(len(rows), 'session')} lie more than 1 SD of single pairs above it."
+    if n_paired:
+        alt += f" {above} of {count(n_paired, 'session')} lie more than 1 SD of single pairs above it."
         caption += " Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
+    caption += _ALONE if 0 < n_paired < len(rows) else ""
     return picture(chance_curves(rows, time=run.config.time), alt, caption)
 
 
@@ -257,7 +274,7 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     """Session by band, for the primary metric and ROI pair."""
     from hyperscan.plots.matrices import session_band_heatmap
 
-    rows = dataclasses.replace(run.outcome, band="").select(run.table)
+    rows = dataclasses.replace(run.outcome, band="").select(run.compared)
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
     if not _has(rows, "session", "band", "excess_z"):
         return None
@@ -280,7 +297,7 @@ def lag_picture(run: ReportedRun) -> Picture | None:
         return None
     peak = rows.groupby("lag_s")["profile_excess_z"].mean().idxmax()
     alt = f"Synchrony over lags of the real pairs and of chance; the mean excess is highest at {short(float(peak))} s."
-    return picture(lag_chart(rows), alt, f"{run.outcome}: over all windows of a session, mean over dyads.")
+    return picture(lag_chart(rows), alt, f"{run.lag_outcome}: over all windows of a session, mean over dyads.")
 
 
 def lead_picture(run: ReportedRun) -> Picture | None:
@@ -291,7 +308,7 @@ def lead_picture(run: ReportedRun) -> Picture | None:
     if not _has(rows, "profile_excess_z", "session"):
         return None
     alt = f"Heat map of the mean excess over chance by lag and session, {rows['session'].nunique()} sessions."
-    return picture(lag_heatmap(rows), alt, f"{run.outcome}: mean over dyads.")
+    return picture(lag_heatmap(rows), alt, f"{run.lag_outcome}: mean over dyads.")
 
 
 def guards_picture(run: ReportedRun) -> Picture | None:
@@ -376,18 +393,19 @@ def grid_picture(run: ReportedRun) -> Picture | None:
 
     if not _has(run.primary, "dyad", "session"):
         return None
-    used = run.primary[["dyad", "session"]].drop_duplicates()
-    lost = [(skip.dyad, skip.session, "skipped") for skip in run.plan.skipped if skip.session is not None]
+    used = run.entered[["dyad", "session"]].drop_duplicates()
+    lost = [(row.dyad, row.session, "left out of growth") for row in run.left_out if row.session is not None]
+    lost += [(skip.dyad, skip.session, "skipped") for skip in run.plan.skipped if skip.session is not None]
     skips = pd.DataFrame(lost, columns=["dyad", "session", "state"])
     states = pd.concat([used.assign(state="used"), skips], ignore_index=True)
     states = states.drop_duplicates(["dyad", "session"])
-    n = int((states["state"] == "skipped").sum())
+    n, n_lost = (int((states["state"] == state).sum()) for state in ("skipped", "left out of growth"))
     numbers = pd.to_numeric(states["session"])
-    if not n and len(states) == states["dyad"].nunique() * (numbers.max() - numbers.min() + 1):
+    if not n and not n_lost and len(states) == states["dyad"].nunique() * (numbers.max() - numbers.min() + 1):
         return None  # all used, none missing: a line of the page says so
     alt = (
-        f"Grid of dyads by sessions: {count(len(used), 'dyad-session')} used, {n} left out; an empty place was not"
-        " recorded."
+        f"Grid of dyads by sessions: {count(len(used), 'dyad-session')} used, {n_lost} left out of growth, {n} skipped;"
+        " an empty place was not recorded."
     )
     return picture(missing_session_grid(states), alt, "An empty place: no such session in the study table.")
 
@@ -404,7 +422,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
     around = (joined["z"] - joined["pseudo_mean_z"]).dropna().to_numpy()
     if len(around) < 2:
         return None
-    real = run.primary["excess_z"].dropna().to_numpy()
+    real = run.entered["excess_z"].dropna().to_numpy()
     beyond = float((real > np.quantile(around, 0.975)).mean())
     alt = (
         f"Histogram of the excess of {len(around)} pseudo pairs around zero; {beyond:.0%} of {len(real)} real"
@@ -533,7 +551,7 @@ def matrix_picture(run: ReportedRun, matrices: Mapping[str, pd.DataFrame]) -> Pi
         f"Heat maps, one for each of {count(len(matrices), 'session')}, of synchrony between the therapist's and the"
         f" client's channels. Strongest pair: {'; '.join(tops)}."
     )
-    outcome = f"{run.outcome.metric}, {run.outcome.band}"
+    outcome = ", ".join(filter(None, (run.outcome.metric, run.outcome.band, run.outcome.task)))
     caption = (
         f"{outcome}, on the metric's own scale, mean over windows; rows are the therapist's channels, columns the"
         " client's. Chance is not subtracted, and no single channel pair is tested."
@@ -560,8 +578,9 @@ def heads_picture(
         f"Two heads for each of {count(len(matrices), 'session')}, therapist left and client right, with lines between"
         f" the most synchronous channels. Number of lines: {', '.join(counts)}."
     )
+    task = f" of {run.outcome.task}" * bool(run.outcome.task)
     caption = (
-        f"The strongest {100 * share:.2g} % of the channel pairs of all sessions together ({run.outcome.metric} ≥"
+        f"The strongest {100 * share:.2g} % of the channel pairs of all sessions{task} together ({run.outcome.metric} ≥"
         f" {short(threshold)}), so that sessions can be compared; therapist left (circles), client right (squares),"
         " noses up; wider = stronger. A description: chance is not subtracted."
     )

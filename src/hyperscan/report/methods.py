@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import pandas as pd
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import count
 from hyperscan.growth import GrowthResult
 from hyperscan.growth.records import DyadTrend, Guard
+from hyperscan.growth.verdict import ALPHA_COMPARED, ALPHA_PLAIN, tell_left_out
 from hyperscan.metrics import METRICS
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
-from hyperscan.schema import KEYS, MIN_DYADS, MODALITIES, NO_SHARED, ROLES
+from hyperscan.schema import MIN_DYADS, MODALITIES, NO_SHARED, ROLES
 from hyperscan.words import clocks_text
 
 
@@ -47,18 +50,28 @@ def methods_of(run: ReportedRun) -> Methods:
 def _recordings(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
     version = next((version for version in run.versions.values() if version), "")
     names = " and ".join({"eeg": "EEG", "fnirs": "fNIRS"}.get(item, item) for item in modalities)
-    rows = run.primary
     size = ""
-    if "dyad" in rows and "session" in rows:
-        sessions = len(rows.drop_duplicates(["dyad", "session"]))
-        size = f" {count(rows['dyad'].nunique(), 'dyad')} with {count(sessions, 'dyad-session')} were analysed;"
+    if {"dyad", "session"} <= set(run.table):
+        told = count(_n_sessions(run.table), "dyad-session was", "dyad-sessions were")
+        size = f" Of {count(run.table['dyad'].nunique(), 'dyad')}, {told} analysed"
+        lost = f"{run.n_skipped} {'was' if len(run.plan.skipped) == 1 else 'were'} left out"
+        size += f"; {lost} for the reasons listed in the report." if run.plan.skipped else "; none was left out."
+    if size and run.growth is not None and run.growth.primary.fit is not None:
+        entered = count(run.growth.primary.n_sessions, "dyad-session", "dyad-sessions")
+        size += f" {entered} of {count(run.growth.primary.n_dyads, 'dyad')} entered the test of growth."
+        size += f" {tell_left_out(run.left_out)}" if run.left_out else ""
+    tasks = [str(task) for task in run.table["task"].unique() if str(task)] if "task" in run.table else []
+    tasks = [task for task in tasks if task not in run.config.contrasts]
+    apart = f" Tasks (phases) of a session were analysed apart: {', '.join(tasks)}." if len(tasks) > 1 else ""
     tool = f"hyperscan {version}".strip()
-    n_out = len(run.plan.skipped)
-    left_out = f"{n_out} were left out for the reasons listed in the report" if n_out else "none was left out"
     return (
         f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on MNE-Python"
-        f" ({cite('mne')}).{size} {left_out}. {_clocks(run)}"
+        f" ({cite('mne')}).{size}{apart} {_clocks(run)}"
     )
+
+
+def _n_sessions(rows: pd.DataFrame) -> int:
+    return len(rows.drop_duplicates(["dyad", "session"]))
 
 
 def _clocks(run: ReportedRun) -> str:
@@ -66,7 +79,7 @@ def _clocks(run: ReportedRun) -> str:
     table = run.quality
     if "clock_source" not in table:
         return "How the recordings of a dyad came on one clock is not known: the table of quality does not say."
-    keys = [key for key in (*KEYS, "clock_source") if key in table]
+    keys = [key for key in ("dyad", "session", "clock_source") if key in table]
     sources = table.drop_duplicates(keys)["clock_source"].fillna("").astype(str).value_counts(sort=False)
     told = clocks_text({str(name): int(n) for name, n in sources.items()})
     if "assumed" in sources:
@@ -238,10 +251,21 @@ def _chance(run: ReportedRun) -> str:
         )
     if "lag_p" in rows and rows["lag_p"].notna().any():
         said.append(
-            f"Within sessions, the estimate was compared with {config.n_null} circular shifts of one signal against the"
+            f"Within sessions, the estimate was compared with {_shifts(rows, config.n_null)} of one signal against the"
             f" other (seed {config.seed}); this null says nothing about growth."
         )
     return " ".join(said)
+
+
+def _shifts(rows: pd.DataFrame, asked: int) -> str:
+    """Say how many shifts the lag null of the primary outcome was made of."""
+    used = rows["lag_n"].dropna() if "lag_n" in rows else pd.Series(dtype=float)
+    if used.empty:
+        return f"at most {asked} circular shifts"
+    fewest, most = int(used.min()), int(used.max())
+    number = f"{most}" if fewest == most else f"{fewest} to {most}"
+    fewer = f" ({asked} were asked for)" if fewest < asked else ""
+    return f"{number} circular shifts{fewer}"
 
 
 def _growth(run: ReportedRun, cite: Citations) -> str:
@@ -259,7 +283,7 @@ def _growth(run: ReportedRun, cite: Citations) -> str:
         " p < .20 (at p < .05 where slopes went with the number of sessions, p < .20). A linear mixed model with a"
         " random intercept and slope per dyad, fitted by REML, with Satterthwaite degrees of freedom"
         f" ({cite('kuznetsova2017')}) capped at the number of dyads minus one, is reported next to it."
-        f"{''.join(_further(run, cite))} {_meaning(paired)}"
+        f"{''.join(_further(run, cite))}{''.join(_differences(run))} {_meaning(paired)}"
     )
 
 
@@ -272,8 +296,11 @@ def _meaning(paired: bool) -> str:
 
 
 def _guards(guards: Sequence[Guard]) -> Iterator[str]:
-    """Sentences on the guards that were assessed, and on those that were not, each after a space."""
-    asked, open_ = ([guard.name.replace("_", " ") for guard in guards if (guard.passed is None) == no] for no in (0, 1))
+    """Sentences on the guards that were assessed, not asked, or not to be assessed, each after a space."""
+    asked = [guard.spoken for guard in guards if guard.passed is not None]
+    open_ = [guard.spoken for guard in guards if guard.passed is None and guard.asked]
+    if any(not guard.asked for guard in guards):
+        yield " Guards against changes of the recording were not asked, as no change is claimed."
     if asked:
         yield f" Guards against changes of the recording were assessed: {', '.join(asked)}."
     if open_:
@@ -348,6 +375,56 @@ def _no_model(alone: DyadTrend | None, cite: Citations) -> str:
         return text
     tested = f" and tested by the Mann-Kendall test ({cite('mann1945')})" if alone.tested else ""
     return f"{text} The course of the single dyad was described by the Theil-Sen slope ({cite('sen1968')}){tested}."
+
+
+def _level(level: float) -> str:
+    return f"p < {level:.2f}".replace("0.", ".")
+
+
+def _differences(run: ReportedRun) -> Iterator[str]:
+    """Sentences on the comparisons that were asked for, each after a space."""
+    config, growth = run.config, run.growth
+    asked = {one.question for one in growth.differences} if growth else set()
+    test = "weighted by precision, with a robust standard error as that of growth"
+    if "level" in asked:
+        named = "; ".join(f"{name}: {_weights(weights)}" for name, weights in config.contrasts.items())
+        yield (
+            f" Tasks were compared within dyad and session ({named}): the level, which is the mean of the difference"
+            f" over sessions, and its growth, which is the slope of the difference. Either was one number per dyad,"
+            f" {test}; the plain mean over dyads had to have the same sign at {_level(ALPHA_PLAIN)}."
+        )
+    if growth is not None and growth.groups is not None:
+        groups = growth.groups
+        others = " and ".join(side.name for side in groups.sides if side.name != groups.reference)
+        several = " and all groups together had to differ (Welch's F, p < .05)" if groups.omnibus is not None else ""
+        partners = " People were re-paired inside their own group." if config.pseudo_within_group else ""
+        yield (
+            f" Growth was compared between groups of dyads (column {groups.column}: {others} with {groups.reference})"
+            f" as the difference of the dyads' slopes, {test}; Welch's t of the unweighted slopes had to have the same"
+            f" sign at {_level(ALPHA_COMPARED)}{several}.{partners}"
+        )
+    if "moderator" in asked:
+        yield (
+            f" Whether growth went with {' or '.join(config.moderators)} was tested by regression of the dyads' slopes,"
+            f" {test}; the unweighted regression had to have the same sign at {_level(ALPHA_COMPARED)}."
+        )
+    if asked:
+        yield (
+            " A difference was claimed at p < .05, corrected after Holm within each kind of question, and over"
+            " therapists where one saw several dyads. Permutations (sign flips) and mixed models are reported next to"
+            " it, and the guards were asked of each difference."
+        )
+
+
+def _weights(contrast: Mapping[str, float]) -> str:
+    """Say what a contrast is the difference of."""
+    sides = [
+        " + ".join(
+            task if abs(share) == 1 else f"{abs(share):g} {task}" for task, share in contrast.items() if share * s > 0
+        )
+        for s in (1, -1)
+    ]
+    return " minus ".join(f"({side})" if "+" in side else side for side in sides)
 
 
 def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:

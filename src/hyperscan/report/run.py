@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, count
 from hyperscan.growth import GrowthResult
+from hyperscan.growth.records import LeftOut
 from hyperscan.results import RunFolder
 from hyperscan.results.folder import WITHIN
 from hyperscan.results.plan import Remark
-from hyperscan.schema import MODALITIES, NAMED, SIGNALS, Outcome
+from hyperscan.schema import MODALITIES, NAMED, SIGNALS, Outcome, other_chance
 
 
 class ReportedRun(RunFolder):
@@ -90,14 +91,47 @@ class ReportedRun(RunFolder):
         return self.outcome.select(self.table)
 
     @cached_property
+    def compared(self) -> pd.DataFrame:
+        """Rows whose excess is over one chance level: what means, pictures and growth are made of."""
+        return self.table[~other_chance(self.table)]
+
+    @cached_property
+    def entered(self) -> pd.DataFrame:
+        """Rows of the primary outcome that entered growth: those with a value and a time, over one chance level."""
+        rows = self.outcome.select(self.compared)
+        value = "excess_z" if self.growth is None else self.growth.design.value
+        needed = [value, *(["days"] if self.config.time == "weeks" else [])]
+        return rows.dropna(subset=[name for name in needed if name in rows])
+
+    @property
+    def n_skipped(self) -> str:
+        """How many were not analysed: dyad-sessions, or recordings of them where others of the same were."""
+        lost = [(one.dyad, one.session) for one in self.plan.skipped]
+        known = set(zip(self.table["dyad"], self.table["session"], strict=True)) if "session" in self.table else set()
+        return count(len(lost), "recording" if len(set(lost)) < len(lost) or set(lost) & known else "dyad-session")
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Rows of the primary outcome that growth left out."""
+        return () if self.growth is None else self.growth.design.left_out
+
+    @cached_property
     def primary_pseudo(self) -> pd.DataFrame:
         """Its re-paired dyads."""
         return self.pseudo_of(self.outcome)
 
     @cached_property
+    def lag_outcome(self) -> Outcome:
+        """Whose lag profiles are told: the primary outcome, or the first metric beside it where its own has none."""
+        if self.lags.empty or len(self.outcome.select(self.lags)):
+            return self.outcome
+        beside = replace(self.outcome, metric="").select(self.lags)
+        return replace(self.outcome, metric=str(beside["metric"].iloc[0])) if len(beside) else self.outcome
+
+    @cached_property
     def primary_lags(self) -> pd.DataFrame:
-        """Its lag profiles that have pseudo pairs; empty where its metric has none."""
-        rows = self.outcome.select(self.lags) if len(self.lags) else self.lags
+        """Lag profiles of it that have pseudo pairs; empty where there are none."""
+        rows = self.lag_outcome.select(self.lags) if len(self.lags) else self.lags
         return rows.dropna(subset="profile_excess_z") if len(rows) else rows
 
     @property

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import TableError, count, p_text
+from hyperscan.errors import TableError, count, name_some, p_text
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.few import described
 from hyperscan.growth.records import DyadTrend, FlipTest, OutcomeRelation, Record
 from hyperscan.growth.result import told_p
 from hyperscan.growth.slopes import weighted_test
+from hyperscan.growth.verdict import tell_left_out
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
@@ -102,7 +103,7 @@ class GuardLine:
 
     name: str
     question: str
-    #: ``passed``, ``failed`` or ``open``, and the same as a word and a sign
+    #: ``passed``, ``failed``, ``open`` or ``unasked``, and the same as a word and a sign
     state: str
     word: str
     sign: str
@@ -117,6 +118,10 @@ def guard_lines(run: ReportedRun) -> list[GuardLine]:
     return told_guards(run.growth, GUARDS)
 
 
+#: State, word and sign of a guard that was not asked.
+UNASKED = ("unasked", "Not asked", "·")
+
+
 def told_guards(result: GrowthResult | None, words: Mapping[str, GuardWords]) -> list[GuardLine]:
     """Tell what the guards of a result asked and found."""
     states = {
@@ -127,7 +132,7 @@ def told_guards(result: GrowthResult | None, words: Mapping[str, GuardWords]) ->
     lines = []
     for guard in result.guards if result else ():
         question = words[guard.name].question if guard.name in words else ""
-        state = states[guard.passed if isinstance(guard.passed, bool) else None]
+        state = states[guard.passed if isinstance(guard.passed, bool) else None] if guard.asked else UNASKED
         shown = one_line(guard.spoken) or "unnamed"
         detail = one_line(guard.detail)
         figure = cell(guard.figure, "figure")
@@ -245,7 +250,8 @@ def influence(run: ReportedRun) -> list[str]:
                 f"; dyads that stopped before the others: {short(missing.n_stopped_early)} (their last value minus the"
                 f" mean of all dyads then: {short(missing.last_value_before_stop)})"
             )
-        observed = f"{short(missing.n_observed)} of {short(missing.n_planned)} sessions were observed"
+        observed = f"{short(missing.n_observed)} of {short(missing.n_planned)} dyad-sessions entered growth"
+        observed += " (dyads times session numbers)"
         said.append(f"{observed}, {each} per dyad{stopped}.")
     return said
 
@@ -313,8 +319,8 @@ def difference_guards(run: ReportedRun) -> Table | None:
     """List what every guard found on every difference."""
     words = {True: "passed", False: "failed", None: "not assessable"}
     rows: list[Values] = [
-        {"asked": difference_name(one), "guard": guard.spoken, "result": words[guard.passed]}
-        | {"detail": one_line(guard.detail)}
+        {"asked": difference_name(one), "guard": guard.spoken, "detail": one_line(guard.detail)}
+        | {"result": words[guard.passed] if guard.asked else "not asked"}
         for one in (run.growth.differences if run.growth else ())
         for guard in one.guards
     ]
@@ -360,9 +366,13 @@ def relation_table(run: ReportedRun) -> Table | None:
 
 
 def skipped_table(run: ReportedRun) -> Table | None:
-    """List what was left out and why, as the plan says."""
-    rows = [asdict(skip) for skip in run.plan.skipped]
-    caption = f"{count(len(rows), 'dyad-session that was', 'dyad-sessions that were')} not analysed"
+    """List what was left out and why: not analysed, as the plan says, or left out of growth."""
+    rows: list[Values] = [asdict(skip) for skip in run.plan.skipped]
+    caption = f"{run.n_skipped} not analysed"
+    labels = {name: getattr(run.outcome, name) for name in ("modality", "task")}
+    rows += [{**labels, **one, "reason": f"left out of growth: {one.reason}"} for one in run.left_out]
+    if run.left_out:
+        caption += f", {count(len(run.left_out), 'row')} left out of growth"
     return lay_out(rows, heads_of([*KEYS, "reason"]), caption, links=dyad_links(run)) if rows else None
 
 
@@ -458,7 +468,7 @@ def signal_table(run: ReportedRun) -> Table | None:
         return None
     rows: list[Values] = []
     for signal in run.table["signal"].unique():
-        part = replace(run.outcome, signal=str(signal)).select(run.table)
+        part = replace(run.outcome, signal=str(signal)).select(run.compared)
         if part.empty:
             continue
         time = part["session"] if run.config.time == "session" else part["days"] / 7
@@ -499,7 +509,7 @@ def exploratory_table(run: ReportedRun) -> Table | None:
 
 def nulls_table(run: ReportedRun) -> Table | None:
     """How strong the chance level of the primary outcome is, by session."""
-    rows = run.primary
+    rows = run.entered
     if rows.empty or "session" not in rows:
         return None
     levels = ("z", "pseudo_mean_z", "pseudo_sd_z", "excess_z")
@@ -525,7 +535,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
 #: Columns of a dyad's own table.
 _SESSION_COLUMNS = (
     *("session", "days", "task", "run", "estimate", "z", "pseudo_mean_z", "pseudo_sd_z", "n_pseudo", "excess_z"),
-    *("lag_estimate", "lag_p", "n_windows", "seconds", "flags"),
+    *("lag_estimate", "lag_p", "lag_n", "n_windows", "seconds", "flags"),
 )
 
 
@@ -547,8 +557,8 @@ def people(run: ReportedRun, dyad: str) -> list[tuple[str, str]]:
 
 
 def all_outcomes_table(run: ReportedRun, dyad: str) -> Table | None:
-    """Mean excess of one dyad for every metric, band and ROI pair, by session."""
-    rows = run.table
+    """Mean excess of one dyad for every metric, band and ROI pair, by session; none over another chance level."""
+    rows = run.compared
     rows = rows[rows["dyad"] == dyad] if "dyad" in rows else rows
     keys = [key for key in ("metric", "signal", "band", "roi_therapist", "roi_client", "task") if key in rows]
     if rows.empty or "excess_z" not in rows or "metric" not in keys:
@@ -612,13 +622,14 @@ def person_table(run: ReportedRun) -> Table | None:
 
 
 def lead_in_words(run: ReportedRun) -> str:
-    """Say who leads and at what lag; empty where the primary metric has no lag profile."""
-    rows = run.primary_lags
+    """Say who leads and at what lag; empty where neither the primary metric nor another has a lag profile."""
+    rows, metric = run.primary_lags, run.lag_outcome.metric
+    other = f"{run.outcome.metric} has no lag profile; this is of {metric}. " if metric != run.outcome.metric else ""
     if rows.empty:
-        alone = len(run.lags) and len(run.outcome.select(run.lags))
+        alone = len(run.lags) and len(run.lag_outcome.select(run.lags))
         return "Not assessed: the lag profile (lags.tsv) needs pairs of people who never met." if alone else ""
     try:
-        return find_lead(rows, run.quality if len(run.quality) else None).sentence
+        return other + find_lead(rows, run.quality if len(run.quality) else None).sentence
     except TableError as error:
         return str(error)
 
@@ -636,6 +647,7 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
         guards.setdefault(guard.state, []).append(guard.name)
     if guards:
         told = {"passed": "passed", "failed": "failed", "open": "not assessable"}
+        told |= {"unasked": "not asked, as no change is claimed"}
         counts = [
             f"{len(guards[state])} {word}" + (f" ({', '.join(guards[state])})" if _few(state, guards) else "")
             for state, word in told.items()
@@ -651,14 +663,18 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     facts.append(("Primary outcome", str(run.outcome)))
     if run.growth is not None:
         facts.append(("Dyads", short(run.growth.primary.n_dyads)))
-        facts.append(("Dyad-sessions", short(run.growth.primary.n_sessions)))
-    facts.append(("Not analysed", count(len(run.plan.skipped), "dyad-session")))
+        facts.append(("Dyad-sessions in growth", short(run.growth.primary.n_sessions)))
+    if run.left_out:
+        facts.append(("Left out of growth", one_line(tell_left_out(run.left_out).split(": ", 1)[1].rstrip("."))))
+    names = [" session ".join(map(str, filter(None, (one.dyad, one.session)))) for one in run.plan.skipped]
+    lost = name_some(list(dict.fromkeys(filter(None, names))))
+    facts.append(("Not analysed", one_line(f"{run.n_skipped}: {lost}" if lost else run.n_skipped)))
     return facts
 
 
 def _few(state: str, guards: Mapping[str, list[str]]) -> bool:
     """Whether the guards of a state are named beside the verdict: those that did not pass, unless all are alike."""
-    return state != "passed" and len(guards) > 1
+    return state not in ("passed", "unasked") and len(guards) > 1
 
 
 def made_with(run: ReportedRun) -> list[tuple[str, str]]:

@@ -72,7 +72,10 @@ def view_data(run: ReportedRun) -> dict[str, Any]:
         "heads": {name: column_of(name).head for name in SHOWN},
         "primary": {**asdict(outcome), "roi_therapist": outcome.rois.therapist, "roi_client": outcome.rois.client},
         "judged": _quality(quality),
-        "lost": [[one_line(skip.dyad), skip.session, one_line(skip.reason)] for skip in run.plan.skipped],
+        "lost": [
+            *([one_line(skip.dyad), skip.session, one_line(skip.reason)] for skip in run.plan.skipped),
+            *([one_line(row.dyad), row.session, one_line(f"left out of growth: {row.reason}")] for row in run.left_out),
+        ],
         "pages": dyad_links(run),
         "recordings": list(_sessions(run)),
     }

@@ -38,7 +38,7 @@ class SynchronyResult:
         ``value`` (signal, metric, band, window, therapist, client) is the metric per window and channel
         pair; ``z`` the mean over windows on the growth scale; ``roi_value`` and ``roi_z`` (signal, metric,
         band, window, roi_pair) the means over the channel pairs of an ROI pair; ``lag_estimate`` and
-        ``lag_p`` the whole-session statistic and its p-value under the lag null, and ``lag_null`` (signal,
+        ``lag_p`` the whole-session statistic and its p-value under ``lag_n`` shifts, and ``lag_null`` (signal,
         metric, band, lag, roi_pair) its surrogates, where that was asked for; ``window_null`` (signal, metric,
         band, shift, window, roi_pair) each window beside the client's windows of other times, likewise;
         ``grid_start`` (s) and ``clean`` (person, grid) the windows there are and which are free of artefacts.
@@ -147,7 +147,7 @@ class SynchronyResult:
         found |= {"roi_therapist": [pair.therapist for pair in pairs], "roi_client": [pair.client for pair in pairs]}
         found |= {name: data.attrs[name] for name in TABLES["synchrony"] if name in data.attrs}
         found |= {"estimate": mean("roi_value"), "z": mean("roi_z")}
-        for name in ("lag_estimate", "lag_p"):
+        for name in ("lag_estimate", "lag_p", "lag_n"):
             if name in data:
                 found[name] = data.variables[name].transpose(*cell).values.ravel()
         if data.sizes["window"] > 1:

@@ -177,13 +177,14 @@ def with_lag_tests(result: SynchronyResult, tests: Mapping[Cell, LagTest]) -> Sy
     """Add the lag null to a result."""
     data, names = result.dataset, names_of(result.dataset)
     shape, n_pairs = tuple(map(len, names.values())), data.sizes["roi_pair"]
-    estimate, p = np.full((2, *shape, n_pairs), np.nan)
+    estimate, p, n = np.full((3, *shape, n_pairs), np.nan)
     null = np.full((*shape, max((len(test.surrogates) for test in tests.values()), default=0), n_pairs), np.nan)
     for cell, test in tests.items():
         where = place_of(cell, names)
         estimate[where], p[where], null[where][: len(test.surrogates)] = test.estimate, test.p, test.surrogates
+        n[where] = np.where(np.isfinite(test.p), len(test.surrogates), np.nan)
     by_pair = (*names, "roi_pair")
-    added = {"lag_estimate": (by_pair, estimate), "lag_p": (by_pair, p)}
+    added = {"lag_estimate": (by_pair, estimate), "lag_p": (by_pair, p), "lag_n": (by_pair, n)}
     return SynchronyResult(data.assign({**added, "lag_null": ((*names, "lag", "roi_pair"), null)}))
 
 

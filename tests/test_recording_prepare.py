@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 
 import mne
 import numpy as np
@@ -12,6 +13,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, InputError, QualityError
 from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.windows import annotated_spans
+from hyperscan.schema import ROLES
 from prepare_fixtures import (
     CAP,
     brain,
@@ -48,6 +50,18 @@ def test_inputs_of_eeg_are_not_changed():
     assert result.quality.dropped["therapist"] == {"Fz": "marked as bad in the recording"}
     assert result.therapist.info["sfreq"] == result.client.info["sfreq"] == 128
     assert result.therapist.n_times == result.client.n_times
+
+
+def test_samples_are_given_up_only_where_that_is_asked_for():
+    pair, config = clean_pair(2), StudyConfig(window_s=5.0)
+    kept = preprocess_pair(pair, config)
+    freed = [weakref.ref(pair.raw(role)._data.base) for role in ROLES if pair.raw(role)._data.base is not None]
+    given_up = preprocess_pair(pair, config, keep=False)
+    assert fingerprint(given_up) == fingerprint(kept)
+    assert given_up.quality == kept.quality
+    assert pair.therapist.n_times == clean_pair(2).therapist.n_times
+    assert not pair.therapist.get_data().any()
+    assert not any(array() is not None for array in freed)
 
 
 def test_windows_of_too_few_cycles_are_refused():
@@ -128,6 +142,18 @@ def test_too_short_a_session_says_the_number():
     with pytest.raises(QualityError, match="100 s usable, fewer than min_seconds = 120"):
         preprocess_pair(pair)
     assert preprocess_pair(pair, enforce=False).quality.client["grade"] == "reject"
+
+
+def test_haemoglobin_before_short_channels_is_what_is_prepared_without_them():
+    pair, _ = fnirs_pair(5, common=0.5)
+    pair.therapist.set_annotations(mne.Annotations([20.0, 80.0, 150.0], 5.0, "task"))
+    for config in (StudyConfig(), StudyConfig(fnirs_regress_events=False)):
+        plain = preprocess_pair(pair, dataclasses.replace(config, fnirs_short_regression=False))
+        regressed = preprocess_pair(pair, config)
+        for role in ROLES:
+            np.testing.assert_array_equal(regressed.unregressed[role], plain.raw(role).get_data())
+            assert (regressed.raw(role).get_data() != plain.raw(role).get_data()).any()
+        assert plain.unregressed == {}
 
 
 def test_inputs_of_fnirs_are_not_changed():

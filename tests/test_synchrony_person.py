@@ -41,7 +41,9 @@ def test_channels_are_found_by_name_and_missing_ones_left_out() -> None:
 
 def test_haemoglobin_of_both_kinds_adds_up_and_unregressed_hbo_is_kept_apart() -> None:
     pair, config = fnirs()
-    a = signals_of(pair, "therapist", config, unregressed=pair)
+    assert "hbo_nosc" not in signals_of(pair, "therapist", config).data
+    before = {"therapist": pair.therapist.get_data()}
+    a = signals_of(pair.replace(unregressed=before), "therapist", config, unregressed=True)
     assert set(a.data) == {"hbo", "hbr", "hbt", "hbo_nosc"}
     np.testing.assert_array_equal(a.data["hbt"], a.data["hbo"] + a.data["hbr"])
     np.testing.assert_array_equal(a.data["hbo_nosc"], a.data["hbo"])

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from hyperscan.pipeline.heap import kept_memory
+
 logger = logging.getLogger("hyperscan")
 
 
@@ -62,12 +64,12 @@ def discard_output() -> None:
 
 @contextlib.contextmanager
 def own_process(arguments: argparse.Namespace) -> Iterator[None]:
-    """Set signals, log, warnings and file mask for one command, and put back the caller's own."""
+    """Set signals, log, warnings, file mask and memory for one command, and put back the caller's own."""
     logs = (logging.getLogger(), logger)
     levels = [log.level for log in logs]
     handlers: list[logging.Handler] = []
     former: dict[signal.Signals, Any] = {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), kept_memory():
         mask = os.umask(0o077) if getattr(arguments, "private", False) else None
         try:
             if threading.current_thread() is threading.main_thread():  # nowhere else can signals be handled

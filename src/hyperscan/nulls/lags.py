@@ -125,6 +125,7 @@ FEWEST_SHARED = 0.5  # our choice: a lag that leaves under half of lag 0's joint
 THIN_STEP = 1.15  # our choice: lags that share up to so many times more samples than lag 0 are thinned alike
 THIN_STRETCHES = (8, 50)  # our choice: fewest and most stretches that are left, else one per shortest lag
 GOLDEN = (5**0.5 - 1) / 2
+FINISHED_LAGS = 32  # our choice: lags whose products become values at once, which takes several copies of them
 
 #: Samples to use of therapist and client; None = all
 Masks = tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]
@@ -458,15 +459,19 @@ def _folded(
     facts = [_facts(statistic, x, mask) for x, mask in zip((a, b), prepared_on, strict=True)]
     first, second = (partial(statistic.prepare, facts=each) for each in facts)
     sums = lagged_products(a, b, step, prepare=(first, second), valid=masks, with_plus=statistic.needs_plus)
-    counts = shared[wanted, None, None].astype(sums.minus.real.dtype)
-    plus: NDArray[Any] | None = None
-    squares: tuple[NDArray[Any] | None, ...] = (None, None)
+    counts = shared[:, None, None].astype(sums.minus.real.dtype)
+    squares: tuple[NDArray[Any], ...] | None = None
     if sums.plus is not None and sums.squares_u is not None and sums.squares_v is not None:
-        plus = sums.plus[wanted] / counts
-        squares = (sums.squares_u / shared[0], sums.squares_v / shared[0])
+        squares = tuple(np.broadcast_to(x / shared[0], (len(wanted), len(x))) for x in (sums.squares_u, sums.squares_v))
         if masks[0] is not None or masks[1] is not None:
             squares = _mean_squares((a, b), (first, second), step, wanted, masks, shared)
-    return np.asarray(statistic.finalise(sums.minus[wanted] / counts, plus, *squares))
+    found = []
+    for some in (slice(start, start + FINISHED_LAGS) for start in range(0, max(len(wanted), 1), FINISHED_LAGS)):
+        at = wanted[some]
+        plus = None if sums.plus is None or squares is None else sums.plus[at] / counts[at]
+        parts = (None, None) if squares is None else tuple(x[some] for x in squares)
+        found.append(np.asarray(statistic.finalise(sums.minus[at] / counts[at], plus, *parts)))
+    return np.concatenate(found)
 
 
 def _facts(statistic: Foldable, x: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:

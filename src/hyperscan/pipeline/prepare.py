@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import math
 import os
 import sys
 import traceback
@@ -29,8 +28,8 @@ from hyperscan.errors import (
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
 from hyperscan.pipeline.unit import Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
-from hyperscan.recall import remembered
-from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
+from hyperscan.recall import is_remembering, remembered
+from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.recording.files.bids import files_of
 from hyperscan.recording.records import tell_decisions
 from hyperscan.schema import ROLES, SessionKey
@@ -159,12 +158,13 @@ def _named(config: StudyConfig) -> set[str]:
 def judge_row(row: Session, config: StudyConfig) -> tuple[Summary, dict[str, Signals]]:
     """Read, align, clean and judge one row, in memory."""
     aligned = remembered(("aligned", row.key), row, lambda: align_pair(load_session(row)))
-    pair = preprocess_pair(aligned, config)
+    pair = preprocess_pair(aligned, config, keep=is_remembering())  # for an analysis that cleans it otherwise
     quality, clock = pair.quality, pair.clock
     assert quality is not None  # preprocess_pair always sets it
     assert clock is not None  # and align_pair this
     people = {}
-    for role, signals in _people(pair, aligned, config).items():
+    for role in ROLES:
+        signals = signals_of(pair, role, config, unregressed=True)
         names = tuple(public_channel(name, _named(config)) for name in signals.ch_names)
         people[role] = dataclasses.replace(signals, ch_names=names)
     recipe = windows_recipe(config, row.modality)
@@ -196,16 +196,3 @@ def check_rate(key: SessionKey, sfreq: float, recipe: Recipe) -> None:
                 f"({low:g}-{high:g} Hz) cannot be computed.\nLeave the band out of bands, or the session out "
                 "(include = no)."
             )
-
-
-def _people(pair: PairedRecording, aligned: PairedRecording, config: StudyConfig) -> dict[str, Signals]:
-    """Cut both people down to arrays; haemoglobin that short channels were regressed out of, as it was before too."""
-    unregressed = None
-    short_r2 = [pair.quality.of(role).short_r2 for role in ROLES if pair.quality is not None]
-    regressed = any(value is not None and math.isfinite(value) for value in short_r2)
-    if pair.session.modality == "fnirs" and config.fnirs_short_regression and regressed:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataQualityWarning)  # said once already
-            plain = dataclasses.replace(config, fnirs_short_regression=False, fnirs_tasks=())
-            unregressed = preprocess_pair(aligned.replace(shared=None), plain)
-    return {role: signals_of(pair, role, config, unregressed=unregressed) for role in ROLES}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
-import platform
 import signal
 import sys
 import threading
@@ -24,6 +22,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoo
 from tqdm import tqdm
 
 from hyperscan.errors import ClusterError, HyperscanError, InputError, count
+from hyperscan.pipeline.heap import kept_memory
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.unit import all_versions
 from hyperscan.storage import landing_if
@@ -137,31 +136,6 @@ def follow(done: Iterable[T], total: int, label: str, *, progress: bool = True) 
             ended.set()
 
 
-#: ``M_TRIM_THRESHOLD`` and ``M_MMAP_MAX`` of glibc's malloc.h, and their defaults.
-_TRIM, _MAPS = (-1, 128 * 1024), (-4, 65536)
-
-
-@contextlib.contextmanager
-def kept_memory() -> Iterator[None]:
-    """Keep the memory of freed arrays for the next ones, and give it back to the system at the end.
-
-    The C library of Linux maps every large array anew, and the system clears its pages: a third of the time of a
-    session. Elsewhere nothing is changed.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        yield
-        return
-    library = ctypes.CDLL(None)
-    library.mallopt(_TRIM[0], 2**31 - 1)
-    library.mallopt(_MAPS[0], 0)
-    try:
-        yield
-    finally:
-        library.mallopt(*_MAPS)
-        library.mallopt(*_TRIM)
-        library.malloc_trim(0)
-
-
 class _Running(NamedTuple):
     """A task in its worker."""
 
@@ -171,10 +145,9 @@ class _Running(NamedTuple):
 
 
 def _here(tasks: Sequence[Task]) -> Done:
-    with kept_memory():
-        for task in tasks:
-            task.work()
-            yield task.name, True
+    for task in tasks:
+        task.work()
+        yield task.name, True
 
 
 def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:

@@ -28,6 +28,13 @@ def samples_of(raw: BaseRaw) -> np.ndarray:
     return raw._data if raw.preload else raw.get_data()
 
 
+def give_up_samples(raw: BaseRaw) -> None:
+    """Free the memory of a recording that nobody reads any more; its length and header stay."""
+    if raw.preload:
+        raw._data = np.broadcast_to(np.zeros((1, 1)), raw._data.shape)
+        raw._init_kwargs = {}  # MNE keeps what a raw was made from, and reads it nowhere
+
+
 def fresh_raw(
     raw: BaseRaw,
     data: np.ndarray | None = None,

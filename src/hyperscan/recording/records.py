@@ -374,6 +374,8 @@ class PairedRecording:
         Signal that the row names in ``shared_file``; after alignment on the common time.
     unshared : mapping of str to ndarray, shape (n_channels, n_times)
         Role to the primary signal without what follows the shared one; empty until prepared, and without one.
+    unregressed : mapping of str to ndarray, shape (n_channels, n_times)
+        Role to haemoglobin before short channels were regressed out of it; empty where they were of neither.
 
     Examples
     --------
@@ -401,6 +403,7 @@ class PairedRecording:
     responses: Mapping[str, tuple[TaskResponse, ...]] = field(default_factory=dict, compare=False, repr=False)
     shared: SharedSignal | None = field(default=None, compare=False, repr=False)
     unshared: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    unregressed: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     #: Pairs what is in memory, as :mod:`hyperscan.recording.memory` sets it: a record knows no reader
     _in_memory: ClassVar[Callable[..., PairedRecording]]

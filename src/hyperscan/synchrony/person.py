@@ -198,17 +198,15 @@ class WithinValue:
         return self.level if self.own_level is None else self.level - self.own_level
 
 
-def signals_of(
-    pair: PairedRecording, role: str, config: StudyConfig, *, unregressed: PairedRecording | None = None
-) -> Signals:
-    """Cut one person of a prepared pair down to arrays."""
+def signals_of(pair: PairedRecording, role: str, config: StudyConfig, *, unregressed: bool = False) -> Signals:
+    """Cut one person of a prepared pair down to arrays; ``unregressed``: with HbO before short channels were too."""
     if pair.quality is None:
         raise InputError("pair is not prepared (pair.quality is None). Call preprocess_pair first.")
     raw, modality = pair.raw(role), pair.session.modality
     if modality == "eeg":
         ch_names, data = tuple(raw.ch_names), {"eeg": samples_of(raw).astype(np.float32)}
     else:
-        ch_names, data = _haemoglobin(raw, None if unregressed is None else unregressed.raw(role))
+        ch_names, data = _haemoglobin(raw, pair.unregressed.get(role) if unregressed else None)
     if role in pair.unshared:
         data[NO_SHARED[modality]] = pair.unshared[role].astype(np.float32)
     rois = {
@@ -246,14 +244,14 @@ def _windows(pair: PairedRecording, role: str, window_s: float, sfreq: float) ->
     return where, grid.clean_therapist if role == "therapist" else grid.clean_client
 
 
-def _haemoglobin(raw: Any, unregressed: Any | None) -> tuple[tuple[str, ...], dict[str, Array]]:
+def _haemoglobin(raw: Any, unregressed: Array | None) -> tuple[tuple[str, ...], dict[str, Array]]:
     picked = {kind: [name for name in raw.ch_names if name.endswith(f" {kind}")] for kind in ("hbo", "hbr")}
     names = tuple(base_name(name) for name in picked["hbo"] or picked["hbr"])
     data = {kind: raw.get_data(picks=channels).astype(np.float32) for kind, channels in picked.items() if channels}
     if len(data) == 2:
         data["hbt"] = data["hbo"] + data["hbr"]
     if unregressed is not None and "hbo" in data:
-        data["hbo_nosc"] = unregressed.get_data(picks=picked["hbo"]).astype(np.float32)
+        data["hbo_nosc"] = unregressed[[raw.ch_names.index(name) for name in picked["hbo"]]].astype(np.float32)
     return names, data
 
 

@@ -22,8 +22,8 @@ from hyperscan.errors import QualityError
 from hyperscan.recording.windows import Spans, break_samples
 from hyperscan.transforms.spectrum import band_power, welch_psd
 
-#: Channels read and filtered at a time.
-BLOCK = 16
+#: Channels read and filtered at a time: more only take memory.
+BLOCK = 8
 
 #: A signal held at one value for this long (s) is a drop-out or saturation, not EEG (our choice).
 HELD_S = 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import mne
@@ -107,6 +108,8 @@ class CleanOptodes(CleanPerson):
     short_r2: float
     #: shape (n_seconds,): Seconds in which the cap moved, before correction; empty for haemoglobin input
     moving: NDArray[np.bool_]
+    #: shape (n_channels, n_grid): Haemoglobin as it is without the regression of short channels; None without it
+    unregressed: Array | None = field(default=None, compare=False, repr=False)
     #: To the tasks that the settings name, and why a task has none
     responses: tuple[TaskResponse, ...] = ()
     unanswered: Mapping[str, str] = field(default_factory=dict)
@@ -154,10 +157,13 @@ def clean_fnirs(
     signals = tuple(dict.fromkeys(_kinds(info["ch_names"])))
     responses, unanswered = _responses(probe.raw, lengths, factors, tasks, config, n_grid)
     main = np.array([kind == ("hbo" if "hbo" in signals else "hbr") for kind in _kinds(info["ch_names"])])
-    signal = full - explained if config.fnirs_short_regression else full
-    regressed = None
+    signal, plain, regressed = full, None, None
+    if config.fnirs_short_regression:
+        signal, plain = full - explained, full
     if events and config.fnirs_regress_events:
-        regressed = regress_events(signal, events, config.fnirs_sfreq, config.fnirs_filter_hz)
+        regress = partial(regress_events, events=events, sfreq=config.fnirs_sfreq, band=config.fnirs_filter_hz)
+        regressed = regress(signal)
+        plain = plain if plain is None or regressed is None else regress(plain)
     decisions = FnirsDecisions(
         level=level,
         signals=signals,
@@ -189,6 +195,7 @@ def clean_fnirs(
         motion=float(probe.moving.mean()) if level != "haemoglobin" else np.nan,
         short_r2=_explained_share(full[main], explained[main], config) if n_short else np.nan,
         moving=probe.moving,
+        unregressed=plain,
         responses=responses,
         unanswered=unanswered,
     )

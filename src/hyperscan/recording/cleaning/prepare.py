@@ -12,7 +12,7 @@ import numpy as np
 from hyperscan.config import CLEANING, Primary, StudyConfig
 from hyperscan.errors import ClockError, DataQualityWarning, InputError, QualityError
 from hyperscan.recall import remembered
-from hyperscan.recording.annotations import samples_of
+from hyperscan.recording.annotations import give_up_samples, samples_of
 from hyperscan.recording.cleaning.eeg import CleanPerson, clean_eeg
 from hyperscan.recording.cleaning.events import session_events, task_events
 from hyperscan.recording.cleaning.fnirs import CleanOptodes, age_of, clean_fnirs
@@ -36,18 +36,21 @@ FEW_CYCLES = 20.0
 
 
 def preprocess_pair(
-    pair: PairedRecording, config: StudyConfig | None = None, *, enforce: bool = True
+    pair: PairedRecording, config: StudyConfig | None = None, *, enforce: bool = True, keep: bool = True
 ) -> PairedRecording:
     """Clean both recordings of an aligned pair and judge their quality.
 
     Parameters
     ----------
     pair : PairedRecording
-        From :func:`hyperscan.align_pair`; neither it nor its raws are changed.
+        From :func:`hyperscan.align_pair`; neither it nor its raws are changed, unless ``keep`` is false.
     config : StudyConfig or None
         Settings; None = the defaults.
     enforce : bool
         Refuse a session under the floor; False = return it with the grade ``reject``.
+    keep : bool
+        Leave ``pair`` as it is; False = give up the samples of each EEG recording once it is cleaned, which saves as
+        much memory as one of them takes.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def preprocess_pair(
     _check_aligned(pair)
     check_two_people(pair)
     _check_online_filters(pair, config)
-    people = _prepare_eeg(pair, config) if pair.session.modality == "eeg" else _prepare_fnirs(pair, config)
+    people = _prepare_eeg(pair, config, keep=keep) if pair.session.modality == "eeg" else _prepare_fnirs(pair, config)
     therapist, client = (people[role] for role in ROLES)
     # what both have in common is said once
     lines = [note if note in client.notes else f"therapist: {note}" for note in therapist.notes]
@@ -101,6 +104,7 @@ def preprocess_pair(
         ),
         history=(*pair.history, *_online_note(pair), *lines),
         responses={role: person.responses for role, person in people.items() if isinstance(person, CleanOptodes)},
+        unregressed=_unregressed(people),
     )
     report = judge(prepared, people, config)
     prepared = prepared.replace(quality=report)
@@ -158,7 +162,7 @@ def _online_note(pair: PairedRecording) -> list[str]:
     return [f"recorded with different online filters: {said}"]
 
 
-def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> Mapping[str, CleanPerson]:
+def _prepare_eeg(pair: PairedRecording, config: StudyConfig, *, keep: bool) -> Mapping[str, CleanPerson]:
     key = pair.session.key
     bands = {name: min(config.bands_of("eeg", role)[name] for role in ROLES) for name in config.bands_of("eeg")}
     for name, (low, _) in bands.items():
@@ -176,14 +180,12 @@ def _prepare_eeg(pair: PairedRecording, config: StudyConfig) -> Mapping[str, Cle
             f"{name}) inflate synchrony by chance and cost power. Use longer ones if the segments allow it."
         )
     cleaning = config.entering(CLEANING)
-    people = {
-        role: remembered(
-            ("clean", key, role),
-            (pair.raw(role), cleaning),
-            partial(clean_eeg, pair.raw(role), cleaning, f"{key}, {role}"),
-        )
-        for role in ROLES
-    }
+    people = {}
+    for role in ROLES:
+        clean = partial(clean_eeg, pair.raw(role), cleaning, f"{key}, {role}")
+        people[role] = remembered(("clean", key, role), (pair.raw(role), cleaning), clean)
+        if not keep:
+            give_up_samples(pair.raw(role))
     rates = {person.raw.info["sfreq"] for person in people.values()}
     if len(rates) > 1:
         raise InputError(f"{key}: sampling rates {sorted(rates)} Hz differ. Call align_pair first.")
@@ -261,6 +263,14 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
             "stay in the signal, and growth can at most be called unchecked. Check the probe if it has some."
         )
     return people
+
+
+def _unregressed(people: Mapping[str, CleanPerson]) -> dict[str, np.ndarray]:
+    """Gather haemoglobin before short channels were regressed out of it, where one of the two has some."""
+    optodes = {role: person for role, person in people.items() if isinstance(person, CleanOptodes)}
+    if not any(np.isfinite(person.short_r2) for person in optodes.values()):
+        return {}
+    return {role: person.unregressed for role, person in optodes.items() if person.unregressed is not None}
 
 
 def _fnirs_cleaning(config: StudyConfig) -> StudyConfig:

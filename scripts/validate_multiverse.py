@@ -12,7 +12,6 @@ import datetime
 import platform
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +112,8 @@ def main() -> None:
     options = parser.parse_args()
     n = 20 if options.small else options.studies
     if options.artefacts:
-        print(*artefact_lines(2 if options.small else 8, options.jobs), sep="\n")
+        for line in artefact_lines(2 if options.small else 8, options.jobs):
+            print(line, flush=True)
         return
     cells = [CELLS[row - 1] for row in options.rows or range(1, len(CELLS) + 1)]
     cells = [cell for cell in cells if not options.small or cell.n_universes <= 24]
@@ -147,25 +147,22 @@ def cell_line(cell: Cell, n: int, jobs: int) -> str:
 #: What grows, by scenarios of the simulation; the last one is coupling.
 GROWING = ("artefact_broadband", "artefact_narrowband", "artefact_topography", "growth")
 
-#: Metrics that see a common artefact, and those that are blind to what has no lag.
-METRICS = ("plv", "accorr", "ciplv", "wpli")
+#: A metric that sees a common artefact, and one that is blind to what has no lag.
+METRICS = ("plv", "ciplv")
 
 
 def artefact_lines(n_dyads: int, jobs: int) -> Iterator[str]:
-    """Rows of a table: verdicts of every metric's analyses where only an artefact grows, and the sentence."""
+    """Rows of a table: the verdict by every metric where only an artefact grows, and the sentence."""
     yield f"| what grows | {' | '.join(METRICS)} | sentence |"
     yield "|---" * (len(METRICS) + 2) + "|"
-    config = hs.StudyConfig(n_null=19, multiverse={"metrics": METRICS, "window_s": (10.0, 20.0)})
+    config = hs.StudyConfig(n_null=19, window_s=10.0, multiverse={"metrics": METRICS})
     for scenario in GROWING:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            study = hs.simulate_study(
-                f"{folder}/study", scenario, n_dyads=n_dyads, n_sessions=5, duration_s=120, seed=1
-            )
+            study = hs.simulate_study(f"{folder}/study", scenario, n_dyads=n_dyads, n_sessions=4, duration_s=90, seed=1)
             found = hs.run_multiverse(hs.read_sessions(study), config, out=f"{folder}/out", n_jobs=jobs)
-        told = [Counter(one.verdict for one in found.universes if one.settings["metrics"] == name) for name in METRICS]
-        cells = [", ".join(f"{n} {verdict}" for verdict, n in sorted(each.items())) for each in told]
-        yield f"| {scenario} | {' | '.join(cells)} | {found.sentence.partition(' All together')[0]} |"
+        verdicts = [one.verdict for one in found.universes]
+        yield f"| {scenario} | {' | '.join(verdicts)} | {found.sentence.partition(' All together')[0]} |"
 
 
 if __name__ == "__main__":

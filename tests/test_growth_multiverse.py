@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from growth_fixtures import table
 from hyperscan import fit_growth
 from hyperscan.errors import InputError
 from hyperscan.growth.multiverse import (
@@ -217,3 +218,21 @@ def test_a_median_counts_by_weight() -> None:
     assert weighted_median(values, np.array([0.2, 0.2, 0.6])) == pytest.approx([2.0])
     assert weighted_median(values, np.array([0.6, 0.2, 0.2])) == pytest.approx([3.0])
     assert weighted_median(values, np.ones(3) / 3) == pytest.approx([2.0])
+
+
+def test_an_artefact_that_fools_one_metric_is_told_as_confounded() -> None:
+    fooled, blind = table(slope=0.05, seed=1, slope_sd=0.002), table(slope=0.0, seed=2)
+    # what grows is as large in control channels and outside the band
+    guards = fooled[["dyad", "session"]].assign(
+        control_excess_z=fooled["excess_z"] + 0.01, outband_excess_z=fooled["excess_z"] - 0.01, modality="eeg"
+    )
+    found = fit_multiverse(
+        [
+            Universe("u001", {"metrics": "plv"}, True, fit_growth(fooled, guards=guards, modality="eeg", n_flips=19)),
+            Universe("u002", {"metrics": "ciplv"}, False, fit_growth(blind, modality="eeg", n_flips=19)),
+        ]
+    )
+    assert found.table["verdict"].tolist() == ["confounded", "no_clear_change"]
+    assert "1 is confounded, 1 shows no clear change" in found.sentence
+    assert "The primary one is confounded" in found.sentence
+    assert "Guards that failed in confounded ones: band, space" in found.sentence

@@ -22,7 +22,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoo
 from tqdm import tqdm
 
 from hyperscan.errors import ClusterError, HyperscanError, InputError, count
-from hyperscan.pipeline.heap import kept_memory
+from hyperscan.pipeline.heap import give_back, kept_memory
 from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.unit import all_versions
 from hyperscan.storage import landing_if
@@ -148,6 +148,7 @@ def _here(tasks: Sequence[Task]) -> Done:
     for task in tasks:
         task.work()
         yield task.name, True
+    give_back()
 
 
 def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:

@@ -143,8 +143,8 @@ def find_lead(
     )
     said = _sentence(leader, n, smallest, p_side, (peak, low, high), known_to)
     if n >= MIN_DYADS and not smallest < ALPHA:
-        least, above = smallest_p(n, n_flips), int((curves[:, lags_s == lags_s[mean.argmax()]] > 0).sum())
-        said += f" Of {n} dyads no such p falls below {least:.2g}; {above} of them have an excess at its highest point."
+        least, above = f"{smallest_p(n, n_flips):.2g}".removeprefix("0"), int((curves[:, mean.argmax()] > 0).sum())
+        said += f" Of {n} dyads no such p falls below {least}; {above} of them have an excess at its highest point."
     asymmetry = described(slope_test(lead_asymmetry(lags_s, curves)), n)
     return Lead(outcome, profile, peak, low, high, smallest, p_side, asymmetry, known_to, leader, said)
 

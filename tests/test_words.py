@@ -75,7 +75,10 @@ def test_every_guard_that_a_result_lists_has_its_words(modality: str) -> None:
     rng = np.random.default_rng(0)
     rows = [(f"D{d}", s, 0.1 * s + rng.normal(0, 0.1)) for d in range(8) for s in (1, 2, 3)]
     table = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
-    listed = [guard.name for guard in fit_growth(table, modality=modality, n_flips=99).guards]
+    # beside one band there has to be another that may leak into it
+    table = pd.concat([table.assign(band=band) for band in ("theta", "alpha")])
+    primary = {"band": "alpha"}
+    listed = [guard.name for guard in fit_growth(table, primary=primary, modality=modality, n_flips=99).guards]
     assert listed == [name for name, words in GUARDS.items() if modality in words.modalities]
 
 

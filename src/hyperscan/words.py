@@ -447,9 +447,11 @@ _GUARDS = (
     GuardWords(
         "leak",
         "Does the band grow more than those beside it that its filter reaches into?",
-        "(asked where the table holds one) a band of the same metric and regions, of which the filter lets through more than a hundredth of the power, "
-        "changes more and the same way (p < .05): phase locking does not know how strong a signal is",
+        "a band of the same metric and regions, of which the filter lets through more than a hundredth of the power, "
+        "changes more and the same way (p < .05; asked where the table holds one): phase locking does not know how "
+        "strong a signal is",
         _EEG,
+        figures=("excess_z",),
     ),
     GuardWords(
         "short_channels",

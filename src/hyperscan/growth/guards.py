@@ -323,13 +323,17 @@ def follows(name: str, what: str, test: SlopeTest, lack: str, sign: float) -> Gu
 
 def ask_leak(evidence: Evidence, sign: float) -> Guard:
     """Ask whether a band that the outcome's filter reaches into changes more: a little of it is enough to show here."""
-    found: list[tuple[str, SlopeTest]] = []
-    for band, rows in evidence.neighbours.items():
-        slopes = Slopes.of(rows, evidence.sessions, evidence.tasks, evidence.question)
-        found.append((band, slopes.test(slopes.column("value"))))
+
+    def course(rows: pd.DataFrame, tasks: Mapping[str, float]) -> SlopeTest:
+        columns = [name for name in ("dyad", "session", "task", "value") if name in rows]
+        part = rows[columns].rename(columns={"value": "excess_z"})
+        slopes = Slopes.of(part, evidence.sessions, tasks, evidence.question)
+        return slopes.test(slopes.column("excess_z"))
+
+    mine = abs(course(evidence.sessions, {"": 1.0}).slope)
+    found = [(band, course(rows, evidence.tasks)) for band, rows in evidence.neighbours.items()]
     if not found:
         return Guard("leak", True, 0.0, "The table holds no band that the outcome's filter reaches into.")
-    mine = abs(evidence.of_sessions.test(evidence.of_sessions.column("value")).slope)
     larger = [(band, test) for band, test in found if abs(test.slope) > mine and test.in_direction(sign, 0.05)]
     band, test = max(larger or found, key=lambda each: np.nan_to_num(abs(each[1].slope)))
     told = f"where the change is {'larger' if larger else 'no clearly larger one'} ({figure_text(test)})"

@@ -58,7 +58,7 @@ def test_samples_are_given_up_only_where_that_is_asked_for():
     freed = [weakref.ref(pair.raw(role)._data.base) for role in ROLES if pair.raw(role)._data.base is not None]
     given_up = preprocess_pair(pair, config, keep=False)
     assert fingerprint(given_up) == fingerprint(kept)
-    assert given_up.quality == kept.quality
+    assert repr(given_up.quality) == repr(kept.quality)  # holds NaN
     assert pair.therapist.n_times == clean_pair(2).therapist.n_times
     assert not pair.therapist.get_data().any()
     assert not any(array() is not None for array in freed)

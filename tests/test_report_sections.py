@@ -72,7 +72,7 @@ def test_one_dyad_is_described_and_not_tested(tmp_path: Path) -> None:
     assert "Cannot tell" in text
     assert "This dyad alone" in text
     assert "below 8 sessions described, not tested" in text
-    assert "no pseudo pairs were possible" in text
+    assert "no other dyad could be re-paired" in text
 
 
 def test_what_was_found_about_the_study_is_told_with_its_severity(tmp_path: Path) -> None:

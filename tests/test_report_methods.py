@@ -186,7 +186,7 @@ def test_methods_tell_how_many_shifts_were_used(tmp_path: Path, used: tuple[int,
 
 
 def test_methods_tell_every_comparison_that_was_asked_for(tmp_path: Path) -> None:
-    write_fake(tmp_path, SMALL)
+    write_fake(tmp_path, Fake(full_pseudo=False))  # enough dyads for tests
     asked = {
         "contrasts": {"talk_minus_rest": {"talk": 1, "rest": -1}},
         "group": "arm",

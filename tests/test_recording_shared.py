@@ -128,13 +128,14 @@ def test_an_odd_table_is_refused(tmp_path: Path, case: str) -> None:
     "line", ["{:.17g}\n", "{:.4e}\n", " {:+.3f}\n", "{:.5f}\r\n", "{:.5f}\t{:.5f}\n", "{:.3f};{:.3f}\n"]
 )
 def test_numbers_as_programs_write_them_are_read(tmp_path: Path, line: str) -> None:
+    scale = 1e-4 if "g" in line or "e" in line else 1.0  # numbers with exponents
     path = written(tmp_path / "x.csv", NOISE, **OF_TABLE)
     text = "\n\na\tb\n".replace("\t", "\t" if "\t" in line else ";" if ";" in line else "")
-    text += "".join(line.format(1e-4 * x, x) for x in NOISE) + "\n"
+    text += "".join(line.format(scale * x, x) for x in NOISE) + "\n"
     with path.open("w", newline="") as stream:
         stream.write(text.replace(".", ",") if ";" in line else text)
     found = read_shared_file(path, row_with(tmp_path, path)).raw.get_data()
-    np.testing.assert_allclose(found[0], 1e-4 * NOISE, atol=1e-6)
+    np.testing.assert_allclose(found[0], scale * NOISE, atol=1e-3 * scale)
     assert found.shape == (line.count("{"), NOISE.size)
 
 

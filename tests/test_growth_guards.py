@@ -546,7 +546,8 @@ def test_no_guard_says_what_its_numbers_do_not(
     quality = fnirs_quality().assign(clock_source="triggers", clock_ppm=1.0, clock_residual_ms=1.0, peak_hz_=10.0)
     quality = quality.assign(motion=0.1, highfreq=0.1)
     sessions = table().assign(t=lambda d: d["session"] - 1.0, value=lambda d: d["excess_z"])
-    evidence = [Evidence(sessions, Outcome(), guard_table(), quality.assign(clock_source=source))
+    beside = {"beta": sessions[["dyad", "session", "task", "value"]]}
+    evidence = [Evidence(sessions, Outcome(), guard_table(), quality.assign(clock_source=source), neighbours=beside)
                 for source in ("triggers", "same_amplifier")]  # fmt: skip
     held = {"client_value", "therapist_value"}.union(*(words.columns for words in PERSON_GUARDS.values()))
     slopes = Slopes.of(table().assign(**dict.fromkeys(held, 1.0)), sessions, {"": 1.0})

@@ -247,7 +247,6 @@ AS_DIFFERENCE: tuple[tuple[str, str], ...] = (
     ),
     ("no clear change", "no clear difference"),
     ("explain the change", "explain the difference"),
-    ("where the change is", "where the difference is"),
     ("of the change with constant coupling", "of the difference with constant coupling"),
     ("improves over the sessions", "differs the other way"),
     ("worsens over the sessions", "differs the same way"),

@@ -336,8 +336,9 @@ def ask_leak(evidence: Evidence, sign: float) -> Guard:
         return Guard("leak", True, 0.0, "The table holds no band that the outcome's filter reaches into.")
     larger = [(band, test) for band, test in found if abs(test.slope) > mine and test.in_direction(sign, 0.05)]
     band, test = max(larger or found, key=lambda each: np.nan_to_num(abs(each[1].slope)))
-    told = f"where the change is {'larger' if larger else 'no clearly larger one'} ({figure_text(test)})"
-    return Guard("leak", not larger, test.slope, f"The outcome's filter reaches into {band}, {told}.")
+    verb = "exceeds it" if larger else "does not explain it"
+    said = f"The band {band}, into which the outcome's filter reaches, {verb} ({figure_text(test)})."
+    return Guard("leak", not larger, test.slope, said)
 
 
 def ask_chance(evidence: Evidence, sign: float) -> Guard:

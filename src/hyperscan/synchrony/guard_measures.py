@@ -27,12 +27,15 @@ from hyperscan.synchrony.person import Signals, same
 from hyperscan.synchrony.recipe import MetricFacts, Recipe
 from hyperscan.transforms import analytic_signal
 from hyperscan.transforms.filters import band_response
-from hyperscan.transforms.spectrum import BACKGROUND_HZ, signal_fraction, welch_psd
+from hyperscan.transforms.spectrum import signal_fraction, welch_psd
 
 Array = npt.NDArray[Any]
 
 #: Stretch over which a rhythm counts as there or not, in s: shorter than its spells, long enough for a band of 4 Hz.
 BURST_S = 2.0
+
+#: Background above theta, alpha and beta, whose rise the fits over 2-5 and 15-40 Hz take for noise, in Hz (our choice).
+ABOVE_HZ = (25.0, 40.0)
 
 #: Versions with random phases that say how uneven a steady rhythm looks by chance (our choice).
 STEADY = 4
@@ -262,7 +265,7 @@ def high_fraction(
         return np.full(len(channels), math.nan)
     cut = person.data["eeg"][channels][:, starts[:, None] + np.arange(n_window)]
     freqs, psd = welch_psd(cut, person.sfreq)
-    return signal_fraction(freqs, psd.mean(axis=1), band_response(freqs, band, person.sfreq), 1, BACKGROUND_HZ[1:])
+    return signal_fraction(freqs, psd.mean(axis=1), band_response(freqs, band, person.sfreq), 1, [ABOVE_HZ])
 
 
 def steadiness(a: Signals, b: Signals, recipe: Recipe, windows: WindowPair) -> float:

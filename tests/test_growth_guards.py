@@ -266,7 +266,8 @@ def test_a_band_that_may_be_the_skirt_of_another_is_no_claim(band: str, bands: d
     assert answers(result).get("leak") == {"theta": False, "alpha": True}.get(band if not bands else "")
     if verdict == "confounded":
         assert (
-            "Failed guard leak: The outcome's filter reaches into alpha, where the change is larger" in result.sentence
+            "Failed guard leak: The band alpha, into which the outcome's filter reaches, exceeds it ("
+            in result.sentence
         )
     assert {row.outcome.band: row.leaks_from for row in result.exploratory}["theta"] == ("" if bands else "alpha")
 
@@ -531,7 +532,7 @@ SAID: tuple[tuple[str, Callable[[float, float, float], bool]], ...] = (
     ("worsens", lambda sign, slope, p: slope > 0 and p < 0.05),
     ("not clearly closer", lambda sign, slope, p: not (slope * sign < 0 and p < 0.05)),
     ("are closer", lambda sign, slope, p: slope * sign < 0 and p < 0.05),
-    ("does not explain|by enough to matter|would make|moves? as it does", lambda sign, slope, p: True),
+    ("does not explain|by enough to matter|would make|moves? (as it does|against it)", lambda sign, slope, p: True),
     ("The (rise|fall) ", lambda sign, slope, p: True),
 )
 

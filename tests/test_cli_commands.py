@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 
 from hyperscan import cli
-from hyperscan.cli.commands import _tell_skipped
+from hyperscan.cli.commands import _answers, _tell_skipped
 from hyperscan.errors import NothingToAnalyseError
+from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Skip
 from hyperscan.schema import RELATIONS
 from pipeline_fixtures import edit_table, tiny_study, tree
+from report_fixtures import Fake, write_fake
 
 
 @pytest.fixture
@@ -363,3 +365,12 @@ def test_names_that_a_run_leaves_out_are_said_to_be_in_check(hidden: str, capsys
     assert "stand as '…'; hyperscan check shows them" in capsys.readouterr().err
     _tell_skipped([Skip("D1", 1, "eeg", "", "", "3 windows, fewer than min_windows")], [])
     assert "…" not in capsys.readouterr().err
+
+
+def test_the_terminal_tells_each_person_where_an_index_was_named(tmp_path: Path) -> None:
+    write_fake(tmp_path, Fake(n_dyads=3, n_sessions=3))
+    run = ReportedRun.of(tmp_path)
+    assert run.alone is not None
+    assert run.alone.sentence not in _answers(tmp_path)
+    (tmp_path / "config.toml").write_text('within = "power/alpha/posterior"\n')
+    assert f"each person, power/alpha/posterior: {run.alone.verdict}\n{run.alone.sentence}" in _answers(tmp_path)

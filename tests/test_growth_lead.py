@@ -141,3 +141,12 @@ def test_a_shift_that_the_clocks_may_make_is_not_claimed() -> None:
     fit = fit_growth(shifting(0.02, lag_s=0.01), "lead_asymmetry_excess", quality=clocks)
     assert fit.verdict == "confounded"
     assert "may be an offset of the two clocks (known to 16 ms)" in fit.sentence
+
+
+def test_no_excess_is_told_with_the_smallest_p_that_its_dyads_can_reach() -> None:
+    table = profiles(0.1, n=6)
+    table.loc[table["dyad"] == "D5", "profile_excess_z"] *= -1
+    said = find_lead(table, ONE_CLOCK).sentence
+    assert said.startswith("No excess over chance was shown at any lag (smallest p = ")
+    assert said.endswith("Of 6 dyads no such p falls below .031; 5 of them have an excess at its highest point.")
+    assert "no such p" not in find_lead(profiles(0.1), ONE_CLOCK).sentence

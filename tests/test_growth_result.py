@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from growth_fixtures import many, table
+from growth_fixtures import designs_table, many, table
 from hyperscan.errors import InputError
 from hyperscan.growth import fit_growth
 from hyperscan.storage import load_table
@@ -114,3 +114,14 @@ def test_outcomes_of_two_tasks_are_told_apart() -> None:
     assert lines
     assert len(set(lines)) == len(lines)
     assert all(" talk:" in line or " rest:" in line for line in lines)
+
+
+def test_answers_tell_every_question_that_was_asked() -> None:
+    asked = {"contrasts": {"talk_minus_rest": {"talk": 1, "rest": -1}}, "group": "arm", "reference": "control"}
+    growth = fit_growth(designs_table(), primary={"task": "talk"}, moderators=["age"], n_flips=99, **asked)
+    text = growth.answers()
+    assert text.startswith(f"verdict: {growth.verdict}\n{growth.sentence}\n\ntalk_minus_rest, level: ")
+    assert len(growth.differences) == 4
+    assert all(f"{one.word}\n{one.sentence}" in text for one in growth.differences)
+    assert text in growth.summary() or all(line in growth.summary() for line in text.splitlines())
+    assert "guards:" not in text

@@ -19,6 +19,7 @@ from hyperscan.report.figures import (
     differences_picture,
     grid_picture,
     growth_picture,
+    lag_picture,
     means_picture,
 )
 from hyperscan.report.run import ReportedRun
@@ -304,3 +305,14 @@ def test_a_session_left_out_of_growth_is_counted_alike_everywhere(tmp_path: Path
     assert "Hollow: left out of growth" in growth_picture(run).caption
     assert sum(int(row[1].text) for row in sections.nulls_table(run).rows) == n
     assert [left.dyad, left.session, f"left out of growth: {left.reason}"] in view_data(run)["lost"]
+
+
+def test_who_leads_is_told_of_another_metric_where_the_primary_one_has_no_profile(tmp_path: Path) -> None:
+    write_fake(tmp_path, replace(SMALL, modality="fnirs"))
+    lags = load_table(tmp_path / "lags.tsv")
+    write_table(tmp_path / "lags.tsv", lags.assign(metric="corr"))
+    run = ReportedRun.of(tmp_path)
+    assert sections.lead_in_words(run).startswith("wtc has no lag profile; this is of corr. ")
+    assert "corr" in lag_picture(run).caption
+    write_table(tmp_path / "lags.tsv", lags)
+    assert "no lag profile" not in sections.lead_in_words(ReportedRun.of(tmp_path))

@@ -241,7 +241,7 @@ def test_a_run_relates_the_outcomes_of_its_settings(tmp_path: Path, capsys: pyte
     assert call("run", study, "-o", tmp_path / "out", "-q") == 0
     found = json.loads((tmp_path / "out" / "growth.json").read_text())["outcomes"]
     assert [row["name"] for row in found] == ["bdi"] * len(RELATIONS)
-    assert "Further outcomes (bdi) were related" in (tmp_path / "out" / "methods.md").read_text()
+    assert "Growth of the group was not tested" in (tmp_path / "out" / "methods.md").read_text()
     assert "Symptoms, alliance" in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -150,7 +150,7 @@ def settle_differences(found: Sequence[Asked], p_omnibus: float | None = None) -
         full = described(replace(one, p_holm=math.nan if p is None else p), one.estimate.n)
         word = _word_of(full, lack, p_omnibus)
         if word in ("no_clear_difference", "cannot_tell"):
-            full = replace(full, guards=not_asked(full.guards, "difference"))
+            full = replace(full, guards=not_asked(full.guards, "difference", tested=word != "cannot_tell"))
         settled.append(replace(full, word=word, sentence=_tell(full, word, wording, lack, tested, p_omnibus)))
     return tuple(settled)
 

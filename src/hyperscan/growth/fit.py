@@ -222,7 +222,9 @@ def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findi
     told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
     if told in UNCLAIMED:
         recordings = replace(found.recordings, masked=not claimed and is_masked(found.guards))
-        found = replace(found, guards=not_asked(found.guards, "change"), recordings=recordings)
+        found = replace(
+            found, guards=not_asked(found.guards, "change", tested=told != "cannot_tell"), recordings=recordings
+        )
     return told, described_findings(found)
 
 

@@ -75,11 +75,11 @@ def not_assessable(name: str, why: str) -> Guard:
     return Guard(name, None, None, f"Not assessable: {why}.")
 
 
-def not_asked(guards: Iterable[Guard], claim: str) -> tuple[Guard, ...]:
-    """Return guards as they are where nothing is claimed: neither passed nor failed, and their figures."""
+def not_asked(guards: Iterable[Guard], claim: str, *, tested: bool = True) -> tuple[Guard, ...]:
+    """Return guards as they are where nothing is claimed: neither passed nor failed, with figures of what is tested."""
     out = []
     for guard in guards:
-        figures = _FIGURES.search(guard.detail)
+        figures = _FIGURES.search(guard.detail) if tested else None
         detail = f"{NOT_ASKED.format(claim=claim)}{figures[0] if figures else '.'}"
         out.append(guard if guard.passed is None else replace(guard, passed=None, detail=detail, asked=False))
     return tuple(out)

@@ -164,7 +164,7 @@ def fit_within(
         guards=result.guards,
     )
     if word in UNCLAIMED:
-        result = replace(result, guards=not_asked(result.guards, "change"))
+        result = replace(result, guards=not_asked(result.guards, "change", tested=word != "cannot_tell"))
     verdict = word.replace("grows", "changes_up").replace("declines", "changes_down")
     return replace(result, verdict=verdict, sentence=_sentence(verdict, index, result, evidence))
 

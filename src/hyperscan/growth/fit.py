@@ -222,9 +222,8 @@ def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findi
     told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
     if told in UNCLAIMED:
         recordings = replace(found.recordings, masked=not claimed and is_masked(found.guards))
-        found = replace(
-            found, guards=not_asked(found.guards, "change", tested=told != "cannot_tell"), recordings=recordings
-        )
+        guards = not_asked(found.guards, "change", tested=told != "cannot_tell")
+        found = replace(found, guards=guards, recordings=recordings)
     return told, described_findings(found)
 
 

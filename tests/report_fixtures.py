@@ -268,7 +268,8 @@ def _pseudo(fake: Fake, table: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
             frame.insert(2, "which", which)
             frames.append(frame.drop(columns=["pseudo_mean_z", "pseudo_sd_z", "n_pseudo"]))
     # of one dyad nobody can be re-paired: the columns alone
-    return pd.concat(frames, ignore_index=True) if frames else table.head(0).assign(partner_dyad="", which="")
+    none = pd.DataFrame(columns=list(TABLES["pseudo"]))
+    return pd.concat(frames, ignore_index=True) if frames else none
 
 
 def _guards(fake: Fake, keys: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

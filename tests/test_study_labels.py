@@ -279,6 +279,7 @@ KNOWN = {
         "_growth": "sentences",
         "_synchrony": "sentences",
         "_alone": "sentences",
+        "_index": "sentences",
     },
     "report/sections.py": {"_without_numbers": "text of a page"},
     "report/tables.py": {"one_line": "text of a page"},

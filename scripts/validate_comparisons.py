@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import math
 import os
 import re
 import sys
@@ -125,33 +126,41 @@ def answers(tables: Tables, kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def made(cell: Cell, kind: str, design: Design, seed: Sequence[int], path: Path) -> Path:
-    """Simulate a study and keep its tables."""
+def make(name: str, kind: str, design: Design, seed: Sequence[int], path: Path) -> None:
+    """Simulate a study of a cell and keep its tables."""
+    (cell,) = (each for each in CELLS if each.name == name)
     mne.set_log_level("ERROR")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         keep(path, tables_of(cell, kind, design, seed))
-    return path
 
 
 def run(
-    cells: Sequence[Cell], reps: int, design: Design, folder: Path, seed: int, jobs: int
+    cells: Sequence[Cell], reps: int, design: Design, folder: Path, seed: int, jobs: int = 1, minutes: float = math.inf
 ) -> dict[tuple[str, str], Any]:
-    """Make every study that is not kept, round by round so that a stopped run is balanced, and ask all of them."""
-    wanted = [(rep, cell, number) for rep in range(reps) for cell in cells for number in range(len(KINDS))]
-    paths = {(rep, cell.name, number): folder / f"{KINDS[number]}-{slug(cell)}-{rep:03d}.json.gz"
-             for rep, cell, number in wanted}  # fmt: skip
+    """Make studies that are not kept, round by round so that a stopped run is balanced, and ask all that are there."""
+    wanted = {
+        (rep, cell.name, number): folder / f"{kind}-{slug(cell)}-{rep:03d}.json.gz"
+        for rep in range(reps)
+        for cell in cells
+        for number, kind in enumerate(KINDS)
+    }
+    todo = [(key, path) for key, path in wanted.items() if not path.is_file()]
+    deadline = time.monotonic() + 60 * minutes
     with ProcessPoolExecutor(jobs) as pool:
-        waiting = [
-            pool.submit(made, cell, KINDS[number], design, [seed, sum(map(ord, cell.name)), number, rep], path)
-            for rep, cell, number in wanted
-            if not (path := paths[rep, cell.name, number]).is_file()
-        ]
-        for study in waiting:
-            study.result()
+        for first in range(0, len(todo), jobs):
+            if time.monotonic() > deadline:
+                break
+            made = [
+                pool.submit(make, name, KINDS[number], design, [seed, sum(map(ord, name)), number, rep], path)
+                for (rep, name, number), path in todo[first : first + jobs]
+            ]
+            for study in made:
+                study.result()
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for (_, name, number), path in paths.items():
-        found[KINDS[number], name].append(answers(kept(path), KINDS[number]))
+    for (_, name, number), path in wanted.items():
+        if path.is_file():
+            found[KINDS[number], name].append(answers(kept(path), KINDS[number]))
     return found
 
 
@@ -209,20 +218,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=FRESH_SEED)
     parser.add_argument("--work", type=Path, default=ROOT / "work", help="where finished studies are kept")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/validation/comparisons.md")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start no study after so long")
     parser.add_argument("--jobs", type=int, default=1, help="studies made side by side")
     parser.add_argument("--cells", default="", help="regular expression of names of cells")
     options = parser.parse_args()
     started = time.monotonic()
     if options.small:
         with tempfile.TemporaryDirectory() as folder:
-            found = run(CELLS[1:2], 1, Design(5, 3, 60.0), Path(folder), options.seed, 1)
+            found = run(CELLS[1:2], 1, Design(5, 3, 60.0), Path(folder), options.seed)
         words = {answer["word"] for rows in found.values() for row in rows for answer in row.values()}
         if not words or not words <= set(DIFFERENCES):
             sys.exit(f"no comparison has a word: {words}")
         print(f"{len(found)} studies in {time.monotonic() - started:.0f} s: {', '.join(sorted(words))}")
         return
     chosen = [cell for cell in CELLS if re.search(options.cells, cell.name)]
-    found = run(chosen, options.reps, A, options.work / f"comparisons_seed{options.seed}", options.seed, options.jobs)
+    folder = options.work / f"comparisons_seed{options.seed}"
+    found = run(chosen, options.reps, A, folder, options.seed, options.jobs, options.minutes)
     options.out.write_text(page(found, options.seed), encoding="utf-8")
 
 

@@ -388,8 +388,8 @@ _GUARDS = (
     GuardWords(
         "signal_to_noise",
         "Does growth remain once in-band signal-to-noise is divided out?",
-        "corrected for both people's signal fraction, the change does not show with p < .05 by each of three fits of "
-        "the background",
+        "corrected for both people's signal fraction, the change does not show with p < .05 by both fits of the "
+        "background around the rhythm, and with p < .20 by the one from above it",
         _EEG,
         figures=tuple(f"{kind}_{fit}" for kind in ("g1", "w") for fit in BACKGROUND_FITS),
         metrics=("plv",),

@@ -63,7 +63,7 @@ from hyperscan.synchrony.person import same
 Array = npt.NDArray[Any]
 
 #: Columns of ``synchrony.tsv`` that a lag profile or null tells, of which growth of synchrony takes none.
-LEFT_OUT = ("lag_peak_s", "lag_peak_p", "lead_asymmetry_excess", "lag_estimate", "lag_p")
+LEFT_OUT = ("lag_peak_s", "lag_peak_p", "lead_asymmetry_excess", "lag_estimate", "lag_p", "lag_n")
 
 
 @dataclass(frozen=True)

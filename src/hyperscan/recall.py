@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
 from typing import NamedTuple, TypeVar, cast
 
-T = TypeVar("T")
+Kept = TypeVar("Kept")
 
 
 class _Kept(NamedTuple):
@@ -37,7 +37,7 @@ def is_remembering() -> bool:
     return _KEPT.get() is not None
 
 
-def remembered(what: Hashable, key: object, make: Callable[[], T]) -> T:
+def remembered(what: Hashable, key: object, make: Callable[[], Kept]) -> Kept:
     """Return what ``make`` returns; inside :func:`remembering` the value that it last made for an equal key.
 
     One value is kept of each thing (``what``), so memory does not grow with what is asked for. The key holds everything
@@ -63,4 +63,4 @@ def remembered(what: Hashable, key: object, make: Callable[[], T]) -> T:
         found = kept[what] = _Kept(key, value, said)
     for item in found.said:
         warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
-    return cast(T, found.value)
+    return cast(Kept, found.value)

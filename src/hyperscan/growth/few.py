@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from hyperscan.growth.records import DyadTrend, Findings, Record
 from hyperscan.schema import MIN_DYADS
 
-R = TypeVar("R", bound=Record)
+Part = TypeVar("Part", bound=Record)
 
 #: Fields that only a test gives.
 TESTED = ("t", "p", "p_satterthwaite", "p_length", "p_side", "p_max_t", "q_bh", "p_holm", "p_max")
 
 
-def described(part: R, n: int) -> R:
+def described(part: Part, n: int) -> Part:
     """Return a part as it is told of n dyads: below MIN_DYADS without t and p, however deep; estimates stay.
 
     Examples

@@ -33,8 +33,8 @@ from hyperscan.words import (
 
 Array = NDArray[np.float64]
 
-#: p at which growth has to remain after correction by each fit of the background. The fit from above the rhythm rests on
-#: few frequencies, so it has to follow as the plain mean of slopes does (our choice).
+#: p at which growth has to remain after correction by each fit of the background. The one from above the rhythm rests
+#: on few frequencies, so it has to follow as the plain mean of slopes does (our choice).
 FIT_LEVELS: Mapping[str, float] = MappingProxyType({"line": 0.05, "quad": 0.05, "high": 0.20})
 
 #: Columns of guards.tsv: unit vectors of imaginary coherency in four sub-bands.

@@ -12,7 +12,7 @@ from typing import TypeVar
 from hyperscan.pipeline.workers import Place, Task, run_tasks
 from hyperscan.recall import remembering
 
-T = TypeVar("T")
+Work = TypeVar("Work")
 
 #: Stages of a run, in their order.
 STAGES = PREPARATION, PAIRS, SYNCHRONY = ("preparation", "pairs", "synchrony")
@@ -30,16 +30,16 @@ class Step:
 
 
 #: Yields what it needs, is sent the names of tasks whose worker died, and returns its result.
-Steps = Generator[Step, Collection[str], T]
+Steps = Generator[Step, Collection[str], Work]
 
 
-def carry_out(runs: Sequence[Steps[T]], place: Place, *, progress: bool) -> list[T]:
+def carry_out(runs: Sequence[Steps[Work]], place: Place, *, progress: bool) -> list[Work]:
     """Let runs go on until all have ended, stage by stage, and return their results.
 
     Tasks of one name are done one after the other by one worker, in the order of their runs, so that they share what
     they compute; each still leaves its own folder as soon as it is complete.
     """
-    results: dict[int, T] = {}
+    results: dict[int, Work] = {}
     waiting: dict[int, Step] = {}
 
     def go_on(number: int, lost: Collection[str] | None) -> None:

@@ -29,7 +29,7 @@ from hyperscan.storage import landing_if
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 #: Names of tasks in the order they end, and whether their worker lived.
 Done = Generator[tuple[str, bool], None, None]
@@ -113,7 +113,7 @@ def run_tasks(
 MOVES_S, TELLS_S = 1.0, 5.0
 
 
-def follow(done: Iterable[T], total: int, label: str, *, progress: bool = True) -> Iterator[T]:
+def follow(done: Iterable[Item], total: int, label: str, *, progress: bool = True) -> Iterator[Item]:
     """Show how far a stage is: a bar on a terminal, which moves while a unit lasts; lines now and then elsewhere."""
     terminal, told = sys.stderr.isatty(), time.monotonic()
     with tqdm(total=total, desc=label, unit="session", disable=not (progress and terminal)) as bar:

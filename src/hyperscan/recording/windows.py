@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hyperscan.errors import QualityError, ReadError
 from hyperscan.recording.annotations import event_times, is_called, listed_events, own_annotations
 from hyperscan.recording.records import PairedRecording, Segment
-from hyperscan.recording.speaking import speaking_spans
+from hyperscan.recording.speaking import Spans, speaking_spans
 from hyperscan.schema import ROLES, SPEAKS
 
 
@@ -97,8 +97,6 @@ def shifted(segments: tuple[Segment, ...], start: float, duration: float) -> tup
 
 #: Annotations at which the recording was interrupted: nothing is filtered across them.
 BREAKS = ("edge", "bad boundary", "bad_acq_skip", "bad_gap", "bad gap", "bad_boundary")
-
-Spans = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)

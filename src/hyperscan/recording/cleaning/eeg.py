@@ -28,7 +28,8 @@ from hyperscan.recording.cleaning.channels import (
 from hyperscan.recording.cleaning.eeg_filter import FilteredEeg, filter_eeg
 from hyperscan.recording.cleaning.faults import artefact_spans, find_bad_channels, merge_spans
 from hyperscan.recording.records import EegDecisions, FnirsDecisions
-from hyperscan.recording.windows import Spans, break_samples, clean_mask
+from hyperscan.recording.speaking import Spans
+from hyperscan.recording.windows import break_samples, clean_mask
 
 #: Fewer channels than this give no useful decomposition (our choice).
 MIN_CHANNELS = 8

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
-from hyperscan.recording.windows import Spans, break_samples
+from hyperscan.recording.speaking import Spans
+from hyperscan.recording.windows import break_samples
 from hyperscan.transforms.spectrum import band_power, welch_psd
 
 #: Channels read and filtered at a time: more only take memory.

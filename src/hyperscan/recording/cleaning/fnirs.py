@@ -36,7 +36,7 @@ from hyperscan.recording.cleaning.light import (
 )
 from hyperscan.recording.cleaning.responses import estimate_responses
 from hyperscan.recording.records import FnirsDecisions, PairedRecording, TaskResponse
-from hyperscan.recording.windows import Spans
+from hyperscan.recording.speaking import Spans
 
 #: Oldest age that is believed, in years (our choice).
 MAX_AGE = 120.0

@@ -75,7 +75,7 @@ def without_copies(meetings: Sequence[Meeting], copies: Mapping[str, str]) -> tu
     return found, left
 
 
-def told_of(copies: Mapping[str, str], left: Iterable[str]) -> list[str]:
+def tell_copies(copies: Mapping[str, str], left: Iterable[str]) -> list[str]:
     """Say of every copy whether it was left out, and what to do."""
     aside = set(left)
     return [

@@ -15,7 +15,7 @@ import pandas as pd
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count, name_some
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES
 from hyperscan.study.drafting.bids import bids_files, bids_layout
-from hyperscan.study.drafting.copies import find_copies, is_marked, told_of, without_copies
+from hyperscan.study.drafting.copies import find_copies, is_marked, tell_copies, without_copies
 from hyperscan.study.drafting.folders import folder_layout
 from hyperscan.study.drafting.inside import Inside, Peek, look_inside
 from hyperscan.study.drafting.recordings import (
@@ -142,7 +142,7 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None, told: Told = To
     notes = (*passed, *layout.notes, *joined, *_notes(meetings, recordings, told))
     # columns that questions begin with belong in the table, although nothing is in them yet
     wanted = {name for question in questions for name in columns_of(question)}
-    doubts = (*told_of(copies, [*marked, *aside]), *faults)
+    doubts = (*tell_copies(copies, [*marked, *aside]), *faults)
     return Draft(_frame(rows, wanted), layout.rule, questions, notes, doubts)
 
 

@@ -101,7 +101,7 @@ def test_triggers_without_a_partner() -> None:
     for events, word in ((few, "only 2 of 5"), ((regular, regular[5:12]), "repeat regularly")):
         with pytest.raises(ClockError) as caught:
             aligned(*(steady(k, 25.0, 200, each) for k, each in enumerate(events)), clock="triggers")
-        make.check_message(caught.value, ROOT, "t.edf and c.edf", word, "sync_event")
+        make.check_message(caught.value, ROOT, "t.edf and c.edf", word, "client_offset_s")
 
 
 def test_codes_that_differ() -> None:
@@ -112,7 +112,7 @@ def test_codes_that_differ() -> None:
     make.check_note(aligned(a, b, clock="triggers").history, ROOT, "by triggers (offset 0.500 s", "25 matched")
     with pytest.raises(ClockError) as caught:
         aligned(a, b, clock="triggers", sync_event="S 1")
-    words = ("t.edf and c.edf", "'S 1'", "Therapist: 'S1' (25); client: '32769' (25)", "Name the shared one")
+    words = ("t.edf and c.edf", "'S 1'", "Therapist: 'S1' (25); client: '32769' (25)", "Correct sync_event to one of these names")
     make.check_message(caught.value, ROOT, *words)
 
 

@@ -34,9 +34,10 @@ def ar_irls(y: Array, design: Array, max_order: int) -> Array:
 
     Examples
     --------
+    >>> from scipy.signal import lfilter
     >>> rng = np.random.default_rng(0)
     >>> x = np.repeat(np.tile([0.0, 1.0], 10), 30)
-    >>> noise = scipy.signal.lfilter([1.0], [1.0, -0.9], rng.normal(size=600))
+    >>> noise = lfilter([1.0], [1.0, -0.9], rng.normal(size=600))
     >>> noise[::100] += 50
     >>> ar_irls([5 * x + noise], x[None], 8).round(1).tolist()
     [[4.9]]
@@ -84,8 +85,9 @@ def ar_whitener(x: Array, max_order: int) -> Array:
 
     Examples
     --------
+    >>> from scipy.signal import lfilter
     >>> noise = np.random.default_rng(1).normal(size=4000)
-    >>> (ar_whitener(scipy.signal.lfilter([1.0], [1.0, -0.8], noise), 6).round(1) + 0.0).tolist()
+    >>> (ar_whitener(lfilter([1.0], [1.0, -0.8], noise), 6).round(1) + 0.0).tolist()
     [1.0, -0.8, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
     n, centred = x.shape[-1], x - x.mean(axis=-1, keepdims=True)

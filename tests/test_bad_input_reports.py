@@ -112,7 +112,12 @@ def test_codes_that_differ() -> None:
     make.check_note(aligned(a, b, clock="triggers").history, ROOT, "by triggers (offset 0.500 s", "25 matched")
     with pytest.raises(ClockError) as caught:
         aligned(a, b, clock="triggers", sync_event="S 1")
-    words = ("t.edf and c.edf", "'S 1'", "Therapist: 'S1' (25); client: '32769' (25)", "Correct sync_event to one of these names")
+    words = (
+        "t.edf and c.edf",
+        "'S 1'",
+        "Therapist: 'S1' (25); client: '32769' (25)",
+        "Correct sync_event to one of these names",
+    )
     make.check_message(caught.value, ROOT, *words)
 
 

@@ -288,6 +288,17 @@ def test_no_change_is_not_claimed_where_the_recordings_may_hide_one(changes: dic
     )
 
 
+@pytest.mark.parametrize("known", [2, 5, 6])
+def test_a_band_beside_it_that_few_dyads_have_vouches_for_nothing(known: int) -> None:
+    rows = table().assign(band="theta", excess_z=lambda d: 0.1 * d["excess_z"])
+    beside = table().assign(band="alpha", excess_z=0.0)
+    beside.loc[~beside["dyad"].isin(sorted(beside["dyad"].unique())[:known]), "excess_z"] = np.nan
+    both = pd.concat([rows, beside], ignore_index=True)
+    result = fit_growth(both, primary={"band": "theta"}, guards=guard_table(), quality=quality_table(), n_flips=99)
+    (guard,) = [each for each in result.guards if each.name == "leak"]
+    assert guard.passed is (None if known < 6 else True), guard.detail
+
+
 def test_shares_are_told_as_they_are_asked() -> None:
     page = (Path(__file__).parents[1] / "docs" / "outputs.md").read_text(encoding="utf-8")
     for name, share in (("steadiness", STEADINESS_SHARE), ("band", BAND_SHARE)):
@@ -509,7 +520,8 @@ def test_a_guard_looks_at_the_columns_that_its_words_name(name: str, monkeypatch
     sessions = table(modality=modality).assign(t=lambda d: d["session"] - 1.0, value=lambda d: d["excess_z"])
     quality = fnirs_quality().assign(clock_source="triggers", clock_ppm=1.0, clock_residual_ms=1.0)
     for source in ("triggers", "same_amplifier"):  # one clock and two are asked differently
-        evidence = Evidence(sessions, Outcome(), guard_table(), quality.assign(clock_source=source))
+        tables = guard_table(), quality.assign(clock_source=source)
+        evidence = Evidence(sessions, Outcome(), *tables, neighbours={"beside": sessions.assign(task="")})
         guard = OWN_GUARDS[name](evidence, 1.0) if name in OWN_GUARDS else ask_trend(GUARDS[name], evidence, 1.0)
         assert guard.name == name
         assert guard.passed is not None

@@ -66,14 +66,18 @@ def eeglab(
     with_latency: bool = True,
     with_urevent: bool = True,
     in_epoch: bool = False,
+    lost: int | None = None,
 ) -> None:
     """Write what EEGLAB leaves of epochs cut ``before`` samples in front of every event of a period.
 
     ``extra`` adds an event 20 samples before time 0 of every epoch; the recording's first event is at sample ``first``.
+    The event ``lost`` never arrived, so all later numbers are one lower.
     """
-    kept, width = kept_of(rejected), 100
+    kept, width = [k for k in kept_of(rejected) if k != lost], 100
     rows, listed, number = [], [], 0
     for k in range(N_ALL):
+        if k == lost:
+            continue
         for shift in (-20, 0) if extra else (0,):
             number += 1
             listed.append(("go" if shift == 0 else "cue", first + k * period + shift if with_latency else np.nan))
@@ -84,7 +88,8 @@ def eeglab(
     kinds = [("type", object), ("latency", object), ("epoch", object), ("urevent", object)]
     if in_epoch:
         rows = [(*row[:3], np.zeros((0, 0))) for row in rows]
-    epoch = [(place + 1.0, "go", 0.0, k + 1.0 if in_epoch else np.zeros((0, 0))) for place, k in enumerate(kept)]
+    numbers = [k + 1.0 - (lost is not None and k > lost) if in_epoch else np.zeros((0, 0)) for k in kept]
+    epoch = [(place + 1.0, "go", 0.0, number) for place, number in enumerate(numbers)]
     names = np.array([(name,) for name in make.CHANNELS], dtype=[("labels", object)])
     empty = dict.fromkeys(("icawinv", "icasphere", "icaweights", "icachansind"), np.array([]))
     content = {
@@ -270,6 +275,17 @@ def test_numbers_moved_by_a_lost_event_are_refused(at: np.ndarray, lost_t: list[
         hs.PairedRecording.from_epochs(a, b)
     with pytest.warns(DataQualityWarning, match=r"not of the same moments.*Check the keys"):
         hs.PairedRecording.from_epochs(a, b, key=(range(len(a)), range(len(b))))
+
+
+@pytest.mark.parametrize(("lost_t", "lost_c"), [(3, 15), (15, 3), (0, 10)])
+@pytest.mark.parametrize("in_epoch", [False, True])
+@pytest.mark.parametrize("period", [150, 211])
+def test_numbers_of_eeglab_moved_by_a_lost_event_are_refused(
+    tmp_path: Path, period: int, in_epoch: bool, lost_t: int, lost_c: int
+) -> None:
+    for name, seed, lost in (("t.set", 1, lost_t), ("c.set", 2, lost_c)):
+        eeglab(tmp_path / name, seed, [5], period=period, first=1 + 77_013 * (seed - 1), lost=lost, in_epoch=in_epoch)
+    make.refused(tmp_path, "t.set", "c.set", "the number of the original event are not of the same moments")
 
 
 @pytest.mark.parametrize("shift", [0, 1801])

@@ -11,7 +11,7 @@ import numpy as np
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import Evidence
-from hyperscan.growth.few import described
+from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import holm
 from hyperscan.growth.guards import not_asked, summarise
 from hyperscan.growth.records import CappedSlope, FlipTest, Guard, Record, SlopeTest, TherapistLevel, WeightedSlope
@@ -43,7 +43,7 @@ class Side(Record):
     def of(cls, name: str, test: SlopeTest, n_sessions: int) -> Side:
         """Take the numbers that all tests have, without a test where too few dyads are on this side."""
         plain = SlopeTest(**{item.name: getattr(test, item.name) for item in fields(SlopeTest)})
-        return cls(name, described(plain, test.n), n_sessions)
+        return cls(name, without_tests(plain, test.n), n_sessions)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def settle_differences(found: Sequence[Asked], p_omnibus: float | None = None) -
     tested = sum(p is not None for p in corrected)
     settled = []
     for (one, wording, lack), p in zip(found, corrected, strict=True):
-        full = described(replace(one, p_holm=math.nan if p is None else p), one.estimate.n)
+        full = without_tests(replace(one, p_holm=math.nan if p is None else p), one.estimate.n)
         word = _word_of(full, lack, p_omnibus)
         if word in ("no_clear_difference", "cannot_tell"):
             full = replace(full, guards=not_asked(full.guards, "difference", tested=word != "cannot_tell"))

@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 from hyperscan.growth.records import DyadTrend, Findings, Record
 from hyperscan.schema import MIN_DYADS
 
-Part = TypeVar("Part", bound=Record)
+Told = TypeVar("Told", bound=Record)
 
 #: Fields that only a test gives.
 TESTED = ("t", "p", "p_satterthwaite", "p_length", "p_side", "p_max_t", "q_bh", "p_holm", "p_max")
 
 
-def described(part: Part, n: int) -> Part:
+def without_tests(part: Told, n: int) -> Told:
     """Return a part as it is told of n dyads: below MIN_DYADS without t and p, however deep; estimates stay.
 
     Examples
     --------
     >>> from hyperscan.growth.slopes import slope_test
-    >>> few = described(slope_test([0.1, 0.2, 0.4]), 3)
+    >>> few = without_tests(slope_test([0.1, 0.2, 0.4]), 3)
     >>> round(few.slope, 2), few.p
     (0.23, nan)
     """
@@ -35,19 +35,19 @@ def _without(name: str, value: object, n: int) -> object:
     if name in TESTED:
         return None if value is None else math.nan
     if isinstance(value, Record):
-        return described(value, n)
+        return without_tests(value, n)
     if isinstance(value, tuple) and value and all(isinstance(one, Record) for one in value):
-        return tuple(described(one, n) for one in value)
+        return tuple(without_tests(one, n) for one in value)
     return value
 
 
-def described_findings(found: Findings) -> Findings:
+def findings_without_tests(found: Findings) -> Findings:
     """Return what a verdict rests on as it is told: a single dyad's own course is its own test, of its sessions."""
     n = found.two_stage.n
     if n >= MIN_DYADS:
         return found
     told: dict[str, Any] = {
-        name: described(part, n)
+        name: without_tests(part, n)
         for name, part in vars(found).items()
         if isinstance(part, Record) and not isinstance(part, DyadTrend)
     }

@@ -16,10 +16,10 @@ from hyperscan.errors import InputError
 from hyperscan.growth.contrasts import ORDER, Contrast, compare_conditions
 from hyperscan.growth.differences import Asking, Difference
 from hyperscan.growth.evidence import Evidence, recording_table
-from hyperscan.growth.few import described, described_findings
+from hyperscan.growth.few import findings_without_tests, without_tests
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
-from hyperscan.growth.guards import ask_guards, hiding, not_asked
+from hyperscan.growth.guards import ask_guards, find_hiding, not_asked
 from hyperscan.growth.model import Design, bayes_factor, equivalence, slope_of, therapist_level
 from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
@@ -185,9 +185,8 @@ def fit_growth(
     # the only outcome of a table need not have been named before its data were seen
     named = primary is not None or STUDY in table.attrs or any(frame[name].nunique() > 1 for name in OUTCOME_COLUMNS)
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
-    verdict, found = conclude(
-        estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng), evidence, kind
-    )
+    found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
+    verdict, found = conclude(found, evidence, kind)
     asking = Asking(evidence, kind, sessions.unit, scale_of(names.value), subject(found), rng, n_flips)
     slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands)
     compared, differences = compare(table, frame, names, asking, contrasts, group, reference, moderators)
@@ -198,13 +197,7 @@ def fit_growth(
         bayes_factor=bayes_factor(design, y) if found.two_stage.n >= MIN_DYADS else None,
         exploratory=explored,
         outcomes=relate_outcomes(asked, table, frame, evidence, analysis),
-        figures=Figures(
-            recording_trends(evidence, table, names),
-            leave_one_out(
-                estimates_of(y, design.t, design.codes, len(design.labels)), design.labels, lent_pairs(evidence)
-            ),
-            missing_sessions(rows, names.session in table),
-        ),
+        figures=find_figures(design, y, evidence, table, names),
         per_dyad=describe_dyads(rows, design, slopes, design.weights(y)),
         per_session=rows,
         differences=differences,
@@ -213,18 +206,28 @@ def fit_growth(
     )
 
 
+def find_figures(design: Design, y: Array, evidence: Evidence, table: pd.DataFrame, names: Names) -> Figures:
+    """Find what stands beside the guards: trends of the recordings, what one dyad decides, and what is missing."""
+    estimates = estimates_of(y, design.t, design.codes, len(design.labels))
+    return Figures(
+        recording_trends(evidence, table, names),
+        leave_one_out(estimates, design.labels, lent_pairs(evidence)),
+        missing_sessions(evidence.sessions, names.session in table),
+    )
+
+
 def conclude(found: Findings, evidence: Evidence, kind: str) -> tuple[str, Findings]:
     """Decide the verdict: what the tests claim is asked of the guards."""
     claimed = claimed_sign(found.weighted, found.two_stage, found.therapist_level)
     found = replace(found, guards=ask_guards(evidence, kind, float(claimed or 1)))
     if not claimed and found.equivalence and found.equivalence.holds:
-        found = replace(found, equivalence=replace(found.equivalence, hidden_by=", ".join(hiding(evidence, kind))))
+        found = replace(found, equivalence=replace(found.equivalence, hidden_by=", ".join(find_hiding(evidence, kind))))
     told = decide(n_dyads=found.two_stage.n, claimed=claimed, equivalent=found.equivalent, guards=found.guards)
     if told in UNCLAIMED:
         recordings = replace(found.recordings, masked=not claimed and is_masked(found.guards))
         guards = not_asked(found.guards, "change", tested=told != "cannot_tell")
         found = replace(found, guards=guards, recordings=recordings)
-    return told, described_findings(found)
+    return told, findings_without_tests(found)
 
 
 def choose_sessions(frame: pd.DataFrame, names: Names, outcome: Outcome) -> tuple[pd.DataFrame, Names, Sessions]:
@@ -358,7 +361,7 @@ def explore(
     if not outcomes:
         return ()
     matrix = np.column_stack(slopes)
-    tests = [described(test, test.n) for test in map(slope_test, matrix.T)]
+    tests = [without_tests(test, test.n) for test in map(slope_test, matrix.T)]
     # t of two or three dyads is now and then immense: their maximum would hide every other outcome
     enough = np.array([test.n >= MIN_DYADS for test in tests])
     p_max = np.full(len(tests), np.nan)

@@ -142,7 +142,7 @@ def relate_moderators(
         known = rows[rows["dyad"].isin(list(numbers))]
         n_lost = rows["dyad"].nunique() - known["dyad"].nunique()
         notes = [f"{count(n_lost, 'dyad has', 'dyads have')} no {name} and did not enter."] if n_lost else []
-        notes += [YES_NO_SAID.format(name=name)] if holds_yes_no(pd.Series(numbers)) else []
+        notes += [YES_NO_SAID.format(name=name)] if holds_yes_no(list(numbers.values())) else []
         wording = Wording(
             f"the change of {asking.what} with {name}",
             f"more growth (or less of a fall) of {asking.what} the higher {name} was",

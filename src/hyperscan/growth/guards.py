@@ -303,7 +303,7 @@ def ask_phase(evidence: Evidence, sign: float) -> Guard:
     slopes = evidence.of_guards
     test = slopes.test(slopes.column("phase_kept"))
     lack = slopes.lacks("coherency over two windows or more", test)
-    return follows("phase", "Coherency at a phase that all windows share", test, lack, sign)
+    return ask_following("phase", "Coherency at a phase that all windows share", test, lack, sign)
 
 
 def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
@@ -314,11 +314,11 @@ def ask_mismatched_times(evidence: Evidence, sign: float) -> Guard:
     slopes = evidence.of_sessions
     test = slopes.weighted(slopes.column("own_excess_z"))
     lack = slopes.lacks("a level of the same two people at other times", test)
-    return follows(name, "The excess over the pair's own mismatched times", test, lack, sign)
+    return ask_following(name, "The excess over the pair's own mismatched times", test, lack, sign)
 
 
-def follows(name: str, what: str, test: SlopeTest, lack: str, sign: float) -> Guard:
-    """Guard that passes where another measure of coupling changes the same way."""
+def ask_following(name: str, what: str, test: SlopeTest, lack: str, sign: float) -> Guard:
+    """Ask whether another measure of coupling changes the same way."""
     if lack:
         return not_assessable(name, lack)
     passed = test.in_direction(sign, 0.05)
@@ -334,12 +334,14 @@ def ask_leak(evidence: Evidence, sign: float) -> Guard:
         slopes = Slopes.of(part, evidence.sessions, tasks, evidence.question)
         return slopes.test(slopes.column("excess_z"))
 
-    mine = abs(course(evidence.sessions, {"": 1.0}).slope)
+    own = course(evidence.sessions, {"": 1.0})
     found = [(band, course(rows, evidence.tasks)) for band, rows in evidence.neighbours.items()]
-    if not found:
-        return Guard("leak", True, 0.0, "The table holds no band that the outcome's filter reaches into.")
+    lack = evidence.of_sessions.lacks("every band that the outcome's filter reaches into", own, *dict(found).values())
+    if lack:
+        return not_assessable("leak", lack)
+    mine = abs(own.slope)
     larger = [(band, test) for band, test in found if abs(test.slope) > mine and test.in_direction(sign, 0.05)]
-    band, test = max(larger or found, key=lambda each: np.nan_to_num(abs(each[1].slope)))
+    band, test = max(larger or found, key=lambda each: abs(each[1].slope))
     verb = "exceeds it" if larger else "does not explain it"
     said = f"The band {band}, into which the outcome's filter reaches, {verb} ({figure_text(test)})."
     return Guard("leak", not larger, test.slope, said)
@@ -454,8 +456,8 @@ OWN_GUARDS: Mapping[str, Callable[[Evidence, float], Guard]] = MappingProxyType(
 )
 
 
-def hiding(evidence: Evidence, modality: str) -> list[str]:
-    """Guards by which a change may be hidden, up or down: recordings that changed, or one left after correction."""
+def find_hiding(evidence: Evidence, modality: str) -> list[str]:
+    """Name what may hide a change, up or down: recordings that changed, or one that is left after correction."""
     found = []
     for up, down in zip(*(ask_guards(evidence, modality, sign) for sign in (1.0, -1.0)), strict=True):
         moved = GUARDS[up.name].measures and False in (up.passed, down.passed)

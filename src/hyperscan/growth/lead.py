@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import Primary
 from hyperscan.errors import TableError, count, p_text
-from hyperscan.growth.few import described
+from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import max_t, smallest_p
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.slopes import slope_test
@@ -145,7 +145,7 @@ def find_lead(
     if n >= MIN_DYADS and not smallest < ALPHA:
         least, above = f"{smallest_p(n, n_flips):.2g}".removeprefix("0"), int((curves[:, mean.argmax()] > 0).sum())
         said += f" Of {n} dyads no such p falls below {least}; {above} of them have an excess at its highest point."
-    asymmetry = described(slope_test(lead_asymmetry(lags_s, curves)), n)
+    asymmetry = without_tests(slope_test(lead_asymmetry(lags_s, curves)), n)
     return Lead(outcome, profile, peak, low, high, smallest, p_side, asymmetry, known_to, leader, said)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hyperscan.config import FurtherOutcome
 from hyperscan.errors import TableError, count, did_you_mean, p_text
 from hyperscan.growth.evidence import Evidence
-from hyperscan.growth.few import described
+from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import holm
 from hyperscan.growth.guards import ask_guards, not_asked, not_assessable, summarise
 from hyperscan.growth.outcomes_courses import LAGS, Courses, Lag, reliability
@@ -212,7 +212,7 @@ class Series:
         """Add what is known of the outcome."""
         if not lack and relation.n_dyads < MIN_DYADS:
             lack = f"{count(relation.n_dyads, 'dyad has', 'dyads have')} enough sessions and {MIN_DYADS} are needed"
-        relation = described(replace(relation, measured=self.named.measured), relation.n_dyads)
+        relation = without_tests(replace(relation, measured=self.named.measured), relation.n_dyads)
         return Answer(relation, lack, self.courses.constant, self.courses.binary)
 
 

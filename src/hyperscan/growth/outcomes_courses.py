@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hyperscan.growth.outcomes_slopes import Within
 from hyperscan.growth.slopes import Estimates, estimates_of
+from hyperscan.growth.table import holds_yes_no
 
 Array = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ class Courses:
     @property
     def binary(self) -> bool:
         """Whether the outcome is yes or no."""
-        return set(self.outcome[np.isfinite(self.outcome)].tolist()) == {0.0, 1.0}
+        return holds_yes_no(self.outcome)
 
     def per_dyad(self, series: str, *, level: bool) -> Estimates:
         """Mean or slope of the outcome or of synchrony (``value``) in every dyad."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from hyperscan.config import PRIMARY, Primary
 from hyperscan.errors import InputError, TableError, count, did_you_mean
@@ -162,9 +163,10 @@ def yes_no_column(table: pd.DataFrame, column: str) -> pd.Series:
     return texts.map(YES_NO).astype(float)
 
 
-def holds_yes_no(values: pd.Series) -> bool:
-    """Whether a column of numbers is one of yes (1) and no (0)."""
-    return set(values.dropna().unique().tolist()) == {0.0, 1.0}
+def holds_yes_no(values: ArrayLike) -> bool:
+    """Whether numbers are those of yes (1) and no (0), both there."""
+    found = np.asarray(values, float)
+    return set(found[np.isfinite(found)].tolist()) == {0.0, 1.0}
 
 
 def _time_column(table: pd.DataFrame, names: Names) -> str:

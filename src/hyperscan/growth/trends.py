@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from hyperscan.growth.evidence import Evidence, Slopes
-from hyperscan.growth.few import described
+from hyperscan.growth.few import without_tests
 from hyperscan.growth.records import Trend
 from hyperscan.growth.table import Names, label_column, number_column
 
@@ -58,5 +58,5 @@ def quality_trends(quality: pd.DataFrame, sessions: pd.DataFrame, task: str) -> 
 def trend_of(topic: str, name: str, slopes: Slopes, person: str | None = None) -> Trend:
     """Trend of a column."""
     test = slopes.test(slopes.column(name))
-    test = described(test, test.n)
+    test = without_tests(test, test.n)
     return Trend(topic, name, person, test.slope, test.t, test.p, test.n)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hyperscan.errors import count, name_some, p_text
 from hyperscan.growth.guards import summarise
@@ -207,12 +207,17 @@ def tell_guards(guards: Sequence[Guard]) -> str:
 
 def tell_open(guards: Sequence[Guard]) -> str:
     """List the guards that could not be assessed, by the reason why; nothing where all could."""
-    reasons: dict[str, list[str]] = {}
-    for guard in guards:
-        if guard.passed is None and guard.asked:
-            reasons.setdefault(guard.reason.rstrip("."), []).append(guard.spoken)
-    listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+    open_ = ((guard.reason.rstrip("."), guard.spoken) for guard in guards if guard.passed is None and guard.asked)
+    listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason(open_).items())
     return f"Not assessable: {listed}." if listed else ""
+
+
+def by_reason(told: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Gather names by the reason that they share, as reasons come."""
+    reasons: dict[str, list[str]] = {}
+    for why, name in told:
+        reasons.setdefault(why, []).append(name)
+    return reasons
 
 
 def is_masked(guards: Sequence[Guard]) -> bool:
@@ -278,9 +283,7 @@ def tell_limits(verdict: str, found: Findings, min_pseudo: int) -> str:
 
 def tell_left_out(rows: Sequence[LeftOut]) -> str:
     """Name the rows that did not enter, by the reason why; nothing where all did."""
-    reasons: dict[str, list[str]] = {}
-    for row in rows:
-        reasons.setdefault(row.reason, []).append(row.name)
+    reasons = by_reason((row.reason, row.name) for row in rows)
     listed = "; ".join(f"{count(len(names), 'row')}, {name_some(names)} ({why})" for why, names in reasons.items())
     return f"Left out of the fit: {listed}." if listed else ""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hyperscan.config import FurtherOutcome, StudyConfig
 from hyperscan.errors import InputError, did_you_mean, p_text
 from hyperscan.growth.evidence import Slopes
-from hyperscan.growth.few import described
+from hyperscan.growth.few import without_tests
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.flips import max_t
 from hyperscan.growth.guards import not_asked
@@ -247,7 +247,7 @@ def slopes_of_people(
         slopes = Slopes(part, len(dyads))
         tests = {name: slopes.per_dyad(part[name].to_numpy(float)) for name in (*ROLES, "difference")}
         tested = {name: slope_test(each) for name, each in tests.items()}
-        found.append((Index(*map(str, key)), {name: described(test, test.n) for name, test in tested.items()}))
+        found.append((Index(*map(str, key)), {name: without_tests(test, test.n) for name, test in tested.items()}))
         columns.append(tests["difference"])
     p_max = np.full(len(found), np.nan)
     enough = np.array([tests["difference"].n >= MIN_DYADS for _, tests in found], bool)

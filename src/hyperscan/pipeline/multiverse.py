@@ -321,7 +321,7 @@ def _write_tables(
     folder: Path, found: Mapping[str, Sequence[Found]], summaries: Mapping[SessionKey, Summary]
 ) -> dict[str, pd.DataFrame]:
     """Write the rows of all analyses of one preparation, and read them as growth reads those of a run."""
-    rows: dict[str, list[dict[str, Any]]] = {"synchrony": [], "guards": []}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _ROWS}
     for name, parts in found.items():
         for one in (one for one in parts if one.ok):
             rows["synchrony"] += [{UNIVERSE: name, **row} for row in one.content["synchrony"]]

@@ -21,8 +21,7 @@ from hyperscan.pipeline.lock import LOCK_NAME
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.pipeline.together import PAIRS
 from hyperscan.pipeline.unit import ABSENT, UNIT_TABLES, Unit, package_versions, read_manifest, remove_unit, units_of
-from hyperscan.report import PAGE, TEXTS
-from hyperscan.results.folder import RECORD, VIEW, WITHIN, RunFolder
+from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Skip
 from hyperscan.schema import DECISIONS, TABLES, Column, SessionKey, column_of
 from hyperscan.storage import (
@@ -103,13 +102,6 @@ DESCRIPTION = "dataset_description.json"
 #: Who made the folder, first in its description.
 OURS = "hyperscan-mne"
 
-#: What a run leaves at the top of its folder; a user's own files have other names. The record goes first.
-TOP_FILES = (
-    *(RECORD, VIEW, PAGE, *TEXTS, "growth.json", "growth.tsv", WITHIN, "plan.json", "status.tsv", "config.toml"),
-    *(f"{table}.{ending}" for table in TABLES for ending in ("tsv", "json")),
-    *("README", ".bidsignore", DESCRIPTION),
-)
-
 #: BIDS has names for people, not for pairs of people: everything but the description and this text is ours.
 BIDSIGNORE = """dyad-*
 logs
@@ -185,18 +177,6 @@ def earlier_dyads(out: Path) -> set[str]:
         return {dyad for dyad in RunFolder(out).dyads if dyad.isalnum()}
     except (HyperscanError, OSError, ValueError):  # damaged, and written new
         return set()
-
-
-def remove_results(out: Path) -> None:
-    """Remove what a run left in its folder; what is prepared stays, and what is not ours."""
-    dyads = earlier_dyads(out)
-    remove_files(out, [RECORD], out)
-    for dyad in dyads:
-        remove_files(out / f"dyad-{dyad}", [PAGE], out)
-    for folder in out.glob("dyad-*/ses-*"):
-        remove_unit(folder, out)
-    remove_files(out / LOGS, [path.name for path in out.glob(f"{LOGS}/run-*.log")], out)
-    remove_files(out, TOP_FILES, out)
 
 
 def remove_work(out: Path) -> None:

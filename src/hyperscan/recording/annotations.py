@@ -8,6 +8,9 @@ import mne
 import numpy as np
 from mne.io import BaseRaw
 
+#: Parts of a recording: first and last moment of each, in s.
+Spans = list[tuple[float, float]]
+
 #: Fields of an Info that say whose or when, and that no step needs.
 _PERSONAL = (
     "subject_info",

@@ -9,11 +9,9 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
-from hyperscan.recording.annotations import is_called, listed_events, own_annotations
+from hyperscan.recording.annotations import Spans, is_called, listed_events, own_annotations
 from hyperscan.recording.records import PairedRecording, SharedSignal
 from hyperscan.schema import ROLES, SPEAKING, SPEAKS, SPOKEN
-
-Spans = list[tuple[float, float]]
 
 
 def speaking_spans(pair: PairedRecording, asked: str) -> Spans:

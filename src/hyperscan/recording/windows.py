@@ -10,9 +10,9 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 
 from hyperscan.errors import QualityError, ReadError
-from hyperscan.recording.annotations import event_times, is_called, listed_events, own_annotations
+from hyperscan.recording.annotations import Spans, event_times, is_called, listed_events, own_annotations
 from hyperscan.recording.records import PairedRecording, Segment
-from hyperscan.recording.speaking import Spans, speaking_spans
+from hyperscan.recording.speaking import speaking_spans
 from hyperscan.schema import ROLES, SPEAKS
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from hyperscan.errors import TableError, count, name_some, p_text
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.differences import Difference
-from hyperscan.growth.few import described
+from hyperscan.growth.few import without_tests
 from hyperscan.growth.records import DyadTrend, FlipTest, OutcomeRelation, Record
 from hyperscan.growth.result import told_p
 from hyperscan.growth.slopes import weighted_test
@@ -474,7 +474,7 @@ def signal_table(run: ReportedRun) -> Table | None:
         time = part["session"] if run.config.time == "session" else part["days"] / 7
         dyads, codes = np.unique(part["dyad"].astype(str), return_inverse=True)
         found = weighted_test(part["excess_z"], time, codes, len(dyads))
-        found = described(found, found.n)
+        found = without_tests(found, found.n)
         words = {"signal": SIGNAL_WORDS.get(str(signal), str(signal)), "level": float(part["excess_z"].mean())}
         rows.append({**words, **{key: getattr(found, key) for key in ("slope", "ci_low", "ci_high", "p", "n")}})
     heads = {"signal": "Signal", "level": "Excess, mean", "slope": f"Slope per {run.unit}", "ci_low": "CI low"}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, QualityError, count
-from hyperscan.recording.annotations import own_annotations, samples_of
+from hyperscan.recording.annotations import Spans, own_annotations, samples_of
 from hyperscan.recording.cleaning.channels import (
     clean_name,
     is_positional,
@@ -28,7 +28,6 @@ from hyperscan.recording.cleaning.channels import (
 from hyperscan.recording.cleaning.eeg_filter import FilteredEeg, filter_eeg
 from hyperscan.recording.cleaning.faults import artefact_spans, find_bad_channels, merge_spans
 from hyperscan.recording.records import EegDecisions, FnirsDecisions
-from hyperscan.recording.speaking import Spans
 from hyperscan.recording.windows import break_samples, clean_mask
 
 #: Fewer channels than this give no useful decomposition (our choice).

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError
-from hyperscan.recording.speaking import Spans
+from hyperscan.recording.annotations import Spans
 from hyperscan.recording.windows import break_samples
 from hyperscan.transforms.spectrum import band_power, welch_psd
 

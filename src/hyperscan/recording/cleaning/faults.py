@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperscan.recording.annotations import Spans
 from hyperscan.recording.cleaning.eeg_filter import mask_spans
-from hyperscan.recording.speaking import Spans
 
 #: Largest share of a recording that a channel may miss or stand still.
 MAX_LOST_SHARE = 0.2

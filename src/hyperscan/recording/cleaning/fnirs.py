@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperscan.config import BY_AGE, StudyConfig
 from hyperscan.errors import QualityError, count
-from hyperscan.recording.annotations import own_annotations
+from hyperscan.recording.annotations import Spans, own_annotations
 from hyperscan.recording.cleaning.channels import base_name
 from hyperscan.recording.cleaning.eeg import CleanPerson
 from hyperscan.recording.cleaning.events import SessionEvent, regress_events
@@ -36,7 +36,6 @@ from hyperscan.recording.cleaning.light import (
 )
 from hyperscan.recording.cleaning.responses import estimate_responses
 from hyperscan.recording.records import FnirsDecisions, PairedRecording, TaskResponse
-from hyperscan.recording.speaking import Spans
 
 #: Oldest age that is believed, in years (our choice).
 MAX_AGE = 120.0

@@ -14,10 +14,10 @@ from mne.io import BaseRaw
 from numpy.typing import NDArray
 
 from hyperscan.errors import DataQualityWarning, QualityError, count
+from hyperscan.recording.annotations import Spans
 from hyperscan.recording.cleaning.channels import base_name
 from hyperscan.recording.cleaning.eeg_filter import fill_missing, mask_spans
 from hyperscan.recording.files.wavelengths import MAX_OFF_NM
-from hyperscan.recording.speaking import Spans
 from hyperscan.recording.windows import clean_mask
 
 #: Order of the Butterworth filters, run forward and backward (our choice).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
 
 import mne
@@ -156,13 +155,7 @@ def clean_fnirs(
     signals = tuple(dict.fromkeys(_kinds(info["ch_names"])))
     responses, unanswered = _responses(probe.raw, lengths, factors, tasks, config, n_grid)
     main = np.array([kind == ("hbo" if "hbo" in signals else "hbr") for kind in _kinds(info["ch_names"])])
-    signal, plain, regressed = full, None, None
-    if config.fnirs_short_regression:
-        signal, plain = full - explained, full
-    if events and config.fnirs_regress_events:
-        regress = partial(regress_events, events=events, sfreq=config.fnirs_sfreq, band=config.fnirs_filter_hz)
-        regressed = regress(signal)
-        plain = plain if plain is None or regressed is None else regress(plain)
+    (signal, *unregressed), without_events = _regressed(full, explained, events, config)
     decisions = FnirsDecisions(
         level=level,
         signals=signals,
@@ -173,10 +166,10 @@ def clean_fnirs(
         n_short=n_short,
         short_regressed=bool(n_short) and config.fnirs_short_regression,
         passband_hz=_passband(config, float(raw.info["sfreq"])),
-        events=() if regressed is None else tuple(events),
+        events=tuple(events) if without_events else (),
         pathlength=factors,
     )
-    clean = mne.io.RawArray(signal if regressed is None else regressed, info, verbose="error")
+    clean = mne.io.RawArray(signal, info, verbose="error")
     annotations = own_annotations(raw)
     keep = annotations.onset < signal.shape[-1] / config.fnirs_sfreq
     clean.set_annotations(annotations[keep], verbose="error")
@@ -194,10 +187,25 @@ def clean_fnirs(
         motion=float(probe.moving.mean()) if level != "haemoglobin" else np.nan,
         short_r2=_explained_share(full[main], explained[main], config) if n_short else np.nan,
         moving=probe.moving,
-        unregressed=plain,
+        unregressed=unregressed[0] if unregressed else None,
         responses=responses,
         unanswered=unanswered,
     )
+
+
+def _regressed(
+    full: Array, explained: Array, events: Mapping[str, Sequence[SessionEvent]], config: StudyConfig
+) -> tuple[list[Array], bool]:
+    """Regress short channels and events out of haemoglobin, then events alone; say whether events could be.
+
+    Shapes: ``full, explained`` (n_channels, n_grid), returns the first, and the second where short channels are asked.
+    """
+    parts = [full - explained, full] if config.fnirs_short_regression else [full]
+    if not (events and config.fnirs_regress_events):
+        return parts, False
+    found = [regress_events(part, events, config.fnirs_sfreq, config.fnirs_filter_hz) for part in parts]
+    known = [part for part in found if part is not None]
+    return (known, True) if len(known) == len(parts) else (parts, False)
 
 
 def _kinds(names: Sequence[str]) -> list[str]:

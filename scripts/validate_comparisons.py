@@ -67,7 +67,10 @@ CELLS = (
     Cell("nothing differs", STILL),
     Cell("signal to noise rises in one only", Condition("rises", CONSTANT, gain=STRONG)),
     Cell("signal to noise is higher in one", Condition("higher", CONSTANT, gain=(1.5, 1.5))),
-    Cell("a broadband artefact grows in one only", Condition("artefact", artefact="broadband", artefact_gain=0.6)),
+    Cell(
+        "a broadband artefact grows in one only",
+        Condition("artefact", CONSTANT, artefact="broadband", artefact_gain=0.6),
+    ),
     Cell(
         "rhythms become steadier in one only",
         Trap("steadier", lambda u: Scene(coupling=0.25, burstiness=1.2 - 1.1 * u)),

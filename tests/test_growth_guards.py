@@ -136,6 +136,29 @@ def test_each_guard_can_fail(case: str, sign: int) -> None:
     assert result.verdict == (verdict if sign > 0 else verdict.replace("grows", "declines"))
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("wide_fit", ["g1_line", "g1_quad"])
+def test_what_rises_beside_the_rhythm_takes_a_clear_third_fit(wide_fit: str, sign: int) -> None:
+    # slopes per dyad: common to all fits, and what the third has of its own
+    common, own = np.resize([-0.045, 0.045], N), np.resize([-0.04, -0.04, 0.04, 0.04], N)
+    common, own = common - common.mean(), own - own.mean()
+    steps = np.tile(np.arange(1, S + 1), N)
+
+    def fits(wide: np.ndarray, high: np.ndarray) -> pd.DataFrame:
+        courses = {"g1_line": high, "g1_quad": high, "g1_high": high} | {wide_fit: wide}
+        narrow = {name: 0.05 + common if name not in (wide_fit, "g1_high") else each for name, each in courses.items()}
+        return guard_table(sign).assign(**{n: 1 + sign * steps * np.repeat(each, S) for n, each in narrow.items()})
+
+    # the third fit shows growth with p between .05 and .20 both times
+    follows = fits(0.05 + common, 0.03 + common + own)
+    outgrown = fits(0.05 + common, 0.03 + common)
+    for guards, passed in ((follows, True), (outgrown, False)):
+        (guard,) = (g for g in fit_growth(table(0.05 * sign), guards=guards, quality=quality_table()).guards
+                    if g.name == "signal_to_noise")  # fmt: skip
+        assert guard.passed is passed
+        assert ("come to take more for background" in guard.detail) is not passed
+
+
 OPEN = {
     "signal_to_noise": {"g1_line": None}, "space": {"control_excess_z": None},
     "band": {"outband_excess_z": None}, "steadiness": {"steadiness": None},

@@ -389,7 +389,8 @@ _GUARDS = (
         "signal_to_noise",
         "Does growth remain once in-band signal-to-noise is divided out?",
         "corrected for both people's signal fraction, the change does not show with p < .05 by both fits of the "
-        "background around the rhythm, and with p < .20 by the one from above it",
+        "background around the rhythm, and with p < .20 by the one from above it (.05 where the two come to take more "
+        "for background than it does)",
         _EEG,
         figures=tuple(f"{kind}_{fit}" for kind in ("g1", "w") for fit in BACKGROUND_FITS),
         metrics=("plv",),

@@ -33,6 +33,7 @@ from hyperscan.results.plan import Group, Plan
 from hyperscan.schema import GUARD_COLUMNS, MODALITIES, NO_CONTROL, Index, Outcome
 from hyperscan.words import (
     BAND_SHARE,
+    CHANCE_SHARE,
     DIFFERENCE_GUARDS,
     GUARDS,
     PERSON_GUARDS,
@@ -324,7 +325,7 @@ def test_a_band_beside_it_that_few_dyads_have_vouches_for_nothing(known: int) ->
 
 def test_shares_are_told_as_they_are_asked() -> None:
     page = (Path(__file__).parents[1] / "docs" / "outputs.md").read_text(encoding="utf-8")
-    for name, share in (("steadiness", STEADINESS_SHARE), ("band", BAND_SHARE)):
+    for name, share in (("steadiness", STEADINESS_SHARE), ("band", BAND_SHARE), ("chance", CHANCE_SHARE)):
         assert f" {share_text(share)} of the change" in GUARDS[name].fails
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` | ")]
         assert f" {share_text(share)} of " in row
@@ -489,10 +490,17 @@ def test_a_measure_that_some_sessions_lack_vouches_for_none(column: str, people:
     assert re.search(rf"1 of \d+ sessions have no .*\({column}\) in one person or both", guard.detail)
 
 
-def test_a_falling_chance_level_is_no_growth() -> None:
-    sync = table(modality="fnirs")
-    sync["pseudo_mean_z"] -= 0.05 * sync["session"]
-    assert answers(fit_growth(sync, quality=fnirs_quality()))["chance"] is False
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("share", "passed"), [(1.0, False), (0.12, False), (0.08, True), (-0.5, True)])
+def test_a_chance_level_that_moves_the_other_way_makes_a_share_of_the_change(
+    share: float, passed: bool, sign: int
+) -> None:
+    sync = table(0.05 * sign, modality="fnirs")
+    # one level for all dyads of a session, as they share their strangers
+    sync["pseudo_mean_z"] = 0.2 - sign * share * 0.05 * sync["session"] + 1e-4 * (sync["session"] % 2)
+    (guard,) = [g for g in fit_growth(sync, quality=fnirs_quality(), n_flips=99).guards if g.name == "chance"]
+    assert guard.passed is passed
+    assert ("of the change" in guard.detail) == (share > 0)
 
 
 # --- the table of guards ---

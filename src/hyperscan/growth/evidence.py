@@ -215,9 +215,9 @@ class Evidence:
 
     @cached_property
     def of_sessions(self) -> Slopes:
-        """Slopes of the columns beside the outcome."""
-        columns = self.sessions.drop(columns=["t", "therapist"], errors="ignore")
-        return Slopes.of(columns, self.sessions, {"": 1.0}, self.question)
+        """Slopes of the outcome, as ``excess_z``, and of the columns beside it."""
+        columns = self.sessions.drop(columns=["t", "therapist", "excess_z"], errors="ignore")
+        return Slopes.of(columns.rename(columns={"value": "excess_z"}), self.sessions, {"": 1.0}, self.question)
 
     @cached_property
     def quality_rows(self) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from hyperscan.words import (
     AS_DIFFERENCE,
     BACKGROUND_FITS,
     BAND_SHARE,
+    CHANCE_SHARE,
     DIFFERENCE_GUARDS,
     GUARDS,
     NOT_ASKED,
@@ -359,13 +360,16 @@ def ask_chance(evidence: Evidence, sign: float) -> Guard:
     if "pseudo_mean_z" not in evidence.sessions:
         return not_assessable("chance", "the table holds no pseudo-dyad level")
     slopes = evidence.of_sessions
-    test = slopes.test(slopes.column("pseudo_mean_z"))
+    test, change = (slopes.test(slopes.column(name)) for name in ("pseudo_mean_z", "excess_z"))
     lack = slopes.lacks("a pseudo-dyad level", test)
     if lack:
         return not_assessable("chance", lack)
-    passed = not test.in_direction(-sign, 0.05)
-    verb = moves(-sign, not passed)
-    return Guard("chance", passed, test.slope, f"The chance level {verb} ({figure_text(test)}).")
+    shown, limit = test.in_direction(-sign, 0.05), CHANCE_SHARE * max(sign * change.slope, 0.0)
+    failed = shown and -sign * test.slope > limit
+    verb = moves(-sign, shown)
+    if shown:
+        verb += f", by {'more than' if failed else 'no more than'} {share_text(CHANCE_SHARE)} of the change"
+    return Guard("chance", not failed, test.slope, f"The chance level {verb} ({figure_text(test)}).")
 
 
 def ask_clock(evidence: Evidence, sign: float) -> Guard:

@@ -75,17 +75,21 @@ def _found(tally: Tally) -> str:
 
 
 def write_results(tallies: dict[str, Tally]) -> None:
-    """Write the table."""
+    """Write the table; a fault that was not counted this time keeps its row, and what stands below the table stays."""
     where = (
         f"{platform.system()} with {os.cpu_count()} cores (shared with other work), Python {platform.python_version()}"
     )
-    rows = []
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
     for name, tally in tallies.items():
         met = "yes" if not tally["counts"].get("wrong") else "**no**"
         enough = "" if tally["n"] >= tally["wanted"] else f" of {tally['wanted']}: **short**"
         date = tally.get("date", "")
-        rows.append(f"| {name} | {tally['n']}{enough} | {_found(tally)} | {tally['target']} | {met} | {date} |")
-    write_text(RESULTS, TEXT.format(where=where, rows="\n".join(rows)))
+        if tally["n"]:
+            rows[name] = f"| {name} | {tally['n']}{enough} | {_found(tally)} | {tally['target']} | {met} | {date} |"
+    below = text.rpartition("\n|")[2].partition("\n")[2] if rows and text else BELOW
+    write_text(RESULTS, TEXT.format(where=where, rows="\n".join(rows.values())) + below)
 
 
 TEXT = """# Faults on purpose
@@ -99,7 +103,10 @@ fsync and rename of a run of 2 x 2, and from there on.
 | fault | N | found | target | as wanted at this N | date |
 |---|---|---|---|---|---|
 {rows}
+"""
 
+#: What stands below the table of a first time.
+BELOW = """
 In the test suite as well (`tests/test_pipeline_*.py`, `tests/test_bad_input_*.py`, `tests/test_storage.py`): dead
 workers, clusters that end, locks of all kinds, SIGINT and SIGTERM, changed inputs and configurations, 12 canaries, HTML
 and formula payloads, small files that claim much memory, pipes and links in results, the cases of bad input.

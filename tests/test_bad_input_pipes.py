@@ -96,6 +96,18 @@ def test_a_shared_signal_and_its_sidecar(tmp_path: Path, ending: str, kind: str)
     assert set(input_hashes([row]).values()) <= {"unreadable: No such file or directory", sha256(path)}
 
 
+@pytest.mark.parametrize("ending", SHARED_ENDINGS)
+def test_a_shared_signal_whose_link_leads_nowhere(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"s{ending}"
+    path.symlink_to(tmp_path / "annex" / "not-there")
+    with pytest.raises(InputError, match=r"link to data that is not there.*datalad get"):
+        read_path(path.name, Folders(tmp_path.resolve()))
+    row = make.session(tmp_path, "t.edf", "c.edf", shared_file=path)  # gone since the table was read
+    with pytest.raises(ReadError, match=rf"s{ending}"):
+        read_shared_file(path, row)
+    assert set(input_hashes([row]).values()) == {"unreadable: No such file or directory"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "name", ["therapist", "study.toml", "dyads.tsv", "stray.json", "stray.tsv", "participants.tsv"]

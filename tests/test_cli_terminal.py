@@ -27,10 +27,11 @@ from tqdm import tqdm
 
 import hyperscan
 from hyperscan import cli
-from hyperscan.cli import commands
+from hyperscan.cli import commands, terminal
 from hyperscan.cli.parsers import COMMANDS, RUNNING
 from hyperscan.errors import HyperscanError, NothingToAnalyseError, OutputLockedError, OutputWriteError
 from pipeline_fixtures import tiny_study
+from report_fixtures import Fake, write_fake
 
 
 def call(*arguments: object) -> int:
@@ -296,3 +297,48 @@ def test_a_reader_that_leaves_early_is_no_error_and_leaves_the_stream_as_it_was(
 def test_every_command_that_keeps_finished_sessions_says_so() -> None:
     running = {command.action for command in COMMANDS.values() if {*RUNNING} <= {*command.arguments}}
     assert {*commands.GOING_ON} == {*running, commands.bids}
+
+
+#: Every character that a terminal takes for an order, or that turns the order of letters, and one that is none.
+ORDERS = [
+    *map(chr, (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xD800))
+]
+
+
+def test_no_text_steers_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Names of channels, dyads and bands come from files of others: through all three doors they are letters."""
+    text = "".join(f"{order}x" for order in ORDERS)
+
+    def action(_: argparse.Namespace) -> int:
+        terminal.show(f"result: {text}")
+        terminal.say(f"line: {text}")
+        logging.getLogger("hyperscan").warning("log: %s", text)
+        warnings.simplefilter("always")
+        warnings.warn(f"warned: {text}", stacklevel=1)
+        raise HyperscanError(f"error: {text}")
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setitem(COMMANDS, "metrics", COMMANDS["metrics"]._replace(action=action))
+    assert call("metrics") == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("result: ")
+    assert all(f"{word}: " in said.err for word in ("line", "log", "warned", "error"))
+    assert not set(ORDERS) & set(said.out + said.err)
+    assert r"\x1bx" in said.out
+
+
+@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+def test_an_order_in_the_results_of_others_reaches_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = write_fake(tmp_path / "out", Fake(n_dyads=3, n_sessions=2, full_pseudo=False))
+    orders = {"plan.json": r"alpha\u001b]0;owned\u0007", "synchrony.tsv": "alpha\x1b]0;owned\x07"}
+    for name, text in orders.items():
+        (out / name).write_text((out / name).read_text().replace("alpha", text))
+    (out / "run.json").write_text('{"outputs": {}}')
+    call("growth", out)
+    said = capsys.readouterr()
+    assert "owned" in said.out + said.err
+    assert "\x1b" not in said.out + said.err

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,13 +19,13 @@ from typing import Any
 
 import pytest
 
+from hyperscan import cli
 from hyperscan.errors import (
     OutputLockedError,
 )
 from hyperscan.pipeline import lock
-from pipeline_fixtures import (
-    SERVER,
-)
+from hyperscan.storage import sweep
+from pipeline_fixtures import SERVER, alive
 
 
 def body(**changes: Any) -> str:
@@ -170,3 +173,93 @@ def test_of_eight_at_once_one_wins(tmp_path: Path, stale: bool) -> None:
             process.kill()
         assert sum(pid > 0 for pid in pids) == 1
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_waits_for_workers_of_one_that_was_killed(tmp_path: Path) -> None:
+    """Under load a worker sees late that its run is gone: here it is held still, until the next run waits."""
+    out, marker = tmp_path / "out", tmp_path / "marker"
+    out.mkdir()
+    task = f"Task('unit', partial(fill, Path({str(out / 'unit')!r}), Path({str(marker)!r}), 60))"
+    code = (
+        "from functools import partial\nfrom pathlib import Path\nfrom worker_tasks import fill\n"
+        "from hyperscan.pipeline.workers import Place, Task, run_tasks\n"
+        f"run_tasks([{task}], Place(n_jobs=2, output=Path({str(out)!r})), 'test', progress=False)"
+    )
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths})
+    try:
+        until = time.monotonic() + 60
+        while not marker.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        worker = int(marker.read_text())
+        os.kill(worker, signal.SIGSTOP)
+    finally:
+        parent.kill()
+        parent.wait(60)
+    threading.Timer(0.3, os.kill, (worker, signal.SIGCONT)).start()
+    assert alive(worker)
+    with lock.output_lock(out):
+        assert not alive(worker)
+        sweep(out)
+        assert [path.name for path in out.iterdir()] == [lock.LOCK_NAME]
+
+
+def test_a_run_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "WAIT_S", 0.05)
+    joined = lock.join_writers(tmp_path)
+    assert joined is not None
+    refused = pytest.raises(OutputLockedError, match=r"other processes write there.*Wait for their end")
+    with refused, lock.output_lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    os.close(joined)
+    with lock.output_lock(tmp_path):
+        pass
+
+
+def test_who_writes_beside_others_sweeps_alone_and_never_beside_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "WAIT_S", 0.0)
+    left = tmp_path / ".partial-0123456789ab"
+    left.touch()
+    with lock.among_writers(tmp_path):
+        assert not left.exists()
+        left.touch()
+        with lock.among_writers(tmp_path):  # it may be theirs
+            assert left.exists()
+        with pytest.raises(OutputLockedError), lock.output_lock(tmp_path):
+            pass
+    with lock.output_lock(tmp_path), pytest.raises(OutputLockedError), lock.among_writers(tmp_path):
+        pass
+
+
+def test_recordings_in_the_temporary_folder_stay_while_workers_write_beside_them(tmp_path: Path) -> None:
+    folder = tmp_path / f"{lock.TEMPORARY}x" / "out"
+    folder.mkdir(parents=True)
+    (folder / lock.LOCK_NAME).write_text(body(pid=2**22 + 1))
+    joined = lock.join_writers(folder)
+    assert joined is not None
+    lock.sweep_temporary(tmp_path)
+    assert (folder / lock.LOCK_NAME).exists()
+    os.close(joined)
+    lock.sweep_temporary(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["report", "view"])
+def test_pages_are_not_written_beside_a_run(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with lock.output_lock(tmp_path):
+        assert cli.main([command, str(tmp_path), "-q"]) == 5
+    assert "another run is writing there" in capsys.readouterr().err
+
+
+def test_every_place_names_the_folder_that_its_workers_write_into() -> None:
+    """A new command with workers, too: else the next run would not wait for those that outlive it."""
+    found = {}
+    for path in Path(lock.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Place":
+                found[f"{path.name}:{node.lineno}"] = "output" in [keyword.arg for keyword in node.keywords]
+    assert len(found) >= 4
+    assert [where for where, named in found.items() if not named] == []

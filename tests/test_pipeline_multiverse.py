@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,7 +18,8 @@ from hyperscan.cli.terminal import Stopped
 from hyperscan.config import _BESIDE_PRIMARY
 from hyperscan.errors import ConfigError
 from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
-from hyperscan.pipeline.universes import LEFT_OUT
+from hyperscan.pipeline.unit import read_manifest
+from hyperscan.pipeline.universes import LEFT_OUT, Found
 from hyperscan.recording.cleaning import prepare as cleaning
 from hyperscan.recording.cleaning.eeg import clean_eeg
 from stale_fixtures import OTHER, change_version
@@ -399,3 +401,36 @@ def test_a_run_and_a_multiverse_have_folders_of_their_own(
     check_same(done / "universes", "u002", run)
     assert cli.main(["multiverse", str(study), "-o", str(run), "-q"]) == 2
     assert "is the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda _: {}, "is not as a multiverse writes it"),
+        (lambda held: {**held, "synchrony": ["<script>"]}, "is not as a multiverse writes it"),
+        (lambda held: {**held, "guards": []}, "is not as a multiverse writes it"),
+        (lambda held: {**held, "synchrony": [{**held["synchrony"][0], "z": "<script>"}]}, "z is not a number"),
+        (lambda held: {**held, "synchrony": [{**held["synchrony"][0], "session": 1.5}]}, "session is not a whole"),
+    ],
+    ids=["nothing", "no row", "no guards", "no number", "no session"],
+)
+def test_units_that_a_stranger_made_are_named(
+    small: Path,
+    never_interrupted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Any], object],
+    said: str,
+) -> None:
+    """Somebody who can seal a record: no traceback, and no number that is none."""
+    out = Path(shutil.copytree(never_interrupted, tmp_path / "out"))
+    folder = next(out.glob("universes/*/dyad-*/ses-*"))
+    made = read_manifest(folder, Found)
+    assert made is not None
+    content = json.loads((folder / "found.json").read_text())
+    (folder / "found.json").write_text(json.dumps({name: change(held) for name, held in content.items()}))
+    (folder / "unit.json").unlink()
+    made.save(folder)
+    assert cli.main(["multiverse", str(small), "-o", str(out), "-q"]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(out.glob("multiverse.*"))

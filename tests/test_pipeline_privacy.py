@@ -221,6 +221,14 @@ def test_a_private_folder_is_closed_also_what_was_there_and_what_others_write(ti
     assert stat.S_IMODE((tmp_path / "outside").stat().st_mode) == 0o644
 
 
+def test_what_a_check_prepares_is_closed_too(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert check_study(tiny, prepare=out, private=True).prepared
+    kept = [out, *out.rglob("*")]
+    assert [path for path in kept if path.suffix == ".npz"]
+    assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in kept} == {0}
+
+
 @pytest.mark.parametrize(
     "words",
     [["--output=CanaryDoe"], ["--out=CanaryDoe"], ["-oCanaryDoe"], ["-o", "CanaryDoe"], ["--config=CanaryDoe.toml"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import mne
@@ -402,3 +403,17 @@ def test_a_unit_of_length_that_is_not_told_is_found_and_said(tmp_path: Path, fac
     assert np.linalg.norm(
         found.data.info["chs"][0]["loc"][3:6] - found.data.info["chs"][0]["loc"][6:9]
     ) == pytest.approx(0.03)
+
+
+def test_stimuli_cost_time_in_proportion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, annotations are made once: each addition would sort all of them again."""
+    added, append = [], mne.Annotations.append
+
+    def counted(*given: Any, **named: Any) -> Any:
+        added.append(given)
+        return append(*given, **named)
+
+    monkeypatch.setattr(mne.Annotations, "append", counted)
+    make.write_snirf(tmp_path / "t.snirf", 1, stimuli=tuple(np.linspace(0, 50, 3000)))
+    assert len(read_snirf(tmp_path / "t.snirf", "t.snirf").data.annotations) >= 3000
+    assert len(added) < 10

@@ -13,11 +13,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from hyperscan.errors import ConfigError, InputError
+from hyperscan.growth.multiverse import Influence, MultiverseResult, Universe
 from hyperscan.growth.records import OutcomeRelation
-from hyperscan.report import build_report
+from hyperscan.report import build_multiverse_page, build_report
 from hyperscan.report.build import dyad_page, study_page
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Remark
@@ -189,6 +192,21 @@ def test_payloads_are_inert(evil: Path) -> None:
     text = (evil / "report.html").read_text(encoding="utf-8")
     assert "1337" not in Page(text).text  # 7 * 191: no template inside the template
     assert "&lt;script&gt;" in text
+
+
+def test_payloads_on_the_page_of_a_multiverse_are_inert(tmp_path: Path) -> None:
+    settings = dict(zip(PAYLOADS, PAYLOADS, strict=True))
+    universes = tuple(Universe(text, settings, k == 0, None, text) for k, text in enumerate(PAYLOADS))
+    texts = dict.fromkeys(("universe", "verdict", "failed", "not_assessable", "reason", *PAYLOADS), PAYLOADS)
+    numbers = dict.fromkeys(("slope", "ci_low", "ci_high", "p", "n", "standardised"), np.nan)
+    table = pd.DataFrame({**texts, **numbers, "primary": [one.primary for one in universes]})
+    influence = tuple(Influence(text, 0.5, 2) for text in PAYLOADS)
+    path = build_multiverse_page(tmp_path, MultiverseResult(universes, None, influence, "".join(PAYLOADS), table))
+    page = Page(path.read_text(encoding="utf-8"))
+    assert not {"script", "iframe", "link", "svg", "img"} & {tag for tag, _ in page.tags}
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert "1337" not in page.text
+    assert CSP in path.read_text(encoding="utf-8")
 
 
 def test_a_dyad_with_an_unsafe_name_gets_no_page_and_no_file_elsewhere(evil: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -121,3 +122,34 @@ def test_folder_hash_sees_names_and_contents(tmp_path: Path) -> None:
     renamed = storage.sha256(tmp_path)
     (tmp_path / "b").write_text("2")
     assert len({before, renamed, storage.sha256(tmp_path)}) == 3
+
+
+def test_what_may_not_land_leaves_nothing(tmp_path: Path) -> None:
+    """A worker whose run has ended: its folder was swept, and it does not make another one."""
+    swept = tmp_path / ".partial-0123456789ab"
+    with storage.landing_if(lambda: contextlib.nullcontext(False)):
+        for write in (
+            lambda: storage.write_text(tmp_path / "a.txt", "a"),
+            lambda: storage.write_table(swept / "t.tsv", FRAME),
+            lambda: storage.write_arrays(swept / "x.npz", {"x": np.ones(3)}),
+        ):
+            with pytest.raises(OutputWriteError, match="its run has ended"):
+                write()
+        with pytest.raises(OutputWriteError, match="its run has ended"), storage.new_folder(tmp_path / "unit"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_make_one_folder_the_later_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    final, real, made = tmp_path / "unit", Path.replace, []
+
+    def replaced(path: Path, target: Path) -> Path:
+        if target == final and not made:  # another process is faster by a moment
+            made.append(final.mkdir())
+            (final / "theirs").touch()
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    with storage.new_folder(final) as folder:
+        (folder / "mine").touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["unit", "unit/mine"]

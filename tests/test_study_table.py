@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import warnings
 from pathlib import Path
 
@@ -249,3 +250,16 @@ def check_table(table: StudyTable, root: Path) -> None:
     for row in table.rejected:
         assert row.reason
         assert re.fullmatch("[A-Za-z0-9]*", row.dyad)
+
+
+def test_a_long_table_costs_time_in_proportion(tmp_path):
+    took = []
+    for n in (300, 2400):
+        one = {"therapist_file": "t.edf", "client_file": "c.edf"}
+        rows = [a_row(1, k, start_s=f"{k}", stop_s=f"{k + 1}", **one) for k in range(1, n + 1)]
+        touch(tmp_path / f"{n}", *one.values())
+        write_table(tmp_path / f"{n}", rows, files=False)
+        began = time.process_time()
+        read_table(tmp_path / f"{n}")
+        took.append(time.process_time() - began)
+    assert took[1] < 30 * took[0]  # 8 in proportion, 64 by squares

@@ -1,9 +1,10 @@
-"""Tasks for workers that import nothing."""
+"""Tasks for workers that import little."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -23,3 +24,14 @@ def touch(path: Path) -> None:
 def raise_key_error() -> None:
     """Fail as a fault of ours would."""
     raise KeyError("a fault of ours")
+
+
+def fill(folder: Path, marker: Path, seconds: float) -> None:
+    """Begin a folder, say who does so, and go on for a while."""
+    from hyperscan.storage import new_folder, write_text
+
+    with new_folder(folder) as temporary:
+        write_text(temporary / "first.tsv", "a\n")
+        write_text(marker, f"{os.getpid()}")
+        time.sleep(seconds)
+        write_text(temporary / "second.tsv", "b\n")

@@ -20,6 +20,7 @@ import stat
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
@@ -257,18 +258,27 @@ def _is_of(value: Any, declared: Any) -> bool:
     return True
 
 
-#: Whether what this process makes may still appear under its final name.
-_MAY_LAND: ContextVar[Callable[[], bool]] = ContextVar("may land", default=lambda: True)
+#: Held while something of this process appears under its final name; says whether it still may.
+_LANDING: ContextVar[Callable[[], AbstractContextManager[bool]] | None] = ContextVar("landing", default=None)
 
 
 @contextlib.contextmanager
-def landing_if(allowed: Callable[[], bool]) -> Iterator[None]:
-    """Let folders appear under their final names only while ``allowed`` says so."""
-    before = _MAY_LAND.set(allowed)
+def landing_if(landing: Callable[[], AbstractContextManager[bool]]) -> Iterator[None]:
+    """Let files and folders appear under their final names only within ``landing``, and only where it says so."""
+    before = _LANDING.set(landing)
     try:
         yield
     finally:
-        _MAY_LAND.reset(before)
+        _LANDING.reset(before)
+
+
+@contextlib.contextmanager
+def _landing(final: Path) -> Iterator[None]:
+    landing = _LANDING.get()
+    with contextlib.nullcontext(True) if landing is None else landing() as allowed:
+        if not allowed:
+            raise OutputWriteError(f"{final.name}: its run has ended, so this result is dropped. Run again.")
+        yield
 
 
 @contextlib.contextmanager
@@ -289,9 +299,8 @@ def new_folder(path: str | Path, ours: Callable[[Path], Collection[str]] | None 
                 if not file.is_symlink():
                     _sync(file)
             _sync(temporary)
-            if not _MAY_LAND.get()():
-                raise OutputWriteError(f"{final.name}: its run has ended, so this result is dropped. Run again.")
-            _swap_folder(temporary, final)
+            with _landing(final):
+                _swap_folder(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -313,9 +322,14 @@ def remove(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what an interrupted run left half written; links are followed nowhere."""
-    for path in folder.rglob(f"{PARTIAL_PREFIX}*"):
-        if _PARTIAL.fullmatch(path.name):
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    for top, folders, files in os.walk(folder):  # what goes meanwhile is gone
+        left = [name for name in (*folders, *files) if _PARTIAL.fullmatch(name)]
+        folders[:] = [name for name in folders if name not in left]
+        for path in (Path(top, name) for name in left):
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_files(folder: Path, names: Iterable[str], top: Path) -> None:
@@ -413,12 +427,14 @@ def _dump_dataset(path: Path, dataset: xr.Dataset, encoding: Mapping[Any, Any]) 
 
 def _write_through(final: Path, write: Callable[[Path], object]) -> Path:
     with _disk_errors(final, every=True):
-        final.parent.mkdir(parents=True, exist_ok=True)
+        with _landing(final):  # not even its folder, which may be swept
+            final.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(final)
         try:
             write(temporary)
             _sync(temporary)
-            temporary.replace(final)
+            with _landing(final):
+                temporary.replace(final)
             _sync(final.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -438,19 +454,22 @@ def _keep_theirs(new: Path, final: Path, ours: Callable[[Path], Collection[str]]
 
 
 def _swap_folder(temporary: Path, final: Path) -> None:
-    old = _temporary(final)
-    if final.exists():
-        final.replace(old)
-    try:
-        temporary.replace(final)
-    except OSError:
-        if old.exists():
-            old.replace(final)
-        raise
+    """Put a folder under its name; of two processes that make the same one at once, the later one stays."""
+    while temporary.exists():
+        old = _temporary(final)
+        with contextlib.suppress(FileNotFoundError):
+            final.replace(old)
+        try:
+            temporary.replace(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another one has just put its own there
+                if old.exists():
+                    old.replace(final)
+                raise
+        if old.is_symlink():
+            old.unlink()
+        shutil.rmtree(old, ignore_errors=True)
     _sync(final.parent)
-    if old.is_symlink():
-        old.unlink()
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

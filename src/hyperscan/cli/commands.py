@@ -46,7 +46,8 @@ def check(arguments: argparse.Namespace) -> int:
     if "prepare" in arguments:  # a dry run writes nothing
         if arguments.quick and arguments.prepare:
             raise ConfigError("check: --quick prepares nothing, so --prepare has no use. Leave one of them out.")
-        asked = {"privacy": arguments.privacy, "prepare": arguments.prepare, "n_jobs": arguments.jobs}
+        names = ("privacy", "prepare", "private")
+        asked = {name: getattr(arguments, name) for name in names} | {"n_jobs": arguments.jobs}
     report = check_study(arguments.study, config=arguments.config, progress=not arguments.quiet, **asked)
     show(str(report))
     if not report.usable:
@@ -244,19 +245,22 @@ def power(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Build a run's report again."""
-    from hyperscan.pipeline import report_of
+    from hyperscan.pipeline import among_writers, report_of
     from hyperscan.report.run import ReportedRun
 
-    ReportedRun.of(arguments.output).check_whole()
-    show(str(report_of(arguments.output, n_jobs=arguments.jobs)))
+    with among_writers(arguments.output):
+        ReportedRun.of(arguments.output).check_whole()
+        show(str(report_of(arguments.output, n_jobs=arguments.jobs)))
     return OK
 
 
 def view(arguments: argparse.Namespace) -> int:
     """Write the page to look around in a run's results."""
+    from hyperscan.pipeline import among_writers
     from hyperscan.report import build_view
 
-    show(str(build_view(arguments.output)))
+    with among_writers(arguments.output):
+        show(str(build_view(arguments.output)))
     return OK
 
 

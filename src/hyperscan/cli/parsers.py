@@ -64,12 +64,13 @@ STUDY_ARGUMENTS = (
     Argument("--config", type=Path, metavar="TOML", help="settings; default: STUDY/study.toml if it is there"),
 )
 SEED = Argument("--seed", type=read_seed, default=0, help="seed (default 0)")
+PRIVATE = Argument("--private", action="store_true", help="results readable by their owner only (umask 077)")
 RUNNING = (
     Argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results"),
     Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
     Argument("--seed", type=read_seed, help="seed of every random draw (default: as configured, 0)"),
     Argument("--cluster", metavar="ADDRESS", help="Dask scheduler that does the work instead of --jobs"),
-    Argument("--private", action="store_true", help="results readable by their owner only (umask 077)"),
+    PRIVATE,
 )
 VERBOSITY = (
     Argument("-q", "--quiet", action="store_true", help="warnings and errors only, no progress"),
@@ -119,6 +120,7 @@ COMMANDS = {
                 help="filter and judge every session too, and keep that for run -o OUT where it is named",
             ),
             Argument("--jobs", type=read_count, default=1, metavar="N", help="worker processes (default 1)"),
+            PRIVATE,
             Argument("--privacy", action="store_true", help="list what the inputs hold about people, and where"),
         ),
     ),

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -39,14 +40,37 @@ def stop(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
 
 
+#: What a terminal takes for an order, by which text is shown in another order than it has, or what is no character.
+_ORDERS = re.compile(r"[^\n\t -~\xa0-\U0010ffff]|[\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def inert(text: str) -> str:
+    r"""Show characters that would steer the terminal: names come from files that others may have made.
+
+    Examples
+    --------
+    >>> print(inert("band \x1b]0;alpha\x07, naïve"))
+    band \x1b]0;alpha\x07, naïve
+    """
+    return _ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class _Inert(logging.Formatter):
+    """Lines of the log as :func:`inert` shows them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make one line."""
+        return inert(super().format(record))
+
+
 def say(text: str) -> None:
     """Write a line to standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(inert(text) + "\n")
 
 
 def show(text: str) -> None:
     """Write a result to standard output."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.write(inert(text if text.endswith("\n") else text + "\n"))
 
 
 def discard_output() -> None:
@@ -80,6 +104,7 @@ def own_process(arguments: argparse.Namespace) -> Iterator[None]:
             if not logs[0].handlers:
                 # libraries stay at warnings: what they debug (fonts, locators) says nothing about a study
                 handlers = [logging.StreamHandler(sys.stderr)]
+                handlers[0].setFormatter(_Inert())
                 logs[0].addHandler(handlers[0])
                 logs[0].setLevel(logging.WARNING)
             logger.setLevel(

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyperscan.pipeline.lock import among_writers
     from hyperscan.pipeline.multiverse import run_multiverse
     from hyperscan.pipeline.privacy import public_rejected, revealed
     from hyperscan.pipeline.run import growth_of, prepare_study, report_of, run_study, within_of
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckReport",
+    "among_writers",
     "check_study",
     "growth_of",
     "load_study",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "lock": ("among_writers",),
     "multiverse": ("run_multiverse",),
     "study": ("CheckReport", "check_study", "load_study"),
     "privacy": ("public_rejected", "revealed"),

@@ -2,6 +2,9 @@
 
 A run holds a lock of the operating system (flock) on its lock file for as long as it lives: the kernel drops it with
 the process, however that ends. Where a file system knows no such locks, what the file says about its holder decides.
+
+Whoever else writes into the folder, as the workers of a run do, shares a lock on the folder itself. Workers outlive a
+run that is killed for a moment, so the next run waits until it could have the folder alone.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hyperscan.errors import OutputLockedError, OutputWriteError
-from hyperscan.storage import odd_kind, to_json
+from hyperscan.storage import odd_kind, sweep, to_json
 
 LOCK_NAME = ".hyperscan.lock"
 
@@ -28,6 +31,9 @@ TEMPORARY = ".hyperscan-temporary-"
 
 #: An unreadable lock of this age in s is left over from a crash (our choice).
 GARBAGE_S = 10.0
+
+#: How long a run waits for workers of one that was killed, and how often it looks, in s (our choice).
+WAIT_S, LOOK_S = 30.0, 0.02
 
 
 @contextlib.contextmanager
@@ -43,12 +49,69 @@ def output_lock(folder: Path) -> Iterator[None]:
             "permissions, or choose another one."
         ) from error
     try:
+        _wait_for_writers(folder)
         yield
     finally:
         holder = Holder.of(path)
         if holder is not None and holder.pid == os.getpid() and holder.pid_space == _pid_space():
             path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def among_writers(folder: Path) -> Iterator[None]:
+    """Write into a folder beside others, but never beside a run; what a killed one left goes where nobody is at it."""
+    descriptor = _opened_folder(folder)
+    try:
+        if descriptor is not None:
+            if _hold(descriptor) is False:
+                with contextlib.suppress(OSError):  # whoever writes there will say it
+                    sweep(folder)
+            _hold(descriptor, wait=True, shared=True)
+        check_unlocked(folder)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def join_writers(folder: Path) -> int | None:
+    """Share the lock on a folder until this process ends, or closes what is returned; None: there are no such locks."""
+    descriptor = _opened_folder(folder)
+    if descriptor is not None:
+        _hold(descriptor, wait=True, shared=True)
+    return descriptor
+
+
+def _wait_for_writers(folder: Path) -> None:
+    """Wait until nobody else writes into a folder: workers of a killed run end when they see that it is gone."""
+    until = time.monotonic() + WAIT_S
+    while _is_written_to(folder):
+        if time.monotonic() > until:
+            raise OutputLockedError(
+                f"{folder.name}: other processes write there, as workers of a run that was killed, or "
+                f"`check --prepare`; {WAIT_S:.0f} s were waited. Wait for their end, or choose another folder."
+            )
+        time.sleep(LOOK_S)
+
+
+def _is_written_to(folder: Path) -> bool:
+    """Whether somebody has joined the writers of a folder and is not gone; False where there are no such locks."""
+    descriptor = _opened_folder(folder)
+    if descriptor is None:
+        return False
+    try:
+        return bool(_hold(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _opened_folder(folder: Path) -> int | None:
+    """Open a folder to lock it; None where that cannot be."""
+    try:
+        return os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:  # Windows
+        return None
 
 
 def sweep_locks(folder: Path) -> None:
@@ -66,21 +129,24 @@ def sweep_temporary(folder: Path) -> None:
             mine = top.stat().st_uid == getattr(os, "getuid", lambda: -1)() and list(top.iterdir()) == [path.parent]
             if mine and not top.is_symlink() and not path.parent.is_symlink():
                 check_unlocked(path.parent)
-                shutil.rmtree(top)
+                if not _is_written_to(path.parent):
+                    shutil.rmtree(top)
 
 
 def check_unlocked(folder: Path) -> None:
     """Refuse a folder that another run holds."""
     path = folder / LOCK_NAME
-    try:
-        descriptor = _opened(path)
-    except FileNotFoundError:
+    if not path.exists():
         return
+    descriptor = None
     try:
-        if not _is_left(path, _hold(descriptor)):
+        with contextlib.suppress(OSError):  # where nothing can be written, what the file says decides
+            descriptor = _opened(path)
+        if not _is_left(path, None if descriptor is None else _hold(descriptor)):
             raise OutputLockedError(_locked(path))
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -166,14 +232,14 @@ def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
-def _hold(descriptor: int, *, wait: bool = False) -> bool | None:
-    """Take the kernel's lock on an open file; return whether another one has it, None where there are no such locks."""
+def _hold(descriptor: int, *, wait: bool = False, shared: bool = False) -> bool | None:
+    """Take the kernel's lock on what is open; return whether another one has it, None where there are no such locks."""
     try:
         import fcntl
     except ImportError:  # Windows
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return True
     except OSError:  # a file system that knows none

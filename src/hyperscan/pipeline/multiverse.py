@@ -39,7 +39,7 @@ from hyperscan.pipeline.universes import LEFT_OUT, Analyses, Found
 from hyperscan.pipeline.workers import Place
 from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
-from hyperscan.results.folder import MULTIVERSE_PAGE
+from hyperscan.results.folder import MULTIVERSE_PAGE, check_table
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, SessionKey
 from hyperscan.storage import load_table, remove, remove_files, sweep, write_json, write_table, write_text
@@ -334,6 +334,7 @@ def _write_tables(
     for name, table in tables.items():
         texts = (column for column in TABLES[name] if COLUMNS[column].text)
         tables[name] = load_table(write_table(folder / f"{name}.tsv", table), UNIVERSE, *texts)
+        check_table(name, tables[name])
     return tables
 
 

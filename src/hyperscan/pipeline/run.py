@@ -17,7 +17,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.growth.groups import labels_of
-from hyperscan.pipeline.lock import TEMPORARY, check_unlocked, output_lock, sweep_locks, sweep_temporary
+from hyperscan.pipeline.lock import TEMPORARY, among_writers, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
     RunLog,
@@ -219,11 +219,11 @@ def summaries_of(
 ) -> dict[SessionKey, Summary]:
     """Prepare what is not prepared yet, keep it for ``run_study``, and say of every row how it went."""
     check_output(out, sessions)
-    check_unlocked(out)
-    with owners_only(out, private):
+    out.mkdir(parents=True, exist_ok=True)
+    with among_writers(out), owners_only(out, private):
         if not (out / DESCRIPTION).exists():
             describe_output(out)
-        place = limit_place(Place(n_jobs=n_jobs), sessions)
+        place = limit_place(Place(n_jobs=n_jobs, output=out), sessions)
         (summaries,) = carry_out([stages_of(sessions, config, out, place).prepare()], place, progress=progress)
     return summaries
 
@@ -307,7 +307,7 @@ def report_of(out: Path, *, n_jobs: int = 1) -> Path:
             write(dyads)
             return
         tasks = [Task(f"pages {k + 1}", partial(write, dyads[k::n])) for k in range(n)]
-        lost = run_tasks(tasks, Place(n_jobs=n), "report", progress=False)
+        lost = run_tasks(tasks, Place(n_jobs=n, output=out), "report", progress=False)
         for task in tasks:
             if task.name in lost:  # its worker died twice
                 task.work()

@@ -307,4 +307,4 @@ def limit_place(place: Place, sessions: Sequence[Session]) -> Place:
     n_jobs = fitting_jobs(units_of(sessions), place.n_jobs)
     if n_jobs < place.n_jobs:
         logger.warning("%d workers of %d: more would not fit into memory", n_jobs, place.n_jobs)
-    return Place(n_jobs=n_jobs)
+    return replace(place, n_jobs=n_jobs)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed
 
@@ -138,6 +138,7 @@ def check_study(
     config: str | Path | None = None,
     privacy: bool = False,
     prepare: str | Path | bool = False,
+    private: bool = False,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> CheckReport:
@@ -145,7 +146,7 @@ def check_study(
 
     Table, settings, headers, events and clocks are looked at; samples are not judged. With ``prepare``
     every session is filtered and judged too, which takes most of a run's time; where it is the folder of a later run,
-    that is kept there for it.
+    that is kept there for it, with ``private`` readable by its owner only.
 
     Examples
     --------
@@ -158,7 +159,7 @@ def check_study(
     """
     table, settings = load_study(study, config=config)
     if prepare and table.sessions:
-        rows = _prepared(table.sessions, settings, prepare, n_jobs, progress)
+        rows = _prepared(table.sessions, settings, prepare, private=private, n_jobs=n_jobs, progress=progress)
     else:
         rows = _looked_at(table.sessions, settings, n_jobs, progress)
     rows = [dataclasses.replace(row, notes=(*row.notes, *_steps(row))) for row in rows]
@@ -183,14 +184,14 @@ def check_study(
 
 
 def _prepared(
-    sessions: Sequence[Session], config: StudyConfig, out: str | Path | bool, n_jobs: int, progress: bool
+    sessions: Sequence[Session], config: StudyConfig, out: str | Path | bool, **options: Any
 ) -> list[Summary]:
     """Prepare as a run does, and keep it where a folder is named."""
     from hyperscan.pipeline.run import summaries_of
 
     with tempfile.TemporaryDirectory(prefix=TEMPORARY) as place:
         kept = Path(place) / "out" if isinstance(out, bool) else Path(out).resolve()
-        found = summaries_of(sessions, config, out=kept, n_jobs=n_jobs, progress=progress)
+        found = summaries_of(sessions, config, out=kept, **options)
     rows = [(found[row.key], row) for row in sessions]
     return [dataclasses.replace(summary, reason=revealed(summary.reason, row)) for summary, row in rows]
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.config import StudyConfig
+from hyperscan.errors import InputError
 from hyperscan.metrics import get_metrics
 from hyperscan.pipeline.chance import Batch, batches_of, guard_means, pair_values
 from hyperscan.pipeline.compute import chance_columns, guard_columns
@@ -114,6 +115,7 @@ class Analyses(Stages):
         found: dict[str, list[Found]] = {name: [] for name in bases}
         for there in sorted(planned.keys() - self.lost.keys()):
             for each in _load(self.out / there):
+                _check(each, there)
                 found[each.analysis].append(each)
         return found
 
@@ -175,7 +177,16 @@ def _load(folder: Path) -> list[Found]:
     """Read what analyses found, with how each row went."""
     manifest, content = read_manifest(folder, Found), read_json(folder / FOUND)
     assert manifest is not None  # computed, or seen to be current, before whatever reads it
-    return [replace(row, content=content.get(f"{row.analysis} {row.key}", {})) for row in manifest.rows]
+    there = {name: held for name, held in content.items() if isinstance(held, dict)}
+    return [replace(row, content=there.get(f"{row.analysis} {row.key}", {})) for row in manifest.rows]
+
+
+def _check(found: Found, unit: str) -> None:
+    """Refuse what no multiverse writes: the folder may come from somebody else."""
+    rows, guards = found.content.get("synchrony"), found.content.get("guards")
+    sound = isinstance(rows, list) and all(isinstance(row, dict) for row in rows) and isinstance(guards, dict)
+    if found.ok and not sound:
+        raise InputError(f"{unit}/{FOUND}: is not as a multiverse writes it. Delete that folder and run again.")
 
 
 def _save(folder: Path, rows: Sequence[Found], wanted: str, prepared: Prepared | None = None) -> None:

@@ -13,7 +13,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 from hyperscan.errors import ClusterError, HyperscanError, InputError, count
 from hyperscan.pipeline.heap import give_back, kept_memory
-from hyperscan.pipeline.lock import LOCK_NAME
+from hyperscan.pipeline.lock import LOCK_NAME, join_writers
 from hyperscan.pipeline.unit import all_versions
 from hyperscan.storage import landing_if
 
@@ -77,7 +78,7 @@ class Place:
     n_jobs: int = 1
     #: Address of a Dask scheduler, which replaces them
     cluster: str | None = None
-    #: Folders that its workers must see: the run's output, and the studies
+    #: Folder that workers write into, which the next run waits for; those of a cluster must see it, and the studies
     output: Path | None = None
     inputs: tuple[Path, ...] = ()
 
@@ -99,7 +100,7 @@ def run_tasks(
     elif place.n_jobs == 1:
         done = _here(tasks)
     else:
-        done = _side_by_side(tasks, min(place.n_jobs, len(tasks)))
+        done = _side_by_side(tasks, replace(place, n_jobs=min(place.n_jobs, len(tasks))))
     lost = []
     with contextlib.closing(done):  # an interrupt stops the workers before it goes on
         for name, alive in follow(done, len(tasks), label, progress=progress):
@@ -151,11 +152,11 @@ def _here(tasks: Sequence[Task]) -> Done:
     give_back()
 
 
-def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:
+def _side_by_side(tasks: Sequence[Task], place: Place) -> Done:
     """Give every worker its own executor: when one dies, it is known which task it had."""
     waiting = deque((task, 1) for task in tasks)
     running: dict[Future[Any], _Running] = {}
-    idle = [_worker() for _ in range(n_jobs)]
+    idle = [_worker(place.output) for _ in range(place.n_jobs)]
     try:
         while waiting or running:
             while waiting and idle:
@@ -169,7 +170,7 @@ def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:
                     future.result()
                 except BrokenProcessPool:
                     executor.shutdown(wait=False, kill_workers=True)
-                    idle.append(_worker())
+                    idle.append(_worker(place.output))
                     if attempt < MAX_ATTEMPTS:
                         logger.warning("%s: its worker died; it is tried once more", task.name)
                         waiting.appendleft((task, attempt + 1))
@@ -183,15 +184,19 @@ def _side_by_side(tasks: Sequence[Task], n_jobs: int) -> Done:
             executor.shutdown(wait=True, kill_workers=True)
 
 
-def _worker() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        max_workers=1, context=get_context("loky"), initializer=_start_worker, initargs=(os.getpid(),), env=ONE_THREAD
-    )
+def _worker(output: Path | None) -> ProcessPoolExecutor:
+    start = partial(_start_worker, os.getpid(), output)
+    return ProcessPoolExecutor(max_workers=1, context=get_context("loky"), initializer=start, env=ONE_THREAD)
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker(parent: int, output: Path | None) -> None:
     # Ctrl-C reaches the whole group; the parent decides, and stops its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if output is not None:
+        join_writers(output)  # until it ends, which the next run waits for
+    landing_if(lambda: contextlib.nullcontext(os.getppid() == parent)).__enter__()  # where there are no such locks
+    if os.getppid() != parent:
+        os._exit(1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     kept_memory().__enter__()  # until it ends
 
@@ -342,6 +347,16 @@ class Conditions:
                     "Put it where all machines see it under one path."
                 )
 
+    @contextlib.contextmanager
+    def landing(self) -> Iterator[bool]:
+        """Say whether a result may land; the next run waits while it does."""
+        descriptor = None if self.lock is None else join_writers(self.lock.parent)
+        try:
+            yield self.holds()
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
     def holds(self) -> bool:
         """Whether the run still has its output folder: what ends later must not land there."""
         try:
@@ -357,7 +372,7 @@ def do_checked(work: Callable[[], object], wanted: Conditions) -> object:
         # warnings are caught per process in Python, so two units in one process would mix up theirs
         raise ClusterError(THREADS)
     try:
-        with landing_if(wanted.holds):
+        with landing_if(wanted.landing):
             return work()
     finally:
         _ALONE.release()

@@ -249,12 +249,11 @@ def _rises(times: np.ndarray, stimuli: np.ndarray | None, name: str) -> mne.Anno
 
     Shapes: ``times`` (n_times,), ``stimuli`` (n_times, n_kinds).
     """
-    events = mne.Annotations([], [], [], orig_time=None)
+    found: list[tuple[float, str]] = []  # joined once: each addition to annotations would sort them again
     for k, column in enumerate(_column(stimuli, times, "s", name).T, start=1):
         up = np.concatenate([[0.0], np.where(np.isfinite(column), column, 0.0)])
-        for at in np.flatnonzero((np.diff(up) > 0) & (up[1:] > 0)):
-            events.append(times[at] - times[0], 0.0, str(k))
-    return events
+        found += [(times[at] - times[0], str(k)) for at in np.flatnonzero((np.diff(up) > 0) & (up[1:] > 0))]
+    return mne.Annotations([onset for onset, _ in found], 0.0, [text for _, text in found], orig_time=None)
 
 
 def _excluded(times: np.ndarray, included: np.ndarray | None, name: str) -> mne.Annotations:

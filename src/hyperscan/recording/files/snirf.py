@@ -378,7 +378,8 @@ def _places(group: h5py.Group, columns: list[_Measurement], name: str) -> tuple[
 
 def _events(group: h5py.Group, start: float) -> tuple[mne.Annotations, int]:
     """List the stimuli in s from the first sample, and count those without a time."""
-    events, untold = mne.Annotations([], [], [], orig_time=None), 0
+    found: list[tuple[float, float, str]] = []  # joined once: each addition to annotations would sort them again
+    untold = 0
     for key in sorted(key for key in group if re.fullmatch(r"stim[0-9]*", key)):
         held = group[key].get("data") if isinstance(group[key], h5py.Group) else None
         if not isinstance(held, h5py.Dataset) or held.size == 0:
@@ -387,9 +388,10 @@ def _events(group: h5py.Group, start: float) -> tuple[mne.Annotations, int]:
         for onset, *lasting in np.atleast_2d(np.asarray(held, dtype=float)):
             if np.isfinite(onset):
                 length = lasting[0] if lasting and np.isfinite(lasting[0]) and lasting[0] > 0 else 0.0
-                events.append(onset - start, length, text)
+                found.append((onset - start, length, text))
             untold += not np.isfinite(onset)
-    return events, untold
+    onsets, lengths, texts = zip(*found, strict=True) if found else ((), (), ())
+    return mne.Annotations(onsets, lengths, texts, orig_time=None), untold
 
 
 def _date(group: h5py.Group) -> datetime.datetime | None:

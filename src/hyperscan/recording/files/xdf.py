@@ -386,10 +386,10 @@ def _markers(streams: list[_Stream], signal: _Stream, name: str) -> mne.Annotati
             value = values[0] if isinstance(values, list | tuple | np.ndarray) else values
             rows.add((float(time), value if isinstance(value, str) else f"{value:g}"))
     pieces = fit_stamps(signal.stamps, signal.rate).pieces
-    events = mne.Annotations([], [], [], orig_time=None)
+    found: list[tuple[float, str]] = []  # joined once: each addition to annotations would sort them again
     for time, text in sorted(rows):
         piece = min(pieces, key=lambda each: max(each.start - time, time - each.stop, 0.0))
         own = float(piece.to_own(np.array([time]))[0])
         if 0 <= own <= (len(signal.stamps) - 1) / signal.rate:
-            events.append(own, 0.0, text or "marker")
-    return events
+            found.append((own, text or "marker"))
+    return mne.Annotations([onset for onset, _ in found], 0.0, [text for _, text in found], orig_time=None)

@@ -22,7 +22,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,7 @@ def picture(drawn: Any, said: str) -> str:
     return f'<div class="wide" tabindex="0">{shown}</div>'
 
 
+@cache
 def metric_functions() -> str:
     """Every metric's function, what it is blind to, and the plain definition that the tests hold it to."""
     from hyperscan.metrics import METRICS

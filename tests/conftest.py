@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from made_once import changed, made_once
 from pipeline_fixtures import four_dyads, my_run, my_study, slow_study, tiny, tiny_run  # noqa: F401  fixtures of runs
 from plots_fixtures import plots_primary, plots_quality, plots_table  # noqa: F401  fixtures of the tests of plots
 from stale_fixtures import done, mine, two_modalities  # noqa: F401  fixtures of reruns
@@ -18,6 +20,43 @@ SHARED = ROOT.parent / "shared"
 
 #: Longer than this no test takes, also where several share a processor, in s.
 LONGEST_S = 600
+
+#: Files that take longest, longest first: a worker that starts with one of them at the end leaves the others idle.
+LONGEST = (
+    "test_pipeline_stages_settings.py",
+    "test_end_to_end.py",
+    "test_pipeline_multiverse.py",
+    "test_docs.py",
+    "test_pipeline_run.py",
+    "test_bad_input_pipes.py",
+    "test_pipeline_stages_options.py",
+    "test_scripts.py",
+    "test_pipeline_stages_versions.py",
+    "test_pipeline_comparisons.py",
+    "test_pipeline_workers.py",
+    "test_metrics_as_primary.py",
+    "test_pipeline_stages_columns.py",
+    "test_pipeline_stages_companions.py",
+    "test_report_build.py",
+    "test_cli_terminal.py",
+    "test_pipeline_lock.py",
+    "test_public.py",
+    "test_notebook_lines.py",
+    "test_growth_guards.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest (``--no-loadscope-reorder`` keeps the order when workers share it)."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail if a test changed what others read."""
+    yield
+    assert changed(tmp_path_factory) == []
 
 
 @pytest.fixture(autouse=True)
@@ -68,15 +107,13 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six dyads, three sessions of growing coupling."""
     from hyperscan.simulate import simulate_study
 
-    return simulate_study(tmp_path_factory.mktemp("study") / "growth", "growth", seed=5, n_dyads=6, n_sessions=3)
+    make = partial(simulate_study, scenario="growth", seed=5, n_dyads=6, n_sessions=3)
+    return made_once(tmp_path_factory, "small_study", make)
 
 
 @pytest.fixture(scope="session")
 def small_run(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Output folder of that study."""
-    from hyperscan.pipeline import load_study, run_study
+    """Output folder of that study, without the report."""
+    from pipeline_fixtures import run
 
-    table, config = load_study(small_study)
-    out = tmp_path_factory.mktemp("run") / "out"
-    run_study(table.sessions, config, out=out)
-    return out
+    return made_once(tmp_path_factory, "small_run", partial(run, small_study))

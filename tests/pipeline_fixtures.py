@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hyperscan.results import StudyResult
 from hyperscan.schema import SessionKey
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import sha256
+from made_once import made_once
 
 #: Processes that start fast, with what they need imported.
 SERVER = multiprocessing.get_context("forkserver")
@@ -70,15 +72,13 @@ def check_prepared(study: Path, **changes: Any) -> CheckReport:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dyads in two sessions."""
-    return tiny_study(tmp_path_factory.mktemp("tiny") / "study")
+    return made_once(tmp_path_factory, "tiny", tiny_study)
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Output of an undisturbed run of it, without the report."""
-    out = tmp_path_factory.mktemp("tiny_run") / "out"
-    run(tiny, out)
-    return out
+    return made_once(tmp_path_factory, "tiny_run", partial(run, tiny))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def my_run(tiny_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def four_dyads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four dyads in one session."""
-    return tiny_study(tmp_path_factory.mktemp("four") / "study", n_dyads=4, n_sessions=1)
+    return made_once(tmp_path_factory, "four_dyads", partial(tiny_study, n_dyads=4, n_sessions=1))
 
 
 @pytest.fixture

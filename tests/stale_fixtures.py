@@ -15,6 +15,7 @@ import recording_fixtures as make
 from hyperscan.config import Primary, StudyConfig
 from hyperscan.schema import ROLES
 from hyperscan.simulate import simulate_study
+from made_once import made_once
 from pipeline_fixtures import run, tree
 
 #: As cheap as two modalities can be; path lengths by age, so that two covariates enter preparation.
@@ -128,9 +129,12 @@ def read_rows(study: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="session")
 def two_modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dyads in one session, each with EEG and fNIRS."""
-    top = tmp_path_factory.mktemp("two_modalities")
-    study = simulate_study(top / "study", "none", n_dyads=2, n_sessions=1, duration_s=32)
-    light = simulate_study(top / "light", "none", modality="fnirs", n_dyads=2, n_sessions=1, duration_s=100)
+    return made_once(tmp_path_factory, "two_modalities", _write_two_modalities)
+
+
+def _write_two_modalities(folder: Path) -> None:
+    study = simulate_study(folder, "none", n_dyads=2, n_sessions=1, duration_s=32)
+    light = simulate_study(folder.with_name("light"), "none", modality="fnirs", n_dyads=2, n_sessions=1, duration_s=100)
     shutil.copytree(light, study / "light", ignore=shutil.ignore_patterns("*.toml", "*.tsv", "*.json"))
     rows = read_rows(study)
     for row in read_rows(light):
@@ -146,15 +150,16 @@ def two_modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savetxt(study / "shared.csv", np.random.default_rng(0).normal(size=10_000))
     (study / "shared.json").write_text('{"SamplingFrequency": 100, "StartTime": 0}')
     (study / "study.toml").write_text(SETTINGS.to_toml())
-    return study
 
 
 @pytest.fixture(scope="session")
 def done(two_modalities: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Output of a run of it."""
-    out = tmp_path_factory.mktemp("done") / "out"
-    assert not run(two_modalities, out).skipped
-    return out
+
+    def make(out: Path) -> None:
+        assert not run(two_modalities, out).skipped
+
+    return made_once(tmp_path_factory, "done", make)
 
 
 @pytest.fixture

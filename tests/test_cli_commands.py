@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -352,11 +350,6 @@ def test_a_reason_that_many_sessions_share_is_said_once(capsys: pytest.CaptureFi
         "skipped D01 ses-01, D01 ses-02, D01 ses-03 and 4 more: too short.",
         "skipped D02 ses-01: no clock.",
     ]
-
-
-def test_the_package_runs_as_a_module() -> None:
-    found = subprocess.run([sys.executable, "-m", "hyperscan", "--version"], capture_output=True, text=True, check=True)
-    assert found.stdout.startswith("hyperscan")
 
 
 @pytest.mark.parametrize("hidden", ["Therapist: '…' (28); client: none", "dyad = '…': only letters"])

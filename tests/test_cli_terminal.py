@@ -188,7 +188,7 @@ def test_a_command_leaves_its_caller_as_it_was(
 ) -> None:
     study = tiny_study(tmp_path / "study", n_sessions=1)
     works, fails = CALLS[name]
-    run = request.getfixturevalue("small_run") if "{1}" in works else ""
+    run = request.getfixturevalue("my_run") if "{1}" in works else ""
     if name == "init":
         (study / "dyads.tsv").unlink()
     if name == "multiverse":

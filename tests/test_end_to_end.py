@@ -44,7 +44,7 @@ FILES = [
 
 
 def run(study: Path, out: Path) -> int:
-    return main(["run", str(study), "-o", str(out), "--jobs", "2", "-q"])
+    return main(["run", str(study), "-o", str(out), "--jobs", "1", "-q"])
 
 
 def growth(out: Path) -> dict:
@@ -125,12 +125,12 @@ def test_slope_can_be_recomputed_by_hand(eeg_growth: Path) -> None:
 
 
 def test_no_growth_is_not_called_growth(tmp_path: Path) -> None:
-    run_without_report(ROOT / "sample_data" / "eeg_none", tmp_path / "out", n_jobs=2)
+    run_without_report(ROOT / "sample_data" / "eeg_none", tmp_path / "out")
     assert growth(tmp_path / "out")["verdict"] == "no_clear_change"
 
 
 def test_growing_haemodynamic_coupling_grows(tmp_path: Path) -> None:
-    run_without_report(ROOT / "sample_data" / "fnirs_growth", tmp_path / "out", n_jobs=2)
+    run_without_report(ROOT / "sample_data" / "fnirs_growth", tmp_path / "out")
     found = growth(tmp_path / "out")
     assert found["verdict"] == "grows"
     assert found["primary"]["metric"] == "wtc"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import os
@@ -15,11 +14,9 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from hyperscan.cli.terminal import own_process
 from hyperscan.errors import ClusterError, InputError, OutputWriteError
 from hyperscan.pipeline import workers
 from hyperscan.pipeline.lock import LOCK_NAME, output_lock
@@ -242,16 +239,3 @@ def test_a_stage_says_how_far_it_is_where_no_terminal_shows_a_bar(
     caplog.clear()
     assert list(workers.follow(iter("abc"), 3, "pairs", progress=False)) == ["a", "b", "c"]
     assert not caplog.records
-
-
-def test_only_processes_of_our_own_change_the_memory_of_the_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, ...]] = []
-    library = SimpleNamespace(mallopt=lambda *pair: asked.append(pair), malloc_trim=lambda _: None)
-    monkeypatch.setattr("hyperscan.pipeline.heap.platform.libc_ver", lambda: ("glibc", "2"))
-    monkeypatch.setattr("hyperscan.pipeline.heap.ctypes.CDLL", lambda _: library)
-    assert run_tasks([Task("here", partial(asked.append, ()))], Place(), "test", progress=False) == []
-    assert asked == [()]
-    with own_process(argparse.Namespace(quiet=True, verbose=False)):
-        assert len(asked) == 3
-    # and gives them back
-    assert sorted(asked[3:]) == sorted([(-1, 128 * 1024), (-4, 65536)])

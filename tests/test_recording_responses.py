@@ -12,8 +12,7 @@ import pytest
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, DataQualityWarning
 from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
-from hyperscan.recording.cleaning.events import SessionEvent, task_events
-from hyperscan.recording.cleaning.responses import estimate_responses
+from hyperscan.recording.cleaning.events import SessionEvent, estimate_responses, task_events
 from hyperscan.schema import ROLES, Index
 from hyperscan.simulate import FnirsTruth, Optodes, simulate_fnirs
 from hyperscan.simulate.fnirs import write_snirf

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from hyperscan.growth.records import DyadTrend, Findings, Record
 from hyperscan.schema import MIN_DYADS
 
-Told = TypeVar("Told", bound=Record)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 #: Fields that only a test gives.
 TESTED = ("t", "p", "p_satterthwaite", "p_length", "p_side", "p_max_t", "q_bh", "p_holm", "p_max")
 
 
-def without_tests(part: Told, n: int) -> Told:
+def without_tests(part: AnyRecord, n: int) -> AnyRecord:
     """Return a part as it is told of n dyads: below MIN_DYADS without t and p, however deep; estimates stay.
 
     Examples

@@ -6,13 +6,14 @@ A pair of people serves two dyads: the therapist's and the client's. It is compu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hyperscan.pipeline.plan import planned_signals, recipe_for
 from hyperscan.pipeline.prepare import attempt
@@ -33,6 +34,8 @@ from hyperscan.synchrony import (
 )
 from hyperscan.synchrony.pair import Lenders
 from hyperscan.synchrony.person import same
+
+Array = NDArray[np.float64]
 
 #: Memory that a batch may take, in bytes: with the program itself a worker stays below 6 GB (our choice).
 BATCH_BYTES = 5_000_000_000
@@ -156,8 +159,8 @@ class Chance:
     pairs: tuple[PlannedPair, ...] = ()
     #: Of the pairs, in the same order
     guards: tuple[GuardValues, ...] = ()
-    #: One row per pair, cell and ROI pair: the cell's columns and ``profile``, z at every lag of the profile
-    profiles: pd.DataFrame = field(default_factory=pd.DataFrame)
+    #: By the columns of a cell and ROI pair: z at every lag of the profile, of each pair
+    profiles: Mapping[Hashable, Sequence[Array]] = field(default_factory=dict)
     #: A batch that failed, instead of all others
     fault: Attempt | None = None
 
@@ -172,11 +175,14 @@ def read_chance(planned: Sequence[PlannedPair], folders: Sequence[Path]) -> Chan
             return Chance(pd.DataFrame(), fault=fault)
     values, profiles, guards = (_read(folders, name, planned) for name in BATCH_TABLES)
     used = [planned[i] for i in values["entry"]]
+    by_cell: dict[Hashable, list[Array]] = defaultdict(list)
+    for *cell, text in profiles[[*CELL_COLUMNS, "profile"]].itertuples(index=False, name=None):
+        by_cell[tuple(cell)].append(np.array(text.split(), dtype=float))
     return Chance(
         values.assign(partner_dyad=[pair.partner_dyad for pair in used], which=[pair.which for pair in used]),
         tuple(dict.fromkeys(used)),
         tuple(GuardValues(**numbers) for numbers in guards[list(_GUARDS)].to_dict("records")),
-        profiles.assign(profile=[np.array(text.split(), dtype=float) for text in profiles["profile"]]),
+        by_cell,
     )
 
 

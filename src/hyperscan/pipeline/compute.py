@@ -147,10 +147,7 @@ def profile_rows(result: SynchronyResult, chance: Chance) -> pd.DataFrame:
 
 def _pseudo_profiles(chance: Chance, cell: Hashable, n_lags: int) -> Array:
     """Profiles of the pseudo pairs that have all lags, shape (n_pseudo, n_lags)."""
-    if chance.profiles.empty:
-        return np.empty((0, n_lags))
-    mine = chance.profiles[list(CELL_COLUMNS)].apply(tuple, axis=1) == cell
-    rows = [row for row in chance.profiles["profile"][mine] if len(row) == n_lags and np.isfinite(row).all()]
+    rows = [row for row in chance.profiles.get(cell, ()) if len(row) == n_lags and np.isfinite(row).all()]
     return np.array(rows).reshape(-1, n_lags)
 
 

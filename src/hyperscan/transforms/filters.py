@@ -246,19 +246,19 @@ class _Blocks:
         """Blocks of a channel."""
         return -(-self.n_times // self.hop)
 
-    def of_channel(self, row: NDArray[Any]) -> NDArray[Any]:
+    def of_channel(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Cut a channel, continued at both ends by its point reflection, into blocks.
 
-        Shapes: ``row`` (n_times,), returns (n_blocks, size), a read-only view.
+        Shapes: ``samples`` (n_times,), returns (n_blocks, size), a read-only view.
         """
         n, pad, first = self.n_times, self.n_reflected, self.margin
-        buffer = np.zeros((self.number - 1) * self.hop + self.size, dtype=row.dtype)
+        buffer = np.zeros((self.number - 1) * self.hop + self.size, dtype=samples.dtype)
         inner = buffer[first : first + n]
         # Subtracting the first sample before the mean leaves exact zeros of a flat channel.
-        np.subtract(row, row[0] if np.isfinite(row[0]) else 0, out=inner)
+        np.subtract(samples, samples[0] if np.isfinite(samples[0]) else 0, out=inner)
         inner -= inner.mean()
         if not np.isfinite(inner).all():
-            inner[:] = _bridged(row)
+            inner[:] = _bridged(samples)
         buffer[first - pad : first] = 2 * inner[0] - inner[pad:0:-1]
         buffer[first + n : first + n + pad] = 2 * inner[-1] - inner[-2 : -pad - 2 : -1]
         return np.lib.stride_tricks.sliding_window_view(buffer, self.size)[:: self.hop]

@@ -18,7 +18,7 @@ from hyperscan.errors import QualityError, count
 from hyperscan.recording.annotations import Spans, own_annotations
 from hyperscan.recording.cleaning.channels import base_name
 from hyperscan.recording.cleaning.eeg import CleanPerson
-from hyperscan.recording.cleaning.events import SessionEvent, regress_events
+from hyperscan.recording.cleaning.events import SessionEvent, estimate_responses, regress_events
 from hyperscan.recording.cleaning.light import (
     FILTER_ORDER,
     MAX_MM,
@@ -33,7 +33,6 @@ from hyperscan.recording.cleaning.light import (
     scalp_part,
     zero_phase,
 )
-from hyperscan.recording.cleaning.responses import estimate_responses
 from hyperscan.recording.records import FnirsDecisions, PairedRecording, TaskResponse
 
 #: Oldest age that is believed, in years (our choice).

@@ -108,7 +108,7 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hyperscan.simulate import simulate_study
 
     make = partial(simulate_study, scenario="growth", seed=5, n_dyads=6, n_sessions=3)
-    return made_once(tmp_path_factory, "small_study", make)
+    return made_once(tmp_path_factory, "small_study/growth", make)
 
 
 @pytest.fixture(scope="session")
@@ -116,4 +116,4 @@ def small_run(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Output folder of that study, without the report."""
     from pipeline_fixtures import run
 
-    return made_once(tmp_path_factory, "small_run", partial(run, small_study))
+    return made_once(tmp_path_factory, "small_run/out", partial(run, small_study))

@@ -15,9 +15,12 @@ LONGEST_S = 500
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a folder that the first process to ask for it fills; the others wait. No test may change it."""
-    place = shelf(factory) / name
-    folder, made, failed = place / "it", place / "made", place / "failed"
+    """Return a folder that the first process to ask for it fills; the others wait. No test may change it.
+
+    ``name``: what it is, and what the folder is called, such as ``tiny_run/out``.
+    """
+    folder = shelf(factory) / name
+    place, made, failed = folder.parent, folder.with_name("made"), folder.with_name("failed")
     try:
         place.mkdir(parents=True)
     except FileExistsError:
@@ -33,7 +36,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
         failed.touch()
         raise
     half = made.with_suffix(".partial")
-    half.write_text(json.dumps(listing(folder)))
+    half.write_text(json.dumps(listing(place)))
     half.replace(made)
     return folder
 
@@ -45,12 +48,12 @@ def shelf(factory: pytest.TempPathFactory) -> Path:
 
 
 def listing(folder: Path) -> dict[str, list[int]]:
-    """Sizes and times of the files of a folder."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    """Sizes and times of the files of a folder, but for the mark that it is made."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / "made"]
     return {path.relative_to(folder).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
 
 
 def changed(factory: pytest.TempPathFactory) -> list[str]:
     """Name what was made once and is no longer as it was made."""
     made = shelf(factory).glob("*/made")
-    return [file.parent.name for file in made if json.loads(file.read_text()) != listing(file.parent / "it")]
+    return [file.parent.name for file in made if json.loads(file.read_text()) != listing(file.parent)]

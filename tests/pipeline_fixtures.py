@@ -72,13 +72,13 @@ def check_prepared(study: Path, **changes: Any) -> CheckReport:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dyads in two sessions."""
-    return made_once(tmp_path_factory, "tiny", tiny_study)
+    return made_once(tmp_path_factory, "tiny/study", tiny_study)
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Output of an undisturbed run of it, without the report."""
-    return made_once(tmp_path_factory, "tiny_run", partial(run, tiny))
+    return made_once(tmp_path_factory, "tiny_run/out", partial(run, tiny))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def my_run(tiny_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def four_dyads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four dyads in one session."""
-    return made_once(tmp_path_factory, "four_dyads", partial(tiny_study, n_dyads=4, n_sessions=1))
+    return made_once(tmp_path_factory, "four_dyads/study", partial(tiny_study, n_dyads=4, n_sessions=1))
 
 
 @pytest.fixture

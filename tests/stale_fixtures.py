@@ -129,7 +129,7 @@ def read_rows(study: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="session")
 def two_modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dyads in one session, each with EEG and fNIRS."""
-    return made_once(tmp_path_factory, "two_modalities", _write_two_modalities)
+    return made_once(tmp_path_factory, "two_modalities/study", _write_two_modalities)
 
 
 def _write_two_modalities(folder: Path) -> None:
@@ -159,7 +159,7 @@ def done(two_modalities: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     def make(out: Path) -> None:
         assert not run(two_modalities, out).skipped
 
-    return made_once(tmp_path_factory, "done", make)
+    return made_once(tmp_path_factory, "done/out", make)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import logging
 import os
 import pkgutil
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,7 +189,7 @@ def test_a_command_leaves_its_caller_as_it_was(
 ) -> None:
     study = tiny_study(tmp_path / "study", n_sessions=1)
     works, fails = CALLS[name]
-    run = request.getfixturevalue("my_run") if "{1}" in works else ""
+    run = shutil.copytree(request.getfixturevalue("small_run"), tmp_path / "run") if "{1}" in works else ""
     if name == "init":
         (study / "dyads.tsv").unlink()
     if name == "multiverse":

@@ -125,7 +125,7 @@ def test_slope_can_be_recomputed_by_hand(eeg_growth: Path) -> None:
 
 
 def test_no_growth_is_not_called_growth(tmp_path: Path) -> None:
-    run_without_report(ROOT / "sample_data" / "eeg_none", tmp_path / "out", metrics={"eeg": ("plv",)})
+    run_without_report(ROOT / "sample_data" / "eeg_none", tmp_path / "out")
     assert growth(tmp_path / "out")["verdict"] == "no_clear_change"
 
 

@@ -83,10 +83,10 @@ def test_a_run_tells_all_comparisons(whole: Path) -> None:
     ],
 )
 def test_a_comparison_that_lost_a_side_is_told_of_and_ends_no_run(
-    compared: Path, whole: Path, tmp_path: Path, lost: dict[str, str], left: set[str], told: str
+    compared: Path, tmp_path: Path, lost: dict[str, str], left: set[str], told: str
 ) -> None:
     study = Path(shutil.copytree(compared, tmp_path / "study"))
-    shutil.copytree(whole, tmp_path / "out")
+    run(study, tmp_path / "out")
     damage(study, **lost)
     assert cli.main(["run", str(study), "-o", str(tmp_path / "out"), "-q"]) == 3
     result = StudyResult.load(tmp_path / "out")

@@ -58,7 +58,8 @@ def _filled(kind: str, what: str) -> str:
         return TABLES[what]()
     script = HERE / "gallery" / f"{what}.py"
     if kind == "picture":
-        return figure(script).partition("```")[0]
+        # the page has a sentence of its own above it
+        return figure(script).partition("```")[0].partition("\n\n")[2]
     return figure(script) if kind == "figure" else f"```python\n{script.read_text(encoding='utf-8').strip()}\n```"
 
 

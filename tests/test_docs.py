@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -18,7 +19,9 @@ import hyperscan
 from hyperscan import cli
 from hyperscan.cli.parsers import parser_of_all, parser_of_bids
 from hyperscan.config import StudyConfig
+from hyperscan.growth import GrowthResult, PowerResult
 from hyperscan.metrics import METRICS
+from hyperscan.results import StudyResult, SynchronyResult
 from hyperscan.study import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -173,6 +176,21 @@ def test_a_script_of_the_gallery_becomes_its_figure_its_words_and_its_lines(hook
     assert 'src="data:image/svg+xml;base64,' in page
     assert 'alt="Which stretches of a session were kept, for each person and for both."' in page
     assert "ax = plots.data_kept_timeline(kept, 600)" in page
+
+
+def test_a_page_that_shows_a_picture_alone_says_what_it_is_once(hooks: ModuleType) -> None:
+    page = hooks.on_page_markdown("<!-- picture: kept -->")
+    said = "Which stretches of a session were kept, for each person and for both."
+    assert page.count(said) == page.count(f'alt="{said}"') == 1
+    assert "```" not in page
+
+
+def test_what_the_gallery_says_of_a_call_can_be_called() -> None:
+    calls = (StudyResult.plot, GrowthResult.plot, SynchronyResult.plot, PowerResult.plot, hyperscan.compute_synchrony)
+    known = {name for call in calls for name in inspect.signature(call).parameters}
+    told = re.findall(r"\b(\w+)=", re.sub(r"(?s)```.*?```", "", (DOCS / "gallery.md").read_text()))
+    assert set(told) <= known
+    assert {"axes", "by"} <= set(told)
 
 
 def test_what_is_wide_scrolls_by_itself_and_by_keyboard(hooks: ModuleType) -> None:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hyperscan import plots
+from hyperscan.errors import InputError
 from plots_fixtures import N_DYADS
 
 
@@ -34,8 +35,48 @@ def test_growth_draws_a_line_per_dyad_the_chance_and_the_slope(primary: pd.DataF
         "chance ± 1 SD of pseudo pairs",
         "95 % CI of the slope",
         "group slope +0.020 per session",
-        "mean of the dyads",
+        "mean of the dyads, 95 % CI",
     ]
+
+
+def test_groups_have_colours_and_markers_of_their_own(primary: pd.DataFrame) -> None:
+    first = sorted(primary["dyad"].unique())[:2]
+    table = primary.assign(arm=primary["dyad"].isin(first).map({True: "active", False: "waiting"}))
+    ax = plots.growth_curves(table, {"slope": 0.02, "ci_low": 0.01, "ci_high": 0.03}, by="arm")
+    told = [text.get_text() for text in ax.get_legend().get_texts()][:2]
+    n = table.groupby("arm")["dyad"].nunique()
+    assert told == [f"{arm} ({n[arm]} dyads)" for arm in ("active", "waiting")]
+    arm_of = table.groupby("dyad")["arm"].first()
+    drawn = {
+        (arm_of[str(line.get_label())[1:]], str(line.get_color()), str(line.get_marker()))
+        for line in ax.lines
+        if str(line.get_label())[1:] in arm_of.index
+    }
+    for part in zip(*drawn, strict=True):
+        assert len(set(part)) == 2
+    # the line of all dyads is in neither colour
+    (line,) = [line for line in ax.lines if "slope" in str(line.get_label())]
+    assert line.get_color() not in {colour for _, colour, _ in drawn}
+    with pytest.raises(InputError, match="several values of it"):
+        plots.growth_curves(table.assign(arm=table["session"]), by="arm")
+
+
+def test_a_narrow_figure_has_its_words_below_each_other(primary: pd.DataFrame) -> None:
+    from hyperscan.plots.style import new_axes
+
+    ax = plots.growth_curves(primary, {"slope": 0.02, "ci_low": 0.01, "ci_high": 0.03}, new_axes(None, 4.6, 5.2))
+    ax.figure.canvas.draw()
+    box, width = ax.get_legend().get_window_extent(), ax.figure.get_window_extent().width
+    assert 0 <= box.x0 < box.x1 <= width
+
+
+@pytest.mark.parametrize("draw", [plots.guards_panel, plots.roi_panels])
+def test_one_dyad_is_drawn_once(draw: Any) -> None:
+    rows = pd.DataFrame({"dyad": "A", "session": [1, 2, 3], "excess_z": [0.1, 0.2, 0.1], "control_excess_z": 0.0})
+    axes = draw(rows.assign(roi_therapist="all", roi_client="all"))
+    told = [text.get_text() for text in axes[0].figure.legends[0].get_texts()]
+    assert "each dyad" not in told
+    assert "1 dyad" in told
 
 
 def test_group_line_has_the_slope_of_the_fit_and_passes_through_the_mean(primary: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ def table(n_dyads: int = 4) -> pd.DataFrame:
 def test_the_profile_lies_beside_its_chance() -> None:
     ax = lag_chart(table())
     lines = {line.get_label(): line for line in ax.lines}
-    np.testing.assert_allclose(lines["real pairs (mean over dyads)"].get_ydata(), [0.215, 0.215, 0.365])
+    np.testing.assert_allclose(lines["real pairs, mean"].get_ydata(), [0.215, 0.215, 0.365])
     np.testing.assert_allclose(lines["chance (mean of pseudo pairs)"].get_ydata(), 0.2)
     assert "client leads" in ax.get_xlabel()
     assert len(ax.collections) == 2
@@ -46,7 +46,7 @@ def test_the_interval_is_that_of_the_dyads_that_have_a_lag() -> None:
 def test_the_heat_map_has_a_row_per_session() -> None:
     ax = lag_heatmap(table())
     np.testing.assert_allclose(ax.images[0].get_array(), [[0.015, 0.015, 0.115], [0.015, 0.015, 0.215]])
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["-0.5", "0", "0.5"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["\N{MINUS SIGN}0.5", "0", "0.5"]
     assert not ax.texts
 
 

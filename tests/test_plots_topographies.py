@@ -33,3 +33,16 @@ def test_flat_positions_tell_a_head_from_a_probe() -> None:
     assert plots.flat_positions(around) == pytest.approx(np.array([[1.0, 0.0], [0.0, 0.0]]), abs=1e-12)
     assert plots.flat_positions(around + np.array([0.2, 0.1, 0.2]))[:, 0] == pytest.approx([0.8, -0.8])
     assert np.isnan(plots.flat_positions(np.full((2, 3), np.nan))).all()
+
+
+def test_names_of_crowded_channels_hide_neither_each_other_nor_a_mark() -> None:
+    rng = np.random.default_rng(3)
+    spots = np.column_stack([rng.uniform(-0.2, 0.2, 14), rng.uniform(0.6, 0.9, 14)])
+    names = [f"S{k}_D{k}" for k in range(14)]
+    ax = plots.two_heads(rng.random((14, 14)), spots, spots, 0.2, names=(names, names))
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text() in names]
+    assert len(boxes) > 8
+    assert not [1 for i, one in enumerate(boxes) for other in boxes[:i] if one.overlaps(other)]
+    marks = ax.transData.transform(np.concatenate([spots, spots + np.array([3.0, 0.0])]))
+    assert not [1 for box in boxes for mark in marks if box.contains(*mark)]

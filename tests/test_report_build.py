@@ -159,7 +159,7 @@ def test_figures_hold_neither_scripts_nor_dates_nor_loads(html: str) -> None:
 
 def test_every_figure_has_a_text_and_every_table_a_caption_and_scopes(html: str) -> None:
     page = Page(html)
-    assert len(page.all("img")) == 14
+    assert len(page.all("img")) == 13
     assert all(len(img["alt"]) > 40 for img in page.all("img"))
     assert html.count("<table") == html.count("<caption>") > 5
     assert all("scope" in th for th in page.all("th"))
@@ -251,6 +251,22 @@ def test_500_dyad_sessions_stay_small(tmp_path: Path) -> None:
     pages = [len(dyad_page(run, dyad).encode()) for dyad in run.dyads[:2]]
     assert first < 4e6
     assert max(pages) < 0.7e6  # each page is opened by itself
+
+
+def test_tables_of_few_rows_say_the_head_of_every_cell_and_stay_tables(html: str) -> None:
+    page = Page(html)
+    tables = [table for table in page.all("table") if "named" in table.get("class", "")]
+    cells = [cell for cell in page.all("td") if cell.get("data-head")]
+    assert {table["role"] for table in tables} == {"table"}
+    assert {cell["role"] for cell in cells} == {"cell"}
+
+
+def test_a_figure_says_that_it_is_swiped_only_where_it_is_too_wide(html: str) -> None:
+    page = Page(html)
+    n_wide = sum(int(img["width"]) * 0.64 > 362 for img in page.all("img")) - len(page.all("source"))
+    assert page.text.count("swipe the figure") == n_wide
+    assert len(page.all("source")) == 1  # growth has a drawing of its own for narrow screens
+    assert n_wide <= len(page.all("img")) - 3
 
 
 @pytest.mark.parametrize("folder", ["out", "evil"])

@@ -9,6 +9,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from growth_fixtures import designs_table
@@ -21,6 +23,7 @@ from hyperscan.report.figures import (
     growth_picture,
     lag_picture,
     means_picture,
+    roi_picture,
 )
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.view import view_data
@@ -271,7 +274,32 @@ def test_relations_without_an_answer_are_folded(tmp_path: Path) -> None:
 
 def test_the_means_of_groups_and_tasks_are_drawn(tmp_path: Path) -> None:
     write_fake(tmp_path, SMALL)
-    assert means_picture(ReportedRun.of(tmp_path)).alt.endswith("all dyads together.")
+    # without groups the growth figure has them
+    assert means_picture(ReportedRun.of(tmp_path)) is None
+    table = load_table(tmp_path / "synchrony.tsv")
+    write_table(tmp_path / "synchrony.tsv", table.assign(arm=np.where(table["dyad"] == "D01", "one", "other")))
+    (tmp_path / "config.toml").write_text('group = "arm"\nreference = "one"\n')
+    run = ReportedRun.of(tmp_path)
+    assert means_picture(run).alt.endswith("by arm.")
+    assert "Colours: arm" in growth_picture(run).caption
+
+
+def test_regions_of_the_same_channels_are_told_once(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    table = load_table(tmp_path / "synchrony.tsv")
+    whole = table[table["roi_therapist"] == "posterior"].assign(roi_therapist="cap", roi_client="cap")
+    doubled = pd.concat([table, whole], ignore_index=True)
+    primary = Outcome("plv", "alpha", "posterior-posterior").named
+    once, twice = (fit_growth(rows, primary=primary, n_flips=99).exploratory for rows in (table, doubled))
+    assert [row.outcome for row in once] == [row.outcome for row in twice]
+    write_table(tmp_path / "synchrony.tsv", doubled)
+    assert roi_picture(ReportedRun.of(tmp_path)).alt.split("for ")[1] == alt_of_regions(table)
+
+
+def alt_of_regions(table: pd.DataFrame) -> str:
+    rows = Outcome("plv", "alpha").select(table, any_roi=True)
+    means = rows.groupby(["roi_therapist", "roi_client"])["excess_z"].mean()
+    return f"{len(means)} ROI pairs; highest on average: {'-'.join(means.idxmax())}."
 
 
 def test_a_session_left_out_of_growth_is_counted_alike_everywhere(tmp_path: Path) -> None:

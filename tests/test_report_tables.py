@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from hyperscan.report.tables import cell, heads_of, lay_out, one_line, rows_of, short, short_p, without_paths
+from hyperscan.report.tables import brief_all, cell, heads_of, lay_out, one_line, rows_of, short, short_p, without_paths
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,11 @@ def test_what_is_the_same_in_all_rows_is_one_line() -> None:
     assert alike.is_line  # nothing is left but which row it is
     assert "Drift (ppm) 0" in alike.constant
     assert lay_out(rows[:2], heads, "Clocks", keys=["dyad"]).constant == ""
+
+
+def test_an_interval_is_told_with_digits_that_tell_its_ends_apart() -> None:
+    rng = np.random.default_rng(5)
+    for middle, half in zip(rng.normal(0, 0.3, 50), 10 ** rng.uniform(-3, 0, 50), strict=True):
+        told = brief_all(middle, middle - half * abs(middle), middle + half * abs(middle))
+        assert len(set(told)) == 3, told
+        assert all(len(text.strip("−0.").replace(".", "")) <= 4 for text in told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hyperscan.study import draft_dyads, read_table, write_draft
@@ -138,6 +140,44 @@ def test_l4_with_a_dyad_column_in_participants_tsv(tmp_path):
     )
     draft = draft_dyads(tmp_path)
     assert cells(draft, "dyad", "therapist", "client") == [("X1", "a", "c")] * 2 + [("X2", "d", "b")] * 2
+
+
+@pytest.mark.parametrize("before", ["/sub-{p}/ses-{s}/eeg/", "bids::sub-{p}/ses-{s}/eeg/", "eeg/", ""])
+def test_l4_recordings_whose_json_files_name_each_other_are_partners(tmp_path, before):
+    # 01 met 03, and 02 met 04: neighbours are strangers
+    meets = {"01": "03", "02": "04", "04": "02"}  # one of the two may say it
+    for person in ("01", "02", "03", "04"):
+        for s in (1, 2):
+            bids(tmp_path, f"sub-{person}_ses-{s}_eeg.edf")
+            if person in meets:
+                other = f"sub-{meets[person]}_ses-{s}_eeg.edf"
+                named = [before.format(p=meets[person], s=s) + other, "sub-99_physio.tsv.gz"]
+                told = {"SimultaneousRecordingWith": named}
+                place = tmp_path / f"sub-{person}" / f"ses-{s}" / "eeg" / f"sub-{person}_ses-{s}_eeg.json"
+                place.write_text(json.dumps(told))
+    draft = draft_dyads(tmp_path)
+    pairs = {
+        (d, s, *sorted((a[4:6], b[4:6])))
+        for d, s, a, b in cells(draft, "dyad", "session", "therapist_file", "client_file")
+    }
+    assert pairs == {("1", "1", "01", "03"), ("1", "2", "01", "03"), ("2", "1", "02", "04"), ("2", "2", "02", "04")}
+
+
+@pytest.mark.parametrize("told", ["3", '[null, "sub-01_eeg.edf"]', '"nobody"', "}"])
+def test_l4_json_files_that_name_no_partner_do_no_harm(tmp_path, told):
+    bids(tmp_path, "sub-01_eeg.edf", "sub-02_eeg.edf")
+    (tmp_path / "sub-01" / "eeg" / "sub-01_eeg.json").write_text(f'{{"SimultaneousRecordingWith": {told}}}')
+    assert "neighbouring numbers" in draft_dyads(tmp_path).rule
+
+
+def test_l4_one_named_by_two_is_asked_for(tmp_path):
+    bids(tmp_path, *(f"sub-{p}_eeg.edf" for p in ("01", "02", "03", "04", "05")))
+    for person, other in {"01": "03", "02": "03", "04": "05"}.items():
+        told = json.dumps({"SimultaneousRecordingWith": f"sub-{other}_eeg.edf"})
+        (tmp_path / f"sub-{person}" / "eeg" / f"sub-{person}_eeg.json").write_text(told)
+    draft = draft_dyads(tmp_path)
+    assert sorted(cells(draft, "dyad")) == [("",)] * 3 + [("1",)]
+    asks(draft, "one partner of", "sub-02")
 
 
 def test_sessions_without_a_number_are_asked_for(tmp_path):

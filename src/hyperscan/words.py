@@ -143,6 +143,12 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
 LEAD = "the lead asymmetry (excess where the therapist leads minus that where the client does)"
 NO_SHIFT = "Coupling that grows at a constant lead does this, too: that the lead shifted is not shown."
 
+#: What remains where every guard was passed.
+UNSEEN = (
+    "None of them sees what only these two people shared at that moment: speech, sounds and other stimuli of their"
+    " room. This is statistical dependence; nothing here shows what brought it about."
+)
+
 #: What is said of a guard where nothing is claimed that it could explain.
 NOT_ASKED = "Not asked: no {claim} is claimed"
 

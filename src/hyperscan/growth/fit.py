@@ -34,6 +34,7 @@ from hyperscan.growth.table import (
     label_column,
     missing_sessions,
     number_column,
+    regions_once,
     sessions_of,
     text_column,
     tidy,
@@ -348,8 +349,8 @@ def explore(
     n_flips: int,
     bands: Mapping[str, Edges] = BANDS,
 ) -> tuple[ExploratorySlope, ...]:
-    """Test every outcome of a tidy table, corrected for all of them."""
-    found = frame[frame["value"].notna() & frame["t"].notna()]
+    """Test every outcome of a tidy table, corrected for all of them; regions of the same channels count once."""
+    found = regions_once(frame[frame["value"].notna() & frame["t"].notna()], "value", primary.roi)
     labels, codes = np.unique(found["dyad"].to_numpy(str), return_inverse=True)
     outcomes, slopes = [], []
     # runs of a session are averaged, as for the primary outcome

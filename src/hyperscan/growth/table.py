@@ -289,6 +289,26 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
 
 
+def regions_once(table: pd.DataFrame, value: str, first: str) -> pd.DataFrame:
+    """Leave out the region pairs (column ``roi``) that have the values of another one in all rows: the same channels.
+
+    Told are the pair named first, such as the primary one, then all channels, then the others in order.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"roi": ["all-all", "PFC-PFC"] * 2, "session": [1, 1, 2, 2], "z": [0.1, 0.1, 0.2, 0.2]})
+    >>> regions_once(table, "z", "PFC-PFC")["roi"].unique().tolist()
+    ['PFC-PFC']
+    """
+    keys = [name for name in (*OUTCOME_LABELS, "dyad", "session", "run") if name in table and name != "roi"]
+    known = table.assign(**{name: table[name].fillna("").astype(str) for name in keys})
+    wide = known.pivot_table(index=keys, columns="roi", values=value, observed=True)
+    order = sorted(wide.columns, key=lambda roi: (roi != first, roi != "all-all"))
+    # as many digits as a table holds: the order of channels in a mean does not matter
+    again = wide[order].round(9).T.duplicated()
+    return table[~table["roi"].isin(again.index[again])]
+
+
 def sessions_of(frame: pd.DataFrame, outcome: Outcome, unit: str) -> Sessions:
     """Rows of one outcome, runs of one session averaged."""
     rows = frame[np.logical_and.reduce([frame[name] == getattr(outcome, name) for name in OUTCOME_LABELS])]

@@ -15,6 +15,7 @@ from hyperscan.words import (
     NO_SHIFT,
     NOT_ASKED,
     SHARED_LIMITS,
+    UNSEEN,
     VERDICTS,
     YES_NO_SAID,
     YES_NO_SHARE,
@@ -175,11 +176,7 @@ def tell_reason(verdict: str, found: Findings) -> str:
             " True change at zero lag (or half a cycle) and an artefact of the same topography cannot be told apart."
         )
     if verdict in ("grows", "declines"):
-        text += (
-            " Every guard was passed. None of them sees what only these two people shared at that moment: speech, "
-            "sounds and other stimuli of their room. This is statistical dependence; nothing here shows what brought "
-            "it about."
-        )
+        text += f" Every guard was passed. {UNSEEN}"
     return text.strip()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import count
+from hyperscan.errors import InputError, count, name_some
 from hyperscan.plots.frames import (
     TIME_LABELS,
     bend_of,
@@ -17,9 +17,10 @@ from hyperscan.plots.frames import (
     draw_left_out,
     dyad_curves,
     left_out_of,
+    mean_and_ci,
     require,
 )
-from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, spread, styled
+from hyperscan.plots.style import DASHED, legend_above, looks_of, new_axes, palette, panel_grid, plain, spread, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,9 @@ BENT = 0.05
 #: Up to so many dyads each line carries its name at the end (our choice: beyond that the names collide).
 NAMED_DYADS = 12
 
+#: Width in inches up to which titles and legends go below each other.
+_NARROW = 6.0
+
 
 @styled
 def growth_curves(
@@ -39,11 +43,13 @@ def growth_curves(
     *,
     value: str = "excess_z",
     time: str = "session",
+    by: str | None = None,
 ) -> Axes:
     """Draw every dyad's excess synchrony over time, with the group's slope and its confidence band.
 
-    Sessions without pseudo pairs, where others have some, are hollow: their excess is over another chance level, and
-    growth, the line, the diamonds and the counts leave them out.
+    Diamonds are means of the dyads at each session, each with its 95 % confidence interval. Sessions without pseudo
+    pairs, where others have some, are hollow: their excess is over another chance level, and growth, the line, the
+    diamonds and the counts leave them out.
 
     Parameters
     ----------
@@ -59,6 +65,9 @@ def growth_curves(
         Column on the y axis; only the excess has chance at 0.
     time : {'session', 'weeks'} or str
         The x axis: session number, days / 7, or any other numeric column.
+    by : str or None
+        Column with the group of each dyad (``arm``): its dyads have one colour and marker. The line and the diamonds
+        are of all dyads.
 
     Returns
     -------
@@ -68,6 +77,8 @@ def growth_curves(
     ------
     TableError
         If a column is missing.
+    InputError
+        If a dyad has several values of ``by``.
 
     Examples
     --------
@@ -77,8 +88,7 @@ def growth_curves(
     >>> ax.get_ylabel()
     'Excess over chance (Fisher z)'
     """
-    from matplotlib.lines import Line2D
-
+    require(table, *([by] if by else []))
     ax = new_axes(ax, 8.4, 4.6)
     colours = palette()
     axis = "session" if time in table and time not in TIME_LABELS else time
@@ -86,11 +96,13 @@ def growth_curves(
     out = left_out_of(table, value)
     everything, curves, lost = (dyad_curves(rows, [value], axis) for rows in (table, table[~out], table[out]))
     named = len(curves) <= NAMED_DYADS
-    for dyad, curve in curves.items():
-        draw_course(
-            ax, curve, value, axis, color=colours.real, alpha=0.75 if named else 0.35, marker="o",
-            lw=1.1, ms=3.5, mec="none", label=f"_{dyad}",
-        )  # fmt: skip
+    groups = _groups_of(table, curves, by)
+    looks = dict(zip(groups, looks_of(len(groups)), strict=True))
+    for group, dyads in groups.items():
+        for dyad in dyads:
+            draw_course(
+                ax, curves[dyad], value, axis, alpha=0.75 if named else 0.35, label=f"_{dyad}", **_thin(looks[group])
+            )
     if lost:
         draw_left_out(ax, pd.concat(lost.values()), value, "left out of growth (another chance level)")
     if value == "excess_z":
@@ -98,20 +110,64 @@ def growth_curves(
         if "pseudo_sd_z" in table:
             _pseudo_band(ax, dyad_curves(table[~out], ["pseudo_sd_z"], axis))
     if fit and curves:
-        _slope_band(ax, curves, fit, value, time)
+        _slope_band(ax, curves, fit, value, time, colours.ink if len(groups) > 1 else colours.slope)
     n_points = sum(map(len, curves.values()))
     bend = bend_of(curves, value) if fit else None
-    bent = f"; {bend}" if bend is not None and bend.p < BENT else ""
-    ax.set_title(f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}{bent}")
+    told = [f"{count(len(curves), 'dyad')}, {count(n_points, 'dyad-session')}"]
+    told += [str(bend)] if bend is not None and bend.p < BENT else []
+    # in a narrow figure one thing stands below the other
+    ax.set_title(("; " if _is_wide(ax) else "\n").join(told))
     ax.set_xlabel(TIME_LABELS.get(time, time))
     ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
     _whole_sessions(ax, everything, time)
     if named:
         _name_ends(ax, curves, value)
-    handles, labels = ax.get_legend_handles_labels()
-    thin = Line2D([], [], color=colours.real, lw=1.1, marker="o", ms=3.5, mec="none")
-    ax.legend([thin, *handles], ["each dyad", *labels], loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=2)
+    _tell_growth(ax, groups, looks, by)
     return ax
+
+
+def _tell_growth(
+    ax: Axes, groups: Mapping[str, list[str]], looks: Mapping[str, tuple[str, str, str]], by: str | None
+) -> None:
+    """Write the legend below: thin lines by group, and what else is drawn."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = ax.get_legend_handles_labels()
+    told = {
+        f"{plain(group)} ({count(len(dyads), 'dyad')})" if by else "each dyad" if len(dyads) > 1 else "1 dyad": group
+        for group, dyads in groups.items()
+    }
+    thin = [Line2D([], [], **_thin(looks[group])) for group in told.values()]
+    columns = 2 if _is_wide(ax) else 1
+    ax.legend([*thin, *handles], [*told, *labels], loc="upper left", bbox_to_anchor=(-0.02, -0.12), ncols=columns)
+
+
+def _is_wide(ax: Axes) -> bool:
+    """Whether a figure has room for one thing beside another."""
+    return bool(ax.figure.bbox.width / ax.figure.dpi > _NARROW)
+
+
+def _groups_of(table: pd.DataFrame, dyads: Iterable[str], by: str | None) -> dict[str, list[str]]:
+    """Dyads of every group, in order of name; one group where none is asked for."""
+    if by is None:
+        return {"": list(dyads)}
+    levels = table.assign(dyad=table["dyad"].astype(str)).groupby("dyad")[by]
+    mixed = sorted(levels.nunique().loc[lambda n: n > 1].index)
+    if mixed:
+        raise InputError(
+            f"by = {by!r}: {name_some(mixed)} have several values of it. Name a column of dyads, as 'arm'."
+        )
+    group = levels.first().astype(str)
+    found: dict[str, list[str]] = {name: [] for name in sorted(group.unique())}
+    for dyad in dyads:
+        found[group[dyad]].append(dyad)
+    return found
+
+
+def _thin(look: tuple[str, str, str]) -> dict[str, Any]:
+    """Line of one dyad, in the look of its group; dashes are for missing sessions."""
+    colour, marker, _ = look
+    return {"color": colour, "marker": marker, "lw": 1.1, "ms": 3.5, "mec": "none"}
 
 
 def _pseudo_band(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
@@ -126,7 +182,7 @@ def _pseudo_band(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _slope_band(
-    ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, float | None], value: str, time: str
+    ax: Axes, curves: Mapping[str, pd.DataFrame], fit: Mapping[str, float | None], value: str, time: str, colour: str
 ) -> None:
     """Draw the group's line through the mean of all points, and the interval of its slope."""
     points = pd.concat(curves.values())
@@ -141,19 +197,22 @@ def _slope_band(
     if np.isfinite([low, high]).all():
         edges = level + np.outer([low, high], ends - centre)
         ax.fill_between(
-            ends, edges.min(axis=0), edges.max(axis=0), color=colours.slope, alpha=0.22, lw=0, zorder=2,
+            ends, edges.min(axis=0), edges.max(axis=0), color=colour, alpha=0.22, lw=0, zorder=2,
             label="95 % CI of the slope",
         )  # fmt: skip
     told = f"{slope:+#.2g}".rstrip(".")  # two digits, as the page beside it has them
     ax.plot(
-        ends, level + slope * (ends - centre), color=colours.slope, lw=3, zorder=3,
+        ends, level + slope * (ends - centre), color=colour, lw=3, zorder=3,
         label=f"group slope {told} per {time.removesuffix('s')}",
     )  # fmt: skip
     if len(curves) > 1:
         # dyads may have met in other weeks
-        means = points.groupby(points["time"].round())[value].mean()
-        ax.plot(means.index, means, ls="", marker="D", ms=6, mfc=colours.paper, mec=colours.ink, mew=1.4, zorder=4,
-                label="mean of the dyads")  # fmt: skip
+        at = [(when, *mean_and_ci(rows[value].to_numpy())) for when, rows in points.groupby(points["time"].round())]
+        times, means, halves = np.array(at).T
+        ax.errorbar(
+            times, means, yerr=np.nan_to_num(halves), ls="", marker="D", ms=6, mfc=colours.paper, mec=colours.ink,
+            mew=1.4, ecolor=colours.ink, elinewidth=1.2, zorder=4, label="mean of the dyads, 95 % CI",
+        )  # fmt: skip
 
 
 def _whole_sessions(ax: Axes, curves: Mapping[str, pd.DataFrame], time: str, most: int = 12) -> None:
@@ -217,7 +276,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     >>> len(chance_curves(table).lines)
     2
     """
-    ax = new_axes(ax, 6.4, 3.9)
+    ax = new_axes(ax, 5.2, 3.7)
     curves = dyad_curves(table, _chance_columns(table), time)
     for curve in curves.values():
         _chance_band(ax, curve, time)
@@ -350,11 +409,11 @@ def roi_panels(
     for ax, (therapist, client) in zip(axes, pairs, strict=True):
         rows = table[(table["roi_therapist"] == therapist) & (table["roi_client"] == client)]
         curves = dyad_curves(rows, ["excess_z"], time)
-        for curve in curves.values():
+        for curve in curves.values() if len(curves) > 1 else ():
             draw_course(ax, curve, "excess_z", time, color=colours.real, alpha=0.45, lw=0.8, label="each dyad")
         if curves:
             mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
-            label = f"mean of {len(curves)}"
+            label = f"mean of {len(curves)}" if len(curves) > 1 else "1 dyad"
             ax.plot(mean.index, mean, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=label)
         ax.axhline(0, color=colours.chance, lw=1.0, ls=DASHED, label="chance")
         # one name where both people's ROI is the same keeps titles apart

@@ -133,14 +133,15 @@ def head_panels(
     _, high = _limits(matrix.to_numpy(float) for matrix in shown.values())
     columns = _balanced(len(shown), columns)
     places = _places(len(shown), columns, PAIR_SIZE, _HEAD_GAP)
-    ax = _canvas(places, PAIR_SIZE, inches=8.6 / max(columns, 2) / PAIR_SIZE[0])
+    inches = 8.6 / max(columns, 2) / PAIR_SIZE[0]
+    ax = _canvas(places, PAIR_SIZE, inches)
     for (left, top), (title, matrix) in zip(places, shown.items(), strict=True):
         links = matrix.to_numpy(float)
         here, there = flat[0].loc[matrix.index].to_numpy(), flat[1].loc[matrix.columns].to_numpy()
         origin = (left + PAIR_ROOM[0], -top - PAIR_ROOM[1])
         n = draw_pair(
             ax, links, here, there, threshold, (list(matrix.index), list(matrix.columns)),
-            strongest=high, size=6, origin=origin, fontsize=8.5,
+            strongest=high, size=6, origin=origin, fontsize=8.5, radius_pt=72 * inches,
         )  # fmt: skip
         heading = f"{plain(title)}: {n} of {links.size} pairs ≥ {threshold:.2g}"
         ax.text(left + 0.35, -top, heading, va="bottom", fontsize=9.5, weight="bold", parse_math=False)

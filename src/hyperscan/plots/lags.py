@@ -48,9 +48,11 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> len(ax.lines)
     3
     """
+    from matplotlib.ticker import MaxNLocator
+
     columns = ["profile_z", "profile_pseudo_z", "profile_pseudo_sd_z"]
     require(table, "dyad", "session", "lag_s", *columns)
-    ax = new_axes(ax, 8.4, 4.0)
+    ax = new_axes(ax, 5.2, 3.7)
     colours = palette()
     dyads = table.groupby(["dyad", "lag_s"])[columns].mean()
     means = dyads.groupby("lag_s").mean()
@@ -60,8 +62,9 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     mean, half = np.array([mean_and_ci(real[lag].to_numpy()) for lag in lags_s]).T
     if len(real) > 2:
         ax.fill_between(lags_s, mean - half, mean + half, color=colours.real, alpha=0.2, lw=0, label="95 % interval")
-    ax.plot(lags_s, mean, color=colours.real, lw=1.6, label="real pairs (mean over dyads)")
+    ax.plot(lags_s, mean, color=colours.real, lw=1.6, label="real pairs, mean")
     ax.axvline(0, color=colours.chance, lw=0.8, zorder=0)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
     ax.set_xlabel(WHO)
     ax.set_ylabel("Synchrony (Fisher z)")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2)
@@ -103,7 +106,8 @@ def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     lags_s = means.columns.to_numpy(float)
     marks = MaxNLocator(nbins=min(8, len(lags_s) - 1), steps=[1, 2, 2.5, 5, 10]).tick_values(lags_s[0], lags_s[-1])
     marks = marks[(marks >= lags_s[0] - 1e-9) & (marks <= lags_s[-1] + 1e-9)]
-    ax.set_xticks(np.interp(marks, lags_s, np.arange(len(lags_s))), [f"{mark + 0.0:g}" for mark in marks.round(9)])
+    told = [f"{mark + 0.0:g}".replace("-", "\N{MINUS SIGN}") for mark in marks.round(9)]
+    ax.set_xticks(np.interp(marks, lags_s, np.arange(len(lags_s))), told)
     step = max(1, len(means) // 12)
     ax.set_yticks(range(0, len(means), step), [f"{session:g}" for session in means.index[::step]])
     ax.axvline((len(lags_s) - 1) / 2, color=palette().chance, lw=0.8)

@@ -205,10 +205,9 @@ def draw_image(
             red, green, blue, _ = image.cmap(image.norm(value))
             # luminance weights of sRGB (ITU-R BT.709)
             dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
-            ax.text(
-                column, row, text.format(round(value, 2) + 0.0), ha="center", va="center", fontsize=8.5,
-                color="#ffffff" if dark else "#000000",
-            )  # fmt: skip
+            told = text.format(round(value, 2) + 0.0).replace("-", "\N{MINUS SIGN}")
+            colour = "#ffffff" if dark else "#000000"
+            ax.text(column, row, told, ha="center", va="center", fontsize=8.5, color=colour)
 
 
 def _name_axis(ax: Axes, axis: Literal["x", "y"], names: Sequence[object], most: int) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hyperscan.errors import count
 from hyperscan.plots.frames import TIME_LABELS, dyad_curves, left_out_of, mean_and_ci, require
-from hyperscan.plots.style import DASHED, new_axes, palette, plain, styled
+from hyperscan.plots.style import DASHED, looks_of, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,17 +67,14 @@ def session_means(
         ax.axhline(0, color=colours.chance, lw=1.2, ls=DASHED, label="chance (excess 0)", zorder=1)
     parts = table.groupby(by, sort=True, observed=True) if by else [("mean", table)]
     groups = [(plain(name), part) for name, part in parts]
-    looks = list(
-        zip((colours.real, colours.slope, colours.client, colours.muted), "osD^", ("-", "--", "-.", ":"), strict=True)
-    )
-    for i, (name, part) in enumerate(groups):
+    for i, ((name, part), look) in enumerate(zip(groups, looks_of(len(groups)), strict=True)):
         curves = dyad_curves(part, [value], time)
         if not curves:
             continue
         points = pd.concat(curves.values())
         at = [(when, *mean_and_ci(rows[value].to_numpy())) for when, rows in points.groupby(points["time"].round())]
         times, means, halves = np.array(at).T
-        colour, marker, dashes = looks[i % len(looks)]
+        colour, marker, dashes = look
         dyads, many = count(len(curves), "dyad"), len(curves) > 1
         named = f"{name} ({dyads})" if by else f"mean of {dyads}" if many else dyads
         ax.errorbar(

@@ -174,8 +174,11 @@ def guards_panel(
     axes: Sequence[Axes] | None = None,
     *,
     time: str = "session",
+    unit: str = "",
 ) -> list[Axes]:
     """Draw what the guards look at over the sessions: every dyad thin, mean over dyads with 95 % CI thick.
+
+    Measures of one unit share one scale. One dyad alone is drawn once.
 
     Parameters
     ----------
@@ -187,6 +190,8 @@ def guards_panel(
         Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
         Column on the x axes.
+    unit : str
+        Unit of ``client_value``, ``therapist_value`` and ``difference_value``, which have that of their index.
 
     Returns
     -------
@@ -210,23 +215,34 @@ def guards_panel(
     colours = palette()
     for ax, column in zip(axes, columns, strict=True):
         curves = dyad_curves(table, [column], time)
-        for curve in curves.values():
+        for curve in curves.values() if len(curves) > 1 else ():
             draw_course(ax, curve, column, time, color=colours.real, alpha=0.4, lw=0.8, label="each dyad")
         mean = f"mean of {len(curves)} dyads, 95 % CI" if len(curves) > 1 else count(len(curves), "dyad")
         _mean_curve(ax, curves, column, colours.slope, "o", mean)
         if column.endswith("_z"):
             ax.axhline(0, color=colours.chance, lw=1, ls=DASHED)
-        ax.set_title(column_of(column).axis_label, fontsize=9)
+        known = "" if column.endswith("_value") else column
+        ax.set_title(column_of(column).axis_label if known else f"{column_of(column).head} ({unit or '1'})", fontsize=9)
         _frame_panel(ax, time)
-    for kind in ("_z", "g1_"):
-        # what has one unit is drawn on one scale: noise beside a change looks like noise
-        alike = [name for name in columns if name.endswith(kind) or name.startswith(kind)]
-        _calm([ax for ax, name in zip(axes, columns, strict=True) if name in alike], alike[0] if alike else "")
-    for ax, column in zip(axes, columns, strict=True):
-        if not column.endswith("_z") and not column.startswith("g1_"):
-            _calm([ax], column)
+    _calm_alike(axes, columns, unit)
     _share_legend(axes)
     return axes
+
+
+def _calm_alike(axes: Sequence[Axes], columns: Sequence[str], unit: str) -> None:
+    """Draw what has one unit on one scale: noise beside a change looks like noise; a difference has its height."""
+    placed = dict(zip(columns, axes, strict=True))
+    shared: set[str] = set()
+    for kind in ("_z", "g1_", "_value"):
+        alike = [name for name in columns if name.endswith(kind) or name.startswith(kind)]
+        level = [name for name in alike if name != "difference_value"] or alike
+        _calm([placed[name] for name in level], level[0] if level else "", _LEAST_SPAN.get(unit, 0.0))
+        shared.update(alike)
+    for name in (name for name in columns if name not in shared):
+        _calm([placed[name]], name)
+    if "difference_value" in placed and len(placed) > 1:
+        ax, heights = placed["difference_value"], [np.ptp(placed[name].get_ylim()) for name in columns]
+        ax.set_ylim(np.mean(ax.get_ylim()) + np.array([-0.5, 0.5]) * max(heights))
 
 
 @styled
@@ -336,16 +352,16 @@ def _mean_curve(
 
 
 #: Least height of an axis by the unit of its measure: smaller changes are drawn small (our choice).
-_LEAST_SPAN = {"0-1": 0.25, "share": 0.25, "log share": 0.4, "Fisher z": 0.1, "ppm": 10.0, "ms": 1.0}
+_LEAST_SPAN = {"0-1": 0.25, "share": 0.25, "log share": 0.4, "Fisher z": 0.1, "ppm": 10.0, "ms": 1.0, "dB": 3.0}
 
 
-def _calm(axes: Sequence[Axes], column: str) -> None:
+def _calm(axes: Sequence[Axes], column: str, span: float = 0.0) -> None:
     """Give axes of one measure one scale: not zoomed into noise, and no room where values cannot lie."""
     if not axes:
         return
     least, most = _bounds(column)
     low, high = min(ax.get_ylim()[0] for ax in axes), max(ax.get_ylim()[1] for ax in axes)
-    span = _LEAST_SPAN.get(column_of(column).axis_label.rpartition("(")[2].rstrip(")"), 0.0)
+    span = _LEAST_SPAN.get(column_of(column).axis_label.rpartition("(")[2].rstrip(")"), span)
     if column in _AMOUNTS:
         low, high = 0.0, 1.08 * high
     wanting = max(span - (high - low), 0.0)

@@ -268,7 +268,7 @@ def surrogate_histogram(
     """
     surrogates = np.asarray(surrogates, dtype=float)
     surrogates = surrogates[np.isfinite(surrogates)]
-    ax = new_axes(ax, 6.4, 3.4)
+    ax = new_axes(ax, 5.2, 3.4)
     colours = palette()
     bins = int(np.clip(np.sqrt(len(surrogates)), 5, 50))
     ax.hist(surrogates, bins=bins, color=colours.chance, alpha=0.6, edgecolor=colours.paper, lw=0.5, label=what)
@@ -278,7 +278,8 @@ def surrogate_histogram(
     ax.axvline(mean, color=colours.real, lw=2.5, label=text + ("" if p is None else f", {p_text(p)}"))
     if len(several) > 1:
         # ticks along the foot: x in data, y as a share of the axes' height
-        ax.vlines(several, 0, 0.06, color=colours.real, lw=1, transform=ax.get_xaxis_transform())
+        foot, each = ax.get_xaxis_transform(), f"each of the {len(several)}"
+        ax.vlines(several, 0, 0.06, transform=foot, color=colours.real, lw=1, label=each)
     ax.set_xlabel(label)
     ax.set_ylabel(f"{what} (n of {len(surrogates)})")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=2)

@@ -284,6 +284,14 @@ def _variant() -> str:
     return "dark" if palette() == PALETTES["dark"] else "light"
 
 
+def looks_of(n: int) -> list[tuple[str, str, str]]:
+    """Colour, marker and dashes of so many groups or tasks, told apart without colour, too."""
+    colours = palette()
+    told = (colours.real, colours.slope, colours.client, colours.muted)
+    looks = list(zip(told, "osD^", ("-", "--", "-.", ":"), strict=True))
+    return [looks[i % len(looks)] for i in range(n)]
+
+
 def upright(label: str) -> str:
     r"""Break a label for the vertical axis of a low figure where it would be cut off.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,7 +92,10 @@ def two_heads(
             " positions. Give one position per channel."
         )
     ax = new_axes(ax, 7.6, 4.0)
-    n = draw_pair(ax, links, places[0], places[1], threshold, names, strongest=strongest, size=size)
+    radius_pt = 72 * 7.6 / PAIR_SIZE[0]
+    n = draw_pair(
+        ax, links, places[0], places[1], threshold, names, strongest=strongest, size=size, radius_pt=radius_pt
+    )
     ax.set_title(f"{n} of {links.size} links: {label} ≥ {threshold:.3g}")
     ax.set_aspect("equal")
     ax.set_axis_off()
@@ -113,8 +116,9 @@ def draw_pair(
     size: float,
     origin: tuple[float, float] = (0.0, 0.0),
     fontsize: float = 10.0,
+    radius_pt: float,
 ) -> int:
-    """Draw two heads of radius 1 and their links; they take :data:`PAIR_SIZE`.
+    """Draw two heads of radius 1, which is so many points on paper, and their links; they take :data:`PAIR_SIZE`.
 
     Shapes: ``links`` (n_therapist, n_client), ``therapist_xy, client_xy`` (n_channels, 2).
     """
@@ -135,12 +139,36 @@ def draw_pair(
     for person, (listed, xy) in enumerate(zip(names, places, strict=True)):
         # the strongest first, as many as can be read
         order = strong[np.argsort(-links[strong[:, 0], strong[:, 1]], kind="stable"), person] if len(listed) else []
-        for channel in list(dict.fromkeys(int(each) for each in order))[:NAMED_CHANNELS]:
-            ax.annotate(
-                plain(listed[channel], 8), xy[channel], (0, 2.5), textcoords="offset points", ha="center", va="bottom",
-                color=colours.ink, fontsize=max(fontsize - 2.5, 6), zorder=5, parse_math=False,
-            )  # fmt: skip
+        channels = list(dict.fromkeys(int(each) for each in order))[:NAMED_CHANNELS]
+        told = {channel: plain(listed[channel], 8) for channel in channels}
+        _name_channels(ax, told, xy, max(fontsize - 2.5, 6), radius_pt)
     return len(strong)
+
+
+def _name_channels(ax: Axes, told: Mapping[int, str], xy: np.ndarray, fontsize: float, radius_pt: float) -> None:
+    """Write names beside their marks, those given first first; one that would hide a name or a mark is left out.
+
+    Shapes: ``xy`` (n_channels, 2).
+    """
+    from matplotlib.patheffects import withStroke
+
+    colours, tall = palette(), fontsize / radius_pt
+    own = np.full(2, 0.3 * tall)
+    # middles and half sizes of what is drawn already
+    middles, halves = list(xy), [own] * len(xy)
+    for channel, name in told.items():
+        half = np.array([0.33 * tall * len(name), 0.55 * tall])  # some two thirds of the height for a letter
+        for way in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+            at = xy[channel] + way * (half + own + 0.1 * tall)
+            hidden = [(np.abs(at - middle) < half + other).all() for middle, other in zip(middles, halves, strict=True)]
+            if not any(hidden):
+                middles.append(at)
+                halves.append(half)
+                ax.text(
+                    at[0], at[1], name, ha="center", va="center", color=colours.ink, fontsize=fontsize, zorder=5,
+                    parse_math=False, path_effects=[withStroke(linewidth=2.0, foreground=colours.paper)],
+                )  # fmt: skip
+                break
 
 
 def flat_positions(xyz: np.ndarray) -> np.ndarray:

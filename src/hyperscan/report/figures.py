@@ -14,15 +14,18 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
+from hyperscan.growth.table import regions_once
 from hyperscan.plots.frames import bend_of, dyad_curves, window_table
 from hyperscan.plots.style import save_svg
 from hyperscan.report.run import ReportedRun
-from hyperscan.report.tables import brief, one_line, short
+from hyperscan.report.tables import brief_all, one_line, short
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import ROLES, column_of, index_facts, other_chance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from hyperscan.growth.records import WeightedSlope
 
 
 #: Links drawn: the strongest 5 %, and on large caps no more than this many per session on average (our choice).
@@ -33,6 +36,13 @@ MAX_PANELS = 60
 
 #: CSS pixels per point of a figure: 10-point text reads like the text of the page (our choice).
 _PIXELS = 1.5
+
+
+#: Least scale of a figure on a narrow screen, as in ``style.css``, and the width of the text there, in CSS pixels.
+_LEAST_SCALE, _NARROW_PX = 0.64, 362
+
+#: Inches of the growth figure on a narrow screen.
+_NARROW_GROWTH = (4.6, 5.2)
 
 
 #: What a true change does to what the guards are taken of, by the beginning of their columns.
@@ -64,27 +74,37 @@ class Picture:
     #: Size on a wide page, in CSS pixels
     width: int
     height: int
+    #: The same for a screen as narrow as a telephone's; empty where one drawing serves both
+    narrow: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it is seen on a narrow screen, with letters that can be read."""
+        return bool(self.narrow) or self.width * _LEAST_SCALE <= _NARROW_PX
 
 
-def picture(drawn: Axes | Sequence[Axes], alt: str, caption: str) -> Picture:
+def picture(drawn: Axes | Sequence[Axes], alt: str, caption: str, narrow: Axes | None = None) -> Picture:
     """Wrap drawn axes as a picture."""
     svg = save_svg(drawn)
-    data = base64.b64encode(svg.encode()).decode("ascii")
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
     width, height = (round(float(points) * _PIXELS) for points in (size.groups() if size else ("600", "300")))
     alt, caption = (one_line(text, longest=2000) for text in (alt, caption))
-    return Picture(f"data:image/svg+xml;base64,{data}", alt, caption, width, height)
+    return Picture(_as_uri(svg), alt, caption, width, height, "" if narrow is None else _as_uri(save_svg(narrow)))
+
+
+def _as_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}"
 
 
 def growth_picture(run: ReportedRun) -> Picture | None:
     """Every dyad's excess over time with the group's slope."""
-    from hyperscan.plots.curves import BENT, growth_curves
+    from hyperscan.plots.curves import BENT
 
     rows = run.primary
     if not _has(rows, "dyad", "session", "excess_z"):
         return raw_picture(run)
     fit = None if run.growth is None else run.growth.group_slope
-    slope, low, high = (brief(getattr(fit, name, None)) for name in ("slope", "ci_low", "ci_high"))
+    slope, low, high = brief_all(*(getattr(fit, name, None) for name in ("slope", "ci_low", "ci_high")))
     curves = dyad_curves(run.entered, ["excess_z"], run.config.time)
     up = sum(curve["excess_z"].iloc[-1] > curve["excess_z"].iloc[0] for curve in curves.values() if len(curve) > 1)
     several = sum(len(curve) > 1 for curve in curves.values())
@@ -100,10 +120,13 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     caption += " missing sessions."
     if other_chance(rows).any():
         caption += " Hollow: left out of growth and of all means, as its chance level is another one."
+    if run.config.group in rows:
+        caption += f" Colours: {run.config.group}; the thick line and the diamonds are of all dyads."
     if fit is not None:
         caption += (
-            " Diamonds: mean of the dyads. Thick line: the group's slope, through the mean of all points; the band"
-            " around it is the 95 % confidence interval of that slope alone."
+            " Diamonds: mean of the dyads that have the session, each with its own 95 % confidence interval. Thick"
+            " line: the group's slope, through the mean of all points; the band around it is the 95 % confidence"
+            " interval of that slope alone."
         )
     bend = bend_of(curves, "excess_z")
     if bend is not None and bend.p < BENT:
@@ -113,13 +136,24 @@ def growth_picture(run: ReportedRun) -> Picture | None:
         )
     if _has(rows, "pseudo_sd_z"):
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
-    return picture(growth_curves(rows, fit, time=run.config.time), alt, caption)
+    return _growth_drawn(run, fit, "excess_z", alt, caption)
+
+
+def _growth_drawn(run: ReportedRun, fit: WeightedSlope | None, value: str, alt: str, caption: str) -> Picture:
+    """Draw the growth figure for wide and for narrow screens, with groups in colours of their own."""
+    from hyperscan.plots.curves import growth_curves
+    from hyperscan.plots.style import new_axes
+
+    group = run.config.group if run.config.group in run.primary else None
+    wide, narrow = (
+        growth_curves(run.primary, fit, ax, value=value, time=run.config.time, by=group)
+        for ax in (None, new_axes(None, *_NARROW_GROWTH))
+    )
+    return picture(wide, alt, caption, narrow)
 
 
 def raw_picture(run: ReportedRun) -> Picture | None:
     """Every dyad's synchrony as it is, where there is no chance level to compare it with."""
-    from hyperscan.plots.curves import growth_curves
-
     rows = run.primary
     if not _has(rows, "dyad", "session", "z"):
         return None
@@ -128,18 +162,18 @@ def raw_picture(run: ReportedRun) -> Picture | None:
         f"Synchrony as it is ({run.outcome}). No chance level is known to compare it with (other dyads, or at"
         " least a lag null, would give one). Unrelated people lie above 0, too."
     )
-    return picture(growth_curves(rows, None, value="z", time=run.config.time), alt, caption)
+    return _growth_drawn(run, None, "z", alt, caption)
 
 
 def means_picture(run: ReportedRun) -> Picture | None:
-    """Mean over dyads at each session with its interval: in each group, and in each task that was compared."""
+    """Mean over dyads at each session with its interval, of each group and each task: that of all is in growth."""
     from hyperscan.plots.means import session_means
     from hyperscan.plots.style import panel_grid, plain
 
     group, rows = run.config.group, run.entered
     if not _has(rows, "dyad", "session", "excess_z") or rows["dyad"].nunique() < 2:
         return None
-    drawn = [(rows, group if group in rows else None)]
+    drawn = [(rows, group)] if group in rows else []
     tasks = dict.fromkeys(task for sides in run.config.contrasts.values() for task in sides)
     of_tasks = [dataclasses.replace(run.outcome, task=task).select(run.compared) for task in tasks]
     if len(of_tasks) > 1:
@@ -147,15 +181,16 @@ def means_picture(run: ReportedRun) -> Picture | None:
         order = sorted(tasks, key=lambda task: task != run.outcome.task)
         both = pd.concat(of_tasks)
         drawn.append((both.assign(task=pd.Categorical(both["task"], order)), "task"))
-    axes = panel_grid(len(drawn), columns=2, size=(4.6 if len(drawn) > 1 else 6.4, 3.4), sharey=True)
+    if not drawn:
+        return None
+    axes = panel_grid(len(drawn), columns=2, size=(4.6 if len(drawn) > 1 else 5.2, 3.4), sharey=True)
     for ax, (table, by) in zip(axes, drawn, strict=True):
         session_means(table, ax, time=_time_in(run, table), by=by)
-        title = f"By {by}" if by else "All dyads"
-        title = plain(title if by == "task" or not run.outcome.task else f"{title} ({run.outcome.task})")
-        ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold", parse_math=False)
+        title = f"By {by}" if by == "task" or not run.outcome.task else f"By {by} ({run.outcome.task})"
+        ax.set_title(plain(title), loc="left", fontsize=10.5, fontweight="bold", parse_math=False)
     for ax in axes[1:]:
         ax.set_ylabel("")
-    told = " and ".join(f"by {by}" if by else "all dyads together" for _, by in drawn)
+    told = " and ".join(f"by {by}" for _, by in drawn)
     alt = f"Line charts of mean excess synchrony over sessions with confidence intervals, {told}."
     outcome = dataclasses.replace(run.outcome, task="") if len(drawn) > 1 else run.outcome
     caption = (
@@ -241,13 +276,16 @@ def roi_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
     if not _has(rows, "dyad", "session", "excess_z", "roi_therapist", "roi_client"):
         return None
+    pairs = rows["roi_therapist"].astype(str) + "-" + rows["roi_client"].astype(str)
+    rows = regions_once(rows.assign(roi=pairs), "excess_z", str(run.outcome.rois))
     if len(rows.drop_duplicates(["roi_therapist", "roi_client"])) > MAX_PANELS:
         return None
     means = rows.groupby(["roi_therapist", "roi_client"])["excess_z"].mean()
     top = "-".join(map(str, means.idxmax()))
     alt = f"Small line charts of excess synchrony over sessions for {len(means)} ROI pairs; highest on average: {top}."
     outcome = dataclasses.replace(run.outcome, roi="")
-    caption = f"{outcome}, therapist's ROI first. Thin: dyads; thick: their mean. Exploratory but for the primary pair."
+    lines = " Thin: dyads; thick: their mean." if rows["dyad"].nunique() > 1 else ""
+    caption = f"{outcome}, therapist's ROI first.{lines} Exploratory but for the primary pair."
     return picture(roi_panels(rows, time=run.config.time), alt, caption)
 
 
@@ -279,13 +317,14 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     if not _has(rows, "session", "band", "excess_z"):
         return None
     means = rows.groupby("band")["excess_z"].mean()
-    who = f"dyad {dyad}" if dyad else "all dyads"
+    dyads = sorted(map(str, rows["dyad"].unique()))
+    who = f"dyad {dyads[0]}" if len(dyads) == 1 else "all dyads"
     alt = (
         f"Heat map of mean excess synchrony by session and band for {who}; highest on average in {means.idxmax()}"
         f" ({short(float(means.max()))} Fisher z)."
     )
     outcome = dataclasses.replace(run.outcome, band="")
-    return picture(session_band_heatmap(rows), alt, f"{outcome}: mean over {who}.")
+    return picture(session_band_heatmap(rows), alt, f"{outcome}: {who if len(dyads) == 1 else f'mean over {who}'}.")
 
 
 def lag_picture(run: ReportedRun) -> Picture | None:
@@ -348,8 +387,10 @@ def person_picture(run: ReportedRun) -> Picture | None:
     facts = index_facts(named.metric)
     label = f"{facts.label} ({named.metric}, {named.band}, {named.roi})"
     alt = f"Line charts over sessions of {label}: {', '.join(column_of(name).label for name in columns)}."
-    caption = f"{label[0].upper()}{label[1:]} in {facts.scale}. Thin lines: dyads. Thick: their mean with its 95 % CI."
-    return picture(guards_panel(wide.reset_index(), columns, time=_time_in(run, wide.reset_index())), alt, caption)
+    wide = wide.reset_index()
+    lines = " Thin lines: dyads. Thick: their mean with its 95 % CI." if wide["dyad"].nunique() > 1 else ""
+    caption = f"{label[0].upper()}{label[1:]} in {facts.scale}.{lines} Client and therapist share one scale."
+    return picture(guards_panel(wide, columns, time=_time_in(run, wide), unit=facts.scale), alt, caption)
 
 
 def clock_picture(run: ReportedRun) -> Picture | None:
@@ -383,7 +424,8 @@ def quality_picture(run: ReportedRun) -> Picture | None:
         return None
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions, therapist and client apart, of {named}."
-    caption = "Mean over dyads with its 95 % confidence interval. Axes are not zoomed into noise."
+    mean = "Mean over dyads with its 95 % confidence interval. " if run.quality["dyad"].nunique() > 1 else ""
+    caption = f"{mean}Axes are not zoomed into noise."
     return picture(quality_panel(run.quality, columns, time=_time_in(run, run.quality)), alt, caption)
 
 
@@ -429,8 +471,8 @@ def null_picture(run: ReportedRun) -> Picture | None:
         " dyad-sessions lie above its upper 2.5 %."
     )
     caption = (
-        "Each pseudo pair's synchrony minus the mean of its session's pseudo pairs, with the real dyad-sessions as"
-        " ticks. This shows the level of synchrony; it says nothing about growth."
+        "Each pseudo pair's synchrony minus the mean of its session's pseudo pairs, with each real dyad-session as a"
+        " tick. This shows the level of synchrony; it says nothing about growth."
     )
     label_x = "Excess over chance (Fisher z)"
     return picture(surrogate_histogram(real, around, label=label_x, what="pseudo pairs"), alt, caption)

@@ -29,7 +29,7 @@ from hyperscan.report.tables import (
     Table,
     TableCell,
     Values,
-    brief,
+    brief_all,
     cell,
     heads_of,
     is_empty,
@@ -47,6 +47,7 @@ from hyperscan.words import (
     PERSON_GUARDS,
     PERSON_VERDICTS,
     RELATION_ANSWERS,
+    UNSEEN,
     VERDICTS,
     GuardWords,
     Verdict,
@@ -80,7 +81,10 @@ _STATISTICS = re.compile(r"\bb = |\bt\(|\bp [=<>] |random-effects covariance")
 
 def growth_in_words(run: ReportedRun) -> Account:
     """Return what growth says in words, and in numbers."""
-    return account_of("" if run.growth is None else run.growth.sentence)
+    told = "" if run.growth is None else run.growth.sentence
+    found = account_of(told.replace(f" {UNSEEN}", ""))
+    # what no guard sees is said in the story by "What this cannot say"
+    return replace(found, numbers=f"{found.numbers} {UNSEEN}") if UNSEEN in told else found
 
 
 def account_of(text: str) -> Account:
@@ -236,9 +240,10 @@ def influence(run: ReportedRun) -> list[str]:
     said, one_out, missing = [], run.growth.figures.leave_one_out, run.growth.figures.missing
     if one_out.same_sign is not None:
         kept = "keeps its sign" if one_out.same_sign else "changes its sign for at least one"
+        lowest, highest = brief_all(one_out.slope_min, one_out.slope_max)
         said.append(
-            f"Leaving out one dyad at a time, the weighted mean slope {kept}: {brief(one_out.slope_min)} to"
-            f" {brief(one_out.slope_max)}{'' if one_out.p_max is None else f', {p_text(one_out.p_max)} at most'}."
+            f"Leaving out one dyad at a time, the weighted mean slope {kept}: {lowest} to"
+            f" {highest}{'' if one_out.p_max is None else f', {p_text(one_out.p_max)} at most'}."
             f" It depends most on {one_line(one_out.dyad)}."
         )
     if missing.n_planned is not None:
@@ -308,9 +313,10 @@ def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
     lines = []
     for one in run.growth.differences if run.growth else ():
         test, label = one.estimate, DIFFERENCES[one.word].label if one.word in DIFFERENCES else one_line(one.word)
-        interval = f"95 % CI {brief(test.ci_low)} to {brief(test.ci_high)}"
+        slope, low, high = brief_all(test.slope, test.ci_low, test.ci_high)
+        interval = f"95 % CI {low} to {high}"
         numbers = ", ".join([interval, *told_p(test.p), count(test.n, "dyad")])
-        figures = f"{brief(test.slope)} {one.unit} ({numbers})"
+        figures = f"{slope} {one.unit} ({numbers})"
         lines.append(DifferenceLine(difference_name(one), label, figures, one_line(one.sentence, longest=4000)))
     return lines
 
@@ -389,7 +395,7 @@ def plan_table(run: ReportedRun) -> Table | None:
         "seconds": "Data per session (s)",
         "limited_by": "Limited by",
         "control_channels": "Control channels",
-        "control_note": "About them",
+        "control_note": "About control channels",
         "n_sessions": "Dyad-sessions",
         "components": "Components per region",
     }
@@ -529,7 +535,8 @@ def nulls_table(run: ReportedRun) -> Table | None:
         "n_pseudo": "Pseudo pairs (fewest)",
         "lag_n": "Sessions with lag-null p < .05",
     }
-    return lay_out(made, heads, f"Real and chance level of {run.outcome}: means over dyads")
+    caption = f"Real and chance level of {run.outcome}" + ": means over dyads" * (rows["dyad"].nunique() > 1)
+    return lay_out(made, heads, caption, keys=["session", *levels])
 
 
 #: Columns of a dyad's own table.
@@ -639,9 +646,10 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     facts = []
     fit = None if run.growth is None else run.growth.group_slope or run.growth.one_dyad
     if fit is not None and not is_empty(fit.slope):
-        interval = "" if is_empty(fit.ci_low) else f" (95 % CI {brief(fit.ci_low)} to {brief(fit.ci_high)})"
+        slope, low, high = brief_all(fit.slope, fit.ci_low, fit.ci_high)
+        interval = "" if is_empty(fit.ci_low) else f" (95 % CI {low} to {high})"
         alone = ", of this dyad (Theil-Sen)" * isinstance(fit, DyadTrend)
-        facts.append(("Slope", f"{brief(fit.slope)} Fisher z per {run.unit}{interval}{alone}"))
+        facts.append(("Slope", f"{slope} Fisher z per {run.unit}{interval}{alone}"))
     guards: dict[str, list[str]] = {}
     for guard in guard_lines(run):
         guards.setdefault(guard.state, []).append(guard.name)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -99,6 +100,27 @@ def brief(value: object) -> str:
         return short(value)
     number = float(value)  # type: ignore[arg-type]
     return (f"{number:.0f}" if abs(number) >= 100 else f"{number:#.2g}".rstrip(".")).replace("-", "−")
+
+
+def brief_all(*values: object) -> tuple[str, ...]:
+    """Write numbers that stand beside each other as in a story, with as many digits as tell them apart.
+
+    Examples
+    --------
+    >>> brief_all(0.1521, 0.1468, 0.1577), brief_all(0.2025, 0.1, 0.31), brief_all(None, 2.0)
+    (('0.152', '0.147', '0.158'), ('0.20', '0.10', '0.31'), ('–', '2'))
+    """
+    known = sorted(float(value) for value in values if is_finite(value))  # type: ignore[arg-type]
+    apart = [high - low for low, high in pairwise(known) if high > low]
+    scale = max(map(abs, known), default=0.0)
+    # the smallest step is seen at its first digit
+    digits = 2 if not apart or not scale else 1 + math.ceil(math.log10(scale / min(apart)))
+    if digits <= 2:
+        return tuple(brief(value) for value in values)
+    return tuple(
+        f"{float(value):#.{min(digits, 4)}g}".rstrip(".").replace("-", "−") if is_finite(value) else short(value)  # type: ignore[arg-type]
+        for value in values
+    )
 
 
 def short_p(value: object) -> str:

@@ -83,7 +83,7 @@ def _growth(view: StudyView, axes: Any) -> Any:
 
     rows = view.rows()
     value = "excess_z" if rows["excess_z"].notna().any() else "z"  # without a chance level, as it is
-    return growth_curves(rows, None, one_axes(axes), value=value, time=view.time)
+    return growth_curves(rows, None, one_axes(axes), value=value, time=view.time, by=view.by)
 
 
 def _means(view: StudyView, axes: Any) -> Any:
@@ -406,7 +406,7 @@ class StudyResult:
         time : {'session', 'weeks'}
             Time axis.
         by : str or None
-            Column of the table that tells curves apart (``means``): ``arm``, ``task``.
+            Column of the table that tells curves apart: ``arm`` (``growth``, ``means``), ``task`` (``means``).
         axes : matplotlib Axes, sequence of them, or None
             Where to draw: one, or one per panel for small multiples (``dyads``, ``rois``, ``guards``, ``clocks``,
             ``quality``); None = a new figure.

@@ -133,13 +133,16 @@
     return { at, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
   }
 
-  const hint = () => el("p", "Wider than the screen: swipe the figure sideways.", { class: "hint", "aria-hidden": "true" });
+  // a narrow screen has charts of its own width
+  const ROOM = matchMedia("(max-width: 40rem)");
+  ROOM.addEventListener("change", () => draw());
+  const widthOf = () => (ROOM.matches ? 360 : 640);
 
   function chart(height, xs, series, title) {
-    const width = 640, left = 52, right = 12, top = 10, bottom = 34;
+    const width = widthOf(), left = 52, right = 12, top = 10, bottom = 34;
     const flat = series.flatMap((each) => each.values.concat(each.low || [], each.high || [])).filter((y) => y !== null && isFinite(y));
     const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
-    if (!flat.length || !xs.length) return { root, x: () => 0, y: () => 0 };
+    if (!flat.length || !xs.length) return { root, x: () => 0, y: () => 0, width };
     let low = Math.min(...flat, 0), high = Math.max(...flat);
     const room = 0.06 * (high - low || 1); low -= room; high += room;
     const first = Math.min(...xs), last = Math.max(...xs);
@@ -178,8 +181,9 @@
     const series = [{ look: "line", values: z, here: same.indexOf(row), whole: true }];
     if (known) series.unshift({ look: "chance", values: mean, low: mean.map((m, i) => m - sd[i]), high: mean.map((m, i) => m + sd[i]) });
     const drawn = chart(220, xs, series, `Synchrony of dyad ${chosen.dyad} over ${xs.length} sessions${known ? ", beside chance" : ""}`);
-    xs.forEach((at) => drawn.root.append(svg("text", { x: drawn.x(at), y: 204, "text-anchor": "middle" }, String(at))));
-    show("course", drawn.root, hint(), el("p", `Session number; Fisher z. Solid: the pair. ${known ? "Dashed: mean of its pseudo pairs, band ± 1 SD. " : ""}Ring: the session shown.`, { class: "constant" }));
+    const every = Math.ceil((22 * xs.length) / drawn.width) || 1;
+    xs.filter((_, i) => i % every === 0).forEach((at) => drawn.root.append(svg("text", { x: drawn.x(at), y: 204, "text-anchor": "middle" }, String(at))));
+    show("course", drawn.root, el("p", `Session number; Fisher z. Solid: the pair. ${known ? "Dashed: mean of its pseudo pairs, band ± 1 SD. " : ""}Ring: the session shown.`, { class: "constant" }));
   }
 
   function windows() {
@@ -194,9 +198,10 @@
     const series = [{ look: "line", values }];
     if (level !== null) series.unshift({ look: "chance", values: xs.map(() => level) });
     const drawn = chart(200, xs, series, `Synchrony over ${xs.length} windows of the session`);
-    const times = xs.length > 1 ? round(xs[0], xs[xs.length - 1]).at : xs;
+    const all = xs.length > 1 ? round(xs[0], xs[xs.length - 1]).at : xs;
+    const times = all.filter((_, i) => !ROOM.matches || all.length < 6 || i % 2 === 0);
     for (const at of times) drawn.root.append(svg("text", { x: drawn.x(at), y: 184, "text-anchor": "middle" }, `${number(at)} s`));
-    show("windows", drawn.root, hint(), el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s.${level === null ? "" : " Dashed: mean of the session's pseudo pairs."}`, { class: "constant" }));
+    show("windows", drawn.root, el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s.${level === null ? "" : " Dashed: mean of the session's pseudo pairs."}`, { class: "constant" }));
   }
 
   function unpack(here) {
@@ -271,9 +276,18 @@
       const at = place(role, k);
       if (at) root.append(svg("circle", { class: role[0], cx: at[0], cy: at[1], r: 3 }));
     });
+    // names beside their marks, the strongest first; one that would hide a name or a mark is left out
+    const taken = Object.keys(centre).flatMap((role) => here.channels[role].map((_, k) => place(role, k))).filter(Boolean).map(([x, y]) => [x, y, 3, 3]);
     for (const [, i, j] of strong) for (const [role, k] of [["therapist", i], ["client", j]]) {
-      const at = place(role, k);
-      if (at && named.size < 16 && !named.has(role + k)) { named.add(role + k); root.append(svg("text", { x: at[0], y: at[1] - 5, "text-anchor": "middle" }, here.channels[role][k])); }
+      const at = place(role, k), name = here.channels[role][k];
+      if (!at || named.size > 15 || named.has(role + k)) continue;
+      named.add(role + k);
+      const half = [3.4 * name.length, 6];
+      const spot = [[0, -1], [0, 1], [1, 0], [-1, 0]].map(([dx, dy]) => [at[0] + dx * (half[0] + 5), at[1] + dy * (half[1] + 4)])
+        .find(([x, y]) => !taken.some(([a, b, w, h]) => Math.abs(x - a) < half[0] + w && Math.abs(y - b) < half[1] + h));
+      if (!spot) continue;
+      taken.push([...spot, ...half]);
+      root.append(svg("text", { class: "name", x: spot[0], y: spot[1] + 4, "text-anchor": "middle" }, name));
     }
     return root;
   }
@@ -284,11 +298,12 @@
     const children = [rows.length ? tableOf("Grade, reason and facts", ["Person", "Grade", "Reason", "Facts"], rows) : el("p", "No quality was reported.")];
     const here = session();
     if (here && here.grid.length > 1) {
-      const root = svg("svg", { viewBox: "0 0 640 78", role: "img", "aria-label": "Which windows were clean in each person, and which were used" });
+      const left = 70, width = widthOf() - left - 10, scale = width / here.lasts;
+      const root = svg("svg", { viewBox: `0 0 ${widthOf()} 78`, role: "img", "aria-label": "Which windows were clean in each person, and which were used" });
       const lanes = [...Object.entries(here.clean).map(([who, clean]) => [who, here.grid.filter((_, k) => clean[k] === 1)]), ["used", here.start]];
       lanes.forEach(([who, starts], k) => {
-        root.append(svg("text", { x: 0, y: 16 + 24 * k }, who), svg("rect", { class: "lane", x: 90, y: 4 + 24 * k, width: 540, height: 16 }));
-        for (const at of starts) root.append(svg("rect", { class: "kept", x: 90 + (540 * at) / here.lasts, y: 4 + 24 * k, width: Math.max((540 * here.window) / here.lasts - 1, 1), height: 16 }));
+        root.append(svg("text", { x: 0, y: 16 + 24 * k }, who), svg("rect", { class: "lane", x: left, y: 4 + 24 * k, width, height: 16 }));
+        for (const at of starts) root.append(svg("rect", { class: "kept", x: left + scale * at, y: 4 + 24 * k, width: Math.max(scale * here.window - 1, 1), height: 16 }));
       });
       children.push(root, el("p", `Time from 0 to ${number(here.lasts)} s; pale: left out.`, { class: "constant" }));
     }

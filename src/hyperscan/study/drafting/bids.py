@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from hyperscan.errors import TableError, name_some
+from hyperscan.errors import InputError, TableError, name_some
 from hyperscan.schema import ROLES
+from hyperscan.storage import read_json
 from hyperscan.study.drafting.recordings import (
     Meeting,
     Person,
@@ -35,6 +36,8 @@ _ROLE_LABEL = re.compile(
 _NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*_(?:eeg|nirs)")
 _DYAD_COLUMNS = ("dyad", "dyad_id", "pair", "pair_id", "couple", "group_id")
 _MAX_HEADER = 100_000
+#: What a recording's JSON file may name (proposed for BIDS, bids-specification #86)
+_TOGETHER = "SimultaneousRecordingWith"
 _ROLE_COLUMNS = ("role", "person_role", "participant_role")
 
 
@@ -104,6 +107,8 @@ def bids_layout(files: Sequence[BidsFile], root: Path, holds_two: Callable[[str]
         layout = _by_label(files, roles, "session")
     elif dyad_of:
         layout = _by_participants(files, dyad_of, roles)
+    elif named := _by_sidecars(files, root, roles):
+        layout = named
     elif by_role := _by_role(files, roles):
         layout = by_role
     elif all(_DYAD.fullmatch(file.subject) for file in files) or holds_two(files[0].path):
@@ -144,6 +149,51 @@ def _by_participants(files: Sequence[BidsFile], dyad_of: Mapping[str, str], role
         meetings += [labels.meet(_people(part, roles)) for part in parts]
     rule = "BIDS, participants.tsv names each person's dyad (layout L4)."
     return Proposal(rule, tuple(meetings))
+
+
+def _by_sidecars(files: Sequence[BidsFile], root: Path, roles: Mapping[str, str]) -> Proposal | None:
+    """Pair recordings whose JSON files name each other as recorded together; None if none names another person's."""
+    known = {file.recording.path.name: file for file in files}
+    partners: dict[str, set[str]] = {name: set() for name in known}
+    for name, file in known.items():
+        for other in _recorded_with(root / file.recording.path.with_suffix(".json")) & set(known):
+            if known[other].subject != file.subject:
+                partners[name].add(other)
+                partners[other].add(name)
+    if not any(partners.values()):
+        return None
+    groups = {frozenset({name, *others}) for name, others in partners.items()}
+    pairs = [group for group in groups if len(group) == 2 and all(len(partners[name]) == 1 for name in group)]
+    dyads = sorted({tuple(sorted(known[name].subject for name in pair)) for pair in pairs})
+    paired = [
+        MeetingLabels.of(people[0], str(dyads.index((people[0].subject, people[1].subject)) + 1)).meet(
+            _people(people, roles)
+        )
+        for people in (sorted((known[name] for name in pair), key=lambda file: file.subject) for pair in pairs)
+    ]
+    alone = [known[name] for name in sorted(set(known).difference(*pairs))]
+    meetings = [*paired, *(MeetingLabels.of(file, "").meet(_people([file], roles)) for file in alone)]
+    listed = name_some([file.path for file in alone])
+    question = f"dyad: no JSON file, or several, name one partner of {listed}. Make one row of two, fill in its dyad."
+    return Proposal(
+        f"BIDS, the JSON files of recordings name who was recorded together ({_TOGETHER}, layout L4).",
+        tuple(sorted(meetings, key=lambda meeting: (meeting.dyad, meeting.session))),
+        (question,) if alone else (),
+        notes=("dyads are numbered in the order of their sub- labels.",),
+    )
+
+
+def _recorded_with(sidecar: Path) -> set[str]:
+    """File names of what was recorded at the same time, as a JSON file tells; empty if it does not."""
+    if not sidecar.is_file() or sidecar.is_symlink() or sidecar.stat().st_size > _MAX_HEADER:
+        return set()
+    try:
+        told = read_json(sidecar).get(_TOGETHER, [])
+    except InputError:  # a damaged one is told where the recording is read
+        return set()
+    # from the dataset's root, as bids::sub-01/..., or relative: names are unique in BIDS
+    listed = told if isinstance(told, list) else [told]
+    return {name.rpartition("/")[2] for name in listed if isinstance(name, str)}
 
 
 def _one_file_per_dyad(files: Sequence[BidsFile]) -> Proposal:

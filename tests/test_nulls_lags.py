@@ -205,10 +205,20 @@ def test_products_equal_a_loop(rng):
         np.testing.assert_allclose(minus[k], u @ rolled.conj().T, atol=1e-12)
         np.testing.assert_allclose(plus[k], u @ rolled.T, atol=1e-12)
     for found, x in zip(squares, (u, v), strict=True):
-        np.testing.assert_allclose(found, np.square(x).sum(axis=-1), atol=1e-12)
+        np.testing.assert_allclose(found, np.tile(np.square(x).sum(axis=-1), (6, 1)), atol=1e-12)
     real, same, *_ = lagged_products(u, v.real, 4, with_plus=True)
     np.testing.assert_allclose(real, minus.real, atol=1e-12)
     assert same is real
+
+
+def test_squares_of_every_lag_are_those_that_both_masks_leave(rng):
+    u, v = rng.standard_normal((2, 3, 27)) + 1j * rng.standard_normal((2, 3, 27))
+    valid = rng.random((2, 27)) < 0.6
+    *_, ours, theirs = lagged_products(u, v, 4, valid=tuple(valid), with_plus=True)
+    for k in range(6):
+        both = valid[0, :24] & np.roll(valid[1, :24], 4 * k)
+        np.testing.assert_allclose(ours[k], np.square(u[:, :24]) @ both, atol=1e-12)
+        np.testing.assert_allclose(theirs[k], np.square(np.roll(v[:, :24], 4 * k, axis=-1)) @ both, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["plv", "accorr", "imcoh"])

@@ -30,8 +30,8 @@ class LaggedProducts(NamedTuple):
         ``sum_t u(t) conj(v(t - lag))`` for lags 0, step, 2 step ... (v rolled forward by the lag).
     plus : ndarray of the same shape, or None
         ``sum_t u(t) v(t - lag)``.
-    squares_u, squares_v : ndarray, shape (n_a,) and (n_b,), or None
-        ``sum_t u(t)**2`` and ``sum_t v(t)**2``.
+    squares_u, squares_v : ndarray, shape (n_grid, n_a) and (n_grid, n_b), or None
+        ``sum_t u(t)**2`` and ``sum_t v(t - lag)**2`` over the samples that are valid in both.
     """
 
     minus: NDArray[Any]
@@ -78,10 +78,12 @@ def lagged_products(
     minus: Any = None
     plus: Any = None
     squares: list[Any] = [0.0, 0.0]
-    for pair in zip(*chunks, strict=True):
+    counted = [_teeth(np.ones(u.shape[-1], bool) if mask is None else mask, n_grid, step) for mask in valid[::-1]]
+    for start, *pair in zip(range(0, step, width), *chunks, strict=True):
         real = not any(np.iscomplexobj(x) for x in pair)
         if with_plus:
-            squares = [total + np.einsum("ijk,ijk->i", x, x) for total, x in zip(squares, pair, strict=True)]
+            found = [_counted_squares(x, where[:, start : start + width]) for x, where in zip(pair, counted, strict=True)]
+            squares = [total + each for total, each in zip(squares, found, strict=True)]
         # channels by bins by remainders -> bins by channels by remainders, as views
         spectra = (fft.rfft(x, axis=1) if real else fft.fft(x, axis=1, overwrite_x=True) for x in pair)
         ours, theirs = (each.transpose(1, 0, 2) for each in spectra)
@@ -99,15 +101,37 @@ def lagged_products(
     else:
         minus = fft.ifft(minus, axis=0, overwrite_x=True)
         plus = None if plus is None else fft.ifft(plus, axis=0, overwrite_x=True)
-    return LaggedProducts(minus, plus, *(squares if with_plus else (None, None)))
+    if not with_plus:
+        return LaggedProducts(minus, plus, None, None)
+    ours, theirs = (fft.ifft(total, axis=0) for total in squares)
+    # the client's samples move under the therapist's mask: the same as the mask at the opposite lags
+    ours, theirs = (each.real if real else each for each in (ours, theirs[-np.arange(n_grid)]))
+    return LaggedProducts(minus, plus, ours.astype(minus.dtype), theirs.astype(minus.dtype))
+
+
+def _teeth(x: NDArray[Any], n_grid: int, step: int) -> NDArray[Any]:
+    """Put samples in rows of one step each, shape (..., n_grid, step); the last few that fill none are left out."""
+    return x[..., : n_grid * step].reshape(*x.shape[:-1], n_grid, step)
+
+
+def _counted_squares(x: NDArray[Any], counted: NDArray[np.bool_]) -> NDArray[Any]:
+    """Correlate every channel's squares with the samples at which the other person's count, as transforms.
+
+    Shapes: ``x`` (n_channels, n_grid, n_remainders), ``counted`` (n_grid, n_remainders), returns (n_grid, n_channels).
+    """
+    # remainders next to each other that count at the same places are summed first
+    first = np.concatenate([[0], 1 + np.flatnonzero((counted[:, 1:] != counted[:, :-1]).any(axis=0))])
+    pattern = np.conjugate(fft.fft(counted[:, first].astype(float), axis=0))
+    sums = (np.add.reduceat(np.square(channel), first, axis=-1).astype(complex) for channel in x)
+    return np.stack([(fft.fft(each, axis=0) * pattern).sum(axis=-1) for each in sums], axis=-1)
 
 
 def _chunks(
     x: NDArray[Any], n_grid: int, step: int, width: int, prepare: Prepare, valid: NDArray[np.bool_] | None
 ) -> Iterator[NDArray[Any]]:
     """Yield prepared samples of a few remainders at once, shape (n_channels, n_grid, n_remainders)."""
-    teeth = x[:, : n_grid * step].reshape(len(x), n_grid, step)
-    out = None if valid is None else ~valid[: n_grid * step].reshape(n_grid, step)
+    teeth = _teeth(x, n_grid, step)
+    out = None if valid is None else ~_teeth(valid, n_grid, step)
     for start in range(0, step, width):
         some = np.array(teeth[..., start : start + width], order="C")  # its own: the transform may overwrite it
         with np.errstate(invalid="ignore"):  # samples that do not count may hold anything
@@ -460,17 +484,12 @@ def _folded(
     first, second = (partial(statistic.prepare, facts=each) for each in facts)
     sums = lagged_products(a, b, step, prepare=(first, second), valid=masks, with_plus=statistic.needs_plus)
     counts = shared[:, None, None].astype(sums.minus.real.dtype)
-    squares: tuple[NDArray[Any], ...] | None = None
-    if sums.plus is not None and sums.squares_u is not None and sums.squares_v is not None:
-        squares = tuple(np.broadcast_to(x / shared[0], (len(wanted), len(x))) for x in (sums.squares_u, sums.squares_v))
-        if masks[0] is not None or masks[1] is not None:
-            squares = _mean_squares((a, b), (first, second), step, wanted, masks, shared)
     found = []
     for some in (slice(start, start + FINISHED_LAGS) for start in range(0, max(len(wanted), 1), FINISHED_LAGS)):
         at = wanted[some]
-        plus = None if sums.plus is None or squares is None else sums.plus[at] / counts[at]
-        parts = (None, None) if squares is None else tuple(x[some] for x in squares)
-        found.append(np.asarray(statistic.finalise(sums.minus[at] / counts[at], plus, *parts)))
+        plus = None if sums.plus is None else sums.plus[at] / counts[at]
+        squares = (None if x is None else x[at] / counts[at, 0] for x in (sums.squares_u, sums.squares_v))
+        found.append(np.asarray(statistic.finalise(sums.minus[at] / counts[at], plus, *squares)))
     return np.concatenate(found)
 
 
@@ -481,26 +500,3 @@ def _facts(statistic: Foldable, x: NDArray[Any], valid: NDArray[np.bool_] | None
     edges = np.flatnonzero(np.diff(valid[: x.shape[-1]], prepend=False, append=False))
     runs = [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
     return np.concatenate([statistic.measure(np.concatenate([row[run] for run in runs])[None]) for row in x])
-
-
-def _mean_squares(
-    pair: tuple[NDArray[Any], NDArray[Any]],
-    prepare: tuple[Prepare, Prepare],
-    step: int,
-    wanted: NDArray[np.intp],
-    masks: Masks,
-    shared: NDArray[Any],
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Per-channel mean of the squared series over the valid samples that each lag uses."""
-    one = np.ones((1, pair[0].shape[-1]), dtype=pair[0].real.dtype)
-    counts = shared[wanted, None]
-    means = []
-    for x, each, mine, other in zip(pair, prepare, masks, masks[::-1], strict=True):
-        over = lagged_products(one, x, step, prepare=(as_they_are, partial(_square_of, each)), valid=(other, mine))
-        means.append(over.minus[:, 0].conj())
-    # the therapist's samples stay while the client's mask moves: the same as the opposite lags
-    return means[0][-wanted] / counts, means[1][wanted] / counts
-
-
-def _square_of(prepare: Prepare, x: NDArray[Any]) -> NDArray[Any]:
-    return np.square(prepare(x))

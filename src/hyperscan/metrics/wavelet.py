@@ -254,11 +254,9 @@ def wtc_mean_map(a: Waves, b: Waves, sfreq: float, band: tuple[float, float]) ->
     first, second = _matching(a, b, sfreq, band)
     pieces: dict[tuple[int, int], list[NDArray[Any]]] = {}
     for r2, cross, _, _, scales in _cells(first, second):
-        aligned = np.sqrt(r2) * np.exp(-1j * np.angle(cross))
-        both = np.stack([r2, aligned]).reshape(2, *r2.shape[:2], -1)
-        usable = np.isfinite(both)
         with np.errstate(invalid="ignore"):
-            means = np.where(usable, both, 0).sum(axis=-1) / usable.sum(axis=-1)
+            aligned = cross.conj() * (np.sqrt(r2) / np.abs(cross))
+            means = np.stack([_over_pairs(r2), _over_pairs(aligned)])
         pieces.setdefault((scales.start, scales.stop), []).append(means)
     whole = np.empty((2, len(first.scales), first.n_times), dtype=complex)
     for (start, stop), parts in pieces.items():
@@ -510,6 +508,12 @@ def _cells(
             r2 += np.square(cross.imag)
             r2 /= power_a[..., times, rows, None] * power_b[..., times, None, :]
             yield r2, cross, one.weights[:, times], rows, scales
+
+
+def _over_pairs(values: NDArray[Any]) -> NDArray[Any]:
+    """Mean over the pairs that have a value, (..., n_a, n_b) -> (...)."""
+    usable = np.isfinite(values)
+    return np.asarray(np.where(usable, values, 0).sum(axis=(-2, -1)) / usable.sum(axis=(-2, -1)))
 
 
 def _times_first(block: ScaleBlock) -> NDArray[Any]:

@@ -79,11 +79,11 @@ def lagged_products(
     plus: Any = None
     squares: list[Any] = [0.0, 0.0]
     counted = [_teeth(np.ones(u.shape[-1], bool) if mask is None else mask, n_grid, step) for mask in valid[::-1]]
-    for start, *pair in zip(range(0, step, width), *chunks, strict=True):
+    for start, pair in zip(range(0, step, width), zip(*chunks, strict=True), strict=True):
         real = not any(np.iscomplexobj(x) for x in pair)
         if with_plus:
-            found = [_counted_squares(x, where[:, start : start + width]) for x, where in zip(pair, counted, strict=True)]
-            squares = [total + each for total, each in zip(squares, found, strict=True)]
+            found = (_counted_squares(x, each[:, start : start + width]) for x, each in zip(pair, counted, strict=True))
+            squares = [total + one for total, one in zip(squares, found, strict=True)]
         # channels by bins by remainders -> bins by channels by remainders, as views
         spectra = (fft.rfft(x, axis=1) if real else fft.fft(x, axis=1, overwrite_x=True) for x in pair)
         ours, theirs = (each.transpose(1, 0, 2) for each in spectra)

@@ -150,6 +150,8 @@ def number_column(table: pd.DataFrame, column: str) -> pd.Series:
 def yes_no_column(table: pd.DataFrame, column: str) -> pd.Series:
     """Numbers of a column, or its words for yes and no as 1 and 0; anything else raises a TableError."""
     raw = table[column].reset_index(drop=True)
+    if pd.api.types.is_float_dtype(raw):
+        return number_column(table, column)
     texts = raw.map(lambda cell: str(cell).strip().casefold())
     if not texts.isin([text for text in YES_NO if text.isalpha()]).any():
         return number_column(table, column)
@@ -223,16 +225,16 @@ def choose(
     """
     asked = _asked(primary)
     found: dict[str, str] = {}
-    modalities = sorted(set(frame["modality"]))
+    modalities = sorted(frame["modality"].unique())
     holding = [
         name
         for name in modalities
-        if all(not label or label in set(frame[frame["modality"] == name][key]) for key, label in asked.items())
+        if all(not label or (frame[frame["modality"] == name][key] == label).any() for key, label in asked.items())
     ]
     # EEG first, where a study holds both and nothing was said
-    said = {name: study.get(name, "") if study.get(name) in set(frame[name]) else "" for name in OUTCOME_LABELS}
+    said = {name: study.get(name, "") if study.get(name) in frame[name].unique() else "" for name in OUTCOME_LABELS}
     rows, found["modality"] = _pick(frame, "modality", modality or said["modality"] or str((holding or modalities)[0]))
-    signals = set(rows["signal"])
+    signals = rows["signal"].unique()
     preferred = (
         said["signal"]
         if said["signal"] in signals
@@ -266,7 +268,7 @@ def _asked(primary: Primary | Mapping[str, str] | None) -> dict[str, str]:
 
 def _pick(rows: pd.DataFrame, column: str, wanted: str) -> tuple[pd.DataFrame, str]:
     """Rows of the wanted label, and the label; of the only one where none is wanted."""
-    found: Sequence[str] = sorted(set(rows[column]))
+    found: Sequence[str] = sorted(rows[column].unique())
     if not wanted or (len(found) == 1 and not found[0]):
         # a table that does not tell its outcomes apart by this column has one
         if len(found) == 1:

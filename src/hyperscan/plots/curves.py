@@ -290,6 +290,8 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.17),
         ncols=2,
+        columnspacing=1.0,
+        handlelength=1.5,
     )
     return ax
 

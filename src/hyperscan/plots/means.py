@@ -86,5 +86,6 @@ def session_means(
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     ax.set_xlabel(TIME_LABELS.get(time, time))
     ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2, handlelength=2.8)
+    # names of groups are long: side by side they leave panels that stand side by side
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=1 if by else 2, handlelength=2.8)
     return ax

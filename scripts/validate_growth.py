@@ -13,6 +13,7 @@ import argparse
 import datetime
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -229,6 +230,8 @@ def run_tables(options: argparse.Namespace) -> int:
     with state.open("a", encoding="utf-8") as stream:
         for target in range(5, wanted + 5, 5):
             for number, (name, (design, condition)) in enumerate(cells.items()):
+                if not re.search(options.cells, name):
+                    continue
                 for rep in range(len(done[name]), min(target, wanted)):
                     if time.monotonic() > deadline:
                         break
@@ -353,6 +356,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a few replications, for continuous integration")
     parser.add_argument("--reps", type=int, default=1000, help="replications per cell (default 1000)")
+    parser.add_argument("--cells", default="", help="replicate only cells whose name matches a regular expression")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so long; 0 = when all is done")
     parser.add_argument("--state", help="file of finished replications, read again on the next start")
     parser.add_argument("--out", help="markdown file to write")

@@ -163,7 +163,8 @@ def summarise(name: str, reps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "unresolved": count["grows_lag_unresolved"] / n, "unchecked": unchecked / n,
         "confounded": count["confounded"] / n, "declines": sum(r["verdict"].startswith("declines") for r in reps) / n,
         "told": float(np.mean([r["told"] for r in claimed])) if claimed else 0.0, "reference": condition.reference,
-        "too_high": not condition.grows and too_high,
+        "said": getattr(condition, "said", False),
+        "too_high": not condition.grows and not getattr(condition, "said", False) and too_high,
         "passed": {g: float(np.mean([p is True for p in values])) for g, values in passed.items() if values},
     }  # fmt: skip
 
@@ -227,7 +228,8 @@ TRAPS_INTRODUCTION = (
     "converge from 1.5 Hz apart; an artefact of the rhythm's own topography grows through two amplifiers 12 ms",
     "apart (16 ms at this rate), put on one clock by an offset; what is not coupled falls from 1.3 to .6, so that",
     "coherence does grow, and the sentence has to say that s2 fell. With two clocks (an offset that is given) drift is",
-    "not measured, so growth reads unchecked at best; 16 ms is what the offset may be off. `excess` is the claim",
+    "not measured, so growth reads unchecked at best; 16 ms is what the offset may be off. In fNIRS, waves of blood",
+    "pressure, breathing and heart are put on the light of the package's simulator. `excess` is the claim",
     "without guards (the weighted slopes and their plain mean, upwards). Where channels fail, two or six of 2 x 16",
     "are flat from the third session on; these studies go through EDF files and whole runs.",
 )
@@ -236,9 +238,8 @@ TRAPS_INTRODUCTION = (
 AMOUNT = {
     False: (
         "200 studies per cell are the aim. This table holds what the processor time allowed (column n), more",
-        "where rates of `grows` were highest; `scripts/validate_verdict.py --reps 200` goes on where it stopped. Cells",
-        "with fewer than 20 studies are a first look and no confirmation. Signals were made by several states of the",
-        "package, all verdicts by the present one.",
+        "in the cells that matter most; `scripts/validate_verdict.py --reps 200` goes on where it stopped. Cells",
+        "with fewer than 20 studies are a first look and no confirmation. All verdicts are by the present rule.",
     ),
     True: (
         "Every study was written to files with its `dyads.tsv`, and run; the verdict of the run's folder had to be",
@@ -279,11 +280,11 @@ def _upper(count: int, n: int) -> float:
 
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> str:
-    null = [row for row in rows if not row["grows_true"]]
+    null = [row for row in rows if not row["grows_true"] and not row["said"]]
     n, count = sum(row["n"] for row in null), sum(round(row["grows"] * row["n"]) for row in null)
     claimed = sum(round(row["excess"] * row["n"]) for row in null)
     return (
-        f"Everything that is not growth together: {count} `grows` in {n} studies (95 % upper bound "
+        f"Everything in which coherence does not grow, together: {count} `grows` in {n} studies (95 % upper bound "
         f"{_upper(count, n):.3f}), where the excess alone claims growth in {claimed}."
         if n
         else ""
@@ -308,6 +309,8 @@ def _goal(row: Mapping[str, Any], which: int) -> tuple[float, float]:
 
 def _bound(row: Mapping[str, Any], which: int) -> str:
     n = row["n"]
+    if row["said"]:
+        return "-"
     if not row["grows_true"]:
         return f"<= {_upper(round(row['grows'] * n), n):.2f}"
     hits = round(_goal(row, which)[1] * n)
@@ -316,6 +319,8 @@ def _bound(row: Mapping[str, Any], which: int) -> str:
 
 def _target(row: Mapping[str, Any], which: int, fnirs: bool) -> str:
     n = row["n"]
+    if row["said"]:
+        return f"said in 90%: {'yes' if row['told'] >= 0.90 else '**no**'}"
     if not row["grows_true"]:
         return "**no**" if row["too_high"] else ("yes" if row["grows"] <= ALPHA else "within error")
     goal, got = _goal(row, which)

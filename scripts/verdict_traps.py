@@ -68,6 +68,8 @@ class Trap:
     longer: bool = False
     clock: str = "same_amplifier"
     reference: str = "-"
+    #: Whether coherence grows because what is not coupled falls, which the sentence has to say
+    said: bool = False
     #: Whether it is made through files and whole runs alone, as what changes is how recordings are prepared
     prepared: bool = False
 
@@ -94,7 +96,7 @@ TRAPS = (
         lambda u: Scene(artefact=0.6 * u, artefact_lag_s=0.012),
         clock="offset",
     ),
-    Trap("uncoupled rhythm falls", lambda u: Scene(coupling=0.25, uncoupled=1.3 - 0.7 * u)),
+    Trap("uncoupled rhythm falls", lambda u: Scene(coupling=0.25, uncoupled=1.3 - 0.7 * u), said=True),
     *(
         Trap(
             f"channels of {who} fail, constant coupling",

@@ -168,10 +168,14 @@ def _judged_at_once(
     usual = _is_usual(data)
     n_times = data.shape[-1]
     summaries: dict[Any, Summary] = {}
-    if n_times not in made:
-        row, both, ppm = entries[0]
+    for row, both, ppm in entries:
+        if n_times in made:
+            break
         summaries[row.key] = _judged(row, recording(row, both, ppm), config, people)
-        made[n_times] = summaries[row.key], people[row.key]
+        if summaries[row.key].ok:
+            made[n_times] = summaries[row.key], people[row.key]
+    if n_times not in made:
+        return summaries
     fractions = _fractions(data, config)
     summary, signals = made[n_times]
     for (row, _, _), values, (line, quad), as_usual in zip(
@@ -189,7 +193,8 @@ def _judged_at_once(
             for i, role in enumerate(signals)
         }
         if row.key in summaries:
-            _check_same(both, people[row.key], as_usual)
+            if summaries[row.key].ok:
+                _check_same(both, people[row.key], as_usual)
         elif as_usual:
             people[row.key], summaries[row.key] = both, _summary_of(row, both, summary, config)
     return summaries

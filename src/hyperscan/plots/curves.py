@@ -17,7 +17,7 @@ from hyperscan.plots.frames import (
     draw_left_out,
     dyad_curves,
     left_out_of,
-    mean_and_ci,
+    means_over_time,
     require,
 )
 from hyperscan.plots.style import DASHED, legend_above, looks_of, new_axes, palette, panel_grid, plain, spread, styled
@@ -206,11 +206,9 @@ def _slope_band(
         label=f"group slope {told} per {time.removesuffix('s')}",
     )  # fmt: skip
     if len(curves) > 1:
-        # dyads may have met in other weeks
-        at = [(when, *mean_and_ci(rows[value].to_numpy())) for when, rows in points.groupby(points["time"].round())]
-        times, means, halves = np.array(at).T
+        times, means, halves = means_over_time(curves, value)
         ax.errorbar(
-            times, means, yerr=np.nan_to_num(halves), ls="", marker="D", ms=6, mfc=colours.paper, mec=colours.ink,
+            times, means, yerr=halves, ls="", marker="D", ms=6, mfc=colours.paper, mec=colours.ink,
             mew=1.4, ecolor=colours.ink, elinewidth=1.2, zorder=4, label="mean of the dyads, 95 % CI",
         )  # fmt: skip
 

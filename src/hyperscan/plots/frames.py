@@ -144,3 +144,14 @@ def mean_and_ci(values: np.ndarray) -> tuple[float, float]:
         return float(values[0]), np.nan
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(half)
+
+
+def means_over_time(curves: Mapping[str, pd.DataFrame], column: str) -> np.ndarray:
+    """Return times, means over the dyads and half-widths of their 95 % intervals, shape (3, n_times).
+
+    A mean needs dyads at the same time: weeks are rounded to whole ones. One dyad has no interval (0).
+    """
+    points = pd.concat(curves.values())
+    rows = [(time, *mean_and_ci(part[column].to_numpy())) for time, part in points.groupby(points["time"].round())]
+    times, means, halves = np.array(rows).T
+    return np.array([times, means, np.nan_to_num(halves)])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, dyad_curves, left_out_of, mean_and_ci, require
+from hyperscan.plots.frames import TIME_LABELS, dyad_curves, left_out_of, means_over_time, require
 from hyperscan.plots.style import DASHED, looks_of, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
@@ -71,15 +70,13 @@ def session_means(
         curves = dyad_curves(part, [value], time)
         if not curves:
             continue
-        points = pd.concat(curves.values())
-        at = [(when, *mean_and_ci(rows[value].to_numpy())) for when, rows in points.groupby(points["time"].round())]
-        times, means, halves = np.array(at).T
+        times, means, halves = means_over_time(curves, value)
         colour, marker, dashes = look
         dyads, many = count(len(curves), "dyad"), len(curves) > 1
         named = f"{name} ({dyads})" if by else f"mean of {dyads}" if many else dyads
         ax.errorbar(
             times + 0.07 * (i - (len(groups) - 1) / 2),  # side by side, so that intervals do not hide each other
-            means, yerr=np.nan_to_num(halves), color=colour, marker=marker, ls=dashes, ms=5.5, lw=1.8, elinewidth=1.2,
+            means, yerr=halves, color=colour, marker=marker, ls=dashes, ms=5.5, lw=1.8, elinewidth=1.2,
             mec="none", label=named + ", 95 % CI" * many,
         )  # fmt: skip
     if time == "session":

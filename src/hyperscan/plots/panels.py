@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, mean_and_ci, require
+from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, means_over_time, require
 from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, styled
 from hyperscan.schema import GUARD_COLUMNS, ROLES, column_of
 
@@ -340,11 +340,8 @@ def _mean_curve(
     """Draw the mean of all dyads at each time, with its interval cut at the bounds."""
     if not curves:
         return
-    points = pd.concat(curves.values())
-    # a mean needs dyads at the same time: weeks are rounded to whole ones
-    rows = [(time, *mean_and_ci(part[column].to_numpy())) for time, part in points.groupby(points["time"].round())]
-    times, means, halves = np.array(rows).T
-    ends = np.clip([means - np.nan_to_num(halves), means + np.nan_to_num(halves)], *bounds)
+    times, means, halves = means_over_time(curves, column)
+    ends = np.clip([means - halves, means + halves], *bounds)
     ax.errorbar(
         times + shift, means, yerr=np.abs(ends - means), color=colour, marker=marker, ms=5, lw=1.8,
         elinewidth=1, ls="--" if marker == "s" else "-", mec="none", label=label,

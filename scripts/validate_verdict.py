@@ -156,6 +156,7 @@ def summarise(name: str, reps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     unchecked = sum(r["verdict"] == "grows_unchecked" for r in reps)
     rate = count["grows"] / n
     too_high = stats.binomtest(count["grows"], n, ALPHA, alternative="greater").pvalue < 0.01
+    said = getattr(condition, "said", False)
     passed = {g: [r["guards"][g][0] for r in claimed] for g in reps[0]["guards"]}
     return {
         "cell": name, "title": condition.title, "n": n, "grows_true": condition.grows, "excess": excess / n,
@@ -163,8 +164,7 @@ def summarise(name: str, reps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "unresolved": count["grows_lag_unresolved"] / n, "unchecked": unchecked / n,
         "confounded": count["confounded"] / n, "declines": sum(r["verdict"].startswith("declines") for r in reps) / n,
         "told": float(np.mean([r["told"] for r in claimed])) if claimed else 0.0, "reference": condition.reference,
-        "said": getattr(condition, "said", False),
-        "too_high": not condition.grows and not getattr(condition, "said", False) and too_high,
+        "said": said, "too_high": not condition.grows and not said and too_high,
         "passed": {g: float(np.mean([p is True for p in values])) for g, values in passed.items() if values},
     }  # fmt: skip
 

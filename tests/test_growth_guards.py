@@ -160,6 +160,17 @@ def test_what_rises_beside_the_rhythm_takes_a_clear_third_fit(wide_fit: str, sig
         assert ("come to take more for background" in guard.detail) is not passed
 
 
+def test_a_fit_equal_to_the_third_hides_no_other_that_outgrows_it() -> None:
+    each = np.resize([-0.045, 0.045], N) + 0.05
+    steps = np.tile(np.arange(1, S + 1), N)
+    same, more = (1 + steps * np.repeat(slopes, S) for slopes in (each, each + 0.02))
+    guards = guard_table().assign(g1_line=same, g1_quad=more, g1_high=same)
+    (guard,) = (g for g in fit_growth(table(), guards=guards, quality=quality_table()).guards
+                if g.name == "signal_to_noise")  # fmt: skip
+    assert guard.passed
+    assert "come to take more for background" in guard.detail
+
+
 OPEN = {
     "signal_to_noise": {"g1_line": None}, "space": {"control_excess_z": None},
     "band": {"outband_excess_z": None}, "steadiness": {"steadiness": None},

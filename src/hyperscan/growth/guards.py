@@ -164,12 +164,12 @@ def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:
     if lack:
         return not_assessable(name, lack)
     apart = [slopes.test(values[fit] - values["high"], weights["high"]) for fit in ("line", "quad")]
-    clearest = max(apart, key=lambda test: sign * test.t)
-    part = clearest.in_direction(sign, 0.05)
+    part = [test for test in apart if test.in_direction(sign, 0.05)]
     levels = {"high": 0.05 if part else FOLLOWING_FIT}
     passed = all(test.in_direction(sign, levels.get(fit, 0.05)) for fit, test in tests.items())
     detail = "; ".join(f"{label}: {figure_text(tests[fit])}" for fit, label in BACKGROUND_FITS.items())
     if part:
+        clearest = min(part, key=lambda test: test.p)
         detail += f"; the first two come to take more for background than the third: {figure_text(clearest)}"
     verb = "remains after" if passed else "does not stand up to"
     weakest = min(tests.values(), key=lambda test: sign * test.slope)
@@ -361,7 +361,7 @@ def ask_chance(evidence: Evidence, sign: float) -> Guard:
         return not_assessable("chance", "the table holds no pseudo-dyad level")
     slopes = evidence.of_sessions
     test, change = (slopes.test(slopes.column(name)) for name in ("pseudo_mean_z", "excess_z"))
-    lack = slopes.lacks("a pseudo-dyad level", test)
+    lack = slopes.lacks("a pseudo-dyad level", test, change)
     if lack:
         return not_assessable("chance", lack)
     shown, limit = test.in_direction(-sign, 0.05), CHANCE_SHARE * max(sign * change.slope, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import contextlib
 import ctypes
@@ -11,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -58,37 +60,49 @@ def kills_of_workers(bench: Bench) -> Trial:
     return trial
 
 
-def kills_of_command(bench: Bench, command: str) -> Trial:
+def kills_of_command(bench: Bench, command: str, on_dask: bool = False) -> Trial:
     """SIGKILL or SIGTERM of a multiverse, or of a check that prepares, on two workers; then the same again."""
-    study = Path(shutil.copytree(bench.study, bench.folder / f"study-{command}"))
+    study = Path(shutil.copytree(bench.study, bench.folder / f"study-{command}-{on_dask}"))
     with (study / "study.toml").open("a") as settings:
         settings.write('[multiverse]\nmetrics = ["plv", "ciplv"]\n')
-    whole = bench.folder / f"whole-{command}"
+    whole, first = (bench.folder / f"{name}-{command}-{on_dask}" for name in ("whole", "first"))
+    place: tuple[object, ...] = ("--jobs", 2)
+    if on_dask:  # one cluster for all trials: what one leaves there the next one meets
+        cluster = contextlib.ExitStack()
+        atexit.register(cluster.close)
+        place = ("--cluster", cluster.enter_context(on_cluster(2))[0])
 
-    def words(out: Path) -> tuple[object, ...]:
-        return ("check", study, "--prepare", out) if command == "check" else (command, study, "-o", out, "-q")
+    def words(out: Path, *place: object) -> tuple[object, ...]:
+        made = ("check", study, "--prepare", out) if command == "check" else (command, study, "-o", out, "-q")
+        return (*made, *place)
 
-    def finish(out: Path) -> int:
-        code = call(*words(out), "--jobs", 2)
+    def finish(out: Path, *place: object) -> int | None:
+        code = end(start(*words(out, *place)))
         return code or (call("run", study, "-o", out, "-q") if command == "check" else 0)
 
-    began = time.monotonic()
-    assert end(start(*words(whole), "--jobs", 2)) == 0
-    span = time.monotonic() - began
+    assert end(start(*words(first, *place))) == 0  # a cluster's workers are warm after it
     assert finish(whole) == 0
+    shutil.rmtree(first)
+    began = time.monotonic()
+    assert end(start(*words(first, *place))) == 0
+    span = time.monotonic() - began
 
     def trial(number: int) -> dict[str, float]:
-        out, draw = bench.folder / f"stopped-{command}{number}", random.Random(number)
-        process = start(*words(out), "--jobs", 2)
+        out, draw = bench.folder / f"stopped-{command}-{on_dask}-{number}", random.Random(number)
+        process = start(*words(out, *place))
         process.join(draw.uniform(0.0, span))
-        stopped = process.is_alive()
-        (process.kill if draw.random() < 0.5 else process.terminate)()
-        process.join(LONG_S)
-        resumed = finish(out) != 0 or tree(out) != tree(whole)
-        time.sleep(0.5)  # as above
+        stopped, sent = process.is_alive(), draw.choice((signal.SIGKILL, signal.SIGTERM))
+        os.kill(process.pid, sent)
+        code = end(process)
+        told = code in (0, -signal.SIGKILL if sent == signal.SIGKILL else 143)
+        # once the same again, once by this machine alone
+        resumed = finish(out, *(place if draw.random() < 0.5 else ())) != 0 or tree(out) != tree(whole)
+        time.sleep(0.5)  # workers end with their parent, or hear of its end: nothing of theirs may land later
         late = tree(out) != tree(whole)
+        if not told or resumed or late:
+            print(command, on_dask, number, sent.name, code, tree(out).items() ^ tree(whole).items(), flush=True)
         shutil.rmtree(out)
-        counts = _sum(resumed_trees_that_differ=resumed, trees_that_change_later=late)
+        counts = _sum(other_codes=not told, resumed_trees_that_differ=resumed, trees_that_change_later=late)
         return {"stopped before the end": stopped, **counts}
 
     return trial
@@ -356,6 +370,8 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
     """List the tests of this file."""
     bench = Bench(folder / "machine", *((2, 1) if small else (2, 2)))
     bench.folder.mkdir(exist_ok=True)
+    short = Bench(folder / "short", 2, 1)  # for who holds a folder it does not matter what is run
+    short.folder.mkdir(exist_ok=True)
 
     def test(name: str, wanted: int, few: int, target: str, make: Callable[..., Trial], *more: Any) -> Test:
         return Test(name, few if small else wanted, target, partial(make, bench, *more))
@@ -371,11 +387,13 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
         target = "0 partial, 0 trees that differ, nothing lands later (batches of 10)"
         if not small:
             yield test("SIGKILL of a run on Dask, then a run here", 3, 0, target, kills_on_dask)
+            name, target = "SIGKILL or SIGTERM of multiverse, on Dask, then again", "143 or killed; 0 trees that differ"
+            yield test(name, 30, 0, target, kills_of_command, "multiverse", True)
     yield test("SIGKILL during the report, then resume", 20, 1, "refused until resumed; same bytes", kills_in_report)
     if os.geteuid() == 0:
         for many in (2, 8):
             name = f"{many} runs at once in process-id name spaces of their own"
-            yield test(name, 25, 1, "one winner, the rest code 5", in_containers, many)
+            yield Test(name, 1 if small else 25, "one winner, the rest code 5", partial(in_containers, short, many))
         yield test("read-only study, read-only results", 5, 1, "codes 0 and 6, nothing changes", read_only)
         yield test("disk of 16 to 700 kB that fills up", 40, 2, "code 6, no partials, resumes", small_disks)
     yield test("a recording is exchanged during a run", 50, 2, "old, or left out and told; then new", changing_inputs)

@@ -24,9 +24,11 @@ def microvolts(seed: int, n_times: int = 2000) -> np.ndarray:
     return 1e6 * make.noise(seed, len(NAMES), n_times)
 
 
-def write_egi(path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES) -> Path:
+def write_egi(
+    path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES, n_times: int = 2000
+) -> Path:
     """Write an EGI simple binary file (NetStation, version 4: 32-bit floats, not segmented), with one event code."""
-    data = microvolts(seed)
+    data = microvolts(seed, n_times)
     events = np.zeros((1, data.shape[1]))
     events[0, list(pulses)] = 1
     head = struct.pack(">i6hi5h", 4, 2024, 3, 1, 10, 0, 0, 0, sfreq, len(data), 1, 0, 0)

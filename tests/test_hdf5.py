@@ -22,7 +22,7 @@ def test_hdf5_that_claims_more_than_memory(good: Path, place: str) -> None:
             del file[place]
         file.create_dataset(place, (10**12, 3), "f8", chunks=(1000, 3), compression="gzip")
     assert (good / "t.snirf").stat().st_size < 1e6
-    make.refused(good, "t.snirf", "c.snirf", "t.snirf", "GB of samples", "memory", modality="fnirs")
+    make.refused(good, "t.snirf", "c.snirf", "t.snirf", "GB, more than", "memory", modality="fnirs")
 
 
 def test_hdf5_loops_and_data_elsewhere(good: Path) -> None:

@@ -20,7 +20,8 @@ from hyperscan.errors import (
     ReadError,
 )
 from hyperscan.recording import PairedRecording, align_pair, load_session
-from hyperscan.recording.files.eeg import NO_LENGTH, check_brainvision, read_brainvision_header
+from hyperscan.recording.files.brainvision import check_brainvision, read_brainvision_header
+from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.read import read_person
 from hyperscan.study.formats import recognise
 

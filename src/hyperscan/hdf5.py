@@ -42,11 +42,16 @@ def load_dataset(path: Path) -> xr.Dataset:
         ) from error
 
 
+def gigabytes(n_bytes: int) -> str:
+    """Say an amount of memory; a damaged header may claim any."""
+    return f"{n_bytes / 1e9:.1f} GB" if 0 <= n_bytes < 10**15 else "an impossible number of GB"
+
+
 def check_unpacked(claimed: int, stored: int, name: str) -> None:
     """Refuse data that claim to be far larger than what is stored of them, before memory is asked for."""
     if claimed > max(MUCH_BYTES, MAX_UNPACKED * stored):
         raise ReadError(
-            f"{name}: {stored / 1e6:.1f} MB would unpack to {claimed / 1e9:.1f} GB, more than {MAX_UNPACKED} times as "
+            f"{name}: {stored / 1e6:.1f} MB would unpack to {gigabytes(claimed)}, more than {MAX_UNPACKED} times as "
             "much. The file is damaged, or made to fill the memory: check it, or export it without compression."
         )
 

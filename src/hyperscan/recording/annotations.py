@@ -8,6 +8,8 @@ import mne
 import numpy as np
 from mne.io import BaseRaw
 
+from hyperscan.recording.timeline import is_near
+
 #: Parts of a recording: first and last moment of each, in s.
 Spans = list[tuple[float, float]]
 
@@ -82,6 +84,11 @@ def own_annotations(raw: BaseRaw) -> mne.Annotations:
     return mne.Annotations(kept.onset - raw.first_time, kept.duration, list(kept.description), orig_time=None)
 
 
+def marks(spans: Spans, label: str) -> mne.Annotations:
+    """Annotate parts of a recording, all at once: each addition to annotations would sort all of them again."""
+    return mne.Annotations([start for start, _ in spans], [end - start for start, end in spans], label, orig_time=None)
+
+
 #: Annotations that mark damage or joints, not moments that two devices share.
 _NO_EVENT = ("bad", "edge", "sync status")
 #: What writers and readers call a place where samples were cut out or recording was paused: how the name begins, in
@@ -110,7 +117,8 @@ def with_events(raw: BaseRaw) -> BaseRaw:
     onset, names = _channel_events(raw, stims)
     known = own_annotations(raw)
     dt = 1.0 / raw.info["sfreq"]
-    new = [k for k, name in enumerate(names) if is_break(name) or not np.any(np.abs(known.onset - onset[k]) < 1.5 * dt)]
+    told = is_near(onset, known.onset, 1.5 * dt)
+    new = [k for k, name in enumerate(names) if is_break(name) or not told[k]]
     added = mne.Annotations(onset[new], 0.0, [names[k] for k in new], orig_time=None)
     bare = fresh_raw(raw).drop_channels(stims) if len(stims) < len(raw.ch_names) else raw
     return fresh_raw(bare, annotations=known + added)

@@ -8,13 +8,13 @@ import importlib.util
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from hyperscan.errors import DataQualityWarning, HyperscanError, MachineError, ReadError, fault_of_machine
-from hyperscan.hdf5 import check_unpacked
+from hyperscan.hdf5 import check_unpacked, gigabytes
 
 
 class _Warning(NamedTuple):
@@ -218,16 +218,30 @@ _MOST_BYTES = 4_000_000_000_000
 def check_memory(n_values: int, name: str, stored: int | None = None) -> None:
     """Refuse what cannot be held, or is far larger than the bytes that are stored, before memory is asked for."""
     need, have = 8 * n_values, _available_bytes()
+    if stored is not None:  # first: what is not in the file, no larger machine can hold
+        check_unpacked(need, stored, name)
     if n_values < 0 or need > have:
         # a machine that holds it is to be had, or there is none
         kind = MachineError if 0 <= need < _MOST_BYTES else ReadError
         raise kind(
-            f"{name}: its header announces {need / 1e9:.1f} GB of samples, but {have / 1e9:.1f} GB of memory "
+            f"{name}: its header announces {gigabytes(need)} of samples, but {have / 1e9:.1f} GB of memory "
             "are free. "
             "The header is damaged, or a larger machine is needed: check the file, or export it in parts."
         )
-    if stored is not None:
-        check_unpacked(need, stored, name)
+
+
+#: No channel has a longer name, in characters (our choice): each is held as often as there are channels.
+_LONGEST_NAME = 200
+
+
+def check_names(channels: Iterable[str], name: str) -> None:
+    """Refuse names of channels that would fill the memory, or show damage."""
+    for number, each in enumerate(channels, start=1):
+        if len(each) > _LONGEST_NAME:
+            raise ReadError(
+                f"{name}: the name of channel {number} has {len(each)} characters; {_LONGEST_NAME} are the most. "
+                "Correct the names of its channels, or export it anew."
+            )
 
 
 def _available_bytes() -> int:

@@ -13,10 +13,10 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, count
-from hyperscan.recording.annotations import fresh_raw, is_break, own_annotations
+from hyperscan.recording.annotations import fresh_raw, is_break, marks, own_annotations
 from hyperscan.recording.guard import check_memory
 from hyperscan.recording.records import Pause
-from hyperscan.recording.timeline import MAX_PPM
+from hyperscan.recording.timeline import MAX_PPM, is_near
 
 #: Our mark at a place where an unknown time was lost, and over what cannot be placed for that reason.
 PAUSED, UNPLACED = "BAD_boundary", "BAD_unplaced"
@@ -49,14 +49,15 @@ def open_gaps(raw: BaseRaw, after: np.ndarray, missing: np.ndarray, *, sfreq: fl
     first_at, last_at = kept.onset * raw.info["sfreq"], (kept.onset + kept.duration) * raw.info["sfreq"]
     onset = (first_at + shift[np.searchsorted(after, np.rint(first_at), side="right")]) / rate
     end = (last_at + shift[np.searchsorted(after, np.rint(last_at), side="left")]) / rate
-    annotations = mne.Annotations(onset, np.maximum(end - onset, 0.0), list(kept.description), orig_time=None)
+    events = mne.Annotations(onset, np.maximum(end - onset, 0.0), list(kept.description), orig_time=None)
+    gaps = []
     for k, (place, n) in enumerate(zip(after, missing, strict=True)):
         first = int(place + shift[k])
         share = np.arange(1, n + 1) / (n + 1)
         before = data[:, [max(place - 1, 0)]]
         out[:, first : first + n] = before + (data[:, [place]] - before) * share
-        annotations.append(first / rate, n / rate, GAP)
-    return fresh_raw(raw, out, sfreq=rate, annotations=annotations)
+        gaps.append((first / rate, (first + n) / rate))
+    return fresh_raw(raw, out, sfreq=rate, annotations=events + marks(gaps, GAP))
 
 
 def mark_boundaries(raw: BaseRaw) -> tuple[BaseRaw, int]:
@@ -72,11 +73,12 @@ def mark_boundaries(raw: BaseRaw) -> tuple[BaseRaw, int]:
         if within and is_break(str(name))
     ]
     # one break may bear two names: MNE's BAD and EDGE boundary, a table's next to the recording's
-    at = [place for k, place in enumerate(sorted(found)) if k == 0 or place - sorted(found)[k - 1] > 0.5 / sfreq]
+    found.sort()
+    at = [place for k, place in enumerate(found) if k == 0 or place - found[k - 1] > 0.5 / sfreq]
     if not at:
         return raw, 0
-    marks = mne.Annotations(np.array(at) - 1 / sfreq, 2 / sfreq, PAUSED, orig_time=None)
-    return fresh_raw(raw, annotations=kept + marks), len(at)
+    paused = mne.Annotations(np.array(at) - 1 / sfreq, 2 / sfreq, PAUSED, orig_time=None)
+    return fresh_raw(raw, annotations=kept + paused), len(at)
 
 
 def paused_at(raw: BaseRaw) -> np.ndarray:
@@ -160,11 +162,8 @@ def restore_time(raw: BaseRaw, pauses: Sequence[Pause], name: str) -> tuple[Base
     kept = own_annotations(raw)
     # onsets in tables are rounded to a millisecond
     near = max(1.0, 2e-3 * sfreq)
-    known = [
-        is_break(text) and bool(np.any(np.abs(onset * sfreq - after[opened]) <= near))
-        for onset, text in zip(kept.onset, kept.description, strict=True)
-    ]
-    kept.delete(np.flatnonzero(known))
+    known = is_near(kept.onset * sfreq, after[opened].astype(float), near)
+    kept.delete(np.flatnonzero(known & np.array([is_break(text) for text in kept.description], bool)))
     whole = open_gaps(fresh_raw(raw, annotations=kept), after[opened], missing[opened])
     note = f"{count(int(opened.sum()), 'pause')} ({missing.sum() / sfreq:.1f} s) put back and marked as bad"
     return whole, (f"{name}: {note}",)
@@ -189,6 +188,4 @@ def mark_unplaced(
         DataQualityWarning,
         stacklevel=3,
     )
-    starts, lengths = [a for a, _ in spans], [b - a for a, b in spans]
-    marks = mne.Annotations(starts, lengths, UNPLACED, orig_time=None)
-    return fresh_raw(raw, annotations=own_annotations(raw) + marks), (note,)
+    return fresh_raw(raw, annotations=own_annotations(raw) + marks(spans, UNPLACED)), (note,)

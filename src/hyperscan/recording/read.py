@@ -24,7 +24,7 @@ from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compa
 from hyperscan.recording.files.shared import read_shared_file
 from hyperscan.recording.files.units import NOT_SUPPORTED
 from hyperscan.recording.files.wavelengths import whole_pairs
-from hyperscan.recording.guard import check_memory, guarded
+from hyperscan.recording.guard import check_memory, check_names, guarded
 from hyperscan.recording.pauses import mark_boundaries, restore_time
 from hyperscan.recording.records import PairedRecording, PersonRecording, Segment, SharedSignal
 from hyperscan.recording.resampling import on_own_stamps
@@ -33,6 +33,10 @@ from hyperscan.schema import ROLES, SPEAKS
 from hyperscan.study.formats import FORMATS, Format, recognise
 from hyperscan.study.selectors import Selector, parse_selector
 from hyperscan.study.session import Session
+
+#: Slowest and fastest rate that a recording may have, in Hz (our choice, wide): others are damage, and a recording
+#: that lasts years by its rate would fill the memory as soon as it is brought to another one.
+RATES_HZ = (0.1, 1e6)
 
 # ---- one person
 
@@ -52,6 +56,7 @@ def read_person(
         # a damaged type shows only when it is asked for
         found.data.get_channel_types()
     heard.warn(name)
+    check_names(found.data.ch_names, name)
     # numpy drops a zero byte at the end of a name, so that nothing finds the channel again
     damaged = [number for number, each in enumerate(found.data.ch_names, start=1) if "\0" in each]
     if damaged:
@@ -104,10 +109,11 @@ def _check_rate(data: BaseRaw | BaseEpochs, name: str) -> None:
     """Refuse a recording whose header does not tell how often samples were taken."""
     rate = float(data.info["sfreq"])
     n_times = data.n_times if isinstance(data, BaseRaw) else len(data.times)
-    if not 0 < rate < math.inf or n_times < 1:
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1] or n_times < 1:
         raise ReadError(
             f"{name}: its header gives a sampling rate of {rate:g} Hz and {n_times} samples, so the times of samples "
-            "are unknown. Correct the header, or export the recording anew."
+            f"are unknown: EEG and fNIRS have {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz. Correct the header, or export the "
+            "recording anew."
         )
 
 

@@ -12,7 +12,7 @@ import scipy
 from mne.io import BaseRaw
 
 from hyperscan.errors import ClockError
-from hyperscan.recording.annotations import fresh_raw, own_annotations, samples_of
+from hyperscan.recording.annotations import fresh_raw, marks, own_annotations, samples_of
 from hyperscan.recording.pauses import GAP
 from hyperscan.recording.timeline import Piece, StampFit, fit_stamps
 
@@ -164,8 +164,7 @@ def on_grid(raw: BaseRaw, track: Sequence[Piece], grid: np.ndarray, rate: float,
         raise ClockError("no sample lies on the common time. Correct the offset or the time stamps.")
     gaps = _bridge(out, ~filled)
     annotations = moved_annotations(raw, track, float(grid[0]), len(grid) / rate)
-    for first, after in gaps:
-        annotations.append(first / rate, (after - first) / rate, GAP)
+    annotations += marks([(first / rate, after / rate) for first, after in gaps], GAP)
     return fresh_raw(raw, out, sfreq=rate, annotations=annotations, keep_date=keep_date)
 
 
@@ -198,19 +197,22 @@ def _bridge(data: np.ndarray, is_gap: np.ndarray) -> list[tuple[int, int]]:
 def moved_annotations(raw: BaseRaw, track: Sequence[Piece], zero: float, duration: float) -> mne.Annotations:
     """Move annotations to another clock, and cut them to what is left."""
     kept = own_annotations(raw)
-    moved = mne.Annotations([], [], [], orig_time=None)
-    for onset, length, name in zip(kept.onset, kept.duration, kept.description, strict=True):
-        first = on_common(track, onset) - zero
-        last = on_common(track, onset + length) - zero
-        if last < 0 or first >= duration:
-            continue
-        first, last = max(first, 0.0), min(max(last, first), duration)
-        moved.append(first, last - first, name)
-    return moved
+    first, last = (on_common(track, own) - zero for own in (kept.onset, kept.onset + kept.duration))
+    inside = np.flatnonzero((last >= 0) & (first < duration))
+    first, last = np.maximum(first, 0.0)[inside], last[inside]
+    last = np.minimum(np.maximum(last, first), duration)
+    return mne.Annotations(first, last - first, list(kept.description[inside]), orig_time=None)
 
 
-def on_common(track: Sequence[Piece], own: float) -> float:
-    """Translate a time of a recording to the common clock."""
-    times = [float(piece.to_common(np.array([own]))[0]) for piece in track]
-    outside = [max(piece.start - time, time - piece.stop, 0.0) for piece, time in zip(track, times, strict=True)]
-    return times[int(np.argmin(outside))]
+def on_common(track: Sequence[Piece], own: np.ndarray) -> np.ndarray:
+    """Translate times of a recording to the common clock, each by the piece that it lies in or is nearest to.
+
+    Shapes: ``own`` (n_times,), returns (n_times,).
+    """
+    found, apart = np.zeros(len(own)), np.full(len(own), np.inf)
+    for piece in track:
+        times = piece.to_common(own)
+        outside = np.maximum(np.maximum(piece.start - times, times - piece.stop), 0.0)
+        nearer = outside < apart
+        found[nearer], apart[nearer] = times[nearer], outside[nearer]
+    return found

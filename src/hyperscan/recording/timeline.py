@@ -13,6 +13,33 @@ from hyperscan.errors import count
 MAX_PPM = 200.0
 
 
+def nearest(ordered: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Find the position of the value nearest to each x; of two as near the first.
+
+    Shapes: ``ordered`` (n_values,), n_values > 0; returns as ``x``.
+    """
+    right = np.clip(np.searchsorted(ordered, x), 1, max(len(ordered) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(ordered) - 1)
+    return np.where(np.abs(x - ordered[left]) <= np.abs(x - ordered[right]), left, right)
+
+
+def is_near(x: np.ndarray, others: np.ndarray, within: float) -> np.ndarray:
+    """Tell which times have another one at most so far away.
+
+    Shapes: ``x`` (n_times,), ``others`` (n_others,); returns (n_times,).
+
+    Examples
+    --------
+    >>> is_near(np.array([1.0, 5.0]), np.array([4.9, 9.0]), 0.2)
+    array([False,  True])
+    """
+    if not others.size:
+        return np.zeros(len(x), bool)
+    ordered = np.sort(others)
+    return np.asarray(np.abs(x - ordered[nearest(ordered, x)]) <= within)
+
+
 @dataclass(frozen=True)
 class Piece:
     """A stretch over which one clock follows the other without a jump."""
@@ -130,12 +157,11 @@ def fit_stamps(stamps: np.ndarray, sfreq: float) -> StampFit:
     # a first or last stamp that stands alone is damaged: it would claim the time of all the others, or leave a gap
     spans = [span for span in every if span[1] - span[0] > 1] or every
     long = [span for span in spans if span[1] - span[0] >= _SHORT_S * sfreq] or [max(spans, key=lambda s: s[1] - s[0])]
-    slopes = [_slope(stamps[a:b], sfreq) for a, b in long]
-    weights = [b - a for a, b in long]
-    usual = float(np.average(slopes, weights=weights))
+    slopes = {(a, b): _slope(stamps[a:b], sfreq) for a, b in long}
+    usual = float(np.average(list(slopes.values()), weights=[b - a for a, b in slopes]))
     pieces, squares = [], []
     for a, b in spans:
-        slope = slopes[long.index((a, b))] if (a, b) in long else usual
+        slope = slopes.get((a, b), usual)
         index = np.arange(a, b)
         centre = float(np.mean(stamps[a:b])) - slope * float(index.mean())
         first, last = centre + slope * a, centre + slope * (b - 1)
@@ -177,10 +203,10 @@ def _smooth(residual: np.ndarray, sfreq: float) -> np.ndarray:
 
 def _in_order(pieces: list[Piece], dt: float) -> tuple[list[Piece], tuple[str, ...]]:
     """Leave out time that two pieces claim: after a jump back nobody knows which is right."""
-    kept = [pieces[0]]
+    kept, reached = [pieces[0]], pieces[0].common[-1]
     notes: tuple[str, ...] = ()
     for piece in pieces[1:]:
-        end = max(each.common[-1] for each in kept)
+        end, reached = reached, max(reached, piece.common[-1])
         if piece.common[0] > end - dt:
             kept.append(piece)
             continue

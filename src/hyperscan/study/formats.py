@@ -175,7 +175,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "BrainVision",
-        f"{_OWN}.eeg:read_brainvision",
+        f"{_OWN}.brainvision:read_brainvision",
         (".vhdr", ".ahdr"),
         _is_brainvision("Header"),
         companions=(".eeg", ".vmrk", ".amrk", ".dat"),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, QualityError, count
-from hyperscan.recording.annotations import Spans, own_annotations, samples_of
+from hyperscan.recording.annotations import Spans, marks, own_annotations, samples_of
 from hyperscan.recording.cleaning.channels import (
     clean_name,
     is_positional,
@@ -279,9 +279,10 @@ def _mark(raw: BaseRaw, signals: FilteredEeg, rows: Sequence[int]) -> tuple[floa
         "BAD_artefact": artefact_spans(samples_of(raw), raw.info["sfreq"], break_samples(raw)),
         "BAD_unfiltered": signals.unfiltered,
     }
+    marked = own_annotations(raw)
     for label, spans in found.items():
-        for start, stop in merge_spans(spans, end):
-            raw.annotations.append(start, stop - start, label)
+        marked += marks(merge_spans(spans, end), label)
+    raw.set_annotations(marked, verbose="ERROR")
     lost = _seconds([*found["BAD_missing"], *found["BAD_held"]], end)
     seconds = {label: _seconds(spans, end) for label, spans in found.items()}
     # what is missing stands still as well

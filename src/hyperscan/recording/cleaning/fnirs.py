@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperscan.config import BY_AGE, StudyConfig
 from hyperscan.errors import QualityError, count
-from hyperscan.recording.annotations import Spans, own_annotations
+from hyperscan.recording.annotations import Spans, marks, own_annotations
 from hyperscan.recording.cleaning.channels import base_name
 from hyperscan.recording.cleaning.eeg import CleanPerson
 from hyperscan.recording.cleaning.events import SessionEvent, estimate_responses, regress_events
@@ -171,9 +171,7 @@ def clean_fnirs(
     clean = mne.io.RawArray(signal, info, verbose="error")
     annotations = own_annotations(raw)
     keep = annotations.onset < signal.shape[-1] / config.fnirs_sfreq
-    clean.set_annotations(annotations[keep], verbose="error")
-    for start, stop in probe.missing:
-        clean.annotations.append(start, stop - start, "BAD_missing")
+    clean.set_annotations(annotations[keep] + marks(probe.missing, "BAD_missing"), verbose="error")
     return CleanOptodes(
         raw=clean,
         dropped=probe.dropped,

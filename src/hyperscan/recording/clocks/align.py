@@ -23,7 +23,7 @@ from hyperscan.recording.resampling import (
     unread_on_grid,
 )
 from hyperscan.recording.start_times import hour_hint
-from hyperscan.recording.timeline import Piece
+from hyperscan.recording.timeline import Piece, is_near
 from hyperscan.recording.windows import shifted
 from hyperscan.schema import CLOCKS, ROLES
 
@@ -182,14 +182,14 @@ def _mark_pauses(
     session, anchors = pair.session, clocks.anchors
     if one_file(session) or pair.stamps is not None:
         return raws, ()
-    lost = {role: [on_common(clocks.of(role), float(t)) for t in paused_at(pair.raw(role))] for role in ROLES}
+    lost = {role: on_common(clocks.of(role), paused_at(pair.raw(role))) for role in ROLES}
     tolerance = 1.5 / min(pair.raw(role).info["sfreq"] for role in ROLES)
     needed = max((part.onset_s + part.duration_s for part in pair.segments), default=np.inf)
     marked: dict[str, BaseRaw] = {}
     notes: list[str] = []
     for role, other in zip(ROLES, ROLES[::-1], strict=True):
         # where both were cut at one moment, nothing moved against the other
-        alone = [t for t in lost[role] if all(abs(t - each) > tolerance for each in lost[other])]
+        alone = lost[role][~is_near(lost[role], lost[other], tolerance)].tolist()
         # without events nothing places what follows the first pause
         spans = list(pairwise([*alone, np.inf])) if anchors.size else [(time, np.inf) for time in alone[:1]]
         spans = [(a, b) for a, b in spans if a < needed and not ((anchors > a) & (anchors < b)).any()]

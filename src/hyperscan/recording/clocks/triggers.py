@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hyperscan.errors import count
-from hyperscan.recording.timeline import MAX_PPM, Piece, straight
+from hyperscan.recording.timeline import MAX_PPM, Piece, nearest, straight
 
 #: Drifts that are searched, so that too large a one can be named.
 _SEARCH_PPM = 1000.0
@@ -237,8 +237,8 @@ def _refined(a: np.ndarray, b: np.ndarray, offset: float, ppm: float, tolerance_
     for _ in range(12):
         predicted = match.predict(b)
         order_b = np.argsort(predicted)
-        near_b = order_b[_nearest(predicted[order_b], a)]
-        near_a = order_a[_nearest(a[order_a], predicted)]
+        near_b = order_b[nearest(predicted[order_b], a)]
+        near_a = order_a[nearest(a[order_a], predicted)]
         keep = (near_a[near_b] == np.arange(len(a))) & (np.abs(a - predicted[near_b]) <= limit)
         rows = np.column_stack([np.flatnonzero(keep), near_b[keep]])
         if len(rows) < 2:
@@ -251,14 +251,6 @@ def _refined(a: np.ndarray, b: np.ndarray, offset: float, ppm: float, tolerance_
         if np.array_equal(rows, previous.rows):
             break
     return match
-
-
-def _nearest(sorted_values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Position of the value nearest to each x, shape as x."""
-    right = np.clip(np.searchsorted(sorted_values, x), 1, max(len(sorted_values) - 1, 1))
-    left = right - 1
-    right = np.minimum(right, len(sorted_values) - 1)
-    return np.where(np.abs(x - sorted_values[left]) <= np.abs(x - sorted_values[right]), left, right)
 
 
 def _best_match(

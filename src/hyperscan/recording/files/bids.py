@@ -415,16 +415,21 @@ def merge_events(raw: BaseRaw, onset: np.ndarray, length: np.ndarray, words: np.
     """
     own = own_annotations(raw)
     held = list(zip(own.onset, own.duration, map(str, own.description), strict=True))
-    free = [k for k, (_, _, text) in enumerate(held) if not is_technical(text)]
     tolerance = max(1.5 / raw.info["sfreq"], _ROUNDING_S)
+    # moments of the recording in their order, and which of them no row of the table has taken yet
+    free = {k: moment for k, (moment, _, text) in enumerate(held) if not is_technical(text)}
+    numbers, moments = list(free), np.array(list(free.values()))
+    # a little wider, because what counts is the difference itself
+    first, stop = (np.searchsorted(moments, onset + side * 1.01 * tolerance) for side in (-1, 1))
     n_named = n_added = 0
-    for at, seconds, word in zip(onset, length, words, strict=True):
-        near = min(free, key=lambda k: abs(held[k][0] - at), default=None)
-        if near is None or abs(held[near][0] - at) > tolerance:
+    for at, seconds, word, a, b in zip(onset, length, words, first, stop, strict=True):
+        around = [k for k in numbers[a:b] if k in free and abs(free[k] - at) <= tolerance]
+        if not around:
             held.append((at, seconds, str(word) or "event"))
             n_added += 1
             continue
-        free.remove(near)
+        near = min(around, key=lambda k: abs(free[k] - at))
+        del free[near]
         moment, lasting, text = held[near]
         held[near] = (moment, lasting or seconds, str(word) or text)
         n_named += bool(word) and word != text

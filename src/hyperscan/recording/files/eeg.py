@@ -1,11 +1,10 @@
-"""EEG files whose headers are checked before MNE reads them: EDF, BDF, BrainVision, EEGLAB, EGI, GDF, Nicolet."""
+"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, GDF, Nicolet."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from hyperscan.recording.files.epochs import keys_of_eeglab
 from hyperscan.recording.files.matlab import check_matlab
 from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, is_electrode
 from hyperscan.recording.guard import check_memory
-from hyperscan.recording.pauses import GAP, find_cuts, find_new_segments, open_gaps
+from hyperscan.recording.pauses import GAP, find_cuts, open_gaps
 from hyperscan.recording.records import PersonRecording
 
 #: Share of a recording that may be missing at its end before it is refused (BAD_INPUT practice; our choice).
@@ -29,7 +28,8 @@ MAX_CUT = 0.01
 NO_LENGTH = "does not say how long it is: a copy that was cut short could not be told"
 
 
-def _cut(name: str, held_s: float, announced_s: float) -> ReadError:
+def cut_off(name: str, held_s: float, announced_s: float) -> ReadError:
+    """Say how much of a recording is missing."""
     return ReadError(
         f"{name}: is cut off: it holds {held_s:.1f} of {announced_s:.1f} s that its header announces "
         f"({100 * (1 - held_s / announced_s):.0f} % missing, at most {100 * MAX_CUT:.0f} % is allowed). "
@@ -113,12 +113,12 @@ def check_edf(header: EdfHeader, name: str) -> tuple[str, ...]:
     """Compare what an EDF or BDF file holds with what its header announces."""
     if header.n_records == -1:
         return (f"{name}: its header does not say how long it is; all {header.n_held} records were used",)
-    check_memory(header.n_records * header.n_values, name)
     if header.n_records < 1 or header.n_held < 1:
         raise ReadError(f"{name}: holds no data record. Copy it again, or export it anew.")
     lost = 1 - header.n_held / header.n_records
     if lost > MAX_CUT:
-        raise _cut(name, header.n_held * header.record_s, header.n_records * header.record_s)
+        raise cut_off(name, header.n_held * header.record_s, header.n_records * header.record_s)
+    check_memory(header.n_records * header.n_values, name)
     if lost <= 0:
         return ()
     missing_s = (header.n_records - header.n_held) * header.record_s
@@ -218,139 +218,6 @@ def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, 
     events.onset -= onsets[0]
     note = f"{name}: {count(rows.size, 'gap')} ({missing.sum() / sfreq:.1f} s) opened and marked as bad"
     return fresh_raw(opened, annotations=gaps + events), (note,)
-
-
-# ---- BrainVision
-
-_KEYS = re.compile(r"^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
-_CHANNEL = re.compile(r"^Ch[0-9]+=([^,\n]*),([^\r\n]*)", re.MULTILINE)
-_MARKER = re.compile(r"^Mk[0-9]+=[^,\r\n]*,[^,\r\n]*,([0-9]+)", re.MULTILINE)
-_WIDTHS = {"INT_16": 2, "UINT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4, "IEEE_FLOAT_64": 8}
-
-
-@dataclass(frozen=True)
-class BrainVisionHeader:
-    """What the header of a BrainVision recording says, and the two files that it names."""
-
-    #: Entries of all sections by name
-    keys: Mapping[str, str]
-    #: Names of the channels
-    channels: tuple[str, ...]
-    #: Their units
-    units: tuple[str, ...]
-    data: Path
-    #: Content of the marker file; empty if none is named
-    markers: str
-    #: Whether a V-Amp wrote it
-    is_v_amp: bool = False
-
-
-def read_brainvision_header(path: Path, name: str) -> BrainVisionHeader:
-    """Read a header and the markers, and find the data."""
-    text = _text(path)
-    section = re.split(r"^\[", text.partition("[Channel Infos]")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    described = _CHANNEL.findall(section)
-    channels = tuple(channel for channel, _ in described)
-    # without a unit values are in microvolts (BrainVision Core Data Format 1.0)
-    units = tuple(f"{rest},,".split(",")[2].strip() or "uV" for _, rest in described)
-    # MNE's reader finds no unit for doubled names
-    twice = [channel for channel, times in Counter(channels).items() if channel and times > 1]
-    if twice:
-        shown = ", ".join(map(repr, twice[:4]))
-        raise ReadError(
-            f"{name}: {count(len(twice), 'channel name stands', 'channel names stand')} there twice ({shown}), as when "
-            "two people's montages are in one file. Give each its own name in the header's [Channel Infos], as Fz_1 "
-            "and Fz_2."
-        )
-    keys = dict(_KEYS.findall(text))
-    data = _partner(path, keys.get("DataFile"), "data", name)
-    markers = _text(_partner(path, keys["MarkerFile"], "marker", name)) if keys.get("MarkerFile") else ""
-    return BrainVisionHeader(keys, channels, units, data, markers, path.suffix.lower() == ".ahdr")
-
-
-def _text(path: Path) -> str:
-    # text after [Comment] is free and may hold anything
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    return text.split("[Comment]")[0]
-
-
-def _partner(path: Path, named: str | None, what: str, name: str) -> Path:
-    if not named:
-        raise ReadError(f"{name}: names no {what} file. The header is damaged: export the recording anew.")
-    named = named.replace("$b", path.stem)
-    found = path.parent / Path(named.replace("\\", "/")).name
-    shown = Path(named.replace("\\", "/")).suffix
-    if Path(named.replace("\\", "/")).stem != path.stem:
-        raise ReadError(
-            f"{name}: points to a {what} file of another name, so it may be another recording (a renamed "
-            "copy?). "
-            f"Give all three files one name, and correct the {what.capitalize()}File line in the header."
-        )
-    if not found.exists():
-        raise ReadError(f"{name}: its {what} file ({shown}) is not there. Copy it beside the header.")
-    if what == "data" and found.stat().st_size == 0:
-        raise ReadError(f"{name}: its data file ({shown}) is empty (0 bytes). Copy it again.")
-    return found
-
-
-def check_brainvision(header: BrainVisionHeader, name: str) -> tuple[str, ...]:
-    """Compare the length of the data with what header and markers announce."""
-    keys, size = header.keys, header.data.stat().st_size
-    interval = keys.get("SamplingInterval", "")
-    if re.fullmatch(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?", interval) and not 0 < float(interval) < math.inf:
-        raise ReadError(
-            f"{name}: its header gives a SamplingInterval of {interval} microseconds, so the sampling rate is unknown. "
-            "Correct the header, or export the recording anew."
-        )
-    width = _WIDTHS.get(keys.get("BinaryFormat", "").upper())
-    if keys.get("DataFormat", "BINARY").upper() != "BINARY" or width is None:
-        return ()
-    try:
-        # a V-Amp recording has one channel more than its header says
-        n_channels = int(keys["NumberOfChannels"]) + header.is_v_amp
-        interval_us = float(keys["SamplingInterval"])
-        announced = int(keys["DataPoints"]) if keys.get("DataPoints") else None
-    except (KeyError, ValueError) as error:
-        raise ReadError(
-            f"{name}: lacks a readable NumberOfChannels or SamplingInterval. The header is damaged: export "
-            "the recording anew."
-        ) from error
-    frame = n_channels * width
-    held, rest = divmod(size, frame)
-    if rest or not held:
-        raise ReadError(
-            f"{name}: its data file holds {size} bytes, which is no whole number of frames of "
-            f"{frame} bytes "
-            f"({n_channels} channels): it was cut off. Copy the .eeg file again."
-        )
-    needed = max(announced or 0, max(map(int, _MARKER.findall(header.markers)), default=0))
-    check_memory(needed * n_channels, name)
-    if held < needed * (1 - MAX_CUT):
-        raise _cut(name, held * interval_us * 1e-6, needed * interval_us * 1e-6)
-    if announced is not None and held < announced:
-        return (f"{name}: {announced - held} samples announced by its header are missing at the end",)
-    return () if announced else (f"{name}: {NO_LENGTH}",)
-
-
-def read_brainvision(path: Path, name: str) -> PersonRecording:
-    """Read the three files of a BrainVision recording."""
-    header = read_brainvision_header(path, name)
-    notes = check_brainvision(header, name)
-    raw = mne.io.read_raw_brainvision(path, preload=False, verbose="WARNING")
-    factors = find_factors(raw, header.units, _BRAINVISION_UNITS)
-    # MNE takes what has no unit that it knows for no EEG
-    known = {channel: "eeg" for channel, factor in factors.items() if not math.isnan(factor)}
-    raw.set_channel_types(known, on_unit_change="ignore", verbose="WARNING")
-    pauses = find_new_segments(header.markers, raw.info["sfreq"])
-    return PersonRecording(raw, notes=notes, pauses=pauses, factors=factors)
-
-
-#: Units that MNE reads in BrainVision files, of the two signs for micro only one.
-_BRAINVISION_UNITS = ("uV", "\u00b5V", "mV", "V", "nV")
 
 
 # ---- other formats

@@ -14,7 +14,7 @@ import scipy.io
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, ReadError, count
-from hyperscan.recording.annotations import own_annotations
+from hyperscan.recording.annotations import marks, own_annotations
 from hyperscan.recording.files.matlab import check_matlab, check_version
 from hyperscan.recording.files.units import NOT_SUPPORTED, plain_unit
 from hyperscan.recording.guard import check_memory
@@ -261,15 +261,13 @@ def _excluded(times: np.ndarray, included: np.ndarray | None, name: str) -> mne.
 
     Shapes: ``times`` (n_times,), ``included`` (n_times, n_columns).
     """
-    spans = mne.Annotations([], [], [], orig_time=None)
     columns = _column(included, times, "tIncMan", name)
     if not columns.size:
-        return spans
+        return marks([], EXCLUDED)
     out = np.concatenate([[0], (columns == 0).any(axis=1).astype(int), [0]])
-    edges = [*times, times[-1] + float(np.median(np.diff(times)))]
-    for first, stop in zip(np.flatnonzero(np.diff(out) > 0), np.flatnonzero(np.diff(out) < 0), strict=True):
-        spans.append(edges[first] - times[0], edges[stop] - edges[first], EXCLUDED)
-    return spans
+    edges = np.array([*times, times[-1] + float(np.median(np.diff(times)))]) - times[0]
+    ends = zip(np.flatnonzero(np.diff(out) > 0), np.flatnonzero(np.diff(out) < 0), strict=True)
+    return marks([(edges[first], edges[stop]) for first, stop in ends], EXCLUDED)
 
 
 # ---- NIRx

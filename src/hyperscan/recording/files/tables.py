@@ -16,7 +16,7 @@ from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording.files.bids import Sidecar
 from hyperscan.recording.files.matlab import check_matlab, check_version
 from hyperscan.recording.files.units import factor_to_si
-from hyperscan.recording.guard import check_memory
+from hyperscan.recording.guard import check_memory, check_names
 from hyperscan.recording.records import PersonRecording
 
 #: Signs from which on a line is looked at before its cells are made, and the memory of these, in numbers: a cell and
@@ -161,6 +161,7 @@ def _declared(path: Path, name: str) -> _Declared:
             f"{name}: its sidecar needs SamplingFrequency (Hz), ChannelNames (all different) and Unit "
             f"({_KNOWN_UNITS}). Write it as\n{_FORM}"
         )
+    check_names(names, name)
     if volts:
         return _Declared(rate, names, ("eeg",) * len(names), volts, sidecar.variable)
     kinds = tuple(each.lower()[-3:] for each in names)

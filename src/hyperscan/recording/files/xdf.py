@@ -18,7 +18,7 @@ import pyxdf
 
 from hyperscan.errors import ReadError, count, did_you_mean
 from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, is_electrode
-from hyperscan.recording.guard import check_memory
+from hyperscan.recording.guard import check_memory, check_names
 from hyperscan.recording.records import PersonRecording
 from hyperscan.recording.timeline import fit_stamps
 
@@ -236,6 +236,7 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     n = len(data)
     listed = stream.channels if len(stream.channels) == n else (_Channel(),) * n
     labels = [each.label or f"EEG{k:03d}" for k, each in enumerate(listed, start=1)]
+    check_names(labels, name)
     times = Counter(labels)
     labels = [label if times[label] == 1 else f"{label}-{k}" for k, label in enumerate(labels)]
     types = _types(stream, listed, labels, name)
@@ -386,10 +387,11 @@ def _markers(streams: list[_Stream], signal: _Stream, name: str) -> mne.Annotati
             value = values[0] if isinstance(values, list | tuple | np.ndarray) else values
             rows.add((float(time), value if isinstance(value, str) else f"{value:g}"))
     pieces = fit_stamps(signal.stamps, signal.rate).pieces
-    found: list[tuple[float, str]] = []  # joined once: each addition to annotations would sort them again
-    for time, text in sorted(rows):
-        piece = min(pieces, key=lambda each: max(each.start - time, time - each.stop, 0.0))
-        own = float(piece.to_own(np.array([time]))[0])
-        if 0 <= own <= (len(signal.stamps) - 1) / signal.rate:
-            found.append((own, text or "marker"))
-    return mne.Annotations([onset for onset, _ in found], 0.0, [text for _, text in found], orig_time=None)
+    ordered = sorted(rows)
+    times = np.array([time for time, _ in ordered])
+    # pieces follow each other; between two of them the nearer one counts
+    until = [max(a.stop, (a.stop + b.start) / 2) for a, b in itertools.pairwise(pieces)]
+    parts = np.split(times, np.searchsorted(times, until, side="right"))
+    own = np.concatenate([piece.to_own(part) for piece, part in zip(pieces, parts, strict=True)])
+    inside = np.flatnonzero((own >= 0) & (own <= (len(signal.stamps) - 1) / signal.rate))
+    return mne.Annotations(own[inside], 0.0, [ordered[k][1] or "marker" for k in inside], orig_time=None)

@@ -176,11 +176,8 @@ def fit_growth(
     frame, names, sessions = choose_sessions(frame, names, outcome)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
     measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
-    evidence = Evidence(
-        *(sessions.frame, outcome, measured, people),
-        neighbours=neighbours_of(frame, outcome, bands),
-        signed=value in SIGNED_OUTCOMES,
-    )
+    neighbours, signed = neighbours_of(frame, outcome, bands), value in SIGNED_OUTCOMES
+    evidence = Evidence(sessions.frame, outcome, measured, people, neighbours=neighbours, signed=signed)
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen

@@ -23,7 +23,7 @@ from hyperscan.pipeline.unit import BATCH_TABLES, Basis, Manifest, own_files, re
 from hyperscan.recall import remembered
 from hyperscan.results.plan import Plan, PlannedPair
 from hyperscan.schema import CELL_COLUMNS, ROLES, SessionKey
-from hyperscan.storage import MISSING, new_folder, write_table
+from hyperscan.storage import load_table, new_folder, write_table
 from hyperscan.synchrony import (
     BYTES_PER_SAMPLE,
     GuardValues,
@@ -188,11 +188,11 @@ def read_chance(planned: Sequence[PlannedPair], folders: Sequence[Path]) -> Chan
 
 def _read(folders: Sequence[Path], name: str, planned: Sequence[PlannedPair]) -> pd.DataFrame:
     """Join a table of some batches and keep the rows of planned pairs, in the plan's order (``entry``)."""
-    frames = [pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=str, keep_default_na=False) for folder in folders]
+    frames = [load_table(folder / f"{name}.tsv", *_LENDERS, *CELL_COLUMNS, "profile") for folder in folders]
     columns = [*_LENDERS, *CELL_COLUMNS, "z", "profile", *_GUARDS]
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     where = {pair.dyads: i for i, pair in enumerate(planned)}
     entry = [where.get(lenders, -1) for lenders in zip(*(frame[column] for column in _LENDERS), strict=True)]
     numbers = [column for column in ("z", *_GUARDS) if column in frame]
-    frame = frame.assign(entry=entry, **{n: frame[n].replace(MISSING, "nan").astype(float) for n in numbers})
+    frame = frame.astype(dict.fromkeys(numbers, float)).assign(entry=entry)
     return frame[frame["entry"] >= 0].sort_values("entry", kind="stable", ignore_index=True)

@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def unsynced() -> Iterator[None]:
-    """No test loses its power, and waiting for the disk takes a third of a small run: faults of it are put in by name."""
+    """No test loses its power, and a small run waits for the disk a third of its time: faults are put in by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield

@@ -11,7 +11,7 @@ from scipy.io import wavfile
 
 import recording_fixtures as make
 from pipeline_fixtures import edit_table, run, tree
-from stale_fixtures import assert_as_fresh, read_rows
+from stale_fixtures import assert_as_fresh, keep_modality, read_rows
 from stale_fixtures import write_table as write_rows
 
 
@@ -64,6 +64,7 @@ def test_a_changed_shared_signal_or_sidecar_is_taken_up(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEVERAL)
 def test_a_changed_companion_is_taken_up(mine: Path, tmp_path: Path, name: str) -> None:
+    keep_modality(mine, "eeg")
     file, write = SEVERAL[name]
     written = write(mine / "dyad-01/ses-01" / file)
     edit_table(mine, "dyad-01/ses-01/therapist.edf", f"dyad-01/ses-01/{file}")
@@ -79,6 +80,7 @@ def test_what_a_reader_opens_undeclared_is_never_taken_over(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader to come may open what nobody thought of: an EEGLAB header may even name a file of another folder."""
+    keep_modality(mine, "eeg")
     folder = mine / "dyad-01/ses-01"
     make.write_set(folder / "before.set", 3, fdt=True)
     (folder / "before.set").rename(folder / "x.set")

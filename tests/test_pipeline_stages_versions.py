@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from stale_fixtures import assert_as_fresh, change_version
 @pytest.mark.slow
 @pytest.mark.parametrize("name", all_versions())
 def test_a_changed_version_is_taken_up(
-    two_modalities: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    two_modalities: Path, done: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    out = Path(shutil.copytree(done, tmp_path / "out"))
+    out = Path(shutil.copytree(done(""), tmp_path / "out"))
     change_version(monkeypatch, name)
     assert_as_fresh(two_modalities, out, tmp_path / "fresh")

@@ -124,10 +124,11 @@ class FurtherOutcome:
             raise ConfigError(f"outcomes: {twice[0]!r} stands there twice.")
         return found
 
-    def plain(self) -> str | dict[str, Any]:
+    def plain(self) -> str | dict[str, str | list[str]]:
         """Give back what :meth:`parse` reads: the name alone where nothing else was said."""
-        told: dict[str, Any] = {"measured": self.measured} if self.measured else {}
-        told |= {"relations": list(self.relations)} if self.relations != RELATIONS else {}
+        told: dict[str, str | list[str]] = {"measured": self.measured} if self.measured else {}
+        if self.relations != RELATIONS:
+            told["relations"] = list(self.relations)
         return {"name": self.name, **told} if told else self.name
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: What a cell of a table holds; what is missing is None or NaN.
+Scalar = str | int | float | None
+
 #: The two people of a dyad, always in this order.
 ROLES = ("therapist", "client")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +77,7 @@ def fit_growth(
     signal: str | None = None,
     equivalence_slope: float = StudyConfig.equivalence_slope,
     min_pseudo: int = StudyConfig.min_pseudo,
-    outcomes: Sequence[str | Mapping[str, Any] | FurtherOutcome] = (),
+    outcomes: Sequence[str | Mapping[str, str | Sequence[str]] | FurtherOutcome] = (),
     bands: Mapping[str, Edges] = BANDS,
     contrasts: Mapping[str, Contrast] = MappingProxyType({}),
     group: str = StudyConfig.group,

@@ -16,7 +16,7 @@ from hyperscan.growth.flips import MAX_EXACT, sign_patterns
 from hyperscan.growth.records import Record, json_values
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.verdict import ALPHA
-from hyperscan.schema import MIN_DYADS
+from hyperscan.schema import MIN_DYADS, Scalar
 from hyperscan.words import VERDICT_GROUPS
 
 if TYPE_CHECKING:
@@ -403,9 +403,9 @@ def influences(universes: Sequence[Universe], standardised: Array, weights: Arra
     return tuple(sorted(found, key=lambda row: -row.share))
 
 
-def _row(one: Universe, standardised: float | None, share: float | None) -> dict[str, Any]:
+def _row(one: Universe, standardised: float | None, share: float | None) -> dict[str, Scalar]:
     """Row of multiverse.tsv."""
-    row: dict[str, Any] = {"universe": one.name, **one.settings, "primary": one.primary, "verdict": one.verdict}
+    row: dict[str, Scalar] = {"universe": one.name, **one.settings, "primary": one.primary, "verdict": one.verdict}
     numbers = ("slope", "ci_low", "ci_high", "t", "df", "p", "n")
     fit = None if one.growth is None else one.growth.group_slope
     row |= {name: np.nan if fit is None else getattr(fit, name) for name in numbers}

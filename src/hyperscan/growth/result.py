@@ -15,7 +15,7 @@ from hyperscan.growth import records
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.groups import Groups
 from hyperscan.growth.shape import Shape
-from hyperscan.schema import MIN_DYADS, NAMED, Outcome
+from hyperscan.schema import MIN_DYADS, NAMED, Outcome, Scalar
 from hyperscan.storage import check_types, record_of, write_json, write_table
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class GrowthResult:
         DataFrame
         """
         named = self.primary.outcome.named
-        rows: list[Mapping[str, Any]] = []
+        rows: list[Mapping[str, Scalar]] = []
         for part in ESTIMATES:
             found: records.Record | None = getattr(self, part)
             # the test over therapists counts therapists

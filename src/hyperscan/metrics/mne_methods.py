@@ -134,18 +134,18 @@ def _estimate(method: str, epochs: NDArray[Any], n_a: int, sfreq: float, band: t
     n_b = epochs.shape[1] - n_a
     seeds, targets = (index.ravel() for index in np.indices((n_a, n_b)))
     targets = targets + n_a
-    common: dict[str, Any] = {"sfreq": sfreq, "verbose": "ERROR"}
     edges = {"fmin": band[0], "fmax": band[1]}
     if method == "psi":
-        result = phase_slope_index(epochs, indices=(seeds, targets), **edges, **common)
+        result = phase_slope_index(epochs, indices=(seeds, targets), sfreq=sfreq, **edges, verbose="ERROR")
         return np.asarray(result.get_data()).reshape(n_a, n_b)
     pairs = (seeds[:, np.newaxis], targets[:, np.newaxis]) if method in _GRANGER else (seeds, targets)
+    estimate = partial(spectral_connectivity_epochs, epochs, method=method, indices=pairs, sfreq=sfreq, verbose="ERROR")
     if method in _GRANGER:
         # The autoregressive model needs the whole spectrum; the band is averaged afterwards.
-        common["gc_n_lags"] = min(_GRANGER_LAGS, epochs.shape[-1] // 2 - 1)
+        estimate = partial(estimate, gc_n_lags=min(_GRANGER_LAGS, epochs.shape[-1] // 2 - 1))
         edges = {"fmin": 0.0, "fmax": np.inf}
     with np.errstate(divide="ignore"):  # it divides by the lower edge to count cycles
-        result = spectral_connectivity_epochs(epochs, method=method, indices=pairs, **edges, **common)
+        result = estimate(**edges)
     freqs = np.asarray(result.freqs)
     inside = (freqs >= band[0]) & (freqs <= band[1])
     values: NDArray[Any] = np.asarray(result.get_data())[:, inside].mean(axis=-1)

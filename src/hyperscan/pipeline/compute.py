@@ -24,7 +24,7 @@ from hyperscan.pipeline.summary import Computed
 from hyperscan.pipeline.unit import Basis, Manifest, Prepared, Unit, own_files, row_label
 from hyperscan.recall import remembered
 from hyperscan.results import SynchronyResult
-from hyperscan.schema import CELL_COLUMNS, INDEX_COLUMNS, ROLES, TABLES, Cell, RoiPair
+from hyperscan.schema import CELL_COLUMNS, INDEX_COLUMNS, ROLES, TABLES, Cell, RoiPair, Scalar
 from hyperscan.storage import new_folder, write_dataset, write_table
 from hyperscan.study import Session
 from hyperscan.synchrony import (
@@ -100,7 +100,7 @@ def _compute_row(row: Session, basis: Basis, batches: Sequence[Path], prepared: 
     )
 
 
-def guard_columns(row: Session, recipe: Recipe, guards: GuardRow) -> dict[str, Any]:
+def guard_columns(row: Session, recipe: Recipe, guards: GuardRow) -> dict[str, Scalar]:
     """Row of ``guards.tsv``."""
     primary = recipe.primary
     outcome = {"metric": primary.metric, "band": primary.band, "roi": "-".join(primary.rois)}
@@ -199,7 +199,7 @@ def chance_columns(
     *,
     shared: bool,
     config: StudyConfig,
-) -> dict[str, Any]:
+) -> dict[str, Scalar]:
     """Compare one value of the pair with ``pseudo``, that of its pseudo pairs; ``at``: place of its ROI pair."""
     pseudo = pseudo[np.isfinite(pseudo)]
     mean = float(pseudo.mean()) if len(pseudo) else np.nan

@@ -41,7 +41,7 @@ from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
 from hyperscan.results.folder import MULTIVERSE_PAGE, check_table
 from hyperscan.results.plan import Plan, Skip
-from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, SessionKey
+from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, Scalar, SessionKey
 from hyperscan.storage import load_table, remove, remove_files, sweep, write_json, write_table, write_text
 from hyperscan.study import Rejected, Session
 
@@ -321,7 +321,7 @@ def _write_tables(
     folder: Path, found: Mapping[str, Sequence[Found]], summaries: Mapping[SessionKey, Summary]
 ) -> dict[str, pd.DataFrame]:
     """Write the rows of all analyses of one preparation, and read them as growth reads those of a run."""
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _ROWS}
+    rows: dict[str, list[dict[str, Scalar]]] = {name: [] for name in _ROWS}
     for name, parts in found.items():
         for one in (one for one in parts if one.ok):
             rows["synchrony"] += [{UNIVERSE: name, **row} for row in one.content["synchrony"]]

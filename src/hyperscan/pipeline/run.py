@@ -133,8 +133,8 @@ def run_study(
         sweep_temporary(Path(tempfile.gettempdir()))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, output_lock(Path(folder) / "study"):
             rows = save_pairs(pairs_of(sessions), Path(folder) / "study")
-            options: dict[str, Any] = {"n_jobs": n_jobs, "cluster": cluster, "private": private, "report": report}
-            return run_study(rows, config, out=out, progress=progress, **options)
+            again = partial(run_study, rows, config, out=out, progress=progress)
+            return again(n_jobs=n_jobs, cluster=cluster, private=private, report=report)
     if not sessions:
         raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)

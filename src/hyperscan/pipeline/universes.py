@@ -45,7 +45,7 @@ from hyperscan.pipeline.unit import (
 from hyperscan.pipeline.workers import Task
 from hyperscan.recall import remembered
 from hyperscan.results.plan import PlannedPair
-from hyperscan.schema import ROLES, TABLES, Cell, RoiPair, SessionKey
+from hyperscan.schema import ROLES, TABLES, Cell, RoiPair, Scalar, SessionKey
 from hyperscan.storage import new_folder, read_json, write_json
 from hyperscan.study import Session
 from hyperscan.synchrony import (
@@ -294,7 +294,7 @@ def synchrony_rows(
     values: SessionValues,
     chance: OutcomeChance,
     config: StudyConfig,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Scalar]]:
     """Rows of ``synchrony.tsv`` of the primary signal, without what is :data:`LEFT_OUT`."""
     labels = {
         name: value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -295,14 +296,14 @@ def _name_cells(ax: Axes, places: list[tuple[float, float]], rows: list[str], co
     """Write channel names left of the first panel of each row and below the lowest of each column, as many as fit."""
     lowest = dict(places)
     tops = [top for left, top in places if left == 0]
-    style: dict[str, Any] = {"fontsize": _NAME_PT, "parse_math": False}
+    write = partial(ax.text, fontsize=_NAME_PT, parse_math=False)
     for i in range(0, len(rows), _every(len(rows), inches)):
         for top in tops:
-            ax.text(-0.02, top + (i + 0.5) / len(rows), plain(rows[i], 8), ha="right", va="center", **style)
+            write(-0.02, top + (i + 0.5) / len(rows), plain(rows[i], 8), ha="right", va="center")
     for i in range(0, len(cols), _every(len(cols), inches)):
         for left, top in lowest.items():
             x = left + (i + 0.5) / len(cols)
-            ax.text(x, top + 1.03, plain(cols[i], 8), ha="center", va="top", rotation=90, **style)
+            write(x, top + 1.03, plain(cols[i], 8), ha="center", va="top", rotation=90)
 
 
 def _name_sides(ax: Axes, rows: list[str], cols: list[str], inches: float) -> None:

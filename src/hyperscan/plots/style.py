@@ -19,6 +19,7 @@ import numpy as np
 from hyperscan.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -264,7 +265,7 @@ def panel_grid(
     return made[:n]
 
 
-def legend_above(figure: Any, handles: Mapping[str, Any]) -> None:
+def legend_above(figure: Any, handles: Mapping[str, Artist]) -> None:
     """Put one legend above all panels, within the figure; beside the first panel in a figure of the user's."""
     if figure.get_layout_engine() is None:
         figure.axes[0].legend(handles.values(), handles.keys())

@@ -61,7 +61,7 @@ def view_data(run: ReportedRun) -> dict[str, Any]:
     rows, quality = run.table, run.quality
     outcome = run.outcome
     levels = {name: sorted(map(str, rows[name].unique())) for name in CHOOSE if name != "session" and name in rows}
-    codes: dict[str, Any] = {
+    codes: dict[str, list[int]] = {
         name: pd.Categorical(rows[name].astype(str), categories=known).codes.tolist() for name, known in levels.items()
     }
     codes["session"] = rows["session"].astype(int).tolist()

@@ -172,7 +172,7 @@ def same(*people: Signals) -> tuple[str, ...]:
     return tuple(person.identity for person in people) if is_remembering() else ()
 
 
-def _hash(facts: Mapping[str, Any], arrays: Iterable[Array]) -> str:
+def _hash(facts: Mapping[str, object], arrays: Iterable[Array]) -> str:
     made = hashlib.sha256(json.dumps(facts).encode())
     for array in arrays:
         made.update(f"{array.dtype} {array.shape}".encode())

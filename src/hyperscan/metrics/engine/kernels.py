@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,11 +16,11 @@ _REORDER = frozenset({"reassoc", "nsz"})
 
 def compiled(func: _Function, fastmath: frozenset[str] = _REORDER) -> _Function:
     """Compile a loop whose sums may be reordered."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
+    jit: Callable[..., Any] = partial(njit, nogil=True, error_model="numpy", fastmath=set(fastmath))
     try:
-        made: _Function = njit(cache=True, **options)(func)
+        made: _Function = jit(cache=True)(func)
     except RuntimeError:  # numba finds no folder that it may write compiled code to
-        made = njit(**options)(func)
+        made = jit()(func)
     return made
 
 

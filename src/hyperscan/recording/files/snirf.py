@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,7 +227,7 @@ def _measurements(block: h5py.Group, name: str) -> list[_Measurement]:
     ]
 
 
-def _measurement(row: dict[str, object], name: str) -> _Measurement:
+def _measurement(row: Mapping[str, np.generic | bytes | str], name: str) -> _Measurement:
     missing = [key for key in ("sourceIndex", "detectorIndex", "dataType") if key not in row]
     if missing:
         raise ReadError(f"{name}: a channel of its measurementList has no {missing[0]}. Export the recording again.")

@@ -82,6 +82,14 @@ def test_order_is_named() -> None:
     assert "talk came first in 24 of 48 sessions; the difference was then" in (
         found(changing)["talk_minus_rest", "level"].sentence
     )
+    # two runs a session, each in another order: their mean place is the same
+    assert "talk and rest had the same mean place in the order of every session." in (
+        found(table.assign(order=1.5))["talk_minus_rest", "level"].sentence
+    )
+    mixed = table.assign(order=np.where(odd, 1.5, changing["order"]))
+    assert "in the order of 24 sessions and not in 24: an effect of it is not ruled out." in (
+        found(mixed)["talk_minus_rest", "level"].sentence
+    )
 
 
 def test_unequal_amounts_are_named_and_incomplete_sessions_do_not_enter() -> None:

@@ -55,6 +55,13 @@ def test_whole_and_filtered_signals_meet_in_the_domain(domain):
         np.testing.assert_array_equal(cut, filtered if domain == "analytic" else filtered.real)
 
 
+@pytest.mark.parametrize("ask", [analytic_pair, real_pair])
+def test_epochs_of_two_people_are_not_paired_by_their_order(ask):
+    epochs = type("EpochsArray", (), {"drop_log": ()})()
+    with pytest.raises(InputError, match=r"EpochsArray: expected an array"):
+        ask(np.ones((2, 3, 5)), epochs)
+
+
 def test_pairs_are_brought_to_one_precision():
     a, b = np.ones((2, 5), np.float32), np.ones((3, 5))
     assert [x.dtype for x in real_pair(a, b)] == [np.float64] * 2

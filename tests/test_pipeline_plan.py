@@ -38,7 +38,7 @@ from hyperscan.pipeline.stages import MAX_NOTES, Stages
 from hyperscan.pipeline.summary import PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
 from hyperscan.recording.records import BandQuality, PersonQuality
-from hyperscan.results.plan import Plan, RegionChannels, Remark, Skip
+from hyperscan.results.plan import OF_SESSIONS, Plan, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Outcome, SessionKey
 from hyperscan.storage import to_json
 from hyperscan.study import Session, findings, read_sessions
@@ -271,7 +271,18 @@ def test_a_run_tells_every_kind_of_finding(
         assert (level, f"{word}: {finding}") in said
         assert f" {word}: {finding}\n" in log
     told = Plan.load(tmp_path / "out" / "plan.json").findings
-    assert [one.message for one in told] == [str(finding) for finding in found]
+    assert [one.message for one in told if one.kind != OF_SESSIONS] == [str(finding) for finding in found]
+
+
+def test_what_weakens_a_session_is_in_the_plan_and_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [meeting("A", 1), meeting("A", 2), meeting("B", 1)]
+    found = {row.key: replace(summary_of(row), notes=(f"{row.key}: triggers stop early",)) for row in rows}
+    plan = make_plan(rows, [], found, StudyConfig(), {})
+    told = [one.message for one in plan.findings if one.kind == OF_SESSIONS]
+    assert told == [f"{rows[0].key} and 2 more: triggers stop early"]
+    with caplog.at_level(logging.INFO, logger="hyperscan"):
+        Stages([], StudyConfig(), tmp_path, RunLog(tmp_path)).tell(plan.findings)
+    assert "triggers stop early" not in caplog.text  # said when the sessions were prepared
 
 
 def test_many_findings_of_one_kind_do_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -75,6 +75,8 @@ DRAW: dict[str, Callable[[], Any]] = {
     "growth_curves of 30": lambda: plots.growth_curves(one(study(30)), FIT),
     "chance_curves": lambda: plots.chance_curves(one(study(1))),
     "dyad_panels": lambda: plots.dyad_panels(one(study())),
+    "dyad_panels of 6": lambda: plots.dyad_panels(one(study(6)).assign(own_mean_z=0.12)),
+    "dyad_panels of 1": lambda: plots.dyad_panels(one(study(1)).assign(own_mean_z=0.12)),
     "roi_panels": lambda: plots.roi_panels(study()[lambda f: f["band"] == "alpha"]),
     "session_band_heatmap": lambda: plots.session_band_heatmap(study()),
     "missing_session_grid": lambda: plots.missing_session_grid(one(study()).assign(state="used")),

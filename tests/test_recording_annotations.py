@@ -9,11 +9,13 @@ import pytest
 import recording_fixtures as make
 from hyperscan.recording.annotations import (
     event_times,
+    find_trigger_lines,
     fresh_raw,
     is_called,
     is_technical,
     listed_events,
     own_annotations,
+    trigger_codes,
     with_events,
 )
 
@@ -123,3 +125,38 @@ def test_damage_and_joints_are_no_events() -> None:
 )
 def test_events_are_called_by_their_name_with_or_without_the_kind(name: str, wanted: str, *, same: bool) -> None:
     assert is_called(name, wanted) is same
+
+
+@pytest.mark.parametrize(
+    "name", ["TRIG", "Trigger-In", "Marker", "EVENTS", "STI 014", "DIN1", "Status", "TTL 1", "Sync"]
+)
+def test_a_trigger_line_is_known_by_its_name(name: str) -> None:
+    raw = with_line(pulses(0, 1)).rename_channels({"STI": name}).set_channel_types({name: "eeg"}, verbose="ERROR")
+    assert find_trigger_lines(raw) == [5]
+    np.testing.assert_allclose(event_times(with_events(raw))[0], [5.0, 8.0, 12.0])
+
+
+def test_electrodes_and_other_signals_are_no_trigger_lines() -> None:
+    names = ["T3", "Fp1", "DC1", "ECG", "Status EEG", "Trapezius", "STN", "T8"]
+    raw = mne.io.RawArray(make.noise(1, len(names), 100), mne.create_info(names, 100.0, "eeg"), verbose="ERROR")
+    assert find_trigger_lines(raw) == []
+    typed = (
+        with_line(pulses(0, 1))
+        .rename_channels({"STI": "Marker"})
+        .set_channel_types({"Marker": "misc"}, verbose="ERROR")
+    )
+    assert find_trigger_lines(typed) == []  # a type that somebody gave is believed
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-6])
+def test_codes_that_a_reader_took_for_volts_are_whole_again(unit: float) -> None:
+    line = pulses(0, 255)
+    line[1500] = 1
+    assert set(trigger_codes(unit * line)) == {0, 1, 255}
+
+
+def test_an_analogue_line_counts_where_it_has_two_levels() -> None:
+    noise = 0.03 * np.random.default_rng(0).standard_normal(2000)
+    np.testing.assert_array_equal(trigger_codes(1e-4 * (3.3 * pulses(0, 1) + noise)), pulses(0, 1))
+    swinging = np.sin(np.arange(2000) / 30)
+    assert set(trigger_codes(swinging)) == {-1, 0, 1}  # no two levels: rounded as it is

@@ -189,6 +189,20 @@ def test_few_triggers_warn() -> None:
     assert np.isnan(aligned.clock.ppm)
 
 
+@pytest.mark.parametrize(("last", "warned"), [(55.0, False), (25.0, True)])
+def test_triggers_that_stop_early_are_told(last: float, warned: bool, recwarn: pytest.WarningsRecorder) -> None:
+    """A cable came off: the clock is extended, and how far off it may be is said."""
+    pulses = np.cumsum(np.random.default_rng(0).uniform(1.0, 3.0, 40))
+    pulses = pulses[pulses < 55]
+    own = np.arange(15_000) / 250.0
+    cable = pulses[pulses < last] - 1
+    aligned = align_pair(pair_of(device(1, own, 250.0, pulses), device(2, 1 + own, 250.0, cable), clock="triggers"))
+    said = [str(each.message) for each in recwarn if "lie between" in str(each.message)]
+    assert len(said) == warned
+    assert all(f"{len(pulses)} of the therapist, {len(cable)} of the client" in each for each in said)
+    assert aligned.clock.offset_s == pytest.approx(1.0, abs=1e-3)
+
+
 def test_xdf_gap_drift_and_offset(tmp_path: Path) -> None:
     a = 1000.0 + np.arange(15_000) / 250.0
     b = 1002.0 + np.arange(13_000) / (250.0 * (1 + 40e-6))

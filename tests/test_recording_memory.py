@@ -84,6 +84,9 @@ def test_two_epochs_are_a_call() -> None:
     sync = hs.compute_synchrony(*epochs(), metrics=["plv"], bands={"alpha": (8, 12)})
     assert sync.dataset.sizes["window"] == 8
     assert sync.dataset.attrs["window_s"] == 4.0
+    # their times are those of the epochs laid end to end, not of the session
+    figure = sync.plot("plv", "alpha", kind="windows", show=False)
+    assert figure.axes[0].get_xlabel() == "Time in the epochs, end to end (s)"
 
 
 def test_epochs_without_a_key_are_never_paired_by_position() -> None:
@@ -106,6 +109,8 @@ def test_epochs_without_a_key_are_never_paired_by_position() -> None:
     [
         (lambda a, b: hs.compute_synchrony(a), "the client too"),
         (lambda a, b: hs.compute_synchrony(a, ["plv"]), "Metrics go by name"),
+        (lambda a, b: hs.compute_synchrony([a, a], [b, b]), "takes one session"),
+        (lambda a, b: hs.compute_synchrony([a, b]), "takes one session"),
         (lambda a, b: hs.compute_synchrony(a, b.get_data()), "expected a Raw or Epochs"),
         (lambda a, b: hs.PairedRecording.from_raws(a, a), "same samples"),
         (lambda a, b: hs.PairedRecording.from_raws(a, b, modality="fnirs"), "holds no fnirs"),

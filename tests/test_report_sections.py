@@ -138,6 +138,26 @@ def test_a_dyad_page_shows_every_section(name: str) -> None:
     assert re.search(rf"\b{name}\b", template.read_text(encoding="utf-8"))
 
 
+def test_a_dyads_page_says_what_was_left_out_of_it(tmp_path: Path) -> None:
+    run = ReportedRun.of(write_fake(tmp_path, SMALL))
+    for dyad in ("D01", "D02", "D03"):
+        lost = [skip.session for skip in run.plan.skipped if skip.dyad == dyad]
+        shown = sections.skipped_table(run, dyad)
+        assert [int(row[0].text) for row in shown.rows] == lost if lost else shown is None
+    assert any(skip.dyad for skip in run.plan.skipped)
+
+
+def test_the_levels_of_chance_stay_a_table_where_every_session_has_as_many_dyads(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    table = load_table(tmp_path / "synchrony.tsv")
+    held = table.groupby("dyad")["session"].transform("nunique")
+    write_table(tmp_path / "synchrony.tsv", table[held == held.max()].assign(n_pseudo=4, lag_p=np.nan))
+    levels = sections.nulls_table(ReportedRun.of(tmp_path))
+    assert "Excess (Fisher z)" in levels.columns
+    assert not levels.is_line
+    assert "lag-null" not in f"{levels.columns} {levels.constant}"  # none was taken, so that 0 would say too much
+
+
 FILES = [
     "synchrony.tsv",
     "pseudo.tsv",

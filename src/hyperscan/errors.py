@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class HyperscanError(Exception):
@@ -179,6 +179,24 @@ def name_some(names: Sequence[str], limit: int = 3) -> str:
     ('D1, D2', 'D1, D2, D3 and 2 more')
     """
     return ", ".join(names) if len(names) <= limit + 1 else f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def tell_reasons(alike: Mapping[str, Sequence[str]]) -> list[str]:
+    r"""Tell reasons (key) with the names that have them; a remedy on its own line that several share is told once.
+
+    Examples
+    --------
+    >>> tell_reasons({"has 3 events.\nExport them.": ["D1"], "has 4 events.\nExport them.": ["D2"]})
+    ['D1: has 3 events.', 'D2: has 4 events.\nAll 2: Export them.']
+    """
+    by_remedy: dict[str, list[str]] = {}
+    for reason, names in alike.items():
+        what, _, remedy = reason.partition("\n")
+        by_remedy.setdefault(remedy, []).append(f"{name_some(names)}: {what}")
+    for remedy, lines in by_remedy.items():
+        if remedy:
+            lines[-1] += f"\nAll {len(lines)}: {remedy}" if len(lines) > 1 else f"\n{remedy}"
+    return [line for lines in by_remedy.values() for line in lines]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

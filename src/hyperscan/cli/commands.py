@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperscan.cli.options import QUESTIONS, SCATTER, TABLE_OPTIONS, option
 from hyperscan.cli.terminal import say, show
-from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean, name_some
+from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean, tell_reasons
 
 if TYPE_CHECKING:
     from hyperscan.growth import GrowthResult
@@ -145,8 +145,8 @@ def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected
         key = "" if row is None else f"{row.key}"
         name = f"{entry.dyad}{session}"
         alike.setdefault(reason.removeprefix(f"{key}: ").removeprefix(f"{key}, "), []).append(name)
-    for reason, names in alike.items():
-        say(f"skipped {name_some(names)}: {reason}")
+    for told in tell_reasons(alike):
+        say(f"skipped {told}")
     if any("'…'" in reason for reason in alike):
         say("names of yours that results leave out stand as '…'; hyperscan check shows them")
     return SOME_SKIPPED if skipped else OK

@@ -227,9 +227,15 @@ def _tell_order(conditions: TaskSessions, order: pd.DataFrame | None, level: boo
     # mean place of the positive side minus that of the negative one: below 0, the positive side came first
     lead = (places["order"] * share).groupby([places["dyad"], places["session"]]).sum().rename("lead").reset_index()
     joined = conditions.difference.merge(lead, on=["dyad", "session"], how="left")
-    if joined["lead"].isna().any() or (joined["lead"] == 0).any():
-        lost = int((joined["lead"].isna() | (joined["lead"] == 0)).sum())
+    if joined["lead"].isna().any():
+        lost = int(joined["lead"].isna().sum())
         return f"The order of the tasks is not known in {count(lost, 'session')}: an effect of it is not ruled out."
+    balanced = int((joined["lead"] == 0).sum())
+    if balanced == len(joined):
+        return f"{first} and {second} had the same mean place in the order of every session."
+    if balanced:
+        text = f"{first} and {second} had the same mean place in the order of {count(balanced, 'session')} and not in"
+        return f"{text} {len(joined) - balanced}: an effect of it is not ruled out."
     ahead = joined["lead"] < 0
     if ahead.all() or not ahead.any():
         early, late = (first, second) if ahead.all() else (second, first)

@@ -49,7 +49,7 @@ def analytic_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     >>> a.dtype
     dtype('complex128')
     """
-    first, second = np.asarray(a), np.asarray(b)
+    first, second = _as_array(a, "a"), _as_array(b, "b")
     for name, x in (("a", first), ("b", second)):
         if x.dtype.kind != "c":
             raise InputError(
@@ -71,11 +71,22 @@ def real_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     >>> a.dtype
     dtype('float32')
     """
-    first, second = np.asarray(a), np.asarray(b)
+    first, second = _as_array(a, "a"), _as_array(b, "b")
     for name, x in (("a", first), ("b", second)):
         if x.dtype.kind not in "fiub":
             raise InputError(f"{name} must be real signals, got {x.dtype}; take the real part or the envelope.")
     return _one_type(first, second, np.float32)
+
+
+def _as_array(given: Any, name: str) -> NDArray[Any]:
+    """Make an array of what is one; two people's Epochs of MNE would be paired by their order, which proves nothing."""
+    if hasattr(given, "drop_log"):
+        raise InputError(
+            f"{name} = {type(given).__name__}: expected an array, as their order does not tell which epochs of two "
+            "people belong together.\nhyperscan.compute_synchrony(epochs_therapist, epochs_client) pairs them; or give "
+            "get_data() of epochs that you paired."
+        )
+    return np.asarray(given)
 
 
 def leading_shape(a: NDArray[Any], b: NDArray[Any]) -> tuple[int, ...]:

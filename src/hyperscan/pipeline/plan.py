@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +29,11 @@ from hyperscan.pipeline.decisions import (
     decisions_of,
 )
 from hyperscan.pipeline.privacy import public_reason, public_rejected
-from hyperscan.pipeline.summary import PersonSummary, Summary
+from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
 from hyperscan.pipeline.unit import signals_path
 from hyperscan.recall import remembered
 from hyperscan.recording.cleaning.eeg import is_averaged
-from hyperscan.results.plan import Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
+from hyperscan.results.plan import OF_SESSIONS, Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_swaps, study_findings
 from hyperscan.study.findings import copied_recordings
@@ -99,9 +99,22 @@ def make_plan(
             PlannedPair(*pair.key, pair.partner.dyad, pair.which, pair.shared_therapist) for pair in pairs
         ),
         units=dict(sorted(digests.items())),
-        findings=tuple(Remark(found.kind, found.severity, found.message) for found in findings),
+        findings=(
+            *(Remark(found.kind, found.severity, found.message) for found in findings),
+            *session_remarks(summaries[row.key] for row in good),
+        ),
         decisions=decided,
     )
+
+
+def session_remarks(rows: Iterable[Attempt]) -> tuple[Remark, ...]:
+    """Say every warning of sessions that are used once, with those that it is about."""
+    about: dict[str, list[SessionKey]] = defaultdict(list)
+    for row in rows:
+        for note in row.notes if row.ok else ():
+            about[note.removeprefix(f"{row.key}: ")].append(row.key)
+    more = {note: f" and {len(keys) - 1} more" if len(keys) > 1 else "" for note, keys in about.items()}
+    return tuple(Remark(OF_SESSIONS, "warning", f"{keys[0]}{more[note]}: {note}") for note, keys in about.items())
 
 
 def check_settings(sessions: Sequence[Session], config: StudyConfig) -> None:

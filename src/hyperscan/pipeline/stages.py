@@ -14,7 +14,7 @@ from hyperscan.pipeline.chance import Batch, batches_of, compute_batch
 from hyperscan.pipeline.compute import compute_unit
 from hyperscan.pipeline.decisions import unaligned_of
 from hyperscan.pipeline.output import FRESH, LOGS, WORK, RunLog, computed_rows, earlier_dyads
-from hyperscan.pipeline.plan import duplicates_of
+from hyperscan.pipeline.plan import duplicates_of, session_remarks
 from hyperscan.pipeline.prepare import prepare_unit
 from hyperscan.pipeline.resources import fitting_jobs
 from hyperscan.pipeline.summary import Attempt, Summary
@@ -36,7 +36,7 @@ from hyperscan.pipeline.unit import (
 )
 from hyperscan.pipeline.workers import Place, Task
 from hyperscan.recall import remembered
-from hyperscan.results.plan import Plan, PlannedPair, Remark, Skip
+from hyperscan.results.plan import OF_SESSIONS, Plan, PlannedPair, Remark, Skip
 from hyperscan.schema import SessionKey
 from hyperscan.storage import remove_files, replace_folder
 from hyperscan.study import Session
@@ -119,7 +119,7 @@ class Stages:
     def tell(self, findings: Sequence[Remark]) -> None:
         """Say what was found about the study as a whole; the log has all of it, the terminal some of every kind."""
         shown: dict[str, int] = defaultdict(int)
-        for finding in findings:
+        for finding in (finding for finding in findings if finding.kind != OF_SESSIONS):
             word = "note" if finding.severity == "info" else finding.severity
             self.log.say(f"{word}: {finding.message}")
             shown[finding.kind] += 1
@@ -272,15 +272,11 @@ class Stages:
 
     def _warn_of(self, rows: Collection[Attempt]) -> None:
         """Say every warning once, with the sessions that it is about."""
-        about: dict[str, list[SessionKey]] = defaultdict(list)
-        for row in rows:
-            for note in row.notes if row.ok else ():
-                about[note.removeprefix(f"{row.key}: ")].append(row.key)
-        for note, keys in list(about.items())[:MAX_NOTES]:
-            others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            self.log.show(f"warning: {keys[0]}{others}: {note}")
-        if len(about) > MAX_NOTES:
-            self.log.show(f"warning: {len(about) - MAX_NOTES} more are in {LOGS}/")
+        told = session_remarks(rows)
+        for remark in told[:MAX_NOTES]:
+            self.log.show(f"warning: {remark.message}")
+        if len(told) > MAX_NOTES:
+            self.log.show(f"warning: {len(told) - MAX_NOTES} more are in {LOGS}/")
 
     def _remove_others(self, units: Collection[Unit]) -> None:
         """Remove earlier results of other units, and pages of other dyads; what is not ours stays."""

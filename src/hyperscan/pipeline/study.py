@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from joblib import Parallel, delayed
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import ConfigError, QualityError, count, name_some
+from hyperscan.errors import ConfigError, QualityError, count, tell_reasons
 from hyperscan.pipeline.decisions import comparability_findings, decision_findings, decisions_of, unaligned_of
 from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
@@ -317,7 +317,7 @@ def _lost(rows: Sequence[Summary]) -> list[str]:
             # most reasons begin with the names of their session, which the line tells
             name = str(row.key)
             alike[row.reason.removeprefix(f"{name}: ").removeprefix(f"{name}, ")].append(name)
-    return [f"{name_some(names)}: {reason}" for reason, names in alike.items()]
+    return tell_reasons(alike)
 
 
 def _line(row: Summary, most: str) -> str:

@@ -270,7 +270,11 @@ def legend_above(figure: Any, handles: Mapping[str, Artist]) -> None:
     if figure.get_layout_engine() is None:
         figure.axes[0].legend(handles.values(), handles.keys())
         return
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=len(handles))
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def colour_bar(image: Any, axes: Axes | Sequence[Axes], label: str, **place: Any) -> None:

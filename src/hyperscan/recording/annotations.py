@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import mne
 import numpy as np
+from mne import BaseEpochs
 from mne.io import BaseRaw
 
 from hyperscan.recording.timeline import is_near
@@ -109,6 +111,49 @@ BREAK_NAMES = ("-99", "-99.0", "32766", "32766.0")
 _RESUMED, _CODES = 1 << 16, (1 << 16) - 1
 
 
+#: How a trigger line is called where a reader takes it for EEG, as those of EDF, BDF and tables do.
+_TRIGGER = re.compile(
+    r"(trig(ger)?s?|trg|ttl|markers?|mrk|events?|stim(ulus)?|sti|status|din|sync)"
+    r"([ _.-]?(in|input|line|channel|chan|ch))?[ _.-]?\d*",
+    re.IGNORECASE,
+)
+
+
+def find_trigger_lines(data: BaseRaw | BaseEpochs) -> list[int]:
+    """Give channels that are called as trigger lines are the type of one, in place; their numbers, from 1 on."""
+    kinds = enumerate(zip(data.ch_names, data.get_channel_types(), strict=True), start=1)
+    found = {name: number for number, (name, kind) in kinds if kind == "eeg" and _TRIGGER.fullmatch(name.strip())}
+    data.set_channel_types(dict.fromkeys(found, "stim"), on_unit_change="ignore", verbose="WARNING")
+    return list(found.values())
+
+
+def trigger_codes(line: np.ndarray) -> np.ndarray:
+    """Read the whole numbers of a trigger line, which a reader may have taken for volts; 0 and 1 of an analogue one.
+
+    Shapes: ``line``, returns (n_times,).
+
+    Examples
+    --------
+    >>> trigger_codes(np.array([0, 2e-6, 0, 255e-6])), trigger_codes(np.array([0.01, 4.9, 0.02, 0.0]))
+    (array([  0,   2,   0, 255]), array([0, 1, 0, 0]))
+    """
+    line = np.where(np.isfinite(line), line, 0.0)
+    for per_unit in (1.0, 1e3, 1e6, 1e9):
+        codes = np.rint(per_unit * line)
+        if codes.any() and np.abs(per_unit * line - codes).max() < _WHOLE:
+            return codes.astype(np.int64)
+    # two levels with little between them: how far is each sample from the level at rest
+    height = np.abs(line - np.median(line))
+    share = height / max(height.max(initial=0.0), np.finfo(float).tiny)
+    if np.mean((share > 0.25) & (share < 0.75)) < 0.5 * np.mean(share >= 0.75):
+        return (share > 0.5).astype(np.int64)
+    return np.rint(line).astype(np.int64)
+
+
+#: How far from a whole number a code may be: steps of a 16-bit file whose range is some thousand (our choice).
+_WHOLE = 0.05
+
+
 def with_events(raw: BaseRaw) -> BaseRaw:
     """Turn trigger channels into annotations."""
     stims = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
@@ -147,8 +192,7 @@ def resting_level(values: np.ndarray) -> int:
 def _channel_events(raw: BaseRaw, stims: list[str]) -> tuple[np.ndarray, list[str]]:
     rows: list[tuple[int, str]] = []
     for stim in stims:
-        line = raw.get_data(picks=[stim])[0]
-        values = np.rint(np.where(np.isfinite(line), line, 0.0)).astype(np.int64)
+        values = trigger_codes(raw.get_data(picks=[stim])[0])
         changes = np.flatnonzero(np.diff(values) != 0) + 1
         if stim.lower() == "status":
             resumed = np.flatnonzero(np.diff(values & _RESUMED) > 0) + 1

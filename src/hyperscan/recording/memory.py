@@ -16,6 +16,7 @@ from mne.io import BaseRaw
 from numpy.typing import ArrayLike
 
 from hyperscan.errors import InputError, did_you_mean
+from hyperscan.recording.annotations import find_trigger_lines
 from hyperscan.recording.files.epochs import fix_moments, keys_of_mne
 from hyperscan.recording.files.fif import without_ids
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, compare_people
@@ -72,6 +73,8 @@ def pair_in_memory(
             raise InputError(f"{role}: holds no {session.modality} channels. Give both people's {session.modality}.")
     with mne.use_log_level("WARNING"):
         taken = {role: PersonRecording(data.copy().load_data()) for role, data in people.items()}
+        for person in taken.values():
+            find_trigger_lines(person.data)
     if all(epoched):
         if key is not None and session.clock is None:  # the user says which trial is which
             session = replace(session, clock="triggers")

@@ -16,7 +16,7 @@ from mne import BaseEpochs
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, InputError, ReadError, count
-from hyperscan.recording.annotations import fresh_raw, with_events
+from hyperscan.recording.annotations import find_trigger_lines, fresh_raw, with_events
 from hyperscan.recording.files.bids import check_kinds, check_sidecar, stored_bytes, with_bids_tables, with_start_time
 from hyperscan.recording.files.eeg import NO_LENGTH
 from hyperscan.recording.files.epochs import common_epochs, common_times, keys_of_mne
@@ -68,6 +68,8 @@ def read_person(
     check_sidecar(path, found.data.info["sfreq"], name)
     volts, table_notes = with_bids_tables(found.data, path, name)
     volts, strange = _known_units({**found.factors, **volts}, name)
+    lines = find_trigger_lines(found.data) if modality == "eeg" else []
+    table_notes += tuple(f"{name}: channel {number} was taken for a trigger line, by its name" for number in lines)
     table_notes += with_start_time(found.data, path, name)
     channels = _picked(found.data, selector, name)
     # a trigger channel serves both people

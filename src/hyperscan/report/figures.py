@@ -314,8 +314,8 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
 
     rows = dataclasses.replace(run.outcome, band="").select(run.compared)
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
-    if not _has(rows, "session", "band", "excess_z"):
-        return None
+    if not _has(rows, "session", "band", "excess_z") or rows["band"].nunique() < 2:
+        return None  # of one band the other figures say all
     means = rows.groupby("band")["excess_z"].mean()
     dyads = sorted(map(str, rows["dyad"].unique()))
     who = f"dyad {dyads[0]}" if len(dyads) == 1 else "all dyads"

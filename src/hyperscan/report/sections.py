@@ -39,6 +39,7 @@ from hyperscan.report.tables import (
     rows_of,
     short,
 )
+from hyperscan.results.plan import OF_SESSIONS
 from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, ROLES, index_facts
 from hyperscan.words import (
     DIFFERENCES,
@@ -261,10 +262,19 @@ def influence(run: ReportedRun) -> list[str]:
     return said
 
 
+#: Remarks on single sessions that a page shows; plan.json has all (our choice).
+MOST_REMARKS = 20
+
+
 def remarks(run: ReportedRun) -> list[tuple[str, str]]:
-    """Tell what was found about the study as a whole, each with its severity in a word."""
+    """Tell what was found about the study and what makes single sessions weaker, with its severity in a word."""
     words = {"error": "Error", "warning": "Warning", "info": "Note"}
-    return [(words.get(remark.severity, "Note"), one_line(remark.message)) for remark in run.remarks]
+    single = [remark for remark in run.remarks if remark.kind == OF_SESSIONS]
+    shown = [remark for remark in run.remarks if remark not in single[MOST_REMARKS:]]
+    told = [(words.get(remark.severity, "Note"), one_line(remark.message)) for remark in shown]
+    if len(single) > MOST_REMARKS:
+        told.append(("Note", f"{len(single) - MOST_REMARKS} more on single sessions are in plan.json (findings)."))
+    return told
 
 
 @dataclass(frozen=True)
@@ -371,15 +381,18 @@ def relation_table(run: ReportedRun) -> Table | None:
     return lay_out(rows, heads, caption) if rows else None
 
 
-def skipped_table(run: ReportedRun) -> Table | None:
-    """List what was left out and why: not analysed, as the plan says, or left out of growth."""
+def skipped_table(run: ReportedRun, dyad: str = "") -> Table | None:
+    """List what was left out of the study, or of one dyad, and why: not analysed, or left out of growth."""
     rows: list[Values] = [asdict(skip) for skip in run.plan.skipped]
-    caption = f"{run.n_skipped} not analysed"
+    caption = "Left out, and why" if dyad else f"{run.n_skipped} not analysed"
     labels = {name: getattr(run.outcome, name) for name in ("modality", "task")}
     rows += [{**labels, **one, "reason": f"left out of growth: {one.reason}"} for one in run.left_out]
-    if run.left_out:
+    if dyad:
+        rows = [row for row in rows if row["dyad"] == dyad]
+    elif run.left_out:
         caption += f", {count(len(run.left_out), 'row')} left out of growth"
-    return lay_out(rows, heads_of([*KEYS, "reason"]), caption, links=dyad_links(run)) if rows else None
+    keys = [key for key in KEYS if not dyad or key != "dyad"]
+    return lay_out(rows, heads_of([*keys, "reason"]), caption, links={} if dyad else dyad_links(run)) if rows else None
 
 
 def plan_table(run: ReportedRun) -> Table | None:
@@ -525,7 +538,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
             "dyads": part["dyad"].nunique(),
             **{key: float(part[key].mean()) if key in part else None for key in levels},
             "n_pseudo": float(part["n_pseudo"].min()) if "n_pseudo" in part else None,
-            "lag_n": int((part["lag_p"] < 0.05).sum()) if "lag_p" in part else None,
+            "lag_n": int((part["lag_p"] < 0.05).sum()) if "lag_p" in part and part["lag_p"].notna().any() else None,
         }
         for session, part in rows.groupby("session", sort=True)
     ]
@@ -536,7 +549,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
         "lag_n": "Sessions with lag-null p < .05",
     }
     caption = f"Real and chance level of {run.outcome}" + ": means over dyads" * (rows["dyad"].nunique() > 1)
-    return lay_out(made, heads, caption, keys=["session", *levels])
+    return lay_out(made, heads, caption, keys=["session"])
 
 
 #: Columns of a dyad's own table.
@@ -729,6 +742,7 @@ DYAD_SECTIONS: Mapping[str, Callable[[ReportedRun, str], Any]] = MappingProxyTyp
     {
         "people": people,
         "sessions": session_table,
+        "skipped": skipped_table,
         "clocks": clock_table,
         "quality": quality_section,
         "outcomes": all_outcomes_table,

@@ -107,6 +107,10 @@ class PlannedPair:
         return self.partner_dyad, self.dyad
 
 
+#: Kind of a remark on single sessions, which a run says when it has prepared them.
+OF_SESSIONS = "sessions"
+
+
 @dataclass(frozen=True)
 class Remark:
     """Something about the study that a reader should know: its kind, ``info`` or ``warning``, and the sentence."""

@@ -389,6 +389,7 @@ def _windows(result: SynchronyResult, shown: SessionView, ax: Axes | None) -> Ax
     null = shown.select(result, "window_null") if "window_null" in data else None
     chance = float(shown.select(result, "pseudo_mean_z")) if "pseudo_mean_z" in data else None
     drawn: Axes = time_course(times, shown.select(result, "roi_z"), null, ax, label=shown.label, chance=chance)
+    drawn.set_xlabel(f"{data['window_start'].attrs.get('long_name', 'Time in session')} (s)")
     return drawn
 
 
@@ -429,6 +430,7 @@ def _kept(result: SynchronyResult, _: SessionView, ax: Axes | None) -> Axes:
     lanes["used"] = data["window_start"].to_numpy()
     kept = {name: [(float(start), long) for start in found] for name, found in lanes.items()}
     drawn: Axes = data_kept_timeline(kept, float(data.attrs["length_s"]), ax)
+    drawn.set_xlabel(f"{data['grid_start'].attrs.get('long_name', 'Time in session')} (s); pale = left out")
     return drawn
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from hyperscan.errors import DataQualityWarning, TableError, did_you_mean, name_some
+from hyperscan.errors import DataQualityWarning, TableError, did_you_mean, tell_reasons
 from hyperscan.schema import TABLES
 from hyperscan.study.consistency import compare_rows
 from hyperscan.study.grid import Grid, find_table, read_grid
@@ -202,7 +202,7 @@ def said_once(rejected: Iterable[Rejected]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for row in rejected:
         alike.setdefault(row.reason, []).append(row.name)
-    return [f"{name_some(names)}: {reason}" for reason, names in alike.items()]
+    return tell_reasons(alike)
 
 
 @dataclass(frozen=True)

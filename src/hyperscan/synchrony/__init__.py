@@ -16,7 +16,7 @@ from mne.io import BaseRaw
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.recording import PairedRecording, align_pair, preprocess_pair
-from hyperscan.recording.memory import pair_in_memory
+from hyperscan.recording.memory import is_signal, pair_in_memory
 from hyperscan.results import SynchronyResult
 from hyperscan.schema import ROLES
 from hyperscan.synchrony.chance import (
@@ -179,6 +179,11 @@ def _prepared(
     therapist: Any, client: Any, bands: Mapping[str, tuple[float, float]] | None, config: StudyConfig | None
 ) -> tuple[PairedRecording, StudyConfig]:
     """Pair, align and prepare two people in memory; epochs are a window each unless the settings say otherwise."""
+    if any(isinstance(given, Sequence) and any(map(is_signal, given)) for given in (therapist, client)):
+        raise InputError(
+            "compute_synchrony takes one session: one Raw or Epochs of each person, as in compute_synchrony(raw_t, "
+            "raw_c).\nGive several to run_study: {'D01': [(raw_t, raw_c), ...], ...}, or in a loop."
+        )
     if isinstance(client, Sequence | str):
         raise InputError(f"client = {client!r}: expected a Raw or Epochs. Metrics go by name: metrics=['plv'].")
     alone = isinstance(therapist, PairedRecording)

@@ -207,7 +207,8 @@ def _shifted(
         found = LagNull(estimate, np.empty((0, *estimate.shape)), np.empty(0, dtype=int))
     if not len(found.lags):
         warnings.warn(
-            f"{person.key}: no lag null, so lag_p is missing: the session holds too few lags of at least "
+            f"{person.key}: no lag null, so lag_p is missing (in fNIRS the pair's level at mismatched times, too, and "
+            f"growth reads grows_unchecked at most): the session holds too few lags of at least "
             f"{min_lag / person.sfreq:g} s (two windows). Shorten window_s or record longer.",
             DataQualityWarning,
             stacklevel=3,

@@ -83,6 +83,12 @@ def session_attrs(session: Session, a: Signals, windows: WindowPair, seed: int) 
     )
 
 
+def _of_time(a: Signals) -> dict[str, str]:
+    """Say what the times of windows count: the session, or epochs that were laid end to end."""
+    joined = len(a.spans) > 1 and np.array_equal(a.spans[1:, 0], a.spans[:-1, 1])
+    return {"units": "s", "long_name": "Time in the epochs, end to end" if joined else "Time in session"}
+
+
 def session_result(
     a: Signals,
     b: Signals,
@@ -112,8 +118,8 @@ def session_result(
             "roi_value": (by_pair, _stacked(computed, names, by_roi, lambda found: found.roi_value)),
             "roi_z": (by_pair, _stacked(computed, names, by_roi, lambda found: found.roi_z)),
             "band_hz": (("band", "edge"), np.array([recipe.bands[name] for name in names["band"]])),
-            "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, {"units": "s"}),
-            "grid_start": ("grid", starts / a.sfreq, {"units": "s"}),
+            "window_start": ("window", (windows.therapist - a.spans[0, 0]) / a.sfreq, _of_time(a)),
+            "grid_start": ("grid", starts / a.sfreq, _of_time(a)),
             "clean": (("person", "grid"), clean),
             "therapist_xyz": (("therapist", "axis"), a.xyz, {"units": "m"}),
             "client_xyz": (("client", "axis"), b.xyz, {"units": "m"}),

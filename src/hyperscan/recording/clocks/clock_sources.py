@@ -241,8 +241,8 @@ def _remedy(pair: PairedRecording, error: NoFitError) -> str:
     offset = "declare clock offset (client_offset_s) if you noted it"
     if empty:
         return (
-            f"Look for the triggers of {' and '.join(empty)} recording in its trigger channel or marker file and "
-            f"export it with them, {offset}, or declare assumed if both began together."
+            f"Look for the triggers of {' and '.join(empty)} recording (a channel called TRIG or the like, a marker "
+            f"file) and export it with them, {offset}, or declare assumed if both began together."
         )
     only, kinds = pair.session.sync_event, set().union(*names.values())
     if only is not None and not any(is_called(name, only) for name in kinds):
@@ -309,8 +309,38 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
             DataQualityWarning,
             stacklevel=2,
         )
+    else:
+        _warn_of_uncovered(pair, fit)
     report = ClockReport("triggers", fit.offset_s, fit.ppm, fit.residual_ms, len(fit.matched), fit.notes)
     return Clocks((straight(0.0),), fit.pieces, report, fit.anchors)
+
+
+#: Share of the time in common that may lie before the first or after the last shared trigger without a word
+#: (our choice).
+_UNCOVERED = 0.3
+
+
+def _warn_of_uncovered(pair: PairedRecording, fit: ClockFit) -> None:
+    """Warn where shared triggers cover a part of the session only, as when a cable came off."""
+    ends = [pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ROLES]
+    first, last = float(fit.anchors[0]), float(fit.anchors[-1])
+    start, stop = max(0.0, fit.offset_s), min(ends[0], float(fit.pieces[-1].to_common(np.array(ends[1:]))[0]))
+    beyond = max(first - start, stop - last)
+    if beyond <= _UNCOVERED * (stop - start):
+        return
+    # the standard error of a line's prediction, at the end that is farther from its events
+    far = stop if stop - last >= first - start else start
+    lever = (far - fit.anchors.mean()) ** 2 / np.sum(np.square(fit.anchors - fit.anchors.mean()))
+    off_ms = 2 * fit.residual_ms * float(np.sqrt(1 / len(fit.anchors) + lever))
+    off = "" if np.isnan(off_ms) else f", where it may be off by {off_ms:.1f} ms"
+    held = [len(event_times(pair.raw(role))[0]) for role in ROLES]
+    warnings.warn(
+        f"{_files(pair)}: shared triggers lie between {first:.0f} and {last:.0f} s only, of {start:.0f} to {stop:.0f} s"
+        f" ({held[0]} of the therapist, {held[1]} of the client, {len(fit.matched)} shared). The clock is extended to "
+        f"the rest{off}. Look why they stop, or leave the rest out (start_s, stop_s).",
+        DataQualityWarning,
+        stacklevel=2,
+    )
 
 
 def _check_starts(pair: PairedRecording) -> None:

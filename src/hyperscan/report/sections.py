@@ -742,7 +742,7 @@ DYAD_SECTIONS: Mapping[str, Callable[[ReportedRun, str], Any]] = MappingProxyTyp
     {
         "people": people,
         "sessions": session_table,
-        "skipped": skipped_table,
+        "lost_sessions": skipped_table,
         "clocks": clock_table,
         "quality": quality_section,
         "outcomes": all_outcomes_table,

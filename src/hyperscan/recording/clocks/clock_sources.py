@@ -318,6 +318,8 @@ def _from_events(pair: PairedRecording, fit: ClockFit) -> Clocks:
 #: Share of the time in common that may lie before the first or after the last shared trigger without a word
 #: (our choice).
 _UNCOVERED = 0.3
+#: How far off a clock may be where it is extended, without a word (our choice: 4 degrees at 10 Hz).
+_EXTENDED_MS = 1.0
 
 
 def _warn_of_uncovered(pair: PairedRecording, fit: ClockFit) -> None:
@@ -334,6 +336,9 @@ def _warn_of_uncovered(pair: PairedRecording, fit: ClockFit) -> None:
     off_ms = 2 * fit.residual_ms * float(np.sqrt(1 / len(fit.anchors) + lever))
     off = "" if np.isnan(off_ms) else f", where it may be off by {off_ms:.1f} ms"
     held = [len(event_times(pair.raw(role))[0]) for role in ROLES]
+    # exact triggers that both devices have in one part only are no loss
+    if off_ms <= _EXTENDED_MS and max(held) <= (1 + _UNCOVERED) * len(fit.matched):
+        return
     warnings.warn(
         f"{_files(pair)}: shared triggers lie between {first:.0f} and {last:.0f} s only, of {start:.0f} to {stop:.0f} s"
         f" ({held[0]} of the therapist, {held[1]} of the client, {len(fit.matched)} shared). The clock is extended to "

@@ -149,7 +149,7 @@ def test_no_constant_and_no_default_repeats_a_setting(path: Path) -> None:
 
 
 def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hyperscan.pipeline import run
+    from hyperscan.pipeline import verdict
 
     changed = {"equivalence_slope": 0.25, "min_pseudo": 7, "seed": 11}
     assert sorted(changed) == SETTINGS
@@ -162,10 +162,10 @@ def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.Monke
         check_there=lambda: None,
     )
     plan = SimpleNamespace(primary=Outcome("plv", "alpha", "all-all", "", "eeg", "eeg"))
-    monkeypatch.setattr(run, "RunFolder", lambda out: study)
-    monkeypatch.setattr(run.Plan, "load", lambda path: plan)
-    monkeypatch.setattr(run, "fit_growth", lambda table, **named: given.update(named))
-    run.growth_of(tmp_path, StudyConfig(**changed, bands=bands))
+    monkeypatch.setattr(verdict, "RunFolder", lambda out: study)
+    monkeypatch.setattr(verdict.Plan, "load", lambda path: plan)
+    monkeypatch.setattr(verdict, "fit_growth", lambda table, **named: given.update(named))
+    verdict.growth_of(tmp_path, StudyConfig(**changed, bands=bands))
     assert {name: given[name] for name in SETTINGS} == changed
     assert given["bands"] == bands
 

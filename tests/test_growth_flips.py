@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy
 from scipy import stats
 
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t, sign_patterns
@@ -70,3 +71,9 @@ def test_max_t_without_slopes() -> None:
 
 def test_benjamini_hochberg_keeps_missing() -> None:
     np.testing.assert_allclose(benjamini_hochberg([0.04, np.nan, 0.01]), [0.04, np.nan, 0.02])
+
+
+def test_benjamini_hochberg_is_that_of_scipy() -> None:
+    for n in (1, 2, 40):
+        p = RNG(n).random(n).round(1)  # with ties
+        np.testing.assert_array_equal(benjamini_hochberg(p), scipy.stats.false_discovery_control(p))

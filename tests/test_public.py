@@ -89,6 +89,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
         ("import hyperscan", {"mne", "numpy", "pandas", "scipy", "matplotlib"}),
         ("from hyperscan.metrics import plv", {"mne", "pandas", "xarray", "matplotlib", "mne_connectivity"}),
         ("import hyperscan.nulls", {"mne", "pandas", "xarray", "matplotlib"}),
+        ("from hyperscan.pipeline import growth_of", {"mne", "joblib", "scipy.stats", "matplotlib"}),
         ("from hyperscan.cli.parsers import parser_of_all; parser_of_all().format_help()", {"mne", "numpy", "pandas"}),
     ],
 )

@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes, dyad_label, of_tasks
@@ -148,10 +148,8 @@ def missed_trend(n: int, power: float = 0.8) -> float:
     >>> round(missed_trend(8), 2), round(missed_trend(20), 2)
     (1.16, 0.66)
     """
-    limit = float(scipy.stats.t.ppf(0.975, n - 1))
-    return float(
-        scipy.optimize.brentq(lambda d: scipy.stats.nct.sf(limit, n - 1, d * math.sqrt(n)) - power, 0.05, 10.0)
-    )
+    limit = float(special.stdtrit(n - 1, 0.975))
+    return float(special.nctdtrinc(n - 1, 1 - power, limit)) / math.sqrt(n)
 
 
 def ask_signal_to_noise(evidence: Evidence, sign: float) -> Guard:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from hyperscan.config import Primary
 from hyperscan.errors import TableError, count, p_text
@@ -222,7 +222,7 @@ def peak_interval(lags_s: Array, curves: Array, alpha: float) -> tuple[float, fl
         return peak, float("nan"), float("nan")
     left = np.array([lag_peak(lags_s, np.delete(curves, i, axis=0).mean(axis=0)) for i in range(n)])
     se = float(np.sqrt((n - 1) / n * np.square(left - left.mean()).sum()))
-    half = float(scipy.stats.t.ppf(1 - alpha / 2, n - 1)) * se
+    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * se
     return peak, peak - half, peak + half
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from hyperscan.errors import DataQualityWarning
 from hyperscan.growth.likelihood import RandomTerm
@@ -119,7 +119,7 @@ def equivalence(
     Where the therapist level is needed, its mean slope has to be small as well. Schuirmann 1987,
     doi:10.1007/BF01068419
     """
-    half = float(scipy.stats.t.ppf(0.95, mixed.df)) * mixed.se
+    half = float(special.stdtrit(mixed.df, 0.95)) * mixed.se
     low, high = mixed.slope - half, mixed.slope + half
     if bound == 0:
         return Equivalence(None, None, low, high, None)
@@ -129,7 +129,7 @@ def equivalence(
     p = max(
         float(abs(test.slope) >= bound)
         if test.se == 0
-        else float(scipy.stats.t.sf((bound - abs(test.slope)) / test.se, test.df))
+        else float(special.stdtr(test.df, (abs(test.slope) - bound) / test.se))
         for test in tests
     )
     return Equivalence(bound, p, low, high, bool(p < 0.05))
@@ -152,7 +152,7 @@ def bayes_factor(design: Design, y: Array) -> BayesFactor | None:
     chisq = max(float(without.deviance - with_slope.deviance), 0.0)
     bf01 = float(np.exp((with_slope.bic - without.bic) / 2))
     return BayesFactor(
-        bf01, chisq, float(scipy.stats.chi2.sf(chisq, 1)), bic1=float(with_slope.bic), bic0=float(without.bic)
+        bf01, chisq, float(special.chdtrc(1, chisq)), bic1=float(with_slope.bic), bic0=float(without.bic)
     )
 
 

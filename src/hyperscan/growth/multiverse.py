@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from hyperscan.errors import InputError, count, p_text
 from hyperscan.growth.flips import MAX_EXACT, sign_patterns
@@ -327,7 +327,7 @@ class DyadSlopes:
     @property
     def critical(self) -> Array:
         """Standardised slope beyond which an analysis has p < .05, shape (n_universes,)."""
-        return np.asarray(scipy.stats.t.ppf(1 - ALPHA / 2, np.maximum(self.sizes - 1, 1)) / np.sqrt(self.effective))
+        return np.asarray(special.stdtrit(np.maximum(self.sizes - 1, 1), 1 - ALPHA / 2) / np.sqrt(self.effective))
 
 
 def joint_test(slopes: DyadSlopes, n_flips: int, rng: np.random.Generator) -> JointTest:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from hyperscan.growth.records import SlopeTest
 
@@ -35,8 +36,8 @@ class Regression:
         """Test of one coefficient."""
         slope, se, df = float(self.coefficient[k]), float(self.se[k]), float(self.df[k])
         t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
-        half = float(scipy.stats.t.ppf(0.5 + level / 2, df)) * se
-        p = float(2 * scipy.stats.t.sf(abs(t), df))
+        half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+        p = float(2 * special.stdtr(df, -abs(t)))
         return SlopeTest(slope, float(np.sqrt(self.between)), se, df, t, p, slope - half, slope + half, self.n)
 
 

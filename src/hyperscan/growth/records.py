@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from hyperscan.growth.reml import MixedFit
 from hyperscan.schema import Outcome
@@ -131,7 +131,7 @@ class CappedSlope(Record):
         slope, se, df_satt = float(fit.estimate[k]), float(fit.se[k]), float(fit.df[k])
         df = min(df_satt, n_dyads - 1.0)
         t = float(fit.t[k])
-        half = float(scipy.stats.t.ppf(0.975, df)) * se
+        half = float(special.stdtrit(df, 0.975)) * se
         return cls(
             slope=slope,
             se=se,
@@ -139,7 +139,7 @@ class CappedSlope(Record):
             p_satterthwaite=float(fit.p[k]),
             df=df,
             t=t,
-            p=float(2 * scipy.stats.t.sf(abs(t), df)),
+            p=float(2 * special.stdtr(df, -abs(t))),
             ci_low=slope - half,
             ci_high=slope + half,
             singular=fit.singular,

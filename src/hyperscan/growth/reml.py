@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from hyperscan.errors import InputError
 from hyperscan.growth.likelihood import (
@@ -161,7 +161,7 @@ def _report(problem: Problem, best: Evaluation, layout: TermLayout, scales: _Sca
         se=se,
         df=df,
         t=t,
-        p=2 * scipy.stats.t.sf(np.abs(t), df),
+        p=2 * special.stdtr(df, -np.abs(t)),
         vcov=vcov,
         sigma=sigma,
         theta=theta,
@@ -288,6 +288,6 @@ def _exact_lines(y: Array, x: Array, dyad: NDArray[Any], reml: bool) -> MixedFit
     labels = np.unique(dyad).tolist()
     effects = {label: line - estimate for label, line in zip(labels, lines, strict=False)}
     return MixedFit(
-        estimate, se, df, t, 2 * scipy.stats.t.sf(np.abs(t), df), spread / n, 0.0, np.full(3, np.inf), (spread,),
+        estimate, se, df, t, 2 * special.stdtr(df, -np.abs(t)), spread / n, 0.0, np.full(3, np.inf), (spread,),
         singular=True, converged=True, deviance=-np.inf, n_obs=len(y), reml=reml, random_effects=effects,
     )  # fmt: skip

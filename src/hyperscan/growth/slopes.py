@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.pooled import regress
@@ -70,8 +71,8 @@ def slope_test(slopes: ArrayLike, level: float = 0.95) -> SlopeTest:
     sd = 0.0 if sd <= 1e-12 * float(np.abs(x).max()) else sd
     se = float(sd / np.sqrt(n))
     t = float(np.divide(mean, se)) if se > 0 else (0.0 if mean == 0 else float(np.copysign(np.inf, mean)))
-    half = float(scipy.stats.t.ppf(0.5 + level / 2, n - 1)) * se
-    p = float(2 * scipy.stats.t.sf(abs(t), n - 1))
+    half = float(special.stdtrit(n - 1, 0.5 + level / 2)) * se
+    p = float(2 * special.stdtr(n - 1, -abs(t)))
     return SlopeTest(mean, sd, se, float(n - 1), t, p, mean - half, mean + half, n)
 
 
@@ -166,8 +167,8 @@ def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.
         df = n - 2.0
         se = float(np.sqrt(rest @ rest / df / (centred @ centred)))
     t = slope / se if se > 0 else (0.0 if slope == 0 else float(np.copysign(np.inf, slope)))
-    half = float(scipy.stats.t.ppf(0.5 + level / 2, df)) * se
-    return SlopeTest(slope, nan, se, df, t, float(2 * scipy.stats.t.sf(abs(t), df)), slope - half, slope + half, n)
+    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+    return SlopeTest(slope, nan, se, df, t, float(2 * special.stdtr(df, -abs(t))), slope - half, slope + half, n)
 
 
 def for_lent_people(test: WeightedSlope, n_pseudo: float) -> WeightedSlope:
@@ -186,9 +187,7 @@ def for_lent_people(test: WeightedSlope, n_pseudo: float) -> WeightedSlope:
         return test
     by = float(np.sqrt(n_pseudo / (n_pseudo - 1)))
     ends = {name: test.slope + by * (getattr(test, name) - test.slope) for name in ("ci_low", "ci_high")}
-    return replace(
-        test, se=by * test.se, t=test.t / by, p=float(2 * scipy.stats.t.sf(abs(test.t / by), test.df)), **ends
-    )
+    return replace(test, se=by * test.se, t=test.t / by, p=float(2 * special.stdtr(test.df, -abs(test.t / by))), **ends)
 
 
 def tells_apart(column: Array) -> bool:
@@ -272,7 +271,7 @@ def _p_of_length(slopes: Array, n_sessions: Array, weight: Array) -> float:
     scale = float(weight @ (rest - steepness * x) ** 2) / (n - 2)
     if scale <= 0:
         return 1.0 if steepness == 0 else 0.0
-    return float(2 * scipy.stats.t.sf(abs(steepness) / np.sqrt(scale / spread), n - 2))
+    return float(2 * special.stdtr(n - 2, -abs(steepness) / np.sqrt(scale / spread)))
 
 
 def therapist_means(slopes: Array, therapists: NDArray[Any]) -> Mapping[Any, float]:

@@ -116,7 +116,8 @@ def _need(table: pd.DataFrame, *columns: str) -> None:
 def label_column(table: pd.DataFrame, column: str) -> pd.Series:
     """Labels of a column as text, whole numbers without a decimal point; none may be empty."""
     values = table[column].reset_index(drop=True)
-    empty = np.flatnonzero(values.isna() | (values.astype(str).str.strip() == ""))
+    blank = [label for label in values.unique() if isinstance(label, str) and not label.strip()]
+    empty = np.flatnonzero(values.isna() | values.isin(blank))
     if len(empty):
         raise TableError(f"{column}: row {empty[0] + 1} is empty; every row needs its {column}.")
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
@@ -307,8 +308,12 @@ def regions_once(table: pd.DataFrame, value: str, first: str) -> pd.DataFrame:
     wide = known.pivot_table(index=keys, columns="roi", values=value, observed=True)
     order = sorted(wide.columns, key=lambda roi: (roi != first, roi != "all-all"))
     # as many digits as a table holds: the order of channels in a mean does not matter
-    again = wide[order].round(9).T.duplicated()
-    return table[~table["roi"].isin(again.index[again])]
+    values = wide[order].round(9).to_numpy() + 0.0  # no zero below zero
+    values[np.isnan(values)] = np.nan
+    told: dict[bytes, str] = {}
+    for roi, column in zip(order, values.T, strict=True):
+        told.setdefault(column.tobytes(), roi)
+    return table[~table["roi"].isin(set(order) - set(told.values()))]
 
 
 def sessions_of(frame: pd.DataFrame, outcome: Outcome, unit: str) -> Sessions:

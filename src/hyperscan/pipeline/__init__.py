@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from hyperscan.pipeline.lock import among_writers
     from hyperscan.pipeline.multiverse import run_multiverse
     from hyperscan.pipeline.privacy import public_rejected, revealed
-    from hyperscan.pipeline.run import growth_of, prepare_study, report_of, run_study, within_of
+    from hyperscan.pipeline.run import prepare_study, report_of, run_study
     from hyperscan.pipeline.study import CheckReport, check_study, load_study
+    from hyperscan.pipeline.verdict import growth_of, within_of
 
 __all__ = [
     "CheckReport",
@@ -32,7 +33,8 @@ _HOMES = {
     "multiverse": ("run_multiverse",),
     "study": ("CheckReport", "check_study", "load_study"),
     "privacy": ("public_rejected", "revealed"),
-    "run": ("growth_of", "prepare_study", "report_of", "run_study", "within_of"),
+    "run": ("prepare_study", "report_of", "run_study"),
+    "verdict": ("growth_of", "within_of"),
 }
 
 

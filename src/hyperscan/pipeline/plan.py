@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy as np
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean, name_some
+from hyperscan.pipeline.comparisons import comparison_findings
 from hyperscan.pipeline.decisions import (
     Alike,
     common_ranks,
@@ -212,36 +213,6 @@ def check_comparisons(sessions: Sequence[Session], config: StudyConfig) -> None:
                 f"reference = {config.reference!r}: column {column!r} holds {', '.join(map(repr, groups))}. Name one."
                 f"{did_you_mean(config.reference, groups)}"
             )
-
-
-def with_both_sides(config: StudyConfig, tasks: Collection[str], groups: Collection[str]) -> StudyConfig:
-    """Keep of the comparisons that were asked for those that have data on both sides."""
-    both = config.reference in groups and len(groups) > 1
-    return dataclasses.replace(
-        config,
-        contrasts={name: contrast for name, contrast in config.contrasts.items() if set(contrast) <= set(tasks)},
-        group=config.group if both else "",
-        reference=config.reference if both else "",
-    )
-
-
-def comparison_findings(sessions: Sequence[Session], good: Sequence[Session], config: StudyConfig) -> Iterator[Finding]:
-    """Warn of comparisons that lost a side, because none of its sessions can be used."""
-    tasks = {row.task for row in good}
-    asked, left = ({str(row.covariates[config.group]) for row in rows if config.group} for rows in (sessions, good))
-    kept = with_both_sides(config, tasks, left)
-    for name, contrast in config.contrasts.items():
-        if name not in kept.contrasts:
-            lost = ", ".join(repr(task) for task in contrast if task not in tasks)
-            yield _lost(f"contrasts.{name}: no session of task {lost} can be used, so the contrast is not told.")
-    if asked > left:
-        lost = ", ".join(map(repr, sorted(asked - left)))
-        then = "the others are compared" if kept.group else "groups are not compared"
-        yield _lost(f"group = {config.group!r}: no session of {lost} can be used, so {then}.")
-
-
-def _lost(message: str) -> Finding:
-    return Finding("comparison", "warning", f"{message} The list of what was left out says why.")
 
 
 def recipe_for(row: Session | SessionKey, plan: Plan, config: StudyConfig) -> Recipe:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, NothingToAnalyseError
-from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
-from hyperscan.growth.groups import labels_of
 from hyperscan.pipeline.lock import TEMPORARY, among_writers, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
@@ -28,19 +26,20 @@ from hyperscan.pipeline.output import (
     status_rows,
     write_tables,
 )
-from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of, with_both_sides
+from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
+from hyperscan.pipeline.verdict import growth_of, within_of
 from hyperscan.pipeline.workers import Place, Task, run_tasks
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import PAGE, build_report, pages_of, remove_report
-from hyperscan.results import Plan, RunFolder, StudyResult
+from hyperscan.results import StudyResult
 from hyperscan.results.folder import RECORD, VIEW, WITHIN
 from hyperscan.results.plan import Remark, Skip
-from hyperscan.schema import INDEX_COLUMNS, Index, Outcome, SessionKey
+from hyperscan.schema import SessionKey
 from hyperscan.storage import (
     odd_kind,
     remove,
@@ -55,7 +54,7 @@ from hyperscan.storage import (
 from hyperscan.study import Rejected, Session
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from hyperscan.growth import GrowthResult
 
 logger = logging.getLogger(__name__)
 
@@ -344,78 +343,3 @@ def _is_recorded(out: Path, facts: Mapping[str, Any]) -> bool:
         return text == to_json({**facts, "outputs": outputs}) and _hashes(out, map(out.joinpath, outputs)) == outputs
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
-
-
-def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> GrowthResult:
-    """Fit growth from the tables that a run wrote, and from nothing else; ``changes`` ask for more than it did."""
-    study = RunFolder(out)
-    study.check_there()
-    if config is None:
-        study.check_whole(("synchrony", "guards", "quality"))
-        config = StudyConfig.from_toml(out / "config.toml")
-    # else the run that writes them asks, and is not finished yet
-    if study.table.empty:
-        raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
-    primary = Plan.load(out / "plan.json").primary
-    return fit_run(study.table, study.guards, study.quality, primary, config, **changes)
-
-
-def fit_run(
-    table: pd.DataFrame,
-    guards: pd.DataFrame,
-    quality: pd.DataFrame,
-    primary: Outcome,
-    config: StudyConfig,
-    **changes: Any,
-) -> GrowthResult:
-    """Fit growth of the primary outcome as the settings of a run ask for it."""
-    names = {"metric": primary.metric, "band": primary.band, "roi": primary.roi, "task": primary.task}
-    mine = table[(table["modality"] == primary.modality) & (table["signal"] == primary.signal)]
-    # a comparison of the run that lost a side, as its findings say, ends no run; one that is asked for now does
-    groups = set(labels_of(mine, "dyad", config.group).values()) if config.group else ()
-    config = with_both_sides(config, set(mine["task"]), groups)
-    config = replace(config, **changes)
-    return fit_growth(
-        mine,
-        primary=names,
-        time=config.time,
-        guards=guards,
-        quality=quality,
-        equivalence_slope=config.equivalence_slope,
-        min_pseudo=config.min_pseudo,
-        outcomes=config.outcomes,
-        contrasts=config.contrasts,
-        group=config.group,
-        reference=config.reference,
-        moderators=config.moderators,
-        bands=config.bands,
-        seed=config.seed,
-    )
-
-
-def within_of(out: Path, config: StudyConfig | None = None, index: str = "") -> GrowthResult | None:
-    """Fit an index of the client alone from the tables that a run wrote; None if none is named and none is usual.
-
-    The usual one is that of the primary outcome's band in the client's region: power, or coupling of haemoglobin.
-    """
-    study = RunFolder(out)
-    study.check_there()
-    if config is None:
-        study.check_whole(("synchrony", "within", "quality"))
-        config = StudyConfig.from_toml(out / "config.toml")
-    # else as above
-    primary, asked = Plan.load(out / "plan.json").primary, index or config.within
-    rows = study.within[(study.within["modality"] == primary.modality) & (study.within["task"] == primary.task)]
-    name = "power" if primary.modality == "eeg" else config.within_metrics["fnirs"][0]
-    usual = Index(name, primary.band, primary.rois.client)
-    if not asked and not (rows[list(INDEX_COLUMNS)].fillna("") == list(usual)).all(axis=1).any():
-        return None
-    return fit_within(
-        rows,
-        choose_index(rows, asked, usual),
-        study.quality,
-        primary.select(study.table),
-        time=config.time,
-        outcomes=config.outcomes,
-        seed=config.seed,
-    )

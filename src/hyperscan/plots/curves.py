@@ -428,7 +428,8 @@ def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: s
     if not axes:
         return
     for ax in axes:
-        _whole_sessions(ax, curves, time, most=6)
+        if ax is axes[0] or not axes[0].get_shared_x_axes().joined(axes[0], ax):
+            _whole_sessions(ax, curves, time, most=6)
     figure = axes[0].figure
     figure.supxlabel(TIME_LABELS[time], fontsize=10)
     figure.supylabel(ylabel, fontsize=10)

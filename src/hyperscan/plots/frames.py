@@ -135,14 +135,14 @@ def mean_and_ci(values: np.ndarray) -> tuple[float, float]:
 
     Shapes: ``values`` (n,).
     """
-    from scipy import stats
+    from scipy import special
 
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return np.nan, np.nan
     if len(values) == 1:
         return float(values[0]), np.nan
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(half)
 
 

@@ -59,7 +59,7 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     lags_s = means.index.to_numpy()
     draw_chance(ax, lags_s, means["profile_pseudo_z"].to_numpy(), means["profile_pseudo_sd_z"].to_numpy())
     real = dyads["profile_z"].unstack("lag_s")
-    mean, half = np.array([mean_and_ci(real[lag].to_numpy()) for lag in lags_s]).T
+    mean, half = np.array([mean_and_ci(values) for values in real[lags_s].to_numpy().T]).T
     if len(real) > 2:
         ax.fill_between(lags_s, mean - half, mean + half, color=colours.real, alpha=0.2, lw=0, label="95 % interval")
     ax.plot(lags_s, mean, color=colours.real, lw=1.6, label="real pairs, mean")

@@ -187,8 +187,9 @@ def lay_out(
     once: dict[str, str] = {}
     if keys and len(rows) >= _MANY:
         for key in used:
-            if key not in keys and len({cell(row[key], key) for row in rows}) == 1:
-                once[heads[key]] = cell(rows[0][key], key).text
+            same = cell(rows[0][key], key)
+            if key not in keys and all(cell(row[key], key) == same for row in rows):
+                once[heads[key]] = same.text
         used = [key for key in used if heads[key] not in once]
     constant = "; ".join(f"{head} {text}" for head, text in once.items())
     constant = f"The same in all {len(rows)} rows: {constant}." if once else ""

@@ -4,6 +4,8 @@ python run.py                 everything, full size
 python run.py --small         small arrays, under two minutes: shows that it works, not how fast we are
 python run.py --resume      go on where a stopped run ended
 python run.py --only plv wtc  cases whose topic or name holds one of the words; prints, writes nothing
+python run.py --resume --only plv wtc   the same, and writes RESULTS.md with what was measured before
+python run.py --table       measure nothing: write RESULTS.md of what was measured before
 """
 
 from __future__ import annotations
@@ -28,11 +30,12 @@ import cases_session
 import cases_wavelet
 import cases_whole
 import limits
+import whole_rows
 from timing import Case, Result, measure
 
 HERE = Path(__file__).resolve().parent
-KEPT = HERE / ".venv" / "measured.txt"  # not under version control
-SESSION = HERE / ".venv" / "session.json"
+#: What was measured last, from which the report can be written again.
+KEPT, SESSION, LIMITS = HERE / "measured.txt", HERE / "session.json", HERE / "limits.json"
 CASES: tuple[Case, ...] = (
     *cases_lags.CASES,
     *cases_bands.CASES,
@@ -58,12 +61,17 @@ def main() -> int:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--resume", action="store_true", help="keep what an earlier, stopped run has measured")
+    parser.add_argument("--table", action="store_true", help="write what was measured before, and measure nothing")
     parser.add_argument("--repeats", type=int, default=None, help="timed pairs per case; by default it depends")
     parser.add_argument("--out", type=Path, default=None, help="report file; RESULTS.md unless --small or --only")
     args = parser.parse_args()
+    args.resume |= args.table
     chosen = [case for case in CASES if _wanted(case, args.small, args.only)]
     rows = _read_rows() if args.resume and not args.small else {}
     session = json.loads(SESSION.read_text()) if args.resume and SESSION.exists() else None
+    if args.table:
+        (args.out or HERE / "RESULTS.md").write_text(_report(rows, session, False, 0.0))
+        return 0
     out = args.out or (None if args.only and not args.resume else HERE / f"RESULTS{'.small' * args.small}.md")
     start, wrong = time.perf_counter(), []
     steps = [*chosen, None] if not args.only or "session" in args.only else chosen
@@ -73,18 +81,20 @@ def main() -> int:
         if case is None and session is None:
             session = cases_session.run_children(args.small)
             print(f"session: {session}", flush=True)
-            if not args.small:
-                SESSION.write_text(json.dumps(session))
-        elif case is not None and _key(case) not in rows:
+            if out and not args.small:
+                SESSION.write_text(json.dumps(session) + "\n")
+        elif case is not None and (args.only or _key(case) not in rows):
             result = measure(case, args.small, args.repeats)
             rows[_key(case)] = _cells(result)
             wrong += [case.name] if result.agrees is False else []
             print(" | ".join(rows[_key(case)]), flush=True)
-            if not args.small:
-                with KEPT.open("a") as file:
-                    file.write(" | ".join(rows[_key(case)]) + "\n")
+            if out and not args.small:
+                KEPT.write_text("".join(" | ".join(row) + "\n" for row in rows.values()))
         if out:  # after every case, so that a run that is stopped leaves what it has measured
             out.write_text(_report(rows, session, args.small, time.perf_counter() - start))
+    if out and not args.small:
+        LIMITS.write_text(json.dumps(limits.table(), indent=1) + "\n")
+        out.write_text(_report(rows, session, args.small, time.perf_counter() - start))
     if wrong:
         print(f"values disagree: {', '.join(wrong)}", file=sys.stderr)
     return bool(wrong)
@@ -97,7 +107,7 @@ def _key(case: Case) -> tuple[str, str]:
 def _read_rows() -> dict[tuple[str, str], list[str]]:
     """Rows of an earlier run."""
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    cells = [line.split(" | ") for line in lines if line.strip()]
+    cells = [line.split(" | ") for line in lines]
     return {(row[0], row[1]): row for row in cells}
 
 
@@ -144,6 +154,7 @@ def _report(
         cells = [rows.get(_key(case)) or _unmeasured(case) for case in wanted if case.topic == topic]
         parts.append("\n".join([f"## {topic}\n", HEADER, *(f"| {' | '.join(row)} |" for row in cells)]))
     parts.append(_session_text(session, small))
+    parts.append(whole_rows.table())
     parts.append(_limits_text())
     notes = HERE / "NOTES.md"
     if notes.exists():
@@ -209,7 +220,7 @@ def _unmeasured(case: Case) -> list[str]:
 
 
 def _preamble(small: bool, seconds: float) -> str:
-    resumed = "--resume" in sys.argv
+    resumed = {"--resume", "--table"} & set(sys.argv)
     cpu = _cpu_model()
     pieces = f" in {seconds / 60:.0f} minutes" if not resumed else " in pieces (--resume)"
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
@@ -222,6 +233,7 @@ def _preamble(small: bool, seconds: float) -> str:
         "ours, and for targets with `<=` ours / peer. Differences are the largest between the values of "
         "that very run. Peak "
         "memory is what numpy and Python allocated beyond the inputs (buffers inside compiled FFT code are not seen). "
+        "A row whose note names a day was measured then. "
         "The last number is ours over the time that the measured limit of this machine (below) allows for the same "
         "arithmetic."
     )
@@ -253,7 +265,8 @@ def _session_text(session: dict[str, dict[str, float]] | None, small: bool) -> s
 
 
 def _limits_text() -> str:
-    rates = [f"| {name} | {value} |" for name, value in limits.table()]
+    kept = json.loads(LIMITS.read_text()) if LIMITS.exists() else []
+    rates = [f"| {name} | {value} |" for name, value in kept]
     text = ["## Limits of this machine, one thread\n", "| what | rate |\n|---|---|", *rates]
     return "\n".join(text)
 

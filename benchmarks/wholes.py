@@ -2,17 +2,19 @@
 
     python wholes.py eeg 45              a dyad-session of 64 + 64 channels at 500 Hz, from FIF to the run's folder
     python wholes.py fnirs 45            a dyad-session of 20 + 20 channels at 8 Hz, from SNIRF
-    python wholes.py study 50 20         report, and growth, of a run's folder of 50 dyads x 20 sessions
+    python wholes.py workers 10          four such sessions of EEG with one worker and with two
+    python wholes.py study 50 20         growth, and the report, of a run's folder of 50 dyads x 20 sessions
     python wholes.py multiverse 8 5      72 analyses of the sample study beside one run of it
     python wholes.py first               the first use of run_study and of fit_growth
 
 Processor time (user and system, children included) and the peak of resident memory, each in a process of its own; what
-makes the input is not counted. Prints a line of Markdown per figure, with the load of the machine before it began.
-``--small`` takes small sizes, for CI.
+makes the input is not counted. Prints a line per figure; those of full size are kept in ``wholes.json``, from which
+``run.py --table`` makes the table of RESULTS.md. ``--small`` takes small sizes, for CI, and keeps nothing.
 """
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import resource
@@ -27,8 +29,12 @@ from pathlib import Path
 from typing import Any
 
 from cases_session import _peak_gb, _write_person
+from whole_rows import keep
 
 SAMPLE = Path(__file__).parents[1] / "sample_data" / "eeg_growth"
+
+#: Threads that wait for each other would count as work.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 #: 3 x 3 x 2 x 2 x 2 choices of the sample study.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -46,31 +52,43 @@ def spent() -> float:
     return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
-def told(what: str, work: Callable[[], object]) -> str:
-    """Do something, and say what it took."""
-    before = spent()
+def taken(work: Callable[[], object]) -> dict[str, float]:
+    """Do something; return processor time, the part of it in the system and time on the clock in s, and peak in GiB."""
+    before, system, clock = spent(), spent_in_system(), time.perf_counter()
     work()
-    return f"| {what} | {spent() - before:.1f} | {_peak_gb():.2f} |"
+    return {
+        "cpu": spent() - before,
+        "system": spent_in_system() - system,
+        "clock": time.perf_counter() - clock,
+        "peak": _peak_gb(),
+    }
 
 
-def _table(folder: Path, modality: str, files: tuple[str, str]) -> None:
-    heads = ("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file", "clock")
-    row = ("D1", "T1", "C1", "1", modality, *files, "same_amplifier")
-    (folder / "dyads.tsv").write_text("\t".join(heads) + "\n" + "\t".join(row) + "\n")
+def spent_in_system() -> float:
+    """Processor time of this process and its children in the system so far, in s."""
+    return sum(resource.getrusage(who).ru_stime for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def _run(study: Path, out: Path) -> None:
+def _table(folder: Path, modality: str, *files: tuple[str, str]) -> None:
+    """Write the table of dyads of one session each."""
+    rows = [("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file", "clock")]
+    rows += [(f"D{i}", f"T{i}", f"C{i}", "1", modality, *pair, "same_amplifier") for i, pair in enumerate(files, 1)]
+    (folder / "dyads.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+
+
+def _run(study: Path, out: Path, jobs: int = 1) -> None:
     from hyperscan.cli import main
 
-    if main(["run", str(study), "-o", str(out), "-q"]) not in (0, 3):
+    if main(["run", str(study), "-o", str(out), "-q", "--jobs", str(jobs)]) not in (0, 3):
         raise RuntimeError("the run ended with a code of failure")
 
 
-def write_eeg(folder: Path, minutes: int, n_channels: int = 64) -> None:
-    """Write one dyad-session of noise."""
-    for person in ("t", "c"):
-        _write_person(folder / f"{person}_raw.fif", n_channels, minutes, seed=ord(person), sfreq=500.0)
-    _table(folder, "eeg", ("t_raw.fif", "c_raw.fif"))
+def write_eeg(folder: Path, minutes: int, n_channels: int = 64, n_dyads: int = 1) -> None:
+    """Write a session of noise for each dyad."""
+    pairs = [(f"t{i}_raw.fif", f"c{i}_raw.fif") for i in range(n_dyads)]
+    for seed, name in enumerate(name for pair in pairs for name in pair):
+        _write_person(folder / name, n_channels, minutes, seed=seed, sfreq=500.0)
+    _table(folder, "eeg", *pairs)
 
 
 def write_fnirs(folder: Path, minutes: int) -> None:
@@ -151,65 +169,106 @@ def multiverse(n_dyads: int, n_sessions: int) -> None:
         before = spent()
         found = hs.run_multiverse(rows, replace(config, multiverse=CHOICES), out=out / "many")
         many = spent() - before
+    if (n_dyads, n_sessions) == (8, 5):
+        keep("multiverse", many / took[0])
     what = f"{len(found.universes)} analyses of {len(dyads)} dyads x {n_sessions} sessions of 70 s"
     print(f"| {what} | {many:.1f} | {_peak_gb():.2f} |")
     print(f"| one run of them, without and with its report | {took[0]:.1f}, {took[1]:.1f} | |")
     print(f"| analyses in runs, without and with its report | {many / took[0]:.1f}, {many / took[1]:.1f} | |")
 
 
-def child(*arguments: str) -> None:
-    """Measure in a process of its own, because a peak stays for as long as its process."""
+def child(*arguments: str) -> dict[str, float]:
+    """Measure in a process of its own, because a peak stays for as long as its process; print what it took."""
     done = subprocess.run(
         [sys.executable, Path(__file__).name, "-", *arguments],
-        cwd=Path(__file__).parent, env=dict(os.environ), check=True, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parent, env={**os.environ, **ONE_THREAD}, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    # what the command itself says is not wanted
-    print(*(line for line in done.stdout.splitlines() if line.startswith("| `hyperscan")), sep="\n", flush=True)
+    took: dict[str, float] = json.loads(done.stdout.splitlines()[-1])  # the command itself may say something before
+    told = ", ".join(f"{name} {value:.2f}" for name, value in took.items())
+    print(f"{' '.join((arguments[0], *arguments[2:]))}: {told}", flush=True)
+    return took
 
 
-def measured(what: str, place: Path) -> None:
-    """Print the line of one figure."""
+def measured(what: str, place: Path, jobs: int) -> dict[str, float]:
+    """Do a whole, and return what it took."""
     warnings.simplefilter("ignore")
     if what == "run":
-        print(told(f"`hyperscan run` of {place.name.replace('-', ', ')}", lambda: _run(place, place.parent / "out")))
-    elif what == "report":
+        return taken(lambda: _run(place, place.parent / f"out{jobs}", jobs))
+    if what == "report":
         from hyperscan.pipeline import report_of
 
-        print(told("`hyperscan report`", lambda: report_of(place)))
-    elif what == "growth":
-        from hyperscan.cli import main
+        return taken(lambda: report_of(place, n_jobs=jobs))
+    from hyperscan.cli import main
 
-        print(told("`hyperscan growth`", lambda: main(["growth", str(place)])))
+    return taken(lambda: main(["growth", str(place)]))
+
+
+def study_figures(folder: Path, *size: int) -> dict[str, float]:
+    """Measure growth and the report of a large run."""
+    write_study(folder, *size)
+    growth, report = child("growth", f"{folder}/out"), child("report", f"{folder}/out", "2")
+    return {"growth": growth["cpu"], "growth-peak": growth["peak"], "report": report["clock"]}
+
+
+def worker_figures(folder: Path, minutes: int, n_channels: int) -> dict[str, float]:
+    """Measure what two workers make of four sessions."""
+    write_eeg(folder, minutes, n_channels, n_dyads=4)
+    one, two = (child("run", str(folder), jobs) for jobs in ("1", "2"))
+    return {"workers-system": 100 * two["system"] / two["cpu"], "workers-gain": one["clock"] / two["clock"]}
+
+
+def session_figures(folder: Path, modality: str, minutes: int, n_channels: int) -> dict[str, float]:
+    """Measure the run of one session."""
+    if modality == "eeg":
+        write_eeg(folder, minutes, n_channels)
+    else:
+        write_fnirs(folder, minutes)
+    took = child("run", str(folder))
+    name = f"{modality}-{minutes}"
+    return {name: took["cpu"]} | ({f"{name}-peak": took["peak"]} if name == "eeg-45" else {})
+
+
+def first_figures() -> dict[str, float]:
+    """Measure processes that import one function."""
+    found = {}
+    for name in ("run_study", "fit_growth"):
+        code = f"from hyperscan import {name}; import time; print(time.process_time())"
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        found[f"first-{name}"] = float(done.stdout)
+    return found
 
 
 def main() -> None:
     """Measure what is asked for."""
     what, *sizes = [argument for argument in sys.argv[1:] if argument != "--small"]
     if what == "-":
-        measured(sizes[0], Path(sizes[1]))
+        took = measured(sizes[0], Path(sizes[1]), int(sizes[2]) if len(sizes) > 2 else 1)
+        print("\n" + json.dumps(took))
         return
     small = "--small" in sys.argv
     numbers = [int(size) for size in sizes]
-    print(f"load {os.getloadavg()[0]:.1f}, {time.strftime('%Y-%m-%d')}", file=sys.stderr)
+    import hyperscan
+
+    # a package from an index is compiled when it is installed
+    compileall.compile_dir(Path(hyperscan.__file__).parent, quiet=2)
     if what == "multiverse":
         multiverse(*((2, 1) if small else numbers))
-    elif what == "first":
-        for name in ("run_study", "fit_growth"):
-            code = f"from hyperscan import {name}; import time; print(time.process_time())"
-            done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-            print(f"| first use of {name} | {float(done.stdout):.2f} | |")
-    else:
-        with tempfile.TemporaryDirectory() as name:
-            if what == "study":
-                write_study(Path(name), *((8, 3) if small else numbers))
-                child("growth", f"{name}/out")
-                child("report", f"{name}/out")
-                return
-            minutes = 3 if small else numbers[0]
-            study = Path(name) / (f"eeg-{minutes} min" if what == "eeg" else f"fnirs-{minutes} min")
-            study.mkdir()
-            write_eeg(study, minutes, 8 if small else 64) if what == "eeg" else write_fnirs(study, minutes)
-            child("run", str(study))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "study"
+        folder.mkdir()
+        if what == "first":
+            figures = first_figures()
+        elif what == "study":
+            figures = study_figures(folder, *((8, 3) if small else numbers))
+        elif what == "workers":
+            figures = worker_figures(folder, *((1, 8) if small else (numbers[0], 64)))
+        else:
+            figures = session_figures(folder, what, *((3, 8) if small else (numbers[0], 64)))
+    for name, value in figures.items():
+        print(f"{name}: {value:.3g}")
+        if not small:
+            keep(name, value)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,112 @@
+"""What a user waits for: what was asked for, what was reached, and where the rest goes, as a table.
+
+``wholes.py`` keeps each figure in ``wholes.json``, with its day and the machine's load; this makes a table of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FIGURES = Path(__file__).with_name("wholes.json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One promise: how it is said, what was before, what is wanted, and where the rest goes."""
+
+    what: str
+    before: str
+    #: Largest or, with ``least``, smallest figure that keeps the promise
+    target: float
+    unit: str
+    command: str
+    rest: str = ""
+    least: bool = False
+
+
+ROWS = {
+    "eeg-45": Row(
+        "`hyperscan run`, EEG, 64 + 64 channels, 500 Hz, 45 min", "170 s", 60, "s", "wholes.py eeg 45",
+        "values and own chance level about 27 %, lag null 23 %, preparation 13 %, each person alone 11 %, report 9 %, "
+        "filters 6 %, imports 5 %",
+    ),
+    "eeg-45-peak": Row(
+        "the same, peak", "3.6 GB", 2, "GB (GiB)", "the same",
+        "preparation holds two recordings of 0.7 GB and the first one cleaned",
+    ),
+    "eeg-10": Row(
+        "the same, 10 min", "37 s", 15, "s", "wholes.py eeg 10", "imports and the first report, 5 to 7 s of every run"
+    ),
+    "fnirs-45": Row(
+        "`hyperscan run`, fNIRS, 20 + 20 channels, 8 Hz, 45 min", "45-53 s", 10, "s", "wholes.py fnirs 45",
+        "report 30 %, lag null 18 %, maps of the page 17 % (half of that now, not measured as a whole), "
+        "preparation 11 %",
+    ),
+    "workers-system": Row(
+        "two workers: share of busy time in the system", "31 %", 8, "%", "wholes.py workers 10"
+    ),
+    "workers-gain": Row(
+        "two workers: throughput of one (needs two quiet cores)", "-", 1.9, "x", "the same", least=True
+    ),
+    "report": Row(
+        "`hyperscan report --jobs 2`, 50 dyads x 20 sessions, on the clock (needs two quiet cores)", "295 s", 40, "s",
+        "wholes.py study 50 20",
+        "50 pages of 1.1 s, of which a third reads 20 netCDF files, and a first page of 11.3 s, made by one process "
+        "(processor time at load 15)",
+    ),
+    "growth": Row("`hyperscan growth` of 50 dyads x 20 sessions", "8 s", 2, "s", "the same", "imports, a third"),
+    "growth-peak": Row("the same, peak", "1.2 GB", 0.3, "GB (GiB)", "the same"),
+    "first-run_study": Row("first use of `run_study`", "3 s", 1.5, "s", "wholes.py first"),
+    "first-fit_growth": Row("first use of `fit_growth`", "3 s", 1.5, "s", "wholes.py first"),
+    "check-500": Row(
+        "`hyperscan check`, 500 rows: 500 times one row, of 10 min", "4.7 h", 120, "s", "cases_session.py check 64 10"
+    ),
+    "multiverse": Row(
+        "72 analyses of 8 dyads x 5 sessions, in runs without a report", "19", 6, "runs", "wholes.py multiverse 8 5"
+    ),
+}  # fmt: skip
+
+
+def keep(name: str, value: float) -> None:
+    """Keep a figure with its day and the load of the machine."""
+    figures = figures_kept()
+    figures[name] = {"value": value, "day": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 1)}
+    FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
+
+
+def figures_kept() -> dict[str, dict[str, Any]]:
+    """Figures of all rows that were measured."""
+    found: dict[str, dict[str, Any]] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    return found
+
+
+def table() -> str:
+    """Return the table, with what was measured when and beside what."""
+    figures = figures_kept()
+    lines = [
+        "## Wholes\n",
+        "What a user waits for: processor time, user and system, of a process of its own with one numerical thread, "
+        "imports and the report included; what is in the system, and throughput, as named. The load is that of the "
+        "machine of two cores when the figure was taken: beside other work the same work takes more processor time.\n",
+        "| what | before | target | reached | met | day, load | where the rest goes | command, in `benchmarks` |",
+        "|" + "---|" * 8,
+    ]
+    for name, row in ROWS.items():
+        sign, figure = ">=" if row.least else "<=", figures.get(name)
+        if figure is None:
+            reached, met, when = "not measured", "-", "-"
+        else:
+            value = figure["value"]
+            kept = value >= row.target if row.least else value <= row.target
+            reached, met = f"{value:.3g} {row.unit}", "yes" if kept else "**no**"
+            when = f"{figure['day']}, {figure['load']}"
+        target = f"{sign} {row.target:g} {row.unit}"
+        lines.append(
+            f"| {row.what} | {row.before} | {target} | {reached} | {met} | {when} | {row.rest} | `{row.command}` |"
+        )
+    return "\n".join(lines)

@@ -92,7 +92,8 @@ def kills_of_command(bench: Bench, command: str, on_dask: bool = False) -> Trial
         process = start(*words(out, *place))
         process.join(draw.uniform(0.0, span))
         stopped, sent = process.is_alive(), draw.choice((signal.SIGKILL, signal.SIGTERM))
-        os.kill(process.pid, sent)
+        if stopped:
+            os.kill(process.pid, sent)
         code = end(process)
         told = code in (0, -signal.SIGKILL if sent == signal.SIGKILL else 143)
         # once the same again, once by this machine alone

@@ -348,6 +348,8 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
     """List the tests of this file."""
     bench = Bench(folder / "others", *((2, 1) if small else (2, 2)))
     bench.folder.mkdir(exist_ok=True)
+    short = Bench(folder / "others-short", 2, 1)  # one file of each kind is there
+    short.folder.mkdir(exist_ok=True)
 
     def test(name: str, wanted: int, few: int, target: str, make: Callable[..., Trial], *more: Any) -> Test:
         return Test(name, few if small else wanted, target, partial(make, *more))
@@ -355,7 +357,7 @@ def tests(folder: Path, small: bool) -> Iterator[Test]:
     target = "no hang, no traceback, at most 1.5 GB"
     yield test("a file of a results folder is changed by a stranger", 400, 3, target, strangers, bench)
     yield test("files of a user in a results folder", 40, 1, "0 lost, 0 called outputs", theirs, bench)
-    yield test("a pipe, socket, device, folder or dead link in a study", 100, 2, target, odd_files, bench)
+    yield test("a pipe, socket, device, folder or dead link in a study", 100, 2, target, odd_files, short)
     target = "never short without a word"
     yield test("one bit flipped, head of a FIF buffer", 600, 3, target, buffer_tags, folder / "tags")
     yield test("columns of what identifies people", 100, 2, "0 pass (batches of 100)", personal_columns, folder)

@@ -96,9 +96,10 @@ TEXT = """# Faults on purpose
 
 Made by `bash scripts/faults.sh` on {where}, at nice 19. N is the number of trials made; where it is short, the
 target is not shown to be met. Runs are of a study of 3 x 6 sessions of 30 s with 2 channels, one metric and one
-band, and without the report (but for the lines that name it): the machinery is tested, not the science. Rows on
-containers, mounts, workers, inputs that change, strangers and users are of 2 x 2 sessions. A disk fails at every write,
-fsync and rename of a run of 2 x 2, and from there on.
+band, and without the report (but for the lines that name it): the machinery is tested, not the science. Rows on other
+settings, mounts, workers, inputs that change, strangers and users are of 2 x 2 sessions, those on name spaces and on
+pipes of 2 x 1. A disk fails at every write, fsync and rename of a run of 2 x 2, and from there on. A fit of growth is
+made once for the same tables and settings.
 
 | fault | N | found | target | as wanted at this N | date |
 |---|---|---|---|---|---|

@@ -47,6 +47,12 @@ def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_a_private_multiverse_is_closed(study: Path, done: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(done, tmp_path / "out"))
+    assert cli.main(["multiverse", str(study), "-o", str(out), "--private", "-q"]) == 0
+    assert {path.stat().st_mode & 0o077 for path in (out, *out.rglob("*"))} == {0}
+
+
 def test_every_combination_is_declared_once_and_one_is_primary() -> None:
     config = StudyConfig(
         multiverse={**CHOICES, "bands": ("alpha", "theta"), "rois": ("all-all", "posterior-posterior")}

@@ -11,6 +11,7 @@ import pytest
 
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.pipeline import prepare as prepare_module
+from hyperscan.pipeline import unit as unit_module
 from hyperscan.recording.guard import guarded
 from pipeline_fixtures import (
     run,
@@ -85,5 +86,24 @@ def test_a_fault_of_the_machine_is_not_remembered(
     with monkeypatch.context() as patch:
         patch.setattr(prepare_module, "load_session", fail)
         with pytest.raises(NothingToAnalyseError, match="could not be read, because"):
+            run(my_study, tmp_path / "out")
+    assert run(my_study, tmp_path / "out").skipped == []
+
+
+@pytest.mark.parametrize("good", [0, 8])  # before anything is read, or after it
+def test_a_fault_while_inputs_are_hashed_is_no_change_of_theirs(
+    my_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: int
+) -> None:
+    calls, real = [0], unit_module.sha256
+
+    def fail(path: Path) -> str:
+        calls[0] += path.suffix == ".edf"
+        if path.suffix == ".edf" and calls[0] > good:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unit_module, "sha256", fail)
+        with pytest.raises(NothingToAnalyseError, match="could not be read a second time"):
             run(my_study, tmp_path / "out")
     assert run(my_study, tmp_path / "out").skipped == []

@@ -76,8 +76,8 @@ def many_eximia(path: Path) -> None:
 
 
 def many_xdf(path: Path) -> None:
-    """Markers, and a pause after each of the samples that lie between two of them."""
-    stamps = 100 + np.arange(N_TIMES) / 100 + 2.0 * (np.arange(N_TIMES) // STEP)
+    """Markers, and a few pauses."""
+    stamps = 100 + np.arange(N_TIMES) / 100 + 2.0 * (np.arange(N_TIMES) // (10 * STEP))
     marker = {"name": "M", "type": "Markers", "format": "string", "data": ["x"] * MANY, "stamps": stamps[PLACES]}
     make.write_xdf(path, [make.xdf_person(1, "A", stamps), marker])
 

@@ -244,3 +244,15 @@ def test_a_unit_that_is_not_told_is_said_and_one_that_is_not_known_refused(good:
     make.check_note(read_xdf(people(good, {}, unit=""), "b.xdf").notes, good, "gives no unit", "microvolts")
     people(good, {}, unit="counts")
     make.refused(good, "b.xdf", "c-raw.fif", "not supported: ", "'counts'")
+
+
+@pytest.mark.parametrize(("step", "lost"), [(100, 200), (40, 200)])
+def test_samples_that_are_lost_all_the_time_do_not_stretch_what_is_left(tmp_path: Path, step: int, lost: int) -> None:
+    """Without a stretch that is whole, gaps look like a slower clock; a stream that is slower throughout is none."""
+    at = np.arange(3000)
+    stamps = 100 + (at + lost * (at // step)) / 100
+    make.write_xdf(tmp_path / "t.xdf", [make.xdf_person(1, "A", stamps), make.xdf_person(2, "B", 100 + at / 50.0)])
+    with pytest.raises(ReadError) as caught:
+        read_xdf(tmp_path / "t.xdf", "t.xdf", "A")
+    make.check_message(caught.value, tmp_path, "declares 100 Hz", "Record it again")
+    assert read_xdf(tmp_path / "t.xdf", "t.xdf", "B").data.n_times == 3000

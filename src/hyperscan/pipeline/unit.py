@@ -150,6 +150,10 @@ def content_of(value: object) -> Any:
     return [content_of(held) for held in value] if isinstance(value, list | tuple) else value
 
 
+#: In the place of a hash where a file could not be read.
+UNREADABLE = "unreadable: "
+
+
 def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
     """SHA-256 of every input of some rows, by dyad-session and role.
 
@@ -165,7 +169,7 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
                     try:
                         seen[file] = sha256(file)
                     except OSError as error:  # the reader will say the same, and that row is left out
-                        seen[file] = f"unreadable: {error.strerror}"
+                        seen[file] = f"{UNREADABLE}{error.strerror}"
                 number = f".{i}" if i else ""
                 ending = file.suffix if file.suffix.lower() in _ENDINGS else ""
                 name = f"{unit_name(row.dyad, row.session)}/{row_label(row)}_{role}{number}{ending}"

@@ -20,7 +20,7 @@ from hyperscan.errors import ReadError, count, did_you_mean
 from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, is_electrode
 from hyperscan.recording.guard import check_memory, check_names
 from hyperscan.recording.records import PersonRecording
-from hyperscan.recording.timeline import fit_stamps
+from hyperscan.recording.timeline import Piece, StampFit, fit_stamps
 
 #: Bytes of one value by the stream's channel_format (XDF specification 1.0); a text has a length and may be empty.
 _WIDTHS = {"int8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "double64": 8, "string": 1}
@@ -147,6 +147,9 @@ _GENERAL = ("exg", "biosignal", "biosignals", "signal", "data")
 _SIGNALS = ("eeg", *_GENERAL)
 #: A longer pause is none (our choice): the time between would have to be held in memory.
 _LONGEST_PAUSE_H = 3.0
+#: Where the rate over a stretch differs from that between neighbours, and from the declared one, by more than this
+#: share, samples are lost all the time, and no stretch tells the rate (our choice).
+_MOST_OFF = 0.05
 _FIELDS = ("name", "type", "source_id", "channel_format", "nominal_srate", "hostname", "uid")
 _TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
 
@@ -201,8 +204,8 @@ class _Stream:
         words = ("marker", "trigger", "stim")
         return self.is_text or (self.rate == 0 and any(word in self.kind for word in words))
 
-    def check_time(self, name: str) -> None:
-        """Refuse a rate or time stamps that cannot be used."""
+    def fit(self, name: str) -> StampFit:
+        """Fit the time stamps; refuse a rate or stamps that cannot be used."""
         rate, stamps = self.rate, self.stamps
         tenth = max(1, len(stamps) // 10)
         rises = bool(np.isfinite(stamps).all()) and np.median(stamps[-tenth:]) > np.median(stamps[:tenth])
@@ -217,6 +220,15 @@ class _Stream:
                 f"any; allowed are {_LONGEST_PAUSE_H:g} h. A stamp is damaged, or two recordings were joined: export "
                 "each anew."
             )
+        found = fit_stamps(stamps, rate)
+        told, between = rate * (1 + 1e-6 * found.ppm), 1 / max(float(np.median(np.diff(stamps))), 1e-9)
+        if min(abs(rate / told - 1), abs(between / told - 1)) > _MOST_OFF:
+            raise ReadError(
+                f"{name}: its stream declares {rate:g} Hz, but by their time stamps samples come at {told:.4g} Hz in "
+                f"all and {between:.4g} Hz most of the time: some are lost again and again. Record it again, or export "
+                "the part that is whole."
+            )
+        return found
 
 
 def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
@@ -228,7 +240,7 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     cut = check_chunks(path, name)
     streams = _load(path)
     stream = _choose(streams, part, name)
-    stream.check_time(name)
+    fit = stream.fit(name)
     # the time of its pauses is put back
     n_times = int(np.ptp(stream.stamps) * stream.rate) + 1
     check_memory(n_times * max(len(stream.channels), 1), name, path.stat().st_size)
@@ -252,7 +264,7 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
         )
     data *= np.array(factors, dtype=float)[:, None]
     raw = mne.io.RawArray(data, mne.create_info(labels, stream.rate, types), verbose="WARNING")
-    raw.set_annotations(_markers(streams, stream, name), verbose="WARNING")
+    raw.set_annotations(_markers(streams, stream, fit.pieces, name), verbose="WARNING")
     cut = cut or any(not each.is_whole for each in streams if len(each.stamps))
     notes = (f"{name}: the file was cut off; what it holds was used",) if cut else ()
     if any(not unit and kind != "misc" for unit, kind in zip(units, types, strict=True)):
@@ -371,7 +383,7 @@ def _choose(streams: list[_Stream], wanted: str | None, name: str) -> _Stream:
     return fits[0]
 
 
-def _markers(streams: list[_Stream], signal: _Stream, name: str) -> mne.Annotations:
+def _markers(streams: list[_Stream], signal: _Stream, pieces: Sequence[Piece], name: str) -> mne.Annotations:
     """Place the markers of all streams on the samples of one."""
     marks = [stream for stream in streams if stream.holds_markers and len(stream.stamps)]
     for first, second in itertools.combinations(marks, 2):
@@ -386,7 +398,6 @@ def _markers(streams: list[_Stream], signal: _Stream, name: str) -> mne.Annotati
         for time, values in zip(stream.stamps, stream.values, strict=True):
             value = values[0] if isinstance(values, list | tuple | np.ndarray) else values
             rows.add((float(time), value if isinstance(value, str) else f"{value:g}"))
-    pieces = fit_stamps(signal.stamps, signal.rate).pieces
     ordered = sorted(rows)
     times = np.array([time for time, _ in ordered])
     # pieces follow each other; between two of them the nearer one counts

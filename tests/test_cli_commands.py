@@ -227,18 +227,19 @@ def test_a_run_relates_its_covariates(small_run: Path, capsys: pytest.CaptureFix
 def test_a_run_relates_the_outcomes_of_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tiny_study(tmp_path / "study", n_sessions=3)
     table = pd.read_csv(study / "dyads.tsv", sep="\t")
-    table.assign(bdi=range(len(table)), room="blue").to_csv(study / "dyads.tsv", sep="\t", index=False)
+    answers = ["yes" if row % 2 else "No" for row in range(len(table))]
+    table.assign(bdi=range(len(table)), room="blue", rupture=answers).to_csv(study / "dyads.tsv", sep="\t", index=False)
     settings = 'metrics = ["plv"]\nbands = {alpha = [8, 12]}\nroi_pairs = ["all-all"]\noutcomes = '
     settings = 'window_s = 5\nprimary = {metric = "plv", band = "alpha", roi = "all"}\n' + settings
     (study / "study.toml").write_text(settings + '["room"]\n')
     assert call("run", study, "-o", tmp_path / "out", "-q") == 2
     said = capsys.readouterr().err
     assert "outcomes: 'room' holds text: in line 2 of dyads.tsv, 'blue'. Write a number" in said
-    assert "columns of numbers: bdi." in said
-    (study / "study.toml").write_text(settings + '["bdi"]\n')
+    assert "columns of numbers: bdi, rupture." in said
+    (study / "study.toml").write_text(settings + '["bdi", "rupture"]\n')
     assert call("run", study, "-o", tmp_path / "out", "-q") == 0
     found = json.loads((tmp_path / "out" / "growth.json").read_text())["outcomes"]
-    assert [row["name"] for row in found] == ["bdi"] * len(RELATIONS)
+    assert [row["name"] for row in found] == [name for name in ("bdi", "rupture") for _ in RELATIONS]
     assert "Growth of the group was not tested" in (tmp_path / "out" / "methods.md").read_text()
     assert "Symptoms, alliance" in (tmp_path / "out" / "report.html").read_text()
 

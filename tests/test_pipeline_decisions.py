@@ -16,6 +16,7 @@ from hyperscan.pipeline.decisions import (
     comparability_findings,
     decision_findings,
     decisions_of,
+    outcome_findings,
     unaligned_of,
 )
 from hyperscan.pipeline.output import decisions_text
@@ -226,3 +227,12 @@ def test_tasks_that_a_contrast_joins_are_short_together() -> None:
     assert [one.message.split(":")[0] for one in told_of(named)] == ["fnirs talk"]
     joined = told_of(named, contrasts={"talk_minus_rest": {"talk": 1, "rest": -1}})
     assert [one.message.split(":")[0] for one in joined] == ["fnirs rest and talk"]
+
+
+def test_what_there_is_of_each_outcome_is_told() -> None:
+    scores = [{"bdi": 20 - n if n else None, "volume": 3.9 if n == 1 else None, "rupture": "yes"} for n in range(3)]
+    rows = [dataclasses.replace(session(n + 1, dyad=d), covariates=scores[n]) for d in ("D1", "D2") for n in range(3)]
+    config = StudyConfig(outcomes=({"name": "bdi"}, {"name": "volume"}))
+    bdi, volume = map(str, outcome_findings(rows, config))
+    assert bdi == "outcomes: bdi is there in 4 of 6 sessions."
+    assert volume.startswith("outcomes: volume is there in 2 of 6 sessions, one value per dyad")

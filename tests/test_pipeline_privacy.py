@@ -186,6 +186,9 @@ def test_odd_channel_names_become_inert(payload: str) -> None:
 
 def test_reasons_are_scrub_of_paths_and_quotes(study: Path) -> None:
     assert public_reason("x = 'Jane': no (a b/Jane.edf) /home/Jane/x.edf \"Jane\"") == "x = '…': no '…' '…' '…'"
+    # a decimal number in brackets names nobody, a file does
+    assert public_reason("no channel is left (2 of 2: under 0.75)") == "no channel is left (2 of 2: under 0.75)"
+    assert public_reason("none (0.5 of Jane.edf)") == "none '…'"
     row = load_study(study)[0].sessions[0]
     text = f"{row.relative(row.therapist_file)}: broken; see {row.therapist_file.stem}.vmrk and Jane EOG"
     assert scrub(text, row, {"Jane EOG": "ch-1"}) == "[therapist_file]: broken; see [therapist_file] and ch-1"

@@ -77,6 +77,9 @@ def test_one_dyad_is_described_and_not_tested(tmp_path: Path) -> None:
     assert "This dyad alone" in text
     assert "below 8 sessions described, not tested" in text
     assert "no other dyad could be re-paired" in text
+    slope = dict(sections.key_facts(ReportedRun.of(tmp_path)))["Slope"]
+    assert slope.endswith("of this dyad; described, not tested")
+    assert "CI" not in slope
 
 
 def test_what_was_found_about_the_study_is_told_with_its_severity(tmp_path: Path) -> None:
@@ -272,6 +275,7 @@ def test_guards_that_share_one_reason_for_no_answer_are_one_line(tmp_path: Path)
     text = page_text(tmp_path)
     assert "None of the 2 guards could be asked. Not assessable: 3 dyads." in text
     assert "– Not assessable" not in text
+    assert sections.guard_table(ReportedRun.of(tmp_path)) is None
     named = replace(open_guards[0], passed=False, detail="It stays.")
     replace(growth_of_fake(tmp_path), guards=(named, open_guards[1])).save(tmp_path)
     facts = dict(sections.key_facts(ReportedRun.of(tmp_path)))

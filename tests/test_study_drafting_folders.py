@@ -117,6 +117,27 @@ def test_three_of_a_dyad_are_sessions_and_three_of_a_study_are_not(tmp_path):
     assert "session" not in draft_dyads(tmp_path / "other").rule
 
 
+@pytest.mark.parametrize("odd", ["W_030_Sx", "w030_session3", "W_031_S3 copy"])
+def test_an_odd_name_does_not_change_how_the_others_are_read(tmp_path, odd):
+    usual = [f"W_{n:03d}/EEG/W_{n:03d}_S{s}.edf" for n in (30, 31) for s in (1, 2)]
+    touch(tmp_path, *usual, f"W_030/EEG/{odd}.edf")
+    draft = draft_dyads(tmp_path, peek=lambda _: [f"{who}_{name}" for who in "TC" for name in ("Fz", "Cz")])
+    found = {file: (dyad, number) for dyad, number, file in cells(draft, "dyad", "session", "therapist_file")}
+    assert {file: found[file] for file in usual} == {file: (f"W{file[2:5]}", file[-5]) for file in usual}
+    assert found[f"W_030/EEG/{odd}.edf"] == ("W030", "" if odd.endswith("x") else "3")
+    assert any("Empty for W_030/EEG/W_030_Sx.edf" in question for question in draft.questions) == odd.endswith("x")
+    # the folder counts, and the name is told
+    assert any(f"called after another dyad than that of their folder, which counts: W_030/EEG/{odd}.edf" in note
+               for note in draft.notes) == odd.startswith("W_031")  # fmt: skip
+
+
+def test_a_dyad_alone_has_one_therapist(tmp_path):
+    touch(tmp_path, *(f"dyad-01/ses-{s}/{who}.edf" for s in (1, 2) for who in ("therapist", "client")))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "therapist", "client") == [("T01", "C01")] * 2
+    assert draft.complete
+
+
 # ---- words
 
 LAYOUTS = (Path(__file__).parents[1] / "docs" / "layouts.md").read_text(encoding="utf-8")

@@ -95,6 +95,11 @@ def test_messages_show_no_channel_name():
     assert "Doe" not in str(caught.value)
 
 
+def test_a_sign_in_other_capitals_is_named():
+    with pytest.raises(InputError, match="Written 'prefix:t_' it fits 2"):
+        parse_selector("prefix:T_").pick(["t_Fz", "t_Cz", "c_Fz", "c_Cz"])
+
+
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [

@@ -145,7 +145,7 @@ NO_SHIFT = "Coupling that grows at a constant lead does this, too: that the lead
 
 #: What remains where every guard was passed.
 UNSEEN = (
-    "None of them sees what only these two people shared at that moment: speech, sounds and other stimuli of their"
+    "No guard sees what only these two people shared at that moment: speech, sounds and other stimuli of their"
     " room. This is statistical dependence; nothing here shows what brought it about."
 )
 

@@ -303,10 +303,15 @@ def decide_relation(found: OutcomeRelation) -> str:
     return "goes_with_unchecked" if asked["failed"] or asked["open"] else "goes_with"
 
 
+def called(value: str) -> str:
+    """Name what a relation is of."""
+    return "excess synchrony" if value == "excess_z" else f"{value!r} (not compared with chance here)"
+
+
 def tell_relation(answer: Answer, value: str, tested: int) -> str:
     """Write one honest paragraph about a relation, of so many that were tested."""
     found, words = answer.relation, RELATION_WORDS[answer.relation.relation]
-    what = "excess synchrony" if value == "excess_z" else f"{value!r} (not compared with chance here)"
+    what = called(value)
     places = {"outcome": found.name, "what": what}
     if found.word == "cannot_tell":
         return f"Cannot tell ({found.name}, {found.spoken}): {answer.lack}."

@@ -16,6 +16,7 @@ from hyperscan.growth.few import without_tests
 from hyperscan.growth.fit import fit_growth
 from hyperscan.growth.flips import max_t
 from hyperscan.growth.guards import not_asked
+from hyperscan.growth.outcomes import called
 from hyperscan.growth.records import Findings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.slopes import slope_test
@@ -166,7 +167,9 @@ def fit_within(
     if word in UNCLAIMED:
         result = replace(result, guards=not_asked(result.guards, "change", tested=word != "cannot_tell"))
     verdict = word.replace("grows", "changes_up").replace("declines", "changes_down")
-    return replace(result, verdict=verdict, sentence=_sentence(verdict, index, result, evidence))
+    name = f"the client's {index_facts(index.name).label} ({index})"
+    told = tuple(replace(each, sentence=each.sentence.replace(called("value"), name)) for each in result.outcomes)
+    return replace(result, verdict=verdict, sentence=_sentence(verdict, index, result, evidence), outcomes=told)
 
 
 def _sentence(verdict: str, index: Index, result: GrowthResult, evidence: PersonEvidence) -> str:

@@ -118,6 +118,21 @@ def common_rate(rates: Iterable[float]) -> str:
     return f"eeg_max_sfreq = {lowest}" if same else ""
 
 
+def outcome_findings(sessions: Sequence[Session], config: StudyConfig) -> list[Finding]:
+    """Tell of every outcome in how many sessions it is there, and whether it can be asked of sessions at all."""
+    found = []
+    for outcome in config.outcomes:
+        values: dict[str, set[object]] = defaultdict(set)
+        cells = [(row, value) for row in sessions if (value := row.covariates.get(outcome.name)) is not None]
+        for row, value in cells:
+            values[row.dyad].add(value)
+        text = f"outcomes: {outcome.name} is there in {len(cells)} of {count(len(sessions), 'session')}"
+        if cells and all(len(held) == 1 for held in values.values()):
+            text += ", one value per dyad: relations between dyads alone can be told (between, change)"
+        found.append(Finding("outcomes", "info", f"{text}.", tuple(row.key for row, _ in cells)))
+    return found
+
+
 def comparability_findings(
     good: Sequence[Session], summaries: Mapping[SessionKey, Summary], config: StudyConfig
 ) -> list[Finding]:

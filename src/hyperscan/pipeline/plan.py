@@ -39,7 +39,7 @@ from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_swaps, study_findings
 from hyperscan.study.findings import copied_recordings
 from hyperscan.study.pairing import pseudo_pairs
-from hyperscan.study.rows import holds_number, quote
+from hyperscan.study.rows import holds_number, is_number_or_yes_no, quote
 from hyperscan.synchrony import Recipe, Signals, recipe_of
 from hyperscan.synchrony.recipe import check_index
 from hyperscan.synchrony.within import MIDLINE
@@ -151,7 +151,7 @@ def check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
     found: dict[str, bool] = {}
     for row in sessions:
         for name, value in row.covariates.items():
-            found[name] = found.get(name, True) and (value is None or isinstance(value, int | float))
+            found[name] = found.get(name, True) and is_number_or_yes_no(value)
     numbers = [name for name, is_number in found.items() if is_number]
     for name in (outcome.name for outcome in config.outcomes):
         if name not in numbers:
@@ -165,12 +165,14 @@ def check_outcomes(sessions: Sequence[Session], config: StudyConfig) -> None:
 def tell_text(sessions: Sequence[Session], column: str) -> str:
     """Say which cell of a column is text, and what to write."""
     cells = [(row.line, value) for row in sessions if isinstance(value := row.covariates.get(column), str)]
-    line, text = next(((line, text) for line, text in cells if not holds_number(text)), cells[0])
-    n = len({value for _, value in cells if not holds_number(value)})
+    texts = [(line, text) for line, text in cells if not holds_number(text)]
+    line, text = ([cell for cell in texts if not is_number_or_yes_no(cell[1])] or texts or cells)[0]
+    n = len({text for _, text in texts})
     more = f" (and {count(n - 1, 'other text')})" if n > 1 else ""
     at = f"in line {line} of dyads.tsv, " if line else ""
     told = quote(text.removeprefix("'"))  # the sign that keeps a spreadsheet from running it
-    return f"holds text: {at}{told}{more}. Write a number with a decimal point, or n/a where there is none"
+    allowed = "a number with a decimal point (or yes and no alone), or n/a where there is none"
+    return f"holds text: {at}{told}{more}. Write {allowed}"
 
 
 def check_comparisons(sessions: Sequence[Session], config: StudyConfig) -> None:
@@ -204,7 +206,7 @@ def check_comparisons(sessions: Sequence[Session], config: StudyConfig) -> None:
                 raise ConfigError(
                     f"{key}: {column!r} is {told} in dyad {dyad}; it needs one value per dyad. Correct the table."
                 )
-            if key == "moderators" and any(isinstance(value, str) for value in held):
+            if key == "moderators" and not all(is_number_or_yes_no(value) for value in held):
                 told = tell_text([row for row in sessions if row.dyad == dyad], column)
                 raise ConfigError(f"moderators: {column!r} {told}. A column of labels is a group.")
         groups = sorted({str(value) for held in values.values() for value in held})

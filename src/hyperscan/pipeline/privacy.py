@@ -30,7 +30,8 @@ _CHANNEL_CODE = re.compile(
 
 #: Anything in quotation marks is text of the user's, and so are paths.
 _QUOTED = re.compile(
-    r"\([^()\n]*[./][^()\n]*\)|[^\s:;,'\"]*[/\\][^\s:;,'\"]*|"
+    # what stands in brackets is a name with a dot or a slash; a decimal number is none
+    r"\([^()\n]*(?:/|(?<!\d)\.|\.(?!\d))[^()\n]*\)|[^\s:;,'\"]*[/\\][^\s:;,'\"]*|"
     r"'[^'\n]*'|\"[^\"\n]*\"|‘[^’\n]*’|“[^”\n]*”"
 )
 

@@ -18,7 +18,13 @@ from joblib import Parallel, delayed
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, QualityError, count, tell_reasons
-from hyperscan.pipeline.decisions import comparability_findings, decision_findings, decisions_of, unaligned_of
+from hyperscan.pipeline.decisions import (
+    comparability_findings,
+    decision_findings,
+    decisions_of,
+    outcome_findings,
+    unaligned_of,
+)
 from hyperscan.pipeline.lock import TEMPORARY
 from hyperscan.pipeline.plan import (
     check_regions,
@@ -174,7 +180,7 @@ def check_study(
         refusal = str(error)
     summaries = {row.key: row for row in rows}
     usable = [row for row in table.sessions if summaries[row.key].ok]
-    compared = comparability_findings(usable, summaries, settings)
+    compared = comparability_findings(usable, summaries, settings) + outcome_findings(usable, settings)
     if not prepare:
         notes = (*table.notes, *common, *map(str, [*study_findings(table.sessions), *compared]))
         return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)

@@ -19,7 +19,7 @@ from hyperscan.errors import TableError, count, name_some, p_text
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.few import without_tests
-from hyperscan.growth.records import DyadTrend, FlipTest, OutcomeRelation, Record
+from hyperscan.growth.records import DyadTrend, FlipTest, OutcomeRelation, Record, SlopeTest
 from hyperscan.growth.result import told_p
 from hyperscan.growth.slopes import weighted_test
 from hyperscan.growth.verdict import tell_left_out
@@ -40,7 +40,7 @@ from hyperscan.report.tables import (
     short,
 )
 from hyperscan.results.plan import OF_SESSIONS
-from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, ROLES, index_facts
+from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES, index_facts
 from hyperscan.words import (
     DIFFERENCES,
     GUARDS,
@@ -148,6 +148,8 @@ def told_guards(result: GrowthResult | None, words: Mapping[str, GuardWords]) ->
 def guard_table(run: ReportedRun) -> Table | None:
     """List the guards with every number."""
     guards = run.growth.guards if run.growth else ()
+    if len(guards) > 1 and len({(guard.passed, guard.figure, guard.detail) for guard in guards}) == 1:
+        return None  # all say the same, which stands beside the verdict
     rows = [{"guard": g.spoken, "figure": g.figure, "detail": g.detail} for g in guards]
     heads = {"guard": "Guard", "figure": "Figure", "detail": "In numbers"}
     return lay_out(rows, heads, "The guards in numbers") if rows else None
@@ -659,10 +661,7 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     facts = []
     fit = None if run.growth is None else run.growth.group_slope or run.growth.one_dyad
     if fit is not None and not is_empty(fit.slope):
-        slope, low, high = brief_all(fit.slope, fit.ci_low, fit.ci_high)
-        interval = "" if is_empty(fit.ci_low) else f" (95 % CI {low} to {high})"
-        alone = ", of this dyad (Theil-Sen)" * isinstance(fit, DyadTrend)
-        facts.append(("Slope", f"{slope} Fisher z per {run.unit}{interval}{alone}"))
+        facts.append(("Slope", _slope_in_brief(fit, run.unit)))
     guards: dict[str, list[str]] = {}
     for guard in guard_lines(run):
         guards.setdefault(guard.state, []).append(guard.name)
@@ -691,6 +690,17 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     lost = name_some(list(dict.fromkeys(filter(None, names))))
     facts.append(("Not analysed", one_line(f"{run.n_skipped}: {lost}" if lost else run.n_skipped)))
     return facts
+
+
+def _slope_in_brief(fit: SlopeTest | DyadTrend, unit: str) -> str:
+    """Write a slope with its interval; where too little was there for a test, that it is a description."""
+    slope, low, high = brief_all(fit.slope, fit.ci_low, fit.ci_high)
+    text, interval = f"{slope} Fisher z per {unit}", f" (95 % CI {low} to {high})"
+    if isinstance(fit, DyadTrend):
+        # an interval that leaves out zero would be the test that so few sessions do not give
+        return f"{text}{interval}, of this dyad" if fit.tested else f"{text}, of this dyad; described, not tested"
+    text += interval * (not is_empty(fit.ci_low))
+    return text if fit.n >= MIN_DYADS else f"{text}, of these {count(fit.n, 'dyad')}; described, not tested"
 
 
 def _few(state: str, guards: Mapping[str, list[str]]) -> bool:

@@ -33,7 +33,7 @@ class Finding:
 
     #: ``missing_session``, ``one_session``, ``two_sessions``, ``few_dyads``, ``unequal_spacing``, ``days_missing``,
     #: ``shared_therapist``, ``shared_client``, ``two_roles``, ``pair_twice``, ``swapped``, ``same_content``,
-    #: ``roi_channels``, ``decisions``, ``partners``, ``short`` or ``comparison``
+    #: ``roi_channels``, ``decisions``, ``partners``, ``short``, ``comparison`` or ``outcomes``
     kind: str
     #: one of {'info', 'warning', 'error'}: ``info`` is normal, ``warning`` weakens the result, ``error`` means that
     #: these sessions must not be analysed

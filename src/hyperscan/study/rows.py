@@ -133,6 +133,11 @@ def read_yes_no(text: str) -> bool:
     return YES_NO[text.casefold()]
 
 
+def is_number_or_yes_no(cell: object) -> bool:
+    """Whether a further column's cell is empty, a number, or a word for yes or no, which counts as 1 or 0."""
+    return cell is None or isinstance(cell, int | float) or str(cell).strip().casefold() in YES_NO
+
+
 def read_event(text: str) -> str:
     """Read the name of an annotation or trigger: one printable line."""
     if not text.isprintable() or len(text) > 200:

@@ -85,10 +85,19 @@ class Selector:
         chosen = [name for name in ch_names if self._fits(name)]
         if not chosen:
             raise InputError(
-                f"{str(self)!r} fits none of the {len(ch_names)} channels. "
+                f"{str(self)!r} fits none of the {len(ch_names)} channels.{self._in_other_case(ch_names)} "
                 f"Compare it with the channel names of the file; {_ALLOWED}."
             )
         return chosen
+
+    def _in_other_case(self, ch_names: Sequence[str]) -> str:
+        """Name the rule that fits once capitals are written as the file has them; empty if there is not one."""
+        if self.kind not in ("prefix", "suffix"):
+            return ""
+        n = len(self.text)
+        signs = [name[:n] if self.kind == "prefix" else name[-n:] for name in ch_names]
+        like = [sign for sign in signs if sign.casefold() == self.text.casefold()]
+        return f" Written '{self.kind}:{like[0]}' it fits {len(like)}." if len(set(like)) == 1 else ""
 
     def strip(self, name: str) -> str:
         """Channel name without this person's prefix or suffix: ``T_Fz`` -> ``Fz``."""

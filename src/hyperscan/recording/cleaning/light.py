@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -292,7 +293,9 @@ def _unusable(raw: BaseRaw, level: str) -> dict[str, str]:
 def _without(raw: BaseRaw, dropped: dict[str, str], who: str) -> BaseRaw:
     kept = [name for name in raw.ch_names if base_name(name) not in dropped]
     if not kept:
-        reasons = "; ".join(f"{n} {why}" for why, n in Counter(dropped.values()).most_common(3))
+        # every channel has a coupling of its own; the reason is one
+        alike = Counter(re.sub(r"index \S+ < ", "index under ", why) for why in dropped.values())
+        reasons = "; ".join(f"{n} of {len(dropped)}: {why}" for why, n in alike.most_common(3))
         raise QualityError(
             f"{who}: no usable fNIRS channel is left ({reasons}).\n"
             "Check optode contact, lower fnirs_min_sci, or leave the session out (include = no)."

@@ -135,6 +135,8 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None, told: Told = To
     single, aside = without_copies(layout.meetings, copies)
     layout, faults = _look_inside(dataclasses.replace(layout, meetings=tuple(single)), root, peek)
     meetings, joined, asked_apart = settle_labels(_apply(told, layout.meetings))
+    if len({meeting.dyad for meeting in meetings}) == 1 and not told.therapist_id:
+        told = dataclasses.replace(told, therapist_id=EACH)
     rows = [_row(meeting, told) for meeting in meetings]
     asked = [*layout.questions, *asked_apart]
     asked += _questions(meetings, rows)
@@ -357,8 +359,13 @@ _ASKED = {
 def _complete(questions: Sequence[str], rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
     """Ask for every required column with an empty cell that no question is about yet."""
     asked = {name for question in questions for name in columns_of(question)}
-    empty = [name for name in REQUIRED if name not in asked and any(not row[name] for row in rows)]
-    return (*questions, *(f"{name}: {_ASKED[name]}" for name in empty))
+    found = list(questions)
+    for name in (name for name in REQUIRED if name not in asked):
+        empty = [row for row in rows if not row[name]]
+        files = [file for row in empty if (file := row["therapist_file"] or row["client_file"])]
+        where = f" Empty for {name_some(files)}." if files and len(empty) < len(rows) else ""
+        found += [f"{name}: {_ASKED[name]}{where}"] * bool(empty)
+    return tuple(found)
 
 
 def _often_met(meetings: Iterable[Meeting]) -> str:

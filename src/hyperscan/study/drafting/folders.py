@@ -91,13 +91,16 @@ class NamedRecording:
 #: Kinds of signal, which may have folders of their own.
 _SIGNALS = frozenset({"eeg", "nirs", "fnirs", "raw", "data"})
 
+#: Files that are looked into for two people before S02 is read as a session (our choice).
+_LOOKED_INTO = 5
+
 #: What is left of the names -> recordings with the word that was taken out.
 ByRest = dict[tuple[str, ...], list[tuple[NamedRecording, str]]]
 
 
 def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Proposal:
     """Pair recordings by folders and names."""
-    places = _drop_constant_words(_read_names(recordings, holds_two))
+    places = _ask_for_sessions(_drop_constant_words(_read_names(recordings, holds_two)))
     groups: dict[tuple[object, ...], list[NamedRecording]] = defaultdict(list)
     for place in places:
         said = place.said
@@ -109,6 +112,7 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
         # what is left of the names is a task only where it tells two meetings apart
         meetings = [replace(meeting, task="", said=replace(meeting.said, task="")) for meeting in meetings]
     final, questions, notes = _judge_conditions(meetings)
+    notes += _mislaid(places)
     if not any(place.session is not None for place in places):
         notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
         # S1 and S2 became two people, which they need not be
@@ -126,19 +130,52 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
 
 
 def _read_names(recordings: Sequence[Recording], holds_two: Callable[[str], bool]) -> list[NamedRecording]:
+    """Read every name; what an S means is what most names tell, so that a few odd ones do not change the others."""
     places = [_place(recording) for recording in recordings]
-    if any(place.session is not None for place in places):
-        return places
-    numbered = [_place(recording, s_is_session=True) for recording in recordings]
-    if any(place.session is None for place in numbered):
+    numbered = {
+        i: place
+        for i, recording in enumerate(recordings)
+        if places[i].session is None and (place := _place(recording, s_is_session=True)).session is not None
+    }
+    if 2 * len(numbered) <= len(places):
         return places
     # three people are no dyad; a folder that only holds a number may be no dyad either
     of_dyad: dict[str, set[int | None]] = defaultdict(set)
-    for place in numbered:
+    for place in numbered.values():
         of_dyad[place.said.dyad].add(place.session)
-    named = all(PATTERNS["dyad"].search(recording.path.as_posix()) for recording in recordings)
+    named = all(PATTERNS["dyad"].search(place.recording.path.as_posix()) for place in numbered.values())
     many = named and max(map(len, of_dyad.values())) > 2
-    return numbered if many or holds_two(recordings[0].path.as_posix()) else places
+    # the first one may be damaged
+    some = list(numbered.values())[:_LOOKED_INTO]
+    if not many and not any(holds_two(place.recording.path.as_posix()) for place in some):
+        return places
+    return [numbered.get(i, place) for i, place in enumerate(places)]
+
+
+def _ask_for_sessions(places: list[NamedRecording]) -> list[NamedRecording]:
+    """Take session 1 for granted only in dyads of which no name tells a session."""
+    told = {place.said.dyad for place in places if place.session is not None}
+    # 0 is no session: its cell stays empty
+    return [
+        replace(place, session=0) if place.session is None and place.said.dyad in told else place for place in places
+    ]
+
+
+def _mislaid(places: Sequence[NamedRecording]) -> list[str]:
+    """Name files that lie in one dyad's folder and are called after another dyad's."""
+    folders = {place.said.dyad.casefold() for place in places if len(place.recording.path.parts) > 1}
+    # a number alone in a name may count anything
+    folders = {name for name in folders if re.search(r"[^\W\d_]", name)}
+    called = re.compile(_START + "(" + "|".join(map(re.escape, sorted(folders, key=len, reverse=True))) + ")" + _END)
+    found = []
+    for place in places if len(folders) > 1 else ():
+        names = set(called.findall(place.recording.stem.casefold()))
+        if names and place.said.dyad.casefold() not in names:
+            found.append(place.recording.path.as_posix())
+    told = (
+        f"called after another dyad than that of their folder, which counts: {name_some(found)}. Look whose they are."
+    )
+    return [told] * bool(found)
 
 
 def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecording:

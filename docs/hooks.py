@@ -98,7 +98,10 @@ def picture(drawn: Any, said: str) -> str:
 
     text = save_svg(drawn)
     address = f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
-    shown = f'<img src="{address}" alt="{html.escape(said)}" style="max-width: 100%">'
+    width = re.search(r'width="([\d.]+)pt"', text)
+    # CSS pixels of points; style.css makes it narrower with the page, as far as its letters can be read
+    size = f"--width: {float(width[1]) * 4 / 3:.0f}px" if width else ""
+    shown = f'<img src="{address}" alt="{html.escape(said)}" style="{size}">'
     return f'<div class="wide" tabindex="0">{shown}</div>'
 
 

@@ -10,6 +10,7 @@ take() {
     --disable-background-networking --disable-component-update --user-data-dir="$(mktemp -d)" \
     --window-size="$3" --screenshot="docs/images/$1" "file://$run/$2" 2>/dev/null
 }
-take report.png report.html 1000,1130
+# as high as the growth figure with its caption, and as the heads with their matrix: nothing is cut in the middle
+take report.png report.html 1000,1500
 "${HYPERSCAN:-.venv/bin/hyperscan}" view "$run" >/dev/null
-take view.png "view.html#dyad=D02&session=5" 1000,1180
+take view.png "view.html#dyad=D02&session=5" 1000,1825

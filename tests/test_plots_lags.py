@@ -50,6 +50,17 @@ def test_the_heat_map_has_a_row_per_session() -> None:
     assert not ax.texts
 
 
+def test_colours_are_not_zoomed_into_noise() -> None:
+    rows = table().assign(profile_excess_z=0.001)
+    assert lag_heatmap(rows).images[0].get_clim() == pytest.approx((-0.06, 0.06))  # two SD of chance
+    assert lag_heatmap(table()).images[0].get_clim() == pytest.approx((-0.06, 0.215))
+
+
+def test_without_pseudo_pairs_no_chance_is_drawn_or_told() -> None:
+    ax = lag_chart(table().assign(profile_pseudo_z=np.nan, profile_pseudo_sd_z=np.nan))
+    assert not [text for text in ax.get_legend().get_texts() if "chance" in text.get_text()]
+
+
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(TableError, match="profile_pseudo_z"):
         lag_chart(table().drop(columns="profile_pseudo_z"))

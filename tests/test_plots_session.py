@@ -73,3 +73,8 @@ def test_a_session_draws_itself_in_every_kind(tmp_path: Any) -> None:
         read_eeg(tmp_path).plot(kind="windows", roi="all-al")
     with pytest.raises(InputError, match="expected 'therapist' or 'client'"):
         result.positions("patient")
+
+
+def test_windows_are_drawn_from_zero_on() -> None:
+    low, high = plots.time_course(np.array([10.0, 30.0]), np.array([0.60, 0.61])).get_ylim()
+    assert low <= 0 < 0.61 <= high

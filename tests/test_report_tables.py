@@ -76,3 +76,20 @@ def test_an_interval_is_told_with_digits_that_tell_its_ends_apart() -> None:
         told = brief_all(middle, middle - half * abs(middle), middle + half * abs(middle))
         assert len(set(told)) == 3, told
         assert all(len(text.strip("−0.").replace(".", "")) <= 4 for text in told)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "text", "stacks"),
+    [
+        (1, 5, "a", True),
+        (3, 3, "a", False),
+        (9, 3, "a", False),
+        (9, 3, "long " * 20, True),
+        (9, 8, "long " * 20, False),
+    ],
+)
+def test_a_row_becomes_a_block_where_a_telephone_would_cut_it(
+    n_rows: int, n_columns: int, text: str, stacks: bool
+) -> None:
+    heads = {f"c{k}": f"C{k}" for k in range(n_columns)}
+    assert lay_out([dict.fromkeys(heads, text)] * n_rows, heads, "caption").stacks is stacks

@@ -170,6 +170,17 @@ def p_text(p: float | None) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
+def signed(number: float) -> str:
+    """Write a number of a sentence with its sign and three digits, and large ones in full, never as a power of ten.
+
+    Examples
+    --------
+    >>> signed(0.15212), signed(-1380.0), signed(86.61)
+    ('+0.152', '-1380', '+86.6')
+    """
+    return f"{number:+.0f}" if abs(number) >= 1000 else f"{number:+.3g}"
+
+
 def name_some(names: Sequence[str], limit: int = 3) -> str:
     """Join names for a sentence: all, or, where two or more would be left, the first few and how many more.
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from hyperscan.errors import count, p_text
+from hyperscan.errors import count, p_text, signed
 from hyperscan.growth.evidence import UNMEASURED, Evidence, Slopes, dyad_label, of_tasks
 from hyperscan.growth.records import Guard, SlopeTest
 from hyperscan.schema import CLOCK_ERRORS, GUARD_COLUMNS, OUT_BAND, ROLES
@@ -416,7 +416,7 @@ def ask_lead_clock(evidence: Evidence) -> Guard:
     passed = abs(lag_ms) > off_ms
     verb = "lies beyond" if passed else "may be"
     detail = (
-        f"The lag of the highest excess ({lag_ms:+.3g} ms, median over sessions) {verb} an offset of the two clocks"
+        f"The lag of the highest excess ({signed(lag_ms)} ms, median over sessions) {verb} an offset of the two clocks"
     )
     return Guard("clock", passed, lag_ms, f"{detail} (known to {off_ms:.3g} ms).")
 

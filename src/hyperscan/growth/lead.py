@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from hyperscan.config import Primary
-from hyperscan.errors import TableError, count, p_text
+from hyperscan.errors import TableError, count, p_text, signed
 from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import max_t, smallest_p
 from hyperscan.growth.records import SlopeTest
@@ -229,7 +229,7 @@ def peak_interval(lags_s: Array, curves: Array, alpha: float) -> tuple[float, fl
 def _sentence(leader: str, n: int, p: float, p_side: float, peak: tuple[float, float, float], known_to: float) -> str:
     """Say what was found, and why no direction is claimed where none is."""
     unit, scale = ("ms", 1000.0) if abs(peak[0]) < 1 else ("s", 1.0)
-    at, low, high = (f"{scale * each:+.3g}" for each in peak)
+    at, low, high = (signed(scale * each) for each in peak)
     clocks = "nothing says how far the clocks may be apart"
     if known_to == known_to:
         clocks = f"the clocks may be {known_to:.3g} ms apart" if known_to else "one clock"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.plots.frames import draw_chance, mean_and_ci, require
-from hyperscan.plots.matrices import draw_image
+from hyperscan.plots.matrices import draw_image, limits_beyond_chance
 from hyperscan.plots.style import new_axes, palette, styled
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     dyads = table.groupby(["dyad", "lag_s"])[columns].mean()
     means = dyads.groupby("lag_s").mean()
     lags_s = means.index.to_numpy()
-    draw_chance(ax, lags_s, means["profile_pseudo_z"].to_numpy(), means["profile_pseudo_sd_z"].to_numpy())
+    if means["profile_pseudo_z"].notna().any():
+        draw_chance(ax, lags_s, means["profile_pseudo_z"].to_numpy(), means["profile_pseudo_sd_z"].to_numpy())
     real = dyads["profile_z"].unstack("lag_s")
     mean, half = np.array([mean_and_ci(values) for values in real[lags_s].to_numpy().T]).T
     if len(real) > 2:
@@ -78,7 +79,8 @@ def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        Rows of one outcome, as in ``lags.tsv``: ``dyad``, ``session``, ``lag_s`` and ``profile_excess_z``.
+        Rows of one outcome, as in ``lags.tsv``: ``dyad``, ``session``, ``lag_s`` and ``profile_excess_z``; with
+        ``profile_pseudo_sd_z`` the colours reach at least two SD of single pseudo pairs to both sides of 0.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
 
@@ -102,7 +104,8 @@ def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     require(table, "dyad", "session", "lag_s", "profile_excess_z")
     means = table.pivot_table(index="session", columns="lag_s", values="profile_excess_z", aggfunc="mean")
     ax = new_axes(ax, 8.4, max(2.5, 1.4 + 0.3 * len(means)))
-    draw_image(ax, means.to_numpy(float), "Excess over chance (Fisher z)", "")
+    limits = limits_beyond_chance(means.to_numpy(float), table.get("profile_pseudo_sd_z"))
+    draw_image(ax, means.to_numpy(float), "Excess over chance (Fisher z)", "", limits)
     lags_s = means.columns.to_numpy(float)
     marks = MaxNLocator(nbins=min(8, len(lags_s) - 1), steps=[1, 2, 2.5, 5, 10]).tick_values(lags_s[0], lags_s[-1])
     marks = marks[(marks >= lags_s[0] - 1e-9) & (marks <= lags_s[-1] + 1e-9)]

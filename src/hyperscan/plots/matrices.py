@@ -28,7 +28,8 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        Rows of one metric, ROI pair and signal: ``dyad``, ``session``, ``band`` and ``value``.
+        Rows of one metric, ROI pair and signal: ``dyad``, ``session``, ``band`` and ``value``; with ``pseudo_sd_z`` the
+        colours reach at least two SD of single pseudo pairs to both sides of 0.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
     value : str
@@ -55,7 +56,9 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     means = table.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
     dyads = table.dropna(subset=[value]).groupby("session")["dyad"].nunique().reindex(means.columns).fillna(0)
     ax = new_axes(ax, 8.4, max(3.0, 1.2 + 0.5 * len(bands)))
-    draw_image(ax, means.to_numpy(dtype=float), column_of(value).axis_label, "{:.2f}")
+    shown = means.to_numpy(dtype=float)
+    limits = limits_beyond_chance(shown, table.get("pseudo_sd_z"))
+    draw_image(ax, shown, column_of(value).axis_label, "{:.2f}", limits)
     several = table["dyad"].nunique() > 1
     ticks = [_Lines(f"{session:g}" + (f"\nn = {n:g}" if several else "")) for session, n in dyads.items()]
     _name_axis(ax, "x", ticks, MAX_NAMES // 2)
@@ -156,7 +159,7 @@ def missing_session_grid(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     looks = {"used": ("o", colours.real, colours.real), "left out of growth": ("o", colours.real, colours.paper)}
     for state, (marker, colour, inside) in {**looks, "skipped": ("x", colours.warn, colours.warn)}.items():
         chosen = states["state"] == state
-        if state not in ("used", "skipped") and not chosen.any():
+        if state != "used" and not chosen.any():
             continue
         ax.plot(
             states.loc[chosen, "session"], rows[chosen], marker=marker, ls="", color=colour, mfc=inside, ms=6, mew=2,
@@ -171,6 +174,17 @@ def missing_session_grid(states: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("Dyad")
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return ax
+
+
+def limits_beyond_chance(values: np.ndarray, chance_sd: pd.Series | None) -> tuple[float, float] | None:
+    """Give the ends of a colour scale that is not zoomed into noise: at least two SD of single pseudo pairs around 0.
+
+    Shapes: ``values`` (n_rows, n_columns), ``chance_sd`` (n_sessions,). Two SD are our choice.
+    """
+    reach = float("nan") if chance_sd is None else 2 * float(pd.to_numeric(chance_sd).mean())
+    if not np.isfinite(reach) or not np.isfinite(values).any():
+        return None
+    return min(float(np.nanmin(values)), -reach), max(float(np.nanmax(values)), reach)
 
 
 def draw_image(

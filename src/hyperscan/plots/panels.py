@@ -86,7 +86,8 @@ def clock_panel(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, time
         for curve in curves.values():
             draw_course(ax, curve, column, time, **look, label="each dyad")
         ax.set_ylabel(column_of(column).axis_label)
-        ax.set_title(f"{count(len(curves), 'dyad')}, a line each")
+        shown = any(curve[column].any() for curve in curves.values())
+        ax.set_title(f"{count(len(curves), 'dyad')}, {'a line each' if shown else '0 in all sessions'}")
         _frame_panel(ax, time)
         _calm([ax], column)
     return axes

@@ -224,6 +224,9 @@ def time_course(
     )
     if chance is not None and np.isfinite(chance):
         ax.axhline(chance, color=colours.chance, lw=1.2, ls=DASHED, label=CHANCE)
+    # not zoomed into noise: without coupling synchrony is near 0, which stays in sight
+    ax.update_datalim([(float(times_s[0]), 0.0)] if len(times_s) else [])
+    ax.autoscale_view()
     ax.set_xlabel("Time in session (s)")
     ax.set_ylabel(upright(label))
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=3)

@@ -17,6 +17,9 @@ from hyperscan.schema import COLUMNS, column_of
 #: Longest text of a cell; longer ones are cut, so that one bad file cannot blow up the page (our choice).
 _LONGEST = 400
 
+#: Tables that become blocks on a narrow screen: so few rows, or so few columns with a text as long (our choices).
+_FEW_ROWS, _FEW_COLUMNS, _LONG = 3, 4, 60
+
 _PATH = re.compile(r"""(?<![\w.<])(?:[A-Za-z]:[\\/]|\\\\|~?/)(?:[^\s"'<>|:*?]+[\\/])+[^\s"'<>|:*?]*""")
 
 #: A row of any table, by column.
@@ -51,6 +54,14 @@ class Table:
     def is_line(self) -> bool:
         """Whether every fact is the same in all rows, so that the line says all."""
         return bool(self.constant) and len(self.columns) <= self.n_keys
+
+    @property
+    def stacks(self) -> bool:
+        """Whether rows become blocks on a narrow screen: few rows of many columns, or few columns of long texts."""
+        if len(self.rows) <= _FEW_ROWS and len(self.columns) > _FEW_ROWS:
+            return True
+        texts = (len(cell.text) for row in self.rows for cell in row)
+        return len(self.columns) <= _FEW_COLUMNS and max(texts, default=0) > _LONG
 
     @cached_property
     def numeric(self) -> tuple[bool, ...]:

@@ -116,7 +116,7 @@ def _lags(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import lag_chart
     from hyperscan.plots.style import one_axes
 
-    return lag_chart(_profiles(view), one_axes(axes))
+    return lag_chart(_profiles(view, "lags"), one_axes(axes))
 
 
 def _leads(view: StudyView, axes: Any) -> Any:
@@ -126,20 +126,22 @@ def _leads(view: StudyView, axes: Any) -> Any:
     return lag_heatmap(_excesses(view, "leads"), one_axes(axes))
 
 
-def _profiles(view: StudyView) -> pd.DataFrame:
+def _profiles(view: StudyView, kind: str) -> pd.DataFrame:
     """Lag profiles of the outcome; there are such of the primary ROI pair in the primary band."""
     rows = view.rows(view.study.lags) if len(view.study.lags) else view.study.lags
     if rows.empty:
+        there = sorted(map(str, view.study.lags["metric"].unique())) if len(view.study.lags) else []
+        other = f" Choose one: metric={there[0]!r}." if there else ""
         raise InputError(
-            f"kind = 'lags': this study has no lag profile of {view.outcome}. There are such of metrics that are means "
-            "of products (plv, coh, aec ...), in the primary band, of the primary ROI pair."
+            f"kind = {kind!r}: this study has no lag profile of {view.outcome}. There are such of metrics that are "
+            f"means of products (plv, coh, aec ...), in the primary band, of the primary ROI pair.{other}"
         )
     return rows
 
 
 def _excesses(view: StudyView, kind: str) -> pd.DataFrame:
     """Lag profiles with a chance level; such need people who never met."""
-    rows = _profiles(view)
+    rows = _profiles(view, kind)
     if rows["profile_excess_z"].isna().all():
         raise InputError(f"kind = {kind!r}: no lag profile has pseudo pairs to compare with. It needs more dyads.")
     return rows

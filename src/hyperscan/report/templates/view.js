@@ -146,7 +146,8 @@
     let low = Math.min(...flat, 0), high = Math.max(...flat);
     const room = 0.06 * (high - low || 1); low -= room; high += room;
     const first = Math.min(...xs), last = Math.max(...xs);
-    const x = (at) => left + (last > first ? (at - first) / (last - first) : 0.5) * (width - left - right);
+    const inset = 10; // a ring at the first place leaves the numbers of the axis free
+    const x = (at) => left + inset + (last > first ? (at - first) / (last - first) : 0.5) * (width - left - inset - right);
     const y = (at) => height - bottom - ((at - low) / (high - low)) * (height - top - bottom);
     const marks = round(low, high);
     for (const at of marks.at) {
@@ -228,7 +229,10 @@
       show("matrix", el("p", here ? "The page holds the channels of the primary metric and band; others are in the folder's .nc files. A metric of whole regions has none." : "The matrices of this session are not in the folder."));
       return;
     }
-    const { rows, low, high } = found, names = here.channels;
+    const { rows } = found, names = here.channels;
+    // one scale for all sessions of the dyad, so that a colour means the same in each
+    const spans = D.recordings.filter((each) => String(each.key[0]) === chosen.dyad).map((each) => each.matrices[cell()]).filter((packed) => packed && packed[1] > packed[0]);
+    const low = Math.min(found.low, ...spans.map((packed) => packed[0])), high = Math.max(found.high, ...spans.map((packed) => packed[1]));
     const pairs = rows.flatMap((line, i) => line.map((v, j) => [v, i, j])).filter((pair) => pair[0] !== null).sort((a, b) => b[0] - a[0]);
     const share = Math.min(Math.max(Number(by("share").value) || 0, 0), 100);
     const strong = pairs.slice(0, Math.round((pairs.length * share) / 100));
@@ -237,7 +241,7 @@
     const image = new ImageData(names.client.length, names.therapist.length);
     rows.flat().forEach((v, k) => image.data.set(v === null ? [0, 0, 0, 0] : [...shade((v - low) / (high - low || 1)), 255], 4 * k));
     canvas.getContext("2d").putImageData(image, 0, 0);
-    const tip = el("p", `Rows: therapist, columns: client; dark ${number(low)}, bright ${number(high)} (${chosen.metric}, ${chosen.band}).`, { class: "constant" });
+    const tip = el("p", `Rows: therapist, columns: client; dark ${number(low)}, bright ${number(high)} (${chosen.metric}, ${chosen.band}): the lowest and the highest of all sessions of this dyad.`, { class: "constant" });
     canvas.addEventListener("pointermove", (event) => {
       const box = canvas.getBoundingClientRect();
       const i = Math.floor(((event.clientY - box.top) / box.height) * names.therapist.length), j = Math.floor(((event.clientX - box.left) / box.width) * names.client.length);

@@ -27,6 +27,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+#: What a docstring puts before a name (``:func:``), which the site shows as text
+_ROLE = re.compile(r":(?:func|class|meth|data|attr|mod|exc):<code>~?")
+
 _MARK = re.compile(r"^<!-- (output|table|figure|picture|code|functions): (.+) -->$", re.MULTILINE)
 
 
@@ -39,8 +42,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Let wide tables and code scroll by themselves, with the keyboard too, instead of the whole page."""
-    content = content.replace("<pre>", '<pre tabindex="0">')
+    """Let wide tables and code scroll by themselves, with the keyboard too, instead of the whole page; names as code."""
+    content = _ROLE.sub("<code>", content).replace("<pre>", '<pre tabindex="0">')
     return content.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 

@@ -196,6 +196,9 @@ def test_what_the_gallery_says_of_a_call_can_be_called() -> None:
 def test_what_is_wide_scrolls_by_itself_and_by_keyboard(hooks: ModuleType) -> None:
     page = hooks.on_page_content("<pre>x</pre><table><tr></tr></table>")
     assert page == '<pre tabindex="0">x</pre><div class="wide" tabindex="0"><table><tr></tr></table></div>'
+    assert hooks.on_page_content("as :func:<code>~hyperscan.plv</code>, <code>a</code>") == (
+        "as <code>hyperscan.plv</code>, <code>a</code>"
+    )
     assert '<div role="navigation" aria-label="Pages" class="navbar x">' in hooks.on_post_page('<div class="navbar x">')
 
 

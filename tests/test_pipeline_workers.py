@@ -231,11 +231,26 @@ def test_work_that_goes_on_after_its_run_does_not_land(tmp_path: Path) -> None:
 def test_a_stage_says_how_far_it_is_where_no_terminal_shows_a_bar(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A log is told at most every few seconds; with no progress asked for, nothing."""
-    monkeypatch.setattr(workers, "TELLS_S", 0.0)
+    """A log is told every few seconds, also while a unit lasts; with no progress asked for, nothing."""
+    monkeypatch.setattr(workers, "TELLS_S", 0.01)
     caplog.set_level("INFO", logger="hyperscan")
-    assert list(workers.follow(iter("abc"), 3, "pairs")) == ["a", "b", "c"]
-    assert [record.getMessage() for record in caplog.records] == [f"pairs: {n} of 3" for n in (1, 2, 3)]
+
+    def units() -> Iterator[str]:
+        for unit in "ab":
+            heard = len(caplog.records)
+            while len(caplog.records) < heard + 2:
+                time.sleep(0.01)
+            yield unit
+
+    assert list(workers.follow(units(), 2, "pairs")) == ["a", "b"]
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == "pairs: 0 of 2, 0 s"
+    assert told[-1].startswith("pairs: 1 of 2, ")
+    with workers.under_way("report"):
+        while "report: 0 s" not in caplog.text:
+            time.sleep(0.01)
     caplog.clear()
+    with workers.under_way("report", progress=False):
+        time.sleep(0.05)
     assert list(workers.follow(iter("abc"), 3, "pairs", progress=False)) == ["a", "b", "c"]
     assert not caplog.records

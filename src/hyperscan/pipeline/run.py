@@ -33,7 +33,7 @@ from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
 from hyperscan.pipeline.verdict import growth_of, within_of
-from hyperscan.pipeline.workers import Place, Task, run_tasks
+from hyperscan.pipeline.workers import Place, Task, run_tasks, under_way
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import PAGE, build_report, pages_of, remove_report
 from hyperscan.results import StudyResult
@@ -157,7 +157,11 @@ def run_study(
             Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=tuple({row.root for row in sessions})), sessions
         )
         stages = stages_of(sessions, config, out, place)
-        carry_out([go_through(stages, rejected, report=report, n_jobs=place.n_jobs)], place, progress=progress)
+        carry_out(
+            [go_through(stages, rejected, report=report, n_jobs=place.n_jobs, progress=progress)],
+            place,
+            progress=progress,
+        )
     return StudyResult.load(out)
 
 
@@ -236,7 +240,7 @@ def stages_of(
 
 
 def go_through(
-    stages: Stages, rejected: Sequence[Rejected], *, report: bool, n_jobs: int = 1
+    stages: Stages, rejected: Sequence[Rejected], *, report: bool, n_jobs: int = 1, progress: bool = False
 ) -> Steps[GrowthResult | None]:
     """Do all stages: results stay as they are until new ones are complete, and the record is written last.
 
@@ -268,7 +272,8 @@ def go_through(
         write_tables(out, analysed, summaries)
         append_contrasts(out, config.contrasts)
         log.say("growth")
-        growth = growth_of(out, config)
+        with under_way("growth", progress=progress):
+            growth = growth_of(out, config)
         growth.save(out)
         remove(out / WITHIN)
         try:
@@ -282,7 +287,8 @@ def go_through(
                 write_json(out / WITHIN, alone.to_dict())
         if report:
             log.say("report")
-            report_of(out, n_jobs=n_jobs)
+            with under_way("report", progress=progress):
+                report_of(out, n_jobs=n_jobs)
             written.update(page for page in pages_of(out) if page.is_file())  # workers note nothing here
         else:
             remove_report(out)

@@ -115,26 +115,40 @@ MOVES_S, TELLS_S = 1.0, 5.0
 
 
 def follow(done: Iterable[Item], total: int, label: str, *, progress: bool = True) -> Iterator[Item]:
-    """Show how far a stage is: a bar on a terminal, which moves while a unit lasts; lines now and then elsewhere."""
-    terminal, told = sys.stderr.isatty(), time.monotonic()
-    with tqdm(total=total, desc=label, unit="session", disable=not (progress and terminal)) as bar:
-        ended = threading.Event()
+    """Show how far a stage is, and that it goes on while a unit lasts."""
+    with under_way(label, total, progress=progress) as ended:
+        for each in done:
+            ended()
+            yield each
+
+
+@contextlib.contextmanager
+def under_way(label: str, total: int = 1, *, progress: bool = True) -> Iterator[Callable[[], object]]:
+    """Show that a stage goes on: a bar on a terminal, lines elsewhere; what is yielded is called when a unit ended."""
+    terminal, began = sys.stderr.isatty(), time.monotonic()
+    n_ended, over = 0, threading.Event()
+    unit = "session" if total > 1 else "step"
+    with tqdm(total=total, desc=label, unit=unit, disable=not (progress and terminal)) as bar:
+
+        def end() -> None:
+            nonlocal n_ended
+            n_ended += 1
+            bar.update()
 
         def move() -> None:
-            while not ended.wait(MOVES_S):
-                bar.refresh()
+            while not over.wait(MOVES_S if terminal else TELLS_S):
+                if terminal:
+                    bar.refresh()
+                else:
+                    far = f"{n_ended} of {total}, " * (total > 1)
+                    logger.info("%s: %s%.0f s", label, far, time.monotonic() - began)
 
-        if not bar.disable:
+        if progress:
             threading.Thread(target=move, daemon=True).start()
         try:
-            for number, each in enumerate(done, start=1):
-                bar.update()
-                if progress and not terminal and time.monotonic() - told >= TELLS_S:
-                    told = time.monotonic()
-                    logger.info("%s: %d of %d", label, number, total)
-                yield each
+            yield end
         finally:
-            ended.set()
+            over.set()
 
 
 class _Running(NamedTuple):

@@ -42,7 +42,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Let wide tables and code scroll by themselves, with the keyboard too, instead of the whole page; names as code."""
+    """Let wide tables and code scroll by themselves, by keyboard too, instead of the page; show names as code."""
     content = _ROLE.sub("<code>", content).replace("<pre>", '<pre tabindex="0">')
     return content.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
 

@@ -371,11 +371,11 @@ def test_who_leads_is_told_of_another_metric_where_the_primary_one_has_no_profil
 
 
 def test_one_answer_for_all_guards_is_given_once(tmp_path: Path) -> None:
-    write_fake(tmp_path, replace(SMALL, n_dyads=3))
+    write_fake(tmp_path, SMALL)
     run = ReportedRun.of(tmp_path)
     assert run.growth is not None
-    said = {guard.detail for guard in run.growth.guards}
-    alone = replace(run.growth, guards=tuple(replace(guard, detail="No.") for guard in run.growth.guards))
     assert sections.guard_table(run) is not None
-    assert len(said) > 1
-    assert sections.guard_table(replace(run, growth=alone)) is None
+    none = tuple(replace(guard, passed=None, figure=None, detail="Not asked.") for guard in run.growth.guards)
+    assert sections.guard_table(replace(run, growth=replace(run.growth, guards=none))) is None
+    other = (replace(none[0], detail="Not assessable."), *none[1:])
+    assert sections.guard_table(replace(run, growth=replace(run.growth, guards=other))) is not None

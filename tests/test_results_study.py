@@ -116,7 +116,7 @@ def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:
     assert drawn == pytest.approx(means.to_numpy())
     assert "Excess, control channels\n(Fisher z)" in [ax.get_title(loc="left") for ax in study.plot("guards").axes]
     drift = study.plot("clocks").axes[0]
-    assert drift.get_title(loc="left") == "6 dyads, a line each"
+    assert drift.get_title(loc="left") == "6 dyads, 0 in all sessions"
 
 
 def test_sessions_show_what_was_skipped(study: hs.StudyResult) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from growth_fixtures import designs_table
 from hyperscan.growth import GrowthResult, fit_growth, records
-from hyperscan.growth.records import Guard
 from hyperscan.report import sections
 from hyperscan.report.figures import (
     STUDY_PICTURES,
@@ -369,19 +368,3 @@ def test_who_leads_is_told_of_another_metric_where_the_primary_one_has_no_profil
     assert "corr" in lag_picture(run).caption
     write_table(tmp_path / "lags.tsv", lags)
     assert "no lag profile" not in sections.lead_in_words(ReportedRun.of(tmp_path))
-
-
-def test_one_answer_for_all_guards_is_given_once(tmp_path: Path) -> None:
-    write_fake(tmp_path, SMALL)
-    growth = ReportedRun.of(tmp_path).growth
-    assert growth is not None
-
-    def table_of(guards: tuple[Guard, ...]) -> object:
-        run = ReportedRun.of(tmp_path)
-        vars(run)["_growth"] = replace(growth, guards=guards)
-        return sections.guard_table(run)
-
-    assert table_of(growth.guards) is not None
-    none = tuple(replace(guard, passed=None, figure=None, detail="Not asked.") for guard in growth.guards)
-    assert table_of(none) is None
-    assert table_of((replace(none[0], detail="Not assessable."), *none[1:])) is not None

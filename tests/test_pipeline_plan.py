@@ -249,7 +249,7 @@ def kinds_that_are_made() -> set[str]:
 def test_every_kind_of_finding_is_in_the_plan() -> None:
     rows, summaries = a_study_with_everything()
     # comparison: no session has a task
-    config = StudyConfig(contrasts={"talk_minus_rest": {"talk": 1, "rest": -1}})
+    config = StudyConfig(contrasts={"talk_minus_rest": {"talk": 1, "rest": -1}}, outcomes=["bdi"])
     plan = make_plan(rows, [], summaries, config, {})
     assert {finding.kind for finding in plan.findings} == kinds_that_are_made()
     assert Plan.from_dict(json.loads(to_json(plan.to_dict()))).findings == plan.findings

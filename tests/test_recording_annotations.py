@@ -158,5 +158,7 @@ def test_codes_that_a_reader_took_for_volts_are_whole_again(unit: float) -> None
 def test_an_analogue_line_counts_where_it_has_two_levels() -> None:
     noise = 0.03 * np.random.default_rng(0).standard_normal(2000)
     np.testing.assert_array_equal(trigger_codes(1e-4 * (3.3 * pulses(0, 1) + noise)), pulses(0, 1))
+    steps = np.round(3.3 * pulses(0, 1) + noise, 3)  # a converter of 1 mV: each sample is a whole number of them
+    np.testing.assert_array_equal(trigger_codes(steps), pulses(0, 1))
     swinging = np.sin(np.arange(2000) / 30)
     assert set(trigger_codes(swinging)) == {-1, 0, 1}  # no two levels: rounded as it is

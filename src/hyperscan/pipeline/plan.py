@@ -28,6 +28,7 @@ from hyperscan.pipeline.decisions import (
     comparability_findings,
     decision_findings,
     decisions_of,
+    outcome_findings,
 )
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
@@ -85,7 +86,7 @@ def make_plan(
     )
     decided = decisions_of([summaries[row.key] for row in good])
     findings = [*findings_of(sessions, summaries), *decision_findings(decided)]
-    findings += comparability_findings(good, summaries, config)
+    findings += [*comparability_findings(good, summaries, config), *outcome_findings(good, config)]
     asked, told = ([row for row in rows if row.modality == primary.modality] for rows in (sessions, good))
     findings += comparison_findings(asked, told, config)
     return Plan(

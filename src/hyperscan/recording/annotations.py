@@ -134,13 +134,14 @@ def trigger_codes(line: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> trigger_codes(np.array([0, 2e-6, 0, 255e-6])), trigger_codes(np.array([0.01, 4.9, 0.02, 0.0]))
-    (array([  0,   2,   0, 255]), array([0, 1, 0, 0]))
+    >>> trigger_codes(np.repeat([0, 2e-6, 255e-6], 6))[::6], trigger_codes(np.array([0.01, 4.9, 0.02, 0.0]))
+    (array([  0,   2, 255]), array([0, 1, 0, 0]))
     """
     line = np.where(np.isfinite(line), line, 0.0)
     for per_unit in (1.0, 1e3, 1e6, 1e9):
         codes = np.rint(per_unit * line)
-        if codes.any() and np.abs(per_unit * line - codes).max() < _WHOLE:
+        steady = per_unit == 1 or np.mean(np.diff(codes) != 0) <= _MOST_CHANGES
+        if codes.any() and steady and np.abs(per_unit * line - codes).max() < _WHOLE:
             return codes.astype(np.int64)
     # two levels with little between them: how far is each sample from the level at rest
     height = np.abs(line - np.median(line))
@@ -152,6 +153,9 @@ def trigger_codes(line: np.ndarray) -> np.ndarray:
 
 #: How far from a whole number a code may be: steps of a 16-bit file whose range is some thousand (our choice).
 _WHOLE = 0.05
+#: Codes stay for some samples; what changes in more of them is the noise of an analogue line in whole steps of its
+#: converter (our choice).
+_MOST_CHANGES = 0.2
 
 
 def with_events(raw: BaseRaw) -> BaseRaw:

@@ -13,6 +13,7 @@ from hyperscan.recording.annotations import event_times, is_called, listed_event
 from hyperscan.recording.clocks.triggers import ClockFit, NoFitError, match_events
 from hyperscan.recording.files.epochs import fix_moments
 from hyperscan.recording.files.pairs import one_file
+from hyperscan.recording.pauses import paused_at
 from hyperscan.recording.records import ClockReport, PairedRecording
 from hyperscan.recording.resampling import SAME_RATE
 from hyperscan.recording.start_times import compare_starts, hour_hint
@@ -324,6 +325,8 @@ _EXTENDED_MS = 1.0
 
 def _warn_of_uncovered(pair: PairedRecording, fit: ClockFit) -> None:
     """Warn where shared triggers cover a part of the session only, as when a cable came off."""
+    if any(paused_at(pair.raw(role)).size for role in ROLES):
+        return  # the clock is not extended beyond a pause: what follows the last event there is unplaced, and is told
     ends = [pair.raw(role).n_times / pair.raw(role).info["sfreq"] for role in ROLES]
     first, last = float(fit.anchors[0]), float(fit.anchors[-1])
     start, stop = max(0.0, fit.offset_s), min(ends[0], float(fit.pieces[-1].to_common(np.array(ends[1:]))[0]))

@@ -27,7 +27,7 @@ from hyperscan.errors import (
 )
 from hyperscan.pipeline.privacy import public_channel, public_note, public_reason, scrub
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
-from hyperscan.pipeline.unit import UNREADABLE, Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
+from hyperscan.pipeline.unit import UNHASHED, Manifest, UnitInputs, digest, input_hashes, own_files, signals_path
 from hyperscan.recall import is_remembering, remembered
 from hyperscan.recording import align_pair, load_session, preprocess_pair
 from hyperscan.recording.files.bids import files_of
@@ -123,7 +123,7 @@ def _prepare_row(row: Session, made_from: UnitInputs, folder: Path, opened: set[
         summary, people = judge_row(row, made_from.config)
     hashes = remembered(("hashes", row.key), row, partial(input_hashes, [row]))
     told = [each for found in (made_from.hashes, hashes) for key in hashes if (each := found.get(key, ""))]
-    lost = [each.removeprefix(UNREADABLE) for each in told if each.startswith(UNREADABLE)]
+    lost = [each.removeprefix(UNHASHED) for each in told if each.startswith(UNHASHED)]
     if lost:  # although the reader could: nobody knows whether it is still the same, and the next run finds out
         raise MachineError(
             f"{row.key}: could not be read a second time, to see whether it stayed the same ({lost[0]}). Check its "

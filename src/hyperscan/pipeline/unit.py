@@ -151,7 +151,7 @@ def content_of(value: object) -> Any:
 
 
 #: In the place of a hash where a file could not be read.
-UNREADABLE = "unreadable: "
+UNHASHED = "unreadable: "
 
 
 def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
@@ -169,7 +169,7 @@ def input_hashes(rows: Sequence[Session]) -> dict[str, str]:
                     try:
                         seen[file] = sha256(file)
                     except OSError as error:  # the reader will say the same, and that row is left out
-                        seen[file] = f"{UNREADABLE}{error.strerror}"
+                        seen[file] = f"{UNHASHED}{error.strerror}"
                 number = f".{i}" if i else ""
                 ending = file.suffix if file.suffix.lower() in _ENDINGS else ""
                 name = f"{unit_name(row.dyad, row.session)}/{row_label(row)}_{role}{number}{ending}"

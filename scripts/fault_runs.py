@@ -23,7 +23,7 @@ from unittest import mock
 
 import pandas as pd
 
-import hyperscan.pipeline.verdict as verdict_module
+import hyperscan.pipeline.fits as fits_module
 import hyperscan.report.build  # noqa: F401 - forks that write a report need not import it
 from fault_inputs import Test, Trial
 from hyperscan import cli, storage
@@ -53,7 +53,7 @@ _FITTED: dict[tuple[str, ...], Any] = {}
 
 def _fitted_once(name: str) -> Any:
     """Let a fit of runs be made once for the same tables and settings, in this process and its later forks."""
-    real = getattr(verdict_module, name)
+    real = getattr(fits_module, name)
 
     def told(value: Any) -> str:
         return f"{value.to_csv()} {value.attrs}" if isinstance(value, pd.DataFrame) else repr(value)
@@ -64,7 +64,7 @@ def _fitted_once(name: str) -> Any:
             _FITTED[key] = real(*given, **named)
         return _FITTED[key]
 
-    return mock.patch.object(verdict_module, name, fit)
+    return mock.patch.object(fits_module, name, fit)
 
 
 def call(*arguments: object, report: bool = False) -> int:

@@ -32,10 +32,10 @@ from hyperscan.config import StudyConfig
 from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.metrics import evaluate_many, get_metric
 from hyperscan.pipeline import prepare
+from hyperscan.pipeline.fits import growth_of
 from hyperscan.pipeline.output import quality_rows
 from hyperscan.pipeline.plan import make_plan, recipe_for
 from hyperscan.pipeline.summary import PersonSummary, Summary
-from hyperscan.pipeline.verdict import growth_of
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.cleaning import channels as electrodes
 from hyperscan.recording.records import PersonQuality

@@ -7,7 +7,6 @@ import inspect
 import time
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from growth_fixtures import many, table
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, TableError
 from hyperscan.growth import GrowthResult, fit_growth
-from hyperscan.schema import Outcome
 
 PACKAGE = Path(__file__).parents[1] / "src" / "hyperscan"
 
@@ -146,28 +144,6 @@ def test_no_constant_and_no_default_repeats_a_setting(path: Path) -> None:
                 if name.arg in settings - {"seed", "time", "primary", "outcomes"} and isinstance(value, ast.Constant)
             ]
     assert repeated == []
-
-
-def test_a_run_passes_every_setting_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hyperscan.pipeline import verdict
-
-    changed = {"equivalence_slope": 0.25, "min_pseudo": 7, "seed": 11}
-    assert sorted(changed) == SETTINGS
-    bands = {"alpha": (7.0, 11.0)}
-    given: dict[str, object] = {}
-    study = SimpleNamespace(
-        table=pd.DataFrame({"modality": ["eeg"], "signal": ["eeg"], "task": [""]}),
-        guards=None,
-        quality=None,
-        check_there=lambda: None,
-    )
-    plan = SimpleNamespace(primary=Outcome("plv", "alpha", "all-all", "", "eeg", "eeg"))
-    monkeypatch.setattr(verdict, "RunFolder", lambda out: study)
-    monkeypatch.setattr(verdict.Plan, "load", lambda path: plan)
-    monkeypatch.setattr(verdict, "fit_growth", lambda table, **named: given.update(named))
-    verdict.growth_of(tmp_path, StudyConfig(**changed, bands=bands))
-    assert {name: given[name] for name in SETTINGS} == changed
-    assert given["bands"] == bands
 
 
 def test_a_chance_level_is_weak_below_the_setting() -> None:

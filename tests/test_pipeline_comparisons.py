@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hyperscan import StudyResult, cli
-from hyperscan.pipeline.verdict import growth_of
+from hyperscan.pipeline.fits import growth_of
 from hyperscan.schema import ROLES
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import to_json

@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyperscan.pipeline.fits import growth_of, within_of
     from hyperscan.pipeline.lock import among_writers
     from hyperscan.pipeline.multiverse import run_multiverse
     from hyperscan.pipeline.privacy import public_rejected, revealed
     from hyperscan.pipeline.run import prepare_study, report_of, run_study
     from hyperscan.pipeline.study import CheckReport, check_study, load_study
-    from hyperscan.pipeline.verdict import growth_of, within_of
 
 __all__ = [
     "CheckReport",
@@ -34,7 +34,7 @@ _HOMES = {
     "study": ("CheckReport", "check_study", "load_study"),
     "privacy": ("public_rejected", "revealed"),
     "run": ("prepare_study", "report_of", "run_study"),
-    "verdict": ("growth_of", "within_of"),
+    "fits": ("growth_of", "within_of"),
 }
 
 

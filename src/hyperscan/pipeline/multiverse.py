@@ -18,6 +18,7 @@ import pandas as pd
 from hyperscan.config import CLEANING, PREPARATION, Primary, StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count
 from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
+from hyperscan.pipeline.fits import fit_run
 from hyperscan.pipeline.lock import output_lock, sweep_locks
 from hyperscan.pipeline.output import (
     UNIVERSES,
@@ -35,7 +36,6 @@ from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.together import PAIRS, Steps, carry_out
 from hyperscan.pipeline.unit import Basis, digest, remove_unit, units_of
 from hyperscan.pipeline.universes import LEFT_OUT, Analyses, Found
-from hyperscan.pipeline.verdict import fit_run
 from hyperscan.pipeline.workers import Place
 from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page

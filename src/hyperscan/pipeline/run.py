@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, NothingToAnalyseError
+from hyperscan.pipeline.fits import growth_of, within_of
 from hyperscan.pipeline.lock import TEMPORARY, among_writers, output_lock, sweep_locks, sweep_temporary
 from hyperscan.pipeline.output import (
     DESCRIPTION,
@@ -32,7 +33,6 @@ from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
 from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
-from hyperscan.pipeline.verdict import growth_of, within_of
 from hyperscan.pipeline.workers import Place, Task, run_tasks, under_way
 from hyperscan.recording.memory import PairsInMemory, pairs_of, save_pairs
 from hyperscan.report import PAGE, build_report, pages_of, remove_report
@@ -132,8 +132,16 @@ def run_study(
         sweep_temporary(Path(tempfile.gettempdir()))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, output_lock(Path(folder) / "study"):
             rows = save_pairs(pairs_of(sessions), Path(folder) / "study")
-            again = partial(run_study, rows, config, out=out, progress=progress)
-            return again(n_jobs=n_jobs, cluster=cluster, private=private, report=report)
+            return run_study(
+                rows,
+                config,
+                out=out,
+                n_jobs=n_jobs,
+                cluster=cluster,
+                progress=progress,
+                private=private,
+                report=report,
+            )
     if not sessions:
         raise NothingToAnalyseError(explain_nothing(list(map(public_rejected, rejected))))
     check_settings(sessions, config)

@@ -20,17 +20,17 @@ TABLE = """
     test_recording_files_eeg::test_up_to_one_percent_may_be_missing
 3 | S/R | BrainVision data cut off
     test_study_formats::test_truncated_files_are_never_read_in_silence
-    test_recording_files_eeg::test_brainvision_cut_at_a_frame
+    test_recording_files_brainvision::test_brainvision_cut_at_a_frame
 4 | R | FIF cut off or a part missing
     test_recording_files_eeg::test_missing_part_of_a_split_fif
     test_study_formats::test_truncated_files_are_never_read_in_silence
 5 | R | SNIRF or SET cut off
     test_study_formats::test_truncated_files_are_never_read_in_silence
 6 | R | a part of the recording missing
-    test_recording_files_eeg::test_brainvision_parts
+    test_recording_files_brainvision::test_brainvision_parts
     test_recording_files_eeg::test_set_without_fdt
 7 | R | header of another recording
-    test_recording_files_eeg::test_brainvision_parts
+    test_recording_files_brainvision::test_brainvision_parts
 8 | R | wrong name ending
     test_study_formats::test_wrong_extension
 9 | R | not downloaded

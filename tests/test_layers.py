@@ -119,3 +119,11 @@ def test_no_module_asks_for_the_slow_parts_of_scipy_before_they_are_used(path: P
     names = {f"{getattr(node, 'module', '')}.{alias.name}" for node in loaded for alias in node.names}
     parts = {part for name in names for part in name.split(".") if "scipy" in name}
     assert not parts & {"stats", "signal", "interpolate", "ndimage", "optimize"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_no_context_is_entered_by_hand(path: Path) -> None:
+    """One that nobody refers to is left at once; ``with`` and a stack hold theirs."""
+    called = [node.func.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+              and isinstance(node.func, ast.Attribute)]  # fmt: skip
+    assert "__enter__" not in called

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ from pipeline_fixtures import (
     tree,
     wait_for_units,
 )
-from worker_tasks import die, raise_key_error, touch
+from worker_tasks import die, raise_key_error, tell_what_is_held, touch
 
 
 def test_a_dead_worker_costs_one_try(tmp_path: Path) -> None:
@@ -45,6 +46,16 @@ def test_a_dead_worker_costs_one_try(tmp_path: Path) -> None:
 def test_an_exception_in_a_worker_is_raised(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="a fault of ours"):
         run_tasks([Task("x", raise_key_error), Task("y", partial(touch, tmp_path / "y"))], Place(n_jobs=2), "t")
+
+
+def test_a_worker_holds_until_its_end_what_it_began_with(tmp_path: Path) -> None:
+    """A context that was entered and then forgotten is left at once: memory went back with every array."""
+    tasks = [Task(f"t{i}", partial(tell_what_is_held, tmp_path / f"t{i}")) for i in range(2)]
+    assert run_tasks(tasks, Place(n_jobs=2, output=tmp_path), "test", progress=False) == []
+    for task in tasks:
+        asks, faults = (tmp_path / task.name).read_text().split()
+        assert asks == "True"
+        assert int(faults) < 100 or platform.libc_ver()[0] != "glibc"
 
 
 def test_workers_end_with_their_parent(slow_study: Path, tmp_path: Path) -> None:

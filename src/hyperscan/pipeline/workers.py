@@ -203,16 +203,20 @@ def _worker(output: Path | None) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=1, context=get_context("loky"), initializer=start, env=ONE_THREAD)
 
 
+#: What a worker holds until it ends: a context that nobody refers to is left at once.
+_UNTIL_END = contextlib.ExitStack()
+
+
 def _start_worker(parent: int, output: Path | None) -> None:
     # Ctrl-C reaches the whole group; the parent decides, and stops its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if output is not None:
         join_writers(output)  # until it ends, which the next run waits for
-    landing_if(lambda: contextlib.nullcontext(os.getppid() == parent)).__enter__()  # where there are no such locks
+    _UNTIL_END.enter_context(landing_if(lambda: contextlib.nullcontext(os.getppid() == parent)))  # without such locks
     if os.getppid() != parent:
         os._exit(1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    kept_memory().__enter__()  # until it ends
+    _UNTIL_END.enter_context(kept_memory())
 
 
 def _end_with(parent: int) -> None:

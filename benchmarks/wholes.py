@@ -2,7 +2,7 @@
 
     python wholes.py eeg 45              a dyad-session of 64 + 64 channels at 500 Hz, from FIF to the run's folder
     python wholes.py fnirs 45            a dyad-session of 20 + 20 channels at 8 Hz, from SNIRF
-    python wholes.py workers 10          four such sessions of EEG with one worker and with two
+    python wholes.py workers 10          four dyads with two such sessions of EEG: one worker, two, and two runs at once
     python wholes.py study 50 20         growth, and the report, of a run's folder of 50 dyads x 20 sessions
     python wholes.py multiverse 8 5      72 analyses of the sample study beside one run of it
     python wholes.py first               the first use of run_study and of fit_growth
@@ -69,10 +69,12 @@ def spent_in_system() -> float:
     return sum(resource.getrusage(who).ru_stime for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def _table(folder: Path, modality: str, *files: tuple[str, str]) -> None:
-    """Write the table of dyads of one session each."""
+def _table(folder: Path, modality: str, *files: tuple[str, str], n_sessions: int = 1) -> None:
+    """Write the table of dyads, each with as many sessions."""
     rows = [("dyad", "therapist", "client", "session", "modality", "therapist_file", "client_file", "clock")]
-    rows += [(f"D{i}", f"T{i}", f"C{i}", "1", modality, *pair, "same_amplifier") for i, pair in enumerate(files, 1)]
+    for i, pair in enumerate(files):
+        dyad, session = 1 + i // n_sessions, 1 + i % n_sessions
+        rows.append((f"D{dyad}", f"T{dyad}", f"C{dyad}", f"{session}", modality, *pair, "same_amplifier"))
     (folder / "dyads.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
 
 
@@ -83,12 +85,12 @@ def _run(study: Path, out: Path, jobs: int = 1) -> None:
         raise RuntimeError("the run ended with a code of failure")
 
 
-def write_eeg(folder: Path, minutes: int, n_channels: int = 64, n_dyads: int = 1) -> None:
-    """Write a session of noise for each dyad."""
-    pairs = [(f"t{i}_raw.fif", f"c{i}_raw.fif") for i in range(n_dyads)]
+def write_eeg(folder: Path, minutes: int, n_channels: int = 64, n_dyads: int = 1, n_sessions: int = 1) -> None:
+    """Write sessions of noise for each dyad."""
+    pairs = [(f"t{i}_raw.fif", f"c{i}_raw.fif") for i in range(n_dyads * n_sessions)]
     for seed, name in enumerate(name for pair in pairs for name in pair):
         _write_person(folder / name, n_channels, minutes, seed=seed, sfreq=500.0)
-    _table(folder, "eeg", *pairs)
+    _table(folder, "eeg", *pairs, n_sessions=n_sessions)
 
 
 def write_fnirs(folder: Path, minutes: int) -> None:
@@ -177,13 +179,25 @@ def multiverse(n_dyads: int, n_sessions: int) -> None:
     print(f"| analyses in runs, without and with its report | {many / took[0]:.1f}, {many / took[1]:.1f} | |")
 
 
-def child(*arguments: str) -> dict[str, float]:
-    """Measure in a process of its own, because a peak stays for as long as its process; print what it took."""
-    done = subprocess.run(
+def begin(*arguments: str) -> subprocess.Popen[str]:
+    """Begin to measure in a process of its own, because a peak stays for as long as its process."""
+    return subprocess.Popen(
         [sys.executable, Path(__file__).name, "-", *arguments],
-        cwd=Path(__file__).parent, env={**os.environ, **ONE_THREAD}, check=True, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parent, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    took: dict[str, float] = json.loads(done.stdout.splitlines()[-1])  # the command itself may say something before
+
+
+def child(*arguments: str) -> dict[str, float]:
+    """Measure in a process of its own, and print what it took."""
+    return ended(begin(*arguments), *arguments)
+
+
+def ended(process: subprocess.Popen[str], *arguments: str) -> dict[str, float]:
+    """Wait for a process that measures, and print what it took."""
+    said, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed")
+    took: dict[str, float] = json.loads(said.splitlines()[-1])  # the command itself may say something before
     told = ", ".join(f"{name} {value:.2f}" for name, value in took.items())
     print(f"{' '.join((arguments[0], *arguments[2:]))}: {told}", flush=True)
     return took
@@ -193,7 +207,7 @@ def measured(what: str, place: Path, jobs: int) -> dict[str, float]:
     """Do a whole, and return what it took."""
     warnings.simplefilter("ignore")
     if what == "run":
-        return taken(lambda: _run(place, place.parent / f"out{jobs}", jobs))
+        return taken(lambda: _run(place, place.parent / f"out{os.getpid()}", jobs))
     if what == "report":
         from hyperscan.pipeline import report_of
 
@@ -211,10 +225,16 @@ def study_figures(folder: Path, *size: int) -> dict[str, float]:
 
 
 def worker_figures(folder: Path, minutes: int, n_channels: int) -> dict[str, float]:
-    """Measure what two workers make of four sessions."""
-    write_eeg(folder, minutes, n_channels, n_dyads=4)
+    """Measure what two workers make of eight sessions, and what two runs do that know nothing of each other."""
+    write_eeg(folder, minutes, n_channels, n_dyads=4, n_sessions=2)
     one, two = (child("run", str(folder), jobs) for jobs in ("1", "2"))
-    return {"workers-system": 100 * two["system"] / two["cpu"], "workers-gain": one["clock"] / two["clock"]}
+    both = [begin("run", str(folder), "1") for _ in range(2)]
+    apart = max(ended(process, "run", str(folder), "beside another")["clock"] for process in both)
+    return {
+        "workers-system": 100 * two["system"] / two["cpu"],
+        "workers-gain": one["clock"] / two["clock"],
+        "workers-apart": 2 * one["clock"] / apart,
+    }
 
 
 def session_figures(folder: Path, modality: str, minutes: int, n_channels: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ import pytest
 from hyperscan.errors import ClusterError, InputError, OutputWriteError
 from hyperscan.pipeline import workers
 from hyperscan.pipeline.lock import LOCK_NAME, output_lock
-from hyperscan.pipeline.workers import Conditions, Place, Task, do_checked, run_tasks
+from hyperscan.pipeline.workers import Conditions, Place, Task, do_checked, kept_workers, run_tasks
 from hyperscan.storage import new_folder
 from pipeline_fixtures import (
     alive,
@@ -30,7 +30,7 @@ from pipeline_fixtures import (
     tree,
     wait_for_units,
 )
-from worker_tasks import die, raise_key_error, tell_what_is_held, touch
+from worker_tasks import die, raise_key_error, tell_process, tell_what_is_held, touch
 
 
 def test_a_dead_worker_costs_one_try(tmp_path: Path) -> None:
@@ -56,6 +56,31 @@ def test_a_worker_holds_until_its_end_what_it_began_with(tmp_path: Path) -> None
         asks, faults = (tmp_path / task.name).read_text().split()
         assert asks == "True"
         assert int(faults) < 100 or platform.libc_ver()[0] != "glibc"
+
+
+def test_the_workers_of_one_stage_do_the_next_and_one_that_died_meanwhile_costs_nothing(tmp_path: Path) -> None:
+    def stage(name: str, place: Place) -> set[int]:
+        (tmp_path / name).mkdir()
+        tasks = [Task(f"t{i}", partial(tell_process, tmp_path / name)) for i in range(2)]
+        assert run_tasks(tasks, place, "test", progress=False) == []
+        return {int(path.name) for path in (tmp_path / name).iterdir()}
+
+    here, elsewhere = Place(n_jobs=2, output=tmp_path), Place(n_jobs=2, output=tmp_path / "other")
+    elsewhere.output.mkdir()  # type: ignore[union-attr]
+    with kept_workers():
+        first, second = stage("first", here), stage("second", here)
+        assert len(first) == 2
+        assert second == first
+        killed = min(first)
+        os.kill(killed, signal.SIGKILL)
+        third = stage("third", here)
+        assert first - third == {killed}
+        assert len(third) == 2
+        # a worker has joined the writers of one folder
+        assert not stage("fourth", elsewhere) & third
+        assert all(map(alive, third))
+    assert not any(map(alive, third))
+    assert not stage("fifth", here) & third  # without that every stage has its own
 
 
 def test_workers_end_with_their_parent(slow_study: Path, tmp_path: Path) -> None:

@@ -41,16 +41,16 @@ class LaggedProducts(NamedTuple):
 
 
 def as_they_are(x: NDArray[Any]) -> NDArray[Any]:
-    """Leave samples unprepared.
+    """Copy samples unprepared.
 
-    Shapes: ``x`` (n_channels, n_times), returns (n_channels, n_times).
+    Shapes: ``x`` (n_channels, ...), returns (n_channels, ...).
 
     Examples
     --------
     >>> as_they_are(np.ones((1, 2)))
     array([[1., 1.]])
     """
-    return x
+    return np.array(x, order="C")
 
 
 def lagged_products(
@@ -133,9 +133,8 @@ def _chunks(
     teeth = _teeth(x, n_grid, step)
     out = None if valid is None else ~_teeth(valid, n_grid, step)
     for start in range(0, step, width):
-        some = np.array(teeth[..., start : start + width], order="C")  # its own: the transform may overwrite it
         with np.errstate(invalid="ignore"):  # samples that do not count may hold anything
-            prepared = prepare(some.reshape(len(x), -1)).reshape(some.shape)
+            prepared = prepare(teeth[..., start : start + width])  # new ones: the transform may overwrite them
         if out is not None:
             np.copyto(prepared, 0, where=out[:, start : start + width])
         yield prepared
@@ -167,7 +166,7 @@ class Foldable(Protocol):
         """Facts of whole channels that `prepare` scales by: (n_channels, n_times) -> (n_channels, n_facts)."""
 
     def prepare(self, x: NDArray[Any], facts: NDArray[Any]) -> NDArray[Any]:
-        """Turn samples (n_channels, n) into those to multiply, each sample by itself."""
+        """Turn samples (n_channels, ...) into those to multiply, each sample by itself, in a new array."""
 
     def finalise(
         self, minus: NDArray[Any], plus: NDArray[Any] | None, a: NDArray[Any] | None, b: NDArray[Any] | None

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from hyperscan.pipeline.workers import Place, Task, run_tasks
+from hyperscan.pipeline.workers import Place, Task, kept_workers, run_tasks
 from hyperscan.recall import remembering
 
 Work = TypeVar("Work")
@@ -50,21 +50,23 @@ def carry_out(runs: Sequence[Steps[Work]], place: Place, *, progress: bool) -> l
         except StopIteration as ended:
             results[number] = ended.value
 
-    for number in range(len(runs)):
-        go_on(number, None)
-    while waiting:
-        stage = min((step.stage for step in waiting.values()), key=STAGES.index)
-        steps = {number: step for number, step in waiting.items() if step.stage == stage}
-
-        def tell(text: str, logs: Collection[Callable[[str], object]] = {step.tell for step in steps.values()}) -> None:
-            for log in logs:
-                log(text)
-
-        tasks = _joined(list(steps.values())) if len(runs) > 1 else next(iter(steps.values())).tasks
-        lost = run_tasks(tasks, place, stage, progress=progress, tell=tell)
-        for number, step in steps.items():
-            go_on(number, {task.name for task in step.tasks} & set(lost))
+    with kept_workers():
+        for number in range(len(runs)):
+            go_on(number, None)
+        while waiting:
+            stage = min((step.stage for step in waiting.values()), key=STAGES.index)
+            steps = {number: step for number, step in waiting.items() if step.stage == stage}
+            tasks = _joined(list(steps.values())) if len(runs) > 1 else next(iter(steps.values())).tasks
+            lost = run_tasks(tasks, place, stage, progress=progress, tell=partial(_tell, list(steps.values())))
+            for number, step in steps.items():
+                go_on(number, {task.name for task in step.tasks} & set(lost))
     return [results[number] for number in range(len(runs))]
+
+
+def _tell(steps: Sequence[Step], text: str) -> None:
+    """Tell every log once."""
+    for tell in {step.tell for step in steps}:
+        tell(text)
 
 
 def _joined(steps: Sequence[Step]) -> list[Task]:

@@ -13,6 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -170,7 +171,7 @@ def _side_by_side(tasks: Sequence[Task], place: Place) -> Done:
     """Give every worker its own executor: when one dies, it is known which task it had."""
     waiting = deque((task, 1) for task in tasks)
     running: dict[Future[Any], _Running] = {}
-    idle = [_worker(place.output) for _ in range(place.n_jobs)]
+    idle = _taken(place)
     try:
         while waiting or running:
             while waiting and idle:
@@ -194,8 +195,58 @@ def _side_by_side(tasks: Sequence[Task], place: Place) -> Done:
                     idle.append(executor)
                     yield task.name, True
     finally:
-        for executor in [*idle, *(each.executor for each in running.values())]:
-            executor.shutdown(wait=True, kill_workers=True)
+        _stop([each.executor for each in running.values()])
+        _put_back(place, idle)
+
+
+#: Idle workers by the output that they write into, of the run that is under way; None: each stage has its own.
+_KEPT: ContextVar[dict[Path | None, list[ProcessPoolExecutor]] | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def kept_workers() -> Iterator[None]:
+    """Let the workers of one stage do the tasks of the next: each takes seconds to start."""
+    kept: dict[Path | None, list[ProcessPoolExecutor]] = {}
+    before = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(before)
+        _stop([executor for executors in kept.values() for executor in executors])
+
+
+def _taken(place: Place) -> list[ProcessPoolExecutor]:
+    """As many idle workers as asked for; those that died since their last task are replaced."""
+    kept = (_KEPT.get() or {}).get(place.output, [])
+    found: list[ProcessPoolExecutor] = []
+    while kept and len(found) < place.n_jobs:
+        executor = kept.pop()
+        if _answers(executor):
+            found.append(executor)
+    return found + [_worker(place.output) for _ in range(place.n_jobs - len(found))]
+
+
+def _put_back(place: Place, idle: Iterable[ProcessPoolExecutor]) -> None:
+    kept = _KEPT.get()
+    if kept is None:
+        _stop(idle)
+    else:
+        kept.setdefault(place.output, []).extend(executor for executor in idle if _answers(executor))
+
+
+def _answers(executor: ProcessPoolExecutor) -> bool:
+    """Whether an idle worker lives; it gives freed memory back."""
+    try:
+        executor.submit(give_back).result()
+    except BrokenProcessPool:
+        executor.shutdown(wait=False, kill_workers=True)
+        return False
+    return True
+
+
+def _stop(executors: Iterable[ProcessPoolExecutor]) -> None:
+    for executor in executors:
+        executor.shutdown(wait=True, kill_workers=True)
 
 
 def _worker(output: Path | None) -> ProcessPoolExecutor:

@@ -269,22 +269,23 @@ class CrossMoment:
 
         Parameters
         ----------
-        x : array, shape (n_channels, n)
+        x : array, shape (n_channels, ...)
             Samples of one person, in the domain of the metric: all of them, or some.
         facts : array, shape (n_channels, n_facts)
             What :meth:`measure` found in the whole channels.
 
         Returns
         -------
-        array, shape (n_channels, n)
+        array, shape (n_channels, ...)
             Unit phasors, or samples of unit mean square. NaN where a sample is, or a channel is flat.
         """
         real, planar = x.real.dtype, self.preparation.n_rows == 2
         out = np.empty(x.shape, dtype=np.result_type(real, np.complex64) if planar else real)
-        parts = np.empty((self.preparation.n_rows, x.shape[-1]), dtype=real)
+        rows = out.reshape(len(x), -1)
+        parts = np.empty((self.preparation.n_rows, rows.shape[-1]), dtype=real)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            for i, row in enumerate(out):  # one channel at a time stays in the processor's cache
-                self.preparation.fill(np.ascontiguousarray(x[i : i + 1]), facts[i : i + 1], parts)
+            for i, row in enumerate(rows):  # one channel at a time stays in the processor's cache
+                self.preparation.fill(np.ascontiguousarray(x[i]).reshape(1, -1), facts[i : i + 1], parts)
                 row.real = parts[0]
                 if planar:
                     row.imag = parts[1]

@@ -24,6 +24,30 @@ def test_roi_means_leave_missing_channel_pairs_out() -> None:
     assert np.isnan(roi_means(values, a, b, [("posterior", "posterior")])[0, 0])
 
 
+@dataclasses.dataclass(frozen=True)
+class Someone:
+    rois: dict[str, tuple[int, ...]]
+
+
+@pytest.mark.parametrize("odd", [None, np.nan, np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_roi_means_are_means_of_the_channel_pairs_one_by_one(odd: float | None, dtype: str) -> None:
+    a = Someone({"left": (0, 2), "right": (1,), "none": (), "all": (0, 1, 2)})
+    b = Someone({"left": (3,), "right": (0, 1, 4), "none": (), "all": (0, 1, 2, 3, 4)})
+    values = np.random.default_rng(0).standard_normal((2, 6, 3, 5)).astype(dtype)
+    if odd is not None:
+        values[1, 4, 2, 1] = odd
+    pairs = [(one, other) for one in a.rois for other in ("all", "right", "none", "left")]
+    found = roi_means(values, a, b, pairs)
+    assert found.dtype == dtype
+    for k, (one, other) in enumerate(pairs):
+        for where in np.ndindex(2, 6):
+            each = [values[(*where, i, j)] for i in a.rois[one] for j in b.rois[other]]
+            usable = [float(value) for value in each if not np.isnan(value)]
+            expected = np.mean(usable) if usable else np.nan
+            assert found[(*where, k)] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+
+
 def test_windows_are_those_clean_in_both_evenly_spaced_and_paired_by_time() -> None:
     recipe = recipe_of(CONFIG, "eeg")
     a, b = both(coupled(), CONFIG)

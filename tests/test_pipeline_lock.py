@@ -234,8 +234,11 @@ def test_who_writes_beside_others_sweeps_alone_and_never_beside_a_run(
             assert left.exists()
         with pytest.raises(OutputLockedError), lock.output_lock(tmp_path):
             pass
-    with lock.output_lock(tmp_path), pytest.raises(OutputLockedError), lock.among_writers(tmp_path):
-        pass
+    with lock.output_lock(tmp_path):
+        left.touch()  # the run's own, half written: a run on one worker or on a cluster holds no lock on the folder
+        with pytest.raises(OutputLockedError), lock.among_writers(tmp_path):
+            pass
+        assert left.exists()
 
 
 def test_recordings_in_the_temporary_folder_stay_while_workers_write_beside_them(tmp_path: Path) -> None:

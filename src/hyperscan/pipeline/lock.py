@@ -65,6 +65,7 @@ def among_writers(folder: Path) -> Iterator[None]:
     try:
         if descriptor is not None:
             if _hold(descriptor) is False:
+                check_unlocked(folder)  # a run writes without this lock; one that begins now waits for it
                 with contextlib.suppress(OSError):  # whoever writes there will say it
                     sweep(folder)
             _hold(descriptor, wait=True, shared=True)

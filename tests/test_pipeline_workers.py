@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +46,20 @@ def test_a_dead_worker_costs_one_try(tmp_path: Path) -> None:
 def test_an_exception_in_a_worker_is_raised(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="a fault of ours"):
         run_tasks([Task("x", raise_key_error), Task("y", partial(touch, tmp_path / "y"))], Place(n_jobs=2), "t")
+
+
+@pytest.mark.parametrize("keep", [kept_workers, contextlib.nullcontext])
+def test_a_worker_whose_task_raised_ends_with_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    """It shares the lock on the folder: the next run of the same Python would wait for it, and be refused."""
+    monkeypatch.setattr("hyperscan.pipeline.lock.WAIT_S", 0.0)
+    (tmp_path / "told").mkdir()
+    tasks = [Task("t", partial(tell_process, tmp_path / "told")), Task("x", raise_key_error)]
+    with pytest.raises(KeyError) as raised, keep():
+        run_tasks(tasks, Place(n_jobs=2, output=tmp_path), "test", progress=False)
+    with output_lock(tmp_path):
+        assert raised.value.__traceback__ is not None  # a notebook keeps it, and so all that its frames hold
 
 
 def test_a_worker_holds_until_its_end_what_it_began_with(tmp_path: Path) -> None:

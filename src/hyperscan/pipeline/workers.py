@@ -191,6 +191,9 @@ def _side_by_side(tasks: Sequence[Task], place: Place) -> Done:
                         waiting.appendleft((task, attempt + 1))
                     else:
                         yield task.name, False
+                except BaseException:
+                    idle.append(executor)  # its worker lives, and must be stopped as all others
+                    raise
                 else:
                     idle.append(executor)
                     yield task.name, True

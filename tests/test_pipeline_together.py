@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hyperscan.pipeline import together
 from hyperscan.pipeline.together import PAIRS, PREPARATION, SYNCHRONY, Step, Steps, carry_out
 from hyperscan.pipeline.workers import Place, Task
+from hyperscan.recall import is_remembering, remembered, remembering
 
 
 def a_run(name: str, done: list[str], said: list[str], stages: tuple[str, ...], shared: str = "") -> Steps[str]:
@@ -41,3 +43,41 @@ def test_every_run_hears_of_its_own_lost_tasks(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(together, "run_tasks", lambda *_, **__: ["u2", "u9"])
     runs = [a_run(name, [], [], (SYNCHRONY,)) for name in "ab"]
     assert carry_out(runs, Place(), progress=False) == ["a lost ['u2']", "b lost ['u2']"]
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_task_shares_what_it_computes_and_nothing_of_it_stays(names: str) -> None:
+    """One run alone, too: analyses of one preparation are one run, whose tasks may be done by other processes."""
+    made: list[str] = []
+
+    def work(name: str) -> None:
+        for _ in range(2):
+            remembered(name, 0, lambda: made.append(name))
+
+    def go(name: str) -> Steps[None]:
+        yield Step(SYNCHRONY, [Task("unit", partial(work, name), Path(name))], made.append)
+
+    with remembering():
+        tasks: list[Task] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(together, "run_tasks", lambda given, *_, **__: tasks.extend(given) or [])
+            carry_out([go(name) for name in names], Place(), progress=False)
+        for task in tasks:
+            contextvars.Context().run(task.work)  # as in a worker: nothing is remembered there
+        assert made == list(names)
+        for task in tasks:
+            task.work()  # and as in this process
+        assert made == [*names, *names]
+        work("a")
+        assert made == [*names, *names, "a"], "kept from the task"
+
+
+def test_a_run_that_shares_nothing_keeps_nothing() -> None:
+    """What is kept for others takes memory."""
+    asked: list[bool] = []
+
+    def go() -> Steps[None]:
+        yield Step(SYNCHRONY, [Task("unit", lambda: asked.append(is_remembering()), Path("u"))], print)
+
+    carry_out([go()], Place(), progress=False)
+    assert asked == [False]

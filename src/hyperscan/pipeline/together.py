@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hyperscan.pipeline.workers import Place, Task, kept_workers, run_tasks
-from hyperscan.recall import remembering
+from hyperscan.recall import is_remembering, remembering
 
 Work = TypeVar("Work")
 
@@ -37,7 +37,8 @@ def carry_out(runs: Sequence[Steps[Work]], place: Place, *, progress: bool) -> l
     """Let runs go on until all have ended, stage by stage, and return their results.
 
     Tasks of one name are done one after the other by one worker, in the order of their runs, so that they share what
-    they compute; each still leaves its own folder as soon as it is complete.
+    they compute; each still leaves its own folder as soon as it is complete. Where something is remembered, a task of
+    one run shares what it computes inside itself, and nothing of it is kept when it has ended.
     """
     results: dict[int, Work] = {}
     waiting: dict[int, Step] = {}
@@ -56,7 +57,8 @@ def carry_out(runs: Sequence[Steps[Work]], place: Place, *, progress: bool) -> l
         while waiting:
             stage = min((step.stage for step in waiting.values()), key=STAGES.index)
             steps = {number: step for number, step in waiting.items() if step.stage == stage}
-            tasks = _joined(list(steps.values())) if len(runs) > 1 else next(iter(steps.values())).tasks
+            shared = len(runs) > 1 or is_remembering()
+            tasks = _joined(list(steps.values())) if shared else next(iter(steps.values())).tasks
             lost = run_tasks(tasks, place, stage, progress=progress, tell=partial(_tell, list(steps.values())))
             for number, step in steps.items():
                 go_on(number, {task.name for task in step.tasks} & set(lost))

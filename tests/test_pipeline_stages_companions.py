@@ -10,6 +10,7 @@ import pytest
 from scipy.io import wavfile
 
 import recording_fixtures as make
+from hyperscan.pipeline import load_study, prepare_study
 from pipeline_fixtures import edit_table, run, tree
 from stale_fixtures import assert_as_fresh, keep_modality, read_rows
 from stale_fixtures import write_table as write_rows
@@ -88,10 +89,15 @@ def test_what_a_reader_opens_undeclared_is_never_taken_over(
     monkeypatch.setattr("hyperscan.pipeline.unit.files_of", lambda path: [path])
     monkeypatch.setattr("hyperscan.pipeline.prepare.files_of", lambda path: [path])
     run(mine, tmp_path / "out")
+    table, config = load_study(mine)
+    keys = [row.key for row in table.sessions]
+    assert prepare_study(table.sessions, config, out=tmp_path / "prepared", only=keys) == []
     content = bytearray((folder / "before.fdt").read_bytes())
     content[2000] ^= 1
     (folder / "before.fdt").write_bytes(content)
     assert_as_fresh(mine, tmp_path / "out", tmp_path / "fresh")
     before = tree(tmp_path / "out")
+    run(mine, tmp_path / "prepared")  # not even what check --prepare left for it
+    assert tree(tmp_path / "prepared") == before
     run(mine, tmp_path / "out")
     assert tree(tmp_path / "out") == before

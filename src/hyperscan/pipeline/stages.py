@@ -289,11 +289,12 @@ class Stages:
 
 
 def _must_be_made_again(folder: Path) -> bool:
-    manifest = read_manifest(folder, Attempt)
+    # a summary has all that is asked for, in prepared signals as in what results carry
+    manifest = read_manifest(folder, Summary)
     if manifest is None:
         return False
-    carried = manifest.prepared.rows if manifest.prepared else ()
-    return any(row.status == "failed" for row in (*manifest.rows, *carried)) or any(row.undeclared for row in carried)
+    rows = (*manifest.rows, *(manifest.prepared.rows if manifest.prepared else ()))
+    return any(row.status == "failed" or row.undeclared for row in rows)
 
 
 def limit_place(place: Place, sessions: Sequence[Session]) -> Place:

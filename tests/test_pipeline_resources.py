@@ -61,15 +61,41 @@ def test_free_memory_is_part_of_what_the_machine_has() -> None:
     assert 0 <= resources.free_bytes() <= psutil.virtual_memory().total
 
 
-@pytest.mark.parametrize(("limit", "free"), [("max", 5_000), ("4000", 3_000), ("500", 0), ("99999", 5_000)])
+#: Where the limit of a job stands: the list of groups that it is in, the folder with the limit, and its two files.
+GROUPS = {
+    "container": ("0::/", ".", "memory.max", "memory.current"),
+    "job": ("0::/slurm/job_7/step_0", "slurm/job_7", "memory.max", "memory.current"),
+    "own": ("1:name=systemd:/\n0::/a:b/c", "a:b/c", "memory.max", "memory.current"),
+    "first version": (
+        *("4:cpu,memory:/slurm/job_7/step_0\n0::/", "memory/slurm/job_7"),
+        *("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ),
+    "container of the first version": (
+        *("4:memory:/docker/0123", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+@pytest.mark.parametrize(
+    ("limit", "free"), [("max", 5_000), ("4000", 3_000), ("500", 0), ("99999", 5_000), (f"{2**63 - 4096}", 5_000)]
+)
 def test_free_memory_is_that_of_the_control_group(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, free: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, limit: str, free: int
 ) -> None:
-    (tmp_path / "memory.max").write_text(f"{limit}\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    monkeypatch.setattr(resources, "CONTROL_GROUP", tmp_path)
+    membership, place, most, used = GROUPS[kind]
+    (tmp_path / "membership").write_text(f"{membership}\n")
+    group = tmp_path / "cgroup" / place
+    group.mkdir(parents=True)
+    (group / most).write_text(f"{limit}\n")
+    (group / used).write_text("1000\n")
+    monkeypatch.setattr(resources, "CONTROL_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(resources, "MEMBERSHIP", tmp_path / "membership")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: mock.Mock(available=5_000))
     assert resources.free_bytes() == free
+    # recordings that were read stay in memory until somebody needs it
+    (group / "memory.stat").write_text("cache 900\ntotal_inactive_file 600\ninactive_file 600\n")
+    assert resources.free_bytes() == (3_600 if limit == "4000" else 100 if limit == "500" else free)
 
 
 def test_more_partners_channels_and_time_take_longer() -> None:

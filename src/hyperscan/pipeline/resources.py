@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -40,8 +41,15 @@ _S_SESSION, _S_PARTNER = 0.2, 0.007
 #: Bands that the guards filter next to the configured ones.
 _GUARD_BANDS = 1
 
-#: Where Linux tells the limits of a job of a cluster or a container.
-CONTROL_GROUP = Path("/sys/fs/cgroup")
+#: Where Linux tells the limits of a job of a cluster or a container, and which control groups a process is in.
+CONTROL_GROUP, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+#: Files of a control group: its limit, what it uses, and what of that is cached files that go when memory is asked
+#: for; of the second version, and of the first.
+_GROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 #: Part of the free memory that workers may take; the rest is for the system's file cache (our choice).
 _SHARE = 0.8
@@ -92,13 +100,38 @@ def session_seconds(summary: Summary, config: StudyConfig, partners: int) -> flo
 
 def free_bytes() -> int:
     """Find the free memory in bytes: of the machine, or of the control group that a cluster gave the job."""
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit = (CONTROL_GROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (CONTROL_GROUP / "memory.current").read_text(encoding="ascii").strip()
-        return min(free, max(int(limit) - int(used), 0))
-    except (OSError, ValueError):  # no limit, or no such control group
-        return free
+    free = [int(psutil.virtual_memory().available)]
+    for group in _control_groups():
+        for limit, used, cached in _GROUP_FILES:
+            # no limit, or no such control group
+            with contextlib.suppress(OSError, ValueError):
+                left = _number(group / limit) - _number(group / used) + _cached(group, cached)
+                free.append(max(left, 0))
+    return min(free)
+
+
+def _control_groups() -> Iterator[Path]:
+    """Name the control groups that limit the memory of this process: its own, and each that this one lies in."""
+    tops = {"": CONTROL_GROUP, "memory": CONTROL_GROUP / "memory"}
+    yield from tops.values()
+    with contextlib.suppress(OSError, ValueError):
+        for line in MEMBERSHIP.read_text(encoding="utf-8").splitlines():
+            _, kinds, place = line.split(":", 2)
+            for top in (tops[kind] for kind in kinds.split(",") if kind in tops):
+                own = top / place.lstrip("/")  # a container may see another part of the tree than is named here
+                yield from (each for each in (own, *own.parents) if each != top and each.is_relative_to(top))
+
+
+def _number(path: Path) -> int:
+    return int(path.read_text(encoding="ascii"))
+
+
+def _cached(group: Path, name: str) -> int:
+    """Bytes of files that a control group keeps in memory only as long as nobody asks for it; 0 where it is not told."""
+    with contextlib.suppress(OSError, ValueError):
+        told = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+        return int(told.get(name, 0))
+    return 0
 
 
 def _samples(*paths: Path) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, QualityError, count, tell_reasons
@@ -294,7 +293,7 @@ def _needs(sessions: Sequence[Session], rows: Sequence[Summary], config: StudyCo
         )
     return (
         f"A run {takes} {worker_bytes(units) / 1e9:.1f} GB of memory per worker, and {work_bytes(units) / 1e9:.2f} GB "
-        f"of disk while it lasts. Workers that would fit here: {fitting_jobs(units, os.cpu_count() or 1)}."
+        f"of disk while it lasts. Workers that would fit here: {fitting_jobs(units, cpu_count())}."
     )
 
 

@@ -127,7 +127,7 @@ def _number(path: Path) -> int:
 
 
 def _cached(group: Path, name: str) -> int:
-    """Bytes of files that a control group keeps in memory only as long as nobody asks for it; 0 where it is not told."""
+    """Bytes of files in memory that go when somebody asks for it; 0 where the group does not tell."""
     with contextlib.suppress(OSError, ValueError):
         told = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
         return int(told.get(name, 0))

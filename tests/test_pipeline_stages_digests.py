@@ -126,7 +126,18 @@ def test_every_version_enters_the_digests(two_modalities: Path, monkeypatch: pyt
 
 
 #: Packages that are imported and shape no number: drawing, progress, processes, and what writes or names files alone.
-SHAPE_NOTHING = {"distributed", "edfio", "jinja2", "joblib", "matplotlib", "mne_bids", "psutil", "shtab", "tqdm"}
+SHAPE_NOTHING = {
+    "distributed",
+    "edfio",
+    "jinja2",
+    "joblib",
+    "matplotlib",
+    "mne_bids",
+    "psutil",
+    "shtab",
+    "threadpoolctl",
+    "tqdm",
+}
 
 
 def test_every_package_that_is_imported_is_versioned() -> None:

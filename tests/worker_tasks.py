@@ -54,3 +54,11 @@ def tell_process(folder: Path) -> None:
     """Leave a file that is called after this process."""
     (folder / str(os.getpid())).touch()
     time.sleep(0.5)  # so that no worker does two
+
+
+def tell_threads(path: Path) -> None:
+    """Say how many threads the numerical libraries of this process use."""
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    path.write_text(" ".join(str(each["num_threads"]) for each in threadpool_info()))

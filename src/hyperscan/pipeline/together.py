@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.workers import Place, Task, kept_workers, run_tasks
 from hyperscan.recall import is_remembering, remembering
 
@@ -51,7 +52,7 @@ def carry_out(runs: Sequence[Steps[Work]], place: Place, *, progress: bool) -> l
         except StopIteration as ended:
             results[number] = ended.value
 
-    with kept_workers():
+    with kept_workers(), one_thread():
         for number in range(len(runs)):
             go_on(number, None)
         while waiting:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from hyperscan.errors import ClusterError, HyperscanError, InputError, count
 from hyperscan.pipeline.heap import give_back, kept_memory
 from hyperscan.pipeline.lock import LOCK_NAME, join_writers
+from hyperscan.pipeline.threads import ONE_THREAD, one_thread
 from hyperscan.pipeline.unit import all_versions
 from hyperscan.storage import landing_if
 
@@ -45,13 +46,6 @@ WATCH_S = 0.25
 
 #: How long a Dask scheduler may take to answer, and be without any worker, in s; how often it is asked (our choice).
 CONNECT_S, WORKERS_S, POLL_S = 10, 120, 0.05
-
-#: One numerical thread per worker: units side by side are faster than threads, and sums keep their order.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
-    "1",
-)
-
 
 THREADS = (
     "--cluster: workers have several threads each; one unit per process is needed. "
@@ -444,7 +438,7 @@ def do_checked(work: Callable[[], object], wanted: Conditions) -> object:
         # warnings are caught per process in Python, so two units in one process would mix up theirs
         raise ClusterError(THREADS)
     try:
-        with landing_if(wanted.landing):
+        with landing_if(wanted.landing), one_thread():
             return work()
     finally:
         _ALONE.release()

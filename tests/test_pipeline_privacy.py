@@ -10,6 +10,7 @@ import stat
 import struct
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -242,27 +243,42 @@ def test_no_name_of_a_command_is_in_the_log(words: list[str]) -> None:
     assert public_command(["hyperscan", "run", *words, "--jobs", "2"]).endswith("--jobs 2")
 
 
-def kept_by(folder: str, tiny: Path) -> None:
-    tempfile.tempdir = folder
+def _run(tiny: Path) -> None:
     table, config = load_study(tiny)
     run_study(table.sessions, config)
 
 
-def test_a_killed_run_without_an_output_leaves_nothing_for_ever(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _run_memory(tiny: Path) -> None:
+    rows = [row for row in load_study(tiny)[0].sessions if row.modality == "eeg"]
+    pairs = {(row.dyad, row.session): load_session(row) for row in rows}
+    run_study({key: (pair.therapist, pair.client) for key, pair in pairs.items()})
+
+
+def _check(tiny: Path) -> None:
+    check_study(tiny, prepare=True)
+
+
+def kept_by(folder: str, work: Callable[[Path], None], tiny: Path) -> None:
+    tempfile.tempdir = folder
+    work(tiny)
+
+
+@pytest.mark.parametrize("work", [_run, _run_memory, _check])
+def test_what_is_killed_without_an_output_leaves_nothing_for_ever(
+    tiny: Path, tmp_path: Path, work: Callable[[Path], None]
 ) -> None:
-    process = SERVER.Process(target=kept_by, args=(str(tmp_path), tiny))
+    process = SERVER.Process(target=kept_by, args=(str(tmp_path), work, tiny))
     process.start()
     until = time.monotonic() + 60
-    while not list(tmp_path.glob("*/out/work/dyad-*")) and time.monotonic() < until:
+    while not list(tmp_path.rglob("work/dyad-*")) and time.monotonic() < until:
         time.sleep(0.01)
-    live = list(tmp_path.iterdir())
-    assert len(live) == 1
+    live = sorted(tmp_path.iterdir())
+    assert live
     sweep_temporary(tmp_path)
-    assert list(tmp_path.iterdir()) == live, "it is at work"
+    assert sorted(tmp_path.iterdir()) == live, "it is at work"
     process.kill()
     process.join(60)
-    assert (live[0] / "out" / LOCK_NAME).exists()
+    assert sorted(tmp_path.iterdir()) == live
     sweep_temporary(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -24,7 +25,7 @@ from hyperscan.pipeline.decisions import (
     outcome_findings,
     unaligned_of,
 )
-from hyperscan.pipeline.lock import TEMPORARY
+from hyperscan.pipeline.lock import TEMPORARY, output_lock, sweep_temporary
 from hyperscan.pipeline.plan import (
     check_regions,
     check_settings,
@@ -194,9 +195,13 @@ def _prepared(
     """Prepare as a run does, and keep it where a folder is named."""
     from hyperscan.pipeline.run import summaries_of
 
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as place:
-        kept = Path(place) / "out" if isinstance(out, bool) else Path(out).resolve()
-        found = summaries_of(sessions, config, out=kept, **options)
+    with contextlib.ExitStack() as held:
+        if isinstance(out, bool):
+            sweep_temporary(Path(tempfile.gettempdir()))
+            place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY))) / "out"
+            held.enter_context(output_lock(place))  # by which it is known as left behind, if this process is killed
+            out = place / "prepared"
+        found = summaries_of(sessions, config, out=Path(out).resolve(), **options)
     rows = [(found[row.key], row) for row in sessions]
     return [dataclasses.replace(summary, reason=revealed(summary.reason, row)) for summary, row in rows]
 

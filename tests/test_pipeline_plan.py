@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import json
 import logging
 import shutil
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from hyperscan.errors import (
 )
 from hyperscan.pipeline import check_study, comparisons, decisions, load_study, run_study
 from hyperscan.pipeline import plan as plan_module
+from hyperscan.pipeline.decisions import roi_findings
 from hyperscan.pipeline.output import RunLog
 from hyperscan.pipeline.plan import (
     comparable_rois,
@@ -30,7 +34,6 @@ from hyperscan.pipeline.plan import (
     explain_nothing,
     make_plan,
     planned_signals,
-    roi_findings,
     used_rois,
 )
 from hyperscan.pipeline.privacy import revealed
@@ -95,6 +98,56 @@ def test_too_little_in_common_is_said_and_left():
     assert finding.severity == "warning"
     assert "regions hold different channels from session to session" in str(finding)
     assert used_rois({"all": (0,)}, ["Fz"], list(regions.values())) == {"all": (0,)}
+
+
+def test_a_region_that_one_session_lost_is_another_place_there_and_that_is_said():
+    """The region of the outcome may be so, while all channels together have enough in common."""
+    regions = decided({"O1", "Pz", "O2"}, set(), set())
+    assert regions["all"].used == ("Fz", "Oz", "P3")
+    assert set(regions["posterior"].used or ()) == set(CAP) - {"Fz"}
+    lost, uneven = roi_findings(list(regions.values()))
+    assert "used in none: Pz (not in D1 ses-01 eeg); O1" in str(lost)
+    assert uneven.severity == "warning"
+    assert "another place there" in str(uneven)
+    assert "posterior (D1 ses-01 eeg lacks Pz, O1, O2)" in str(uneven)
+    (ruined,) = roi_findings(list(decided(set(CAP[:-1]), set(), set()).values()))  # its channels are used elsewhere
+    assert "all (D1 ses-01 eeg lacks Fz, Pz, O1 and 2 more), posterior (" in str(ruined)
+
+
+def _places(decided: Sequence[RegionChannels], summaries: Sequence[Summary]) -> bool:
+    """Whether every region holds the same channels in every session, once it is reduced."""
+    places = defaultdict(set)
+    for summary in summaries:
+        for person in summary.people.values():
+            mine = [one for one in decided if (one.task, one.person) == (summary.key.task, person.person)]
+            at = {roi: [person.channels.index(name) for name in names] for roi, names in person.rois.items()}
+            used = used_rois(at, person.channels, mine)
+            for roi in at:
+                places[person.person, roi].add(frozenset(person.channels[i] for i in used.get(roi, ())))
+    return all(len(found) == 1 for found in places.values())
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_no_region_changes_its_place_without_a_warning(pooled: bool) -> None:
+    """Whatever is lost in two of three sessions, also where tasks are compared."""
+    contrasts = {"talk_minus_rest": {"talk": 1, "rest": -1}} if pooled else {}
+    config, warned = StudyConfig(contrasts=contrasts), 0
+    for first in itertools.chain.from_iterable(itertools.combinations(CAP, n) for n in range(len(CAP))):
+        for second in (set(), {"O1"}, {"Fz", "P3"}, {"O1", "O2", "Oz"}):
+            summaries = summaries_without(set(first), second, set())
+            if pooled:
+                keys = [
+                    one.key._replace(task=task) for one, task in zip(summaries, ("talk", "rest", "rest"), strict=True)
+                ]
+                summaries = [replace(one, key=key) for one, key in zip(summaries, keys, strict=True)]
+            rows = [meeting("D1", one.key.session) for one in summaries]
+            rows = [replace(row, task=one.key.task) for row, one in zip(rows, summaries, strict=True)]
+            quiet = [replace(one, quality=summary_of(row).quality) for one, row in zip(summaries, rows, strict=True)]
+            found = plan_module.findings_of(rows, {one.key: one for one in quiet}, config)
+            warns = any(one.kind == "roi_channels" and one.severity == "warning" for one in found)
+            assert warns != _places(comparable_rois(summaries, pools=config.pools), summaries)
+            warned += warns
+    assert warned
 
 
 def test_a_run_leaves_the_lost_channel_out_of_every_session(my_study: Path, tmp_path: Path) -> None:
@@ -260,7 +313,7 @@ def test_a_run_tells_every_kind_of_finding(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows, summaries = a_study_with_everything()
-    found = plan_module.findings_of(rows, summaries)
+    found = plan_module.findings_of(rows, summaries, StudyConfig())
     monkeypatch.setattr(plan_module, "findings_of", lambda *_: found)
     with caplog.at_level(logging.INFO, logger="hyperscan"):
         run(tiny, tmp_path / "out")

@@ -65,6 +65,58 @@ def decision_findings(decided: Sequence[Decided]) -> Iterator[Finding]:
         )
 
 
+def roi_findings(decided: Sequence[RegionChannels]) -> Iterator[Finding]:
+    """Say what each person loses, once for all channels, and which regions are not the same place in every session."""
+    people: dict[Whose, list[RegionChannels]] = defaultdict(list)
+    for one in decided:
+        people[one.modality, one.task, one.dyad, one.person].append(one)
+    for (modality, task, dyad, person), regions in people.items():
+        start = f"{person} ({', '.join(filter(None, [dyad, modality, task]))})"
+        whole = next((one for one in regions if one.roi == "all"), None)
+        if whole is not None and whole.used is None:
+            yield Finding(
+                "roi_channels",
+                "warning",
+                f"{start}: too few channels are usable in all sessions, so regions hold different channels from "
+                f"session to session: {_lost_channels(whole.lost)}. Check optodes or electrodes, or leave the worst "
+                "sessions out (include = no).",
+            )
+            continue
+        used = () if whole is None else whole.used or ()
+        unused = {} if whole is None else {name: where for name, where in whole.lost.items() if name not in used}
+        if unused:
+            yield Finding(
+                "roi_channels",
+                "info",
+                f"{start}: to keep regions comparable, channels that some session lacks are used in none: "
+                f"{_lost_channels(unused)}. Where that costs too much, leave the session out (include = no).",
+            )
+        uneven = [f"{one.roi} ({lacking})" for one in regions if (lacking := _lacking(one))]
+        if uneven:
+            yield Finding(
+                "roi_channels",
+                "warning",
+                f"{start}: where a session lost too much of a region, the others are not reduced to what it has left, "
+                f"so the region is another place there, which can read as a change of synchrony: {name_some(uneven)}. "
+                "Check optodes or electrodes, or leave those sessions out (include = no).",
+            )
+
+
+def _lost_channels(lost: Mapping[str, Sequence[str]]) -> str:
+    """Name channels with the sessions that lack them, the first few."""
+    told = "; ".join(f"{name} (not in {', '.join(where)})" for name, where in list(lost.items())[:6])
+    return f"{told} and {len(lost) - 6} more" if len(lost) > 6 else told
+
+
+def _lacking(region: RegionChannels) -> str:
+    """Name the sessions that lack channels which others use of a region; empty where it is the same in all."""
+    sessions: dict[str, list[str]] = defaultdict(list)
+    for name, where in region.lost.items():
+        for session in where if region.used is None or name in region.used else ():
+            sessions[session].append(name)
+    return name_some([f"{session} lacks {name_some(names)}" for session, names in sessions.items()])
+
+
 class Alike(NamedTuple):
     """What two dyad-sessions must share to be re-paired, besides session number, modality, task and run."""
 

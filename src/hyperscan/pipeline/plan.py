@@ -29,6 +29,7 @@ from hyperscan.pipeline.decisions import (
     decision_findings,
     decisions_of,
     outcome_findings,
+    roi_findings,
 )
 from hyperscan.pipeline.privacy import public_reason, public_rejected
 from hyperscan.pipeline.summary import Attempt, PersonSummary, Summary
@@ -85,7 +86,7 @@ def make_plan(
         compatible={row.key: Alike.of(row, summaries[row.key], config) for row in good},
     )
     decided = decisions_of([summaries[row.key] for row in good])
-    findings = [*findings_of(sessions, summaries), *decision_findings(decided)]
+    findings = [*findings_of(sessions, summaries, config), *decision_findings(decided)]
     findings += [*comparability_findings(good, summaries, config), *outcome_findings(good, config)]
     asked, told = ([row for row in rows if row.modality == primary.modality] for rows in (sessions, good))
     findings += comparison_findings(asked, told, config)
@@ -467,39 +468,18 @@ def used_rois(
     return {roi: where for roi, where in reduced.items() if where}
 
 
-def roi_findings(decided: Sequence[RegionChannels]) -> list[Finding]:
-    """Say what each person loses, once for all channels and not for every region again."""
-    findings = []
-    for one in (one for one in decided if one.roi == "all"):
-        lost = "; ".join(f"{name} (not in {', '.join(where)})" for name, where in list(one.lost.items())[:6])
-        more = f" and {len(one.lost) - 6} more" if len(one.lost) > 6 else ""
-        start = f"{one.person} ({', '.join(filter(None, [one.dyad, one.modality, one.task]))})"
-        if one.used is None:
-            message = (
-                f"{start}: too few channels are usable in all sessions, so regions hold different channels from "
-                f"session to session: {lost}{more}. Check optodes or electrodes, or leave the worst sessions out "
-                "(include = no)."
-            )
-        else:
-            message = (
-                f"{start}: to keep regions comparable, channels that some session lacks are used in none: "
-                f"{lost}{more}. Where that costs too much, leave the session out (include = no)."
-            )
-        findings.append(Finding("roi_channels", "warning" if one.used is None else "info", message))
-    return findings
-
-
 def skips_of(sessions: Sequence[Session], summaries: Summaries) -> list[Skip]:
     """List the rows that preparation could not use, with their reasons."""
     keys = sorted(row.key for row in sessions)
     return [Skip.of(key, summaries[key].reason) for key in keys if not summaries[key].ok]
 
 
-def findings_of(sessions: Sequence[Session], summaries: Summaries) -> list[Finding]:
+def findings_of(sessions: Sequence[Session], summaries: Summaries, config: StudyConfig) -> list[Finding]:
     """Find what the table tells about the design, exchanged people, and channels that not every session has."""
     good = [summaries[key] for key in sorted(row.key for row in sessions) if summaries[key].ok]
     swaps = find_swaps({summary.key: summary.quality for summary in good})
-    return [*study_findings(sessions), *swaps, *roi_findings(comparable_rois(good))]
+    decided = comparable_rois(good, config.eeg_reference, config.pools)
+    return [*study_findings(sessions), *swaps, *roi_findings(decided)]
 
 
 def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:

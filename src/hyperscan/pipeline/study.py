@@ -184,7 +184,7 @@ def check_study(
     if not prepare:
         notes = (*table.notes, *common, *map(str, [*study_findings(table.sessions), *compared]))
         return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
-    findings = [*findings_of(table.sessions, summaries), *decision_findings(decisions_of(good)), *compared]
+    findings = [*findings_of(table.sessions, summaries, settings), *decision_findings(decisions_of(good)), *compared]
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
     return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs, prepared=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -79,6 +80,59 @@ def test_a_part_of_the_study_is_prepared_and_its_faults_are_said(
     assert call("run", study, "-o", out, "--dyad-label", "D01", "D77", "-q") == NothingToAnalyseError.exit_code
     assert "dyad 'D77' is not in the table." in (said := capsys.readouterr().err)
     assert "It holds: D01, D02. Check the labels." in said
+
+
+@pytest.mark.parametrize("door", ["dyad", "people", "all"])
+def test_a_refused_row_of_a_part_is_said_by_either_door(
+    tmp_path: Path, door: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also that of a job among many: its exit code is all that a scheduler sees."""
+    study, out = tiny_study(tmp_path / "study", n_sessions=2), tmp_path / "out"
+    lines = (study / "dyads.tsv").read_text(encoding="utf-8").splitlines()
+    broken = [line.replace("same_amplifier", "same_amplifer") if "ses-02" in line else line for line in lines]
+    (study / "dyads.tsv").write_text("\n".join(broken) + "\n", encoding="utf-8")
+    labels = {"dyad": ["--dyad-label", "D01"], "people": ["--participant-label", "C01"], "all": []}[door]
+    if door == "dyad":
+        assert call("run", study, "-o", out, *labels, "-q") == 3
+    else:
+        assert cli.bids_main([str(study), str(out), "participant", *labels, "-q"]) == 3
+    said = capsys.readouterr().err
+    assert [f"D0{k} ses-02" in said for k in (1, 2)] == [True, door == "all"]
+    assert cli.bids_main([str(study), str(out), "participant", "--session-label", "01", "-q"]) == 0
+
+
+def test_a_cluster_does_not_prepare_a_part(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = study.parent / "out"
+    assert call("run", study, "-o", out, "--dyad-label", "D01", "--cluster", "tcp://127.0.0.1:9", "-q") == 2
+    assert "--cluster has no use" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["run", "-o", "out", "-q"], ["run", "-o", "out", "-q", "--dyad-label", "D01"], ["multiverse", "-o", "out", "-q"],
+     ["check"], ["run", "-o", "out", "--dry-run"], ["bids", "participant"], ["bids", "group"]],
+)  # fmt: skip
+def test_what_the_table_leaves_out_is_said_by_every_command(
+    study: Path,
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("run_study", "prepare_study", "run_multiverse"):
+        monkeypatch.setattr(f"hyperscan.pipeline.{name}", mock.Mock(side_effect=NothingToAnalyseError("not asked")))
+    rows = [line.split("\t") for line in (study / "dyads.tsv").read_text(encoding="utf-8").splitlines()]
+    lines = ["\t".join([*row, "born" if i == 0 else f"1983-04-1{i}"]) for i, row in enumerate(rows)]
+    (study / "dyads.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.chdir(study.parent)
+    if words[0] == "bids":
+        cli.bids_main([str(study), "out", words[1]])
+    else:
+        call(words[0], study, *words[1:])
+    said = capsys.readouterr().out + caplog.text
+    assert "born" in said
+    assert "dates" in said
 
 
 def test_the_bids_door_takes_labels_as_bids_writes_them(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

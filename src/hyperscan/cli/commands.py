@@ -15,9 +15,10 @@ from hyperscan.cli.terminal import say, show
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, TableError, did_you_mean, tell_reasons
 
 if TYPE_CHECKING:
+    from hyperscan.config import StudyConfig
     from hyperscan.growth import GrowthResult
     from hyperscan.results.plan import Skip
-    from hyperscan.study import Rejected, Session
+    from hyperscan.study import Rejected, Session, StudyTable
 
 logger = logging.getLogger("hyperscan")
 
@@ -42,12 +43,11 @@ def check(arguments: argparse.Namespace) -> int:
     """Say what would run."""
     from hyperscan.pipeline import check_study
 
-    asked = {}
+    asked = {"n_jobs": arguments.jobs}
     if "prepare" in arguments:  # a dry run writes nothing
         if arguments.quick and arguments.prepare:
             raise ConfigError("check: --quick prepares nothing, so --prepare has no use. Leave one of them out.")
-        names = ("privacy", "prepare", "private")
-        asked = {name: getattr(arguments, name) for name in names} | {"n_jobs": arguments.jobs}
+        asked |= {name: getattr(arguments, name) for name in ("privacy", "prepare", "private")}
     report = check_study(arguments.study, config=arguments.config, progress=not arguments.quiet, **asked)
     show(str(report))
     if not report.usable:
@@ -59,13 +59,16 @@ def check(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse a study."""
-    from hyperscan.pipeline import load_study, prepare_study, run_study
+    from hyperscan.pipeline import prepare_study, run_study
 
-    table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
     if arguments.dry_run:
         return check(arguments)
-    for note in table.notes:
-        logger.warning("note: %s", note)
+    if arguments.dyad_label and arguments.cluster:
+        raise ConfigError(
+            "run: --dyad-label prepares on this machine, so --cluster has no use. Leave one of them out; "
+            "--cluster takes all sessions at once."
+        )
+    table, config = _loaded(arguments.study, arguments.config, arguments.seed)
     common = {
         "out": arguments.output,
         "n_jobs": arguments.jobs,
@@ -76,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         known = {row.dyad for row in table.sessions} | {row.dyad for row in table.rejected}
         labels = _in_table(arguments.dyad_label, "dyad-", known)
         chosen = [row.key for row in table.sessions if row.dyad in labels]
-        return _tell_skipped(prepare_study(table.sessions, config, only=chosen, **common), table.sessions)
+        refused = [row for row in table.rejected if row.dyad in labels]
+        return _tell_skipped(prepare_study(table.sessions, config, only=chosen, **common), table.sessions, refused)
     started = time.monotonic()
     result = run_study(table.sessions, config, cluster=arguments.cluster, rejected=table.rejected, **common)
     code = _tell_skipped(result.skipped, table.sessions, table.rejected)
@@ -88,11 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def multiverse(arguments: argparse.Namespace) -> int:
     """Run every analysis that the settings declare."""
-    from hyperscan.pipeline import load_study, run_multiverse
+    from hyperscan.pipeline import run_multiverse
     from hyperscan.results.folder import MULTIVERSE_PAGE
     from hyperscan.study import said_once
 
-    table, config = load_study(arguments.study, config=arguments.config, seed=arguments.seed)
+    table, config = _loaded(arguments.study, arguments.config, arguments.seed)
     found = run_multiverse(
         table.sessions,
         config,
@@ -113,6 +117,16 @@ def multiverse(arguments: argparse.Namespace) -> int:
         say(f"skipped {told} dyad-sessions in {where}; universes/u001.json and others say why")
     show(f"{found.summary()}\nreport: {arguments.output / MULTIVERSE_PAGE}")
     return SOME_SKIPPED if fewer else OK
+
+
+def _loaded(study: Path, config: Path | None = None, seed: int | None = None) -> tuple[StudyTable, StudyConfig]:
+    """Read a study, and say what its table leaves out."""
+    from hyperscan.pipeline import load_study
+
+    table, settings = load_study(study, config=config, seed=seed)
+    for note in table.notes:
+        logger.warning("note: %s", note)
+    return table, settings
 
 
 def _in_table(asked: Sequence[str], prefix: str, known: Collection[str]) -> set[str]:
@@ -149,7 +163,7 @@ def _tell_skipped(skipped: Sequence[Skip], sessions: Sequence[Session], rejected
         say(f"skipped {told}")
     if any("'…'" in reason for reason in alike):
         say("names of yours that results leave out stand as '…'; hyperscan check shows them")
-    return SOME_SKIPPED if skipped else OK
+    return SOME_SKIPPED if skipped or rejected else OK
 
 
 def growth(arguments: argparse.Namespace) -> int:
@@ -311,9 +325,9 @@ def _answers(out: Path) -> str:
 
 def bids(arguments: argparse.Namespace) -> int:
     """Do what a BIDS App does at its two levels."""
-    from hyperscan.pipeline import load_study, prepare_study, run_study
+    from hyperscan.pipeline import prepare_study, run_study
 
-    table, config = load_study(arguments.bids_dir, config=None, seed=None)
+    table, config = _loaded(arguments.bids_dir)
     if arguments.level == "participant":
         known = {label for row in table.sessions for label in (row.therapist, row.client)}
         people = _in_table(arguments.participant_label or (), "sub-", known)
@@ -324,8 +338,12 @@ def bids(arguments: argparse.Namespace) -> int:
             for row in table.sessions
             if (not people or people & {row.therapist, row.client}) and (not numbers or str(row.session) in numbers)
         ]
+        dyads = {row.dyad for row in rows} if people else {row.dyad for row in table.rejected}
+        refused = [  # which people such a row names is not known: those of its dyad
+            row for row in table.rejected if row.dyad in dyads and (not numbers or str(row.session) in numbers)
+        ]
         skipped = prepare_study(table.sessions, config, out=arguments.output, only=[row.key for row in rows])
-        return _tell_skipped(skipped, table.sessions)
+        return _tell_skipped(skipped, table.sessions, refused)
     result = run_study(table.sessions, config, out=arguments.output, rejected=table.rejected)
     code = _tell_skipped(result.skipped, table.sessions, table.rejected)
     show(_answers(arguments.output))

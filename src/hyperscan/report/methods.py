@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hyperscan.config import StudyConfig
 from hyperscan.errors import count
 from hyperscan.growth import GrowthResult
 from hyperscan.growth.records import DyadTrend, Guard
 from hyperscan.growth.verdict import ALPHA_COMPARED, ALPHA_PLAIN, tell_left_out
 from hyperscan.metrics import METRICS
+from hyperscan.report.preparation import eeg_prepared, fnirs_prepared
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
-from hyperscan.report.tables import is_finite, short
-from hyperscan.schema import MIN_DYADS, MODALITIES, NO_SHARED, ROLES
+from hyperscan.report.tables import short
+from hyperscan.schema import MIN_DYADS, MODALITIES, ROLES
 from hyperscan.words import clocks_text
 
 
@@ -40,9 +40,9 @@ def methods_of(run: ReportedRun) -> Methods:
     cite = Citations()
     paragraphs = [_recordings(run, modalities, cite)]
     if "eeg" in modalities:
-        paragraphs.append(_eeg(run, cite))
+        paragraphs.append(eeg_prepared(run, cite))
     if "fnirs" in modalities:
-        paragraphs.append(_fnirs(run, cite))
+        paragraphs.append(fnirs_prepared(run, cite))
     paragraphs += [_synchrony(run, modalities, cite), _chance(run), _growth(run, cite), *_alone(run, cite)]
     return Methods(tuple(paragraphs), cite.references)
 
@@ -86,100 +86,6 @@ def _clocks(run: ReportedRun) -> str:
         told += " Where a start was assumed, offset and drift are unknown and were not corrected."
     off = table["clock_uncertainty_ms"].max() if "clock_uncertainty_ms" in table else 0.0
     return told + (f" Offsets were taken to be known to ± {short(float(off))} ms." if off > 0 else "")
-
-
-def _eeg(run: ReportedRun, cite: Citations) -> str:
-    config = run.config
-    low, high = config.eeg_filter_hz
-    found = {value for one in run.plan.decisions if one.name == "reference" for value in one.values}
-    by_cap = {
-        frozenset({"average"}): "re-referenced to the average, as all caps have 16 channels or more",
-        frozenset({"recorded"}): "left in the recorded reference, as all caps have fewer than 16 channels",
-    }
-    reference = {
-        "auto": by_cap.get(
-            frozenset(found), "re-referenced to the average from 16 channels on and left as recorded otherwise"
-        ),
-        "average": "re-referenced to the average",
-        "recorded": "left in the recorded reference",
-    }.get(config.eeg_reference, f"re-referenced to {config.eeg_reference}")
-    rate = f", resampled to at most {short(config.eeg_max_sfreq)} Hz" if config.eeg_max_sfreq else ""
-    notch = f" A notch removed {short(config.eeg_line_hz)} Hz." if config.eeg_line_hz else ""
-    windows = _amounts(run, "eeg", "n_windows")
-    number = f" Every session entered with the same number of windows ({windows})." if windows else ""
-    return (
-        f"EEG was band-pass filtered from {short(low)} to {short(high)} Hz (zero-phase FIR,"
-        f" {cite('widmann2015')}){rate} and {reference}.{notch}{''.join(_mended(config, cite))} It was cut into"
-        f" non-overlapping windows of {short(config.window_s)} s that were clean in both people; sessions with fewer"
-        f" than {config.min_windows} windows were left out.{number}{_shared(run, 'eeg')}"
-    )
-
-
-def _mended(config: StudyConfig, cite: Citations) -> Iterator[str]:
-    """Sentences on what was done about bad channels and artefacts of EEG, each after a space."""
-    if config.eeg_interpolate:
-        yield f" Bad channels were interpolated by spherical splines ({cite('perrin1989')})."
-    if config.eeg_ica != "none":
-        own = "the detectors of MNE-Python" + (f" ({cite('dharmaprani2016')})" if "muscle" in config.eeg_ica else "")
-        yield (
-            f" Independent components (extended Infomax, {cite('lee1999')}) of {config.eeg_ica.replace('+', ' and ')}"
-            f" artefacts were removed, found by ICLabel ({cite('piontonachini2019')}) where it could be used and else"
-            f" by {own}."
-        )
-
-
-def _shared(run: ReportedRun, modality: str) -> str:
-    """One sentence on a shared signal that was taken out beside the analysis, after a space; empty without one."""
-    signal = NO_SHARED[modality]
-    if "signal" not in run.table or signal not in set(run.table["signal"]):
-        return ""
-    lag_s = short(run.config.max_lag_s[modality])
-    return (
-        f" Where a shared signal was recorded, what follows it at lags of up to {lag_s} s was taken out of a"
-        f" copy of each person's signal by least squares ({signal}); chance is that of people of other dyads, each"
-        " without what followed their own session's signal."
-    )
-
-
-def _fnirs(run: ReportedRun, cite: Citations) -> str:
-    config = run.config
-    low, high = config.fnirs_filter_hz
-    steps = [
-        f"channels with a scalp coupling index ({cite('pollonini2014')}) below {short(config.fnirs_min_sci)} were left"
-        " out"
-    ]
-    if config.fnirs_tddr:
-        steps.append(f"motion was corrected by temporal derivative distribution repair ({cite('fishburn2019')})")
-    by_age = config.fnirs_ppf == "age"
-    factor = f"by age and wavelength, {cite('scholkmann2013')}" if by_age else short(float(config.fnirs_ppf))
-    steps.append(
-        f"optical density was converted to haemoglobin concentration (modified Beer-Lambert law, {cite('delpy1988')};"
-        f" pathlength factor {factor})"
-    )
-    if config.fnirs_short_regression:
-        steps.append(f"each person's own short channels, where present, were regressed out ({cite('saager2005')})")
-    if config.fnirs_regress_events:
-        steps.append("annotated events were regressed out")
-    seconds = _amounts(run, "fnirs", "seconds")
-    length = f" Every session entered with the same first stretch ({seconds})." if seconds else ""
-    return (
-        f"In fNIRS, {'; '.join(steps)}. Signals were filtered from {short(low)} to {short(high)} Hz and put on a common"
-        f" grid of {short(config.fnirs_sfreq)} Hz. Sessions with less than {short(config.min_seconds)} s in common were"
-        f" left out.{length}{_shared(run, 'fnirs')}"
-    )
-
-
-def _amounts(run: ReportedRun, modality: str, amount: str) -> str:
-    """How much of every session entered; of every task where it differs between them."""
-    unit = " s" if amount == "seconds" else ""
-    found = {
-        group.task or "no task": f"{short(getattr(group, amount))}{unit}"
-        for group in run.plan.groups
-        if group.modality == modality and is_finite(getattr(group, amount))
-    }
-    if len(set(found.values())) < 2:
-        return next(iter(found.values()), "")
-    return ", ".join(f"{value} in {task}" for task, value in found.items())
 
 
 def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:

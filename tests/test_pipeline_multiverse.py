@@ -93,6 +93,7 @@ def test_every_setting_may_be_a_choice_or_is_refused_by_name(key: str) -> None:
         ({"window_s": [20]}, "two or more levels"),
         ({"window_s": "20"}, "two or more levels"),
         ({"window_s": [20, 20]}, "stands there twice"),
+        ({"window_s": [10, 20, 20.0]}, "stands there twice"),
     ],
 )
 def test_what_is_no_choice_is_refused_when_settings_are_read(levels: dict[str, object], words: str) -> None:
@@ -389,6 +390,8 @@ def test_an_analysis_without_sessions_keeps_no_results_of_other_settings(
     found = run_multiverse(read_sessions(study), config, out=out)
     assert found.table["verdict"].tolist() == ["cannot_tell", "cannot_tell", "", ""]
     assert sorted(path.name for path in out.glob("universes/*.json")) == ["u001.json", "u002.json"]
+    told = [StudyConfig.from_toml(path).min_windows for path in sorted(out.glob("universes/*.toml"))]
+    assert told == [3, 3, 1000, 1000], "the settings of every analysis"
 
 
 def test_a_run_and_a_multiverse_have_folders_of_their_own(

@@ -48,6 +48,12 @@ def test_an_exception_in_a_worker_is_raised(tmp_path: Path) -> None:
         run_tasks([Task("x", raise_key_error), Task("y", partial(touch, tmp_path / "y"))], Place(n_jobs=2), "t")
 
 
+@pytest.mark.parametrize("n_jobs", [0, -1])
+def test_a_number_of_workers_that_is_none_is_refused(n_jobs: int) -> None:
+    with pytest.raises(InputError, match=rf"n_jobs = {n_jobs}: expected a whole number from 1 on"):
+        Place(n_jobs=n_jobs)
+
+
 @pytest.mark.parametrize("keep", [kept_workers, contextlib.nullcontext])
 def test_a_worker_whose_task_raised_ends_with_the_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Callable[[], contextlib.AbstractContextManager[None]]

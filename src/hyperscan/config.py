@@ -619,7 +619,7 @@ def _multiverse(value: Any) -> Mapping[str, tuple[Any, ...]]:
         if isinstance(levels, str) or not isinstance(levels, Sequence) or len(levels) < 2:
             raise ConfigError(f"multiverse.{key} = {levels!r}: expected a list of two or more levels.")
         found[key] = tuple(tuple(level) if isinstance(level, list) else level for level in levels)
-        if len(set(map(repr, found[key]))) < len(levels):
+        if any(level in found[key][:number] for number, level in enumerate(found[key])):  # 20 and 20.0 are one
             raise ConfigError(f"multiverse.{key} = {levels!r}: a level stands there twice.")
     return MappingProxyType(found)
 

@@ -308,6 +308,7 @@ def _go_through(group: Sequence[Declared], stages: Analyses, rejected: Sequence[
         if one.name in reasons:
             n_rows = len(stages.sessions) + len(rejected)
             remove(_beside(stages.out, one, "json"))  # of other settings
+            write_text(_beside(stages.out, one, "toml"), one.config.to_toml())
             universes.append(Universe(one.name, one.settings, one.primary, None, reasons[one.name], n_rows))
         else:
             plan = bases[one.name].plan

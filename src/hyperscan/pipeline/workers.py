@@ -77,6 +77,10 @@ class Place:
     output: Path | None = None
     inputs: tuple[Path, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.n_jobs < 1:  # elsewhere -1 is all processors; here their memory decides
+            raise InputError(f"n_jobs = {self.n_jobs}: expected a whole number from 1 on.")
+
 
 def run_tasks(
     tasks: Sequence[Task],

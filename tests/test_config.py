@@ -30,6 +30,7 @@ def test_defaults_are_the_documented_ones() -> None:
         StudyConfig(),
         StudyConfig(primary={"metric": "coh", "band": "beta", "roi": "frontal-central", "task": "talk"}),
         StudyConfig(metrics=["plv"], bands={"mu": (9, 13)}, rois={"motor": ("C3", "C4")}, roi_pairs=["motor-all"]),
+        StudyConfig(contrasts={"x": {"": 0.5, 'Gespräch "1"': 0.5, "a.b": -1}}),  # tasks are not always bare keys
     ],
 )
 @pytest.mark.parametrize("comments", [True, False])

@@ -445,9 +445,7 @@ class StudyConfig:
             lines += ([f"# {docs[key]}"] if comments else []) + [f"{key} = {_toml(values[key])}"]
         for key in tables:
             lines += ["", *([f"# {docs[key]}"] if comments else []), f"[{key}]"]
-            for name, value in values[key].items():
-                bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
-                lines.append(f"{name if bare else json.dumps(name)} = {_toml(value)}")
+            lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in values[key].items()]
         return "\n".join(lines) + "\n"
 
     @property
@@ -532,9 +530,14 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     # JSON's strings, numbers and booleans are TOML's too
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _toml_key(name: str) -> str:
+    """Quote a key where TOML asks for it, at whatever depth: a task may have any name, or none."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
 
 
 def _primary(value: Any) -> Primary | None:

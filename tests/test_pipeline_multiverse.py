@@ -377,6 +377,8 @@ def test_signals_that_were_prepared_for_other_choices_alone_are_removed(
     ours = out / "work/0123456789ab/dyad-01/ses-01"
     shutil.copytree(next(out.glob("universes/*/dyad-D01/ses-01")), ours)
     (out / "work/0123456789ab/mine.txt").write_text("mine")
+    # and what check --prepare left, which a multiverse does not use
+    shutil.copytree(ours, out / "work/dyad-D01/ses-01")
     (out / "multiverse.json").unlink()
     assert cli.main(["multiverse", str(study), "-o", str(out), "-q"]) == 0
     assert files(out / "work") == ["0123456789ab/mine.txt"]

@@ -28,6 +28,7 @@ from hyperscan.pipeline.output import (
     describe_output,
     quality_rows,
     refuse_links,
+    remove_work,
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, primary_group
 from hyperscan.pipeline.privacy import owners_only, public_command
@@ -257,6 +258,7 @@ def run_multiverse(
         build_multiverse_page(out, found)
         write_json(out / "multiverse.json", found.to_dict())
         _remove_prepared(out)
+        remove_work(out)  # what check --prepare left there for a run
     return found
 
 

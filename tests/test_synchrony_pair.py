@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+import mne
 import numpy as np
 import pytest
 
-from hyperscan.errors import QualityError
+from hyperscan.config import StudyConfig
+from hyperscan.errors import DataQualityWarning, QualityError
+from hyperscan.recording import preprocess_pair
+from hyperscan.recording.records import Segment
+from hyperscan.schema import ROLES
 from hyperscan.synchrony import recipe_of, roi_table, shared_windows
 from hyperscan.synchrony.pair import roi_means
+from prepare_fixtures import fnirs_pair
 from synchrony_fixtures import CONFIG, both, coupled, fnirs
 
 
@@ -82,3 +88,32 @@ def test_fnirs_lengths_are_cut_to_the_common_one() -> None:
     short = dataclasses.replace(b, spans=np.array([[10, 110]]))
     windows = shared_windows(a, short, recipe)
     assert (windows.n_window, windows.therapist[0], windows.client[0]) == (100, 0, 10)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_one_person_has_marked_as_bad_is_in_no_value_of_fnirs(role: str) -> None:
+    pair, config = fnirs()
+    recipe, sfreq = recipe_of(config, "fnirs"), pair.client.info["sfreq"]
+    marked, spoiled = ({who: pair.raw(who).copy() for who in ROLES} for _ in range(2))
+    for raws in (marked, spoiled):
+        raws[role].set_annotations(mne.Annotations([200.0], [60.0], ["bad_by_hand"]))
+    joint = 1e-5 * np.random.default_rng(0).standard_normal(round(60 * sfreq))
+    for raw in spoiled.values():
+        raw._data[:, round(200 * sfreq) : round(260 * sfreq)] += joint
+    found = [roi_table(*both(pair.replace(**raws), config), recipe) for raws in (marked, spoiled)]
+    for cell, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][cell])
+    a, b = both(pair.replace(**marked), config)
+    assert shared_windows(a, b, recipe).n_window == round(200 * sfreq)
+
+
+def test_fnirs_whose_parts_are_all_short_is_skipped_and_what_is_left_out_is_told() -> None:
+    pair, config = fnirs_pair(7)[0], StudyConfig()
+    parts = pair.replace(segments=(Segment(0.0, 100.0), Segment(150.0, 100.0)))
+    with pytest.raises(QualityError, match="100 s usable, fewer than min_seconds = 120"):
+        preprocess_pair(parts, config)
+    parts = pair.replace(segments=(Segment(0.0, 20.0), Segment(100.0, 150.0)))
+    with pytest.warns(DataQualityWarning, match="150 s from 100 s on, and 20 s beside it are left out"):
+        prepared = preprocess_pair(parts, config)
+    assert prepared.history[-1].endswith("20 s beside it are left out")
+    np.testing.assert_array_equal(both(prepared, config)[0].spans, [[200, 500]])

@@ -10,6 +10,7 @@ import numpy as np
 from mne.io import BaseRaw
 from numpy.typing import NDArray
 
+from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError, ReadError
 from hyperscan.recording.annotations import Spans, event_times, is_called, listed_events, own_annotations
 from hyperscan.recording.records import PairedRecording, Segment, SharedSignal
@@ -40,7 +41,8 @@ def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str
             f"{session.segment_event!r} lies outside "
             f"{start:g} to {stop:g} s. Correct start_s and stop_s, or the event."
         )
-    return kept, (f"{len(kept)} spans of the event {session.segment_event!r} were analysed",)
+    used = "were analysed" if session.modality == "eeg" else "are there"
+    return kept, (f"{len(kept)} spans of the event {session.segment_event!r} {used}",)
 
 
 def segment_spans(pair: PairedRecording) -> list[tuple[float, float]]:
@@ -160,6 +162,9 @@ def shifted(segments: tuple[Segment, ...], start: float, duration: float) -> tup
 #: Annotations at which the recording was interrupted: nothing is filtered across them.
 BREAKS = ("edge", "bad boundary", "bad_acq_skip", "bad_gap", "bad gap", "bad_boundary")
 
+#: Those of them where an unknown time was lost: however short, nothing is compared across them.
+_LOST = ("edge", "bad boundary", "bad_boundary")
+
 
 @dataclass(frozen=True)
 class WindowGrid:
@@ -221,6 +226,45 @@ def whole_segments(pair: PairedRecording) -> tuple[Segment, ...]:
     """List the segments of a pair; the whole recording where none are given."""
     raw = pair.therapist
     return pair.segments or (Segment(0.0, raw.n_times / raw.info["sfreq"], pair.session.task),)
+
+
+def longest_mark_s(config: StudyConfig) -> float:
+    """Find what a mark may last and still stay inside a stretch of fNIRS: half a period of the primary band's top.
+
+    Less than that is bridged without a loss by what is around it; more would be a made-up course (our choice).
+    """
+    return 0.5 / config.bands_of("fnirs").get(config.primary_of("fnirs").band, config.fnirs_filter_hz)[1]
+
+
+def unbroken_stretch(pair: PairedRecording, config: StudyConfig) -> Segment | None:
+    """Find the longest stretch of a segment that nobody marked as bad, the first of equal ones; None if all is marked.
+
+    fNIRS is compared in one stretch. Marks of less than :func:`longest_mark_s` stay in it.
+    """
+    ends: list[tuple[float, float]] = []
+    for raw in (pair.therapist, pair.client):
+        ends += annotated_spans(raw, _LOST)
+    for first, last in _joined(span for raw in (pair.therapist, pair.client) for span in annotated_spans(raw, ["bad"])):
+        ends += [(first, last)] * (last - first >= longest_mark_s(config))
+    free: list[Segment] = []
+    for segment in whole_segments(pair):
+        at, stop = segment.onset_s, segment.onset_s + segment.duration_s
+        for first, last in _joined([*ends, (stop, stop)]):
+            if min(first, stop) > at:
+                free.append(Segment(at, min(first, stop) - at, segment.task))
+            at = max(at, last)
+    return max(free, key=lambda part: round(part.duration_s, 6), default=None)
+
+
+def _joined(spans: Iterable[tuple[float, float]]) -> Spans:
+    """Join spans that touch, in order."""
+    out: Spans = []
+    for first, last in sorted(spans):
+        if out and first <= out[-1][1]:
+            out[-1] = (out[-1][0], max(last, out[-1][1]))
+        else:
+            out.append((first, last))
+    return out
 
 
 def window_grid(pair: PairedRecording, window_s: float) -> WindowGrid:

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import InputError
+from hyperscan.errors import InputError, QualityError
 from hyperscan.metrics.sets import correlation, n_components
 from hyperscan.recall import is_remembering
 from hyperscan.recording import PairedRecording
 from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
-from hyperscan.recording.records import TaskResponse
-from hyperscan.recording.windows import whole_segments, window_grid
+from hyperscan.recording.records import Segment, TaskResponse
+from hyperscan.recording.windows import unbroken_stretch, whole_segments, window_grid
 from hyperscan.schema import NO_SHARED, Index, SessionKey
 from hyperscan.storage import write_arrays
 from hyperscan.transforms.spectrum import holds_background, inside_fit
@@ -218,7 +218,7 @@ def signals_of(pair: PairedRecording, role: str, config: StudyConfig, *, unregre
     sfreq = float(raw.info["sfreq"])
     windows, clean = _windows(pair, role, config.window_s, sfreq)
     s2 = _fractions(raw, ch_names, config, role)
-    spans = [(s.onset_s, s.onset_s + s.duration_s) for s in whole_segments(pair)]
+    spans = [(s.onset_s, s.onset_s + s.duration_s) for s in _stretches(pair, config)]
     return Signals(
         person=pair.session.therapist if role == "therapist" else pair.session.client,
         key=pair.session.key,
@@ -234,6 +234,16 @@ def signals_of(pair: PairedRecording, role: str, config: StudyConfig, *, unregre
         xyz=_positions(raw, ch_names, modality),
         responses=pair.responses.get(role, ()),
     )
+
+
+def _stretches(pair: PairedRecording, config: StudyConfig) -> Sequence[Segment]:
+    """Stretches that are compared: the segments, of fNIRS the one that nothing interrupts."""
+    if pair.session.modality == "eeg":
+        return whole_segments(pair)
+    stretch = unbroken_stretch(pair, config)
+    if stretch is None:
+        raise QualityError(f"{pair.session.key}: everything is marked as bad. Look at the marks, or leave it out.")
+    return [stretch]
 
 
 def _windows(pair: PairedRecording, role: str, window_s: float, sfreq: float) -> tuple[Array, Array]:

@@ -21,7 +21,7 @@ from hyperscan.recording.cleaning.quality import below_floor, judge
 from hyperscan.recording.cleaning.shared import without_shared
 from hyperscan.recording.files.pairs import check_two_people
 from hyperscan.recording.records import PairedRecording, QualityReport
-from hyperscan.recording.windows import whole_segments, window_grid
+from hyperscan.recording.windows import longest_mark_s, unbroken_stretch, whole_segments, window_grid
 from hyperscan.schema import ROLES, SPEAKS, SPOKEN
 
 #: Amplitudes (median over channels, V) that scalp EEG can have, and the ratio of two people's beyond which
@@ -33,6 +33,9 @@ FEWEST_CYCLES = 3.0
 
 #: Windows of fewer cycles of the primary band get a warning: chance phase locking is then above 0.2 (our choice).
 FEW_CYCLES = 20.0
+
+#: Share of an fNIRS recording that is left out without a warning (our choice).
+MUCH_LEFT = 0.05
 
 
 def preprocess_pair(
@@ -110,7 +113,23 @@ def preprocess_pair(
     prepared = prepared.replace(quality=report)
     if enforce:
         _enforce(prepared, report, config)
-    return without_shared(prepared, config)
+    return without_shared(_told_stretch(prepared, config), config)
+
+
+def _told_stretch(pair: PairedRecording, config: StudyConfig) -> PairedRecording:
+    """Say what of an fNIRS recording is not compared, as it is compared in one stretch."""
+    stretch = None if pair.session.modality == "eeg" else unbroken_stretch(pair, config)
+    seconds = sum(part.duration_s for part in whole_segments(pair))
+    left = 0.0 if stretch is None else seconds - stretch.duration_s
+    if stretch is None or left <= 1.0:
+        return pair
+    note = (
+        f"fNIRS is compared in one stretch: the longest that has no mark of {longest_mark_s(config):g} s or more is "
+        f"{stretch.duration_s:.0f} s from {stretch.onset_s:.0f} s on, and {left:.0f} s beside it are left out"
+    )
+    if left > MUCH_LEFT * seconds:
+        _warn(f"{pair.session.key}: {note}. Check what is marked as BAD, and segment_event.")
+    return pair.replace(history=(*pair.history, note))
 
 
 def _check_aligned(pair: PairedRecording) -> None:
@@ -289,6 +308,10 @@ def _enforce(pair: PairedRecording, report: QualityReport, config: StudyConfig) 
         why = why or below_floor(found.n_windows, found.clean_seconds, modality, config)
         if why:
             break
+    if modality == "fnirs" and not why:
+        stretch = unbroken_stretch(pair, config)
+        who = "the longest stretch that both people have"
+        why = below_floor(0, 0.0 if stretch is None else stretch.duration_s, modality, config)
     if modality == "eeg":
         n_both = int(window_grid(pair, config.window_s).clean.sum())
         if n_both >= config.min_windows:

@@ -30,7 +30,7 @@ from hyperscan.growth.verdict import UNCLAIMED
 from hyperscan.growth.within_guards import _OWN, PersonEvidence, ask_measures
 from hyperscan.metrics import METRICS
 from hyperscan.results.plan import Group, Plan
-from hyperscan.schema import GUARD_COLUMNS, MODALITIES, NO_CONTROL, Index, Outcome
+from hyperscan.schema import GUARD_COLUMNS, MODALITIES, NO_CONTROL, STUDY_BANDS, Index, Outcome
 from hyperscan.words import (
     BAND_SHARE,
     CHANCE_SHARE,
@@ -305,6 +305,19 @@ def test_a_band_that_may_be_the_skirt_of_another_is_no_claim(band: str, bands: d
             in result.sentence
         )
     assert {row.outcome.band: row.leaks_from for row in result.exploratory}["theta"] == ("" if bands else "alpha")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_bands_of_the_studys_own_names_are_asked_about_or_not_assessable(told: bool) -> None:
+    both = pd.concat([table(0.05).assign(band="upper"), table(0.02, seed=4).assign(band="lower")], ignore_index=True)
+    both.attrs = {STUDY_BANDS: {"lower": (4.0, 8.0), "upper": (8.0, 12.0)}} if told else {}
+    result = fit_growth(both, primary={"band": "lower"}, guards=guard_table(), quality=quality_table(), n_flips=99)
+    assert result.verdict == ("confounded" if told else "grows_unchecked")
+    assert answers(result)["leak"] is (False if told else None)
+    assert told or "leak (nothing says which frequencies the bands lower, upper have)" in result.sentence
+    # a table of one band has nothing beside it
+    alone = both[both["band"] == "lower"]
+    assert "leak" not in answers(fit_growth(alone, guards=guard_table(), quality=quality_table(), n_flips=99))
 
 
 @pytest.mark.parametrize(("changes", "hidden"), [

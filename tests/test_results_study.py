@@ -16,6 +16,7 @@ from hyperscan.errors import InputError, TableError
 from hyperscan.results.plan import Skip
 from hyperscan.results.session import SESSION_FIGURES
 from hyperscan.results.study import STUDY_FIGURES
+from hyperscan.schema import STUDY_BANDS
 from hyperscan.storage import write_json
 from report_fixtures import Fake, write_fake
 
@@ -165,6 +166,11 @@ def test_panels_go_into_the_axes_given(study: hs.StudyResult) -> None:
     axes = list(Figure().subplots(2, 3).flat)
     study.plot("dyads", axes=axes)
     assert all(len(ax.lines) == 3 for ax in axes)
+
+
+def test_the_table_of_a_study_says_which_bands_it_has(study: hs.StudyResult) -> None:
+    assert study.table.attrs[STUDY_BANDS] == dict(hs.StudyConfig.from_toml(study.path / "config.toml").bands)
+    assert set(study.table["band"]) <= set(study.table.attrs[STUDY_BANDS])
 
 
 def test_sessions_of_a_study_are_read_by_name(study: hs.StudyResult) -> None:

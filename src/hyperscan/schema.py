@@ -235,6 +235,9 @@ CONTRAST = "contrast"
 #: What a study's table says of its primary outcome, among the attributes of the frame: labels by name.
 STUDY = "primary_outcome"
 
+#: What it says of its bands, likewise: edges in Hz by name.
+STUDY_BANDS = "bands"
+
 #: Where a table of guards keeps why there are no control channels, by task.
 NO_CONTROL = "no_control_channels"
 

@@ -190,6 +190,8 @@ class Evidence:
     sides: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     #: Sessions of the same outcome in other bands that its filter reaches into, by band: ``dyad session task value``
     neighbours: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    #: Bands of the same outcome whose edges nobody told, so that it is not known what its filter reaches into
+    unknown_bands: tuple[str, ...] = ()
     #: Whether the sign of the outcome tells who leads
     signed: bool = False
 

@@ -48,6 +48,7 @@ from hyperscan.schema import (
     SIGNALS,
     SIGNED_OUTCOMES,
     STUDY,
+    STUDY_BANDS,
     Outcome,
 )
 from hyperscan.transforms.filters import reaches_into
@@ -78,7 +79,7 @@ def fit_growth(
     equivalence_slope: float = StudyConfig.equivalence_slope,
     min_pseudo: int = StudyConfig.min_pseudo,
     outcomes: Sequence[str | Mapping[str, str | Sequence[str]] | FurtherOutcome] = (),
-    bands: Mapping[str, Edges] = BANDS,
+    bands: Mapping[str, Edges] = MappingProxyType({}),
     contrasts: Mapping[str, Contrast] = MappingProxyType({}),
     group: str = StudyConfig.group,
     reference: str = StudyConfig.reference,
@@ -120,8 +121,9 @@ def fit_growth(
     outcomes : sequence of str, mapping or FurtherOutcome, shape (n_outcomes,)
         Columns (symptoms, alliance) to relate to synchrony, corrected for all that is asked: a name, or
         ``{"name": "wai", "measured": "after", "relations": ["next_session"]}``.
-    bands : mapping
-        Edges in Hz by name: an exploratory band whose filter reaches into one that changes more is said to leak.
+    bands : mapping, optional
+        Edges in Hz by name: a band whose filter reaches into one that changes more is said to leak. What it leaves out
+        are those of the study for a study's table, else those of :data:`hyperscan.config.BANDS`.
     contrasts : mapping
         Differences of tasks within dyad and session: ``{"talk_minus_rest": {"talk": 1, "rest": -1}}``. Weights above
         0 sum to 1, those below to -1.
@@ -171,12 +173,18 @@ def fit_growth(
     rng = np.random.default_rng(seed)
     names = Names(value, time, dyad, therapist, session, days)
     frame = tidy(table, names)
+    bands = {**table.attrs.get(STUDY_BANDS, BANDS), **bands}
     outcome = choose(frame, primary, modality, signal, table.attrs.get(STUDY, {}))
     frame, names, sessions = choose_sessions(frame, names, outcome)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
     measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
-    neighbours, signed = neighbours_of(frame, outcome, bands), value in SIGNED_OUTCOMES
-    evidence = Evidence(sessions.frame, outcome, measured, people, neighbours=neighbours, signed=signed)
+    neighbours, unknown = neighbours_of(frame, outcome, bands), unknown_bands(frame, outcome, bands)
+    evidence = Evidence(
+        *(sessions.frame, outcome, measured, people),
+        neighbours=neighbours,
+        unknown_bands=unknown,
+        signed=value in SIGNED_OUTCOMES,
+    )
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen
@@ -397,12 +405,24 @@ def bands_below_skirt(band: str, bands: Mapping[str, Edges]) -> list[str]:
 
 def neighbours_of(frame: pd.DataFrame, outcome: Outcome, bands: Mapping[str, Edges]) -> dict[str, pd.DataFrame]:
     """Rows of a tidy table that may leak into an outcome, all tasks, by band; only bands that the table holds."""
-    kept = [name for name in OUTCOME_LABELS if name not in ("band", "task")]
-    mine = frame[np.logical_and.reduce([frame[name] == getattr(outcome, name) for name in kept])]
+    mine = all_bands(frame, outcome)
     rows = {band: mine[mine["band"] == band] for band in bands_below_skirt(outcome.band, bands)}
     return {
         band: part[["dyad", "session", "task", "value"]] for band, part in rows.items() if part["value"].notna().any()
     }
+
+
+def all_bands(frame: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
+    """Rows of a tidy table that are the outcome in any band and task."""
+    kept = [name for name in OUTCOME_LABELS if name not in ("band", "task")]
+    return frame[np.logical_and.reduce([frame[name] == getattr(outcome, name) for name in kept])]
+
+
+def unknown_bands(frame: pd.DataFrame, outcome: Outcome, bands: Mapping[str, Edges]) -> tuple[str, ...]:
+    """Name the bands without known edges, of an outcome that the table holds in several."""
+    mine = all_bands(frame, outcome)
+    held = sorted(mine.loc[mine["value"].notna(), "band"].unique())
+    return tuple(band for band in held if band not in bands) if len(held) > 1 else ()
 
 
 def describe_dyads(rows: pd.DataFrame, design: Design, slopes: Array, weights: Array) -> pd.DataFrame:

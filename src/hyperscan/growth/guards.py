@@ -62,7 +62,8 @@ def ask_guards(
     """Answer of every guard of a modality; ``sign`` is -1 where a fall is claimed, else 1."""
     out = []
     for name, words in (GUARDS if guards is None else guards).items():
-        if modality not in words.modalities or (name == "leak" and not evidence.neighbours):
+        beside = evidence.neighbours or evidence.unknown_bands
+        if modality not in words.modalities or (name == "leak" and not beside):
             continue
         lack = evidence.lacks(words)
         if lack:
@@ -340,6 +341,9 @@ def ask_leak(evidence: Evidence, sign: float) -> Guard:
         slopes = Slopes.of(part, evidence.sessions, tasks, evidence.question)
         return slopes.test(slopes.column("excess_z"))
 
+    if evidence.unknown_bands:
+        unknown = ", ".join(evidence.unknown_bands)
+        return not_assessable("leak", f"nothing says which frequencies the bands {unknown} have")
     own = course(evidence.sessions, {"": 1.0})
     found = [(band, course(rows, evidence.tasks)) for band, rows in evidence.neighbours.items()]
     lack = evidence.of_sessions.lacks("every band that the outcome's filter reaches into", own, *dict(found).values())

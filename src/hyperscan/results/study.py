@@ -16,7 +16,7 @@ from hyperscan.errors import InputError, count, did_you_mean
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, TABLES, Outcome
+from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome
 from hyperscan.words import GUARDS
 
 if TYPE_CHECKING:
@@ -319,6 +319,7 @@ class StudyResult:
         folder.check_there()
         plan = Plan.load(folder.path / "plan.json")
         folder.table.attrs[STUDY] = {name: getattr(plan.primary, name) for name in OUTCOME_LABELS}
+        folder.table.attrs[STUDY_BANDS] = dict(folder.config.bands)
         tables = (folder.table, folder.pseudo, folder.guards, folder.quality)
         return cls(*tables, plan, folder.path, folder.within, folder.lags)
 

@@ -604,6 +604,44 @@ SAID: tuple[tuple[str, Callable[[float, float, float], bool]], ...] = (
 )
 
 
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_no_guard_passes_without_what_it_asks_about(modality: str) -> None:
+    quality = fnirs_quality().assign(clock_source="triggers", clock_ppm=1.0, clock_residual_ms=1.0)
+    tables = table(), guard_table(), quality
+    for name, words in GUARDS.items():
+        # one of the two measures of lag is enough, and the outcome itself is always there
+        for column in set(words.columns) - {"excess_z", *(GUARDS["lag"].columns)}:
+            if modality not in words.modalities:
+                continue
+            data, guards, people = (frame.assign(**{column: np.nan}) if column in frame else frame for frame in tables)
+            data = data.assign(modality=modality)
+            found = fit_growth(data, guards=guards, quality=people, modality=modality, n_flips=99).guards
+            assert {guard.name: guard.passed for guard in found}[name] is None, (name, column)
+
+
+@pytest.mark.parametrize(("name", "column"), [
+    (name, measure.column) for name, words in PERSON_GUARDS.items() for measure in words.measures
+])  # fmt: skip
+def test_no_guard_of_a_person_passes_without_one_of_its_measures(name: str, column: str) -> None:
+    sessions = table().assign(t=lambda d: d["session"] - 1.0, value=lambda d: d["excess_z"])
+    held = {"client_value", *(measure.column for measure in PERSON_GUARDS[name].measures)}
+    rows = table().assign(**dict.fromkeys(held, 0.0))
+    for frame, passed in ((rows, True), (rows.assign(**{column: np.nan}), None)):
+        people = PersonEvidence(Index("evenness", "alpha", "all"), "eeg", Slopes.of(frame, sessions, {"": 1.0}))
+        assert ask_measures(PERSON_GUARDS[name], people, 1.0).passed is passed
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, "", "n/a", "none"])
+def test_one_session_whose_clock_is_not_told_is_one_of_an_assumed_clock(missing: object) -> None:
+    quality = quality_table(clock_source="same_amplifier")
+    quality["clock_source"] = quality["clock_source"].astype(object)
+    quality.loc[(quality["dyad"] == quality["dyad"][0]) & (quality["session"] == 2), "clock_source"] = missing
+    result = fit_growth(table(), guards=guard_table(), quality=quality, n_flips=99)
+    assert result.verdict == "grows_unchecked"
+    assert answers(result)["clock"] is None
+    assert "not said (1 session)" in result.sentence
+
+
 @pytest.mark.parametrize(("sign", "slope", "p"), list(product((1.0, -1.0), (0.01, -0.01), (0.001, 0.07, 0.5))))
 def test_no_guard_says_what_its_numbers_do_not(
     sign: float, slope: float, p: float, monkeypatch: pytest.MonkeyPatch

@@ -243,7 +243,9 @@ class Evidence:
         there = self.quality_rows
         figures = [name for name in (*CLOCK_ERRORS, "clock_uncertainty_ms") if name in there]
         found = {name: pd.to_numeric(there[name], errors="coerce").astype(float) for name in figures}
-        return there.assign(clock_source=there["clock_source"].astype(str), **found)
+        source = there["clock_source"].astype(object)
+        # from pandas 3 on, what is missing stays missing as text
+        return there.assign(clock_source=source.where(source.notna(), "").map(str), **found)
 
     @cached_property
     def clocks(self) -> Mapping[str, int]:

@@ -129,8 +129,9 @@ def ask_trend(words: GuardWords, evidence: Evidence, sign: float) -> Guard:
             either = measure.direction == 0 and test.p < 0.05
             if either or test.in_direction(measure.direction * sign, 0.05):
                 failed.append((measure, test))
-    if not known:
-        return not_assessable(words.name, lacks[0])
+    # a measure that is not there cannot be passed
+    if not failed and any(lacks):
+        return not_assessable(words.name, next(filter(None, lacks)))
     measure, test = (failed or known)[0]
     towards = measure.direction * sign or test.slope
     verb = moves(towards, bool(failed)) if failed or measure.direction else "shows no clear change"

@@ -164,7 +164,7 @@ def ask_measures(words: GuardWords, evidence: PersonEvidence, sign: float) -> Gu
         lacks += [lack] if lack else []
         known += [] if lack else [(measure, test)]
         failed += [(measure, test)] if moved and not lack else []
-    if not known:
+    if lacks and not failed:
         return not_assessable(words.name, lacks[0])
     measure, test = (failed or known)[0]
     small = words.name.endswith("_frequencies")

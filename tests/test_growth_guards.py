@@ -631,6 +631,22 @@ def test_no_guard_of_a_person_passes_without_one_of_its_measures(name: str, colu
         assert ask_measures(PERSON_GUARDS[name], people, 1.0).passed is passed
 
 
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
+def test_tables_that_pandas_read_are_asked_as_those_that_we_read(missing: object) -> None:
+    columns = {"peak_hz_": 10.0, "motion": trend(0.0, seed=1), "highfreq": trend(0.0, seed=2)}
+    quality, guards = quality_table(**columns), guard_table()
+    quality["peak_hz_"] += np.random.default_rng(0).normal(0, 0.3, len(quality))
+    data = table().assign(arm=lambda d: np.where(d["dyad"].str[-1].isin(list("13579")), "a", "b"))
+    found = []
+    for empty in ("", missing):
+        tables = {"guards": guards.assign(task=empty, run=empty), "quality": quality.assign(task=empty, run=empty)}
+        result = fit_growth(data.assign(task=""), **tables, group="arm", reference="b", n_flips=99)
+        found.append((result.guards, result.differences[0].guards))
+    assert found[0] == found[1]
+    told = {guard.name: guard.detail for guard in found[1][1]}
+    assert not [name for name in ("peaks", "clock", "movement") if told[name].startswith("Not assessable")]
+
+
 @pytest.mark.parametrize("missing", [np.nan, None, "", "n/a", "none"])
 def test_one_session_whose_clock_is_not_told_is_one_of_an_assumed_clock(missing: object) -> None:
     quality = quality_table(clock_source="same_amplifier")

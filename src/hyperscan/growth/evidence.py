@@ -49,6 +49,9 @@ def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.
     missing = [column for column in ("dyad", "session") if column not in table.columns]
     if missing:
         raise TableError(f"{what} has no column {missing[0]!r}; it needs dyad and session beside its numbers.")
+    # of labels that are missing, as pandas reads the n/a of a run, grouping would lose the rows
+    texts = {name: table[name].astype(object) for name in TEXT_COLUMNS if name in table and name != "dyad"}
+    table = table.assign(**{name: text.where(text.notna(), "") for name, text in texts.items()})
     return table[table["modality"].astype(str) == modality] if "modality" in table else table
 
 

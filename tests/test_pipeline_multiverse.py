@@ -10,18 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from hyperscan import StudyConfig, cli, fit_growth, read_sessions, run_multiverse, run_study, simulate_study
 from hyperscan.cli.terminal import Stopped
-from hyperscan.config import _BESIDE_PRIMARY
+from hyperscan.config import _BESIDE_PRIMARY, Primary
 from hyperscan.errors import ConfigError
-from hyperscan.pipeline.multiverse import MAX_UNIVERSES, declare_universes
+from hyperscan.growth.multiverse import Universe
+from hyperscan.pipeline.fits import fit_run
+from hyperscan.pipeline.multiverse import MAX_UNIVERSES, Declared, Fitted, _beside_other_bands, declare_universes
 from hyperscan.pipeline.unit import read_manifest
 from hyperscan.pipeline.universes import LEFT_OUT, Found
 from hyperscan.recording.cleaning import prepare as cleaning
 from hyperscan.recording.cleaning.eeg import clean_eeg
+from hyperscan.schema import Outcome
 from stale_fixtures import OTHER, change_version
 
 pytestmark = pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
@@ -445,3 +449,33 @@ def test_units_that_a_stranger_made_are_named(
     assert cli.main(["multiverse", str(small), "-o", str(out), "-q"]) == 2
     assert said in capsys.readouterr().err
     assert not list(out.glob("multiverse.*"))
+
+
+def fitted_band(band: str, slope: float, folder: Path, window: str = "20") -> Fitted:
+    rng = np.random.default_rng(1 if band == "alpha" else 2)
+    rows = [(f"D{d}", s, slope * s + rng.normal(0, 0.02)) for d in range(8) for s in range(1, 6)]
+    labels = {"modality": "eeg", "signal": "eeg", "metric": "plv", "band": band, "task": "", "run": ""}
+    roi = {"roi_therapist": "all", "roi_client": "all"}
+    table = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"]).assign(**labels, **roi)
+    bands = {"alpha": (8.0, 12.0), "theta": (4.0, 8.0)}
+    config = StudyConfig(primary=Primary("plv", band, "all-all"), bands={band: bands[band]})
+    outcome = Outcome("plv", band, "all-all", "", "eeg", "eeg")
+    people = table[["dyad", "session"]].assign(person="client")
+    growth = fit_run(table, people, people, outcome, config)
+    settings = {"bands": band, "window_s": window}
+    one = Declared(f"u{len(list(folder.iterdir())):03d}", settings, band == "alpha", config)
+    (folder / f"{one.name}.json").write_text("{}")
+    tables = {"synchrony": table, "guards": people, "quality": people}
+    return Fitted(Universe(one.name, settings, one.primary, growth), one, outcome, tables)
+
+
+def test_an_analysis_that_shows_the_skirt_of_another_ones_band_is_no_claim(tmp_path: Path) -> None:
+    found = [fitted_band("alpha", 0.1, tmp_path), fitted_band("theta", 0.03, tmp_path)]
+    found.append(fitted_band("theta", 0.03, tmp_path, window="10"))  # nothing of its own beside it
+    assert {one.universe.verdict for one in found} == {"grows_unchecked"}
+    universes = [_beside_other_bands(one, found, tmp_path) for one in found]
+    assert [one.verdict for one in universes] == ["grows_unchecked", "confounded", "grows_unchecked"]
+    assert "Failed guard leak: The band alpha" in universes[1].growth.sentence
+    assert universes[1].growth.weighted == found[1].universe.growth.weighted
+    assert json.loads((tmp_path / f"{universes[1].name}.json").read_text())["growth"]["verdict"] == "confounded"
+    assert [one.growth is each.universe.growth for one, each in zip(universes, found, strict=True)] == [1, 0, 1]

@@ -9,7 +9,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
 from hyperscan.results.folder import MULTIVERSE_PAGE, check_table
 from hyperscan.results.plan import Plan, Skip
-from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, Scalar, SessionKey
+from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, Outcome, Scalar, SessionKey
 from hyperscan.storage import load_table, remove, remove_files, sweep, write_json, write_table, write_text
 from hyperscan.study import Rejected, Session
 
@@ -98,6 +98,23 @@ class Declared:
 
     def __str__(self) -> str:
         return ", ".join(f"{key} = {level}" for key, level in self.settings.items())
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One analysis after it was run, with the tables of its own that it was taken of; none where it could not be."""
+
+    universe: Universe
+    declared: Declared
+    outcome: Outcome = field(default_factory=Outcome)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    #: Content of its file
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def differs_in_band_alone(self, other: Fitted) -> bool:
+        """Whether two analyses have the same level of every choice but the band."""
+        mine, theirs = self.declared.settings, other.declared.settings
+        return {key for key, level in mine.items() if theirs[key] != level} == {"bands"}
 
 
 def declare_universes(config: StudyConfig, modality: str, task: str = "") -> list[Declared]:
@@ -282,12 +299,13 @@ def _run_all(
         folder = out / UNIVERSES / name
         stages = Analyses(rows, group[0].config, folder, log, prepared=out / WORK / name)
         runs.append(_go_through(group, stages, rejected))
-    found_of = {one.name: one for found in carry_out(runs, place, progress=progress) for one in found}
+    found_of = {one.declared.name: one for found in carry_out(runs, place, progress=progress) for one in found}
+    universes = [_beside_other_bands(found_of[one.name], found_of.values(), out / UNIVERSES) for one in declared]
     log.say("complete")
-    return [found_of[one.name] for one in declared]
+    return universes
 
 
-def _go_through(group: Sequence[Declared], stages: Analyses, rejected: Sequence[Rejected]) -> Steps[list[Universe]]:
+def _go_through(group: Sequence[Declared], stages: Analyses, rejected: Sequence[Rejected]) -> Steps[list[Fitted]]:
     """Go through the analyses of one preparation."""
     summaries = yield from stages.prepare()
     bases: dict[str, Basis] = {}
@@ -305,19 +323,20 @@ def _go_through(group: Sequence[Declared], stages: Analyses, rejected: Sequence[
         bases[one.name] = Basis.of(plan, one.config, stages.versions)
     found = yield from stages.find(bases)
     tables = _write_tables(stages.out, found, summaries)
-    universes = []
+    fitted = []
     for one in group:
         if one.name in reasons:
             n_rows = len(stages.sessions) + len(rejected)
             remove(_beside(stages.out, one, "json"))  # of other settings
             write_text(_beside(stages.out, one, "toml"), one.config.to_toml())
-            universes.append(Universe(one.name, one.settings, one.primary, None, reasons[one.name], n_rows))
+            left = Universe(one.name, one.settings, one.primary, None, reasons[one.name], n_rows)
+            fitted.append(Fitted(left, one))
         else:
             plan = bases[one.name].plan
             late = [Skip.of(row.key, row.reason) for row in found[one.name] if not row.ok]
             plan = replace(plan, skipped=(*plan.skipped, *late, *stages.lost_rows(plan)))
-            universes.append(_conclude(one, plan, tables, stages.out))
-    return universes
+            fitted.append(_conclude(one, plan, tables, stages.out))
+    return fitted
 
 
 def _write_tables(
@@ -341,7 +360,7 @@ def _write_tables(
     return tables
 
 
-def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], folder: Path) -> Universe:
+def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], folder: Path) -> Fitted:
     """Fit growth of one analysis, and leave what it is and what it found beside the tables."""
     write_text(_beside(folder, one, "toml"), one.config.to_toml())
     mine = {name: tables[name][tables[name][UNIVERSE] == one.name].drop(columns=UNIVERSE) for name in _ROWS}
@@ -358,7 +377,25 @@ def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], fol
             raise ConfigError(f"multiverse ({one}): {error}") from None
         facts["growth"] = growth.to_dict()
     write_json(_beside(folder, one, "json"), facts)
-    return Universe(one.name, one.settings, one.primary, growth, reason, len(plan.skipped))
+    universe = Universe(one.name, one.settings, one.primary, growth, reason, len(plan.skipped))
+    return Fitted(universe, one, plan.primary, {**mine, "quality": tables["quality"]}, facts)
+
+
+def _beside_other_bands(mine: Fitted, others: Collection[Fitted], folder: Path) -> Universe:
+    """Ask whether an analysis shows the skirt of another band, where bands are a choice: its own tables hold one."""
+    growth, config = mine.universe.growth, mine.declared.config
+    beside = [other for other in others if mine.differs_in_band_alone(other) and other.universe.growth]
+    if growth is None or not beside:
+        return mine.universe
+    rows = pd.concat([one.tables["synchrony"] for one in (mine, *beside)], ignore_index=True)
+    bands = {name: edges for one in (*beside, mine) for name, edges in one.declared.config.bands.items()}
+    again = fit_run(rows, mine.tables["guards"], mine.tables["quality"], mine.outcome, config, bands=bands)
+    if not any(guard.name == "leak" and guard.passed is False for guard in again.guards):
+        return mine.universe
+    told = {name: getattr(again, name) for name in ("verdict", "sentence", "guards")}
+    growth = replace(growth, **told)
+    write_json(folder / f"{mine.universe.name}.json", {**mine.facts, "growth": growth.to_dict()})
+    return replace(mine.universe, growth=growth)
 
 
 def _beside(folder: Path, one: Declared, ending: str) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hyperscan.errors import count
 from hyperscan.growth.evidence import Slopes
 from hyperscan.growth.guards import figure_text, moves, not_assessable, way
 from hyperscan.growth.records import Guard, SlopeTest
@@ -101,6 +102,12 @@ class PersonEvidence:
         t = self.slopes.frame["t"].to_numpy(float)
         return np.asarray(MATERIAL_DB * t / max(float(np.ptp(t)), np.finfo(float).tiny))
 
+    def part_without(self, column: str) -> str:
+        """Say in how many sessions of the index the client has no value of a measure; empty where all have one."""
+        there = np.isfinite(self.slopes.column("client_value"))
+        gone = there & ~np.isfinite(self.slopes.column(column))
+        return f"{int(gone.sum())} of {count(int(there.sum()), 'session')}" if gone.any() else ""
+
     def ask(self, sign: float) -> tuple[Guard, ...]:
         """Answer of every guard that is asked of such an index."""
         out = []
@@ -160,7 +167,10 @@ def ask_measures(words: GuardWords, evidence: PersonEvidence, sign: float) -> Gu
         # power matters by how much it changes, other measures by whether they do
         limit = evidence.limit(sign) if words.name.endswith("_frequencies") else None
         test, moved = material(slopes, column, 0, limit)
-        lack = slopes.lacks(f"{measure.label} ({measure.column})", test)
+        name = f"{measure.label} ({measure.column})"
+        # recordings without it were prepared in another way than those with it; of a column of the study half is enough
+        part = "" if words.name in ON_REQUEST else evidence.part_without(measure.column)
+        lack = slopes.lacks(name, test) or (part and f"{part} have no {name}")
         lacks += [lack] if lack else []
         known += [] if lack else [(measure, test)]
         failed += [(measure, test)] if moved and not lack else []

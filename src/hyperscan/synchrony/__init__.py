@@ -138,6 +138,8 @@ def compute_synchrony(
     """
     if null not in (None, "lags", "windows"):
         raise InputError(f"null = {null!r}: expected None, 'lags' or 'windows'. Pseudo-dyads need a study: run_study.")
+    if n_null is not None and n_null < 1:
+        raise InputError(f"n_null = {n_null}: expected 1 or more shifts, or None for the usual number.")
     # one name where several are expected would be taken letter by letter
     if isinstance(metrics, str):
         raise InputError(f"metrics = {metrics!r}: expected a list of names or functions, as [{metrics!r}].")
@@ -171,7 +173,7 @@ def compute_synchrony(
     if null == "windows":
         return with_other_windows(result, a, b, recipe, windows, n_null)
     rng = np.random.default_rng(seed)
-    tests = lag_tests(a, b, recipe, windows, n_null=n_null or config.n_null, rng=rng)
+    tests = lag_tests(a, b, recipe, windows, n_null=config.n_null if n_null is None else n_null, rng=rng)
     return with_lag_tests(result, tests)
 
 

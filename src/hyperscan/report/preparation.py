@@ -29,7 +29,7 @@ def eeg_prepared(run: ReportedRun, cite: Citations) -> str:
     windows = _amounts(run, "eeg", "n_windows")
     number = f" Every session entered with the same number of windows ({windows})." if windows else ""
     unfiltered = (
-        " Recordings of which every stretch is shorter than the filter were neither filtered nor resampled."
+        " Recordings of which every stretch is shorter than the filter were not filtered, notched or resampled."
         if "no" in _decided(run, "eeg", "filtered")
         else ""
     )
@@ -83,7 +83,8 @@ def fnirs_prepared(run: ReportedRun, cite: Citations) -> str:
     if config.fnirs_regress_events and _decided(run, "fnirs", "events") != {"0"}:
         steps.append("annotated events were regressed out")
     seconds = _amounts(run, "fnirs", "seconds")
-    length = f" Every session entered with the same first stretch ({seconds})." if seconds else ""
+    entered = f"an equally long beginning ({seconds}) of its longest stretch that neither person had marked as bad"
+    length = f" Every session entered with {entered}." if seconds else ""
     return (
         f"In fNIRS, {'; '.join(steps)}. Signals were filtered from {short(low)} to {short(high)} Hz and put on a common"
         f" grid of {short(config.fnirs_sfreq)} Hz. Sessions with less than {short(config.min_seconds)} s in common were"

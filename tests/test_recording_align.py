@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import mne
@@ -10,7 +11,9 @@ import pytest
 
 import recording_fixtures as make
 from clock_fixtures import device, own_times, pair_of, paused, placed, refused, whole_partner
-from hyperscan.recording import Segment, align_pair, load_session
+from hyperscan.errors import ClockError, ReadError
+from hyperscan.recording import PairedRecording, Segment, align_pair, load_session
+from hyperscan.schema import ROLES
 
 
 @pytest.mark.parametrize(("sfreq", "offset", "ppm"), [(250.0, 3.3, 60.0), (250.0, -7.1, -95.0), (256.0, 0.4, 12.2)])
@@ -130,3 +133,51 @@ def test_gaps_of_an_xdf_are_opened_beside_another_format(tmp_path: Path) -> None
 def annotated(raw: mne.io.BaseRaw) -> tuple[np.ndarray, np.ndarray, list[str]]:
     kept = raw.annotations
     return kept.onset, kept.duration, list(kept.description)
+
+
+@pytest.mark.parametrize("asked", ["talk", "speaks:client"])
+@pytest.mark.parametrize("whose", ROLES)
+@pytest.mark.parametrize(("row", "wanted"), [({}, [(30.0, 60.0)]), ({"start_s": 70.0, "stop_s": 90.0}, [(40.0, 20.0)])])
+def test_events_of_either_recording_tell_the_same_segments(asked: str, whose: str, row: dict, wanted: list) -> None:
+    rng = np.random.default_rng(0)
+    info = mne.create_info(["Pz", "Oz"], 100.0, "eeg")
+    raws = {role: mne.io.RawArray(1e-5 * rng.standard_normal((2, 20000)), info, verbose="error") for role in ROLES}
+    # the client's recording begins 30 s after the therapist's, whose clock says 60 to 120 s
+    onset = 60.0 if whose == "therapist" else 30.0
+    names = ["talk"] if asked == "talk" else ["client_speaks", "therapist_speaks"]
+    raws[whose].set_annotations(mne.Annotations([onset, onset + 80][: len(names)], 60.0, names))
+    pair = PairedRecording.from_raws(
+        *raws.values(), clock="offset", therapist_offset_s=0.0, client_offset_s=30.0, segment_event=asked, **row
+    )
+    aligned = align_pair(pair)
+    assert [(round(part.onset_s, 6), round(part.duration_s, 6)) for part in aligned.segments] == wanted
+    late = pair.replace(session=dataclasses.replace(pair.session, start_s=190.0))
+    if whose == "client":
+        with pytest.raises(ClockError, match="lies outside start_s and stop_s on the therapist's clock"):
+            align_pair(late)
+
+
+def test_two_devices_that_annotate_one_speaker_each_are_refused() -> None:
+    info = mne.create_info(["Pz"], 100.0, "eeg")
+    data = 1e-5 * np.random.default_rng(0).standard_normal((2, 1, 9000))
+    raws = [mne.io.RawArray(each, info, verbose="error") for each in data]
+    for raw, onset, name in zip(raws, (10.0, 40.0), ("therapist_speaks", "client_speaks"), strict=True):
+        raw.set_annotations(mne.Annotations([onset], 20.0, name))
+    asked = {"segment_event": "speaks:client"}
+    with pytest.raises(ReadError, match="each recording annotates one of the two only"):
+        PairedRecording.from_raws(*raws, clock="offset", client_offset_s=3.0, **asked)
+    same = PairedRecording.from_raws(*raws, clock="same_amplifier", **asked)
+    assert same.segments == (Segment(40.0, 20.0),)
+
+
+def test_segments_lie_where_their_events_do_behind_samples_that_were_lost() -> None:
+    info, rng = mne.create_info(["Pz", "Oz"], 100.0, "eeg"), np.random.default_rng(0)
+    raws = [mne.io.RawArray(1e-5 * rng.standard_normal((2, 20000)), info, verbose="error") for _ in ROLES]
+    raws[0].set_annotations(mne.Annotations([70.0], [30.0], ["talk"]))
+    pair = PairedRecording.from_raws(*raws, clock="timestamps", segment_event="talk")
+    stamps = np.arange(20000) / 100.0
+    # 50 s were lost in the therapist's stream before the talk
+    aligned = align_pair(pair.replace(stamps=(stamps + 50.0 * (stamps >= 50.0) + 7.0, stamps + 7.0)))
+    talk = aligned.therapist.annotations[aligned.therapist.annotations.description == "talk"]
+    assert (talk.onset[0], talk.duration[0]) == pytest.approx((120.0, 30.0))
+    assert [(part.onset_s, part.duration_s) for part in aligned.segments] == [pytest.approx((120.0, 30.0))]

@@ -52,7 +52,8 @@ def test_a_primary_named_in_the_config_is_said_to_be_named(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("second", "words"), [(720.0, "an equally long beginning (720 s) of its longest stretch"), (300.0, "(720 s in no task, 300 s in talk)")]
+    ("second", "words"),
+    [(720.0, "an equally long beginning (720 s) of its longest stretch"), (300.0, "(720 s in no task, 300 s in talk)")],
 )
 def test_methods_tell_how_much_of_every_task_entered(tmp_path: Path, second: float, words: str) -> None:
     write_fake(tmp_path, Fake(modality="fnirs", n_dyads=3, n_sessions=3))

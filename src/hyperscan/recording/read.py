@@ -396,7 +396,7 @@ def pair_raws(session: Session, therapist: PersonRecording, client: PersonRecord
     pair = PairedRecording(raws[0], raws[1], session, history=tuple(dict.fromkeys(notes)), shared=aside)
     if one_clock and therapist.stamps is not None and client.stamps is not None:
         pair = pair.replace(stamps=(therapist.stamps, client.stamps))
-    segments, note = find_segments(pair)
+    segments, role, note = find_segments(pair)
     if (session.segment_event or "").startswith(SPEAKS):
         pair = pair.replace(shared=None)  # masks that told the segments are constant inside them
-    return pair.replace(segments=segments, history=(*pair.history, *note))
+    return pair.replace(segments=segments, segments_of=role, history=(*pair.history, *note))

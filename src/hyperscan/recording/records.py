@@ -376,6 +376,8 @@ class PairedRecording:
         Role to the primary signal without what follows the shared one; empty until prepared, and without one.
     unregressed : mapping of str to ndarray, shape (n_channels, n_times)
         Role to haemoglobin before short channels were regressed out of it; empty where they were of neither.
+    segments_of : str
+        Role of the person by whose clock the segments are told until alignment puts them on the common time axis.
 
     Examples
     --------
@@ -404,6 +406,7 @@ class PairedRecording:
     shared: SharedSignal | None = field(default=None, compare=False, repr=False)
     unshared: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
     unregressed: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    segments_of: str = "therapist"
 
     #: Pairs what is in memory, as :mod:`hyperscan.recording.memory` sets it: a record knows no reader
     _in_memory: ClassVar[Callable[..., PairedRecording]]

@@ -17,8 +17,8 @@ from hyperscan.recording.records import PairedRecording, Segment, SharedSignal
 from hyperscan.schema import ROLES, SPEAKING, SPEAKS, SPOKEN
 
 
-def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    """Find the parts of a pair for the row of the table."""
+def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], str, tuple[str, ...]]:
+    """Find the parts of a pair for the row of the table, by the clock of which role, and what is to be said of them."""
     session = pair.session
     duration = pair.therapist.n_times / pair.therapist.info["sfreq"]
     start = session.start_s or 0.0
@@ -30,10 +30,11 @@ def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str
             f"{duration:.0f} s recorded. Correct them in dyads.tsv."
         )
     if session.segment_event is None:
-        return (Segment(start, stop - start, session.task),), ()
+        return (Segment(start, stop - start, session.task),), "therapist", ()
     told = session.segment_event.startswith(SPEAKS)
-    spans = speaking_spans(pair, session.segment_event) if told else segment_spans(pair)
-    clipped = [(max(a, start), min(b, stop)) for a, b in spans]
+    role, spans = speaking_spans(pair, session.segment_event) if told else segment_spans(pair)
+    # start_s and stop_s are told by the therapist's clock: spans of the client's are cut once both are on one
+    clipped = spans if role == "client" else [(max(a, start), min(b, stop)) for a, b in spans]
     kept = tuple(Segment(a, b - a, session.task) for a, b in clipped if b > a)
     if not kept:
         raise ReadError(
@@ -42,16 +43,16 @@ def find_segments(pair: PairedRecording) -> tuple[tuple[Segment, ...], tuple[str
             f"{start:g} to {stop:g} s. Correct start_s and stop_s, or the event."
         )
     used = "were analysed" if session.modality == "eeg" else "are there"
-    return kept, (f"{len(kept)} spans of the event {session.segment_event!r} {used}",)
+    return kept, role, (f"{len(kept)} spans of the event {session.segment_event!r} {used}",)
 
 
-def segment_spans(pair: PairedRecording) -> list[tuple[float, float]]:
-    """List spans of the segment event in s: the therapist's annotations, else the client's."""
+def segment_spans(pair: PairedRecording) -> tuple[str, Spans]:
+    """List spans of the segment event in s of one recording, and whose: the therapist's, else the client's."""
     session = pair.session
-    for raw in (pair.therapist, pair.client):
-        spans = _spans(raw, session.segment_event or "")
+    for role in ROLES:
+        spans = _spans(pair.raw(role), session.segment_event or "")
         if spans:
-            return spans
+            return role, spans
     raise ReadError(
         f"{session.relative(session.therapist_file)}: no event is called {session.segment_event!r}. "
         f"There: {listed_events(pair.therapist)}. Correct segment_event in dyads.tsv."
@@ -80,17 +81,18 @@ def _spans(raw: BaseRaw, event: str) -> list[tuple[float, float]]:
     return merged
 
 
-def speaking_spans(pair: PairedRecording, asked: str) -> Spans:
-    """Find when those speak whom ``speaks:WHO`` names, and nobody else does, in s of the therapist's recording.
+def speaking_spans(pair: PairedRecording, asked: str) -> tuple[str, Spans]:
+    """Find when those speak whom ``speaks:WHO`` names, and nobody else does, in s of one recording, and whose.
 
     Two masks of ``shared_file`` tell it (0 and 1; the therapist's first), else annotations: see :data:`SPOKEN`. Time
     that masks do not cover belongs to nobody's silence.
     """
     wanted = SPEAKING[asked.removeprefix(SPEAKS)]
     if pair.shared is not None:
-        start, stop, found = _of_masks(pair, pair.shared)
+        role, (start, stop, found) = pair.shared.role, _of_masks(pair, pair.shared)
     else:
-        start, stop, found = 0.0, pair.therapist.n_times / pair.therapist.info["sfreq"], _of_annotations(pair)
+        role, found = _of_annotations(pair)
+        start, stop = 0.0, pair.raw(role).n_times / pair.raw(role).info["sfreq"]
     edges = np.unique([start, stop, *(edge for spans in found for span in spans for edge in span)])
     kept: Spans = []
     for a, b in pairwise(edges[(edges >= start) & (edges <= stop)].tolist()):
@@ -103,7 +105,7 @@ def speaking_spans(pair: PairedRecording, asked: str) -> Spans:
             kept.append((a, b))
     if not kept:
         raise ReadError(f"{pair.session.key}: segment_event = {asked!r}: there is no such time. Leave the row out.")
-    return kept
+    return role, kept
 
 
 def _of_masks(pair: PairedRecording, shared: SharedSignal) -> tuple[float, float, Sequence[Spans]]:
@@ -122,17 +124,24 @@ def _of_masks(pair: PairedRecording, shared: SharedSignal) -> tuple[float, float
     return shared.start_s, shared.start_s + data.shape[-1] / sfreq, spans
 
 
-def _of_annotations(pair: PairedRecording) -> Sequence[Spans]:
-    """When each of the two speaks by the annotations of the therapist's recording, else of the client's."""
-    spans = [_called(pair.therapist, name) or _called(pair.client, name) for name in SPOKEN.values()]
-    missing = [name for name, found in zip(SPOKEN.values(), spans, strict=True) if not found]
-    if missing:
+def _of_annotations(pair: PairedRecording) -> tuple[str, Sequence[Spans]]:
+    """When each of the two speaks by the annotations of the therapist's recording, else of the client's, and whose."""
+    spans = {role: [_called(pair.raw(role), name) for name in SPOKEN.values()] for role in ROLES}
+    whole = next((role for role in ROLES if all(spans[role])), None)
+    if whole is not None:
+        return whole, spans[whole]
+    either = [mine or theirs for mine, theirs in zip(*spans.values(), strict=True)]
+    missing = [name for name, found in zip(SPOKEN.values(), either, strict=True) if not found]
+    session = pair.session
+    one_clock = session.clock == "same_amplifier" or session.therapist_file == session.client_file
+    if missing or not one_clock:
+        where = f"nothing is annotated {missing[0]!r}" if missing else "each recording annotates one of the two only"
         raise ReadError(
-            f"{pair.session.key}: segment_event asks who speaks, and nothing is annotated {missing[0]!r}. "
-            f"There: {listed_events(pair.therapist)}.\nAnnotate when each of the two speaks, or give two masks as "
-            "shared_file."
+            f"{session.key}: segment_event asks who speaks, and {where}. "
+            f"There: {listed_events(pair.therapist)}.\nAnnotate when each of the two speaks in one recording, or give "
+            "two masks as shared_file."
         )
-    return spans
+    return "therapist", either
 
 
 def _called(raw: BaseRaw, name: str) -> Spans:

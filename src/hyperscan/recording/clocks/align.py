@@ -81,6 +81,7 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
         report = clock_of_epochs(pair)
         return pair.replace(clock=report, history=(*pair.history, report.describe()))
     clocks = find_clocks(pair)
+    pair = pair.replace(segments=_told_segments(pair, clocks), segments_of="therapist")
     start, stop = _common_time(pair, clocks)
     raws = _place(pair, clocks, start, stop)
     length = min(raw.n_times / raw.info["sfreq"] for raw in raws.values())
@@ -105,6 +106,25 @@ def align_pair(pair: PairedRecording) -> PairedRecording:
     rate = float(raws["therapist"].info["sfreq"])
     shared = _place_shared(pair, clocks, sample_times(start, stop, rate), rate)
     return pair.replace(**raws, segments=segments, clock=report, history=history, stamps=None, shared=shared)
+
+
+def _told_segments(pair: PairedRecording, clocks: Clocks) -> tuple[Segment, ...]:
+    """Bring segments that events of one recording tell to the therapist's clock, and cut the client's to the row."""
+    session, role = pair.session, pair.segments_of
+    if session.segment_event is None or (role == "therapist" and pair.stamps is None):
+        return pair.segments
+    ends = np.array([[part.onset_s, part.onset_s + part.duration_s] for part in pair.segments])
+    moved = on_common(clocks.of(role), ends.ravel()).reshape(-1, 2)
+    if role == "client":
+        stop = np.inf if session.stop_s is None else session.stop_s
+        moved = np.clip(moved, session.start_s or 0.0, stop)
+    kept = [Segment(float(a), float(b - a), session.task) for a, b in moved if b > a]
+    if not kept:
+        raise ClockError(
+            f"{_client(pair)}: every span of segment_event {session.segment_event!r} lies outside start_s and stop_s "
+            "on the therapist's clock. Correct them, or the event."
+        )
+    return tuple(kept)
 
 
 def _client(pair: PairedRecording) -> str:

@@ -130,7 +130,7 @@ def began(seed: int, date: datetime.datetime | None, seconds: float = 0.0) -> mn
 @pytest.mark.parametrize("clock", [None, "assumed", "same_amplifier"])
 @pytest.mark.parametrize(
     ("apart", "words"),
-    [(12.0, "client began 12.0 s after the therapist"), (-7.5, "therapist began 7.500 s after the client")],
+    [(12.0, "client began 12.0 s after the therapist"), (-7.5, "therapist began 7.5 s after the client")],
 )
 @pytest.mark.parametrize("year", [2024, 1921])
 def test_start_times_against_an_offset_of_zero_are_named(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clock_fixtures import device, pair_of
+from hyperscan.recording.records import ClockReport
 from hyperscan.recording.start_times import StartTimes, compare_starts, hour_hint, is_shifted, is_told
 
 TEN = datetime.datetime(2024, 3, 1, 10, 0, 5, tzinfo=datetime.UTC)
@@ -37,7 +38,10 @@ def compared(first: datetime.datetime | None, second: datetime.datetime | None) 
 def test_two_start_times_are_compared() -> None:
     assert compared(TEN, TEN) == StartTimes(0.0, True, False, 1.0)
     assert compared(TEN, TEN + datetime.timedelta(seconds=12)) == StartTimes(12.0, True, False, 1.0)
-    assert compared(TEN, TEN - datetime.timedelta(seconds=0.5)) == StartTimes(-0.5, True, False, 0.0)
+    # one that is cut to whole seconds leaves the difference unknown to a second
+    half, quarter = (datetime.timedelta(seconds=share) for share in (0.5, 0.25))
+    assert compared(TEN, TEN - half) == StartTimes(-0.5, True, False, 1.0)
+    assert compared(TEN + half, TEN + quarter) == StartTimes(-0.25, True, False, 0.0)
     late = compared(TEN, TEN + datetime.timedelta(days=2))
     assert late is not None
     assert not late.overlap
@@ -67,3 +71,18 @@ def test_whole_hours_are_told_to_be_a_time_zone() -> None:
     assert "3600 s to the second" in hour_hint(3600.2)
     assert "-7200 s almost" in hour_hint(-7201.0)
     assert [hour_hint(each) for each in (0.0, 1.0, 3500.0, 15 * 3600.0)] == [""] * 4
+
+
+@pytest.mark.parametrize(
+    ("report", "known"),
+    [
+        (ClockReport("timestamps", 3.0, np.nan, np.nan, uncertainty_ms=1000.0), 1000.0),
+        (ClockReport("timestamps", 3.0, np.nan, np.nan, uncertainty_ms=5.0), 16.0),
+        (ClockReport("triggers", 3.0, 1.0, 20.0), 20.0),
+        (ClockReport("triggers", 3.0, 1.0, 2.0), 16.0),
+        (ClockReport("offset", 3.0, np.nan, np.nan), 16.0),
+        (ClockReport("same_amplifier"), 0.0),
+    ],
+)
+def test_two_clocks_are_known_to_no_less_than_the_setting(report: ClockReport, known: float) -> None:
+    assert report.known_to(16.0) == known

@@ -130,9 +130,8 @@ class ClockReport:
         """Say how far the offset may be off, in ms: by the clock itself, or else by a setting; NaN if only assumed."""
         if self.source in ("", "assumed", "same_amplifier"):
             return 0.0 if self.source == "same_amplifier" else math.nan
-        if not math.isnan(self.uncertainty_ms):
-            return self.uncertainty_ms
-        return otherwise_ms if math.isnan(self.residual_ms) else max(otherwise_ms, self.residual_ms)
+        told = [each for each in (self.uncertainty_ms, self.residual_ms) if not math.isnan(each)]
+        return max([otherwise_ms, *told])
 
     def describe(self) -> str:
         """Say in one line of the history how the clocks were aligned."""

@@ -33,7 +33,7 @@ class StartTimes:
     overlap: bool
     #: Whether a date is shifted to hide it, so that whole days between the two say nothing
     shifted: bool
-    #: What the times are exact to, in s: 1 where both are whole seconds, 0 where they are finer
+    #: What their difference is exact to, in s: 1 where one of them is whole seconds, 0 where both are finer
     exact_s: float
 
     def describe(self) -> str:
@@ -74,7 +74,7 @@ def compare_starts(pair: PairedRecording) -> StartTimes | None:
     shifted = any(map(is_shifted, dates))
     if shifted and not overlap:
         return None
-    return StartTimes(apart, overlap, shifted, 0.0 if any(date.microsecond for date in dates) else 1.0)
+    return StartTimes(apart, overlap, shifted, 0.0 if all(date.microsecond for date in dates) else 1.0)
 
 
 def hour_hint(seconds: float) -> str:

@@ -208,7 +208,7 @@ def _start_times(pair: PairedRecording) -> Clocks:
             "Declare triggers, offset, same_amplifier or assumed."
         )
     _check_starts(pair)
-    exact = "which are whole seconds" if starts.exact_s else "which are as exact as the two devices' clocks"
+    exact = "exact to a second" if starts.exact_s else "which are as exact as the two devices' clocks"
     warnings.warn(
         f"{_files(pair)}: by their start times, {exact}, {starts.describe()}; the drift is unknown. "
         "Record shared triggers, which place two recordings to a millisecond.",

@@ -128,3 +128,12 @@ def test_notes_tell_the_steps_that_were_taken():
     assert found.data.shape == (2, 2500)
     assert [note.split(" ")[0] for note in found.notes] == ["mains", "resampled", "band-pass"]
     assert (found.recorded_sfreq, found.sfreq, found.notched_hz) == (250.0, 125.0, 50)
+
+
+def test_stretches_that_no_filter_fits_into_are_left_as_they_are_by_notch_filters_too() -> None:
+    raw = eeg_raw(brain(np.random.default_rng(0), 20.0))
+    raw.set_annotations(mne.Annotations(np.arange(1.0, 20.0), 0.0, "EDGE boundary"))
+    found = filter_eeg(raw, raw.ch_names[:2], StudyConfig(eeg_line_hz=50.0))
+    assert found.epoched
+    assert found.notched_hz == 0
+    np.testing.assert_array_equal(found.data, raw.get_data(picks=raw.ch_names[:2]))

@@ -89,7 +89,8 @@ def filter_eeg(raw: BaseRaw, names: Sequence[str], config: StudyConfig, who: str
     if epoched:
         up, down = 1, 1
     new_sfreq = sfreq * up / down
-    line_hz = config.eeg_line_hz if config.eeg_line_hz and config.eeg_line_hz < sfreq / 2 else 0.0
+    # a notch filter is longer still than the stretches that no filter fits into
+    line_hz = config.eeg_line_hz if config.eeg_line_hz < sfreq / 2 and not epoched else 0.0
     if line_hz >= sfreq / 2 - NOTCH_SIDE_HZ:
         raise QualityError(
             f"{who}: eeg_line_hz = {line_hz:g} lies within {NOTCH_SIDE_HZ:g} Hz of half its sampling rate "

@@ -352,3 +352,19 @@ def test_what_make_fixed_length_epochs_cuts_is_paired() -> None:
         for seed in (1, 2)
     ]
     assert len(hs.PairedRecording.from_epochs(*both).segments) == 20
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"start_s": 3.0},
+        {"stop_s": 9.0},
+        {"segment_event": "talk"},
+        {"client_offset_s": 2.0},
+        {"therapist_offset_s": 2.0},
+    ],
+)
+def test_rows_of_epochs_that_ask_for_a_part_or_a_place_in_time_are_refused(row: dict[str, object]) -> None:
+    with pytest.raises(ReadError, match=f"{next(iter(row))} is given, and the recordings are epochs"):
+        hs.PairedRecording.from_epochs(cut(UNEVEN), cut(UNEVEN), **row)
+    assert hs.PairedRecording.from_epochs(cut(UNEVEN), cut(UNEVEN, (), [4]), start_s=0.0).epoched

@@ -189,3 +189,10 @@ def test_two_names_of_one_file_are_recognised(tmp_path, link):
     row = a_row(2, therapist_file="a.edf", client_file="b.edf")
     table = read_table(write_table(tmp_path, [*rows_of(1, 1), row], files=False))
     says(str(table.rejected[-1]), "in one file")
+
+
+def test_an_offset_beside_triggers_is_a_note_and_may_stand_alone(tmp_path):
+    rows = [a_row(1, 1, clock="triggers", client_offset_s="12"), a_row(1, 2, clock="offset", client_offset_s="12")]
+    table = read_table(write_table(tmp_path, rows))
+    assert [(row.session, row.client_offset_s) for row in table.sessions] == [(1, 12.0)]
+    says(table.rejected[0].reason, "needs both therapist_offset_s and client_offset_s")

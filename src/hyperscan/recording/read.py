@@ -234,10 +234,19 @@ def _check_modality(data: BaseRaw | BaseEpochs, modality: str, name: str) -> Non
 
 # ---- two people
 
+#: Columns that say which time of a recording is used, or where it lies; epochs have neither.
+_OF_TIME = ("start_s", "stop_s", "segment_event", "therapist_offset_s", "client_offset_s")
+
 
 def pair_epochs(session: Session, therapist: PersonRecording, client: PersonRecording) -> PairedRecording:
     """Join the epochs that both people have."""
     a, b = therapist.data, client.data
+    for column in _OF_TIME:
+        if getattr(session, column) not in (None, 0.0):
+            raise ReadError(
+                f"{session.key}: {column} is given, and the recordings are epochs, which are not cut or moved any more."
+                "\nLeave it empty and export the epochs of each part to files of their own, or name continuous ones."
+            )
     same = len(a.times) == len(b.times) and np.isclose(a.info["sfreq"], b.info["sfreq"], rtol=1e-6)
     if not same or not np.isclose(a.tmin, b.tmin, atol=0.5 / a.info["sfreq"]):
         raise ReadError(

@@ -495,7 +495,8 @@ def _contradictions(row: StudyRow) -> list[str]:
     if start >= stop:
         faults.append(f"stop_s = {stop:g} is not after start_s = {start:g}. Correct one of them.")
     offsets = [offset for offset in (row.therapist_offset_s, row.client_offset_s) if offset is not None]
-    if len(offsets) == 1 or (row.clock == "offset" and not offsets):
+    # beside triggers one of them is a note of about when, as messages about regular pulses ask for
+    if (len(offsets) == 1 and row.clock != "triggers") or (row.clock == "offset" and not offsets):
         faults.append("a declared offset needs both therapist_offset_s and client_offset_s. Fill in both.")
     if row.is_one_file:
         a, b = row.therapist_channels, row.client_channels

@@ -139,7 +139,7 @@ STEPS = [
     ("eeg", "interpolated", ("none", "Cz"), ("were interpolated by spherical splines where positions are known",), ()),
     ("eeg", "components", ("none",), ("were looked for, and none was found, by ICLabel",), ("were removed",)),
     ("eeg", "components", ("none", "2 ocular"), ("artefacts were removed, found by ICLabel",), ()),
-    ("eeg", "filtered", ("yes", "no"), ("were neither filtered nor resampled",), ()),
+    ("eeg", "filtered", ("yes", "no"), ("were not filtered, notched or resampled",), ()),
     ("eeg", "filtered", ("yes",), ("EEG was band-pass filtered",), ("neither filtered",)),
     (
         *("fnirs", "level", ("haemoglobin",), ("In fNIRS, haemoglobin was taken as recorded, without scalp coupling",)),

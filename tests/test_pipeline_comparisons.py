@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hyperscan import StudyResult, cli
-from hyperscan.pipeline.fits import growth_of
+from hyperscan import StudyConfig, StudyResult, cli
+from hyperscan.pipeline.fits import growth_of, unprepared
 from hyperscan.schema import ROLES
 from hyperscan.simulate import simulate_study
 from hyperscan.storage import to_json
@@ -111,3 +113,41 @@ def test_a_comparison_that_is_asked_for_in_the_wrong_words_is_an_error(
 ) -> None:
     assert cli.main(["growth", str(whole), *options]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "told"),
+    [
+        ("", {"group": "branch", "reference": "1"}, ["group = 'branch': this run did not re-pair people inside"]),
+        ('group = "other"\nreference = "1"', {"group": "branch", "reference": "1"}, ["group = 'branch'"]),
+        ('group = "branch"\nreference = "2"', {"group": "branch", "reference": "1"}, []),
+        ("pseudo_within_group = false", {"group": "branch", "reference": "1"}, []),
+        ("", {"contrasts": {"x": {"talk": 1, "rest": -1}}}, ["contrasts.x: this run did not decide for 'talk' and"]),
+        ("[contrasts.y]\nrest = 1\ntalk = -1", {"contrasts": {"x": {"talk": 1, "rest": -1}}}, []),
+        ("[contrasts.y]\nrest = 1\nplay = -1", {"contrasts": {"x": {"talk": 1, "rest": -1}}}, ["contrasts.x"]),
+        ("", {"moderators": ("age",)}, []),
+        ("", {}, []),
+    ],
+)
+def test_what_a_run_did_not_do_for_a_later_comparison_is_said(
+    tmp_path: Path, settings: str, asked: dict[str, Any], told: list[str]
+) -> None:
+    """The page on comparisons promises chance inside groups, and the same channels and windows for both tasks."""
+    (tmp_path / "study.toml").write_text(settings)
+    found = list(unprepared(StudyConfig.from_toml(tmp_path / "study.toml"), **asked))
+    assert len(found) == len(told)
+    assert all(start in text and "run again" in text for start, text in zip(told, found, strict=True))
+
+
+def test_a_comparison_that_is_asked_for_later_warns_at_the_terminal(
+    whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = Path(shutil.copytree(whole, tmp_path / "out"))
+    words = ["growth", str(out), "--group", "branch", "--reference", "1"]
+    warnings.simplefilter("always")  # put back by pytest
+    assert cli.main(words) == 0
+    assert "did not re-pair" not in caplog.text
+    text = (out / "config.toml").read_text().replace('group = "branch"', 'group = ""').replace('= "1"', '= ""')
+    (out / "config.toml").write_text(text.replace("pseudo_within_group = false", "pseudo_within_group = true"))
+    assert cli.main(words) == 0
+    assert "did not re-pair people inside these groups" in caplog.text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperscan.config import StudyConfig
-from hyperscan.errors import NothingToAnalyseError
+from hyperscan.errors import DataQualityWarning, NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.growth.groups import labels_of
 from hyperscan.pipeline.comparisons import with_both_sides
@@ -25,11 +27,31 @@ def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> G
     if config is None:
         study.check_whole(("synchrony", "guards", "quality"))
         config = StudyConfig.from_toml(out / "config.toml")
+        for told in unprepared(config, **changes):
+            warnings.warn(told, DataQualityWarning, stacklevel=2)
     # else the run that writes them asks, and is not finished yet
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = Plan.load(out / "plan.json").primary
     return fit_run(study.table, study.guards, study.quality, primary, config, **changes)
+
+
+def unprepared(
+    config: StudyConfig, group: str = "", contrasts: Mapping[str, Mapping[str, float]] | None = None, **_: Any
+) -> Iterator[str]:
+    """Say of comparisons what a run with these settings did not do for them: it was not asked for them."""
+    then = "Name it in study.toml and run again, with the same -o, to have that."
+    if group and group != config.group and config.pseudo_within_group:
+        yield (
+            f"group = {group!r}: this run did not re-pair people inside these groups, so their chance levels are those "
+            f"of people of other groups, too. {then}"
+        )
+    for name, contrast in (contrasts or {}).items():
+        if not any(pool.issuperset(contrast) for pool in config.pools):
+            yield (
+                f"contrasts.{name}: this run did not decide for {' and '.join(map(repr, contrast))} together, so "
+                f"they may hold other channels and other amounts of data. {then}"
+            )
 
 
 def fit_run(

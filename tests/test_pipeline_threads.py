@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from hyperscan.config import StudyConfig
+from hyperscan.pipeline import run_multiverse
+from hyperscan.pipeline.fits import growth_of, within_of
+from hyperscan.pipeline.run import report_of
 from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.together import SYNCHRONY, Step, Steps, carry_out
 from hyperscan.pipeline.workers import Conditions, Place, Task, do_checked
+from hyperscan.study import Session
+from report_fixtures import Fake, write_fake
 from worker_tasks import tell_threads
 
 
@@ -45,6 +51,52 @@ def test_a_unit_has_one_numerical_thread_and_its_process_has_its_own_again(tmp_p
         assert [each["num_threads"] for each in threadpool_info()] == before
     assert 2 in before
     assert [set((tmp_path / task.name).read_text().split()) for task in tasks] == [{"1"}, {"1"}]
+
+
+class Seen(Exception):
+    """What is asked for has come to its numbers."""
+
+
+def _growth(folder: Path) -> None:
+    growth_of(folder, StudyConfig())
+
+
+def _within(folder: Path) -> None:
+    within_of(folder, StudyConfig())
+
+
+def _report(folder: Path) -> None:
+    report_of(folder)
+
+
+def _multiverse(folder: Path) -> None:
+    row = Session("D1", "T1", "C1", 1, "eeg", folder / "t.edf", folder / "c.edf", folder)
+    run_multiverse([row], StudyConfig(multiverse={"window_s": (10.0, 20.0)}), out=folder.parent / "choices")
+
+
+#: What comes to numbers outside of units, and where it does.
+ANSWERS = {
+    "fits.fit_growth": _growth,
+    "fits.fit_within": _within,
+    "run.build_report": _report,
+    "multiverse._run_all": _multiverse,
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_that_of_one_thread_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The verdict of a large study had other last digits with two."""
+    write_fake(tmp_path / "out", Fake(n_dyads=3, n_sessions=3))
+    used: list[int] = []
+
+    def see(*_: object, **__: object) -> None:
+        used.extend(each["num_threads"] for each in threadpool_info())
+        raise Seen
+
+    monkeypatch.setattr(f"hyperscan.pipeline.{name}", see)
+    with threadpool_limits(2), pytest.raises(Seen):
+        ANSWERS[name](tmp_path / "out")
+    assert set(used) == {1}
 
 
 def test_a_product_has_the_digits_of_one_thread() -> None:

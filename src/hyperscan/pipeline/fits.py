@@ -13,6 +13,7 @@ from hyperscan.errors import DataQualityWarning, NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.growth.groups import labels_of
 from hyperscan.pipeline.comparisons import with_both_sides
+from hyperscan.pipeline.threads import one_thread
 from hyperscan.results import Plan, RunFolder
 from hyperscan.schema import INDEX_COLUMNS, Index, Outcome
 
@@ -33,7 +34,8 @@ def growth_of(out: Path, config: StudyConfig | None = None, **changes: Any) -> G
     if study.table.empty:
         raise NothingToAnalyseError(f"{out.name}: synchrony.tsv has no rows, so there is nothing to fit.")
     primary = Plan.load(out / "plan.json").primary
-    return fit_run(study.table, study.guards, study.quality, primary, config, **changes)
+    with one_thread():
+        return fit_run(study.table, study.guards, study.quality, primary, config, **changes)
 
 
 def unprepared(
@@ -104,12 +106,13 @@ def within_of(out: Path, config: StudyConfig | None = None, index: str = "") -> 
     usual = Index(name, primary.band, primary.rois.client)
     if not asked and not (rows[list(INDEX_COLUMNS)].fillna("") == list(usual)).all(axis=1).any():
         return None
-    return fit_within(
-        rows,
-        choose_index(rows, asked, usual),
-        study.quality,
-        primary.select(study.table),
-        time=config.time,
-        outcomes=config.outcomes,
-        seed=config.seed,
-    )
+    with one_thread():
+        return fit_within(
+            rows,
+            choose_index(rows, asked, usual),
+            study.quality,
+            primary.select(study.table),
+            time=config.time,
+            outcomes=config.outcomes,
+            seed=config.seed,
+        )

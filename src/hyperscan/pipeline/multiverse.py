@@ -34,6 +34,7 @@ from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, 
 from hyperscan.pipeline.privacy import owners_only, public_command
 from hyperscan.pipeline.stages import limit_place
 from hyperscan.pipeline.summary import Summary
+from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.together import PAIRS, Steps, carry_out
 from hyperscan.pipeline.unit import Basis, digest, remove_unit, units_of
 from hyperscan.pipeline.universes import LEFT_OUT, Analyses, Found
@@ -258,6 +259,7 @@ def run_multiverse(
     inputs = tuple({row.root for row in rows})
     place = limit_place(Place(n_jobs=n_jobs, cluster=cluster, output=out, inputs=inputs), rows)
     with contextlib.ExitStack() as held:
+        held.enter_context(one_thread())  # for what all analyses say together, too
         held.enter_context(remembering())  # inputs and what is prepared of them are hashed once
         held.enter_context(output_lock(out))
         held.enter_context(owners_only(out, private))

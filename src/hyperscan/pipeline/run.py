@@ -31,6 +31,7 @@ from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, 
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
+from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
 from hyperscan.pipeline.workers import Place, Task, run_tasks, under_way
@@ -325,7 +326,8 @@ def report_of(out: Path, *, n_jobs: int = 1) -> Path:
             if task.name in lost:  # its worker died twice
                 task.work()
 
-    return build_report(out, share)
+    with one_thread():
+        return build_report(out, share)
 
 
 def _facts(basis: Basis, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def test_roi_means_are_means_of_the_channel_pairs_one_by_one(odd: float | None, 
             usable = [float(value) for value in each if not np.isnan(value)]
             expected = np.mean(usable) if usable else np.nan
             assert found[(*where, k)] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+        np.testing.assert_array_equal(roi_means(values, a, b, pairs[k : k + 1])[..., 0], found[..., k])
 
 
 def test_windows_are_those_clean_in_both_evenly_spaced_and_paired_by_time() -> None:

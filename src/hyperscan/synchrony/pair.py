@@ -324,32 +324,22 @@ def _streamed(signals: Signals, signal: str, bands: Mapping[str, tuple[float, fl
 def roi_means(values: Array, a: HasRegions, b: HasRegions, pairs: Sequence[RoiPair]) -> Array:
     """Average channel pairs to ROI pairs; channel pairs without a value are left out.
 
+    A mean is the same to the last digit whatever other pairs are asked for.
+
     Shapes: ``values`` (..., n_a, n_b), returns (..., n_pairs).
     """
-    if np.isfinite(values).all():  # two products, where one mean after the other takes ten times as long
-        ours, theirs = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
-        means = _shares(a, ours, values[..., 0]) @ values @ _shares(b, theirs, values[..., 0, :]).T
-        rows, columns = zip(*((ours.index(one), theirs.index(other)) for one, other in pairs), strict=True)
-        return np.asarray(means[..., rows, columns])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         # an ROI pair without any finite channel pair is NaN, and is reported as such by its rows
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        each = [
-            np.nanmean(values[..., list(a.rois[one]), :][..., list(b.rois[other])], axis=(-2, -1))
-            for one, other in pairs
-        ]
-    return np.stack(each, axis=-1)
-
-
-def _shares(person: HasRegions, rois: Sequence[str], like: Array) -> Array:
-    """Share of every channel in the mean of some ROIs, NaN for one without channels.
-
-    Shapes: ``like`` (..., n_channels), returns (n_rois, n_channels).
-    """
-    shares = np.zeros((len(rois), like.shape[-1]), like.dtype)
-    for row, where in zip(shares, (list(person.rois[roi]) for roi in rois), strict=True):
-        row[where if where else slice(None)] = 1 / len(where) if where else np.nan
-    return shares
+        if np.isfinite(values).all():  # first over the therapist's channels: many pairs share that
+            ours = {roi: values[..., list(a.rois[roi]), :].mean(axis=-2) for roi in dict(pairs)}
+            means = [ours[one][..., list(b.rois[other])].mean(axis=-1) for one, other in pairs]
+        else:
+            means = [
+                np.nanmean(values[..., list(a.rois[one]), :][..., list(b.rois[other])], axis=(-2, -1))
+                for one, other in pairs
+            ]
+    return np.stack(means, axis=-1)
 
 
 def first_samples(signals: Signals, taken: Array) -> Array:

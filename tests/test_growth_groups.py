@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import combinations
 
 import numpy as np
@@ -124,6 +125,14 @@ def test_a_group_that_is_too_small_hides_no_difference_of_others(few: int) -> No
     assert math.isnan(small.p_holm)
     assert large.p_holm == large.estimate.p
     assert not any("Holm" in one.sentence or "not defined after" in one.sentence for one in result.differences)
+
+
+@pytest.mark.parametrize("sizes", [(1, 8), (1, 1), (2, 1), (8, 3)])
+@pytest.mark.parametrize("given", [{}, {"moderators": ["age"]}, {"outcomes": ["age"]}])
+def test_what_has_no_interval_is_said_to_have_none(sizes: tuple[int, int], given: dict) -> None:
+    told = compared(arms(0.1, sizes), **given).summary()
+    assert not re.search(r"\bnan\b", told)
+    assert ("no interval" in told) == (1 in sizes)
 
 
 def test_a_reference_without_sessions_of_the_outcome_cannot_tell() -> None:

@@ -170,6 +170,21 @@ def p_text(p: float | None) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
+#: What stands in the place of an interval, as of one dyad.
+NO_INTERVAL = "no interval"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Write a 95 % interval of a slope, or that there is none.
+
+    Examples
+    --------
+    >>> interval_text(0.1, 0.25), interval_text(float("nan"), float("nan"))
+    ('95 % CI +0.1 to +0.25', 'no interval')
+    """
+    return f"95 % CI {low:+.3g} to {high:+.3g}" if low == low and high == high else NO_INTERVAL
+
+
 def signed(number: float) -> str:
     """Write a number of a sentence with its sign and three digits, and large ones in full, never as a power of ten.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from hyperscan.config import Primary
-from hyperscan.errors import TableError, count, p_text, signed
+from hyperscan.errors import NO_INTERVAL, TableError, count, p_text, signed
 from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import max_t, smallest_p
 from hyperscan.growth.records import SlopeTest
@@ -233,7 +233,8 @@ def _sentence(leader: str, n: int, p: float, p_side: float, peak: tuple[float, f
     clocks = "nothing says how far the clocks may be apart"
     if known_to == known_to:
         clocks = f"the clocks may be {known_to:.3g} ms apart" if known_to else "one clock"
-    about = f"95 % CI {low} to {high}; {count(n, 'dyad')}; {clocks}"
+    interval = f"95 % CI {low} to {high}" if peak[1] == peak[1] else NO_INTERVAL
+    about = f"{interval}; {count(n, 'dyad')}; {clocks}"
     where = f"The mean excess over chance is highest at a lag of {at} {unit} ({about})"
     if n < MIN_DYADS:
         return f"{where}. With fewer than {MIN_DYADS} dyads nothing is claimed of a group."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from hyperscan.errors import InputError, count, p_text
+from hyperscan.errors import InputError, count, interval_text, p_text
 from hyperscan.growth import records
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.groups import Groups
@@ -355,7 +355,7 @@ def _detail(part: records.Record) -> str | None:
 
 def _figures(test: records.SlopeTest, p: float | None = None) -> str:
     """Estimate with its interval, p and number of dyads."""
-    interval = f"{test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g})"
+    interval = f"{test.slope:+.3g} ({interval_text(test.ci_low, test.ci_high)})"
     return ", ".join([interval, *told_p(test.p if p is None else p), count(test.n, "dyad")])
 
 
@@ -370,4 +370,4 @@ def _relation(row: records.OutcomeRelation) -> str:
     if test is None or row.p_holm is None:
         return row.sentence
     size = f"{count(row.n_dyads, 'dyad')}, {count(row.n_sessions, 'session')}"
-    return f"slope {test.slope:+.3g} (95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}), {p_text(row.p_holm)}, {size}"
+    return f"slope {test.slope:+.3g} ({interval_text(test.ci_low, test.ci_high)}), {p_text(row.p_holm)}, {size}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from hyperscan.errors import count, name_some, p_text
+from hyperscan.errors import count, interval_text, name_some, p_text
 from hyperscan.growth.guards import summarise
 from hyperscan.growth.records import CappedSlope, Findings, Guard, LeftOut, SlopeTest, TherapistLevel, WeightedSlope
 from hyperscan.schema import MIN_DYADS, NO_SHARED, SIGNED_OUTCOMES
@@ -88,7 +88,7 @@ def decide(*, n_dyads: int, claimed: int, equivalent: bool | None, guards: Seque
 
 def tell_test(test: SlopeTest) -> str:
     """Interval, t and p of a slope, for the brackets behind it; of a slope that is only described, its interval."""
-    interval = f"95 % CI {test.ci_low:+.3g} to {test.ci_high:+.3g}"
+    interval = interval_text(test.ci_low, test.ci_high)
     return interval if math.isnan(test.p) else f"{interval}; t({test.df:.3g}) = {test.t:.2f}, {p_text(test.p)}"
 
 

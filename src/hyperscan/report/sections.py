@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.errors import TableError, count, name_some, p_text
+from hyperscan.errors import NO_INTERVAL, TableError, count, name_some, p_text
 from hyperscan.growth import GrowthResult, find_lead, slopes_of_people
 from hyperscan.growth.differences import Difference
 from hyperscan.growth.few import without_tests
@@ -326,7 +326,7 @@ def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
     for one in run.growth.differences if run.growth else ():
         test, label = one.estimate, DIFFERENCES[one.word].label if one.word in DIFFERENCES else one_line(one.word)
         slope, low, high = brief_all(test.slope, test.ci_low, test.ci_high)
-        interval = f"95 % CI {low} to {high}"
+        interval = NO_INTERVAL if is_empty(test.ci_low) else f"95 % CI {low} to {high}"
         numbers = ", ".join([interval, *told_p(test.p), count(test.n, "dyad")])
         figures = f"{slope} {one.unit} ({numbers})"
         lines.append(DifferenceLine(difference_name(one), label, figures, one_line(one.sentence, longest=4000)))
@@ -695,11 +695,12 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
 def _slope_in_brief(fit: SlopeTest | DyadTrend, unit: str) -> str:
     """Write a slope with its interval; where too little was there for a test, that it is a description."""
     slope, low, high = brief_all(fit.slope, fit.ci_low, fit.ci_high)
-    text, interval = f"{slope} Fisher z per {unit}", f" (95 % CI {low} to {high})"
+    text = f"{slope} Fisher z per {unit}"
+    interval = "" if is_empty(fit.ci_low) else f" (95 % CI {low} to {high})"
     if isinstance(fit, DyadTrend):
         # an interval that leaves out zero would be the test that so few sessions do not give
         return f"{text}{interval}, of this dyad" if fit.tested else f"{text}, of this dyad; described, not tested"
-    text += interval * (not is_empty(fit.ci_low))
+    text += interval
     return text if fit.n >= MIN_DYADS else f"{text}, of these {count(fit.n, 'dyad')}; described, not tested"
 
 

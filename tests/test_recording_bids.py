@@ -321,7 +321,7 @@ def test_a_start_time_that_scans_do_not_tell_is_none(study: Path, cell: str) -> 
 
 
 def test_two_people_are_aligned_by_scans(study: Path) -> None:
-    for person, cell in ((1, "2024-03-01T10:00:00"), (2, "2024-03-01T10:00:05.500")):
+    for person, cell in ((1, "2024-03-01T10:00:00.250"), (2, "2024-03-01T10:00:05.750")):
         set_header_date(study, NOBODY_KNOWS, person)
         write_scans(study, cell, person)
     files = [own_file(study, person).relative_to(study).as_posix() for person in (1, 2)]

@@ -77,13 +77,17 @@ def test_unusable_intensity_is_left_out(spoil, reason):
 
 def test_short_gaps_are_bridged_and_marked():
     pair, _ = fnirs_pair(9)
-    pair.therapist._data[:, 800:840] = np.nan
+    pair.therapist._data[:, 800:832] = np.nan
     prepared = preprocess_pair(pair)
     assert prepared.quality.therapist["channels_kept"] == 4
     assert np.isfinite(prepared.therapist.get_data()).all()
     marks = [(a["onset"], a["duration"]) for a in prepared.therapist.annotations if a["description"] == "BAD_missing"]
-    assert marks == [(100.0, 5.0)]
-    assert prepared.quality.therapist["clean_seconds"] == pytest.approx(295.0)
+    assert marks == [(100.0, 4.0)]
+    assert prepared.quality.therapist["clean_seconds"] == pytest.approx(296.0)
+    longer, _ = fnirs_pair(9)
+    longer.therapist._data[:, 800:840] = np.nan
+    with pytest.warns(DataQualityWarning, match="no mark of 5 s or more is 195 s from 105 s on, and 105 s beside it"):
+        preprocess_pair(longer)
 
 
 def test_one_wavelength_missing():

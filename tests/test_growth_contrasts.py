@@ -11,7 +11,8 @@ import pytest
 from growth_fixtures import designs_table
 from hyperscan.errors import ConfigError, TableError
 from hyperscan.growth import GrowthResult, fit_growth
-from hyperscan.growth.contrasts import contrast_rows
+from hyperscan.growth.contrasts import ADDITIVE, LEAST, NOT_ADDITIVE, contrast_rows
+from hyperscan.schema import CELL_COLUMNS, TABLES
 
 CONTRAST = {"talk_minus_rest": {"talk": 1, "rest": -1}}
 
@@ -189,6 +190,34 @@ def test_rows_of_a_contrast_are_sums_of_those_of_its_tasks() -> None:
     assert set(rows["arm"]) == {"a"}
     grown = fit_growth(pd.concat([table, rows]), primary={"task": "talk_minus_rest"}, n_flips=99)
     assert grown.weighted.slope == pytest.approx(found(table)["talk_minus_rest", "growth"].estimate.slope)
+
+
+def test_every_column_of_a_contrast_is_that_of_the_difference_or_empty() -> None:
+    """A column of the first task alone reads as the difference: growth of who leads was claimed of equal tasks."""
+    labels = {name: f"{name} 1" for name in (*CELL_COLUMNS, "dyad", "therapist", "client", "modality")}
+    numbers = [name for name in TABLES["synchrony"] if name not in (*labels, "task", "run", "flags")]
+    shared = {"session": 3, "days": 14.0, "window_s": 20.0}
+    rows = [
+        {**labels, "run": "", "flags": "", "task": task, **{name: 7.0 - share - i for i, name in enumerate(numbers)}}
+        for task, share in (("talk", 3.0), ("rest", 1.0))
+    ]
+    made = contrast_rows(pd.DataFrame(rows).assign(**shared)[list(TABLES["synchrony"])], CONTRAST)
+    assert list(made) == list(TABLES["synchrony"])
+    for i, name in enumerate(numbers):
+        wanted = {**shared, **dict.fromkeys(ADDITIVE, -2.0), **dict.fromkeys(LEAST, 4.0 - i)}
+        wanted |= dict.fromkeys(NOT_ADDITIVE, np.nan)
+        np.testing.assert_equal(float(made[name].iloc[0]), wanted[name], err_msg=name)
+
+
+def test_clocks_are_asked_of_the_lag_in_each_task() -> None:
+    """Where both tasks have one lag, that of their difference is none."""
+    table = tasks(growth=0.06).rename(columns={"excess_z": "lead_asymmetry_excess"}).assign(lag_peak_s=0.08)
+    people = table[["dyad", "session", "task"]].assign(clock_source="triggers", clock_uncertainty_ms=20.0)
+    people = people.assign(clock_ppm=1.0, clock_residual_ms=1.0)
+    for rest_s, passed in ((0.08, True), (-0.08, True), (0.01, False), (np.nan, None)):
+        rows = table.assign(lag_peak_s=table["lag_peak_s"].where(table["task"] == "talk", rest_s))
+        one = found(rows, value="lead_asymmetry_excess", quality=people)["talk_minus_rest", "growth"]
+        assert {guard.name: guard.passed for guard in one.guards}["clock"] is passed, rest_s
 
 
 def test_what_is_no_difference_is_refused() -> None:

@@ -27,8 +27,14 @@ from hyperscan.words import LIMITS
 
 Array = NDArray[np.float64]
 
-#: Columns that a difference of tasks has no value of: other spreads, other statistics.
-NOT_ADDITIVE = ("pseudo_sd_z", "lag_estimate", "lag_p", "lag_n")
+#: Columns that are means, so that the difference of tasks has the difference of theirs.
+ADDITIVE = (
+    *("estimate", "z", "pseudo_mean_z", "excess_z", "own_mean_z", "own_excess_z", "halves_z"),
+    "lead_asymmetry_excess",
+)
+
+#: Columns that a difference of tasks has no value of: other spreads, other statistics, where a profile is highest.
+NOT_ADDITIVE = ("pseudo_sd_z", "lag_peak_s", "lag_peak_p", "lag_estimate", "lag_p", "lag_n")
 
 #: Columns of which the least of the tasks counts.
 LEAST = ("n_pseudo", "n_own", "n_windows", "seconds")
@@ -46,7 +52,7 @@ def contrast_rows(table: pd.DataFrame, contrasts: Mapping[str, Contrast]) -> pd.
 
 
 def _rows_of(table: pd.DataFrame, name: str, contrast: Contrast) -> pd.DataFrame:
-    additive = [c for c in ("estimate", "z", "pseudo_mean_z", "excess_z", "own_mean_z", "own_excess_z") if c in table]
+    additive = [column for column in ADDITIVE if column in table]
     least = [column for column in LEAST if column in table]
     labels = [c for c in (*KEYS, *CELL_COLUMNS) if c in table]
     keys = [column for column in labels if column not in ("task", "run")]

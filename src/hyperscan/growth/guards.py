@@ -414,10 +414,12 @@ def ask_clock(evidence: Evidence, sign: float) -> Guard:
 
 def ask_lead_clock(evidence: Evidence) -> Guard:
     """Ask whether the lag lies beyond what the clocks may be apart: an offset within that makes a lead of its own."""
-    lags = evidence.sessions.get("lag_peak_s", pd.Series(dtype=float)).dropna()
-    if lags.empty:
+    # of a difference of tasks the lag of each counts: that of two lags is none
+    sides = list(evidence.sides.values()) or [evidence.sessions]
+    medians = [side.get("lag_peak_s", pd.Series(dtype=float)).median() for side in sides]
+    if np.isnan(medians).any():
         return not_assessable("clock", "the table holds no lag of the highest excess (lag_peak_s)")
-    lag_ms, off_ms = 1e3 * float(lags.median()), evidence.clock_uncertainty_ms
+    lag_ms, off_ms = 1e3 * float(min(medians, key=abs)), evidence.clock_uncertainty_ms
     passed = abs(lag_ms) > off_ms
     verb = "lies beyond" if passed else "may be"
     detail = (

@@ -236,6 +236,23 @@ def test_fnirs_tells_every_signal_beside_the_primary_one(tmp_path: Path) -> None
     assert sections.signal_table(ReportedRun.of(write_fake(tmp_path / "eeg", Fake(full_pseudo=False)))) is None
 
 
+def test_runs_of_a_session_are_one_in_the_table_of_signals_as_in_the_verdict(tmp_path: Path) -> None:
+    write_fake(tmp_path, Fake(modality="fnirs", full_pseudo=False))
+    path = tmp_path / "synchrony.tsv"
+    table = load_table(path)
+    again = table[table["session"].isin([1, 2]) & (table["dyad"] != table["dyad"].iloc[0])]
+    more = again.assign(run="2", excess_z=again["excess_z"] + 0.1 * again["session"])
+    write_table(path, pd.concat([table, more]))
+    run = ReportedRun.of(tmp_path)
+    told = sections.signal_table(run)
+    assert told is not None
+    named = run.outcome.named
+    found = fit_growth(run.table, primary=named).weighted
+    assert [float(cell.value) for cell in told.rows[0][2:6]] == pytest.approx(
+        [found.slope, found.ci_low, found.ci_high, found.p]
+    )
+
+
 def test_differences_are_told_on_the_first_screen_with_their_guards(tmp_path: Path) -> None:
     write_fake(tmp_path, SMALL)
     table = designs_table().query("dyad != 'D00'")

@@ -334,7 +334,9 @@ def lag_picture(run: ReportedRun) -> Picture | None:
     rows = run.primary_lags
     if not _has(rows, "profile_z", "profile_pseudo_z"):
         return None
-    peak = rows.groupby("lag_s")["profile_excess_z"].mean().idxmax()
+    # each dyad counts once, as in the drawing
+    by_dyad = rows.groupby(["dyad", "lag_s"])["profile_excess_z"].mean()
+    peak = by_dyad.groupby("lag_s").mean().idxmax()
     alt = f"Synchrony over lags of the real pairs and of chance; the mean excess is highest at {short(float(peak))} s."
     return picture(lag_chart(rows), alt, f"{run.lag_outcome}: over all windows of a session, mean over dyads.")
 

@@ -490,11 +490,14 @@ def signal_table(run: ReportedRun) -> Table | None:
     rows: list[Values] = []
     for signal in run.table["signal"].unique():
         part = replace(run.outcome, signal=str(signal)).select(run.compared)
+        time = part["session"] if run.config.time == "session" else part["days"] / 7
+        part = part.assign(time=time).dropna(subset=["excess_z", "time"])
         if part.empty:
             continue
-        time = part["session"] if run.config.time == "session" else part["days"] / 7
+        # runs of a session are averaged, as in the verdict
+        part = part.groupby(["dyad", "session"])[["excess_z", "time"]].mean().reset_index()
         dyads, codes = np.unique(part["dyad"].astype(str), return_inverse=True)
-        found = weighted_test(part["excess_z"], time, codes, len(dyads))
+        found = weighted_test(part["excess_z"], part["time"], codes, len(dyads))
         found = without_tests(found, found.n)
         words = {"signal": SIGNAL_WORDS.get(str(signal), str(signal)), "level": float(part["excess_z"].mean())}
         rows.append({**words, **{key: getattr(found, key) for key in ("slope", "ci_low", "ci_high", "p", "n")}})

@@ -56,6 +56,19 @@ def test_no_direction_is_claimed_below_what_the_clocks_may_be_apart() -> None:
     assert clocks_known_to_ms(people(clock_source="same_amplifier")) == 0
 
 
+def test_clocks_are_those_of_the_recordings_that_have_a_profile() -> None:
+    """Another modality's assumed clock hid a lead, and a recording without a row counted as one of a known clock."""
+    eeg = ONE_CLOCK.assign(modality="eeg", task="talk", run="")
+    others = [eeg.assign(modality="fnirs"), eeg.assign(task="rest"), eeg.assign(session=S + 1), eeg.assign(run="2")]
+    table = profiles(0.1).assign(modality="eeg", task="talk", run=np.nan)
+    for other in others:
+        both = pd.concat([eeg, other.assign(clock_source="assumed", clock_uncertainty_ms=np.nan)])
+        assert find_lead(table, both).leader == "therapist"
+    part = find_lead(table, eeg[eeg["dyad"] != "D0"])
+    assert (part.leader, np.isnan(part.uncertainty_ms)) == ("", True)
+    assert "nothing says how far the clocks may be apart" in part.sentence
+
+
 def test_without_an_excess_or_with_few_dyads_nobody_leads() -> None:
     none = find_lead(profiles(0.1, strength=0.0), ONE_CLOCK)
     assert (none.leader, none.p > 0.05) == ("", True)

@@ -19,7 +19,7 @@ from hyperscan.growth.slopes import slope_test
 from hyperscan.growth.table import choose, label_column, number_column, text_column
 from hyperscan.growth.verdict import ALPHA
 from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry
-from hyperscan.schema import MIN_DYADS, OUTCOME_LABELS, Outcome
+from hyperscan.schema import KEYS, MIN_DYADS, OUTCOME_LABELS, Outcome
 
 Array = NDArray[np.float64]
 
@@ -86,7 +86,8 @@ def find_lead(
     lags : DataFrame, shape (n_rows, n_columns)
         ``lags.tsv`` of a run, or ``StudyResult.lags``: one row per dyad-session, metric and lag.
     quality : DataFrame, optional
-        ``quality.tsv``, which knows the clocks; without it no direction is claimed.
+        ``quality.tsv``, which knows the clocks; without it, or a row of it for each recording that has a profile, no
+        direction is claimed.
     primary : Primary or mapping, optional
         Which metric, band, ROI pair and task, where the table holds several.
     n_flips : int
@@ -117,7 +118,7 @@ def find_lead(
     ('therapist', 0.1)
     """
     rng = np.random.default_rng(seed)
-    outcome, lags_s, curves = _curves(lags, primary)
+    outcome, lags_s, curves, used = _curves(lags, primary)
     tests = [slope_test(column) for column in curves.T]
     n = len(curves)
     # fewer dyads are described, not tested
@@ -127,7 +128,7 @@ def find_lead(
     smallest = _smallest(p, mean > 0)
     sides = compare_sides(curves)
     p_side = _smallest(max_t(sides, rng, n_flips), sides.mean(axis=0) * peak > 0) if n >= MIN_DYADS else float("nan")
-    known_to = clocks_known_to_ms(quality)
+    known_to = clocks_known_to_ms(quality_of(quality, used))
     beyond = 1e-3 * known_to
     shown = n >= MIN_DYADS and smallest < ALPHA and p_side < ALPHA
     sign = (1 if low > beyond else -1 if high < -beyond else 0) if shown else 0
@@ -176,6 +177,24 @@ def _smallest(p: Array, use: NDArray[np.bool_]) -> float:
     return float(np.where(use, p, 1.0).min(initial=1.0)) if np.isfinite(p).all() else float("nan")
 
 
+def quality_of(quality: pd.DataFrame | None, used: pd.DataFrame) -> pd.DataFrame | None:
+    """Rows of quality.tsv of the recordings that were used; none where one of them has no row."""
+    if quality is None:
+        return None
+    keys = [name for name in KEYS if name in quality and name in used]
+    if not keys:
+        return quality
+    there, asked = (pd.MultiIndex.from_arrays([_key(table, name) for name in keys]) for table in (quality, used))
+    return quality[there.isin(asked)] if asked.isin(there).all() else None
+
+
+def _key(table: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column of the key of recordings in the form in which two tables have it alike."""
+    if name == "session":
+        return number_column(table, name)
+    return label_column(table, name) if name == "dyad" else text_column(table, name)
+
+
 def clocks_known_to_ms(quality: pd.DataFrame | None) -> float:
     """Find how far the clocks may be apart in any session, in ms; NaN where one was assumed, or nothing says so."""
     if quality is None or quality.empty:
@@ -186,8 +205,10 @@ def clocks_known_to_ms(quality: pd.DataFrame | None) -> float:
     return 0.0 if sources == {"same_amplifier"} else float("nan")
 
 
-def _curves(lags: pd.DataFrame, primary: Primary | Mapping[str, str] | None) -> tuple[Outcome, Array, Array]:
-    """Choose the outcome; return its lags and the mean profile of every dyad, (n_dyads, n_lags)."""
+def _curves(
+    lags: pd.DataFrame, primary: Primary | Mapping[str, str] | None
+) -> tuple[Outcome, Array, Array, pd.DataFrame]:
+    """Choose the outcome; return its lags, the mean profile of every dyad, (n_dyads, n_lags), and the rows used."""
     missing = [name for name in ("dyad", "session", "lag_s", "profile_excess_z") if name not in lags]
     if missing:
         raise TableError(f"lags has no column {', '.join(map(repr, missing))}; give lags.tsv of a run.", missing)
@@ -209,7 +230,7 @@ def _curves(lags: pd.DataFrame, primary: Primary | Mapping[str, str] | None) -> 
     lags_s = means.columns.to_numpy(float)
     if not np.allclose(lags_s, -lags_s[::-1], atol=1e-6):
         raise TableError("lags: are not the same to both sides of 0. Give all lags of lags.tsv.")
-    return outcome, lags_s, means.to_numpy(float)
+    return outcome, lags_s, means.to_numpy(float), lags.reset_index(drop=True).loc[mine.index]
 
 
 def peak_interval(lags_s: Array, curves: Array, alpha: float) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ import pytest
 import hyperscan.metrics as metrics
 from hyperscan.errors import InputError
 from hyperscan.metrics import METRICS, MetricSpec, evaluate_many, get_metric, get_metrics
+from hyperscan.metrics.table import scaled
 from metrics_fixtures import CONTEXT, SFREQ, SPECS, by_name, one, pair
 
 
@@ -28,6 +29,16 @@ def test_facts_are_complete(spec):
     text = getattr(metrics, spec.name).__doc__
     assert spec.citation in text
     assert "shape (..., n_a, n_b)" in text
+
+
+@by_name
+def test_the_scale_is_that_of_the_values_where_growth_is_tested(spec):
+    value = np.array([0.5])
+    put_on = spec.z_func is not None or bool(np.isclose(spec.link(value), np.arctanh(value)))
+    assert spec.scale == ("Fisher z" if put_on else spec.name)
+    assert put_on or spec.link(value) == value
+    assert scaled("b (Fisher z)", spec.name) == f"b ({spec.scale})"
+    assert scaled("Fisher z", "not_ours") == scaled("Fisher z", "") == scaled("Fisher z", "mne:none") == "Fisher z"
 
 
 @by_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import re
 from dataclasses import fields, replace
@@ -23,6 +24,7 @@ from hyperscan.report.figures import (
     growth_picture,
     lag_picture,
     means_picture,
+    null_picture,
     roi_picture,
 )
 from hyperscan.report.run import ReportedRun
@@ -251,6 +253,30 @@ def test_runs_of_a_session_are_one_in_the_table_of_signals_as_in_the_verdict(tmp
     assert [float(cell.value) for cell in told.rows[0][2:6]] == pytest.approx(
         [found.slope, found.ci_low, found.ci_high, found.p]
     )
+
+
+def test_a_metric_that_is_not_put_on_fisher_z_is_not_said_to_be(tmp_path: Path) -> None:
+    write_fake(tmp_path, Fake(n_dyads=8, n_sessions=5, full_pseudo=False))
+    turned = {"plv": "ppc", "ppc": "plv"}
+    for path in (each for name in ("*.tsv", "*.json", "*.toml") for each in tmp_path.glob(name)):
+        text = re.sub(r"\b(plv|ppc)\b", lambda one: turned[one.group()], path.read_text("utf-8"))
+        path.write_text(text, "utf-8")
+    run = ReportedRun.of(tmp_path)
+    found = fit_growth(run.table, guards=run.guards, quality=run.quality, primary={"metric": "ppc"})
+    assert re.search(r"b = \S+ ppc per session", found.sentence)
+    found.save(tmp_path)
+    page = first_page(tmp_path).text
+    said = [page[at.start() - 20 : at.end() + 25] for at in re.finditer("Fisher z", page)]
+    # of the others, and of a measure that is of another metric
+    assert [re.search(r"put on the Fisher z scale \(ppc as it is\)|noise-matched", text) is not None for text in said]
+    assert len(said) == 2, said
+    for drawn in (growth_picture(run), null_picture(run)):
+        assert drawn is not None
+        assert "Fisher" not in drawn.alt + drawn.caption
+        svg = base64.b64decode(drawn.src.partition(",")[2]).decode()
+        assert "Fisher" not in svg
+        assert "Excess over chance (ppc)" in svg
+    assert set(view_data(run)["scales"].items()) >= {("ppc", "ppc"), ("ciplv", "Fisher z")}
 
 
 def test_differences_are_told_on_the_first_screen_with_their_guards(tmp_path: Path) -> None:

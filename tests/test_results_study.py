@@ -106,8 +106,15 @@ def test_surrogates_of_a_study_are_its_pseudo_pairs(study: hs.StudyResult, prima
         & (pseudo["roi_therapist"] == "posterior") & (pseudo["roi_client"] == "posterior")
     ]  # fmt: skip
     assert sum(patch.get_height() for patch in ax.patches) == len(mine) > 0
-    observed = next(line for line in ax.lines if "observed" in str(line.get_label()))
-    assert observed.get_xdata()[0] == pytest.approx(primary["excess_z"].mean())
+
+    def observed(drawn) -> float:
+        return next(line for line in drawn.axes[0].lines if "observed" in str(line.get_label())).get_xdata()[0]
+
+    assert observed(study.plot("surrogates")) == pytest.approx(primary["excess_z"].mean())
+    # an excess over another chance level is in no mean
+    other = study.table.assign(n_pseudo=study.table["n_pseudo"].where(study.table["session"] != 1, 0))
+    mean = primary[primary["session"] != 1]["excess_z"].mean()
+    assert observed(dataclasses.replace(study, table=other).plot("surrogates")) == pytest.approx(mean)
 
 
 def test_recordings_of_a_study_are_drawn(study: hs.StudyResult) -> None:

@@ -381,7 +381,8 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "z",
         "Synchrony (Fisher z)",
-        meaning="mean over windows and channel pairs (whole regions: over windows) on the growth scale (Fisher z)",
+        meaning="mean over windows and channel pairs (whole regions: over windows) on the growth scale: Fisher z,"
+        " or the metric as it is where that is none (ppc, dwpli, mim, gcmi, gcte, xcorr_lag, shares by wavelet phase)",
     ),
     Column(
         "pseudo_mean_z",

@@ -192,7 +192,7 @@ def fit_growth(
     analysis = describe_analysis(sessions, names, kind, min_pseudo, n_flips, named)
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
     verdict, found = conclude(found, evidence, kind)
-    asking = Asking(evidence, kind, sessions.unit, scale_of(names.value), subject(found), rng, n_flips)
+    asking = Asking(evidence, kind, sessions.unit, scale_of(names.value, outcome.metric), subject(found), rng, n_flips)
     slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands)
     compared, differences = compare(table, frame, names, asking, contrasts, group, reference, moderators)
     return GrowthResult(

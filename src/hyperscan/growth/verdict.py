@@ -131,9 +131,11 @@ def subject(found: Findings) -> str:
     return text + BEYOND_SHARED if found.primary.outcome.signal in NO_SHARED.values() else text
 
 
-def scale_of(value: str) -> str:
-    """Name the scale of an outcome; nothing of a column that is not ours."""
-    return "Fisher z" if value in (*FISHER_Z, *SIGNED_OUTCOMES) else ""
+def scale_of(value: str, metric: str) -> str:
+    """Name the scale of an outcome of a metric; nothing of a column that is not ours."""
+    from hyperscan.metrics.table import scaled
+
+    return scaled("Fisher z", metric) if value in (*FISHER_Z, *SIGNED_OUTCOMES) else ""
 
 
 def tell_estimate(found: Findings) -> str:
@@ -142,7 +144,7 @@ def tell_estimate(found: Findings) -> str:
     if fit is None:
         return ""
     signed, test = found.design.value in SIGNED_OUTCOMES, found.weighted
-    unit = f" {scale_of(found.design.value)}".rstrip()
+    unit = f" {scale_of(found.design.value, primary.outcome.metric)}".rstrip()
     text = (
         f"b = {test.slope:+.3g}{unit} per {found.design.unit} ({tell_test(test)}; {primary.n_dyads} dyads, "
         f"{primary.n_sessions} sessions){tell_others(found, fit)}"

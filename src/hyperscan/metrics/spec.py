@@ -25,6 +25,9 @@ _OPTIONAL = ("max_lag_s", "rank")
 # The Fisher transform is capped here, so that a perfect value (a copied channel) stays finite (our choice).
 _LARGEST = 1 - 1e-7
 
+#: Name of the growth scale of what behaves like a correlation.
+FISHER_Z = "Fisher z"
+
 
 def fisher(value: NDArray[Any]) -> NDArray[Any]:
     """Fisher z of the magnitude: the growth scale of everything that behaves like a correlation.
@@ -154,6 +157,11 @@ class MetricSpec:
     def blind_to(self) -> tuple[str, ...]:
         """What it does not see, names of :data:`hyperscan.metrics.table.BLIND`."""
         return ("zero lag",) * self.zero_lag_blind + self.blind
+
+    @property
+    def scale(self) -> str:
+        """What its values are in where growth is tested: Fisher z, or the metric as it is, by its name."""
+        return FISHER_Z if self.link is fisher or self.z_func is not None else self.name
 
     @property
     def modalities(self) -> tuple[str, ...]:

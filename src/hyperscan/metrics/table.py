@@ -18,7 +18,7 @@ from hyperscan.errors import InputError, did_you_mean
 from hyperscan.metrics import amplitude, information, lagged, phase, sets, spectral, temporal
 from hyperscan.metrics.engine.products import Preparation, Products, cross_products
 from hyperscan.metrics.mne_methods import PREFIX, adapt
-from hyperscan.metrics.spec import MetricSpec, fisher, is_ours
+from hyperscan.metrics.spec import FISHER_Z, MetricSpec, fisher, is_ours
 
 _CONTEXT = ("sfreq", "band")
 _BIASED = "> 0, falls with window length and bandwidth"
@@ -291,6 +291,20 @@ def get_metrics(metrics: Iterable[str | Callable[..., Any] | MetricSpec]) -> tup
             "def, or a MetricSpec."
         )
     return specs
+
+
+def scaled(text: str, metric: str) -> str:
+    """Return a text that says Fisher z as it is true of a metric; one that is not known is taken to be put on it.
+
+    Examples
+    --------
+    >>> scaled("Excess (Fisher z)", "plv"), scaled("Excess (Fisher z)", "ppc")
+    ('Excess (Fisher z)', 'Excess (ppc)')
+    """
+    try:
+        return text.replace(FISHER_Z, get_metric(metric).scale)
+    except InputError:
+        return text
 
 
 def evaluate_many(

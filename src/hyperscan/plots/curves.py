@@ -19,6 +19,7 @@ from hyperscan.plots.frames import (
     left_out_of,
     means_over_time,
     require,
+    scaled_label,
 )
 from hyperscan.plots.style import DASHED, legend_above, looks_of, new_axes, palette, panel_grid, plain, spread, styled
 
@@ -118,7 +119,8 @@ def growth_curves(
     # in a narrow figure one thing stands below the other
     ax.set_title(("; " if _is_wide(ax) else "\n").join(told))
     ax.set_xlabel(TIME_LABELS.get(time, time))
-    ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
+    said = {"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}
+    ax.set_ylabel(scaled_label(table, said[value]) if value in said else value)
     _whole_sessions(ax, everything, time)
     if named:
         _name_ends(ax, curves, value)
@@ -280,7 +282,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
         _chance_band(ax, curve, time)
     _whole_sessions(ax, curves, time)
     ax.set_xlabel(TIME_LABELS[time])
-    ax.set_ylabel("Synchrony (Fisher z)")
+    ax.set_ylabel(scaled_label(table, "Synchrony (Fisher z)"))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
         dict(zip(labels, handles, strict=True)).values(),
@@ -361,7 +363,7 @@ def dyad_panels(
     for ax, (dyad, curve) in zip(axes, curves.items(), strict=True):
         _chance_band(ax, curve, time)
         ax.set_title(plain(dyad), fontsize=9.5, parse_math=False)
-    _finish_panels(axes, curves, time, "Synchrony (Fisher z)")
+    _finish_panels(axes, curves, time, scaled_label(table, "Synchrony (Fisher z)"))
     return axes
 
 
@@ -419,7 +421,7 @@ def roi_panels(
         # one name where both people's ROI is the same keeps titles apart
         name = plain(therapist) if therapist == client else f"{plain(therapist)}-{plain(client)}"
         ax.set_title(name, fontsize=9.5, parse_math=False)
-    _finish_panels(axes, curves, time, "Excess over chance (Fisher z)")
+    _finish_panels(axes, curves, time, scaled_label(table, "Excess over chance (Fisher z)"))
     return axes
 
 

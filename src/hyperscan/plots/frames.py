@@ -44,6 +44,14 @@ def time_of(table: pd.DataFrame, time: str) -> pd.Series:
     return values if time == "session" else values / 7.0
 
 
+def scaled_label(table: pd.DataFrame, text: str) -> str:
+    """Return a label with the scale of the table's metric, where it holds one metric."""
+    from hyperscan.metrics.table import scaled
+
+    found = set(map(str, table["metric"])) if "metric" in table else set()
+    return scaled(text, found.pop()) if len(found) == 1 else text
+
+
 def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str, pd.DataFrame]:
     """Curves over time, one per dyad: runs and tasks of a session are averaged."""
     require(table, "dyad", *columns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, dyad_curves, left_out_of, means_over_time, require
+from hyperscan.plots.frames import TIME_LABELS, dyad_curves, left_out_of, means_over_time, require, scaled_label
 from hyperscan.plots.style import DASHED, looks_of, new_axes, palette, plain, styled
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def session_means(
     if time == "session":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     ax.set_xlabel(TIME_LABELS.get(time, time))
-    ax.set_ylabel({"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}.get(value, value))
+    told = {"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}
+    ax.set_ylabel(scaled_label(table, told[value]) if value in told else value)
     # names of groups are long: side by side they leave panels that stand side by side
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=1 if by else 2, handlelength=2.8)
     return ax

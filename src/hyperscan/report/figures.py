@@ -113,7 +113,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
         " than they began."
     )
     if fit is not None:
-        alt += f" Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}."
+        alt += run.scaled(f" Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}.")
     paired = _has(rows, "pseudo_mean_z")
     chance = "the mean of its pseudo pairs at the same session number" if paired else "its mean under circular shifts"
     caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}. Thin lines: dyads, dotted across"
@@ -245,7 +245,7 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
         f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
         " chance level."
     )
-    caption = f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair."
+    caption = run.scaled(f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair.")
     if n_paired:
         alt += f" {above} of {n_paired} dyad-sessions lie more than 1 SD of single pairs above it."
         caption += (
@@ -321,7 +321,7 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     who = f"dyad {dyads[0]}" if len(dyads) == 1 else "all dyads"
     alt = (
         f"Heat map of mean excess synchrony by session and band for {who}; highest on average in {means.idxmax()}"
-        f" ({short(float(means.max()))} Fisher z)."
+        f" ({short(float(means.max()))} {run.scaled('Fisher z')})."
     )
     outcome = dataclasses.replace(run.outcome, band="")
     return picture(session_band_heatmap(rows), alt, f"{outcome}: {who if len(dyads) == 1 else f'mean over {who}'}.")
@@ -476,7 +476,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
         "Each pseudo pair's synchrony minus the mean of its session's pseudo pairs, with each real dyad-session as a"
         " tick. This shows the level of synchrony; it says nothing about growth."
     )
-    label_x = "Excess over chance (Fisher z)"
+    label_x = run.scaled("Excess over chance (Fisher z)")
     return picture(surrogate_histogram(real, around, label=label_x, what="pseudo pairs"), alt, caption)
 
 
@@ -502,7 +502,7 @@ def differences_picture(run: ReportedRun) -> Picture | None:
     axes = panel_grid(len(parts), columns=2, size=(4.9 if len(parts) > 1 else 7.2, tall))
     units = {"level": "Mean excess (Fisher z)", "growth": f"Slope of the excess (Fisher z per {run.unit})"}
     for ax, (asked, part) in zip(axes, parts.items(), strict=True):
-        forest_plot(part, ax, label_x=units[asked])
+        forest_plot(part, ax, label_x=run.scaled(units[asked]))
         ax.set_title(asked.capitalize(), loc="left", fontsize=10.5, fontweight="bold")
     told = "; ".join(f"{one.spoken}, {one.question}: {one.word.replace('_', ' ')}" for one in compared)
     alt = f"Estimates with confidence intervals of {count(len(compared), 'difference')} and of their sides. {told}."
@@ -657,7 +657,7 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     if table["pseudo_mean_z"].notna().any():
         alt += f" {above} of {len(table)} windows lie above the chance level of their session."
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
-    return picture(course_chart(table), alt, caption)
+    return picture(course_chart(table, label=run.scaled("Synchrony (Fisher z)")), alt, caption)
 
 
 def map_picture(run: ReportedRun, results: Mapping[str, SynchronyResult]) -> Picture | None:

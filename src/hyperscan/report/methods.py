@@ -12,6 +12,7 @@ from hyperscan.growth import GrowthResult
 from hyperscan.growth.records import DyadTrend, Guard
 from hyperscan.growth.verdict import ALPHA_COMPARED, ALPHA_PLAIN, tell_left_out
 from hyperscan.metrics import METRICS
+from hyperscan.metrics.table import scaled
 from hyperscan.report.preparation import eeg_prepared, fnirs_prepared
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
@@ -91,11 +92,13 @@ def _clocks(run: ReportedRun) -> str:
 def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
     known = [item for item in modalities if item in MODALITIES]
     named: dict[bool, list[str]] = {False: [], True: []}
+    plain: list[str] = []
     asked = (name for item in known for name in run.config.metrics.get(item, ()))
     for name in dict.fromkeys((*asked, run.outcome.metric)):
         paper = cite.metric(name)
         of_sets = name in METRICS and METRICS[name].sets is not None
         named[of_sets].append(name + (f" ({paper})" if paper else ""))
+        plain += [] if of_sets else [name]
     bands = {name: edges for item in known for name, edges in run.config.bands_of(item).items()}
     listed = ", ".join(f"{name} {short(low)}-{short(high)} Hz" for name, (low, high) in bands.items())
     listed += "".join(
@@ -111,7 +114,7 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
     )
     between = (
         "Synchrony was computed between every channel of the therapist and every channel of the client as"
-        f" {', '.join(named[False])}, in the bands {listed}, put on the Fisher z scale and averaged over windows and"
+        f" {', '.join(named[False])}, in the bands {listed}, {_put_on(plain)} averaged over windows and"
         " over the channel pairs of each ROI pair."
     )
     whole = (
@@ -121,6 +124,17 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
     )
     said = " ".join([between] * bool(named[False]) + [whole] * bool(named[True]))
     return f"{said} The primary outcome ({run.outcome}) {advance}; everything else is exploratory."
+
+
+def _put_on(metrics: list[str]) -> str:
+    """Say which metrics were put on the scale of Fisher z before they were averaged, and which stayed as they are."""
+    as_they_are = [name for name in metrics if scaled("Fisher z", name) != "Fisher z"]
+    if not as_they_are:
+        return "put on the Fisher z scale and"
+    if len(as_they_are) == len(metrics):
+        return f"{'as they are' if len(metrics) > 1 else 'as it is'},"
+    kept = "as it is" if len(as_they_are) == 1 else "as they are"
+    return f"put on the Fisher z scale ({', '.join(as_they_are)} {kept}) and"
 
 
 def _chance(run: ReportedRun) -> str:
@@ -135,8 +149,8 @@ def _chance(run: ReportedRun) -> str:
         said.append(
             "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
             f" {config.max_partners} other dyads at the same session number ({each} for each of"
-            f" {count(paired, 'dyad-session')}), and the mean of these pairs (Fisher z) was subtracted, which gives the"
-            " excess."
+            f" {count(paired, 'dyad-session')}), and the mean of these pairs"
+            f" ({run.scaled('Fisher z')}) was subtracted, which gives the excess."
         )
         weak = int(((pairs > 0) & (pairs < config.min_pseudo)).sum())
         if weak:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -216,7 +216,7 @@ def slope_table(run: ReportedRun) -> Table | None:
         rows.append({"what": words, **numbers, "n": size, "note": "; ".join(notes)})
     heads = {"what": "Estimate", **SLOPE_COLUMNS, "n": "n", "note": "Note"}
     caption = f"Slopes of the primary outcome in Fisher z per {run.unit}, with 95 % confidence intervals"
-    return lay_out(rows, heads, caption) if rows else None
+    return lay_out(rows, heads, run.scaled(caption)) if rows else None
 
 
 def trend_table(run: ReportedRun) -> Table | None:
@@ -353,7 +353,12 @@ def shape_table(run: ReportedRun) -> Table | None:
         | {"p_max_t": one.p_max_t, "n": one.test.n, "text": one.text}
         for one in (run.growth.shape if run.growth else ())
     ]
-    heads = {"name": "Shape", **SLOPE_COLUMNS, "slope": "Estimate (Fisher z)", "p_max_t": "p, max-T corrected"}
+    heads = {
+        "name": "Shape",
+        **SLOPE_COLUMNS,
+        "slope": run.scaled("Estimate (Fisher z)"),
+        "p_max_t": "p, max-T corrected",
+    }
     heads |= {"n": "Dyads (n)", "text": "What the estimate says"}
     return lay_out(rows, heads, "Shape of the course, exploratory, p corrected for its questions") if rows else None
 
@@ -504,7 +509,7 @@ def signal_table(run: ReportedRun) -> Table | None:
     heads = {"signal": "Signal", "level": "Excess, mean", "slope": f"Slope per {run.unit}", "ci_low": "CI low"}
     heads |= {"ci_high": "CI high", "p": "p", "n": "Dyads (n)"}
     caption = f"{replace(run.outcome, signal='')}, excess in Fisher z; the first signal is the primary one"
-    return lay_out(rows, heads, caption) if len(rows) > 1 else None
+    return lay_out(rows, heads, run.scaled(caption)) if len(rows) > 1 else None
 
 
 #: Signals in words.
@@ -528,7 +533,13 @@ def exploratory_table(run: ReportedRun) -> Table | None:
         return None
     columns = dict.fromkeys(("metric", "signal", "band", "roi", *rows[0]))
     caption = f"{len(rows)} exploratory slopes; none of them decides the verdict"
-    return lay_out(rows, heads_of(columns), caption)
+    heads = heads_of(columns) | {"slope": f"Slope per {run.unit}, on the metric's growth scale"}
+    return lay_out(rows, heads, caption)
+
+
+def _scaled_heads(run: ReportedRun, names: Iterable[str]) -> dict[str, str]:
+    """Heads of columns of the primary outcome, with the scale of its metric."""
+    return {name: run.scaled(head) for name, head in heads_of(names).items()}
 
 
 def nulls_table(run: ReportedRun) -> Table | None:
@@ -547,7 +558,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
         }
         for session, part in rows.groupby("session", sort=True)
     ]
-    heads = heads_of(["session", "dyads", *levels])
+    heads = _scaled_heads(run, ["session", "dyads", *levels])
     heads |= {
         "dyads": "Dyads (n)",
         "n_pseudo": "Pseudo pairs (fewest)",
@@ -571,7 +582,7 @@ def session_table(run: ReportedRun, dyad: str) -> Table | None:
     keys = [key for key in _SESSION_COLUMNS if key in rows]
     if rows.empty:
         return None
-    return lay_out(rows_of(rows[keys]), heads_of(keys), f"{run.outcome}: every session of this dyad")
+    return lay_out(rows_of(rows[keys]), _scaled_heads(run, keys), f"{run.outcome}: every session of this dyad")
 
 
 def people(run: ReportedRun, dyad: str) -> list[tuple[str, str]]:
@@ -591,7 +602,9 @@ def all_outcomes_table(run: ReportedRun, dyad: str) -> Table | None:
     wide = rows.pivot_table(index=keys, columns="session", values="excess_z", aggfunc="mean", sort=False)
     wide.columns = pd.Index([f"s{short(session)}" for session in wide.columns])
     heads = heads_of(keys) | {key: f"Session {key[1:]}" for key in wide.columns}
-    return lay_out(rows_of(wide.reset_index()), heads, "Excess over chance (Fisher z) of every outcome")
+    return lay_out(
+        rows_of(wide.reset_index()), heads, "Excess over chance of every outcome, each on the scale of its growth"
+    )
 
 
 @dataclass(frozen=True)
@@ -664,7 +677,7 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     facts = []
     fit = None if run.growth is None else run.growth.group_slope or run.growth.one_dyad
     if fit is not None and not is_empty(fit.slope):
-        facts.append(("Slope", _slope_in_brief(fit, run.unit)))
+        facts.append(("Slope", _slope_in_brief(fit, run.scaled(f"Fisher z per {run.unit}"))))
     guards: dict[str, list[str]] = {}
     for guard in guard_lines(run):
         guards.setdefault(guard.state, []).append(guard.name)
@@ -698,7 +711,7 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
 def _slope_in_brief(fit: SlopeTest | DyadTrend, unit: str) -> str:
     """Write a slope with its interval; where too little was there for a test, that it is a description."""
     slope, low, high = brief_all(fit.slope, fit.ci_low, fit.ci_high)
-    text = f"{slope} Fisher z per {unit}"
+    text = f"{slope} {unit}"
     interval = "" if is_empty(fit.ci_low) else f" (95 % CI {low} to {high})"
     if isinstance(fit, DyadTrend):
         # an interval that leaves out zero would be the test that so few sessions do not give

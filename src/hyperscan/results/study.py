@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count, did_you_mean
+from hyperscan.metrics.table import scaled
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome
+from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome, other_chance
 from hyperscan.words import GUARDS
 
 if TYPE_CHECKING:
@@ -157,10 +158,9 @@ def _surrogates(view: StudyView, axes: Any) -> Any:
     around = (joined["z"] - joined["pseudo_mean_z"]).dropna().to_numpy()
     if len(around) < 2:
         raise InputError("kind = 'surrogates': this study has no pseudo pairs of that outcome. It needs more dyads.")
-    observed = real["excess_z"].dropna().to_numpy()
-    return surrogate_histogram(
-        observed, around, one_axes(axes), label="Excess over chance (Fisher z)", what="pseudo pairs"
-    )
+    observed = real["excess_z"][~other_chance(real)].dropna().to_numpy()
+    label = scaled("Excess over chance (Fisher z)", view.outcome.metric)
+    return surrogate_histogram(observed, around, one_axes(axes), label=label, what="pseudo pairs")
 
 
 def _guards(view: StudyView, axes: Any) -> Any:

@@ -97,7 +97,7 @@
     const mean = value("pseudo_mean_z"), sd = value("pseudo_sd_z"), apart = (value("z") - mean) / sd;
     const away = mean === null || !sd ? "" : ` (mean ± 1 SD): ${number(Math.abs(apart), 2)} SD ${apart < 0 ? "below" : "above"} their mean, which is no test`;
     const chance = mean === null ? "no other dyad was re-paired" : `pseudo pairs ${number(mean)}${sd ? " ± " + number(sd, 2) : ""}${away}`;
-    by("said").textContent = `Dyad ${chosen.dyad}, session ${chosen.session}: ${chosen.metric}, ${chosen.band}, ${chosen.roi}: ${number(value("z"))} Fisher z; ${chance}.`;
+    by("said").textContent = `Dyad ${chosen.dyad}, session ${chosen.session}: ${chosen.metric}, ${chosen.band}, ${chosen.roi}: ${number(value("z"))} ${D.scales[chosen.metric]}; ${chance}.`;
     numbers(); course(); windows(); channels(); quality(); leftOut();
   }
 
@@ -184,7 +184,7 @@
     const drawn = chart(220, xs, series, `Synchrony of dyad ${chosen.dyad} over ${xs.length} sessions${known ? ", beside chance" : ""}`);
     const every = Math.ceil((22 * xs.length) / drawn.width) || 1;
     xs.filter((_, i) => i % every === 0).forEach((at) => drawn.root.append(svg("text", { x: drawn.x(at), y: 204, "text-anchor": "middle" }, String(at))));
-    show("course", drawn.root, el("p", `Session number; Fisher z. Solid: the pair. ${known ? "Dashed: mean of its pseudo pairs, band ± 1 SD. " : ""}Ring: the session shown.`, { class: "constant" }));
+    show("course", drawn.root, el("p", `Session number; ${D.scales[chosen.metric]}. Solid: the pair. ${known ? "Dashed: mean of its pseudo pairs, band ± 1 SD. " : ""}Ring: the session shown.`, { class: "constant" }));
   }
 
   function windows() {
@@ -202,7 +202,7 @@
     const all = xs.length > 1 ? round(xs[0], xs[xs.length - 1]).at : xs;
     const times = all.filter((_, i) => !ROOM.matches || all.length < 6 || i % 2 === 0);
     for (const at of times) drawn.root.append(svg("text", { x: drawn.x(at), y: 184, "text-anchor": "middle" }, `${number(at)} s`));
-    show("windows", drawn.root, el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, Fisher z; middle of each window of ${number(here.window)} s.${level === null ? "" : " Dashed: mean of the session's pseudo pairs."}`, { class: "constant" }));
+    show("windows", drawn.root, el("p", `${primary ? "" : "Windows are kept of the primary region. "}Region ${D.primary.roi_therapist} – ${D.primary.roi_client}, ${D.scales[chosen.metric]}; middle of each window of ${number(here.window)} s.${level === null ? "" : " Dashed: mean of the session's pseudo pairs."}`, { class: "constant" }));
   }
 
   function unpack(here) {

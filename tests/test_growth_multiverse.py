@@ -67,6 +67,19 @@ def plain_joint_p(slopes: np.ndarray, weights: np.ndarray, votes: np.ndarray) ->
     return float(np.mean([value >= observed * (1 - 1e-10) for value in every]))
 
 
+def test_a_share_of_weight_is_not_told_as_one_of_analyses() -> None:
+    rng = np.random.default_rng(3)
+    rows = [(f"D{d}", s, 0.05 * s + rng.normal(0, 0.02)) for d in range(9) for s in range(1, 5)]
+    table = pd.DataFrame(rows, columns=["dyad", "session", "excess_z"])
+    alike = [table.assign(excess_z=table["excess_z"] + rng.normal(0, 0.001, len(table))) for _ in range(4)]
+    grown = [fit_growth(one) for one in (*alike, table.assign(excess_z=rng.normal(0, 0.1, len(table))))]
+    found = fit_multiverse([Universe(f"u{k}", {"c": str(k)}, k == 0, one) for k, one in enumerate(grown)])
+    assert (found.table["p"] < 0.05).mean() == 0.8
+    assert found.joint is not None
+    assert found.joint.share == pytest.approx(0.5, abs=0.02)
+    assert f"{found.joint.share:.0%} of their weight has p < .05" in found.sentence
+
+
 def test_the_joint_p_is_that_of_the_plain_definition() -> None:
     rng = np.random.default_rng(1)
     slopes = SLOPES[:6, None] + rng.normal(0, 0.03, (6, 5))

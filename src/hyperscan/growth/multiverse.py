@@ -61,7 +61,8 @@ class JointTest(Record):
     #: Weighted median over analyses of the standardised slope, and its two-sided p
     median: float
     p: float
-    #: Share of analyses with p < .05 in the more frequent direction (1 up, -1 down), and its two-sided p
+    #: Share of the analyses' weight with p < .05 (t of the standardised slope) in the direction that has more of it (1
+    #: up, -1 down), and its two-sided p
     share: float
     direction: int
     p_share: float
@@ -435,8 +436,8 @@ def tell_multiverse(universes: Sequence[Universe], joint: JointTest | None, infl
         how = "all" if joint.exact else f"{joint.n_flips} random"
         parts.append(
             f"All together: median standardised slope {joint.median:+.2f}, {p_text(joint.p)} ({how} joint sign flips "
-            f"of {joint.n_flipped} {joint.flipped}; {joint.n_universes} analyses); {joint.share:.0%} have p < .05 in "
-            f"one direction, {p_text(joint.p_share)}."
+            f"of {joint.n_flipped} {joint.flipped}; {joint.n_universes} analyses); {joint.share:.0%} of their "
+            f"weight has p < .05 in one direction, {p_text(joint.p_share)}."
         )
         if joint.smallest_p > ALPHA:
             parts.append(f"With {joint.n_flipped} {joint.flipped} no such p can fall below {joint.smallest_p:.3g}.")

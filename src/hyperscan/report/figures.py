@@ -226,7 +226,7 @@ def relations_picture(run: ReportedRun) -> Picture | None:
     caption = (
         "Slopes in standard deviations of what entered: inside dyads (same session, next session, reverse) without each"
         " dyad's own line and what all share at a session. Lines: 95 % confidence intervals, not corrected. Filled:"
-        " p < .05 after Holm's correction, and no guard failed."
+        " p < .05 after Holm's correction, and no guard failed, but that of lag."
     )
     return picture(forest_plot(table, label_x="Slope (SD per SD)"), alt, caption)
 

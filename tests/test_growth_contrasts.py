@@ -209,6 +209,17 @@ def test_every_column_of_a_contrast_is_that_of_the_difference_or_empty() -> None
         np.testing.assert_equal(float(made[name].iloc[0]), wanted[name], err_msg=name)
 
 
+def test_a_covariate_that_differs_between_tasks_is_none_of_their_difference() -> None:
+    table = tasks(n=2, sessions=2).assign(bdi=[20, 20, 18, 18, 9, 9, 7, 7], mood=range(8), note="a")
+    table = table.assign(order=[1, 2] * 4, half=[3.0, np.nan] * 4, days=7.0 * (table["session"] - 1))
+    made = contrast_rows(table.sort_values("task", ascending=False), CONTRAST).sort_values(["dyad", "session"])
+    assert made["bdi"].tolist() == [20, 18, 9, 7]
+    assert made[["mood", "order"]].isna().all(axis=None)
+    assert made["half"].tolist() == [3.0] * 4
+    assert made["note"].tolist() == ["a"] * 4
+    assert made["days"].tolist() == [0.0, 7.0] * 2
+
+
 def test_clocks_are_asked_of_the_lag_in_each_task() -> None:
     """Where both tasks have one lag, that of their difference is none."""
     table = tasks(growth=0.06).rename(columns={"excess_z": "lead_asymmetry_excess"}).assign(lag_peak_s=0.08)

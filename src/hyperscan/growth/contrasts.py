@@ -22,7 +22,7 @@ from hyperscan.growth.records import CappedSlope, TherapistLevel
 from hyperscan.growth.reml import NO_RESIDUAL, fit_mixed
 from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, slope_test, therapist_test
 from hyperscan.growth.table import COMPANIONS, Sessions, sessions_of
-from hyperscan.schema import CELL_COLUMNS, COLUMNS, CONTRAST, KEYS, MIN_DYADS
+from hyperscan.schema import CELL_COLUMNS, COLUMNS, CONTRAST, KEYS, MIN_DYADS, TABLES
 from hyperscan.words import LIMITS
 
 Array = NDArray[np.float64]
@@ -61,9 +61,12 @@ def _rows_of(table: pd.DataFrame, name: str, contrast: Contrast) -> pd.DataFrame
     means = {task: rows.groupby(keys, sort=False)[additive].mean() for task, rows in tasks.items()}
     total = reduce(pd.DataFrame.add, [means[task].mul(share) for task, share in contrast.items()])
     smallest = reduce(np.fmin, [rows.groupby(keys, sort=False)[least].min() for rows in tasks.values()])
-    # covariates and labels of people go with the session, what is left belongs to one recording
+    # labels of people go with the session, and so do covariates that are the same in all tasks
     carried = [c for c in table if c not in (*labels, *additive, *least, *NOT_ADDITIVE, "flags")]
-    first = next(iter(tasks.values())).groupby(keys, sort=False)[carried].first()
+    every = pd.concat(tasks.values()).groupby(keys, sort=False)
+    first, covariates = every[carried].first(), [name for name in carried if name not in TABLES["synchrony"]]
+    if covariates:
+        first[covariates] = first[covariates].mask(every[covariates].nunique() > 1)
     joined = first.join(total, how="inner").join(smallest, how="left")
     joined = joined[joined[additive].notna().any(axis=1)].reset_index().assign(task=name, run="", flags=CONTRAST)
     return joined.reindex(columns=table.columns)

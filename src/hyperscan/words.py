@@ -628,7 +628,8 @@ _ANSWERS = (
     RelationAnswer(
         "cannot_tell",
         "Cannot tell",
-        "There are fewer than six dyads, or nothing is left once time is taken out.",
+        "There are fewer than six dyads, or (between dyads) fewer than four with one of two values, or nothing is left "
+        "once time is taken out.",
     ),
 )
 

@@ -72,6 +72,23 @@ def test_one_slope_is_told_and_drawn() -> None:
     assert not [line for line in alone.plot().axes[0].lines if str(line.get_label()).startswith("group slope")]
 
 
+def test_the_table_holds_the_word_and_the_corrected_p_of_every_difference() -> None:
+    contrasts = {"talk_minus_rest": {"talk": 1, "rest": -1}, "rest_minus_talk": {"rest": 1, "talk": -1}}
+    result = fit_growth(designs_table(), primary={"task": "talk"}, contrasts=contrasts, n_flips=199)
+    rows = result.to_data_frame().dropna(subset="p_holm").set_index(["name", "part"])
+    assert len(rows) == len(result.differences) == 4
+    for one in result.differences:
+        told = rows.loc[one.name, one.question]
+        assert (told["word"], told["p_holm"], told["p"]) == (one.word, one.p_holm, one.estimate.p)
+    assert any(one.p_holm > one.estimate.p for one in result.differences)
+
+
+def test_a_plot_tells_the_scale_of_its_metric() -> None:
+    for metric, scale in (("ppc", "ppc"), ("plv", "Fisher z")):
+        label = fit_growth(table(metric=metric)).plot(show=False).axes[0].get_ylabel()
+        assert label == f"Excess over chance ({scale})"
+
+
 def test_a_plot_of_another_value_has_no_chance_and_no_fisher_z() -> None:
     ax = fit_growth(table().rename(columns={"excess_z": "wai"}), value="wai").plot().axes[0]
     assert ax.get_ylabel() == "wai"

@@ -657,7 +657,12 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column("ci_high", "95 % CI, high", meaning="upper end of the 95 % interval of the slope"),
     Column("p_max_t", "p, max-T corrected", meaning="p corrected for all outcomes", p_value=True),
     Column("q_bh", "q, FDR (BH)", meaning="p adjusted for the false discovery rate", p_value=True),
-    Column("p_holm", "p, Holm corrected", meaning="p corrected for all relations", p_value=True),
+    Column(
+        "p_holm",
+        "p, Holm corrected",
+        meaning="p corrected for all of one kind",
+        p_value=True,
+    ),
     Column("n_dyads", "Dyads (n)", meaning="dyads that entered"),
     Column("primary", "Primary", meaning="whether it is the outcome named in advance"),
     Column(

@@ -263,7 +263,8 @@ class GrowthResult:
         for one in self.differences:
             labels = {"part": one.question, "name": one.name}
             n = {"n_dyads": one.estimate.n, "n_sessions": one.n_sessions}
-            rows.append({**labels, **one.estimate, **n, "detail": f"{one.word}: {one.sentence}"})
+            told: dict[str, Scalar] = {"word": one.word, "p_holm": one.p_holm}
+            rows.append({**labels, **told, **one.estimate, **n, "detail": f"{one.word}: {one.sentence}"})
             others = {"unweighted": one.plain, "mixed": one.mixed, "permutation": one.permutation}
             rows += [{**labels, **test, "detail": name} for name, test in others.items() if test]
             rows += [{**labels, **side.test, "n_dyads": side.test.n, "detail": side.name} for side in one.sides]
@@ -295,6 +296,7 @@ class GrowthResult:
 
         table, value, time = self.per_session, self.design.value, self.design.time
         shown = table.drop(columns=[value], errors="ignore").rename(columns={"value": value})
+        shown = shown.assign(metric=self.primary.outcome.metric)
         if time == "weeks":
             shown = shown.assign(weeks=shown["t"], days=shown["t"] * 7)
         if time not in ("session", "weeks"):

@@ -660,7 +660,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "p_holm",
         "p, Holm corrected",
-        meaning="p corrected for all of one kind",
+        meaning="p corrected for all relations, or for all differences of a kind",
         p_value=True,
     ),
     Column("n_dyads", "Dyads (n)", meaning="dyads that entered"),

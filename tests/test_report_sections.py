@@ -19,6 +19,7 @@ from hyperscan.growth import GrowthResult, fit_growth, records
 from hyperscan.report import sections
 from hyperscan.report.figures import (
     STUDY_PICTURES,
+    _above_chance,
     differences_picture,
     grid_picture,
     growth_picture,
@@ -253,6 +254,13 @@ def test_runs_of_a_session_are_one_in_the_table_of_signals_as_in_the_verdict(tmp
     assert [float(cell.value) for cell in told.rows[0][2:6]] == pytest.approx(
         [found.slope, found.ci_low, found.ci_high, found.p]
     )
+    levels, rows = sections.nulls_table(run), run.entered
+    assert levels is not None
+    by_dyad = rows[rows["session"] == 1].groupby("dyad")["excess_z"].mean()
+    at = levels.columns.index("Excess (Fisher z)")
+    assert float(levels.rows[0][at].value) == pytest.approx(by_dyad.mean())
+    assert by_dyad.mean() != pytest.approx(rows[rows["session"] == 1]["excess_z"].mean())
+    assert _above_chance(run.primary)[1] == len(run.primary[["dyad", "session"]].drop_duplicates())
 
 
 def test_a_metric_that_is_not_put_on_fisher_z_is_not_said_to_be(tmp_path: Path) -> None:

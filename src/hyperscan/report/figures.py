@@ -253,7 +253,7 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
             " session number); band: ± 1 SD of them."
         )
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
-    caption += _ALONE if 0 < n_paired < len(shown) else ""
+    caption += _ALONE if n_paired and shown["pseudo_mean_z"].isna().any() else ""
     if len(dyads) > MAX_PANELS:
         caption += f" The first {MAX_PANELS} of {len(dyads)} dyads; the others are on their own pages."
     columns = 4 if len(dyads) <= 24 else 6
@@ -264,7 +264,10 @@ def _above_chance(rows: pd.DataFrame) -> tuple[int, int]:
     """How many dyad-sessions lie above the band of their pseudo pairs, of how many that have one."""
     if not _has(rows, "pseudo_mean_z", "pseudo_sd_z"):
         return 0, 0
-    paired = rows.dropna(subset=["pseudo_mean_z"])
+    # runs of a session are one point
+    paired = (
+        rows.dropna(subset=["pseudo_mean_z"]).groupby(["dyad", "session"])[["z", "pseudo_mean_z", "pseudo_sd_z"]].mean()
+    )
     return int((paired["z"] > paired["pseudo_mean_z"] + paired["pseudo_sd_z"]).sum()), len(paired)
 
 
@@ -304,7 +307,7 @@ def chance_picture(run: ReportedRun, dyad: str) -> Picture | None:
         alt += f" {above} of {count(n_paired, 'session')} lie more than 1 SD of single pairs above it."
         caption += " Band: mean ± 1 SD of this dyad's pseudo pairs at the same session number."
     caption += _OWN_LEVEL if _has(rows, "own_mean_z") else ""
-    caption += _ALONE if 0 < n_paired < len(rows) else ""
+    caption += _ALONE if n_paired and rows["pseudo_mean_z"].isna().any() else ""
     return picture(chance_curves(rows, time=run.config.time), alt, caption)
 
 

@@ -552,7 +552,8 @@ def nulls_table(run: ReportedRun) -> Table | None:
         {
             "session": session,
             "dyads": part["dyad"].nunique(),
-            **{key: float(part[key].mean()) if key in part else None for key in levels},
+            # runs of a session are averaged first
+            **{key: float(part.groupby("dyad")[key].mean().mean()) if key in part else None for key in levels},
             "n_pseudo": float(part["n_pseudo"].min()) if "n_pseudo" in part else None,
             "lag_n": int((part["lag_p"] < 0.05).sum()) if "lag_p" in part and part["lag_p"].notna().any() else None,
         }
@@ -562,7 +563,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
     heads |= {
         "dyads": "Dyads (n)",
         "n_pseudo": "Pseudo pairs (fewest)",
-        "lag_n": "Sessions with lag-null p < .05",
+        "lag_n": "Recordings with lag-null p < .05",
     }
     caption = f"Real and chance level of {run.outcome}" + ": means over dyads" * (rows["dyad"].nunique() > 1)
     return lay_out(made, heads, caption, keys=["session"])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
+import mne
 import numpy as np
 import pytest
 
+import hyperscan as hs
+import recording_fixtures as make
 from clock_fixtures import device, pair_of
+from hyperscan.recording.annotations import start_of
+from hyperscan.recording.files.bids import with_start_time
 from hyperscan.recording.records import ClockReport
 from hyperscan.recording.start_times import StartTimes, compare_starts, hour_hint, is_shifted, is_told
 
@@ -86,3 +92,52 @@ def test_whole_hours_are_told_to_be_a_time_zone() -> None:
 )
 def test_two_clocks_are_known_to_no_less_than_the_setting(report: ClockReport, known: float) -> None:
     assert report.known_to(16.0) == known
+
+
+# ---- recordings whose beginning was cut off
+
+
+def cut(seed: int, date: datetime.datetime | None, by_s: float) -> mne.io.BaseRaw:
+    raw = make.eeg_raw(seed, seconds=40.0)
+    raw.set_meas_date(date)
+    return raw.crop(by_s)
+
+
+@pytest.mark.parametrize("road", ["files", "memory"])
+@pytest.mark.parametrize(("early_s", "late_s"), [(0.0, 12.0), (12.0, 0.0), (5.0, 17.0)])
+def test_a_cut_recording_begins_where_it_was_cut(tmp_path: Path, road: str, early_s: float, late_s: float) -> None:
+    raws = [cut(seed, TEN, by_s) for seed, by_s in enumerate((early_s, late_s))]
+    if road == "files":
+        for raw, name in zip(raws, ("t-raw.fif", "c-raw.fif"), strict=True):
+            raw.save(tmp_path / name, verbose="ERROR")
+        pair = make.load(tmp_path, "t-raw.fif", "c-raw.fif", clock="timestamps")
+    else:
+        pair = hs.PairedRecording.from_raws(*raws, clock="timestamps")
+    # MNE keeps when the whole recording began, so both have one date
+    assert raws[0].info["meas_date"] == raws[1].info["meas_date"]
+    with pytest.warns(hs.errors.DataQualityWarning, match="start times"):
+        aligned = hs.align_pair(pair)
+    assert aligned.clock is not None
+    assert aligned.clock.offset_s == pytest.approx(late_s - early_s)
+
+
+def test_what_is_known_of_a_start_stays_known_when_it_is_cut() -> None:
+    assert start_of(cut(0, TEN, 12.0)) == TEN + datetime.timedelta(seconds=12)
+    # whole seconds stay whole seconds, finer ones are moved to the sample
+    assert start_of(cut(0, TEN, 2.25)) == TEN + datetime.timedelta(seconds=2)
+    fine = TEN + datetime.timedelta(milliseconds=500)
+    assert start_of(cut(0, fine, 2.25)) == TEN + datetime.timedelta(seconds=2.75)
+    # nor does a date without a time of day get one
+    assert start_of(cut(0, TEN.replace(hour=0, second=0), 2.0)) == TEN.replace(hour=0, second=0)
+    assert start_of(cut(0, None, 2.0)) is None
+
+
+@pytest.mark.parametrize("held", [None, TEN - datetime.timedelta(seconds=12)])
+def test_scans_tell_when_what_is_left_begins(tmp_path: Path, held: datetime.datetime | None) -> None:
+    raw, folder = cut(0, held, 12.0), tmp_path / "sub-1" / "eeg"
+    folder.mkdir(parents=True)
+    scans = f"filename\tacq_time\neeg/sub-1_eeg.fif\t{TEN.replace(tzinfo=None).isoformat()}\n"
+    (folder.parent / "sub-1_scans.tsv").write_text(scans, encoding="utf-8")
+    notes = with_start_time(raw, folder / "sub-1_eeg.fif", "t.fif")
+    assert bool(notes) == (held is None)
+    assert start_of(raw) == TEN

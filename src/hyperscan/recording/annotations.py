@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections import Counter
 
@@ -10,6 +11,7 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
+from hyperscan.recording.start_times import is_told
 from hyperscan.recording.timeline import is_near
 
 #: Parts of a recording: first and last moment of each, in s.
@@ -74,10 +76,28 @@ def fresh_raw(
         info["hpi_meas"], info["hpi_results"], info["events"] = [], [], []
         info["sfreq"] = float(raw.info["sfreq"] if sfreq is None else sfreq)
         info["lowpass"] = min(info["lowpass"], info["sfreq"] / 2)
-        if not keep_date:
-            info["meas_date"] = None
+        info["meas_date"] = start_of(raw) if keep_date else None
     made = mne.io.RawArray(samples_of(raw) if data is None else data, info, verbose="WARNING")
     return made.set_annotations(annotations, verbose="WARNING")
+
+
+def start_of(raw: BaseRaw) -> datetime.datetime | None:
+    """Tell when the first sample was taken: of a recording that was cut, MNE keeps when the whole of it began.
+
+    A time in whole seconds stays one, as it is known to no more.
+
+    Examples
+    --------
+    >>> raw = mne.io.RawArray(np.zeros((1, 900)), mne.create_info(["Cz"], 100.0, "eeg"), first_samp=500, verbose=False)
+    >>> raw = raw.set_meas_date(datetime.datetime(2024, 3, 1, 10, 0, 5, tzinfo=datetime.UTC))
+    >>> start_of(raw).isoformat()
+    '2024-03-01T10:00:10+00:00'
+    """
+    date: datetime.datetime | None = raw.info["meas_date"]
+    if date is None or not is_told(date):
+        return date
+    later_s = float(raw.first_time)
+    return date + datetime.timedelta(seconds=later_s if date.microsecond else round(later_s))
 
 
 def own_annotations(raw: BaseRaw) -> mne.Annotations:

@@ -18,7 +18,7 @@ from mne import BaseEpochs
 from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, MachineError, ReadError, count, fault_of_machine
-from hyperscan.recording.annotations import is_technical, own_annotations
+from hyperscan.recording.annotations import is_technical, own_annotations, start_of
 from hyperscan.recording.start_times import hour_hint, is_shifted, is_told
 from hyperscan.storage import odd_kind
 from hyperscan.study.formats import formats_named
@@ -212,9 +212,11 @@ def with_start_time(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[
     told = _acquired(scans, path, name) if scans else None
     if told is None:
         return ()
-    held = data.info["meas_date"]
-    if not is_told(held) or is_shifted(held):
-        data.set_meas_date(told)
+    is_raw = isinstance(data, BaseRaw)
+    held: datetime.datetime | None = start_of(data) if is_raw else data.info["meas_date"]
+    if held is None or not is_told(held) or is_shifted(held):
+        # that of the first sample, where MNE wants that of what was cut away before it
+        data.set_meas_date(told - datetime.timedelta(seconds=data.first_time if is_raw else 0.0))
         return (f"{name}: start time taken from its scans.tsv",)
     apart = (told - held).total_seconds()
     # both are cut to whole seconds by one writer or the other

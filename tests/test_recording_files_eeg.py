@@ -126,6 +126,33 @@ def test_edf_plus_d_gaps_are_opened(good: Path) -> None:
     np.testing.assert_allclose(raw.get_data()[:, 1400:], make.noise(1)[:, 1000:], atol=2e-9)
 
 
+def delayed(content: bytes, start_s: float, gap_s: float) -> bytes:
+    """Let an EDF+ file begin later than its header says, and its records from the tenth on later still."""
+    head, body = content[: int(content[184:192])], content[int(content[184:192]) :]
+    n = int(content[236:244])
+    size, out = len(body) // n, [head.replace(b"EDF+C", b"EDF+D", 1)]
+    for k in range(n):
+        record = body[k * size : (k + 1) * size]
+        first, later = record.index(f"+{k}\x14\x14\0".encode()), start_s + gap_s * (k >= 10)
+        told = [f"+{k + later:g}\x14\x14".encode()]
+        for event in filter(None, record[first:].split(b"\0")[1:]):
+            onset, text = event.split(b"\x14", 1)
+            told += [f"+{float(onset) + later:g}\x14".encode() + text] * (b"room" not in text)
+        out.append(record[:first] + b"\0".join(told).ljust(size - first, b"\0"))
+    return b"".join(out)
+
+
+@pytest.mark.parametrize("start_s", [0, 0.25, 3])
+def test_events_of_a_discontinuous_edf_keep_their_samples(good: Path, start_s: float) -> None:
+    events = [(0.5, "a text that makes room for times"), (8.5, "before"), (14.5, "after"), (18.5, "late")]
+    make.write_edf(good / "t.edf", 1, annotations=events)
+    (good / "t.edf").write_bytes(delayed((good / "t.edf").read_bytes(), start_s, 4.0))
+    marks = make.load(good, "t.edf", "c-raw.fif").therapist.annotations
+    found = {name: onset for onset, name in zip(marks.onset, marks.description, strict=True)}
+    # the last lies beyond what was recorded, which ends 4 s before
+    assert found == {"before": 8.5, "BAD_gap": 10.0, "after": 18.5, "late": 22.5}
+
+
 RARE: dict[str, Callable[..., Path]] = {"t.raw": rare.write_egi, "t.gdf": rare.write_gdf, "t.cnt": rare.write_cnt}
 
 

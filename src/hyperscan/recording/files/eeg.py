@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,15 +146,37 @@ def record_onsets(path: Path, header: EdfHeader, name: str) -> np.ndarray:
     return np.array(onsets)
 
 
+#: An annotation of EDF+: when it was, how long it took, and its texts (EDF+ specification, 2.2.2).
+_TAL = re.compile(rb"([+-][0-9]+(?:\.[0-9]*)?)(?:\x15([0-9]+(?:\.[0-9]*)?))?\x14([^\0]*)\0")
+
+
+def record_events(path: Path, header: EdfHeader, channels: Sequence[str]) -> mne.Annotations:
+    """Read the events of an EDF+ or BDF+ file in true time: MNE drops those beyond what was recorded without gaps."""
+    records = np.memmap(path, np.uint8, "r", header.header_bytes, (header.n_held, header.record_bytes))
+    found: dict[tuple[float, float, str], None] = {}  # an event of several channels is one
+    for first, n in header.annotations:
+        for record in records[:, first : first + n]:
+            for onset, length, texts in _TAL.findall(record.tobytes()):
+                for text in filter(None, texts.decode("utf-8", errors="replace").split("\x14")):
+                    said, _, channel = text.rpartition("@@")
+                    found[float(onset), float(length or 0), said if channel in channels else text] = None
+    onsets, lengths, texts = zip(*found, strict=True) if found else ((), (), ())
+    return mne.Annotations(onsets, lengths, texts, orig_time=None)
+
+
 def read_edf(path: Path, name: str) -> PersonRecording:
     """Read an EDF or BDF file, gaps of a discontinuous one opened."""
     header = read_edf_header(path, name)
     notes = check_edf(header, name)
     read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
-    raw = read(path, preload=False, verbose="WARNING")
     onsets = record_onsets(path, header, name) if header.discontinuous else _told_onsets(path, header, name)
+    with warnings.catch_warnings():
+        # events after the recorded length are read below, where the gaps make room for them
+        if onsets is not None and np.ptp(onsets) > (len(onsets) - 0.5) * header.record_s:
+            warnings.filterwarnings("ignore", ".*annotation.*outside")
+        raw = read(path, preload=False, verbose="WARNING")
     if onsets is not None:
-        raw, opened = open_records(raw, onsets, name)
+        raw, opened = open_records(raw, onsets, record_events(path, header, raw.ch_names), name)
         notes += opened
     return PersonRecording(raw, notes=notes, factors=find_factors(raw, header.units, _EDF_UNITS))
 
@@ -193,8 +216,10 @@ def _told_onsets(path: Path, header: EdfHeader, name: str) -> np.ndarray | None:
     return onsets if (steps > 1.5).any() and (steps > 0.5).all() else None
 
 
-def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
-    """Open the gaps between data records, which MNE reads as if there were none.
+def open_records(
+    raw: BaseRaw, onsets: np.ndarray, events: mne.Annotations, name: str
+) -> tuple[BaseRaw, tuple[str, ...]]:
+    """Open the gaps between data records, which MNE reads as if there were none; events are in the time of records.
 
     Shapes: ``onsets`` (n_records,).
     """
@@ -210,11 +235,10 @@ def open_records(raw: BaseRaw, onsets: np.ndarray, name: str) -> tuple[BaseRaw, 
     if not rows.size:
         return raw, ()
     check_memory((raw.n_times + int(missing.sum())) * len(raw.ch_names), name, raw.n_times * len(raw.ch_names))
-    # events of EDF+ are given in true time, which the opened recording has again
-    events = own_annotations(raw)
     opened = open_gaps(fresh_raw(raw), np.rint((rows + 1) * per_record).astype(int), missing)
     gaps = own_annotations(opened)
     gaps.delete(np.flatnonzero(gaps.description != GAP))
+    # events of EDF+ are given in true time, which the opened recording has again
     events.onset -= onsets[0]
     note = f"{name}: {count(rows.size, 'gap')} ({missing.sum() / sfreq:.1f} s) opened and marked as bad"
     return fresh_raw(opened, annotations=gaps + events), (note,)

@@ -13,6 +13,7 @@ from hyperscan.errors import ConfigError, DataQualityWarning, QualityError
 from hyperscan.recording.cleaning.fnirs import differential_pathlength
 from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.records import FnirsDecisions
+from hyperscan.synchrony.person import _haemoglobin
 from prepare_fixtures import (
     EXTINCTION,
     PPF,
@@ -161,6 +162,34 @@ def test_haemoglobin_input_skips_and_says_so():
     assert np.isnan(blood.quality.client["sci"])
     assert set(only.therapist.get_channel_types()) == {"hbo"}
     assert any("HbO only" in line for line in only.history)
+
+
+@pytest.mark.parametrize("level", ["intensity", "haemoglobin"])
+def test_haemoglobins_of_a_channel_are_put_together_in_whatever_order_they_stand(level):
+    pair, _ = fnirs_pair(13, scalp_m=0.0)
+    pair = _as_haemoglobin(pair) if level == "haemoglobin" else pair
+    expected = preprocess_pair(pair, WITHOUT)
+    names = pair.client.ch_names
+    # the second wavelength, or HbR, lists its channels the other way round
+    turned = [*names[::2], *reversed(names[1::2])]
+    found = preprocess_pair(pair.replace(client=pair.client.copy().reorder_channels(turned)), WITHOUT)
+    (channels, rows), (others, theirs) = (_haemoglobin(each.client, None) for each in (expected, found))
+    for kind in ("hbo", "hbr", "hbt"):
+        for base in channels:
+            np.testing.assert_allclose(
+                theirs[kind][others.index(base)], rows[kind][channels.index(base)], atol=1e-10, err_msg=f"{base} {kind}"
+            )
+
+
+def test_a_channel_with_one_haemoglobin_of_two_is_left_out():
+    pair = _as_haemoglobin(fnirs_pair(13, scalp_m=0.0)[0])
+    lost = ["S1_D1 hbo", "S2_D2 hbr"]
+    found = preprocess_pair(pair.replace(client=pair.client.copy().drop_channels(lost)), WITHOUT)
+    bases = {name.partition(" ")[0] for name in lost}
+    assert not bases & {name.partition(" ")[0] for name in found.client.ch_names}
+    assert any("S2_D2 (lacks its other haemoglobin)" in line for line in found.history)
+    _, rows = _haemoglobin(found.client, None)
+    np.testing.assert_array_equal(rows["hbt"], rows["hbo"] + rows["hbr"])
 
 
 def test_mixed_levels_are_refused():

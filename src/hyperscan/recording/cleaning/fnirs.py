@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -240,6 +241,10 @@ def _from_haemoglobin(raw: BaseRaw) -> _Probe:
         for name, row in zip(own.ch_names, own.get_data(), strict=True)
         if not np.isfinite(row).all() or np.ptp(row) == 0
     }
+    kinds = set(_kinds(own.ch_names))
+    if len(kinds) > 1:
+        n_of = Counter(map(base_name, own.ch_names))
+        dropped |= {base: "lacks its other haemoglobin" for base, n in n_of.items() if n == 1 and base not in dropped}
     kept = [name for name in own.ch_names if base_name(name) not in dropped]
     kinds = set(_kinds(kept))
     notes = ["haemoglobin as recorded: optical density, scalp coupling, motion correction and Beer-Lambert skipped"]
@@ -266,7 +271,15 @@ def _split(probe: _Probe, lengths: Mapping[str, str], who: str) -> tuple[_Probe,
             "Check optode contact, lower fnirs_min_sci, or leave the session out (include = no)."
         )
     short = {base_name(name) for name in kept if lengths[base_name(name)] == "short"}
-    raw = probe.raw if len(kept) == len(probe.raw.ch_names) else probe.raw.copy().pick(kept)
+    kinds = _kinds(kept)
+    orders = {
+        kind: tuple(base_name(name) for name, own in zip(kept, kinds, strict=True) if own == kind) for kind in kinds
+    }
+    if len(set(orders.values())) > 1:
+        # rows of two wavelengths or haemoglobins are put together by their place
+        places = {base: place for place, base in enumerate(dict.fromkeys(map(base_name, kept)))}
+        kept.sort(key=lambda name: places[base_name(name)])
+    raw = probe.raw if kept == probe.raw.ch_names else probe.raw.copy().pick(kept)
     return dataclasses.replace(probe, raw=raw, dropped=dropped), len(short)
 
 

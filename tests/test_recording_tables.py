@@ -73,3 +73,16 @@ def test_units_of_a_sidecar(tmp_path: Path, unit: str, factor: float) -> None:
     facts = {"SamplingFrequency": 10, "ChannelNames": ["Fz", "Cz"], "Unit": unit}
     (tmp_path / "t_sidecar.json").write_text(json.dumps(facts))
     np.testing.assert_allclose(read_numbers(tmp_path / "t.csv", "t.csv").data.get_data(), factor * values.T)
+
+
+@pytest.mark.parametrize("form", ["S{k}_D{k} {blood}", "S{k}_D{k}{blood}", "S{k}_D{k}_{blood}"])
+@pytest.mark.parametrize("blood", [("hbo", "hbr"), ("HbO", "HbR"), ("HBO", "HBR")])
+def test_haemoglobin_has_its_names_however_it_is_spelled(good: Path, form: str, blood: tuple[str, str]) -> None:
+    names = [form.format(k=k, blood=each) for k in (1, 2) for each in blood]
+    for seed, name in enumerate(("t", "c")):
+        np.savetxt(good / f"{name}.csv", make.noise(seed, 4, 400, 1.0).T, delimiter=",")
+        sidecar = {"SamplingFrequency": 8, "ChannelNames": names, "Unit": "uM"}
+        (good / f"{name}_sidecar.json").write_text(json.dumps(sidecar))
+    pair = make.load(good, "t.csv", "c.csv", modality="fnirs")
+    # by these names preparation and results find them
+    assert pair.therapist.ch_names == ["S1_D1 hbo", "S1_D1 hbr", "S2_D2 hbo", "S2_D2 hbr"]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import recording_fixtures as make
+from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.recording import PairedRecording
 from prepare_fixtures import fnirs_pair
 
 
@@ -31,7 +33,18 @@ def test_swapped_wavelengths_are_refused(tmp_path: Path) -> None:
         ch["loc"][9] = 1610.0 - ch["loc"][9]
     raw.save(tmp_path / "t-raw.fif", verbose="ERROR")
     fnirs_pair(2, seconds=20.0)[0].client.save(tmp_path / "c-raw.fif", verbose="ERROR")
+    client = fnirs_pair(2, seconds=20.0)[0].client
     make.refused(tmp_path, "t-raw.fif", "c-raw.fif", "t-raw.fif", "swapped", "Correct", modality="fnirs")
+    # in memory, too
+    with pytest.raises(ReadError, match="therapist: the channel called 760 nm is said to hold 850 nm"):
+        PairedRecording.from_raws(raw, client)
+
+
+def test_a_lost_wavelength_is_told_in_memory_too() -> None:
+    pair, _ = fnirs_pair(1, seconds=20.0)
+    with pytest.warns(DataQualityWarning, match="client: 1 of 11 fNIRS channels lack"):
+        found = PairedRecording.from_raws(pair.therapist, pair.client.copy().drop_channels(["S2_D2 850"]))
+    assert "S2_D2 760" not in found.client.ch_names
 
 
 @pytest.mark.parametrize("waves", [(785.0, 830.0), (690.0, 850.0)])

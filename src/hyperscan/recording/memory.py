@@ -20,6 +20,7 @@ from hyperscan.recording.annotations import find_trigger_lines
 from hyperscan.recording.files.epochs import fix_moments, keys_of_mne
 from hyperscan.recording.files.fif import without_ids
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, compare_people
+from hyperscan.recording.files.wavelengths import whole_pairs
 from hyperscan.recording.read import pair_epochs, pair_raws
 from hyperscan.recording.records import EpochKeys, PairedRecording, PersonRecording
 from hyperscan.schema import ROLES, SessionKey
@@ -73,8 +74,11 @@ def pair_in_memory(
             raise InputError(f"{role}: holds no {session.modality} channels. Give both people's {session.modality}.")
     with mne.use_log_level("WARNING"):
         taken = {role: PersonRecording(data.copy().load_data()) for role, data in people.items()}
-        for person in taken.values():
+        for role, person in taken.items():
             find_trigger_lines(person.data)
+            if session.modality == "fnirs" and isinstance(person.data, BaseRaw):
+                data, notes = whole_pairs(person.data, role)
+                taken[role] = replace(person, data=data, notes=notes)
     if all(epoched):
         if key is not None and session.clock is None:  # the user says which trial is which
             session = replace(session, clock="triggers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -22,8 +23,21 @@ SAME_LIGHT_NM = 5.0
 MAX_OFF_NM = 15.0
 
 
+#: How haemoglobin is called behind a channel's name, as "S1_D1 HbO", "S1_D1_hbo".
+_BLOOD = re.compile(r"[ _-]*(hbo|hbr)$", re.IGNORECASE)
+
+
+def with_blood_names(raw: BaseRaw) -> BaseRaw:
+    """Call haemoglobin channels as MNE does, ``S1_D1 hbo``: by these names they are found and put together."""
+    types = zip(raw.ch_names, raw.get_channel_types(), strict=True)
+    blood = {each: f"{_BLOOD.sub('', each)} {kind}" for each, kind in types if kind in ("hbo", "hbr")}
+    new = {old: name for old, name in blood.items() if old != name}
+    return raw.copy().rename_channels(new, verbose="WARNING") if new and len(set(blood.values())) == len(blood) else raw
+
+
 def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     """Leave out channels whose other wavelength is missing."""
+    raw = with_blood_names(raw)
     types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     light = [each for each, kind in types.items() if kind in ("fnirs_cw_amplitude", "fnirs_od")]
     _check_distances(raw, light or [each for each, kind in types.items() if kind in ("hbo", "hbr")], name)

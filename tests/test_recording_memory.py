@@ -150,3 +150,9 @@ def test_a_study_in_memory_runs() -> None:
     result = hs.run_study(study, CONFIG)
     assert len(result.table[["dyad", "session"]].drop_duplicates()) == 4
     assert set(result.quality["clock_source"]) == {"same_amplifier"}
+
+
+@pytest.mark.parametrize("column", ["therapist_channels", "client_channels"])
+def test_a_channel_rule_that_nobody_would_follow_is_refused(column: str) -> None:
+    with pytest.raises(InputError, match=f"{column} chooses a part of a file"):
+        hs.PairedRecording.from_raws(*raws(), **{column: "1-3"})

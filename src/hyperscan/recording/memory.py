@@ -59,8 +59,13 @@ def pair_in_memory(
     epoched = [isinstance(data, BaseEpochs) for data in people.values()]
     if any(epoched) and not all(epoched):
         raise InputError("one person has a Raw, the other Epochs: expected the same of both. Cut both alike.")
-    known = [field.name for field in dataclasses.fields(Session) if not field.name.endswith(("root", "_file", "line"))]
+    of_files = ("root", "_file", "_channels", "line")
+    known = [field.name for field in dataclasses.fields(Session) if not field.name.endswith(of_files)]
     for name in row:
+        if name.endswith("_channels"):
+            raise InputError(
+                f"{name} chooses a part of a file. Pick each person's channels before: raw.copy().pick(...)."
+            )
         if name not in known:
             raise InputError(f"{name} is no label of a session; known: {', '.join(known)}.{did_you_mean(name, known)}")
     dyad = row.pop("dyad", "D1")

@@ -12,6 +12,7 @@ import scipy.io
 
 import recording_fixtures as make
 from hyperscan.recording.files.nirs import read_homer
+from hyperscan.recording.read import read_person
 
 
 def test_snirf_and_homer(good: Path) -> None:
@@ -22,10 +23,26 @@ def test_snirf_and_homer(good: Path) -> None:
     assert list(pair.therapist.annotations.onset) == [10.0, 30.0]
     make.write_nirs(good / "t.nirs", 1)
     homer = make.load(good, "t.nirs", "c.snirf", "fnirs").therapist
-    assert homer.ch_names == pair.therapist.ch_names
+    assert sorted(homer.ch_names) == pair.therapist.ch_names
     assert list(homer.annotations.onset) == [10.0]
-    np.testing.assert_allclose(homer.info["chs"][2]["loc"][3:6], [0.04, 0.0, 0.0])
-    assert homer.info["chs"][1]["loc"][9] == 850.0
+    places = {channel["ch_name"]: channel["loc"] for channel in homer.info["chs"]}
+    np.testing.assert_allclose(places["S2_D2 760"][3:6], [0.04, 0.0, 0.0])
+    assert places["S1_D1 850"][9] == 850.0
+
+
+@pytest.mark.parametrize(
+    ("rule", "sources"), [("1-2,4-5", ("S1_D1", "S2_D2")), ("2,3,5,6", ("S2_D2", "S3_D3")), ("3,6", ("S3_D3",))]
+)
+def test_positions_count_measurements_as_the_file_lists_them(
+    tmp_path: Path, rule: str, sources: tuple[str, ...]
+) -> None:
+    # all first wavelengths, then all second ones
+    make.write_nirs(tmp_path / "t.nirs", 1)
+    columns = 1 + 0.02 * np.random.default_rng(1).standard_normal((600, 6))
+    raw = read_person(tmp_path / "t.nirs", rule, modality="fnirs", name="t.nirs").data
+    assert raw.ch_names == [f"{each} {wave}" for wave in (760, 850) for each in sources]
+    at = [int(each[1]) - 1 + 3 * (wave == 850) for wave in (760, 850) for each in sources]
+    np.testing.assert_allclose(raw.get_data(), columns.T[at])
 
 
 def test_homer_survives_optical_density(good: Path) -> None:

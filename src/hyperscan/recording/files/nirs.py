@@ -204,16 +204,16 @@ def read_homer(path: Path, name: str) -> PersonRecording:
             "together. The file is damaged: export it again."
         )
     waves = [probe.light[k - 1] for k in probe.wavelength]
-    order = sorted(range(n), key=lambda k: (int(probe.source[k]), int(probe.detector[k]), waves[k]))
-    names = [f"S{probe.source[k]}_D{probe.detector[k]} {waves[k]:.0f}" for k in order]
+    # in the order of the file, which channel rules count in
+    names = [f"S{probe.source[k]}_D{probe.detector[k]} {waves[k]:.0f}" for k in range(n)]
     places = []
-    for k in order:
+    for k in range(n):
         source, detector = probe.sources[probe.source[k] - 1], probe.detectors[probe.detector[k] - 1]
         # MNE's layout of fNIRS positions: middle, source, detector, wavelength in nm
         places.append(np.array([*(source + detector) / 2, *source, *detector, waves[k]]))
     events = _rises(times, held.get("s"), name) + _excluded(times, held.get("tIncMan"), name)
-    raw, notes = build_light(data.T[order], names, ["fnirs_cw_amplitude"] * n, places, times, events, name)
-    pruned = {names[at].partition(" ")[0] for at, k in enumerate(order) if probe.pruned[k]}
+    raw, notes = build_light(data.T, names, ["fnirs_cw_amplitude"] * n, places, times, events, name)
+    pruned = {names[at].partition(" ")[0] for at in range(n) if probe.pruned[at]}
     raw.info["bads"] = [each for each in names if each.partition(" ")[0] in pruned]
     if pruned:
         notes = (*notes, f"{name}: {count(len(pruned), 'channel')} pruned by hand (SD.MeasListAct) marked as bad")

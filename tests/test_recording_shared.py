@@ -350,3 +350,19 @@ def test_a_cell_that_names_nothing_usable_is_told(tmp_path: Path, cell: str, wor
     (rejected,) = read_table(tmp_path).rejected
     assert word in rejected.reason
     assert "shared_file" in rejected.reason
+
+
+@pytest.mark.parametrize("one_file", [False, True])
+def test_the_shared_channel_is_the_therapists_where_both_have_one(tmp_path: Path, one_file: bool) -> None:
+    names = ["Pz", "O1", "Fz", "Cz", "Speech"]
+    for seed, name in enumerate(("t", "c")):
+        raw = mne.io.RawArray(make.noise(seed, 5, N), mne.create_info(names, SFREQ, "eeg"), verbose="ERROR")
+        raw.save(tmp_path / f"{name}-raw.fif", verbose="ERROR")
+    changes = {"therapist_channels": "1-2", "client_channels": "3-5"} if one_file else {}
+    files = ("t-raw.fif", "t-raw.fif" if one_file else "c-raw.fif")
+    row = make.session(tmp_path, *files, shared_file="aux:Speech", clock="same_amplifier", **changes)
+    pair = load_session(row)
+    assert pair.therapist.ch_names == (names[:2] if one_file else names[:4])
+    assert pair.client.ch_names == (names[2:4] if one_file else names[:4])
+    assert pair.shared is not None
+    np.testing.assert_allclose(pair.shared.raw.get_data()[0], make.noise(0, 5, N)[4], atol=1e-9)

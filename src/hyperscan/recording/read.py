@@ -347,13 +347,17 @@ def _read_people(session: Session, *, samples: bool) -> list[PersonRecording]:
         (session.therapist_file, session.therapist_channels),
         (session.client_file, session.client_channels),
     )
-    people, aside = [], session.shared_channel
+    people: list[PersonRecording] = []
+    aside, is_found = session.shared_channel, False
     for path, rule in parts:
         name = session.relative(path)
         person = read_person(path, rule, modality=session.modality, name=name, samples=samples, aside=aside)
+        if aside in person.data.ch_names and is_found:
+            # the therapist's is taken
+            person = replace(person, data=person.data.drop_channels([aside]))
+        is_found = is_found or aside in person.data.ch_names
         people.append(person)
-        aside = "" if aside in person.data.ch_names else aside
-    if aside:
+    if aside and not is_found:
         raise ReadError(
             f"{session.key}: shared_file names the channel {aside!r}, and neither recording has one called so. "
             "Correct its name, or give the signal as a file."

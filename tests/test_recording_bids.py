@@ -145,6 +145,18 @@ def test_units_that_disagree_are_reported_and_missing_ones_taken(study: Path) ->
     make.check_note(pair.history, study, "taken from its channels.tsv: units of 4 channels")
 
 
+@pytest.mark.parametrize("unit", ["uV", "\u00b5V", "\u03bcV", "microV", "microvolts", "Microvolt"])
+def test_units_of_the_table_may_be_spelled_as_those_of_files(study: Path, unit: str) -> None:
+    path = own_file(study)
+    stated = mne.io.read_raw_edf(path, verbose="ERROR").get_data()
+    content = bytearray(path.read_bytes())
+    first = 256 + 4 * (16 + 80)
+    content[first : first + 32] = b" " * 32
+    path.write_bytes(content)
+    beside(study, "name type units\n" + "".join(f"{name} EEG {unit}\n" for name in NAMES))
+    np.testing.assert_allclose(load(study).therapist.get_data(), stated)
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "words"),
     [

@@ -19,6 +19,7 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import DataQualityWarning, MachineError, ReadError, count, fault_of_machine
 from hyperscan.recording.annotations import is_technical, own_annotations, start_of
+from hyperscan.recording.files.units import factor_to_si
 from hyperscan.recording.start_times import hour_hint, is_shifted, is_told
 from hyperscan.storage import odd_kind
 from hyperscan.study.formats import formats_named
@@ -36,8 +37,6 @@ _LIGHT = {
     "NIRSCWHBO": "hbo",
     "NIRSCWHBR": "hbr",
 }
-#: Volts of one unit, by its usual spellings.
-_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "microV": 1e-6, "nV": 1e-9}
 #: Onsets in tables are rounded to a millisecond or so.
 _ROUNDING_S = 1e-3
 _NO_VALUE = ("", "n/a")
@@ -352,6 +351,11 @@ def _set_types(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> l
     return [f"types of {count(len(new), 'channel')}"]
 
 
+def _volts(unit: str) -> float | None:
+    """Find the volts of one unit in any usual spelling; None where none is told."""
+    return None if unit in _NO_VALUE else factor_to_si(unit, "V")
+
+
 def _factors(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> tuple[dict[str, float], int]:
     """Find volts per unit where the file tells none, with their number, and factors to whole numbers for triggers.
 
@@ -360,12 +364,12 @@ def _factors(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> tup
     held: Mapping[str, str] = getattr(data, "_orig_units", None) or {}
     is_trigger = table["type"].str.upper() == "TRIG"
     volts, wrong = {}, []
-    stated_in_volts = table[table["units"].isin(_VOLTS) & ~is_trigger] if "units" in table.columns else table[:0]
-    for each, said in zip(map(str, stated_in_volts.index), stated_in_volts.get("units", ()), strict=True):
-        stated, here = _VOLTS[said], held.get(each, "")
-        if here == "n/a":
+    told = table[~is_trigger] if "units" in table.columns else table[:0]
+    for each, said in zip(map(str, told.index), told.get("units", ()), strict=True):
+        stated, here = _volts(said), held.get(each, "")
+        if stated is not None and here == "n/a":
             volts[each] = stated
-        elif here in _VOLTS and stated != _VOLTS[here]:
+        elif None not in (stated, _volts(here)) and stated != _volts(here):
             wrong.append(each)
     if wrong:
         _warn(
@@ -375,7 +379,8 @@ def _factors(data: BaseRaw | BaseEpochs, table: pd.DataFrame, label: str) -> tup
     # the reader took them for volts
     taken = [each for each, kind in zip(data.ch_names, data.get_channel_types(), strict=True) if kind != "stim"]
     triggers = map(str, table.index[is_trigger & table.index.isin(taken)])
-    codes = {each: 1 / _VOLTS[held[each]] for each in triggers if held.get(each) in _VOLTS}
+    units = {each: _volts(held.get(each, "")) for each in triggers}
+    codes = {each: 1 / unit for each, unit in units.items() if unit is not None}
     return volts | codes, len(volts)
 
 

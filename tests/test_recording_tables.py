@@ -86,3 +86,16 @@ def test_haemoglobin_has_its_names_however_it_is_spelled(good: Path, form: str, 
     pair = make.load(good, "t.csv", "c.csv", modality="fnirs")
     # by these names preparation and results find them
     assert pair.therapist.ch_names == ["S1_D1 hbo", "S1_D1 hbr", "S2_D2 hbo", "S2_D2 hbr"]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_a_line_of_names_in_another_order_than_the_sidecar_is_refused(good: Path, separator: str) -> None:
+    names = list(make.CHANNELS)
+    sidecar = {"SamplingFrequency": 100, "ChannelNames": names, "Unit": "uV"}
+    (good / "t_sidecar.json").write_text(json.dumps(sidecar))
+    for head in (names, [f'"{each}"' for each in names], ["first", "second", "third", "fourth"]):
+        np.savetxt(good / "t.csv", 1e6 * make.noise(1).T, delimiter=separator, header=separator.join(head), comments="")
+        assert make.load(good, "t.csv", "c-raw.fif").therapist.ch_names == names
+    turned = separator.join([names[1], names[0], *names[2:]])
+    np.savetxt(good / "t.csv", 1e6 * make.noise(1).T, delimiter=separator, header=turned, comments="")
+    make.refused(good, "t.csv", "c-raw.fif", f"{names[1]!r} as column 1", "as channel 2", "ChannelNames")

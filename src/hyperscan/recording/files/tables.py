@@ -52,7 +52,25 @@ def read_numbers(path: Path, name: str) -> PersonRecording:
     mV, uV, nV; for haemoglobin M, mM, uM with names ending in ``hbo`` or ``hbr``).
     """
     declared = _declared(path, name)
-    return _recording(table_of_numbers(path, name), declared, name)
+    values = table_of_numbers(path, name)
+    _check_head(path, declared.names, name)
+    return _recording(values, declared, name)
+
+
+def _check_head(path: Path, names: tuple[str, ...], name: str) -> None:
+    """Refuse a line of names that has a channel of the sidecar at another place: samples would get the wrong name."""
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        head = next((line for line in lines if line.strip()), "")
+    separator = next((each for each in ("\t", ";", ",") if each in head), None)
+    if _numbers(head.rstrip("\r\n"), separator) is not None:  # no names
+        return
+    cells = [cell.strip().strip("\"'") for cell in head.split(separator)]
+    moved = [cell for place, cell in enumerate(cells, start=1) if cell in names and names.index(cell) + 1 != place]
+    if moved:
+        raise ReadError(
+            f"{name}: its first line has {moved[0][:20]!r} as column {cells.index(moved[0]) + 1}, its sidecar names it "
+            f"as channel {names.index(moved[0]) + 1}. Write ChannelNames in the order of the columns."
+        )
 
 
 def table_of_numbers(path: Path, name: str) -> np.ndarray:

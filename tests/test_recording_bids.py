@@ -332,6 +332,16 @@ def test_a_start_time_that_scans_do_not_tell_is_none(study: Path, cell: str) -> 
     assert not is_told(start_of(study))
 
 
+@pytest.mark.parametrize("filename", ["", ".", "/", "..", "n/a"])
+def test_a_row_of_scans_that_names_nothing_is_passed_over(study: Path, filename: str) -> None:
+    set_header_date(study, NOBODY_KNOWS)
+    write_scans(study, "2024-03-01T10:00:12.345")
+    path = scans_table(own_file(study))
+    assert path is not None
+    path.write_text(f"{path.read_text()}{filename}\t2024-03-01T09:00:00\n")
+    assert start_of(study) == datetime.datetime(2024, 3, 1, 10, 0, 12, 345_000, tzinfo=datetime.UTC)
+
+
 def test_two_people_are_aligned_by_scans(study: Path) -> None:
     for person, cell in ((1, "2024-03-01T10:00:00.250"), (2, "2024-03-01T10:00:05.750")):
         set_header_date(study, NOBODY_KNOWS, person)

@@ -231,8 +231,9 @@ def with_start_time(data: BaseRaw | BaseEpochs, path: Path, name: str) -> tuple[
 def _acquired(scans: Path, path: Path, name: str) -> datetime.datetime | None:
     """Read when a recording began; None where the table does not say, or says what nobody knows."""
     table = _read(scans, name, "filename")
-    own = path.relative_to(scans.parent).with_suffix("")
-    rows = table[[PurePosixPath(each).with_suffix("") == PurePosixPath(own.as_posix()) for each in table["filename"]]]
+    own = PurePosixPath(path.relative_to(scans.parent).with_suffix("").as_posix())
+    # a cell that names nothing has no ending to take off
+    rows = table[[bool(each.strip("./")) and PurePosixPath(each).with_suffix("") == own for each in table["filename"]]]
     times = list(dict.fromkeys(rows.get("acq_time", pd.Series(dtype=str)).loc[lambda cells: ~cells.isin(_NO_VALUE)]))
     if not times:
         return None

@@ -15,7 +15,10 @@ import pytest
 import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import align_pair, load_session
+from hyperscan.recording.cleaning.channels import roi_channels
+from hyperscan.recording.cleaning.light import source_detector_mm
 from hyperscan.recording.files.snirf import read_snirf
+from hyperscan.recording.read import read_person
 
 
 def test_snirf_links_are_not_followed(good: Path) -> None:
@@ -417,3 +420,19 @@ def test_stimuli_cost_time_in_proportion(tmp_path: Path, monkeypatch: pytest.Mon
     make.write_snirf(tmp_path / "t.snirf", 1, stimuli=tuple(np.linspace(0, 50, 3000)))
     assert len(read_snirf(tmp_path / "t.snirf", "t.snirf").data.annotations) >= 3000
     assert len(added) < 10
+
+
+@pytest.mark.parametrize("system", ["MNIColin27", "ICBM152AsymmetricalVersion2009a"])
+def test_places_in_mni_space_are_in_their_regions(tmp_path: Path, system: str) -> None:
+    middle = np.array([[62.0, -52.0, 28.0], [0.0, 68.0, 12.0], [60.0, -20.0, 68.0]])
+    make.write_snirf(tmp_path / "t.snirf", 1, unit="mm")
+    with h5py.File(tmp_path / "t.snirf", "a") as file:
+        for end, side in (("source", -15.0), ("detector", 15.0)):
+            file[f"nirs/probe/{end}Pos3D"][...] = middle + np.array([0.0, 0.0, side])
+        file["nirs/probe/coordinateSystem"] = system
+    found = read_person(tmp_path / "t.snirf", None, modality="fnirs", name="t.snirf")
+    assert roi_channels(found.data) == {
+        "all": ("S1_D1", "S2_D2", "S3_D3"), "rTPJ": ("S1_D1",), "PFC": ("S2_D2",)
+    }  # fmt: skip
+    np.testing.assert_allclose(source_detector_mm(found.data), 30.0, rtol=1e-6)
+    assert any("from MNI to head coordinates" in note for note in found.notes)

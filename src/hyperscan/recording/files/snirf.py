@@ -40,6 +40,10 @@ _SHOWN = {
     "hbr": "HbR",
     "hbt": "HbT",
 }
+#: How coordinate systems of a template brain in MNI space begin (BIDS, appendix Coordinate systems), and its place in
+#: head coordinates.
+_MNI = ("MNI", "ICBM", "fsaverage")
+_TEMPLATE_TRANS = Path(mne.__file__).parent / "data" / "fsaverage" / "fsaverage-trans.fif"
 _UNREAD = ((100, "fluorescence"), (200, "frequency-domain"), (400, "time-domain"), (500, "diffuse correlation"))
 
 
@@ -368,8 +372,15 @@ def _places(group: h5py.Group, columns: list[_Measurement], name: str) -> tuple[
     else:
         factor, said = guess_metres(ends["source"] - ends["detector"], unit, "LengthUnit", name)
         notes += said
+    ends = {end: factor * places for end, places in ends.items()}
+    system = _text(group, "probe/coordinateSystem")
+    if dims == 3 and system.startswith(_MNI):
+        # regions are told by places in head coordinates, as MNE has them
+        to_head = mne.transforms.invert_transform(mne.read_trans(_TEMPLATE_TRANS, verbose="error"))
+        ends = {end: mne.transforms.apply_trans(to_head, places) for end, places in ends.items()}
+        notes += (f"{name}: optode positions were taken from MNI to head coordinates",)
     found = []
-    for source, detector in zip(factor * ends["source"], factor * ends["detector"], strict=True):
+    for source, detector in zip(ends["source"], ends["detector"], strict=True):
         found.append(np.array([*(source + detector) / 2, *source, *detector, np.nan, np.nan, np.nan]))
     return found, notes
 

@@ -72,12 +72,22 @@ def test_one_session_on_two_days(tmp_path):
         ({"stop_s": "600.1"}, {"start_s": "600"}, True),
         ({"segment_event": "rest"}, {"segment_event": "talk"}, False),
         ({"segment_event": "rest"}, {"segment_event": "rest"}, True),
+        # all of it, and a part of it; of which part of a part nobody knows yet where it lies
+        ({}, {"segment_event": "talk"}, True),
+        ({"segment_event": "talk", "start_s": "60"}, {}, True),
+        ({"stop_s": "600"}, {"segment_event": "talk"}, False),
     ],
 )
 def test_one_recording_for_two_sessions(tmp_path, first, second, overlap):
     shared = {"therapist_file": "t.edf", "client_file": "c.edf"}
     rows = [a_row(1, 1, **shared, **first), a_row(1, 2, **shared, **second), a_row(2, 1)]
     assert rejected_lines(tmp_path, rows, "for the same time in line") == ([2, 3] if overlap else [])
+
+
+def test_a_whole_meeting_and_a_part_of_it_may_be_two_tasks(tmp_path):
+    files = {"therapist_file": "t.edf", "client_file": "c.edf"}
+    rows = [a_row(1, 1, task="all", **files), a_row(1, 1, task="talk", segment_event="talk", **files)]
+    assert not rejected_lines(tmp_path, rows, "")
 
 
 def test_a_file_is_not_divided_into_more_parts_than_people(tmp_path):

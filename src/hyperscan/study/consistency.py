@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import heapq
 import itertools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -28,6 +29,9 @@ _LISTED = 5
 _MAX_PARTS = 128
 
 _TOO_MANY = "the file {} is divided into {} parts, more than it can hold people. Correct the columns of channels."
+
+#: A recording from its beginning to its end.
+_ALL = (0.0, math.inf)
 
 _LABELS = ("dyad", "therapist", "client", "task", "run")
 
@@ -193,6 +197,10 @@ def _recordings_used_twice(rows: Sequence[StudyRow]) -> Faults:
         for (one, role), (two, other_role) in _meetings(same, parts, others):
             others[one.line, role].append(two.line)
             others[two.line, other_role].append(one.line)
+    for (one, role), (two, other_role) in _whole_and_part(uses):
+        for use, other in (((one.line, role), two.line), ((two.line, other_role), one.line)):
+            if other not in others[use] and len(others[use]) <= _LISTED:
+                others[use].append(other)
     by_line = {row.line: row for row in rows} if others else {}
     for (line, role), lines in others.items():
         name = by_line[line].files[role].name
@@ -202,6 +210,21 @@ def _recordings_used_twice(rows: Sequence[StudyRow]) -> Faults:
             "not overlap."
         )
     return faults
+
+
+def _whole_and_part(
+    uses: Mapping[tuple[tuple[int, int], str | None], Sequence[_Use]],
+) -> Iterator[tuple[_Use, _Use]]:
+    """List pairs of uses of which one takes a whole file, and one of another meeting an event's spans of it."""
+    for (inode, event), parts in uses.items():
+        if event is None:
+            continue
+        # a whole file is used once, or its rows are refused already
+        for whole in [use for use in uses.get((inode, None), ())[:_LISTED] if use[0].span == _ALL]:
+            for part in parts:
+                is_same = (whole[0].dyad, whole[0].session) == (part[0].dyad, part[0].session)
+                if not is_same and not _are_apart(_part(whole), _part(part)):
+                    yield whole, part
 
 
 def _part(use: _Use) -> Selector | None:

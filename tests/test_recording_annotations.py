@@ -109,6 +109,15 @@ def test_an_event_that_is_already_annotated_is_not_taken_twice() -> None:
     assert event_times(with_events(raw))[1] == ["S 1", "1"]
 
 
+@pytest.mark.parametrize("mark", ["BAD_moved", "EDGE boundary", "New Segment/"])
+def test_a_trigger_at_which_a_mark_begins_is_an_event(mark: str) -> None:
+    line = np.zeros(2000)
+    line[500:510] = 7
+    raw = with_line(line).set_annotations(mne.Annotations(5.0, 2.0, mark), verbose="ERROR")
+    times, names = event_times(with_events(raw))
+    assert (times.tolist(), names) == ([5.0], ["7"])
+
+
 def test_damage_and_joints_are_no_events() -> None:
     raw = make.eeg_raw(1)
     words = ["BAD_gap", "EDGE boundary", "New Segment/", "talk", "Sync Status", "talk", "rest"]

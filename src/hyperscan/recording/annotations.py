@@ -186,7 +186,9 @@ def with_events(raw: BaseRaw) -> BaseRaw:
     onset, names = _channel_events(raw, stims)
     known = own_annotations(raw)
     dt = 1.0 / raw.info["sfreq"]
-    told = is_near(onset, known.onset, 1.5 * dt)
+    # a mark of damage that begins at a trigger does not tell of it
+    events = np.array([not is_technical(str(name)) for name in known.description], bool)
+    told = is_near(onset, known.onset[events], 1.5 * dt)
     new = [k for k, name in enumerate(names) if is_break(name) or not told[k]]
     added = mne.Annotations(onset[new], 0.0, [names[k] for k in new], orig_time=None)
     bare = fresh_raw(raw).drop_channels(stims) if len(stims) < len(raw.ch_names) else raw

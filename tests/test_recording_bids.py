@@ -351,7 +351,7 @@ def test_two_people_are_aligned_by_scans(study: Path) -> None:
         pair = align_pair(load_session(make.session(study, *files, clock="timestamps")))
     assert pair.clock.offset_s == pytest.approx(5.5)
     assert any("start time taken from its scans.tsv" in line for line in pair.history)
-    with pytest.warns(DataQualityWarning, match="client began 5.5 s after the therapist"):
+    with pytest.warns(DataQualityWarning, match="client began 5.500 s after the therapist"):
         align_pair(load_session(make.session(study, *files)))
 
 

@@ -71,7 +71,7 @@ def view_data(run: ReportedRun) -> dict[str, Any]:
         "rows": codes,
         "values": {name: [_plain(value) for value in rows[name]] for name in SHOWN if name in rows},
         "heads": {name: column_of(name).head for name in SHOWN},
-        "scales": {name: scaled("Fisher z", name) for name in levels.get("metric", ())},
+        "scales": {name: scaled("Fisher z", name) for name in levels["metric"]},
         "primary": {**asdict(outcome), "roi_therapist": outcome.rois.therapist, "roi_client": outcome.rois.client},
         "judged": _quality(quality),
         "lost": [

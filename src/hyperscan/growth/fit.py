@@ -177,14 +177,8 @@ def fit_growth(
     outcome = choose(frame, primary, modality, signal, table.attrs.get(STUDY, {}))
     frame, names, sessions = choose_sessions(frame, names, outcome)
     kind = modality or outcome.modality or ("fnirs" if (outcome.signal or signal) in SIGNALS["fnirs"] else "eeg")
-    measured, people = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
-    neighbours, unknown = neighbours_of(frame, outcome, bands), unknown_bands(frame, outcome, bands)
-    evidence = Evidence(
-        *(sessions.frame, outcome, measured, people),
-        neighbours=neighbours,
-        unknown_bands=unknown,
-        signed=value in SIGNED_OUTCOMES,
-    )
+    recordings = recording_table(guards, "guards", kind), recording_table(quality, "quality", kind)
+    evidence = gather_evidence(frame, sessions, outcome, bands, recordings, signed=value in SIGNED_OUTCOMES)
     rows, design = sessions.frame, Design.of(sessions.frame)
     y = rows["value"].to_numpy(float)
     # the only outcome of a table need not have been named before its data were seen
@@ -208,6 +202,24 @@ def fit_growth(
         differences=differences,
         groups=compared,
         shape=describe_shape(rows, rng, n_flips),
+    )
+
+
+def gather_evidence(
+    frame: pd.DataFrame,
+    sessions: Sessions,
+    outcome: Outcome,
+    bands: Mapping[str, Edges],
+    recordings: tuple[pd.DataFrame | None, pd.DataFrame | None],
+    *,
+    signed: bool,
+) -> Evidence:
+    """Join what the guards look at: the sessions, the tables of guards and quality, and the bands beside."""
+    return Evidence(
+        *(sessions.frame, outcome, *recordings),
+        neighbours=neighbours_of(frame, outcome, bands),
+        unknown_bands=unknown_bands(frame, outcome, bands),
+        signed=signed,
     )
 
 

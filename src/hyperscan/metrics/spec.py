@@ -26,7 +26,7 @@ _OPTIONAL = ("max_lag_s", "rank")
 _LARGEST = 1 - 1e-7
 
 #: Name of the growth scale of what behaves like a correlation.
-FISHER_Z = "Fisher z"
+CORRELATION_SCALE = "Fisher z"
 
 
 def fisher(value: NDArray[Any]) -> NDArray[Any]:
@@ -161,7 +161,7 @@ class MetricSpec:
     @property
     def scale(self) -> str:
         """What its values are in where growth is tested: Fisher z, or the metric as it is, by its name."""
-        return FISHER_Z if self.link is fisher or self.z_func is not None else self.name
+        return CORRELATION_SCALE if self.link is fisher or self.z_func is not None else self.name
 
     @property
     def modalities(self) -> tuple[str, ...]:

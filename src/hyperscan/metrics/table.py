@@ -18,7 +18,7 @@ from hyperscan.errors import InputError, did_you_mean
 from hyperscan.metrics import amplitude, information, lagged, phase, sets, spectral, temporal
 from hyperscan.metrics.engine.products import Preparation, Products, cross_products
 from hyperscan.metrics.mne_methods import PREFIX, adapt
-from hyperscan.metrics.spec import FISHER_Z, MetricSpec, fisher, is_ours
+from hyperscan.metrics.spec import CORRELATION_SCALE, MetricSpec, fisher, is_ours
 
 _CONTEXT = ("sfreq", "band")
 _BIASED = "> 0, falls with window length and bandwidth"
@@ -302,7 +302,7 @@ def scaled(text: str, metric: str) -> str:
     ('Excess (Fisher z)', 'Excess (ppc)')
     """
     try:
-        return text.replace(FISHER_Z, get_metric(metric).scale)
+        return text.replace(CORRELATION_SCALE, get_metric(metric).scale)
     except InputError:
         return text
 

@@ -16,6 +16,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError, TableError, count
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.slopes import dyad_slopes, estimates_of, plain_test, pooled_test
+from hyperscan.growth.table import text_column
 from hyperscan.schema import (
     BANDWISE,
     CLOCK_ERRORS,
@@ -50,8 +51,8 @@ def recording_table(table: pd.DataFrame | None, what: str, modality: str) -> pd.
     if missing:
         raise TableError(f"{what} has no column {missing[0]!r}; it needs dyad and session beside its numbers.")
     # of labels that are missing, as pandas reads the n/a of a run, grouping would lose the rows
-    texts = {name: table[name].astype(object) for name in TEXT_COLUMNS if name in table and name != "dyad"}
-    table = table.assign(**{name: text.where(text.notna(), "") for name, text in texts.items()})
+    texts = {name: text_column(table, name).to_numpy() for name in TEXT_COLUMNS if name in table and name != "dyad"}
+    table = table.assign(**texts)
     return table[table["modality"].astype(str) == modality] if "modality" in table else table
 
 
@@ -246,9 +247,7 @@ class Evidence:
         there = self.quality_rows
         figures = [name for name in (*CLOCK_ERRORS, "clock_uncertainty_ms") if name in there]
         found = {name: pd.to_numeric(there[name], errors="coerce").astype(float) for name in figures}
-        source = there["clock_source"].astype(object)
-        # from pandas 3 on, what is missing stays missing as text
-        return there.assign(clock_source=source.where(source.notna(), "").map(str), **found)
+        return there.assign(clock_source=text_column(there, "clock_source").to_numpy(), **found)
 
     @cached_property
     def clocks(self) -> Mapping[str, int]:

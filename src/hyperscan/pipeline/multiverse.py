@@ -17,6 +17,7 @@ import pandas as pd
 
 from hyperscan.config import CLEANING, PREPARATION, Primary, StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count
+from hyperscan.growth import GrowthResult
 from hyperscan.growth.multiverse import MultiverseResult, Universe, fit_multiverse
 from hyperscan.pipeline.fits import fit_run
 from hyperscan.pipeline.lock import output_lock, sweep_locks
@@ -43,7 +44,7 @@ from hyperscan.recall import remembering
 from hyperscan.report import build_multiverse_page
 from hyperscan.results.folder import MULTIVERSE_PAGE, check_table
 from hyperscan.results.plan import Plan, Skip
-from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, Outcome, Scalar, SessionKey
+from hyperscan.schema import COLUMNS, NO_CONTROL, TABLES, Scalar, SessionKey
 from hyperscan.storage import load_table, remove, remove_files, sweep, write_json, write_table, write_text
 from hyperscan.study import Rejected, Session
 
@@ -107,10 +108,8 @@ class Fitted:
 
     universe: Universe
     declared: Declared
-    outcome: Outcome = field(default_factory=Outcome)
+    plan: Plan | None = None
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    #: Content of its file
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def differs_in_band_alone(self, other: Fitted) -> bool:
         """Whether two analyses have the same level of every choice but the band."""
@@ -302,7 +301,9 @@ def _run_all(
         stages = Analyses(rows, group[0].config, folder, log, prepared=out / WORK / name)
         runs.append(_go_through(group, stages, rejected))
     found_of = {one.declared.name: one for found in carry_out(runs, place, progress=progress) for one in found}
-    universes = [_beside_other_bands(found_of[one.name], found_of.values(), out / UNIVERSES) for one in declared]
+    universes = [
+        _beside_other_bands(found_of[one.name], found_of.values(), out / UNIVERSES / one.prepared) for one in declared
+    ]
     log.say("complete")
     return universes
 
@@ -367,8 +368,6 @@ def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], fol
     write_text(_beside(folder, one, "toml"), one.config.to_toml())
     mine = {name: tables[name][tables[name][UNIVERSE] == one.name].drop(columns=UNIVERSE) for name in _ROWS}
     mine["guards"].attrs[NO_CONTROL] = plan.no_control
-    facts = {"settings": one.settings, "primary": one.primary, "tables": folder.name}
-    facts |= {"skipped": [asdict(skip) for skip in plan.skipped], "findings": [asdict(it) for it in plan.findings]}
     growth, reason = None, ""
     if mine["synchrony"].empty:
         reason = explain_nothing(plan.skipped)
@@ -377,26 +376,33 @@ def _conclude(one: Declared, plan: Plan, tables: Mapping[str, pd.DataFrame], fol
             growth = fit_run(mine["synchrony"], mine["guards"], tables["quality"], plan.primary, one.config)
         except ConfigError as error:
             raise ConfigError(f"multiverse ({one}): {error}") from None
-        facts["growth"] = growth.to_dict()
-    write_json(_beside(folder, one, "json"), facts)
+    _write_answer(one, plan, growth, folder)
     universe = Universe(one.name, one.settings, one.primary, growth, reason, len(plan.skipped))
-    return Fitted(universe, one, plan.primary, {**mine, "quality": tables["quality"]}, facts)
+    return Fitted(universe, one, plan, {**mine, "quality": tables["quality"]})
+
+
+def _write_answer(one: Declared, plan: Plan, growth: GrowthResult | None, folder: Path) -> None:
+    """Write what an analysis is and what it found beside its tables."""
+    facts = {"settings": one.settings, "primary": one.primary, "tables": folder.name}
+    facts |= {"skipped": [asdict(skip) for skip in plan.skipped], "findings": [asdict(it) for it in plan.findings]}
+    facts |= {} if growth is None else {"growth": growth.to_dict()}
+    write_json(_beside(folder, one, "json"), facts)
 
 
 def _beside_other_bands(mine: Fitted, others: Collection[Fitted], folder: Path) -> Universe:
     """Ask whether an analysis shows the skirt of another band, where bands are a choice: its own tables hold one."""
-    growth, config = mine.universe.growth, mine.declared.config
+    growth, config, plan = mine.universe.growth, mine.declared.config, mine.plan
     beside = [other for other in others if mine.differs_in_band_alone(other) and other.universe.growth]
-    if growth is None or not beside:
+    if growth is None or plan is None or not beside:
         return mine.universe
     rows = pd.concat([one.tables["synchrony"] for one in (mine, *beside)], ignore_index=True)
     bands = {name: edges for one in (*beside, mine) for name, edges in one.declared.config.bands.items()}
-    again = fit_run(rows, mine.tables["guards"], mine.tables["quality"], mine.outcome, config, bands=bands)
+    again = fit_run(rows, mine.tables["guards"], mine.tables["quality"], plan.primary, config, bands=bands)
     if not any(guard.name == "leak" and guard.passed is False for guard in again.guards):
         return mine.universe
     told = {name: getattr(again, name) for name in ("verdict", "sentence", "guards")}
     growth = replace(growth, **told)
-    write_json(folder / f"{mine.universe.name}.json", {**mine.facts, "growth": growth.to_dict()})
+    _write_answer(mine.declared, plan, growth, folder)
     return replace(mine.universe, growth=growth)
 
 

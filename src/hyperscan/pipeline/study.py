@@ -42,7 +42,7 @@ from hyperscan.pipeline.unit import units_of
 from hyperscan.pipeline.workers import follow
 from hyperscan.recording import ClockReport, align_pair, load_heads
 from hyperscan.recording.cleaning.channels import eeg_regions, roi_channels
-from hyperscan.recording.windows import unbroken_stretch
+from hyperscan.recording.windows import compared_stretches
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table, said_once, study_findings
 from hyperscan.synchrony import recipe_of
@@ -227,8 +227,7 @@ def _look(row: Session, config: StudyConfig) -> Summary:
     pair = align_pair(heads.pair)
     sfreq = float(pair.therapist.info["sfreq"])
     check_rate(row.key, sfreq, recipe_of(config, row.modality))
-    used = pair.segments if row.modality == "eeg" else (part for part in (unbroken_stretch(pair, config),) if part)
-    seconds = sum(segment.duration_s for segment in used)
+    seconds = sum(segment.duration_s for segment in compared_stretches(pair, config))
     n_windows = sum(int(segment.duration_s / config.window_s + 1e-9) for segment in pair.segments)
     remedy = "or leave the session out (include = no)"
     if row.modality == "eeg" and n_windows < config.min_windows:

@@ -169,8 +169,9 @@ def _side_by_side(tasks: Sequence[Task], place: Place) -> Done:
     """Give every worker its own executor: when one dies, it is known which task it had."""
     waiting = deque((task, 1) for task in tasks)
     running: dict[Future[Any], _Running] = {}
-    idle = _taken(place)
+    idle: list[ProcessPoolExecutor] = []
     try:
+        _take(place, idle)
         while waiting or running:
             while waiting and idle:
                 task, attempt = waiting.popleft()
@@ -216,29 +217,32 @@ def kept_workers() -> Iterator[None]:
         _stop([executor for executors in kept.values() for executor in executors])
 
 
-def _taken(place: Place) -> list[ProcessPoolExecutor]:
-    """As many idle workers as asked for; those that died since their last task are replaced."""
+def _take(place: Place, idle: list[ProcessPoolExecutor]) -> None:
+    """Add as many workers as asked for, those that are kept first; an interrupt leaves none that nobody stops."""
     kept = (_KEPT.get() or {}).get(place.output, [])
-    found: list[ProcessPoolExecutor] = []
-    while kept and len(found) < place.n_jobs:
-        executor = kept.pop()
-        if _answers(executor):
-            found.append(executor)
-    return found + [_worker(place.output) for _ in range(place.n_jobs - len(found))]
+    while kept and len(idle) < place.n_jobs:
+        idle.append(kept.pop())
+        if not _answers(idle[-1]):
+            idle.pop()
+    while len(idle) < place.n_jobs:
+        idle.append(_worker(place.output))
 
 
-def _put_back(place: Place, idle: Iterable[ProcessPoolExecutor]) -> None:
+def _put_back(place: Place, idle: list[ProcessPoolExecutor]) -> None:
     kept = _KEPT.get()
     if kept is None:
         _stop(idle)
-    else:
-        kept.setdefault(place.output, []).extend(executor for executor in idle if _answers(executor))
+        return
+    kept.setdefault(place.output, []).extend(idle)
+    for executor in idle:
+        with contextlib.suppress(BrokenProcessPool):  # it is replaced when it is asked for
+            executor.submit(give_back)
 
 
 def _answers(executor: ProcessPoolExecutor) -> bool:
-    """Whether an idle worker lives; it gives freed memory back."""
+    """Whether a worker lives."""
     try:
-        executor.submit(give_back).result()
+        executor.submit(os.getpid).result()
     except BrokenProcessPool:
         executor.shutdown(wait=False, kill_workers=True)
         return False

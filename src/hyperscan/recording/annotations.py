@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import mne
 import numpy as np
@@ -79,6 +80,23 @@ def fresh_raw(
         info["meas_date"] = start_of(raw) if keep_date else None
     made = mne.io.RawArray(samples_of(raw) if data is None else data, info, verbose="WARNING")
     return made.set_annotations(annotations, verbose="WARNING")
+
+
+def joined_spans(spans: Iterable[tuple[float, float]]) -> Spans:
+    """Join spans that touch, in order.
+
+    Examples
+    --------
+    >>> joined_spans([(2.0, 3.0), (0.0, 1.0), (1.0, 1.5)])
+    [(0.0, 1.5), (2.0, 3.0)]
+    """
+    joined: Spans = []
+    for start, stop in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def start_of(raw: BaseRaw) -> datetime.datetime | None:

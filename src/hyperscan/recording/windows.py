@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyperscan.config import StudyConfig
 from hyperscan.errors import QualityError, ReadError
-from hyperscan.recording.annotations import Spans, event_times, is_called, listed_events, own_annotations
+from hyperscan.recording.annotations import Spans, event_times, is_called, joined_spans, listed_events, own_annotations
 from hyperscan.recording.records import PairedRecording, Segment, SharedSignal
 from hyperscan.schema import ROLES, SPEAKING, SPEAKS, SPOKEN
 
@@ -72,13 +72,7 @@ def _spans(raw: BaseRaw, event: str) -> list[tuple[float, float]]:
             later = [t for t, each in zip(others, names, strict=True) if t > onset and not is_called(each, event)]
             length = min([*later, end]) - onset
         spans.append((float(onset), float(onset + length)))
-    merged: list[tuple[float, float]] = []
-    for start, stop in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
-        else:
-            merged.append((start, stop))
-    return merged
+    return joined_spans(spans)
 
 
 def speaking_spans(pair: PairedRecording, asked: str) -> tuple[str, Spans]:
@@ -253,27 +247,26 @@ def unbroken_stretch(pair: PairedRecording, config: StudyConfig) -> Segment | No
     ends: list[tuple[float, float]] = []
     for raw in (pair.therapist, pair.client):
         ends += annotated_spans(raw, _LOST)
-    for first, last in _joined(span for raw in (pair.therapist, pair.client) for span in annotated_spans(raw, ["bad"])):
+    for first, last in joined_spans(
+        span for raw in (pair.therapist, pair.client) for span in annotated_spans(raw, ["bad"])
+    ):
         ends += [(first, last)] * (last - first >= longest_mark_s(config))
     free: list[Segment] = []
     for segment in whole_segments(pair):
         at, stop = segment.onset_s, segment.onset_s + segment.duration_s
-        for first, last in _joined([*ends, (stop, stop)]):
+        for first, last in joined_spans([*ends, (stop, stop)]):
             if min(first, stop) > at:
                 free.append(Segment(at, min(first, stop) - at, segment.task))
             at = max(at, last)
     return max(free, key=lambda part: round(part.duration_s, 6), default=None)
 
 
-def _joined(spans: Iterable[tuple[float, float]]) -> Spans:
-    """Join spans that touch, in order."""
-    out: Spans = []
-    for first, last in sorted(spans):
-        if out and first <= out[-1][1]:
-            out[-1] = (out[-1][0], max(last, out[-1][1]))
-        else:
-            out.append((first, last))
-    return out
+def compared_stretches(pair: PairedRecording, config: StudyConfig) -> tuple[Segment, ...]:
+    """List the stretches that are compared: the segments; of fNIRS the one that nothing interrupts, if there is one."""
+    if pair.session.modality == "eeg":
+        return whole_segments(pair)
+    stretch = unbroken_stretch(pair, config)
+    return () if stretch is None else (stretch,)
 
 
 def window_grid(pair: PairedRecording, window_s: float) -> WindowGrid:

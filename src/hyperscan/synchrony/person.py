@@ -22,7 +22,7 @@ from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import base_name, roi_channels
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.records import Segment, TaskResponse
-from hyperscan.recording.windows import unbroken_stretch, whole_segments, window_grid
+from hyperscan.recording.windows import compared_stretches, window_grid
 from hyperscan.schema import NO_SHARED, Index, SessionKey
 from hyperscan.storage import write_arrays
 from hyperscan.transforms.spectrum import holds_background, inside_fit
@@ -237,13 +237,11 @@ def signals_of(pair: PairedRecording, role: str, config: StudyConfig, *, unregre
 
 
 def _stretches(pair: PairedRecording, config: StudyConfig) -> Sequence[Segment]:
-    """Stretches that are compared: the segments, of fNIRS the one that nothing interrupts."""
-    if pair.session.modality == "eeg":
-        return whole_segments(pair)
-    stretch = unbroken_stretch(pair, config)
-    if stretch is None:
+    """Stretches that are compared; none is an error."""
+    stretches = compared_stretches(pair, config)
+    if not stretches:
         raise QualityError(f"{pair.session.key}: everything is marked as bad. Look at the marks, or leave it out.")
-    return [stretch]
+    return stretches
 
 
 def _windows(pair: PairedRecording, role: str, window_s: float, sfreq: float) -> tuple[Array, Array]:

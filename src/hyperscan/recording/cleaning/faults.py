@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperscan.recording.annotations import Spans
+from hyperscan.recording.annotations import Spans, joined_spans
 from hyperscan.recording.cleaning.eeg_filter import mask_spans
 
 #: Largest share of a recording that a channel may miss or stand still.
@@ -193,11 +193,4 @@ def merge_spans(spans: Sequence[tuple[float, float]], end_s: float, margin_s: fl
     >>> merge_spans([(1.0, 2.0), (2.25, 3.0), (9.5, 10.0)], end_s=10.0)
     [(0.75, 3.25), (9.25, 10.0)]
     """
-    merged: Spans = []
-    for start, stop in sorted(spans):
-        start, stop = max(0.0, start - margin_s), min(end_s, stop + margin_s)
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
-        else:
-            merged.append((start, stop))
-    return merged
+    return joined_spans((max(0.0, start - margin_s), min(end_s, stop + margin_s)) for start, stop in spans)

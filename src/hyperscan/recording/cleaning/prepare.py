@@ -21,7 +21,7 @@ from hyperscan.recording.cleaning.quality import below_floor, judge
 from hyperscan.recording.cleaning.shared import without_shared
 from hyperscan.recording.files.pairs import check_two_people
 from hyperscan.recording.records import PairedRecording, QualityReport
-from hyperscan.recording.windows import longest_mark_s, unbroken_stretch, whole_segments, window_grid
+from hyperscan.recording.windows import compared_stretches, longest_mark_s, whole_segments, window_grid
 from hyperscan.schema import ROLES, SPEAKS, SPOKEN
 
 #: Amplitudes (median over channels, V) that scalp EEG can have, and the ratio of two people's beyond which
@@ -118,11 +118,12 @@ def preprocess_pair(
 
 def _told_stretch(pair: PairedRecording, config: StudyConfig) -> PairedRecording:
     """Say what of an fNIRS recording is not compared, as it is compared in one stretch."""
-    stretch = None if pair.session.modality == "eeg" else unbroken_stretch(pair, config)
+    kept = compared_stretches(pair, config)
     seconds = sum(part.duration_s for part in whole_segments(pair))
-    left = 0.0 if stretch is None else seconds - stretch.duration_s
-    if stretch is None or left <= 1.0:
+    left = seconds - sum(part.duration_s for part in kept)
+    if not kept or left <= 1.0:
         return pair
+    (stretch,) = kept
     note = (
         f"fNIRS is compared in one stretch: the longest that has no mark of {longest_mark_s(config):g} s or more is "
         f"{stretch.duration_s:.0f} s from {stretch.onset_s:.0f} s on, and {left:.0f} s beside it are left out"
@@ -309,9 +310,8 @@ def _enforce(pair: PairedRecording, report: QualityReport, config: StudyConfig) 
         if why:
             break
     if modality == "fnirs" and not why:
-        stretch = unbroken_stretch(pair, config)
         who = "the longest stretch that both people have"
-        why = below_floor(0, 0.0 if stretch is None else stretch.duration_s, modality, config)
+        why = below_floor(0, sum(part.duration_s for part in compared_stretches(pair, config)), modality, config)
     if modality == "eeg":
         n_both = int(window_grid(pair, config.window_s).clean.sum())
         if n_both >= config.min_windows:

@@ -25,6 +25,7 @@ from hyperscan.pipeline.unit import read_manifest
 from hyperscan.pipeline.universes import LEFT_OUT, Found
 from hyperscan.recording.cleaning import prepare as cleaning
 from hyperscan.recording.cleaning.eeg import clean_eeg
+from hyperscan.results.plan import Plan
 from hyperscan.schema import Outcome
 from stale_fixtures import OTHER, change_version
 
@@ -466,14 +467,14 @@ def fitted_band(band: str, slope: float, folder: Path, window: str = "20") -> Fi
     one = Declared(f"u{len(list(folder.iterdir())):03d}", settings, band == "alpha", config)
     (folder / f"{one.name}.json").write_text("{}")
     tables = {"synchrony": table, "guards": people, "quality": people}
-    return Fitted(Universe(one.name, settings, one.primary, growth), one, outcome, tables)
+    return Fitted(Universe(one.name, settings, one.primary, growth), one, Plan("0", outcome), tables)
 
 
 def test_an_analysis_that_shows_the_skirt_of_another_ones_band_is_no_claim(tmp_path: Path) -> None:
     found = [fitted_band("alpha", 0.1, tmp_path), fitted_band("theta", 0.03, tmp_path)]
     found.append(fitted_band("theta", 0.03, tmp_path, window="10"))  # nothing of its own beside it
     assert {one.universe.verdict for one in found} == {"grows_unchecked"}
-    universes = [_beside_other_bands(one, found, tmp_path) for one in found]
+    universes = [_beside_other_bands(one, found, tmp_path / "prepared") for one in found]
     assert [one.verdict for one in universes] == ["grows_unchecked", "confounded", "grows_unchecked"]
     assert "Failed guard leak: The band alpha" in universes[1].growth.sentence
     assert universes[1].growth.weighted == found[1].universe.growth.weighted

@@ -235,14 +235,13 @@ def _put_back(place: Place, idle: list[ProcessPoolExecutor]) -> None:
         return
     kept.setdefault(place.output, []).extend(idle)
     for executor in idle:
-        with contextlib.suppress(BrokenProcessPool):  # it is replaced when it is asked for
-            executor.submit(give_back)
+        _answers(executor)  # one that does not is replaced when it is asked for
 
 
 def _answers(executor: ProcessPoolExecutor) -> bool:
-    """Whether a worker lives."""
+    """Whether an idle worker lives; it gives freed memory back."""
     try:
-        executor.submit(os.getpid).result()
+        executor.submit(give_back).result()
     except BrokenProcessPool:
         executor.shutdown(wait=False, kill_workers=True)
         return False

@@ -122,8 +122,8 @@ def _check(n_channels: int, minutes: int) -> dict[str, float]:
 def _prepare(n_channels: int, minutes: int) -> dict[str, float]:
     """Process time and peak of preparing one dyad-session from FIF files, beside what was imported."""
     from hyperscan.config import StudyConfig
-    from hyperscan.pipeline.heap import kept_memory
     from hyperscan.pipeline.prepare import judge_row
+    from hyperscan.pipeline.process import kept_memory
     from hyperscan.study import Session
 
     with tempfile.TemporaryDirectory() as name:

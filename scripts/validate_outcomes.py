@@ -29,7 +29,7 @@ from hyperscan.growth import plan_power
 from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.flips import holm
 from hyperscan.growth.outcomes import Series
-from hyperscan.growth.outcomes_courses import LAGS
+from hyperscan.growth.outcomes_slopes import LAGS
 from hyperscan.schema import MIN_DYADS, RELATIONS, Outcome
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -108,7 +108,7 @@ COLUMNS = set(GUARD_COLUMNS)
 
 #: Settings that name metrics, MNE's methods, which share names with ours, measures of guards, metrics whose chance
 #: inside a person is quick, and guards that speak for some metrics only.
-CHOSEN = {"config.py", "metrics/mne_methods.py", "synchrony/guard_measures.py", "synchrony/coupling.py", "words.py"}
+CHOSEN = {"config.py", "metrics/mne_methods.py", "synchrony/guard_measures.py", "synchrony/within.py", "words.py"}
 
 PAGES = {"report": STUDY_SECTIONS, "dyad": DYAD_SECTIONS}
 
@@ -135,7 +135,7 @@ KINDS: dict[str, Kind] = {
         lambda: [name for name, words in GUARDS.items() if words.measures and not COLUMNS & set(words.columns)],
         lambda name: {file for file in files_saying(name) if file.endswith(".py")},
         # there the word is that of a column, or of a finding
-        {"mayer": {"study/findings.py"}, "motion": {"schema.py", "growth/trends.py", "plots/panels.py"}},
+        {"mayer": {"study/findings.py"}, "motion": {"schema.py", "growth/evidence.py", "plots/panels.py"}},
     ),
     "a guard with a question of its own": Kind(
         lambda: OWN_GUARDS,
@@ -149,7 +149,6 @@ KINDS: dict[str, Kind] = {
                 "growth/fit.py",
                 "growth/records.py",
                 "growth/within.py",
-                "growth/within_guards.py",
                 "report/figures.py",
                 "report/sections.py",
             },
@@ -162,7 +161,7 @@ KINDS: dict[str, Kind] = {
         {
             **{f"{name}_excess_z": {"growth/guards.py"} for name in ("control", "outband", "lag_robust")},
             **{name: {"growth/guards.py"} for name in ("lag_beyond", "steadiness", "phase_kept")},
-            "matched_excess_z": {"growth/trends.py", "growth/result.py"},
+            "matched_excess_z": {"growth/evidence.py", "growth/result.py"},
         },
     ),
     "a reader": Kind(
@@ -178,7 +177,7 @@ KINDS: dict[str, Kind] = {
         lambda: [f"{page}: {name}" for page, sections in PAGES.items() for name in sections],
         files_of_section,
         # the state of a dyad-session in a picture, a column of a multiverse
-        {"report: skipped": {"report/figures.py"}, "report: verdict": {"report/multiverse.py"}},
+        {"report: skipped": {"report/figures.py"}, "report: verdict": {"report/build.py"}},
     ),
     "a picture of the report": Kind(lambda: [f"report: {name}" for name in STUDY_PICTURES], files_of_section),
     "a command": Kind(lambda: COMMANDS, lambda name: files_naming(name, "cli")),

@@ -27,7 +27,7 @@ from hyperscan.growth.guards import (
 )
 from hyperscan.growth.records import SlopeTest
 from hyperscan.growth.verdict import UNCLAIMED
-from hyperscan.growth.within_guards import _OWN, PersonEvidence, ask_measures
+from hyperscan.growth.within import _OWN, PersonEvidence, ask_measures
 from hyperscan.metrics import METRICS
 from hyperscan.results.plan import Group, Plan
 from hyperscan.schema import GUARD_COLUMNS, MODALITIES, NO_CONTROL, STUDY_BANDS, Index, Outcome

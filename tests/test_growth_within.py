@@ -10,7 +10,7 @@ import pytest
 
 from hyperscan.errors import InputError
 from hyperscan.growth import GrowthResult, choose_index, fit_within, slopes_of_people
-from hyperscan.growth.within_guards import ask_measures
+from hyperscan.growth.within import ask_measures
 from hyperscan.schema import Index
 from hyperscan.words import ON_REQUEST, PERSON_GUARDS, PERSON_VERDICTS
 

@@ -274,8 +274,8 @@ KNOWN = {
         "roi_picture": "test_regions_and_bands_are_read_back_from_their_names",
         "matrix_picture": "text of a picture",
     },
-    "report/preparation.py": {"eeg_prepared": "sentences"},
     "report/methods.py": {
+        "eeg_prepared": "sentences",
         "_growth": "sentences",
         "_synchrony": "sentences",
         "_alone": "sentences",

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from hyperscan.pipeline.heap import kept_memory
+from hyperscan.pipeline.process import kept_memory
 
 logger = logging.getLogger("hyperscan")
 

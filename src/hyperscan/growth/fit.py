@@ -14,7 +14,7 @@ from hyperscan.config import BANDS, FurtherOutcome, Primary, StudyConfig, check_
 from hyperscan.errors import InputError
 from hyperscan.growth.contrasts import ORDER, Contrast, compare_conditions
 from hyperscan.growth.differences import Asking, Difference
-from hyperscan.growth.evidence import Evidence, recording_table
+from hyperscan.growth.evidence import Evidence, recording_table, recording_trends
 from hyperscan.growth.few import findings_without_tests, without_tests
 from hyperscan.growth.flips import benjamini_hochberg, flip_test, max_t
 from hyperscan.growth.groups import Groups, compare_groups, labels_of, numbers_of, relate_moderators
@@ -38,7 +38,6 @@ from hyperscan.growth.table import (
     text_column,
     tidy,
 )
-from hyperscan.growth.trends import recording_trends
 from hyperscan.growth.verdict import UNCLAIMED, claimed_sign, decide, is_masked, scale_of, sentence, subject
 from hyperscan.schema import (
     MIN_DYADS,

@@ -15,8 +15,7 @@ from hyperscan.growth.evidence import Evidence
 from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import holm
 from hyperscan.growth.guards import ask_guards, not_asked, not_assessable, summarise
-from hyperscan.growth.outcomes_courses import LAGS, Courses, Lag, reliability
-from hyperscan.growth.outcomes_slopes import ROUND_OFF, Within, basis, is_nothing
+from hyperscan.growth.outcomes_slopes import LAGS, ROUND_OFF, Courses, Lag, Within, basis, is_nothing, reliability
 from hyperscan.growth.pooled import Regression, regress
 from hyperscan.growth.records import Analysis, Guard, OutcomeRelation, SlopeTest, TherapistLevel
 from hyperscan.growth.slopes import slope_test

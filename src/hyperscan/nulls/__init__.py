@@ -3,8 +3,7 @@
 from hyperscan.nulls.inference import ClusterTest, cluster, max_statistic, p_value, pair_adjacency
 from hyperscan.nulls.lags import Foldable, LagNull, Stacked, autocorrelation_time, lags
 from hyperscan.nulls.partners import PseudoPair, partners, sessions
-from hyperscan.nulls.phases import phases
-from hyperscan.nulls.windows import WindowNull, windows
+from hyperscan.nulls.surrogates import WindowNull, phases, windows
 
 __all__ = [
     "ClusterTest",

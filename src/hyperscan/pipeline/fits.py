@@ -12,10 +12,10 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import DataQualityWarning, NothingToAnalyseError
 from hyperscan.growth import GrowthResult, choose_index, fit_growth, fit_within
 from hyperscan.growth.groups import labels_of
-from hyperscan.pipeline.comparisons import with_both_sides
-from hyperscan.pipeline.threads import one_thread
+from hyperscan.pipeline.process import one_thread
 from hyperscan.results import Plan, RunFolder
 from hyperscan.schema import INDEX_COLUMNS, Index, Outcome
+from hyperscan.study.findings import with_both_sides
 
 if TYPE_CHECKING:
     import pandas as pd

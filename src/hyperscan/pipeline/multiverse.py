@@ -33,9 +33,9 @@ from hyperscan.pipeline.output import (
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, primary_group
 from hyperscan.pipeline.privacy import owners_only, public_command
+from hyperscan.pipeline.process import one_thread
 from hyperscan.pipeline.stages import limit_place
 from hyperscan.pipeline.summary import Summary
-from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.together import PAIRS, Steps, carry_out
 from hyperscan.pipeline.unit import Basis, digest, remove_unit, units_of
 from hyperscan.pipeline.universes import LEFT_OUT, Analyses, Found

@@ -21,7 +21,6 @@ import numpy as np
 import hyperscan
 from hyperscan.config import StudyConfig
 from hyperscan.errors import ConfigError, InputError, NothingToAnalyseError, count, did_you_mean, name_some
-from hyperscan.pipeline.comparisons import comparison_findings
 from hyperscan.pipeline.decisions import (
     Alike,
     common_ranks,
@@ -39,7 +38,7 @@ from hyperscan.recording.cleaning.eeg import is_averaged
 from hyperscan.results.plan import OF_SESSIONS, Group, MatchedFraction, Plan, PlannedPair, RegionChannels, Remark, Skip
 from hyperscan.schema import ROLES, Index, Outcome, RoiPair, SessionKey
 from hyperscan.study import Finding, Rejected, Session, find_swaps, study_findings
-from hyperscan.study.findings import copied_recordings
+from hyperscan.study.findings import comparison_findings, copied_recordings
 from hyperscan.study.pairing import pseudo_pairs
 from hyperscan.study.rows import holds_number, is_number_or_yes_no, quote
 from hyperscan.synchrony import Recipe, Signals, recipe_of

@@ -29,9 +29,9 @@ from hyperscan.pipeline.output import (
 )
 from hyperscan.pipeline.plan import check_settings, explain_nothing, make_plan, skips_of
 from hyperscan.pipeline.privacy import owners_only, public_command, public_rejected
+from hyperscan.pipeline.process import one_thread
 from hyperscan.pipeline.stages import Stages, limit_place
 from hyperscan.pipeline.summary import Summary
-from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.together import Steps, carry_out
 from hyperscan.pipeline.unit import Basis, own_files
 from hyperscan.pipeline.workers import Place, Task, run_tasks, under_way

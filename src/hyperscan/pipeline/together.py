@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from hyperscan.pipeline.threads import one_thread
+from hyperscan.pipeline.process import one_thread
 from hyperscan.pipeline.workers import Place, Task, kept_workers, run_tasks
 from hyperscan.recall import is_remembering, remembering
 

@@ -24,9 +24,8 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoo
 from tqdm import tqdm
 
 from hyperscan.errors import ClusterError, HyperscanError, InputError, count
-from hyperscan.pipeline.heap import give_back, kept_memory
 from hyperscan.pipeline.lock import LOCK_NAME, join_writers
-from hyperscan.pipeline.threads import ONE_THREAD, one_thread
+from hyperscan.pipeline.process import ONE_THREAD, give_back, kept_memory, one_thread
 from hyperscan.pipeline.unit import all_versions
 from hyperscan.storage import landing_if
 

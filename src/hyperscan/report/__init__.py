@@ -54,6 +54,6 @@ def remove_report(out: Path) -> None:
 
 def build_multiverse_page(out: Path, found: MultiverseResult) -> Path:
     """Write the page of a multiverse; return it."""
-    from hyperscan.report.multiverse import write_page
+    from hyperscan.report.build import write_multiverse_page
 
-    return write_page(out, found)
+    return write_multiverse_page(out, found)

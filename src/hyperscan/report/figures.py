@@ -167,7 +167,7 @@ def raw_picture(run: ReportedRun) -> Picture | None:
 
 def means_picture(run: ReportedRun) -> Picture | None:
     """Mean over dyads at each session with its interval, of each group and each task: that of all is in growth."""
-    from hyperscan.plots.means import session_means
+    from hyperscan.plots.curves import session_means
     from hyperscan.plots.style import panel_grid, plain
 
     group, rows = run.config.group, run.entered
@@ -202,7 +202,7 @@ def means_picture(run: ReportedRun) -> Picture | None:
 
 def relations_picture(run: ReportedRun) -> Picture | None:
     """Every relation of symptoms, alliance and other columns to synchrony, in standard deviations."""
-    from hyperscan.plots.forest import forest_plot
+    from hyperscan.plots.estimates import forest_plot
 
     found = [row for row in (run.growth.outcomes if run.growth else ()) if row.standardised is not None]
     if not found:
@@ -485,7 +485,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
 
 def differences_picture(run: ReportedRun) -> Picture | None:
     """Draw every difference of conditions and groups with the sides that it is the difference of."""
-    from hyperscan.plots.forest import forest_plot
+    from hyperscan.plots.estimates import forest_plot
     from hyperscan.plots.style import panel_grid
 
     compared = [one for one in (run.growth.differences if run.growth else ()) if one.sides]

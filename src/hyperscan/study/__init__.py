@@ -11,7 +11,7 @@ from hyperscan.study.session import Session
 from hyperscan.study.table import Rejected, StudyTable, read_sessions, read_table, said_once
 
 if TYPE_CHECKING:
-    from hyperscan.study.drafting import Draft, Told, draft_dyads, write_draft
+    from hyperscan.study.drafting.draft import Draft, Told, draft_dyads, write_draft
 
 __all__ = [
     "Draft",
@@ -39,7 +39,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # a table is drafted once, and read in every process
     if name in ("Draft", "Told", "draft_dyads", "write_draft"):
-        from hyperscan.study import drafting
+        from hyperscan.study.drafting import draft
 
-        return getattr(drafting, name)
+        return getattr(draft, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What a table tells about its study: gaps, odd designs, one recording twice, exchanged people."""
+"""What a table tells about its study: gaps, odd designs, exchanged people, one recording twice, a side that lacks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import hashlib
 import itertools
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperscan.config import StudyConfig
 from hyperscan.errors import count, name_some
 from hyperscan.schema import MIN_DYADS, ROLES, SessionKey
 from hyperscan.study.formats import sample_files
@@ -355,3 +356,33 @@ def _left_exchanged(here: Array, others: Array) -> float:
     apart = np.sqrt(np.mean((usual[0] - usual[1]) ** 2))
     given, exchanged = np.mean((here - usual) ** 2), np.mean((here[::-1] - usual) ** 2)
     return float(exchanged / given) if apart > MIN_APART and given > 0 else 1.0
+
+
+def with_both_sides(config: StudyConfig, tasks: Collection[str], groups: Collection[str]) -> StudyConfig:
+    """Keep of the comparisons that were asked for those that have data on both sides."""
+    both = config.reference in groups and len(groups) > 1
+    return replace(
+        config,
+        contrasts={name: contrast for name, contrast in config.contrasts.items() if set(contrast) <= set(tasks)},
+        group=config.group if both else "",
+        reference=config.reference if both else "",
+    )
+
+
+def comparison_findings(sessions: Sequence[Session], good: Sequence[Session], config: StudyConfig) -> Iterator[Finding]:
+    """Warn of comparisons that lost a side, because none of its sessions can be used."""
+    tasks = {row.task for row in good}
+    asked, left = ({str(row.covariates[config.group]) for row in rows if config.group} for rows in (sessions, good))
+    kept = with_both_sides(config, tasks, left)
+    for name, contrast in config.contrasts.items():
+        if name not in kept.contrasts:
+            lost = ", ".join(repr(task) for task in contrast if task not in tasks)
+            yield _lost(f"contrasts.{name}: no session of task {lost} can be used, so the contrast is not told.")
+    if asked > left:
+        lost = ", ".join(map(repr, sorted(asked - left)))
+        then = "the others are compared" if kept.group else "groups are not compared"
+        yield _lost(f"group = {config.group!r}: no session of {lost} can be used, so {then}.")
+
+
+def _lost(message: str) -> Finding:
+    return Finding("comparison", "warning", f"{message} The list of what was left out says why.")

@@ -15,7 +15,6 @@ import pandas as pd
 from hyperscan.errors import InputError, OutputError, OutputWriteError, count, name_some
 from hyperscan.schema import CLOCKS, MODALITIES, ROLES
 from hyperscan.study.drafting.bids import bids_files, bids_layout
-from hyperscan.study.drafting.copies import find_copies, is_marked, tell_copies, without_copies
 from hyperscan.study.drafting.folders import folder_layout
 from hyperscan.study.drafting.inside import Inside, Peek, look_inside
 from hyperscan.study.drafting.recordings import (
@@ -24,7 +23,11 @@ from hyperscan.study.drafting.recordings import (
     Person,
     Proposal,
     Recording,
+    find_copies,
     find_recordings,
+    is_marked,
+    tell_copies,
+    without_copies,
 )
 from hyperscan.study.drafting.spellings import settle_labels
 from hyperscan.study.labels import changed_letters, plain_label

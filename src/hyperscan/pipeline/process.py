@@ -1,4 +1,4 @@
-"""What a process of our own asks of the C library's memory: a worker's, and a command's, never a user's."""
+"""What a process of our own asks of the C library's memory; and one numerical thread in every process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import platform
 from collections.abc import Iterator
+
+from threadpoolctl import threadpool_limits
 
 #: ``M_TRIM_THRESHOLD`` and ``M_MMAP_MAX`` of glibc's malloc.h, and their defaults.
 _TRIM, _MAPS = (-1, 128 * 1024), (-4, 65536)
@@ -41,3 +43,22 @@ def give_back() -> None:
 
 def _library() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+
+
+#: What a process is given at its start, so that it has one from its first library on.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+    "1",
+)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let the numerical libraries of this process use one thread, and put back what they used before.
+
+    A product of matrices has other last digits with more threads, and for the sizes that occur it is slower.
+    """
+    import scipy.linalg  # noqa: F401 - it and numpy bring a library each; one that is not there yet cannot be told
+
+    with threadpool_limits(1):
+        yield

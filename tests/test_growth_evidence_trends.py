@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyperscan.growth.evidence import Slopes
-from hyperscan.growth.trends import QUALITY_TRENDS, quality_trends, trend_of
+from hyperscan.growth.evidence import QUALITY_TRENDS, Slopes, quality_trends, trend_of
 
 COURSES = [(f"D{dyad}", n, float(n)) for dyad in range(6) for n in (1, 2, 3)]
 SESSIONS = pd.DataFrame(COURSES, columns=["dyad", "session", "t"])

@@ -7,7 +7,7 @@ import pytest
 
 from hyperscan.errors import InputError
 from hyperscan.growth import plan_power
-from hyperscan.growth.outcomes_power import Planned
+from hyperscan.growth.power import Planned
 from hyperscan.schema import RELATIONS
 
 SPREAD = {"intercept_sd": 0.1, "slope_sd": 0.03, "residual_sd": 0.08, "missing": 0.0, "dyads_per_therapist": 1}

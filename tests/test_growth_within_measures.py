@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hyperscan.growth.evidence import Slopes
-from hyperscan.growth.within_guards import index_rows, material
+from hyperscan.growth.within import index_rows, material
 
 COURSES = [(f"D{dyad}", n, float(n)) for dyad in range(8) for n in range(4)]
 SESSIONS = pd.DataFrame(COURSES, columns=["dyad", "session", "t"])

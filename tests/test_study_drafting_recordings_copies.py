@@ -9,7 +9,7 @@ import pytest
 
 from hyperscan.errors import ReadError
 from hyperscan.study import Draft, draft_dyads
-from hyperscan.study.drafting.copies import is_marked
+from hyperscan.study.drafting.recordings import is_marked
 from study_fixtures import asks, bids, cells, touch
 
 TWO = ["T_Fz", "T_Cz", "C_Fz", "C_Cz"]

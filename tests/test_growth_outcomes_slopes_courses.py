@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyperscan.growth.outcomes_courses import LAGS, Courses, ahead, reliability
+from hyperscan.growth.outcomes_slopes import LAGS, Courses, ahead, reliability
 
 TOLD = pd.DataFrame(
     [("A", 1, 0.0, 10.0), ("A", 3, 2.0, 30.0), ("A", 3, 2.0, 34.0), ("A", 5, 4.0, np.nan), ("B", 3, 2.0, 7.0)],

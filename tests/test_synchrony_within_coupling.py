@@ -11,9 +11,8 @@ from hyperscan.metrics import METRICS, get_metric
 from hyperscan.schema import CORRECTED, Index
 from hyperscan.simulate.signals import band_noise, delay
 from hyperscan.synchrony import recipe_of, within_values
-from hyperscan.synchrony.coupling import CLOSED, channel_sets, coupling_values, metric_windows, window_products
 from hyperscan.synchrony.pair import BandSignals
-from hyperscan.synchrony.within import mirrored
+from hyperscan.synchrony.within import CLOSED, channel_sets, coupling_values, metric_windows, mirrored, window_products
 from hyperscan.transforms import analytic_signal
 from within_fixtures import CONFIG, N_WINDOW, NAMES, SFREQ, cap, found, person
 

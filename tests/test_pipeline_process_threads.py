@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from hyperscan.config import StudyConfig
 from hyperscan.pipeline import run_multiverse
 from hyperscan.pipeline.fits import growth_of, within_of
+from hyperscan.pipeline.process import one_thread
 from hyperscan.pipeline.run import report_of
-from hyperscan.pipeline.threads import one_thread
 from hyperscan.pipeline.together import SYNCHRONY, Step, Steps, carry_out
 from hyperscan.pipeline.workers import Conditions, Place, Task, do_checked
 from hyperscan.study import Session

@@ -33,7 +33,7 @@ LONGEST = (
     "test_pipeline_stages_options.py",
     "test_scripts.py",
     "test_pipeline_stages_versions.py",
-    "test_pipeline_comparisons.py",
+    "test_study_findings_comparisons.py",
     "test_pipeline_workers.py",
     "test_metrics_as_primary.py",
     "test_pipeline_stages_columns.py",

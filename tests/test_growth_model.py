@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from scipy import stats
 
 from growth_fixtures import table
+from hyperscan.errors import DataQualityWarning
 from hyperscan.growth import fit_growth
-from hyperscan.growth.reml import fit_slope
+from hyperscan.growth.model import Design
+from hyperscan.growth.reml import MixedFit, fit_slope
 
 RNG = np.random.default_rng
 
@@ -164,3 +167,23 @@ def test_the_unit_of_a_value_does_not_matter(scale: float) -> None:
     plain, scaled = fit_growth(data), fit_growth(data.assign(excess_z=data["excess_z"] * scale + 1e3 * scale))
     assert scaled.primary["slope"] == pytest.approx(scale * plain.primary["slope"], rel=1e-6)
     assert scaled.primary["p"] == pytest.approx(plain.primary["p"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("n_dyads", "warned"), [(2, 0), (5, 0), (6, 1)])
+def test_a_fit_that_did_not_end_is_told_where_its_slope_is(
+    n_dyads: int, warned: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    def unfinished(*args: object, **named: object) -> MixedFit:
+        return replace(fit_slope(*args, **named), converged=False)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("hyperscan.growth.model.fit_slope", unfinished)
+    sessions = pd.DataFrame({"dyad": np.repeat(np.arange(n_dyads), 3), "t": np.tile([0.0, 1.0, 2.0], n_dyads)})
+    fit = Design.of(sessions).mixed(RNG(0).normal(size=3 * n_dyads))
+    assert fit is not None
+    assert not fit.converged
+    assert len([one for one in recwarn if issubclass(one.category, DataQualityWarning)]) == warned
+
+
+def test_two_dyads_of_two_sessions_warn_of_no_model() -> None:
+    data = pd.DataFrame({"dyad": ["a", "a", "b", "b"], "session": [1, 2, 1, 2], "excess_z": [0.1, 0.3, 0.2, 0.1]})
+    assert fit_growth(data).verdict == "cannot_tell"

@@ -25,6 +25,7 @@ from hyperscan.growth.records import (
 )
 from hyperscan.growth.reml import MixedFit, fit_mixed, fit_slope, noiseless
 from hyperscan.growth.slopes import dyad_slopes, estimates_of, slope_weights, therapist_test, weighted_test
+from hyperscan.schema import MIN_DYADS
 
 Array = NDArray[np.float64]
 
@@ -71,7 +72,7 @@ class Design:
         if int(np.isfinite(self.slopes(y)).sum()) < 2:
             return None
         fit = fit_slope(y[use], self.t[use], self.codes[use], reml=reml)
-        if not fit.converged:
+        if not fit.converged and self.n_with_slope >= MIN_DYADS:  # of fewer its slope is not told
             warnings.warn(
                 "the mixed model did not converge; its slope is weaker than it looks.",
                 DataQualityWarning,

@@ -18,7 +18,7 @@ from hyperscan.errors import (
     QualityError,
     ReadError,
 )
-from hyperscan.recording import align_pair, load_session, preprocess_pair
+from hyperscan.recording import PairedRecording, align_pair, load_session, preprocess_pair
 from hyperscan.study import read_table
 from pipeline_fixtures import check_prepared
 from prepare_fixtures import clean_pair
@@ -146,3 +146,28 @@ def test_mains_of_two_people_are_no_copy(good: Path) -> None:
         data = make.noise(seed, 4, 30_000) + hum
         mne.io.RawArray(data, info, verbose="ERROR").save(good / name, verbose="ERROR")
     assert make.load(good, "t-raw.fif", "u-raw.fif").therapist.n_times == 30_000
+
+
+@pytest.mark.parametrize("road", ["file", "epochs", "memory"])
+@pytest.mark.parametrize("applied", [False, True])
+def test_projectors_that_were_not_applied_are_told(good: Path, road: str, applied: bool) -> None:
+    raw = make.eeg_raw(5).set_eeg_reference("average", projection=True, verbose="ERROR")
+    raw = raw.apply_proj(verbose="ERROR") if applied else raw
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataQualityWarning)
+        if road == "file":
+            raw.save(good / "t-raw.fif", verbose="ERROR")
+            pair = make.load(good, "t-raw.fif", "c-raw.fif", clock="same_amplifier")
+        elif road == "epochs":
+            cut = [
+                mne.make_fixed_length_epochs(one, 2, proj=applied, verbose="ERROR") for one in (raw, make.eeg_raw(6))
+            ]
+            pair = PairedRecording.from_epochs(*cut, key=(range(10), range(10)))
+        else:
+            pair = PairedRecording.from_raws(raw, make.eeg_raw(6), clock="same_amplifier")
+    told = [str(one.message) for one in caught if "projectors" in str(one.message)]
+    assert len(told) == (not applied)
+    if told:
+        assert told[0].startswith("t-raw.fif" if road == "file" else "therapist")
+        assert "(Average EEG reference)" in told[0]
+        assert not pair.raw("therapist").info["projs"][0]["active"]

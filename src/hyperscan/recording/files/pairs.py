@@ -256,6 +256,7 @@ def compare_people(pair: PairedRecording, therapist: PersonRecording, client: Pe
         )
     if pair.samples:
         _check_units(pair)
+    _tell_projectors(pair)
     people = {role: pair.raw(role) for role in ROLES}
     check_same_light(pair.session, people, {"therapist": therapist.light, "client": client.light})
     if pair.samples:
@@ -278,6 +279,23 @@ def _check_overlap(pair: PairedRecording, a: tuple[str, ...], b: tuple[str, ...]
             "the file "
             f"(rules {rules[0]!r} and {rules[1]!r}). Make the two rules name different channels."
         )
+
+
+def _tell_projectors(pair: PairedRecording) -> None:
+    """Say which projectors come with samples that they were not applied to: here they stay so."""
+    idle: dict[str, list[str]] = {}
+    for role in ROLES:
+        raw, file = pair.raw(role), pair.session.relative(getattr(pair.session, f"{role}_file"))
+        touches = [one for one in raw.info["projs"] if set(one["data"]["col_names"]) & set(raw.ch_names)]
+        idle[file] = [one["desc"] for one in touches if not one["active"]]
+    for file, names in idle.items():
+        if names:
+            warnings.warn(
+                f"{file}: holds projectors that were not applied to its samples ({', '.join(names)}), which are "
+                "analysed as they are. Apply them before (apply_proj), or delete them (del_proj).",
+                DataQualityWarning,
+                stacklevel=3,
+            )
 
 
 def _kind(raw: BaseRaw) -> str:

@@ -254,3 +254,17 @@ def test_few_dyads_are_described_and_results_come_back_from_json() -> None:
     assert again.to_dict() == result.to_dict()
     assert {"level", "growth"} <= set(result.to_data_frame()["part"])
     assert "talk_minus_rest, level: cannot_tell" in result.summary()
+
+
+def test_tasks_that_are_alike_do_not_differ_by_rounding() -> None:
+    rows = [
+        (f"D{d}", s, task, value)
+        for d in range(8)
+        for s in range(1, 5)
+        for task, value in (("talk", 0.1), ("play", 0.2), ("rest", 0.15))
+    ]
+    table = pd.DataFrame(rows, columns=["dyad", "session", "task", "excess_z"])
+    contrast = {"both_minus_rest": {"talk": 0.5, "play": 0.5, "rest": -1.0}}
+    growth = fit_growth(table, primary={"task": "rest"}, contrasts=contrast, n_flips=19)
+    assert {one.word for one in growth.differences} == {"no_clear_difference"}
+    assert contrast_rows(table, contrast)["excess_z"].eq(0).all()

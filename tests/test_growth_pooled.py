@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hyperscan.growth.pooled import regress, variance_between
-from hyperscan.growth.slopes import estimates_of, plain_test, pooled_test, slope_test
+from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, slope_test
 
 
 def test_equal_weights_give_the_tests_of_the_textbook() -> None:
@@ -63,3 +63,17 @@ def test_too_little_to_compare_has_no_p() -> None:
     found = estimates_of([0, 1, 0, 2, 0, 1.5], [0, 1] * 3, [0, 0, 1, 1, 2, 2], 3)
     assert np.isnan(pooled_test(found, np.array([1.0, 1.0, 1.0])).p)
     assert np.isnan(plain_test(found.value, np.array([0.0, 0.0, 1.0])).p)
+
+
+@pytest.mark.parametrize("value", [0.02, 0.06, 700.1])
+@pytest.mark.parametrize("columns", ["groups", "numbers"])
+def test_equal_slopes_go_with_nothing(columns: str, value: float) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        by = np.repeat([0.0, 1.0], 6) if columns == "groups" else rng.normal(40, 10, 12)
+        slopes = value * (1 + 1e-16 * rng.integers(-2, 3, 12))
+        found = Estimates(slopes, rng.uniform(0, 1, 12), np.full(12, 5.0))
+        therapists = np.repeat(np.arange(6), 2)
+        clustered = regress(slopes, found.own, np.column_stack([by - by.mean(), np.ones(12)]), therapists).test()
+        for test in (plain_test(slopes, by), pooled_test(found, by), clustered):
+            assert (test.slope, test.p) == (0, 1)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from hyperscan.growth import fit_growth
 from hyperscan.growth.flips import flip_test
 from hyperscan.growth.model import Design
 from hyperscan.growth.slopes import (
@@ -119,6 +120,31 @@ def test_few_sessions_are_described_not_tested(n: int, tested: bool, text: str) 
 def test_equal_values_have_no_slope(value: float) -> None:
     slopes = dyad_slopes(np.full(21, value), np.tile(np.arange(7.0), 3), np.repeat(np.arange(3), 7), 3)
     assert slopes.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rounding_makes_no_slope(seed: int, weighted: bool) -> None:
+    """Courses that end as they began, at days that are no round weeks: all dyads round alike."""
+    rng = RNG(seed)
+    days = np.sort(rng.choice(30, 5, replace=False))
+    t, half = np.concatenate([days, 60 - days[::-1]]) / 7, rng.normal(size=5).round(2)
+    y = np.tile(np.concatenate([half, half[::-1]]), 8)
+    weights = np.tile(np.concatenate([np.arange(1.0, 6), np.arange(5.0, 0, -1)]), 8) if weighted else None
+    slopes = dyad_slopes(y, np.tile(t, 8), np.repeat(np.arange(8), 10), 8, weights)
+    assert slopes.tolist() == [0] * 8
+    growth = fit_growth(
+        pd.DataFrame({"dyad": np.repeat(np.arange(8), 10), "session": np.tile(np.arange(10), 8), "t": np.tile(t, 8)})
+        .assign(excess_z=y),
+        time="t", n_flips=19,
+    )  # fmt: skip
+    assert growth.verdict == "no_clear_change"
+    assert growth.weighted.p == 1
+
+
+def test_a_dyad_of_large_values_rounds_no_other_away() -> None:
+    y = np.array([0.0, 1.0, 2.0, 0.0, 1e13, 2e13])
+    assert dyad_slopes(y, [0, 1, 2] * 2, [0, 0, 0, 1, 1, 1], 2).tolist() == [1, 1e13]
 
 
 def courses(rng: np.random.Generator, lengths: list[int], slopes: list[float]) -> tuple[np.ndarray, ...]:

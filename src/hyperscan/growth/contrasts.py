@@ -18,6 +18,7 @@ from hyperscan.growth.flips import flip_test
 from hyperscan.growth.guards import ask_differences
 from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.model import Design
+from hyperscan.growth.pooled import ROUND_OFF
 from hyperscan.growth.records import CappedSlope, TherapistLevel
 from hyperscan.growth.reml import NO_RESIDUAL, fit_mixed
 from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, slope_test, therapist_test
@@ -59,7 +60,7 @@ def _rows_of(table: pd.DataFrame, name: str, contrast: Contrast) -> pd.DataFrame
     tasks = {task: table[table["task"].astype(str) == task] for task in contrast}
     # runs of a session are averaged, as in every analysis
     means = {task: rows.groupby(keys, sort=False)[additive].mean() for task, rows in tasks.items()}
-    total = reduce(pd.DataFrame.add, [means[task].mul(share) for task, share in contrast.items()])
+    total = weighted_sum(means, contrast)
     smallest = reduce(np.fmin, [rows.groupby(keys, sort=False)[least].min() for rows in tasks.values()])
     # labels of people go with the session, and so do covariates that are the same in all tasks
     carried = [c for c in table if c not in (*labels, *additive, *least, *NOT_ADDITIVE, "flags")]
@@ -70,6 +71,20 @@ def _rows_of(table: pd.DataFrame, name: str, contrast: Contrast) -> pd.DataFrame
     joined = first.join(total, how="inner").join(smallest, how="left")
     joined = joined[joined[additive].notna().any(axis=1)].reset_index().assign(task=name, run="", flags=CONTRAST)
     return joined.reindex(columns=table.columns)
+
+
+def weighted_sum(tasks: Mapping[str, pd.DataFrame], contrast: Contrast) -> pd.DataFrame:
+    """Sum of numbers of several tasks by their weights; where tasks are alike that is 0, and not what rounding leaves.
+
+    Examples
+    --------
+    >>> tasks = {name: pd.DataFrame({"z": [z]}) for name, z in (("a", 0.1), ("b", 0.2), ("c", 0.15))}
+    >>> weighted_sum(tasks, {"a": 0.5, "b": 0.5, "c": -1.0})["z"].tolist()
+    [0.0]
+    """
+    parts = [tasks[task].mul(share) for task, share in contrast.items()]
+    total, size = reduce(pd.DataFrame.add, parts), reduce(pd.DataFrame.add, [part.abs() for part in parts])
+    return total.mask(total.abs() <= ROUND_OFF * size, 0.0)
 
 
 @dataclass(frozen=True)
@@ -94,9 +109,7 @@ class TaskSessions:
             for column in ("value", *COMPANIONS)
             if column not in NOT_ADDITIVE and all(column in frame for frame in alone.values())
         ]
-        found = reduce(
-            pd.DataFrame.add, [alone[task][columns].astype(float).mul(share) for task, share in contrast.items()]
-        )
+        found = weighted_sum({task: frame[columns].astype(float) for task, frame in alone.items()}, contrast)
         for column in (column for column in LEAST if column in found):
             found[column] = reduce(np.minimum, [frame[column].astype(float) for frame in alone.values()])
         # tasks of one session are at one time

@@ -14,6 +14,9 @@ from hyperscan.growth.records import SlopeTest
 
 Array = NDArray[np.float64]
 
+#: Share of what a number is made of at which it is rounding alone (our choice).
+ROUND_OFF = 1e-12
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -92,10 +95,21 @@ def regress(
         matrix = np.diag([part[k] for part in own_part]) - mixed @ bread @ mixed.T
         size = float((matrix**2).sum())
         df[k] = float(np.trace(matrix)) ** 2 / size if size > 0 else np.nan
-    # equal numbers leave a standard error of round-off
-    se = np.sqrt(variance)
-    se = np.where(se <= 1e-12 * np.abs(projection).sum(1) * np.abs(value).max(initial=0.0), 0.0, se)
+    # equal numbers leave a coefficient and a standard error of round-off
+    size = np.abs(projection).sum(1) * np.abs(value).max(initial=0.0)
+    coefficient, se = beyond_rounding(coefficient, size), beyond_rounding(np.sqrt(variance), size)
     return Regression(coefficient, se, df, between, weight, residual, len(members))
+
+
+def beyond_rounding(value: Array, size: Array | float) -> Array:
+    """Numbers, 0 where they are what rounding leaves of ``size``, the sum of what they are made of.
+
+    Examples
+    --------
+    >>> beyond_rounding(np.array([0.1 + 0.2 - 0.3, 0.1]), 0.6)
+    array([0. , 0.1])
+    """
+    return np.where(np.abs(value) <= ROUND_OFF * size, 0.0, value)
 
 
 def _inverse_root(matrix: Array, size: float) -> Array:

@@ -247,3 +247,19 @@ def test_reliability_is_told_where_the_windows_tell_it() -> None:
     assert "Split-half reliability of what synchrony differs by here: 0.7" in found["bdi", "same_session"].sentence
     assert all(0 < row.reliability <= 1 for row in found.values())
     assert {row.reliability for row in answers(data).values()} == {None}
+
+
+def test_an_event_that_a_line_and_a_slope_tell_whole_ends_no_analysis() -> None:
+    """Yes in one session of each dyad with three, never in those with more: no mixed model has a residual there."""
+    rng = np.random.default_rng(0)
+    lengths = [3] * 6 + [5] * 2
+    rows = [
+        (f"D{d}", s, rng.normal(0.1 * s, 0.1), float(n == 3 and s == 1 + d % 3))
+        for d, n in enumerate(lengths)
+        for s in range(1, n + 1)
+    ]
+    table = pd.DataFrame(rows, columns=["dyad", "session", "excess_z", "rupture"])
+    growth = fit_growth(table, outcomes=["rupture"], n_flips=19)
+    (same,) = (one for one in growth.outcomes if one.relation == "same_session")
+    assert same.estimate is not None
+    assert same.mixed is None

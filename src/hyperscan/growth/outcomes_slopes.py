@@ -142,8 +142,7 @@ class Within:
         columns = np.column_stack([self.x, self.kept])
         fitted, *_ = np.linalg.lstsq(columns, self.y, rcond=None)
         y, size = self.y - self.kept @ fitted[1:], np.bincount(self.codes, self.x**2, n)
-        slopes = np.bincount(self.codes, self.x * y, n) / size
-        rest = y - slopes[self.codes] * self.x
+        slopes, rest = self.beside_slopes(y)
         noise = max(float(rest @ rest) / self.freedom, LEAST_NOISE * float(y @ y) / len(y))
         between = variance_between(slopes, noise / size, np.ones((n, 1)))
         # the inverse root of a dyad's covariance, noise * I + between * x x'
@@ -156,14 +155,28 @@ class Within:
         df = np.minimum(found.df, found.n - 1.0)
         return replace(found, df=df, between=between).test()
 
+    def beside_slopes(self, y: Array) -> tuple[Array, Array]:
+        """Slope of contrasts on those of x in every dyad, and what all these slopes leave of them.
+
+        Shapes: ``y`` (n,), returns (n_dyads,) and (n,).
+        """
+        n = len(self.labels)
+        slopes = np.bincount(self.codes, self.x * y, n) / np.bincount(self.codes, self.x**2, n)
+        return slopes, y - slopes[self.codes] * self.x
+
     def mixed(self, rows: pd.DataFrame) -> CappedSlope | None:
-        """Fit ``y ~ x + t + kept + (t | dyad) + (0 + x | dyad)``, x without lines; df capped at dyads - 1."""
+        """Fit ``y ~ x + t + kept + (t | dyad) + (0 + x | dyad)``, x without lines; df capped at dyads - 1.
+
+        None where what is kept constant, or each dyad's own slope, leaves nothing to fit: an outcome of yes and no
+        that seldom changes, in short courses.
+        """
         inside = np.isfinite(self.rest_x)
         t, dyads, y = (rows[name].to_numpy()[inside] for name in ("t", "dyad", "y"))
         line = np.column_stack([np.ones(len(t)), t - t.mean()]).astype(float)
         x = self.rest_x[inside][:, None]
         fixed = np.column_stack([line[:, :1], x, line[:, 1:], self.kept_rows[inside]])
-        if np.linalg.norm(self.rest_y[inside]) <= NO_REST * np.linalg.norm(y - y.mean()):
+        least = NO_REST * float(np.linalg.norm(y - y.mean()))
+        if min(np.linalg.norm(self.rest_y[inside]), np.linalg.norm(self.beside_slopes(self.y)[1])) <= least:
             return None
         fit = fit_mixed(y, fixed, [RandomTerm(dyads.astype(str), line), RandomTerm(dyads.astype(str), x)])
         return CappedSlope.of(fit, len(self.labels))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from growth_fixtures import designs_table
 from hyperscan.errors import TableError
-from hyperscan.growth import fit_growth
+from hyperscan.growth import GrowthResult, fit_growth
 from hyperscan.growth.lead import clocks_known_to_ms, find_lead
+from hyperscan.growth.records import CappedSlope, Record, SlopeTest
 
 LAGS_S = np.arange(-16, 17) / 16
 N, S = 8, 4
@@ -128,6 +133,43 @@ def test_people_that_dyads_lend_each_other_do_not_make_the_asymmetry_grow_by_cha
     assert with_pairs.weighted.se / without.weighted.se == pytest.approx(np.sqrt(k / (k - 1)))
     assert without.weighted.p < with_pairs.weighted.p
     assert with_pairs.weighted.slope == without.weighted.slope
+
+
+def told_tests(part: object, path: str = "") -> Iterator[tuple[str, SlopeTest | CappedSlope]]:
+    """Every test over dyads of a result, and where it stands."""
+    if isinstance(part, SlopeTest | CappedSlope):
+        yield path, part
+    elif isinstance(part, GrowthResult | Record):
+        for name, value in vars(part).items():
+            yield from told_tests(value, f"{path}.{name}")
+    elif isinstance(part, tuple):
+        for k, value in enumerate(part):
+            yield from told_tests(value, f"{path}.{k}")
+
+
+def test_every_test_of_who_leads_allows_for_the_people_that_dyads_lend_each_other() -> None:
+    table, k = designs_table().rename(columns={"excess_z": "lead_asymmetry_excess"}), 6
+    # arms and therapists are nested, and each therapist sees two dyads
+    table["therapist"] = [f"T{int(dyad[1:]) // 4}{arm}" for dyad, arm in zip(table["dyad"], table["arm"], strict=True)]
+    asked = {"contrasts": {"c": {"talk": 1, "rest": -1}}, "group": "arm", "reference": "control", "moderators": ["age"]}
+    given = {"primary": {"task": "talk"}, "n_flips": 19, **asked}
+    tables = table.assign(n_pseudo=k), table
+    wide, narrow = (dict(told_tests(fit_growth(each, "lead_asymmetry_excess", **given))) for each in tables)
+    assert len(wide) == len(narrow) > 25
+    for where, test in wide.items():
+        plain, moderated = narrow[where], where.startswith(".differences.3")
+        by = 1.0 if moderated else np.sqrt(k / (k - 1))
+        assert (where, test.se / plain.se, plain.t / test.t) == (where, pytest.approx(by), pytest.approx(by))
+        assert test.slope == plain.slope
+        assert (test.ci_high - test.slope) / (plain.ci_high - plain.slope) == pytest.approx(by)
+        assert test.p == pytest.approx(2 * stats.t.sf(abs(test.t), test.df), nan_ok=True)
+        if isinstance(test, CappedSlope):
+            assert test.p_satterthwaite == pytest.approx(2 * stats.t.sf(abs(test.t), test.df_satterthwaite))
+
+
+def test_a_weak_chance_level_of_who_leads_is_said() -> None:
+    fit = fit_growth(shifting(0.02).assign(n_pseudo=2), "lead_asymmetry_excess")
+    assert "fewer than 4 pseudo pairs make the chance level" in fit.sentence
 
 
 def shifting(slope: float, lag_s: float = 0.1) -> pd.DataFrame:

@@ -21,7 +21,16 @@ from hyperscan.growth.model import Design
 from hyperscan.growth.pooled import ROUND_OFF
 from hyperscan.growth.records import CappedSlope, TherapistLevel
 from hyperscan.growth.reml import NO_RESIDUAL, fit_mixed
-from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, slope_test, therapist_test
+from hyperscan.growth.slopes import (
+    Estimates,
+    estimates_of,
+    for_lent_people,
+    level_for_lent_people,
+    plain_test,
+    pooled_test,
+    slope_test,
+    therapist_test,
+)
 from hyperscan.growth.table import COMPANIONS, Sessions, sessions_of
 from hyperscan.schema import CELL_COLUMNS, COLUMNS, CONTRAST, KEYS, MIN_DYADS, TABLES
 from hyperscan.words import LIMITS
@@ -166,21 +175,24 @@ def _compare(conditions: TaskSessions, asking: Asking, order: pd.DataFrame | Non
         question=Question(conditions=conditions.contrast, level=level),
         sides=conditions.alone,
     )
-    therapists = design.therapists
+    therapists, lent = design.therapists, evidence.n_lent
+    mixed = _mixed_level(design, y, n) if level else design.capped(y)
+    over = TherapistLevel() if therapists is None else therapist_test(found.value, therapists)
     difference = Difference(
         name=conditions.name,
         question="level" if level else "growth",
         word="",
         sentence="",
         unit=asking.value_unit if level else f"{asking.value_unit} per {asking.unit}".strip(),
-        estimate=estimate,
-        plain=slope_test(found.value),
-        mixed=_mixed_level(design, y, n) if level else design.capped(y),
+        estimate=for_lent_people(estimate, lent),
+        plain=for_lent_people(slope_test(found.value), lent),
+        mixed=mixed and for_lent_people(mixed, lent),
         permutation=flip_test(found.value, asking.rng, asking.n_flips),
-        therapist_level=TherapistLevel() if therapists is None else therapist_test(found.value, therapists),
+        therapist_level=level_for_lent_people(over, lent),
         p_holm=np.nan,
         sides=tuple(
-            Side.of(task, pooled_test(_estimates(alone, level)), len(alone)) for task, alone in conditions.alone.items()
+            Side.of(task, for_lent_people(pooled_test(_estimates(alone, level)), lent), len(alone))
+            for task, alone in conditions.alone.items()
         ),
         guards=ask_differences(evidence, asking.modality, estimate.slope) if n >= MIN_DYADS else (),
         notes=tuple(filter(None, (_tell_order(conditions, order, level), _tell_amounts(conditions)))),

@@ -206,6 +206,15 @@ class Evidence:
         """Tasks that are looked at, with their weights."""
         return self.question.tasks(self.outcome)
 
+    @property
+    def n_lent(self) -> float:
+        """Pseudo pairs of a session that a test has to allow for; 0 where it needs not.
+
+        Growth of synchrony has to show above the same people's other times too, which dyads do not share.
+        """
+        pairs = self.sessions.get("n_pseudo") if self.signed else None
+        return 0.0 if pairs is None else float(pairs.median())
+
     @cached_property
     def of_guards(self) -> Slopes:
         """Slopes of the guard measures, with the very outcome that is claimed to change as ``excess_z``."""

@@ -24,7 +24,15 @@ from hyperscan.growth.outcomes import relate_outcomes
 from hyperscan.growth.records import Analysis, ExploratorySlope, Figures, Findings, PrimarySlope, Recordings, SlopeTest
 from hyperscan.growth.result import GrowthResult
 from hyperscan.growth.shape import describe_shape
-from hyperscan.growth.slopes import describe_dyad, dyad_slopes, estimates_of, for_lent_people, leave_one_out, slope_test
+from hyperscan.growth.slopes import (
+    describe_dyad,
+    dyad_slopes,
+    estimates_of,
+    for_lent_people,
+    leave_one_out,
+    level_for_lent_people,
+    slope_test,
+)
 from hyperscan.growth.table import (
     Names,
     Sessions,
@@ -186,7 +194,7 @@ def fit_growth(
     found = estimate_levels(design, y, evidence, analysis, float(equivalence_slope), rng)
     verdict, found = conclude(found, evidence, kind)
     asking = Asking(evidence, kind, sessions.unit, scale_of(names.value, outcome.metric), subject(found), rng, n_flips)
-    slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands)
+    slopes, explored = design.slopes(y), explore(frame, outcome, rng, n_flips, bands, evidence.n_lent)
     compared, differences = compare(table, frame, names, asking, contrasts, group, reference, moderators)
     return GrowthResult(
         verdict=verdict,
@@ -200,7 +208,7 @@ def fit_growth(
         per_session=rows,
         differences=differences,
         groups=compared,
-        shape=describe_shape(rows, rng, n_flips),
+        shape=describe_shape(rows, rng, n_flips, evidence.n_lent),
     )
 
 
@@ -227,7 +235,7 @@ def find_figures(design: Design, y: Array, evidence: Evidence, table: pd.DataFra
     estimates = estimates_of(y, design.t, design.codes, len(design.labels))
     return Figures(
         recording_trends(evidence, table, names),
-        leave_one_out(estimates, design.labels, lent_pairs(evidence)),
+        leave_one_out(estimates, design.labels, evidence.n_lent),
         missing_sessions(evidence.sessions, names.session in table),
     )
 
@@ -303,7 +311,7 @@ def describe_analysis(
     sessions: Sessions, names: Names, modality: str, min_pseudo: int, n_flips: int, named: bool
 ) -> Analysis:
     """Say what is analysed, what was left out, and in how many sessions the chance level is weak or the lag null."""
-    paired = sessions.frame.get("n_pseudo") if names.value == "excess_z" else None
+    paired = sessions.frame.get("n_pseudo") if names.value in ("excess_z", *SIGNED_OUTCOMES) else None
     return Analysis(
         value=names.value,
         time=names.time,
@@ -328,10 +336,11 @@ def estimate_levels(
 
     Shapes: ``y`` (n,).
     """
-    slopes = design.slopes(y)
+    slopes, lent = design.slopes(y), evidence.n_lent
     capped, weighted, two_stage = design.capped(y), design.weighted(y), slope_test(slopes)
-    weighted = for_lent_people(weighted, lent_pairs(evidence))
-    level = therapist_level(design, y, slopes)
+    capped = capped and for_lent_people(capped, lent)
+    weighted, two_stage = for_lent_people(weighted, lent), for_lent_people(two_stage, lent)
+    level = level_for_lent_people(therapist_level(design, y, slopes), lent)
     alone = len(design.labels) == 1
     return Findings(
         primary=PrimarySlope(evidence.outcome, capped, len(design.labels), len(y)),
@@ -348,21 +357,13 @@ def estimate_levels(
     )
 
 
-def lent_pairs(evidence: Evidence) -> float:
-    """Pseudo pairs of a session that a test has to allow for; 0 where it needs not.
-
-    Growth of synchrony has to show above the same people's other times too, which dyads do not share.
-    """
-    pairs = evidence.sessions.get("n_pseudo") if evidence.signed else None
-    return 0.0 if pairs is None else float(pairs.median())
-
-
 def explore(
     frame: pd.DataFrame,
     primary: Outcome,
     rng: np.random.Generator,
     n_flips: int,
     bands: Mapping[str, Edges] = BANDS,
+    n_lent: float = 0.0,
 ) -> tuple[ExploratorySlope, ...]:
     """Test every outcome of a tidy table, corrected for all of them; regions of the same channels count once."""
     found = regions_once(frame[frame["value"].notna() & frame["t"].notna()], "value", primary.roi)
@@ -377,7 +378,8 @@ def explore(
     if not outcomes:
         return ()
     matrix = np.column_stack(slopes)
-    tests = [without_tests(test, test.n) for test in map(slope_test, matrix.T)]
+    tests = [for_lent_people(slope_test(column), n_lent) for column in matrix.T]
+    tests = [without_tests(test, test.n) for test in tests]
     # t of two or three dyads is now and then immense: their maximum would hide every other outcome
     enough = np.array([test.n >= MIN_DYADS for test in tests])
     p_max = np.full(len(tests), np.nan)

@@ -22,7 +22,15 @@ from hyperscan.growth.model import Design
 from hyperscan.growth.pooled import regress
 from hyperscan.growth.records import CappedSlope, FlipTest, Record, SlopeTest, TherapistLevel
 from hyperscan.growth.reml import fit_mixed
-from hyperscan.growth.slopes import Estimates, estimates_of, plain_test, pooled_test, therapist_means
+from hyperscan.growth.slopes import (
+    Estimates,
+    estimates_of,
+    for_lent_people,
+    level_for_lent_people,
+    plain_test,
+    pooled_test,
+    therapist_means,
+)
 from hyperscan.growth.table import holds_yes_no, label_column, yes_no_column
 from hyperscan.schema import MIN_DYADS, MIN_GROUP
 from hyperscan.words import LIMITS, YES_NO_SAID
@@ -106,7 +114,8 @@ def compare_groups(
         )
     names = [reference, *(name for name in found if name != reference)]
     parts = {name: rows[rows["dyad"].map(labels) == name] for name in names}
-    tests = {name: pooled_test(_slopes(part)) for name, part in parts.items()}
+    lent = {name: replace(asking.evidence, sessions=part).n_lent for name, part in parts.items()}
+    tests = {name: for_lent_people(pooled_test(_slopes(part)), lent[name]) for name, part in parts.items()}
     groups = Groups(column, reference, tuple(Side.of(name, tests[name], len(parts[name])) for name in names))
     compared = [test for test in tests.values() if test.n >= MIN_GROUP]
     if len(compared) > 2:
@@ -188,6 +197,9 @@ def _compare(
     estimate = pooled_test(found, column)
     level, alone = therapists_of(found, column, design.therapists)
     evidence = replace(asking.evidence, sessions=rows, question=Question(column=numbers))
+    # numbers of dyads that are re-paired with each other know nothing of what they share
+    lent = evidence.n_lent if sides else 0.0
+    mixed = interaction(design, y, column)
     per = "" if sides else f" per unit of {name}"
     difference = Difference(
         name=name,
@@ -195,11 +207,11 @@ def _compare(
         word="",
         sentence="",
         unit=f"{asking.value_unit} per {asking.unit}{per}".strip(),
-        estimate=estimate,
-        plain=plain_test(found.value, column),
-        mixed=interaction(design, y, column),
+        estimate=for_lent_people(estimate, lent),
+        plain=for_lent_people(plain_test(found.value, column), lent),
+        mixed=mixed and for_lent_people(mixed, lent),
         permutation=permute(found.value, column, design.therapists, asking.rng, asking.n_flips),
-        therapist_level=level,
+        therapist_level=level_for_lent_people(level, lent),
         p_holm=math.nan,
         sides=sides,
         guards=() if lack else ask_differences(evidence, asking.modality, estimate.slope),

@@ -15,7 +15,7 @@ from hyperscan.errors import NO_INTERVAL, TableError, count, p_text, signed
 from hyperscan.growth.few import without_tests
 from hyperscan.growth.flips import max_t, smallest_p
 from hyperscan.growth.records import SlopeTest
-from hyperscan.growth.slopes import slope_test
+from hyperscan.growth.slopes import for_lent_people, slope_test
 from hyperscan.growth.table import choose, label_column, number_column, text_column
 from hyperscan.growth.verdict import ALPHA
 from hyperscan.nulls.near_lags import lag_peak, lead_asymmetry
@@ -119,8 +119,9 @@ def find_lead(
     """
     rng = np.random.default_rng(seed)
     outcome, lags_s, curves, used = _curves(lags, primary)
-    tests = [slope_test(column) for column in curves.T]
     n = len(curves)
+    # as many pseudo pairs as these dyads can make; fewer would widen it by more
+    tests = [for_lent_people(slope_test(column), 2 * (n - 1)) for column in curves.T]
     # fewer dyads are described, not tested
     p = max_t(curves, rng, n_flips) if n >= MIN_DYADS else np.full(len(lags_s), np.nan)
     mean = curves.mean(axis=0)
@@ -146,7 +147,7 @@ def find_lead(
     if n >= MIN_DYADS and not smallest < ALPHA:
         least, above = f"{smallest_p(n, n_flips):.2g}".removeprefix("0"), int((curves[:, mean.argmax()] > 0).sum())
         said += f" Of {n} dyads no such p falls below {least}; {above} of them have an excess at its highest point."
-    asymmetry = without_tests(slope_test(lead_asymmetry(lags_s, curves)), n)
+    asymmetry = without_tests(for_lent_people(slope_test(lead_asymmetry(lags_s, curves)), 2 * (n - 1)), n)
     return Lead(outcome, profile, peak, low, high, smallest, p_side, asymmetry, known_to, leader, said)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hyperscan.growth.flips import max_t
 from hyperscan.growth.model import Design
 from hyperscan.growth.records import Record, SlopeTest
-from hyperscan.growth.slopes import slope_test
+from hyperscan.growth.slopes import for_lent_people, slope_test
 from hyperscan.schema import MIN_DYADS
 
 Array = NDArray[np.float64]
@@ -56,7 +56,9 @@ class Shape(Record):
     text: str
 
 
-def describe_shape(rows: pd.DataFrame, rng: np.random.Generator, n_flips: int) -> tuple[Shape, ...]:
+def describe_shape(
+    rows: pd.DataFrame, rng: np.random.Generator, n_flips: int, n_lent: float = 0.0
+) -> tuple[Shape, ...]:
     """Ask for early against late, rise and fall, and saturation; nothing with too few dyads of enough sessions."""
     design, y = Design.of(rows), rows["value"].to_numpy(float)
     numbers = np.array([_numbers(design.t[design.codes == k], y[design.codes == k]) for k in range(len(design.labels))])
@@ -65,7 +67,7 @@ def describe_shape(rows: pd.DataFrame, rng: np.random.Generator, n_flips: int) -
     corrected = max_t(numbers[:, : len(SHAPES)], rng, n_flips)
     mean_line, found = float(np.nanmean(numbers[:, 3])), []
     for k, (name, (positive, negative)) in enumerate(SHAPES.items()):
-        test = slope_test(numbers[:, k])
+        test = for_lent_people(slope_test(numbers[:, k]), n_lent)
         text = positive if test.slope > 0 else negative if test.slope < 0 else "no departure"
         if name == "rise_and_fall" and turns(mean_line, test.slope):
             text += TURNS[test.slope < 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy
@@ -13,10 +13,19 @@ from scipy import special
 
 from hyperscan.errors import count, p_text
 from hyperscan.growth.pooled import beyond_rounding, regress
-from hyperscan.growth.records import DyadTrend, LeaveOneOut, SlopeTest, TherapistLevel, WeightedSlope
+from hyperscan.growth.records import (
+    CappedSlope,
+    DyadTrend,
+    LeaveOneOut,
+    SlopeTest,
+    TherapistLevel,
+    WeightedSlope,
+)
 from hyperscan.schema import MIN_DYADS
 
 Array = NDArray[np.float64]
+
+AnyTest = TypeVar("AnyTest", SlopeTest, WeightedSlope, CappedSlope)
 
 
 def dyad_slopes(y: ArrayLike, t: ArrayLike, codes: ArrayLike, n_dyads: int, weights: ArrayLike | None = None) -> Array:
@@ -174,11 +183,13 @@ def plain_test(values: ArrayLike, column: Array | None = None, level: float = 0.
     return SlopeTest(slope, nan, se, df, t, float(2 * special.stdtr(df, -abs(t))), slope - half, slope + half, n)
 
 
-def for_lent_people(test: WeightedSlope, n_pseudo: float) -> WeightedSlope:
+def for_lent_people(test: AnyTest, n_pseudo: float) -> AnyTest:
     """Widen a test of excesses for the people that dyads lend each other for their chance levels.
 
     A pseudo pair lowers the excess of both dyads whose people it re-pairs, so that excesses of unrelated people are
-    correlated, and the variance of their mean is ``n_pseudo / (n_pseudo - 1)`` times what their spread tells.
+    correlated, and the variance of their mean is ``n_pseudo / (n_pseudo - 1)`` times what their spread tells. So is
+    that of a difference of groups which are re-paired inside; how excesses go with a number of the dyads is not led
+    astray by what all of them share.
 
     Examples
     --------
@@ -189,8 +200,20 @@ def for_lent_people(test: WeightedSlope, n_pseudo: float) -> WeightedSlope:
     if not n_pseudo > 1:
         return test
     by = float(np.sqrt(n_pseudo / (n_pseudo - 1)))
-    ends = {name: test.slope + by * (getattr(test, name) - test.slope) for name in ("ci_low", "ci_high")}
-    return replace(test, se=by * test.se, t=test.t / by, p=float(2 * special.stdtr(test.df, -abs(test.t / by))), **ends)
+    t = test.t / by
+    found = {name: test.slope + by * (getattr(test, name) - test.slope) for name in ("ci_low", "ci_high")}
+    found |= {"se": by * test.se, "t": t, "p": float(2 * special.stdtr(test.df, -abs(t)))}
+    if isinstance(test, CappedSlope):
+        found["p_satterthwaite"] = float(2 * special.stdtr(test.df_satterthwaite, -abs(t)))
+    return replace(test, **found)
+
+
+def level_for_lent_people(level: TherapistLevel, n_pseudo: float) -> TherapistLevel:
+    """Widen what is tested over therapists likewise."""
+    test, mixed = level.test, level.mixed
+    return replace(
+        level, test=test and for_lent_people(test, n_pseudo), mixed=mixed and for_lent_people(mixed, n_pseudo)
+    )
 
 
 def tells_apart(column: Array) -> bool:

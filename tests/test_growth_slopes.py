@@ -17,6 +17,8 @@ from hyperscan.growth.model import Design
 from hyperscan.growth.slopes import (
     describe_dyad,
     dyad_slopes,
+    estimates_of,
+    leave_one_out,
     mann_kendall,
     slope_test,
     therapist_means,
@@ -224,3 +226,14 @@ def test_the_weighted_test_keeps_its_level_where_courses_differ() -> None:
         y, t, codes = courses(rng, lengths, list(rng.normal(0, 0.03, 12)))
         false += weighted_test(y, t, codes, 12).p < 0.05
     assert false / 2000 == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("n", [5, 6, 7])
+def test_what_one_dyad_decides_is_tested_where_enough_are_left(n: int) -> None:
+    y, t, codes = courses(RNG(0), [5] * n, list(RNG(1).normal(0.05, 0.02, n)))
+    slopes = dyad_slopes(y, t, codes, n)
+    found = leave_one_out(estimates_of(y, t, codes, n), np.array([f"D{k}" for k in range(n)]))
+    assert found.same_sign
+    # courses are alike, so the weighted mean of those that are left is the plain one
+    largest = max(stats.ttest_1samp(np.delete(slopes, k), 0).pvalue for k in range(n))
+    assert found.p_max == (pytest.approx(largest) if n > 6 else None)

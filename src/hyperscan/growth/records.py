@@ -391,7 +391,7 @@ class LeaveOneOut(Record):
     same_sign: bool | None = None
     slope_min: float | None = None
     slope_max: float | None = None
-    #: Largest p; None with fewer dyads than a verdict needs
+    #: Largest p; None where too few dyads for a test are left
     p_max: float | None = None
     #: The dyad that the mean slope depends on most
     dyad: str | None = None

@@ -336,7 +336,7 @@ def leave_one_out(found: Estimates, labels: NDArray[Any], n_pseudo: float = 0.0)
         same_sign=bool((np.sign(means) == np.sign(full)).all()),
         slope_min=float(means.min()),
         slope_max=float(means.max()),
-        p_max=max(test.p for test in tests) if len(known) >= MIN_DYADS else None,
+        p_max=max(test.p for test in tests) if len(known) > MIN_DYADS else None,
         dyad=str(labels[known[int(np.abs(means - full).argmax())]]),
     )
 

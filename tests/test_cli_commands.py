@@ -12,6 +12,7 @@ import pytest
 
 from hyperscan import cli
 from hyperscan.cli.commands import _answers, _tell_skipped
+from hyperscan.cli.options import QUESTIONS, option
 from hyperscan.errors import NothingToAnalyseError
 from hyperscan.report.run import ReportedRun
 from hyperscan.results.plan import Skip
@@ -269,6 +270,15 @@ def test_a_run_tells_of_each_person_alone(small_run: Path, tmp_path: Path, capsy
     assert call("growth", small_run, "--within", "power/alpha/frontal", "-o", small_run) == 2
     assert "its growth.json is the verdict on synchrony" in capsys.readouterr().err
     assert (small_run / "growth.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_question_beside_an_index_of_each_person_is_dropped(
+    small_run: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    value = "c=talk:1,rest:-1" if name == "contrasts" else "n_windows"
+    assert call("growth", small_run, "--within", "power/alpha/frontal", option(name), value) == 2
+    assert f"of the folder of a run alone, not with {option(name)}" in capsys.readouterr().err
 
 
 def test_a_run_relates_its_covariates(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,10 +182,11 @@ def growth(arguments: argparse.Namespace) -> int:
     given = [name for name in TABLE_OPTIONS if name not in QUESTIONS and getattr(arguments, name) is not None]
     asked = {name: getattr(arguments, name) for name in QUESTIONS if getattr(arguments, name) is not None}
     asked |= {"contrasts": dict(asked["contrasts"])} if "contrasts" in asked else {}
-    if arguments.within and (not source.is_dir() or arguments.outcomes):
-        what = "a table" if not source.is_dir() else "--outcomes: those of the settings are taken"
+    if arguments.within and (not source.is_dir() or asked):
+        what = ", ".join(map(option, asked)) if source.is_dir() else "a table"
         raise ConfigError(
-            f"--within {arguments.within}: of the folder of a run alone, not with {what}. Name the folder, without it."
+            f"--within {arguments.within}: of the folder of a run alone, not with {what}; outcomes are those of its "
+            "settings.\nName the folder, without it."
         )
     if not source.is_dir():
         result = _growth_of_table(arguments, given, asked)

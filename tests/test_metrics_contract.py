@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 
-from metrics_fixtures import N_TIMES, by_name, evaluated, pair, value_of
+from hyperscan import metrics
+from hyperscan.errors import InputError
+from hyperscan.metrics import METRICS
+from metrics_fixtures import CONTEXT, N_TIMES, SPECS, by_name, evaluated, pair, value_of
 
 # What a channel has with itself: nothing at lag 0 to find, or everything.
 IDENTITY = {
@@ -118,6 +123,56 @@ def test_one_nan_takes_its_channel_out_of_its_window_only(spec):
     expected[1, :, 0] = True
     np.testing.assert_array_equal(np.isnan(value), expected)
     np.testing.assert_allclose(value[~expected], clean[~expected], rtol=0, atol=1e-12)
+
+
+@by_name
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_infinite_sample_is_a_missing_one(spec, sign):
+    a, b = pair(spec)
+    clean = value_of(spec, a, b)
+    a[1, 100] = sign * np.inf
+    value = value_of(spec, a, b)
+    assert np.isnan(value[1]).all()
+    np.testing.assert_allclose(value[[0, 2]], clean[[0, 2]], rtol=0, atol=1e-12)
+
+
+@by_name
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_no_number_can_square_is_nan_never_zero(spec):
+    a, b = pair(spec)
+    value = value_of(spec, 1e200 * a, b)
+    expected = np.where(np.isnan(value), np.nan, value_of(spec, a, b))
+    np.testing.assert_allclose(value, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ccorr", "accorr"])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_a_constant_phase_has_no_deviations_to_correlate(name, dtype):
+    a, b = (x.astype(dtype) for x in pair(METRICS[name]))
+    still = (np.abs(a) * np.exp(0.3j)).astype(dtype)
+    assert np.isnan(value_of(METRICS[name], still, b)).all()
+    assert np.isnan(value_of(METRICS[name], still, (np.abs(b) * np.exp(1.1j)).astype(dtype))).all()
+    assert np.isfinite(value_of(METRICS[name], a, b)).all()
+
+
+#: Arguments of metrics that are a rate or a length of time, by the name of the metric.
+LENGTHS = [
+    (spec.name, name)
+    for spec in SPECS
+    for name in signature(getattr(metrics, spec.name)).parameters
+    if name == "sfreq" or name.endswith("_s")
+]
+
+
+@pytest.mark.parametrize(("metric", "argument"), LENGTHS)
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_a_rate_or_a_length_that_is_none_is_refused_by_name(metric, argument, value):
+    spec = METRICS[metric]
+    a, b = (np.real(x) for x in pair(spec))
+    context = {name: known for name, known in CONTEXT.items() if name in spec.params}
+    with pytest.raises(InputError, match=argument):
+        getattr(metrics, metric)(a, b, **{**context, argument: value})
 
 
 @by_name

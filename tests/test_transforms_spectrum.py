@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.signal import welch
@@ -163,3 +165,16 @@ def test_fourier_coefficients_are_those_of_windowed_epochs() -> None:
     assert fourier_coefficients(x.astype("f4"), 125.0, (8.0, 12.0)).dtype == np.complex64
     with pytest.raises(InputError, match=r"epochs of 2 s have no frequency in it, only multiples of 0\.5 Hz"):
         fourier_coefficients(x, 125.0, (8.1, 8.2))
+
+
+@pytest.mark.parametrize("sfreq", [0.0, -100.0, np.nan, np.inf])
+def test_a_rate_that_is_none_is_refused(sfreq):
+    x = np.random.default_rng(0).standard_normal((2, 3, 400))
+    for call in (welch_psd, partial(fourier_coefficients, band=(8.0, 12.0))):
+        with pytest.raises(InputError, match="sfreq must be positive"):
+            call(x, sfreq=sfreq)
+
+
+def test_epochs_of_another_shape_are_refused():
+    with pytest.raises(InputError, match=r"n_epochs, n_channels, n_times\), got \(3, 400\)"):
+        fourier_coefficients(np.ones((3, 400)), 100.0, (8.0, 12.0))

@@ -6,9 +6,9 @@ arithmetic is in the precision of the input. A metric of whole sets of channels 
 theirs, (..., 1, 1). The facts about each (range, chance level, what it is blind to, where it was defined) are
 in one table, :data:`METRICS`.
 
-Missing and flat channels are treated alike everywhere: a NaN sample makes all pairs of its channel NaN in
-that window, a flat channel makes its pairs NaN, and neither touches other pairs. To leave out masked samples,
-cut windows around them; a metric never skips samples.
+Missing and flat channels are treated alike everywhere: a sample that is NaN or infinite makes all pairs of its
+channel NaN in that window, a flat channel makes its pairs NaN, and neither touches other pairs. To leave out
+masked samples, cut windows around them; a metric never skips samples.
 """
 
 from __future__ import annotations

@@ -78,6 +78,20 @@ def real_pair(a: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return _one_type(first, second, np.float32)
 
 
+def in_samples(name: str, seconds: float, sfreq: float) -> int:
+    """Turn a length in seconds into whole samples; a length or a rate that is none is refused.
+
+    Examples
+    --------
+    >>> in_samples("max_lag_s", 0.5, 128.0)
+    64
+    """
+    for what, value, unit in (("sfreq", sfreq, "Hz"), (name, seconds, "seconds")):
+        if not 0 < value < np.inf:
+            raise InputError(f"{what} must be a positive number of {unit}, got {value}.")
+    return round(seconds * sfreq)
+
+
 def _as_array(given: Any, name: str) -> NDArray[Any]:
     """Make an array of what is one; two people's Epochs of MNE would be paired by their order, which proves nothing."""
     if hasattr(given, "drop_log"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
 from hyperscan.metrics.amplitude import CORR
-from hyperscan.metrics.arrays import analytic_pair, leading_shape, real_pair
+from hyperscan.metrics.arrays import analytic_pair, in_samples, leading_shape, real_pair
 
 __all__ = ["gcmi", "gcte"]
 
@@ -83,7 +83,8 @@ def gcte(a: NDArray[Any], b: NDArray[Any], sfreq: float, lag_s: float = 0.1) -> 
     Raises
     ------
     InputError
-        If an array is complex, the shapes do not fit, or the lag leaves fewer than four samples.
+        If an array is complex, the shapes do not fit, the rate or the lag is not positive, or the lag leaves fewer than
+        four samples.
 
     References
     ----------
@@ -98,7 +99,7 @@ def gcte(a: NDArray[Any], b: NDArray[Any], sfreq: float, lag_s: float = 0.1) -> 
     True
     """
     first, second = real_pair(a, b)
-    lag = max(1, round(lag_s * sfreq))
+    lag = max(1, in_samples("lag_s", lag_s, sfreq))
     if first.shape[-1] - lag < 4:
         raise InputError(
             f"lag_s = {lag_s:g} s is {lag} samples at {sfreq:g} Hz, too long for {first.shape[-1]} samples: "
@@ -142,8 +143,9 @@ def _bits_left(left: NDArray[Any]) -> NDArray[Any]:
 
 
 def _scores(x: NDArray[Any]) -> NDArray[Any]:
-    """Turn each channel into normal scores of its ranks (equal values share one); all NaN if one is."""
+    """Turn each channel into normal scores of its ranks (equal values share one); all NaN if one is not finite."""
     from scipy.special import ndtri
     from scipy.stats import rankdata
 
-    return np.asarray(ndtri(rankdata(x, axis=-1, nan_policy="propagate") / (x.shape[-1] + 1)))
+    known = np.where(np.isfinite(x), x, np.nan)
+    return np.asarray(ndtri(rankdata(known, axis=-1, nan_policy="propagate") / (x.shape[-1] + 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -229,7 +230,7 @@ def nmplv(a: NDArray[Any], b: NDArray[Any], n: int = 1, m: int = 2) -> NDArray[A
     array([[1.]])
     """
     for name, value in (("n", n), ("m", m)):
-        if value < 1 or int(value) != value:
+        if not value >= 1 or value % 1:
             raise InputError(f"{name} must be a positive integer, got {value}.")
     products = cross_products(*analytic_pair(a, b), PhasePreparation(int(n)), PhasePreparation(int(m)))
     return PLV.value(products)
@@ -288,11 +289,17 @@ def _accorr(
 
     if plus is None or a is None or b is None:
         raise InputError("accorr needs the products plus, a and b; compute them with needs_plus.")
-    kind = minus.dtype
-    flat = [np.ascontiguousarray(x).reshape(-1, *minus.shape[-2:]) for x in (minus, plus.astype(kind, copy=False))]
+    kind, lead = minus.dtype, minus.shape[:-2]
+    n_windows = math.prod(lead)
+    flat = [
+        np.ascontiguousarray(x).reshape(n_windows, *minus.shape[-2:]) for x in (minus, plus.astype(kind, copy=False))
+    ]
+    # a phase that is constant has no deviations to correlate
+    spread = 1 - _ZERO_ROUNDINGS * np.finfo(kind).eps
+    known = [np.where(np.abs(x) < spread, x, np.nan) for x in (a, b)]
     # a circular shift leaves the squares as they are, so they may lack the leading dims
     first, second = (
-        np.broadcast_to(x, (*minus.shape[:-2], x.shape[-1])).astype(kind).reshape(-1, x.shape[-1]) for x in (a, b)
+        np.broadcast_to(x, (*lead, x.shape[-1])).astype(kind).reshape(n_windows, x.shape[-1]) for x in known
     )
     value = np.empty(flat[0].shape, dtype=minus.real.dtype)
     adjusted_correlations(flat[0], flat[1], first, second, value)

@@ -160,8 +160,10 @@ def whitening(x: NDArray[Any], rank: int | None = None) -> NDArray[Any]:
     """
     n_channels = x.shape[-2]
     rank = n_channels if rank is None else rank
-    if not 1 <= rank <= n_channels:
-        raise InputError(f"rank = {rank}: this set has {n_channels} channels. Give 1 to {n_channels}, or None for all.")
+    if not isinstance(rank, int | np.integer) or not 1 <= rank <= n_channels:
+        raise InputError(
+            f"rank = {rank!r}: this set has {n_channels} channels. Give 1 to {n_channels}, or None for all."
+        )
     scale, between = correlation(x)
     values, vectors = np.linalg.eigh(between)
     values, vectors = values[..., ::-1][..., :rank], vectors[..., ::-1][..., :rank]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperscan.errors import InputError
-from hyperscan.metrics.arrays import leading_shape, real_pair
+from hyperscan.metrics.arrays import in_samples, leading_shape, real_pair
 from hyperscan.metrics.engine.preparations import SERIES
 from hyperscan.transforms.regression import BISQUARE, ar_whitener
 
@@ -147,12 +147,13 @@ def ar_corr(a: NDArray[Any], b: NDArray[Any], sfreq: float, memory_s: float = 4.
     Returns
     -------
     array, shape (..., n_a, n_b)
-        From -1 to 1, 0 for unrelated signals, however slow. NaN where a channel holds a NaN or is flat.
+        From -1 to 1, 0 for unrelated signals, however slow. NaN where a channel holds a NaN, is flat, or brings
+        nothing new in half of its samples (a step).
 
     Raises
     ------
     InputError
-        If an array is complex, the shapes do not fit, or ``memory_s`` is not positive.
+        If an array is complex, the shapes do not fit, or ``memory_s`` or ``sfreq`` is not positive.
 
     References
     ----------
@@ -169,9 +170,7 @@ def ar_corr(a: NDArray[Any], b: NDArray[Any], sfreq: float, memory_s: float = 4.
     from hyperscan.metrics.engine.pair_kernels import robust_correlation
 
     first, second = real_pair(a, b)
-    if not memory_s * sfreq > 0:
-        raise InputError(f"memory_s must be positive, got {memory_s:g} s at {sfreq:g} Hz.")
-    order = max(1, min(round(memory_s * sfreq), first.shape[-1] // 4))
+    order = max(1, min(in_samples("memory_s", memory_s, sfreq), first.shape[-1] // 4))
     news = [innovations(x.astype(np.float64), order) for x in (first, second)]
     lead = leading_shape(first, second)
     out = np.empty((*lead, first.shape[-2], second.shape[-2]))
@@ -186,9 +185,9 @@ def _strongest(a: NDArray[Any], b: NDArray[Any], sfreq: float, max_lag_s: float)
     """Strongest correlation and its lag in seconds, (..., n_a, n_b) both."""
     first, second = real_pair(a, b)
     n = first.shape[-1]
-    reach = round(max_lag_s * sfreq)
-    if not max_lag_s > 0 or reach >= n:
-        raise InputError(f"max_lag_s must be above 0 and below the window of {n / sfreq:g} s, got {max_lag_s:g} s.")
+    reach = in_samples("max_lag_s", max_lag_s, sfreq)
+    if reach >= n:
+        raise InputError(f"max_lag_s must be below the window of {n / sfreq:g} s, got {max_lag_s:g} s.")
     lead = leading_shape(first, second)
     value = np.empty((*lead, first.shape[-2], second.shape[-2]), dtype=first.dtype)
     lag = np.empty_like(value)

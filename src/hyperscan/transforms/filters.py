@@ -179,7 +179,7 @@ def _add_centred(total: NDArray[np.float64], part: NDArray[np.float64]) -> None:
 
 def _checked_band(band: tuple[float, float], sfreq: float) -> tuple[float, float]:
     low, high = (float(edge) for edge in band)
-    if not sfreq > 0:
+    if not 0 < sfreq < np.inf:
         raise InputError(f"sfreq must be positive, in Hz, got {sfreq}.")
     if not 0 < low < high < sfreq / 2:
         raise InputError(

@@ -61,7 +61,8 @@ def welch_psd(
     10.0
     """
     x = np.asarray(x)
-    n_segment = round(segment_s * sfreq)
+    _check_rate(sfreq)
+    n_segment = round(segment_s * sfreq) if 0 < segment_s < np.inf else 0
     if n_segment < 8:
         raise InputError(f"segment_s = {segment_s:g} s holds {n_segment} samples; at least 8 are needed.")
     usable = np.ones(x.shape[-1], bool) if clean is None else np.asarray(clean, bool)
@@ -97,7 +98,7 @@ def fourier_coefficients(x: ArrayLike, sfreq: float, band: tuple[float, float]) 
     Raises
     ------
     InputError
-        If the epochs are too short to have a frequency in the band.
+        If the rate is not positive, the shape another one, or the epochs too short to have a frequency in the band.
 
     Examples
     --------
@@ -106,6 +107,9 @@ def fourier_coefficients(x: ArrayLike, sfreq: float, band: tuple[float, float]) 
     (9, 2, 5)
     """
     epochs = np.asarray(x)
+    _check_rate(sfreq)
+    if epochs.ndim != 3:
+        raise InputError(f"x must have shape (n_epochs, n_channels, n_times), got {epochs.shape}.")
     epochs = epochs if epochs.dtype == np.float32 else epochs.astype(np.float64, copy=False)
     n_times = epochs.shape[-1]
     freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
@@ -121,6 +125,11 @@ def fourier_coefficients(x: ArrayLike, sfreq: float, band: tuple[float, float]) 
     parts = epochs.reshape(-1, n_times) @ np.concatenate([basis.real, basis.imag], axis=1).astype(epochs.dtype)
     z = (parts[:, : freqs.size] + 1j * parts[:, freqs.size :]).reshape(*epochs.shape[:2], freqs.size)
     return np.ascontiguousarray(z.transpose(2, 1, 0), dtype=np.result_type(epochs.dtype, np.complex64))
+
+
+def _check_rate(sfreq: float) -> None:
+    if not 0 < sfreq < np.inf:
+        raise InputError(f"sfreq must be positive, in Hz, got {sfreq}.")
 
 
 def _clean_starts(usable: NDArray[np.bool_], n_segment: int) -> NDArray[np.intp]:

@@ -234,7 +234,7 @@ def _checked_signals(x: ArrayLike) -> NDArray[Any]:
 
 
 def _check_fits(n_times: int, sfreq: float, band: tuple[float, float]) -> None:
-    if not sfreq > 0 or band[1] >= sfreq / 2:
+    if not 0 < sfreq < np.inf or band[1] >= sfreq / 2:
         raise InputError(f"band={band} Hz must end below half the sampling frequency sfreq={sfreq} Hz")
     if n_times < MIN_SAMPLES:
         raise InputError(f"x has {n_times} samples; a wavelet transform needs at least {MIN_SAMPLES}")

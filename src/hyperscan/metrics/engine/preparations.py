@@ -258,7 +258,8 @@ def _inverse_rms(x: NDArray[Any]) -> NDArray[Any]:
     mean /= x.shape[1]
     for row in np.flatnonzero(np.isnan(mean)):
         mean[row] = _mean(np.square(np.abs(x[row : row + 1]).astype(np.float64)))[0]
-    return np.where(mean > 0, 1 / np.sqrt(np.where(mean > 0, mean, np.nan)), np.nan)
+    usable = (mean > 0) & (mean < np.inf)
+    return np.where(usable, 1 / np.sqrt(np.where(usable, mean, np.nan)), np.nan)
 
 
 def _mean(x: NDArray[Any]) -> NDArray[Any]:

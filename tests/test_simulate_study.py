@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import mne
@@ -10,10 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyperscan.errors import InputError, OutputError
+from hyperscan.errors import ConfigError, InputError, OutputError
 from hyperscan.simulate import (
     EEG_SCENARIOS,
     FNIRS_SCENARIOS,
+    EegTruth,
+    FnirsTruth,
+    Optodes,
+    StudyDesign,
     simulate_study,
 )
 
@@ -69,3 +74,49 @@ def test_wrong_requests_are_refused(tmp_path: Path) -> None:
         simulate_study(tmp_path / "a", modality="meg")
     with pytest.raises(OutputError, match="exists already"):
         simulate_study(tmp_path)
+
+
+IMPOSSIBLE = {
+    "n_dyads": (0, -1, 1.5), "n_sessions": (0,), "duration_s": (0, -3, 10.5, np.inf), "sfreq": (0, 20, np.nan),
+    "ch_names": ((), ("Cz", "XX"), ("Cz", "Cz")), "lag_s": (100.0, np.nan), "config": ({"window_s": -1}, {"bands": {}}),
+    "seed": (-1, 0.5), "n_dyad": (3,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in IMPOSSIBLE.items() for value in values])
+def test_what_no_study_can_have_is_refused_by_name(name: str, value: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"window_s = -1" if value == {"window_s": -1} else name) as refused:
+        simulate_study(tmp_path / "a", **{"n_dyads": 1, "n_sessions": 1, "duration_s": 10, name: value})
+    assert isinstance(refused.value, InputError | ConfigError)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_field_of_a_design_is_checked() -> None:
+    # modality and optodes have tests of their own
+    assert {f.name for f in fields(StudyDesign)} <= {*IMPOSSIBLE, "modality", "optodes"}
+
+
+@pytest.mark.parametrize("truth", [EegTruth, FnirsTruth])
+def test_every_number_of_a_truth_is_checked(truth: type[EegTruth | FnirsTruth]) -> None:
+    for f in fields(truth):
+        if isinstance(f.default, str):
+            continue
+        for wrong in (np.nan, -1.0, 2.0):
+            value = (wrong, 1.0) if isinstance(f.default, tuple) else wrong
+            allowed = f.name in ("lag_s", "exponent", "clock_ppm", "curvature") or wrong == 2.0
+            if np.isfinite(wrong) and allowed and f.name not in ("coupled_fraction", "common_systemic"):
+                truth(**{f.name: value})
+                continue
+            with pytest.raises(InputError, match=f.name):
+                truth(**{f.name: value})
+
+
+def test_a_misspelt_artefact_is_no_other_one() -> None:
+    with pytest.raises(InputError, match="Did you mean 'topography'"):
+        EegTruth(artefact="topografy")
+
+
+@pytest.mark.parametrize("probe", [(0, 0), (2, 3), (2, -1)])
+def test_a_short_channel_needs_a_source(probe: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="n_short"):
+        Optodes(*probe)

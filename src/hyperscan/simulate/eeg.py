@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hyperscan.errors import InputError, did_you_mean
 from hyperscan.simulate.signals import Truth, band_noise, coupled_pair, power_law_noise, rarely
 
 Array = npt.NDArray[np.float64]
@@ -33,6 +34,9 @@ TOPOGRAPHY = {
     "O1": 1.0,
     "O2": 1.0,
 }
+
+#: Kinds of a common artefact.
+ARTEFACTS = ("", "broadband", "narrowband", "topography")
 
 #: Standard deviations in V of the 1/f background, and of the rhythm where it is full (our choice).
 BACKGROUND_V = 10e-6
@@ -69,6 +73,18 @@ class EegTruth(Truth):
     #: Seed of that response: sessions of one seed share it, whoever takes part
     task_seed: int = rarely(0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.artefact not in ARTEFACTS:
+            known = ", ".join(map(repr, ARTEFACTS))
+            raise InputError(
+                f"artefact = {self.artefact!r}: expected one of {known}.{did_you_mean(self.artefact, ARTEFACTS)}"
+            )
+        if not 0 < self.bandwidth_hz < 20:
+            raise InputError(
+                f"bandwidth_hz = {self.bandwidth_hz!r}: expected a width above 0 and below 20, around 10 Hz."
+            )
+
 
 def simulate_eeg(
     truth: EegTruth, ch_names: tuple[str, ...], sfreq: float, duration_s: float, rng: np.random.Generator
@@ -83,6 +99,9 @@ def simulate_eeg(
     >>> t.shape
     (2, 1280)
     """
+    unknown = [name for name in ch_names if name not in TOPOGRAPHY]
+    if unknown or not ch_names or len(set(ch_names)) < len(ch_names):
+        raise InputError(f"ch_names = {ch_names!r}: expected one or more of {', '.join(TOPOGRAPHY)}, each once.")
     n_times = round(duration_s * sfreq)
     gain = np.array([TOPOGRAPHY[name] for name in ch_names])
     shape = (len(gain), n_times)

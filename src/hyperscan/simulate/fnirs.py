@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hyperscan.errors import InputError
 from hyperscan.simulate.signals import Truth, band_noise, coupled_pair, power_law_noise, rarely
 
 Array = npt.NDArray[np.float64]
@@ -60,6 +61,13 @@ class Optodes:
     #: Channels of each kind; a channel has both wavelengths
     n_long: int = 4
     n_short: int = 2
+
+    def __post_init__(self) -> None:
+        if self.n_long < 1 or not 0 <= self.n_short <= self.n_long:
+            raise InputError(
+                f"n_long = {self.n_long!r}, n_short = {self.n_short!r}: expected one long channel or more, and no more "
+                "short ones, each of which sits at the source of a long one."
+            )
 
     @property
     def sources(self) -> Array:

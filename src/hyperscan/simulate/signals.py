@@ -8,12 +8,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hyperscan.errors import InputError
+
 Array = npt.NDArray[np.float64]
+
+#: Fields of a truth that are shares of a whole, and the ends of the names of those that cannot be negative.
+SHARES, AMOUNTS = ("coupled_fraction", "common_systemic"), ("_gain", "_per_min", "_seed", "bandwidth_hz")
 
 
 @dataclass(frozen=True)
 class Truth:
     """What one simulated session of either kind holds."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            share, amount = f.name in SHARES, f.name.endswith(AMOUNTS)
+            low, high = 0.0 if share or amount else -np.inf, 1.0 if share else np.inf
+            numbers = () if isinstance(value, str) else value if isinstance(value, tuple) else (value,)
+            if not all(np.isfinite(number) and low <= number <= high for number in numbers):
+                allowed = "from 0 to 1" if share else "from 0 on" if amount else "that is finite"
+                raise InputError(f"{f.name} = {value!r}: expected a number {allowed}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without what is rarely turned on and is not."""
@@ -35,7 +50,9 @@ def power_law_noise(
     low_hz: float = 0.5,
     curvature: float = 0.0,
 ) -> Array:
-    """Gaussian noise whose power falls as ``1 / f ** exponent``, with unit variance.
+    """Gaussian noise whose power falls as ``1 / f ** exponent`` from ``low_hz`` on, with unit variance.
+
+    Below ``low_hz`` its power is that at ``low_hz``.
 
     Shapes: returns (..., n_times).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from hyperscan.simulate.fnirs import FnirsTruth, Optodes, simulate_fnirs, write_
 from hyperscan.storage import new_folder, write_json, write_table, write_text
 
 Array = npt.NDArray[np.float64]
+
+#: Lowest sampling rates in Hz that hold what is simulated: alpha and its artefacts; respiration (our choice).
+LEAST_SFREQ = {"eeg": 32.0, "fnirs": 1.0}
 
 #: Five frontal and temporal sites that carry little of the posterior rhythm, and three that carry it.
 CH_NAMES = ("Fz", "F3", "F4", "T7", "T8", "Pz", "O1", "O2")
@@ -83,6 +86,11 @@ FNIRS_SCENARIOS: dict[str, Course] = {
 FEWEST_SESSIONS = 2
 
 
+def _check_modality(modality: str) -> None:
+    if modality not in MODALITIES:
+        raise InputError(f"modality = {modality!r}: expected 'eeg' or 'fnirs'.{did_you_mean(modality, MODALITIES)}")
+
+
 @dataclass(frozen=True)
 class StudyDesign:
     """Size and shape of a simulated study."""
@@ -102,8 +110,29 @@ class StudyDesign:
     optodes: Optodes = field(default_factory=Optodes)
     #: How much later the client is, in s
     lag_s: float = 0.025
-    #: Written next to the table as ``study.toml``
+    #: Written next to the table as ``study.toml``: settings that are numbers
     config: Mapping[str, float] = field(default_factory=lambda: {"window_s": 10.0})
+
+    def __post_init__(self) -> None:
+        _check_modality(self.modality)
+        for name in ("n_dyads", "n_sessions"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} = {value!r}: expected a whole number from 1 on.")
+        # EDF holds whole seconds
+        if not 1 <= self.duration_s < np.inf or (self.modality == "eeg" and self.duration_s % 1):
+            raise InputError(f"duration_s = {self.duration_s!r}: expected seconds from 1 on, whole ones of EEG.")
+        if not LEAST_SFREQ[self.modality] <= self.sfreq < np.inf:
+            raise InputError(
+                f"sfreq = {self.sfreq!r}: expected {LEAST_SFREQ[self.modality]:g} Hz or more, which {self.modality}'s "
+                "rhythms need."
+            )
+        if not np.isfinite(self.lag_s) or abs(self.lag_s) >= self.duration_s:
+            raise InputError(f"lag_s = {self.lag_s!r}: expected less than the session's {self.duration_s:g} s.")
+        told = [name for name, value in self.config.items() if not isinstance(value, int | float)]
+        if told:
+            raise InputError(f"config: {told[0]} = {self.config[told[0]]!r} is no number. Write it into study.toml.")
+        StudyConfig.from_mapping(self.config)
 
 
 DESIGNS: dict[str, StudyDesign] = {
@@ -143,7 +172,7 @@ def simulate_study(
     Raises
     ------
     InputError
-        If the scenario or the modality is unknown.
+        If the scenario, the modality or a change is unknown, or a change has a value that no study can have.
     OutputError
         If the folder exists.
 
@@ -156,16 +185,21 @@ def simulate_study(
     ['dyad-01', 'dyads.tsv', 'study.toml', 'truth.json']
     """
     dest = Path(dest)
-    if modality not in MODALITIES:
-        raise InputError(f"modality = {modality!r}: expected 'eeg' or 'fnirs'.{did_you_mean(modality, MODALITIES)}")
+    _check_modality(modality)
     scenarios = EEG_SCENARIOS if modality == "eeg" else FNIRS_SCENARIOS
     if scenario not in scenarios:
         raise InputError(
             f"scenario = {scenario!r} is unknown for {modality}; known: {', '.join(scenarios)}."
             f"{did_you_mean(scenario, scenarios)}"
         )
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed = {seed!r}: expected a whole number from 0 on.")
+    known = [f.name for f in fields(StudyDesign) if f.name != "modality"]
+    for name in changes:
+        if name not in known:
+            told = f"{name} is no field of StudyDesign; there are: {', '.join(known)}."
+            raise InputError(told + did_you_mean(name, known))
     design = replace(DESIGNS[modality], **changes)
-    StudyConfig.from_mapping(design.config)
     if dest.exists():
         raise OutputError(f"{dest.name} exists already. Name a folder that does not exist yet.")
     with new_folder(dest) as folder:

@@ -8,7 +8,7 @@ import pytest
 
 from hyperscan import plots
 from hyperscan.errors import TableError
-from hyperscan.plots.frames import dyad_curves, mean_and_ci, require
+from hyperscan.plots.frames import dyad_curves, mean_and_ci, means_over_time, require
 from plots_fixtures import N_SESSIONS
 
 
@@ -41,3 +41,22 @@ def test_curves_need_their_columns_and_drop_what_has_no_value(primary: pd.DataFr
     assert list(dyad_curves(holed, ["excess_z"], "session")) == ["D0", "D2", "D3", "D4"]
     with pytest.raises(TableError, match="lacks the columns z9; found: dyad"):
         require(primary, "dyad", "z9")
+
+
+def test_a_dyad_counts_once_in_a_week(primary: pd.DataFrame) -> None:
+    rows = [("A", 0, 0.0), ("A", 7, 0.4), ("B", 0, 0.2), ("B", 6, 0.0), ("B", 9, 0.4), ("C", 0, 0.1), ("C", 8, 0.6)]
+    table = pd.DataFrame(rows, columns=["dyad", "days", "excess_z"]).assign(roi_therapist="all", roi_client="all")
+    times, means, halves = means_over_time(dyad_curves(table, ["excess_z"], "weeks"), "excess_z")
+    assert list(times) == [0, 1]
+    expected = [mean_and_ci(np.array([0.0, 0.2, 0.1])), mean_and_ci(np.array([0.4, 0.2, 0.6]))]
+    np.testing.assert_allclose(np.transpose([means, halves]), expected)
+    (ax,) = plots.roi_panels(table, time="weeks")
+    mean = next(line for line in ax.lines if line.get_label() == "mean of 3")
+    assert mean.get_ydata() == pytest.approx([0.1, 0.4])
+
+
+def test_a_single_dyad_keeps_its_own_times() -> None:
+    table = pd.DataFrame({"dyad": "A", "days": [0, 5, 8], "excess_z": [0.0, 0.1, 0.4]})
+    times, means, _ = means_over_time(dyad_curves(table, ["excess_z"], "weeks"), "excess_z")
+    assert times == pytest.approx([0, 5 / 7, 8 / 7])
+    assert means == pytest.approx([0.0, 0.1, 0.4])

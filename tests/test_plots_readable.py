@@ -29,6 +29,10 @@ def study(n_dyads: int = 9, sessions: tuple[int, ...] = (1, 2, 3, 5, 6)) -> pd.D
     return frame.assign(z=frame["excess_z"] + 0.13)
 
 
+def one_of(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["band"] == "alpha") & (table["roi_therapist"] == table["roi_therapist"].iloc[0])]
+
+
 def one(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["band"] == "alpha") & (table["roi_therapist"] == "frontal")]
 
@@ -59,6 +63,13 @@ def matrices(n: int = N) -> dict[str, pd.DataFrame]:
     return {f"Session {k}": channels(n)[0] for k in range(1, 6)}
 
 
+def long_names(n_dyads: int = 30) -> pd.DataFrame:
+    """Names as long as they may be that differ at their end alone, in one session each."""
+    frame = study(n_dyads, (1,))
+    number = frame["dyad"].str.extract(r"(\d+)$", expand=False).str.zfill(2)
+    return frame.assign(dyad="Practice" * 7 + number, roi_therapist=frame["roi_therapist"] + "_of_the_whole_head")
+
+
 def coherence() -> Any:
     period, coi = np.geomspace(4, 64, 12), np.full(300, 40.0)
     return {"r2": RNG.random((12, 300)), "phase": RNG.random((12, 300)), "period": period, "coi": coi, "sfreq": 1.0}
@@ -78,6 +89,14 @@ DRAW: dict[str, Callable[[], Any]] = {
     "dyad_panels of 6": lambda: plots.dyad_panels(one(study(6)).assign(own_mean_z=0.12)),
     "dyad_panels of 1": lambda: plots.dyad_panels(one(study(1)).assign(own_mean_z=0.12)),
     "roi_panels": lambda: plots.roi_panels(study()[lambda f: f["band"] == "alpha"]),
+    "dyad_panels of 30 long names": lambda: plots.dyad_panels(one_of(long_names()), columns=6),
+    "roi_panels of long names": lambda: plots.roi_panels(long_names()[lambda f: f["band"] == "alpha"]),
+    "growth_curves of one session": lambda: plots.growth_curves(one_of(long_names())),
+    "missing_session_grid of long names": lambda: plots.missing_session_grid(one_of(long_names()).assign(state="used")),
+    "matrix_panels of 1": lambda: plots.matrix_panels({"Session 1": channels(8)[0]}),
+    "course_chart of runs": lambda: plots.course_chart(
+        pd.DataFrame({"session": [1, 1, 2, 2], "run": ["1", "2"] * 2, "time_s": 10.0, "z": 0.2, "pseudo_mean_z": 0.1})
+    ),
     "session_band_heatmap": lambda: plots.session_band_heatmap(study()),
     "missing_session_grid": lambda: plots.missing_session_grid(one(study()).assign(state="used")),
     "clock_panel": lambda: plots.clock_panel(recordings()),
@@ -184,3 +203,53 @@ def test_heads_say_sides_and_name_the_strongest_channels() -> None:
     words = [text.get_text() for text in DRAW["two_heads"]().texts]
     assert words.count("L") == words.count("R") == 2
     assert any(word.startswith("CH") for word in words)
+
+
+@pytest.mark.parametrize("name", ["dyad_panels of 30 long names", "roi_panels of long names"])
+def test_long_titles_are_told_apart_and_do_not_meet(name: str) -> None:
+    figure = finish(DRAW[name](), show=False)
+    figure.canvas.draw()
+    titles = [(ax._left_title.get_text(), ax._left_title.get_window_extent()) for ax in figure.axes]
+    assert len({text for text, _ in titles}) == len(titles) > 1
+    for i, (_, box) in enumerate(titles):
+        assert not any(box.overlaps(other) for _, other in titles[i + 1 :])
+
+
+def test_names_of_a_grid_are_told_apart() -> None:
+    ax = DRAW["missing_session_grid of long names"]()
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(set(names)) == len(names) == 30
+
+
+def test_one_session_has_a_band_of_chance_and_points_that_are_seen() -> None:
+    table = one_of(long_names())
+    (band,) = [each for each in plots.growth_curves(table).collections if "SD" in str(each.get_label())]
+    assert np.ptp(band.get_paths()[0].vertices[:, 0]) > 0
+    points = [line for line in plots.roi_panels(table)[0].lines if line.get_label() == "each dyad"]
+    assert len(points) == 30
+    assert all(line.get_marker() not in ("", "None", None) for line in points)
+
+
+def test_groups_of_one_session_stand_side_by_side() -> None:
+    table = one_of(long_names())
+    ax = plots.session_means(table.assign(arm=np.where(np.arange(len(table)) % 2, "a", "b")), by="arm")
+    left, right = ax.get_xlim()
+    assert right - left >= 1
+
+
+def test_runs_of_a_session_are_courses_of_their_own() -> None:
+    rows = {"session": 1, "run": ["1", "1", "2", "2"], "time_s": [10.0, 30.0] * 2, "z": [0.1, 0.2, 0.5, 0.6]}
+    ax = plots.course_chart(pd.DataFrame(rows).assign(pseudo_mean_z=[0.1, 0.1, 0.3, 0.3]))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1\nrun 1", "1\nrun 2"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.1, 0.2, np.nan, 0.5, 0.6, np.nan])
+    assert ax.get_title(loc="left") == "2 recordings, 4 windows"
+    assert [path.vertices[0, 1] for path in ax.collections[1].get_paths()] == [0.1, 0.3]
+
+
+def test_a_run_without_pseudo_pairs_is_hollow_and_in_no_mean() -> None:
+    rows = {"dyad": "A", "session": [1, 1, 2], "z": [0.2, 0.8, 0.3], "pseudo_mean_z": [0.1, np.nan, 0.1]}
+    table = pd.DataFrame(rows).assign(pseudo_sd_z=0.02)
+    for ax in (plots.chance_curves(table), plots.dyad_panels(table)[0]):
+        found = {str(line.get_label()): line for line in ax.lines}
+        assert found["real pair"].get_ydata() == pytest.approx([0.2, 0.3])
+        assert found["without pseudo pairs"].get_ydata() == pytest.approx([0.8])

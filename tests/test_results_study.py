@@ -52,6 +52,56 @@ def test_every_kind_of_study_figure_is_drawn_with_units(study: hs.StudyResult, k
     assert any("(" in word for word in words)
 
 
+def drawn(figure: plt.Figure) -> list[np.ndarray]:
+    """Every number that a figure draws."""
+    found = []
+    for ax in figure.axes:
+        found += [np.asarray(line.get_xydata(), float) for line in ax.lines]
+        found += [np.asarray(image.get_array(), float) for image in ax.images]
+        found += [path.vertices for each in ax.collections for path in each.get_paths()]
+        found += [np.array([patch.get_height() for patch in ax.patches])]
+    return found
+
+
+def in_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace a dyad's sessions by two runs each, whose means are the sessions."""
+    mine = (table["dyad"] == "D01") & (table["session"] > 1)
+    values = [name for name in table if table[name].dtype == float and name not in ("days", "lag_s", "time")]
+    runs = []
+    for run, sign in (("1", 1.0), ("2", -1.0)):
+        part = table[mine].assign(run=run)
+        part[values] = part[values] * (1 + 0.4 * sign)
+        runs.append(part)
+    return in_order(pd.concat([table[~mine], *runs]))
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values(["dyad", "session"], kind="stable")
+
+
+@pytest.mark.parametrize("kind", sorted(STUDY_FIGURES))
+def test_a_session_in_runs_is_one_session_in_every_figure(study: hs.StudyResult, kind: str) -> None:
+    tables = ("table", "pseudo", "guards", "quality", "lags")
+    whole, divided = (
+        dataclasses.replace(study, **{name: change(getattr(study, name)) for name in tables})
+        for change in (in_order, in_runs)
+    )
+    for theirs, ours in zip(drawn(divided.plot(kind)), drawn(whole.plot(kind)), strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-9)
+
+
+def test_a_difference_of_tasks_is_no_task_in_a_figure(study: hs.StudyResult) -> None:
+    task = study.table["task"].iloc[0]
+    rest = study.table.assign(task="rest")
+    difference = study.table.assign(task=f"{task}_minus_rest", flags="contrast")
+    both = dataclasses.replace(study, table=pd.concat([study.table, rest, difference], ignore_index=True))
+    told = both.plot("means", by="task").axes[0].get_legend_handles_labels()[1]
+    assert not any("minus" in label for label in told)
+    assert sum("dyads" in label for label in told) == 2
+    assert "minus" not in repr(both)
+    assert repr(both) == repr(study)
+
+
 def test_growth_of_a_study_draws_each_dyad_and_the_chance_band(study: hs.StudyResult, primary: pd.DataFrame) -> None:
     ax = study.plot("growth").axes[0]
     named = {str(line.get_label())[1:]: line.get_ydata() for line in ax.lines if str(line.get_label())[:2] == "_D"}

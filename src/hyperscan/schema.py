@@ -259,6 +259,9 @@ YES_NO: Mapping[str, bool] = MappingProxyType(
 #: How symptoms, alliance and other columns may go with synchrony.
 RELATIONS = ("same_session", "next_session", "reverse", "between", "change")
 
+#: Those of them that dyads are compared by; the others are inside dyads, from session to session.
+OF_DYADS = ("between", "change")
+
 #: When such a column was measured, where its order within a session is known.
 MEASURED = ("before", "after")
 

@@ -11,6 +11,7 @@ import pandas as pd
 from hyperscan.errors import InputError, count, name_some
 from hyperscan.plots.frames import (
     TIME_LABELS,
+    at_whole_times,
     bend_of,
     draw_chance,
     draw_course,
@@ -20,6 +21,9 @@ from hyperscan.plots.frames import (
     means_over_time,
     require,
     scaled_label,
+    time_of,
+    wide_enough,
+    widen,
 )
 from hyperscan.plots.style import DASHED, legend_above, looks_of, new_axes, palette, panel_grid, plain, spread, styled
 
@@ -177,10 +181,10 @@ def _pseudo_band(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
     """Shade what single pseudo pairs scatter around their mean: mean SD over dyads, weeks rounded to whole ones."""
     if not curves:
         return
-    points = pd.concat(curves.values())
-    sd = points.groupby(points["time"].round())["pseudo_sd_z"].mean()
+    sd = at_whole_times(curves, "pseudo_sd_z").groupby("time").mean()
+    times, sd = wide_enough(sd.index.to_numpy(float), sd.to_numpy(float))
     ax.fill_between(
-        sd.index, -sd, sd, color=palette().chance, alpha=0.3, lw=0, zorder=0, label="chance ± 1 SD of pseudo pairs"
+        times, -sd, sd, color=palette().chance, alpha=0.3, lw=0, zorder=0, label="chance ± 1 SD of pseudo pairs"
     )
 
 
@@ -278,9 +282,9 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     2
     """
     ax = new_axes(ax, 5.2, 3.7)
-    curves = dyad_curves(table, _chance_columns(table), time)
-    for curve in curves.values():
-        _chance_band(ax, curve, time)
+    curves, hollow = _chance_courses(table, time)
+    for dyad, curve in curves.items():
+        _chance_band(ax, curve, hollow.get(dyad), time)
     _whole_sessions(ax, curves, time)
     ax.set_xlabel(TIME_LABELS[time])
     ax.set_ylabel(scaled_label(table, "Synchrony (Fisher z)"))
@@ -303,12 +307,19 @@ def _chance_columns(table: pd.DataFrame) -> list[str]:
     return ["z", "pseudo_mean_z", "pseudo_sd_z", *own]
 
 
-def _chance_band(ax: Axes, curve: pd.DataFrame, time: str) -> None:
+def _chance_courses(table: pd.DataFrame, time: str) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Curves of every dyad, and its recordings without pseudo pairs, in no mean with others that have some."""
+    require(table, "dyad", "z", "pseudo_mean_z")
+    rows = table.assign(_time=time_of(table, time), _alone=table["pseudo_mean_z"].isna()).dropna(subset="_time")
+    with_others = rows["_alone"] & ~rows.groupby(["dyad", "_time"])["_alone"].transform("all")
+    curves = dyad_curves(rows[~with_others], _chance_columns(table), time)
+    return curves, dyad_curves(rows[rows["_alone"]], ["z"], time)
+
+
+def _chance_band(ax: Axes, curve: pd.DataFrame, hollow: pd.DataFrame | None, time: str) -> None:
     """Draw a dyad's curve over the level and spread of chance."""
     colours = palette()
-    times, mean, sd = (curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z"))
-    if len(times) == 1:  # a band needs a width to be seen
-        times, mean, sd = times + np.array([-0.3, 0.3]), mean.repeat(2), sd.repeat(2)
+    times, mean, sd = wide_enough(*(curve[key].to_numpy() for key in ("time", "pseudo_mean_z", "pseudo_sd_z")))
     if np.isfinite(mean).any():  # a single dyad has no others to be re-paired with
         draw_chance(ax, times, mean, sd)
     if "own_mean_z" in curve:
@@ -318,9 +329,8 @@ def _chance_band(ax: Axes, curve: pd.DataFrame, time: str) -> None:
         )  # fmt: skip
     look = {"color": colours.real, "marker": "o", "ms": 4, "mec": "none", "lw": 1.6}
     draw_course(ax, curve, "z", time, **look, label="real pair")
-    alone = curve[curve["pseudo_mean_z"].isna()]
-    if len(alone):
-        draw_left_out(ax, alone, "z", "without pseudo pairs")
+    if hollow is not None:
+        draw_left_out(ax, hollow, "z", "without pseudo pairs")
 
 
 @styled
@@ -352,18 +362,12 @@ def dyad_panels(
     ['A', 'B']
     """
     require(table, "dyad")
-    curves = dyad_curves(table, _chance_columns(table), time)
-    axes = panel_grid(
-        len(curves),
-        columns=columns,
-        size=(8.6 / min(columns, max(len(curves), 1)), 1.5),
-        axes=axes,
-        sharex=True,
-        sharey=True,
-    )
+    curves, hollow = _chance_courses(table, time)
+    width = 8.6 / min(columns, max(len(curves), 1))
+    axes = panel_grid(len(curves), columns=columns, size=(width, 1.5), axes=axes, sharex=True, sharey=True)
     for ax, (dyad, curve) in zip(axes, curves.items(), strict=True):
-        _chance_band(ax, curve, time)
-        ax.set_title(plain(dyad), fontsize=9.5, parse_math=False)
+        _chance_band(ax, curve, hollow.get(dyad), time)
+        _name_panel(ax, dyad, width)
     _finish_panels(axes, curves, time, scaled_label(table, "Synchrony (Fisher z)"))
     return axes
 
@@ -415,15 +419,23 @@ def roi_panels(
         for curve in curves.values() if len(curves) > 1 else ():
             draw_course(ax, curve, "excess_z", time, color=colours.real, alpha=0.45, lw=0.8, label="each dyad")
         if curves:
-            mean = pd.concat(curves.values()).groupby("time")["excess_z"].mean()
             label = f"mean of {len(curves)}" if len(curves) > 1 else "1 dyad"
-            ax.plot(mean.index, mean, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=label)
+            times, means, _ = means_over_time(curves, "excess_z")
+            ax.plot(times, means, color=colours.slope, lw=2.2, marker="o", ms=3.5, label=label)
         ax.axhline(0, color=colours.chance, lw=1.0, ls=DASHED, label="chance")
         # one name where both people's ROI is the same keeps titles apart
-        name = plain(therapist) if therapist == client else f"{plain(therapist)}-{plain(client)}"
-        ax.set_title(name, fontsize=9.5, parse_math=False)
+        _name_panel(ax, therapist if therapist == client else f"{therapist}-{client}", 2.15)
     _finish_panels(axes, curves, time, scaled_label(table, "Excess over chance (Fisher z)"))
     return axes
+
+
+#: Inches that a letter of a panel's title takes, at most.
+_LETTER = 0.115
+
+
+def _name_panel(ax: Axes, name: str, inches: float) -> None:
+    """Write a name above a panel, no longer than the panel is wide."""
+    ax.set_title(plain(name, int(inches / _LETTER)), fontsize=9.5, parse_math=False)
 
 
 def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: str, ylabel: str) -> None:
@@ -507,6 +519,7 @@ def session_means(
         )  # fmt: skip
     if time == "session":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
+    widen(ax)
     ax.set_xlabel(TIME_LABELS.get(time, time))
     told = {"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}
     ax.set_ylabel(scaled_label(table, told[value]) if value in told else value)

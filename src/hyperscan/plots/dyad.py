@@ -25,6 +25,9 @@ _NAME_PT = 6.5
 #: Space between panels and above them, in the units of the panel.
 _MATRIX_GAP, _HEAD_GAP = (0.08, 0.34), (0.0, 0.5)
 
+#: Recordings of which each has its name below the axis; of more every second, third ... has (our choice).
+MOST_NAMED = 14
+
 #: Share of the figure that the bar of colours takes, and its length in widths.
 _SLIM = {"fraction": 0.03, "aspect": 30.0}
 
@@ -68,7 +71,8 @@ def matrix_panels(matrices: Mapping[str, pd.DataFrame], *, label: str = "Synchro
     columns = _balanced(len(full), columns)
     places = _places(len(full), columns, (1.0, 1.0), _MATRIX_GAP)
     inches = 7.2 / max(columns, 2) / (1 + _MATRIX_GAP[0])
-    ax = _canvas(places, (1.0, 1.0), inches, below=0.75)
+    # one panel alone would stand at the right of an empty page
+    ax = _canvas(places, (1.0, 1.0), inches, below=0.75, width=8.6 if columns > 1 else 4.9)
     for (left, top), (title, values) in zip(places, full.items(), strict=True):
         extent = (left, left + 1, top + 1, top)
         image = ax.imshow(
@@ -154,13 +158,13 @@ def head_panels(
 
 @styled
 def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "Synchrony (Fisher z)") -> Axes:
-    """Draw synchrony over the windows of every session, session after session, beside its chance level.
+    """Draw synchrony over the windows of every recording, one after the other, beside its chance level.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         One row per window: ``session``, ``time_s`` (s from the start), ``z`` and ``pseudo_mean_z``, the mean
-        of the session's pseudo pairs, NaN where there are none.
+        of its pseudo pairs, NaN where there are none; ``run`` where a session has several recordings.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
     label : str
@@ -184,8 +188,10 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
     '1 session, 2 windows'
     """
     require(table, "session", "time_s", "z", "pseudo_mean_z")
-    parts = dict(list(table.sort_values(["session", "time_s"]).groupby("session")))
+    keys = ["session", *(["run"] if "run" in table and table.groupby("session")["run"].nunique().gt(1).any() else [])]
+    parts = dict(list(table.sort_values([*keys, "time_s"]).groupby(keys)))
     _check_some(parts)
+    what = "recording" if "run" in keys else "session"
     ax = new_axes(ax, 8.6, 3.2)
     colours = palette()
     span = float(table["time_s"].max()) or 1.0
@@ -197,16 +203,18 @@ def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "S
     ax.plot(np.concatenate(broken), np.concatenate(values), color=colours.real, marker="o", ms=3, lw=0.8, alpha=0.7,
             mec="none", label="window")  # fmt: skip
     means = [part["z"].mean() for part in parts.values()]
-    ax.hlines(means, left, right, color=colours.real, lw=2.4, label="mean of the session")
+    ax.hlines(means, left, right, color=colours.real, lw=2.4, label=f"mean of the {what}")
     levels = np.array([part["pseudo_mean_z"].mean() for part in parts.values()])
     if np.isfinite(levels).any():
         ax.hlines(levels, left, right, color=colours.chance, lw=1.4, ls=DASHED, label=CHANCE)
-    ax.set_xticks(range(len(parts)), [f"{session:g}" for session in parts])
+    names = ["\nrun ".join([f"{session:g}", *(plain(name, 8) for name in run)]) for session, *run in parts]
+    step = -(-len(parts) // (MOST_NAMED if what == "recording" else len(parts)))
+    ax.set_xticks(range(0, len(parts), step), names[::step], parse_math=False)
     ax.tick_params(axis="x", length=0)
-    ax.set_xlabel(f"Session (number); within each, time from 0 to {span:.0f} s")
+    ax.set_xlabel(f"Session (number); within each {what}, time from 0 to {span:.0f} s")
     ax.set_ylabel(upright(label))
-    ax.set_title(f"{count(len(parts), 'session')}, {count(len(table), 'window')}")
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=3)
+    ax.set_title(f"{count(len(parts), what)}, {count(len(table), 'window')}")
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17 if what == "session" else -0.25), ncols=3)
     return ax
 
 
@@ -278,10 +286,12 @@ def _places(n: int, columns: int, size: tuple[float, float], gap: tuple[float, f
     return [(i % columns * (size[0] + gap[0]), i // columns * (size[1] + gap[1]) + gap[1]) for i in range(n)]
 
 
-def _canvas(places: list[tuple[float, float]], size: tuple[float, float], inches: float, below: float = 0.0) -> Axes:
+def _canvas(
+    places: list[tuple[float, float]], size: tuple[float, float], inches: float, below: float = 0.0, width: float = 8.6
+) -> Axes:
     """One empty Axes for all panels, with room for words below: an Axes each would take most of the time of a page."""
     height = max(top for _, top in places) + size[1]
-    ax = new_axes(None, 8.6, max(inches * height + below, 1.4))
+    ax = new_axes(None, width, max(inches * height + below, 1.4))
     ax.set_axis_off()
     return ax
 

@@ -64,7 +64,7 @@ def forest_plot(table: pd.DataFrame, ax: Axes | None = None, *, label_x: str = "
         face = colours.real if filled else colours.paper
         ax.plot([slope], [place], marker="o", ms=6, mec=colours.real, mfc=face, ls="none")
     ax.axvline(0, color=colours.chance, lw=1.2, ls=DASHED, zorder=0)
-    ax.set_yticks(places, [plain(text) for text in table["label"].astype(str)], parse_math=False)
+    ax.set_yticks(places, [plain(text, 40) for text in table["label"].astype(str)], parse_math=False)
     ax.set_ylim(float(places.max(initial=1.0)) + 0.7, float(places.min(initial=0.0)) - 0.7)
     ax.set_xlabel(label_x)
     return ax

@@ -63,6 +63,26 @@ def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str,
     return {str(dyad): part.drop(columns="dyad") for dyad, part in means.groupby("dyad", sort=True)}
 
 
+def of_sessions(table: pd.DataFrame, columns: list[str], *further: str) -> pd.DataFrame:
+    """Mean of each dyad and session (and of what else is told apart): its recordings (runs) count as one session."""
+    return table.groupby(["dyad", "session", *further], sort=False)[columns].mean().reset_index()
+
+
+def beside_chance(rows: pd.DataFrame, pseudo: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the excess of every dyad-session, and that of every pseudo pair over the mean of its recording's.
+
+    Recordings of a session are averaged, of real and of pseudo pairs alike. ``keys`` tell recordings apart.
+
+    Shapes: returns (n_sessions,) and (n_pairs,).
+    """
+    levels = rows[[*keys, "pseudo_mean_z"]].drop_duplicates(keys)
+    joined = pseudo.merge(levels, on=keys, how="inner")
+    around = joined.assign(excess_z=joined["z"] - joined["pseudo_mean_z"]).dropna(subset="excess_z")
+    pairs = of_sessions(around, ["excess_z"], "partner_dyad", "which")
+    real = of_sessions(rows[~left_out_of(rows, "excess_z")].dropna(subset="excess_z"), ["excess_z"])
+    return real["excess_z"].to_numpy(), pairs["excess_z"].to_numpy()
+
+
 def left_out_of(table: pd.DataFrame, value: str) -> np.ndarray:
     """Which rows have an excess over another chance level than the others, so that growth leaves them out, too.
 
@@ -74,11 +94,30 @@ def left_out_of(table: pd.DataFrame, value: str) -> np.ndarray:
 def draw_course(ax: Axes, curve: pd.DataFrame, column: str, time: str, **style: Any) -> None:
     """Draw a curve over time; where sessions are missing it is dotted."""
     times, values = curve["time"].to_numpy(), curve[column].to_numpy()
+    if len(times) == 1:  # no line is seen of one point
+        style = {"marker": ".", **style}
     gaps = np.flatnonzero(np.diff(times) > 1.5) if time == "session" else np.zeros(0, int)
     ax.plot(np.insert(times, gaps + 1, np.nan), np.insert(values, gaps + 1, np.nan), **style)
     across = {name: style[name] for name in ("color", "alpha", "lw") if name in style}
     for gap in gaps:
         ax.plot(times[gap : gap + 2], values[gap : gap + 2], **across, ls=(0, (1, 3)), label="_missing")
+
+
+def wide_enough(times: np.ndarray, *values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Give a band of one time a width, without which nothing is seen of it.
+
+    Shapes: ``times, values`` (n_times,).
+    """
+    if len(times) != 1:
+        return times, *values
+    return times + np.array([-0.3, 0.3]), *(value.repeat(2) for value in values)
+
+
+def widen(ax: Axes) -> None:
+    """Give an axis of one session the width of one, so that what stands side by side is not drawn apart."""
+    left, right = ax.get_xlim()
+    if right - left < 1:
+        ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
 
 
 def draw_chance(ax: Axes, times: np.ndarray, level: np.ndarray, sd: np.ndarray) -> None:
@@ -135,7 +174,8 @@ def window_table(dataset: Any, metric: str, band: str, roi_pair: str, signal: st
     }
     start, attrs = dataset["window_start"].to_numpy(), dataset.attrs
     values = dataset["roi_z"].sel(chosen).to_numpy()
-    return pd.DataFrame({"session": attrs["session"], "time_s": start + attrs["window_s"] / 2, "z": values})
+    labels = {"session": attrs["session"], "run": str(attrs.get("run", ""))}
+    return pd.DataFrame({**labels, "time_s": start + attrs["window_s"] / 2, "z": values})
 
 
 def mean_and_ci(values: np.ndarray) -> tuple[float, float]:
@@ -154,12 +194,19 @@ def mean_and_ci(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(half)
 
 
+def at_whole_times(curves: Mapping[str, pd.DataFrame], column: str) -> pd.Series:
+    """Values of every dyad at whole times, by time and dyad, sessions of one week averaged; one dyad has its own."""
+    points = pd.concat(curves, names=["dyad"]).reset_index("dyad")
+    times = points["time"].round() if len(curves) > 1 else points["time"]
+    return points.groupby([times, "dyad"])[column].mean()
+
+
 def means_over_time(curves: Mapping[str, pd.DataFrame], column: str) -> np.ndarray:
     """Return times, means over the dyads and half-widths of their 95 % intervals, shape (3, n_times).
 
-    A mean needs dyads at the same time: weeks are rounded to whole ones. One dyad has no interval (0).
+    A mean needs dyads at the same time: weeks are rounded to whole ones, in which each dyad counts once. One dyad has
+    its own times, and no interval (0).
     """
-    points = pd.concat(curves.values())
-    rows = [(time, *mean_and_ci(part[column].to_numpy())) for time, part in points.groupby(points["time"].round())]
+    rows = [(time, *mean_and_ci(part.to_numpy())) for time, part in at_whole_times(curves, column).groupby("time")]
     times, means, halves = np.array(rows).T
     return np.array([times, means, np.nan_to_num(halves)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hyperscan.plots.frames import draw_chance, mean_and_ci, require, scaled_label
+from hyperscan.plots.frames import draw_chance, mean_and_ci, of_sessions, require, scaled_label
 from hyperscan.plots.matrices import draw_image, limits_beyond_chance
 from hyperscan.plots.style import new_axes, palette, styled
 
@@ -33,8 +33,8 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        The mean over dyads and their 95 % interval, each dyad counted once; the mean of chance, plus and minus the
-        standard deviation of a single pseudo pair.
+        The mean over dyads and their 95 % interval, each dyad and each of its sessions counted once; the mean of
+        chance, plus and minus the standard deviation of a single pseudo pair.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     require(table, "dyad", "session", "lag_s", *columns)
     ax = new_axes(ax, 5.2, 3.7)
     colours = palette()
-    dyads = table.groupby(["dyad", "lag_s"])[columns].mean()
+    dyads = of_sessions(table, columns, "lag_s").groupby(["dyad", "lag_s"])[columns].mean()
     means = dyads.groupby("lag_s").mean()
     lags_s = means.index.to_numpy()
     if means["profile_pseudo_z"].notna().any():
@@ -102,9 +102,10 @@ def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     from matplotlib.ticker import MaxNLocator
 
     require(table, "dyad", "session", "lag_s", "profile_excess_z")
-    means = table.pivot_table(index="session", columns="lag_s", values="profile_excess_z", aggfunc="mean")
+    sessions = of_sessions(table, ["profile_excess_z", *({"profile_pseudo_sd_z"} & set(table))], "lag_s")
+    means = sessions.pivot_table(index="session", columns="lag_s", values="profile_excess_z", aggfunc="mean")
     ax = new_axes(ax, 8.4, max(2.5, 1.4 + 0.3 * len(means)))
-    limits = limits_beyond_chance(means.to_numpy(float), table.get("profile_pseudo_sd_z"))
+    limits = limits_beyond_chance(means.to_numpy(float), sessions.get("profile_pseudo_sd_z"))
     label = scaled_label(table, "Excess over chance (Fisher z)")
     draw_image(ax, means.to_numpy(float), label, "", limits)
     lags_s = means.columns.to_numpy(float)

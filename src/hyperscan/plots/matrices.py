@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import left_out_of, require, scaled_label
+from hyperscan.plots.frames import left_out_of, of_sessions, require, scaled_label
 from hyperscan.plots.style import SEQUENTIAL, colour_bar, new_axes, palette, plain, styled, upright
 from hyperscan.schema import column_of
 
@@ -23,7 +23,7 @@ MAX_PRINTED, MAX_NAMES = 120, 36
 
 @styled
 def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: str = "excess_z") -> Axes:
-    """Draw the mean over dyads for every session and band.
+    """Draw the mean over dyads for every session and band; runs of a session are averaged first.
 
     Parameters
     ----------
@@ -53,11 +53,12 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     require(table, "dyad", "session", "band", value)
     table = table[~left_out_of(table, value)]
     bands = list(dict.fromkeys(table["band"]))
-    means = table.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
+    sessions = of_sessions(table, [value, *({"pseudo_sd_z"} & set(table))], "band")
+    means = sessions.pivot_table(index="band", columns="session", values=value, aggfunc="mean").reindex(bands)
     dyads = table.dropna(subset=[value]).groupby("session")["dyad"].nunique().reindex(means.columns).fillna(0)
     ax = new_axes(ax, 8.4, max(3.0, 1.2 + 0.5 * len(bands)))
     shown = means.to_numpy(dtype=float)
-    limits = limits_beyond_chance(shown, table.get("pseudo_sd_z"))
+    limits = limits_beyond_chance(shown, sessions.get("pseudo_sd_z"))
     draw_image(ax, shown, scaled_label(table, column_of(value).axis_label), "{:.2f}", limits)
     several = table["dyad"].nunique() > 1
     ticks = [_Lines(f"{session:g}" + (f"\nn = {n:g}" if several else "")) for session, n in dyads.items()]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, means_over_time, require
+from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, means_over_time, require, widen
 from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, styled
 from hyperscan.schema import GUARD_COLUMNS, ROLES, column_of
 
@@ -161,9 +161,7 @@ def quality_panel(
             ax.set_title(column_of(column).head, fontsize=9)  # the ticks have the unit
         if column == "instrument_noise":  # far below 1
             ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
-        left, right = ax.get_xlim()
-        if right - left < 1:
-            ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
+        widen(ax)
     _share_legend(axes)
     return axes
 

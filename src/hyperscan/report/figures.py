@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,16 +15,17 @@ import pandas as pd
 
 from hyperscan.errors import count
 from hyperscan.growth.table import regions_once
-from hyperscan.plots.frames import bend_of, dyad_curves, window_table
+from hyperscan.plots.frames import bend_of, beside_chance, dyad_curves, of_sessions, window_table
 from hyperscan.plots.style import save_svg
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import brief_all, one_line, short
 from hyperscan.results import SynchronyResult
-from hyperscan.schema import ROLES, column_of, index_facts, other_chance
+from hyperscan.schema import KEYS, OF_DYADS, ROLES, column_of, index_facts, other_chance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from hyperscan.growth.differences import Difference
     from hyperscan.growth.records import WeightedSlope
 
 
@@ -116,16 +117,19 @@ def growth_picture(run: ReportedRun) -> Picture | None:
         alt += run.scaled(f" Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}.")
     paired = _has(rows, "pseudo_mean_z")
     chance = "the mean of its pseudo pairs at the same session number" if paired else "its mean under circular shifts"
-    caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}. Thin lines: dyads, dotted across"
-    caption += " missing sessions."
+    caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}."
+    caption += _of_lines(curves.values(), run.config.time)
     if other_chance(rows).any():
         caption += " Hollow: left out of growth and of all means, as its chance level is another one."
     if run.config.group in rows:
-        caption += f" Colours: {run.config.group}; the thick line and the diamonds are of all dyads."
+        caption += f" Colours: {run.config.group}" + "; the thick line and the diamonds are of all dyads." * (
+            fit is not None
+        )
+        caption += "" if fit is not None else "."
     if fit is not None:
         caption += (
-            " Diamonds: mean of the dyads that have the session, each with its own 95 % confidence interval. Thick"
-            " line: the group's slope, through the mean of all points; the band around it is the 95 % confidence"
+            f" Diamonds: mean of the dyads that have the {_slot(run)}, each with its own 95 % confidence interval."
+            " Thick line: the group's slope, through the mean of all points; the band around it is the 95 % confidence"
             " interval of that slope alone."
         )
     bend = bend_of(curves, "excess_z")
@@ -137,6 +141,20 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     if _has(rows, "pseudo_sd_z"):
         caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
     return _growth_drawn(run, fit, "excess_z", alt, caption)
+
+
+def _slot(run: ReportedRun) -> str:
+    """Say what means over dyads are taken at."""
+    return "session" if run.config.time == "session" else "week (rounded to whole ones)"
+
+
+def _of_lines(curves: Iterable[pd.DataFrame], time: str) -> str:
+    """Say what the thin lines of a growth figure are: points, where there is one session."""
+    times = [curve["time"].to_numpy() for curve in curves]
+    if max(map(len, times), default=0) < 2:
+        return " Points: dyads."
+    gaps = time == "session" and any(np.diff(each).max(initial=0) > 1.5 for each in times)
+    return f" Thin lines: dyads{', dotted across missing sessions' * gaps}."
 
 
 def _growth_drawn(run: ReportedRun, fit: WeightedSlope | None, value: str, alt: str, caption: str) -> Picture:
@@ -194,8 +212,8 @@ def means_picture(run: ReportedRun) -> Picture | None:
     alt = f"Line charts of mean excess synchrony over sessions with confidence intervals, {told}."
     outcome = dataclasses.replace(run.outcome, task="") if len(drawn) > 1 else run.outcome
     caption = (
-        f"{outcome}: mean over the dyads that have the session. Lines up and down: 95 % confidence intervals (t) of"
-        " each mean by itself; whether curves differ is told by the tests, not by overlap."
+        f"{outcome}: mean over the dyads that have the {_slot(run)}. Lines up and down: 95 % confidence intervals (t)"
+        " of each mean by itself; whether curves differ is told by the tests, not by overlap."
     )
     return picture(axes, alt, caption)
 
@@ -223,11 +241,13 @@ def relations_picture(run: ReportedRun) -> Picture | None:
         f"Estimates with confidence intervals of {count(len(found), 'relation')} between further outcomes and excess"
         f" synchrony. Clear after correction: {named or 'none'}."
     )
-    caption = (
-        "Slopes in standard deviations of what entered: inside dyads (same session, next session, reverse) without each"
-        " dyad's own line and what all share at a session. Lines: 95 % confidence intervals, not corrected. Filled:"
-        " p < .05 after Holm's correction, and no guard failed, but that of lag."
-    )
+    inside = list(dict.fromkeys(row.spoken for row in found if row.relation not in OF_DYADS))
+    caption = "Slopes in standard deviations of what entered"
+    if inside:
+        caption += f": inside dyads ({', '.join(inside)}) without each dyad's own line and what all share at a session"
+    caption += ". Lines: 95 % confidence intervals, not corrected."
+    if claimed:
+        caption += " Filled: p < .05 after Holm's correction, and no guard failed, but that of lag."
     return picture(forest_plot(table, label_x="Slope (SD per SD)"), alt, caption)
 
 
@@ -283,11 +303,13 @@ def roi_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     rows = regions_once(rows.assign(roi=pairs), "excess_z", str(run.outcome.rois))
     if len(rows.drop_duplicates(["roi_therapist", "roi_client"])) > MAX_PANELS:
         return None
-    means = rows.groupby(["roi_therapist", "roi_client"])["excess_z"].mean()
+    sessions = of_sessions(rows, ["excess_z"], "roi_therapist", "roi_client")
+    means = sessions.groupby(["roi_therapist", "roi_client"])["excess_z"].mean()
     top = "-".join(map(str, means.idxmax()))
     alt = f"Small line charts of excess synchrony over sessions for {len(means)} ROI pairs; highest on average: {top}."
     outcome = dataclasses.replace(run.outcome, roi="")
-    lines = " Thin: dyads; thick: their mean." if rows["dyad"].nunique() > 1 else ""
+    thin = "Thin" if rows["session"].nunique() > 1 else "Small points"
+    lines = f" {thin}: dyads; thick: their mean." if rows["dyad"].nunique() > 1 else ""
     caption = f"{outcome}, therapist's ROI first.{lines} Exploratory but for the primary pair."
     return picture(roi_panels(rows, time=run.config.time), alt, caption)
 
@@ -319,7 +341,7 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     rows = rows[rows["dyad"] == dyad] if dyad and "dyad" in rows else rows
     if not _has(rows, "session", "band", "excess_z") or rows["band"].nunique() < 2:
         return None  # of one band the other figures say all
-    means = rows.groupby("band")["excess_z"].mean()
+    means = of_sessions(rows, ["excess_z"], "band").groupby("band")["excess_z"].mean()
     dyads = sorted(map(str, rows["dyad"].unique()))
     who = f"dyad {dyads[0]}" if len(dyads) == 1 else "all dyads"
     alt = (
@@ -337,8 +359,9 @@ def lag_picture(run: ReportedRun) -> Picture | None:
     rows = run.primary_lags
     if not _has(rows, "profile_z", "profile_pseudo_z"):
         return None
-    # each dyad counts once, as in the drawing
-    by_dyad = rows.groupby(["dyad", "lag_s"])["profile_excess_z"].mean()
+    # each dyad counts once, and each of its sessions, as in the drawing
+    sessions = of_sessions(rows, ["profile_excess_z"], "lag_s")
+    by_dyad = sessions.groupby(["dyad", "lag_s"])["profile_excess_z"].mean()
     peak = by_dyad.groupby("lag_s").mean().idxmax()
     alt = f"Synchrony over lags of the real pairs and of chance; the mean excess is highest at {short(float(peak))} s."
     return picture(lag_chart(rows), alt, f"{run.lag_outcome}: over all windows of a session, mean over dyads.")
@@ -365,7 +388,8 @@ def guards_picture(run: ReportedRun) -> Picture | None:
         return None
     named = ", ".join(column_of(name).label for name in columns)
     alt = f"Line charts over sessions of {len(columns)} measures behind the guards: {named}."
-    shows = [words for name, words in _TRUE_CHANGE.items() if any(column.startswith(name) for column in columns)]
+    known = {name: words for name, words in _TRUE_CHANGE.items() if table["session"].nunique() > 1}
+    shows = [words for name, words in known.items() if any(column.startswith(name) for column in columns)]
     caption = "What the guards are taken of." + (f" In a true change, {'; '.join(shows)}." if shows else "")
     caption += " Measures of one unit share one scale."
     return picture(guards_panel(table, columns, time=_time_in(run, table)), alt, caption)
@@ -393,7 +417,8 @@ def person_picture(run: ReportedRun) -> Picture | None:
     label = f"{facts.label} ({named.metric}, {named.band}, {named.roi})"
     alt = f"Line charts over sessions of {label}: {', '.join(column_of(name).label for name in columns)}."
     wide = wide.reset_index()
-    lines = " Thin lines: dyads. Thick: their mean with its 95 % CI." if wide["dyad"].nunique() > 1 else ""
+    thin = "Thin lines" if wide["session"].nunique() > 1 else "Small points"
+    lines = f" {thin}: dyads. Thick: their mean with its 95 % CI." if wide["dyad"].nunique() > 1 else ""
     caption = f"{label[0].upper()}{label[1:]} in {facts.scale}.{lines} Client and therapist share one scale."
     return picture(guards_panel(wide, columns, time=_time_in(run, wide), unit=facts.scale), alt, caption)
 
@@ -464,12 +489,9 @@ def null_picture(run: ReportedRun) -> Picture | None:
     keys = [key for key in ("dyad", "session", "task", "run") if key in run.primary and key in run.primary_pseudo]
     if not _has(run.primary, "pseudo_mean_z", "excess_z") or not _has(run.primary_pseudo, "z") or "session" not in keys:
         return None
-    levels = run.primary[[*keys, "pseudo_mean_z"]].drop_duplicates(keys)
-    joined = run.primary_pseudo.merge(levels, on=keys, how="inner")
-    around = (joined["z"] - joined["pseudo_mean_z"]).dropna().to_numpy()
+    real, around = beside_chance(run.entered, run.primary_pseudo, keys)
     if len(around) < 2:
         return None
-    real = run.entered["excess_z"].dropna().to_numpy()
     beyond = float((real > np.quantile(around, 0.975)).mean())
     alt = (
         f"Histogram of the excess of {len(around)} pseudo pairs around zero; {beyond:.0%} of {len(real)} real"
@@ -477,10 +499,16 @@ def null_picture(run: ReportedRun) -> Picture | None:
     )
     caption = (
         "Each pseudo pair's synchrony minus the mean of its session's pseudo pairs, with each real dyad-session as a"
-        " tick. This shows the level of synchrony; it says nothing about growth."
+        f" tick{', mean over its runs' * _has_runs(run.primary)}. This shows the level of synchrony; it says nothing"
+        " about growth."
     )
     label_x = run.scaled("Excess over chance (Fisher z)")
     return picture(surrogate_histogram(real, around, label=label_x, what="pseudo pairs"), alt, caption)
+
+
+def _has_numbers(one: Difference) -> bool:
+    """Whether there is anything of a difference to draw."""
+    return any(np.isfinite(test.slope) for test in (one.estimate, *(side.test for side in one.sides)))
 
 
 def differences_picture(run: ReportedRun) -> Picture | None:
@@ -488,7 +516,7 @@ def differences_picture(run: ReportedRun) -> Picture | None:
     from hyperscan.plots.estimates import forest_plot
     from hyperscan.plots.style import panel_grid
 
-    compared = [one for one in (run.growth.differences if run.growth else ()) if one.sides]
+    compared = [one for one in (run.growth.differences if run.growth else ()) if one.sides and _has_numbers(one)]
     rows = []
     for one in compared:
         asked = "level" if one.question == "level" else "growth"
@@ -510,8 +538,8 @@ def differences_picture(run: ReportedRun) -> Picture | None:
     told = "; ".join(f"{one.spoken}, {one.question}: {one.word.replace('_', ' ')}" for one in compared)
     alt = f"Estimates with confidence intervals of {count(len(compared), 'difference')} and of their sides. {told}."
     caption = (
-        "Both sides, and what one is minus the other. Lines: 95 % confidence intervals. Filled: a difference that is"
-        " claimed."
+        "Both sides, and what one is minus the other. Lines: 95 % confidence intervals."
+        + " Filled: a difference that is claimed." * any(row["clear"] for row in rows)
     )
     return picture(axes, alt, caption)
 
@@ -541,6 +569,13 @@ STUDY_PICTURES: Mapping[str, Callable[[ReportedRun], Picture | None]] = MappingP
 def _time_in(run: ReportedRun, table: pd.DataFrame) -> str:
     """Return the time axis of the study where the table has it, else session numbers."""
     return run.config.time if run.config.time == "session" or "days" in table else "session"
+
+
+def _has_runs(rows: pd.DataFrame) -> bool:
+    """Whether some session has several recordings."""
+    return len(rows.drop_duplicates([key for key in KEYS if key in rows])) > len(
+        rows.drop_duplicates(["dyad", "session"])
+    )
 
 
 def _has(table: pd.DataFrame, *columns: str) -> bool:
@@ -587,6 +622,11 @@ def dyad_pictures(run: ReportedRun, dyad: str) -> dict[str, Picture | None]:
     }
 
 
+def _panels(titles: Collection[str]) -> str:
+    """Say how many panels a dyad's figure has: sessions, or recordings where a session has several."""
+    return count(len(titles), "recording" if any(", run " in title for title in titles) else "session")
+
+
 def matrix_picture(run: ReportedRun, matrices: Mapping[str, pd.DataFrame]) -> Picture | None:
     """Draw the therapist's by the client's channels, one panel per session."""
     from hyperscan.plots.dyad import matrix_panels
@@ -595,7 +635,7 @@ def matrix_picture(run: ReportedRun, matrices: Mapping[str, pd.DataFrame]) -> Pi
         return None
     tops = [f"{title}: {'-'.join(map(str, matrix.stack().idxmax()))}" for title, matrix in matrices.items()]
     alt = (
-        f"Heat maps, one for each of {count(len(matrices), 'session')}, of synchrony between the therapist's and the"
+        f"Heat maps, one for each of {_panels(matrices)}, of synchrony between the therapist's and the"
         f" client's channels. Strongest pair: {'; '.join(tops)}."
     )
     outcome = ", ".join(filter(None, (run.outcome.metric, run.outcome.band, run.outcome.task)))
@@ -622,7 +662,7 @@ def heads_picture(
     threshold = float(np.quantile(values, 1 - share))
     counts = [f"{title} {int((matrix >= threshold).sum().sum())}" for title, matrix in matrices.items()]
     alt = (
-        f"Two heads for each of {count(len(matrices), 'session')}, therapist left and client right, with lines between"
+        f"Two heads for each of {_panels(matrices)}, therapist left and client right, with lines between"
         f" the most synchronous channels. Number of lines: {', '.join(counts)}."
     )
     task = f" of {run.outcome.task}" * bool(run.outcome.task)
@@ -647,18 +687,14 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     ]
     if not tables:
         return None
-    rows = run.primary
-    levels = (
-        rows[rows["dyad"] == dyad].groupby("session")["pseudo_mean_z"].mean()
-        if "pseudo_mean_z" in rows
-        else pd.Series(dtype=float)
-    )
+    rows = run.primary[run.primary["dyad"] == dyad]
+    level = rows.assign(run=rows.get("run", ""), pseudo_mean_z=rows.get("pseudo_mean_z"))
     table = pd.concat(tables, ignore_index=True)
-    table["pseudo_mean_z"] = table["session"].map(levels)
+    table = table.merge(level[["session", "run", "pseudo_mean_z"]], on=["session", "run"], how="left")
     above = int((table["z"] > table["pseudo_mean_z"]).sum())
-    alt = f"Line chart of synchrony over the windows of {count(table['session'].nunique(), 'session')}, one by one."
+    alt = f"Line chart of synchrony over the windows of {_panels(results)}, one by one."
     if table["pseudo_mean_z"].notna().any():
-        alt += f" {above} of {len(table)} windows lie above the chance level of their session."
+        alt += f" {above} of {len(table)} windows lie above their chance level."
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
     return picture(course_chart(table, label=run.scaled("Synchrony (Fisher z)")), alt, caption)
 
@@ -675,7 +711,7 @@ def map_picture(run: ReportedRun, results: Mapping[str, SynchronyResult]) -> Pic
         for title, arrays in maps.items()
     ]
     alt = (
-        f"Wavelet coherence maps over time and period, one for each of {count(len(maps), 'session')}. Share of the"
+        f"Wavelet coherence maps over time and period, one for each of {_panels(maps)}. Share of the"
         f" cells free of edge effects that is outlined: {', '.join(shares)}."
     )
     caption = (

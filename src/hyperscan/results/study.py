@@ -17,7 +17,7 @@ from hyperscan.metrics.table import scaled
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome, other_chance
+from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome
 from hyperscan.words import GUARDS
 
 if TYPE_CHECKING:
@@ -91,7 +91,10 @@ def _means(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import session_means
     from hyperscan.plots.style import one_axes
 
-    return session_means(view.rows(None, *filter(None, [view.by])), one_axes(axes), time=view.time, by=view.by)
+    rows = view.rows(None, *filter(None, [view.by]))
+    if view.by == "task" and "flags" in rows:  # a difference of tasks is no task
+        rows = rows[rows["flags"] != CONTRAST]
+    return session_means(rows, one_axes(axes), time=view.time, by=view.by)
 
 
 def _dyads(view: StudyView, axes: Any) -> Any:
@@ -150,15 +153,13 @@ def _excesses(view: StudyView, kind: str) -> pd.DataFrame:
 
 def _surrogates(view: StudyView, axes: Any) -> Any:
     from hyperscan.plots import surrogate_histogram
+    from hyperscan.plots.frames import beside_chance
     from hyperscan.plots.style import one_axes
 
     real = view.rows()
-    levels = real[[*KEYS, "pseudo_mean_z"]].drop_duplicates(list(KEYS))
-    joined = view.rows(view.study.pseudo).merge(levels, on=list(KEYS), how="inner")
-    around = (joined["z"] - joined["pseudo_mean_z"]).dropna().to_numpy()
+    observed, around = beside_chance(real, view.rows(view.study.pseudo), list(KEYS))
     if len(around) < 2:
         raise InputError("kind = 'surrogates': this study has no pseudo pairs of that outcome. It needs more dyads.")
-    observed = real["excess_z"][~other_chance(real)].dropna().to_numpy()
     label = scaled("Excess over chance (Fisher z)", view.outcome.metric)
     return surrogate_histogram(observed, around, one_axes(axes), label=label, what="pseudo pairs")
 
@@ -275,7 +276,7 @@ class StudyResult:
 
     def __repr__(self) -> str:
         own = self.table[self.table["flags"] != CONTRAST] if "flags" in self.table else self.table
-        n_sessions = len(own[list(KEYS)].drop_duplicates())
+        n_sessions = len(own[["dyad", "session"]].drop_duplicates())
         n_dyads = self.table["dyad"].nunique()
         return f"<StudyResult | {count(n_dyads, 'dyad')}, {count(n_sessions, 'session')}, {len(self.skipped)} skipped>"
 

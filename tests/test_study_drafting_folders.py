@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyperscan.study import draft_dyads
+from hyperscan.study.drafting.draft import Told
 from hyperscan.study.drafting.folders import DYAD_WORDS, SESSION_WORDS
 from hyperscan.study.drafting.recordings import ROLE_WORDS
 from hyperscan.study.labels import without_accents
@@ -196,3 +197,52 @@ def test_letters_that_an_id_cannot_have_are_spelled_out_and_told(tmp_path):
         ("Mueller", "Müller/ses-1/T.edf"),
     ]
     assert any("Müller is Mueller" in note for note in draft.notes)
+
+
+#: Names of four recordings of two people, and the pairs: two who differ in role, else in a word for people.
+FOUR = {
+    "roles beside times": ("{x}_{who}", ("T1", "T2"), ("therapist", "client")),
+    "roles beside ids": ("{x}_{who}", ("P01", "P02"), ("T", "P")),
+    "people beside times": ("{x}_{who}", ("morning", "evening"), ("A", "B")),
+    "people beside tasks": ("{x}_{who}", ("rest", "talk"), ("mother", "child")),
+    "people before tasks": ("{who}_{x}", ("rest", "talk"), ("F", "M")),
+    "numbers beside tasks": ("{x}_sub{who}", ("rest", "talk"), ("1", "2")),
+}
+
+
+@pytest.mark.parametrize(("form", "others", "people"), FOUR.values(), ids=FOUR)
+def test_the_word_that_names_people_pairs_them(tmp_path, form, others, people):
+    touch(tmp_path, *(f"dyad1/{form.format(x=x, who=who)}.edf" for x in others for who in people))
+    draft = draft_dyads(tmp_path)
+    pairs = {frozenset(row) for row in cells(draft, "therapist_file", "client_file")}
+    assert pairs == {frozenset(f"dyad1/{form.format(x=x, who=who)}.edf" for who in people) for x in others}
+
+
+@pytest.mark.parametrize("words", [("сессия1", "сессия2", "терапевт", "клиент"), ("red", "blue", "left", "right")])
+def test_two_words_that_may_both_be_people_are_asked_for(tmp_path, words):
+    # one person of two sessions was a pair
+    touch(tmp_path, *(f"dyad1/{x}_{who}.edf" for x in words[:2] for who in words[2:]))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "therapist_file", "client_file") == [("", "")]
+    asks(draft, "more than two people in one dyad-session")
+
+
+@pytest.mark.parametrize(
+    "form", ["{r}0{d}/ses-{s}.edf", "{r}0{d}/ses-{s}/rec.edf", "{r}0{d}_ses{s}.edf", "{word}_{d}/session_{s}.edf"]
+)
+def test_one_folder_per_person_pairs_people_of_one_number(tmp_path, form):
+    people = [("T", "therapist"), ("C", "client")]
+    touch(tmp_path, *(form.format(r=r, word=w, d=d, s=s) for r, w in people for d in (1, 2) for s in (1, 2)))
+    draft = draft_dyads(tmp_path, told=Told(therapist_id="each"))
+    assert [int(dyad) for (dyad,) in cells(draft, "dyad")] == [1, 1, 2, 2]
+    for dyad, session, *files in cells(draft, "dyad", "session", "therapist_file", "client_file"):
+        names = [form.format(r=r, word=w, d=int(dyad), s=session) for r, w in people]
+        assert files == names
+    assert any("people of one number are taken as partners" in note for note in draft.notes)
+
+
+def test_one_therapist_of_many_clients_is_no_partner_by_number(tmp_path):
+    touch(tmp_path, *(f"{person}/session_{s}.edf" for person in ("T1", "C1", "C2", "C3") for s in (1, 2)))
+    draft = draft_dyads(tmp_path)
+    assert set(draft.rows["dyad"]) == {""}
+    assert set(draft.rows["client_file"]) == {""}

@@ -132,3 +132,15 @@ def test_damaged_headers_are_asked_about(tmp_path, data, name, magic):
     (tmp_path / name).write_bytes(start + data)
     assert draft_dyads(tmp_path).questions
     (tmp_path / name).unlink()
+
+
+#: Two signs of one person's channels: what they are, not whose.
+OF_ONE = [("CQ_", "EQ_"), ("EEG.", "CQ."), ("raw_", "filt_"), ("POW.", "EEG.")]
+
+
+@pytest.mark.parametrize("signs", OF_ONE, ids=" ".join)
+def test_signals_and_their_quality_are_no_two_people(signs):
+    names = [f"{sign}{name}" for sign in signs for name in ("AF3", "F7", "F3", "FC5", "T7")]
+    assert split_names(names).channels == ()
+    # the same channels of two people are
+    assert split_names([f"{who}_{name}" for who in ("1", "2") for name in ("AF3", "F7", "F3")]).channels

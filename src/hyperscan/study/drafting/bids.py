@@ -25,6 +25,7 @@ from hyperscan.study.drafting.recordings import (
     pair_roles,
     role_of,
 )
+from hyperscan.study.drafting.sessions import read_dates, session_number
 from hyperscan.study.grid import read_grid
 from hyperscan.study.labels import plain_label
 
@@ -76,9 +77,10 @@ class MeetingLabels(NamedTuple):
 
     def meet(self, people: tuple[Person, ...]) -> Meeting:
         """Say that people met; a meeting without a session label is the first."""
-        number = last_number(self.session) if self.session else 1
+        number = session_number(self.session) if self.session else 1
         said = Said(self.said, self.session, self.task, self.run)
-        return Meeting(self.dyad, number, self.modality, people, self.task, self.run, said=said)
+        date = next(iter(read_dates(self.session)), "")
+        return Meeting(self.dyad, number, self.modality, people, self.task, self.run, said=said, date=date)
 
 
 def bids_files(recordings: Iterable[Recording]) -> list[BidsFile]:

@@ -29,13 +29,14 @@ from hyperscan.study.drafting.recordings import (
     tell_copies,
     without_copies,
 )
+from hyperscan.study.drafting.sessions import settle_sessions
 from hyperscan.study.drafting.spellings import settle_labels
 from hyperscan.study.labels import changed_letters, plain_label
 from hyperscan.study.rows import REQUIRED
 
 _CHANNELS = tuple(f"{role}_channels" for role in ROLES)
 _OFFSETS = tuple(f"{role}_offset_s" for role in ROLES)
-_COLUMNS = (*REQUIRED, "task", "run", *_CHANNELS, "condition", "clock", *_OFFSETS)
+_COLUMNS = (*REQUIRED, "date", "task", "run", *_CHANNELS, "condition", "clock", *_OFFSETS)
 
 #: A therapist of its own for every dyad.
 EACH = "each"
@@ -137,14 +138,15 @@ def draft_dyads(folder: str | Path, *, peek: Peek | None = None, told: Told = To
     layout = _pair_recordings(recordings, root, peek)
     single, aside = without_copies(layout.meetings, copies)
     layout, faults = _look_inside(dataclasses.replace(layout, meetings=tuple(single)), root, peek)
-    meetings, joined, asked_apart = settle_labels(_apply(told, layout.meetings))
+    dated, numbered, asked_order = settle_sessions(_apply(told, layout.meetings))
+    meetings, joined, asked_apart = settle_labels(dated)
     if len({meeting.dyad for meeting in meetings}) == 1 and not told.therapist_id:
         told = dataclasses.replace(told, therapist_id=EACH)
     rows = [_row(meeting, told) for meeting in meetings]
-    asked = [*layout.questions, *asked_apart]
+    asked = [*layout.questions, *asked_order, *asked_apart]
     asked += _questions(meetings, rows)
     questions = _complete(asked, rows)
-    notes = (*passed, *layout.notes, *joined, *_notes(meetings, recordings, told))
+    notes = (*passed, *layout.notes, *numbered, *joined, *_notes(meetings, recordings, told))
     # columns that questions begin with belong in the table, although nothing is in them yet
     wanted = {name for question in questions for name in columns_of(question)}
     doubts = (*tell_copies(copies, [*marked, *aside]), *faults)
@@ -275,6 +277,7 @@ def _row(meeting: Meeting, told: Told) -> dict[str, str]:
         "dyad": meeting.dyad,
         "session": "" if meeting.session is None else str(meeting.session),
         "modality": meeting.modality,
+        "date": meeting.date,
         "task": meeting.task,
         "run": meeting.run,
         "condition": meeting.condition,
@@ -352,7 +355,7 @@ _ASKED = {
     "dyad": "nothing names the pairs. Fill in one id (letters and digits) per pair of people.",
     "therapist": "an id is missing. Fill in one per person; a therapist of several dyads has the same id in all.",
     "client": "an id is missing. Fill in one per person.",
-    "session": "labels without a number. Fill in 1, 2, 3 ... in the order in which they took place.",
+    "session": "labels without a number, or with several. Fill in 1, 2, 3 ... in the order in which they took place.",
     "modality": "file names do not tell. Fill in eeg or fnirs.",
     "therapist_file": "a recording is missing. Fill in the file, or delete the row.",
     "client_file": "a recording is missing. Fill in the file, or delete the row.",

@@ -5,6 +5,7 @@ pattern  form                                         examples
 ======== ============================================ =================================
 dyad     a word for dyad, then a label                ``dyad-01``, ``pair_A3``, ``D01``
 session  a word for session, then a number            ``ses-02``, ``Sitzung_3``, ``week 4``
+date     year, month, day, or day.month.year          ``2024-03-01``, ``1.3.2024``
 run      ``run``, then a number                       ``run-1``
 role     a word for therapist or client               ``therapist.edf``, ``P_rest.mat``
 ======== ============================================ =================================
@@ -13,6 +14,7 @@ People are brought together by what the names say, letter by letter, never by th
 Without a word for dyad, the folder before the session or the last folder with a number is the dyad. ``S02``
 is a session beside a word for a role, where both people are in one file, and where a dyad has three or more of
 them; else it may be a subject. Without a word for the role, two names that differ in one part are the two people.
+Dates number sessions that nothing else does, and numbers beside roles the dyads.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from types import MappingProxyType
 from unicodedata import normalize
 
 from hyperscan.errors import name_some
+from hyperscan.schema import ROLES
 from hyperscan.study.drafting.recordings import (
     Meeting,
     Person,
@@ -34,7 +37,8 @@ from hyperscan.study.drafting.recordings import (
     pair_roles,
     role_of,
 )
-from hyperscan.study.labels import plain_label
+from hyperscan.study.drafting.sessions import DATE, ask_of_times, read_dates
+from hyperscan.study.labels import plain_label, without_accents
 
 _END = r"(?![^\W_])"
 _START = r"(?<![^\W_])"
@@ -69,6 +73,12 @@ PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
             + rf")[-_ ]?0*(?P<value>[0-9]{{1,4}}){_END}",
             re.IGNORECASE,
         ),
+        "number before session": re.compile(
+            rf"{_START}0*(?P<value>[0-9]{{1,3}})(?:\.|st|nd|rd|th|s?te[rs]?|[eè]re|[eè]me|er|e|a|ª)[-_ .]?(?:"
+            + "|".join(f"(?P<{unit}>{_one_of(words)})" for unit, words in SESSION_WORDS.items())
+            + rf"){_END}",
+            re.IGNORECASE,
+        ),
         "S for session": re.compile(rf"{_START}S0*(?P<value>[0-9]{{1,4}}){_END}", re.IGNORECASE),
         "run": re.compile(rf"{_START}run[-_ ]?(?P<value>[0-9]+){_END}", re.IGNORECASE),
     }
@@ -86,6 +96,8 @@ class NamedRecording:
     run: str
     words: tuple[str, ...]
     said: Said
+    #: Year-month-day; empty if the names tell none, or several
+    date: str = ""
 
 
 #: Kinds of signal, which may have folders of their own.
@@ -100,7 +112,8 @@ ByRest = dict[tuple[str, ...], list[tuple[NamedRecording, str]]]
 
 def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bool] = lambda _: False) -> Proposal:
     """Pair recordings by folders and names."""
-    places = _ask_for_sessions(_drop_constant_words(_read_names(recordings, holds_two)))
+    places, partners = _partners_by_number(_read_names(recordings, holds_two))
+    places = _ask_for_sessions(_drop_constant_words(places))
     groups: dict[tuple[object, ...], list[NamedRecording]] = defaultdict(list)
     for place in places:
         said = place.said
@@ -111,9 +124,11 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
     if len(set(keys)) == len(keys):
         # what is left of the names is a task only where it tells two meetings apart
         meetings = [replace(meeting, task="", said=replace(meeting.said, task="")) for meeting in meetings]
+    meetings, asked = ask_of_times(meetings)
     final, questions, notes = _judge_conditions(meetings)
-    notes += _mislaid(places)
-    if not any(place.session is not None for place in places):
+    questions += asked
+    notes += [*partners, *_mislaid(places)]
+    if not asked and not any(place.session is not None for place in places):
         notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
         # S1 and S2 became two people, which they need not be
         words = sorted({word for place in places for word in place.words if PATTERNS["S for session"].fullmatch(word)})
@@ -152,9 +167,53 @@ def _read_names(recordings: Sequence[Recording], holds_two: Callable[[str], bool
     return [numbered.get(i, place) for i, place in enumerate(places)]
 
 
+def _partners_by_number(places: list[NamedRecording]) -> tuple[list[NamedRecording], list[str]]:
+    """Take the number beside the words for the two roles for the dyad's where nothing names dyads: T01 and C01.
+
+    As in BIDS datasets, most numbers have to be those of two people.
+    """
+    told = [_numbered_role(place.words) for place in places]
+    if any(place.dyad for place in places) or not all(told):
+        return places, []
+    numbers = {role: {int(number) for own, number, _ in filter(None, told) if own == role} for role in ROLES}
+    if not all(numbers.values()) or 2 * len(set.intersection(*numbers.values())) <= len(set.union(*numbers.values())):
+        return places, []
+    longest = {int(number): number for _, number, _ in sorted(filter(None, told), key=lambda each: len(each[1]))}
+    found = []
+    for place, own in zip(places, told, strict=True):
+        assert own is not None
+        number = longest[int(own[1])]
+        found.append(replace(place, dyad=number, words=own[2], said=replace(place.said, dyad=number)))
+    return found, [
+        "people of one number are taken as partners, as the names tell roles and numbers and no dyad. Correct the "
+        "table if the numbers mean something else."
+    ]
+
+
+def _numbered_role(words: Sequence[str]) -> tuple[str, str, tuple[str, ...]] | None:
+    """Find the one word for a role, the number at its end or behind it, and the words without that number."""
+    where = [at for at, word in enumerate(words) if role_of(word)]
+    if len(where) != 1:
+        return None
+    at = where[0]
+    number = re.search("[0-9]*$", words[at])
+    own, rest = (number[0] if number else ""), words[at + 1 :]
+    if not own and rest and rest[0].isdecimal():
+        own, rest = rest[0], rest[1:]
+    bare = re.sub("[0-9]+$", "", words[at])
+    return (role_of(bare), own, (*words[:at], bare, *rest)) if own else None
+
+
 def _ask_for_sessions(places: list[NamedRecording]) -> list[NamedRecording]:
-    """Take session 1 for granted only in dyads of which no name tells a session."""
+    """Take session 1 for granted only in dyads of which no name tells a session, or dates that tell them apart."""
     told = {place.said.dyad for place in places if place.session is not None}
+    if len({place.date for place in places}) > 1:
+        told |= {place.said.dyad for place in places if place.date}
+    else:  # one date of the whole study is none of a session
+        places = [
+            replace(place, date="", said=replace(place.said, session="")) if place.session is None else place
+            for place in places
+        ]
     # 0 is no session: its cell stays empty
     return [
         replace(place, session=0) if place.session is None and place.said.dyad in told else place for place in places
@@ -180,11 +239,13 @@ def _mislaid(places: Sequence[NamedRecording]) -> list[str]:
 
 def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecording:
     own = recording.stem if "." in recording.path.name else recording.path.name
-    *folders, stem = parts = [normalize("NFC", part) for part in (*recording.path.parts[:-1], own)]
+    named = [normalize("NFC", part) for part in (*recording.path.parts[:-1], own)]
+    dates = list(dict.fromkeys(found for part in named for found in read_dates(part)))
+    *folders, stem = parts = [DATE.sub(" ", part) for part in named] if len(dates) == 1 else named
     # S02 may be a subject, unless a word beside it says who this is
     s_is_session = s_is_session or any(role_of(word) for word in _words(parts))
     names = [name for name in PATTERNS if s_is_session or name != "S for session"]
-    sessions = [_find(name, parts) for name in ("session", "S for session") if name in names]
+    sessions = [_find(name, parts) for name in ("number before session", "session", "S for session") if name in names]
     found = next((matches for matches in sessions if matches), [])
     position, dyad = _dyad(folders)
     in_name = _find("dyad", [stem])
@@ -202,10 +263,12 @@ def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecordin
         said=Said(
             dyad=_said_dyad(recording.path.parts[position], names) if dyad else _spelled(in_name[:1]),
             # week 1, session 2 is not week 1, session 1
-            session=" ".join(dict.fromkeys(f"{_unit(match)} {match['value']}" for match in found)),
+            session=" ".join(dict.fromkeys(f"{_unit(match)} {match['value']}" for match in found))
+            or "".join(dates[:1]),
             run=run,
             condition="/".join(recording.path.parts[: max(position, 0)]),
         ),
+        date=dates[0] if len(dates) == 1 else "",
     )
 
 
@@ -216,6 +279,7 @@ def _unit(match: re.Match[str]) -> str:
 def _said_dyad(folder: str, names: Iterable[str]) -> str:
     """Take session, run, role and kind of signal out of a dyad folder's name: what is left tells dyads apart."""
     text = normalize("NFC", folder)
+    text = DATE.sub(" ", text) if read_dates(text) else text
     for name in names:
         text = text if name == "dyad" else PATTERNS[name].sub(" ", text)
     own = [word for word in _words([text]) if role_of(word) or word.casefold() in _SIGNALS]
@@ -251,7 +315,7 @@ def _dyad(folders: Sequence[str]) -> tuple[int, str]:
         if match:
             return position, match["value"]
     with_session = [i for i, name in enumerate(folders) if PATTERNS["session"].search(name)]
-    if with_session and with_session[0] > 0:
+    if with_session and with_session[0] > 0 and not role_of(folders[with_session[0] - 1]):
         return with_session[0] - 1, folders[with_session[0] - 1]
     numbered = [
         i
@@ -284,15 +348,39 @@ def _meetings(places: Sequence[NamedRecording]) -> list[Meeting]:
 
 
 def _differing_in_one_word(places: Sequence[NamedRecording]) -> list[Meeting]:
+    """Pair recordings whose names differ in one word, if no other word could be the people's as well."""
     lengths = {len(place.words) for place in places}
+    fitting = []
     for position in range(min(lengths)) if len(lengths) == 1 else ():
         by_word = _by_rest(places, [place.words[position] for place in places])
         people = {tuple(sorted(word for _, word in pair)) for pair in by_word.values()}
         if len(people) == 1 and _are_pairs(by_word):
-            return _pairs(by_word)
+            fitting.append((people.pop(), by_word))
+    # two roles, else two names of people, tell the people from a task
+    most = max((_names_people(words) for words, _ in fitting), default=0)
+    chosen = [by_word for words, by_word in fitting if _names_people(words) == most]
+    if len(chosen) == 1:
+        return _pairs(chosen[0])
     if len(places) == 2 or places[0].dyad:
         return [_meeting(places, ("",) * len(places))]
     return [_meeting([place], ("",)) for place in places]
+
+
+#: What people are called who have no role by their name.
+_PEOPLE = frozenset(
+    [
+        *("a", "b", "f", "m", "s", "p", "x", "y", "vp", "sub", "subj", "subject", "person", "participant", "proband"),
+        *("parent", "child", "mother", "father", "mom", "mum", "dad", "son", "daughter", "sister", "brother"),
+        *("man", "woman", "male", "female", "husband", "wife", "partner", "friend"),
+        *("mutter", "vater", "kind", "eltern", "mann", "frau"),
+    ]
+)
+
+
+def _names_people(words: Sequence[str]) -> int:
+    """Say how sure it is that two words name two people: 2 for roles, 1 for what people are called, else 0."""
+    bare = [re.sub("[0-9]+$", "", without_accents(word)) for word in words]
+    return 2 if any(pair_roles(words)) else int(all(word in _PEOPLE or not word for word in bare))
 
 
 def _by_rest(places: Sequence[NamedRecording], words: Sequence[str]) -> ByRest:
@@ -327,7 +415,15 @@ def _meeting(places: Sequence[NamedRecording], words: tuple[str, ...], rest: tup
     session = 1 if first.session is None else first.session
     said = replace(first.said, task=" ".join(rest))
     return Meeting(
-        first.dyad, session or None, first.recording.modality, people, task, first.run, first.condition, said
+        first.dyad,
+        session or None,
+        first.recording.modality,
+        people,
+        task,
+        first.run,
+        first.condition,
+        said,
+        first.date,
     )
 
 

@@ -22,6 +22,8 @@ _MAX_HEADER = 16_000_000
 _FNIRS_NAME = re.compile(r"S[0-9]+[_-]D[0-9]+")
 _ELECTRODE = re.compile(r"(?:N|FP|AF|F|FC|FT|C|CP|T|TP|P|PO|O|I|M)(?:Z|[0-9]{1,2})", re.IGNORECASE)
 _MARK = re.compile(r"[_\-:. ]")
+#: What signals and their quality are called: one person's, where channels have both (EmotivPRO: EEG, CQ, EQ, POW).
+_SIGNALS = frozenset(("eeg", "cq", "eq", "pow", "raw", "filt", "filtered", "clean", "imp", "impedance", "a1", "a2"))
 #: Two people need at least so many like-named channels before a sign counts (our choice).
 _MIN_CHANNELS = 2
 
@@ -117,8 +119,9 @@ def _two_signs(names: Sequence[str], kind: str) -> tuple[str, ...]:
         for a, b in itertools.combinations(rests, 2)
         if rests[a] == rests[b] and len(rests[a]) >= _MIN_CHANNELS and 4 * len(rests[a]) > len(names)
     ]
-    # two signs that are places on the head are no people; T1 and P1 may be
+    # two signs that are places on the head are no people, T1 and P1 may be; neither are two kinds of signal
     words = {pair: [_role_word(sign) for sign in pair] for pair in twins}
+    twins = [pair for pair in twins if not _SIGNALS.issuperset(word.casefold() for word in words[pair])]
     twins = [pair for pair in twins if any(pair_roles(words[pair])) or not all(map(_ELECTRODE.fullmatch, words[pair]))]
     most = max((len(rests[a]) for a, _ in twins), default=0)
     best = [pair for pair in twins if len(rests[pair[0]]) == most]

@@ -206,6 +206,8 @@ class Meeting:
     condition: str = ""
     #: What the labels were made of
     said: Said = Said()
+    #: Year-month-day that the names tell; empty if they do not
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ def role_of(word: str) -> str:
     >>> role_of("Patient2"), role_of("Thérapeute"), role_of("mother")
     ('client', 'therapist', '')
     """
-    bare = re.sub(r"[0-9]+$", "", without_accents(word).strip("-_ "))
+    bare = re.sub(r"[-_ ]*[0-9]*$", "", without_accents(word).strip("-_ "))
     return next((role for role, words in ROLE_WORDS.items() if bare in words), "")
 
 

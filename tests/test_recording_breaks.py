@@ -16,7 +16,8 @@ import format_fixtures as rare
 import recording_fixtures as make
 from hyperscan.errors import ReadError
 from hyperscan.recording.annotations import is_break, is_technical
-from hyperscan.recording.files.breaks import cnt_breaks, pauses_between
+from hyperscan.recording.files.breaks import cnt_breaks
+from hyperscan.recording.files.frames import pauses_between
 from hyperscan.recording.pauses import GAP, PAUSED, mark_boundaries
 from hyperscan.recording.read import load_session, pair_raws, read_person
 from hyperscan.study.formats import FORMATS

@@ -252,14 +252,14 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "Persyst",
-        f"{_OWN}.breaks:read_persyst",
+        f"{_OWN}.frames:read_persyst",
         (".lay",),
         companions=(".dat",),
         further=_named_in_header,
         samples=_named_in_header,
         tells_length=False,
-        reads="a `.lay` with its `.dat`",
-        refuses="a missing `.dat`",
+        reads="a `.lay` with its `.dat`, channels in the order of their numbers; nothing of the person",
+        refuses="a missing `.dat`; channels without a number each",
     ),
     Format(
         "eximia",
@@ -280,7 +280,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "Nicolet",
-        f"{_OWN}.eeg:read_nicolet",
+        f"{_OWN}.frames:read_nicolet",
         (".data",),
         companions=(".head",),
         reads="a `.data` with its `.head`",

@@ -1,10 +1,9 @@
-"""Breaks that a file tells of and its reader drops: Neuroscan CNT, Persyst, Hitachi."""
+"""Breaks that a file tells of and its reader drops: Neuroscan CNT, Hitachi."""
 
 from __future__ import annotations
 
 import re
 import struct
-from itertools import pairwise
 from pathlib import Path
 
 import mne
@@ -13,7 +12,6 @@ from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
 from hyperscan.recording.annotations import own_annotations
-from hyperscan.recording.files.eeg import check_frames
 from hyperscan.recording.records import Pause, PersonRecording
 
 # ---- Neuroscan CNT
@@ -61,48 +59,9 @@ def cnt_breaks(path: Path, n_times: int) -> list[int]:
     return [place for place in places if 0 < place < n_times]
 
 
-# ---- Persyst
-
-_DAY_S = 86_400.0
-_SAMPLE_TIME = re.compile(r"^\s*([0-9]+)\s*=\s*([0-9]+(?:\.[0-9]*)?)\s*$", re.MULTILINE)
-
-
-def read_persyst(path: Path, name: str) -> PersonRecording:
-    """Read a Persyst recording, its pauses by the times of day that the layout lists."""
-    raw = mne.io.read_raw_persyst(path, preload=False, verbose="WARNING")
-    text = path.read_bytes().decode("latin-1")
-    wide = re.search(r"^DataType\s*=\s*7\s*$", text, re.MULTILINE)
-    check_frames(Path(raw.filenames[0]), len(raw.ch_names), 4 if wide else 2, f"{name}: its data part (.dat)")
-    section = re.search(r"^\[SampleTimes\]\s*$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
-    rows = [(int(at), float(time)) for at, time in _SAMPLE_TIME.findall(section[1] if section else "")]
-    return PersonRecording(raw, pauses=pauses_between(rows, raw.info["sfreq"], name))
-
-
-def pauses_between(rows: list[tuple[int, float]], sfreq: float, name: str) -> tuple[Pause, ...]:
-    """List the pauses of a recording of which some samples have a time of day, in s.
-
-    Examples
-    --------
-    >>> pauses_between([(0, 86390.0), (1000, 5.0)], 100.0, "t.lay")
-    (Pause(after=1000, seconds=5.0),)
-    """
-    found = []
-    for (start, began), (after, resumed) in pairwise(rows):
-        # past midnight
-        passed = resumed - began + (_DAY_S if resumed < began - _DAY_S / 2 else 0.0)
-        lost = passed - (after - start) / sfreq
-        if lost < -0.5 or after <= start:
-            raise ReadError(
-                f"{name}: the times of its samples run back by {-lost:.1f} s at sample {after}. Nobody can tell which "
-                "time is right: export it again."
-            )
-        if lost * sfreq > 1.5:
-            found.append(Pause(after, lost))
-    return tuple(found)
-
-
 # ---- Hitachi
 
+_DAY_S = 86_400.0
 #: A step between two rows longer than this, in s, is a pause and no hiccup of the computer's clock (our choice).
 _HICCUP_S = 1.0
 

@@ -1,4 +1,4 @@
-"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, GDF, Nicolet."""
+"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, GDF, eXimia."""
 
 from __future__ import annotations
 
@@ -297,37 +297,14 @@ def read_gdf(path: Path, name: str) -> PersonRecording:
     return PersonRecording(raw)
 
 
-def check_frames(data: Path, n_channels: int, width: int, label: str) -> None:
+def check_frames(data: Path, n_channels: int, width: int, label: str, skipped: int = 0) -> None:
     """Refuse data that are no whole number of frames of one value per channel, each of ``width`` bytes."""
-    size, frame = data.stat().st_size, n_channels * width
-    if size % frame:
+    size, frame = data.stat().st_size - skipped, n_channels * width
+    if size < frame or size % frame:
         raise ReadError(
             f"{label} holds {size} bytes, which is no whole number of frames of {frame} bytes ({n_channels} channels): "
             "it was cut off. Copy it again."
         )
-
-
-def read_nicolet(path: Path, name: str) -> PersonRecording:
-    """Read a Nicolet recording, whose header must describe the data that are there."""
-    text = path.with_suffix(".head").read_text(encoding="latin-1")
-    keys = dict(re.findall(r"^\s*(\w+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
-    listed, size = keys.get("elec_names", ""), path.stat().st_size
-    channels = listed.strip("[]").split(",")
-    try:
-        n_channels, n_samples = int(keys["num_channels"]), int(keys["num_samples"])
-    except (KeyError, ValueError) as error:
-        raise ReadError(f"{name}: its header (.head) lacks a size, so it is damaged. Copy it again.") from error
-    if not (listed.startswith("[") and listed.endswith("]")) or len(channels) != n_channels:
-        raise ReadError(
-            f"{name}: its header (.head) announces {n_channels} channels and names {len(channels)}: it was cut off or "
-            "damaged. Copy it again."
-        )
-    if size != 2 * n_channels * n_samples:
-        raise ReadError(
-            f"{name}: holds {size} bytes of {2 * n_channels * n_samples} that its header (.head) announces. "
-            "Copy both files again."
-        )
-    return PersonRecording(mne.io.read_raw_nicolet(path, "eeg", preload=False, verbose="WARNING"))
 
 
 def read_eximia(path: Path, name: str) -> PersonRecording:

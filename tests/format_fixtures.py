@@ -38,10 +38,21 @@ def write_egi(
 
 
 def write_gdf(
-    path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES, n_times: int = 2000, code: int = 769
+    path: Path,
+    seed: int = 0,
+    *,
+    sfreq: int = 100,
+    pulses: Sequence[int] = PULSES,
+    n_times: int = 2000,
+    code: int = 769,
+    event_rate: float | None = None,
+    unit: tuple[int, float] = (4275, 1.0),
 ) -> Path:
-    """Write a GDF 2.10 file (Schloegl 2006): 32-bit floats in microvolts, one record per s, an event table."""
-    data = microvolts(seed, n_times).astype("<f4")
+    """Write a GDF 2.10 file (Schloegl 2006): 32-bit floats, one record per s, an event table.
+
+    ``unit`` is the code of the unit and how many of it a microvolt is.
+    """
+    data = (unit[1] * microvolts(seed, n_times)).astype("<f4")
     n, n_records = len(data), data.shape[1] // sfreq
     fixed = b"GDF 2.10" + f"X {make.CANARY}".encode().ljust(66) + bytes(10 + 4) + b"rec".ljust(64) + bytes(16)
     fixed += struct.pack("<QQ", 0, 0) + struct.pack("<H", n + 1) + bytes(6 + 8 + 6 + 6 + 12 + 12)
@@ -50,8 +61,8 @@ def write_gdf(
     per_channel = (
         b"".join(name.encode().ljust(16) for name in NAMES),
         bytes(80 * n + 6 * n),
-        struct.pack(f"<{n}H", *[4275] * n),
-        struct.pack(f"<{4 * n}d", *[-1e3] * n, *[1e3] * n, *[-1e3] * n, *[1e3] * n),
+        struct.pack(f"<{n}H", *[unit[0]] * n),
+        struct.pack(f"<{4 * n}d", *([-1e3 * unit[1]] * n + [1e3 * unit[1]] * n) * 2),
         bytes(68 * n),
         struct.pack(f"<{3 * n}f", *[40.0] * n, *[0.1] * n, *[0.0] * n),
         struct.pack(f"<{n}i", *[sfreq] * n),
@@ -61,7 +72,7 @@ def write_gdf(
     variable = b"".join(per_channel)
     assert len(variable) == 256 * n
     records = data.reshape(n, n_records, sfreq).transpose(1, 0, 2)
-    events = b"\x01" + len(pulses).to_bytes(3, "little") + struct.pack("<f", sfreq)
+    events = b"\x01" + len(pulses).to_bytes(3, "little") + struct.pack("<f", event_rate or sfreq)
     events += struct.pack(f"<{len(pulses)}I", *[each + 1 for each in pulses])
     events += struct.pack(f"<{len(pulses)}H", *[code] * len(pulses))
     path.write_bytes(fixed + variable + records.tobytes() + events)
@@ -69,9 +80,21 @@ def write_gdf(
 
 
 def write_cnt(
-    path: Path, seed: int = 0, *, sfreq: int = 100, pulses: Sequence[int] = PULSES, n_times: int = 2000
+    path: Path,
+    seed: int = 0,
+    *,
+    sfreq: int = 100,
+    pulses: Sequence[int] = PULSES,
+    n_times: int = 2000,
+    kind: int = 1,
+    names: Sequence[str] = NAMES,
+    marks: Sequence[tuple[int, int]] = (),
+    bad: Sequence[int] = (),
 ) -> Path:
-    """Write a Neuroscan CNT file (version 3.0): 32-bit integers of 0.01 microvolt, an event table of type 1."""
+    """Write a Neuroscan CNT file (version 3.0): 32-bit integers of 0.01 microvolt, a table of events.
+
+    ``kind`` is that of the table; ``marks`` are samples and states (0xC to 0xE) of marks, ``bad`` numbers of channels.
+    """
     data = np.rint(100 * microvolts(seed, n_times)).astype("<i4")
     n = len(data)
     head = bytearray(900 + 75 * n)
@@ -83,17 +106,23 @@ def write_cnt(
     struct.pack_into("<i", head, 864, data.shape[1])
     struct.pack_into("<i", head, 886, len(head) + data.nbytes)
     angles = np.linspace(0.3, 5.0, n)
-    for k, name in enumerate(NAMES):
+    for k, name in enumerate(names):
         at = 900 + 75 * k
         head[at : at + 10] = name.encode().ljust(10, b"\0")
+        head[at + 14] = k in bad
         struct.pack_into("<ff", head, at + 19, 300 + 90 * np.cos(angles[k]), 300 + 90 * np.sin(angles[k]))
         # microvolts per step: sensitivity * calibration / 204.8
         struct.pack_into("<f", head, at + 59, 0.01 * 204.8)
         struct.pack_into("<f", head, at + 71, 1.0)
-    # MNE takes a pulse one sample early
-    offsets = [len(head) + 4 * n * (each + 1) for each in pulses]
-    events = b"".join(struct.pack("<HBbi", 7, 0, 0, offset) for offset in offsets)
-    table = struct.pack("<Bii", 1, len(events), 0) + events
+    rows = sorted([*((each, 7, 0) for each in pulses), *((at, 0, state) for at, state in marks)])
+    # the third type counts samples, the others bytes of the file
+    offsets = [at if kind == 3 else len(head) + 4 * n * at for at, _, _ in rows]
+    tail = b"" if kind == 1 else bytes(11)
+    events = b"".join(
+        struct.pack("<HBBi", code, 0, state << 4, offset) + tail
+        for (_, code, state), offset in zip(rows, offsets, strict=True)
+    )
+    table = struct.pack("<Bii", kind, len(events), 0) + events
     path.write_bytes(bytes(head) + data.T.tobytes() + table)
     return path
 
@@ -150,6 +179,25 @@ def write_persyst(path: Path, seed: int = 0, *, sfreq: int = 100) -> Path:
         encoding="utf-8",
     )
     path.with_suffix(".dat").write_bytes(np.rint(100 * microvolts(seed)).T.astype("<i2").tobytes())
+    return path
+
+
+def write_hitachi(path: Path, *, end: str = "\n", pause_s: float = 0.0, timed: bool = True) -> Path:
+    """Write 60 s of a Hitachi ETG file: one mark at 5 s, movement at 10-14 s, a removal at 20-26 s, a pause at 30 s."""
+    n, kinds = 22, ("695.0", "830.0")
+    columns = [f"CH{k}({kind})" for k in range(1, n + 1) for kind in kinds]
+    head = ["Header", "File Version,1.08", "Patient Information", f"Name,{make.CANARY}", "Age, 30y", "Sex,Male"]
+    head += ["AnalyzeMode,Continuous", "Date,2024/05/17 05:14", "Mode,3x5", "Wave[nm],695,830"]
+    head += [f"Wave Length,{','.join(columns)}", "Sampling Period[s],0.1", "Data"]
+    marks = ["Mark", *["Time"] * timed, "BodyMovement", "RemovalMark", "PreScan"]
+    light = 1 + 0.01 * np.random.default_rng(0).standard_normal((600, 2 * n))
+    rows = []
+    for k, values in enumerate(light):
+        second = 7.3 + 0.1 * k + (pause_s if k >= 300 else 0.0)
+        told = [str(int(k == 50)), *[f"05:{14 + int(second) // 60:02d}:{second % 60:05.2f}"] * timed]
+        told += [str(int(low <= k < high)) for low, high in ((100, 140), (200, 260), (0, 20))]
+        rows.append(",".join([str(k + 1), *(f"{value:.6f}" for value in values), *told]))
+    path.write_bytes(end.join([*head, ",".join(["Probe1", *columns, *marks]), *rows, ""]).encode("latin-1"))
     return path
 
 

@@ -228,11 +228,12 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "GDF",
-        f"{_OWN}.eeg:read_gdf",
+        f"{_OWN}.gdf:read_gdf",
         (".gdf",),
         _starts(b"GDF "),
-        reads="GDF 1 and 2, by MNE",
-        refuses="what MNE does not read; a channel without a known unit is warned of",
+        reads="GDF 1 and 2; any unit of volts; events by the rate of their table",
+        refuses="what MNE does not read; records or events that were cut off; a channel without a known unit is warned "
+        "of",
     ),
     Format(
         "CNT",

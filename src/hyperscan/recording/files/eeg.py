@@ -1,4 +1,4 @@
-"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, GDF, eXimia."""
+"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, eXimia."""
 
 from __future__ import annotations
 
@@ -285,16 +285,6 @@ def read_egi(path: Path, name: str) -> PersonRecording:
             "Export the continuous recording (MFF, or simple binary that is not segmented)."
         )
     return PersonRecording(mne.io.read_raw_egi(path, preload=False, verbose="WARNING"))
-
-
-def read_gdf(path: Path, name: str) -> PersonRecording:
-    """Read a GDF file."""
-    del name
-    raw = mne.io.read_raw_gdf(path, preload=False, verbose="WARNING")
-    # a new segment by the event table of GDF 2.0: when it began is not told
-    known = {"32766": "New Segment"}
-    raw.annotations.rename({old: new for old, new in known.items() if old in raw.annotations.description})
-    return PersonRecording(raw)
 
 
 def check_frames(data: Path, n_channels: int, width: int, label: str, skipped: int = 0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +17,11 @@ import format_fixtures as rare
 import recording_fixtures as make
 from hyperscan.errors import ReadError
 from hyperscan.recording.annotations import is_break, is_technical
-from hyperscan.recording.files.breaks import cnt_breaks
+from hyperscan.recording.files.breaks import cnt_events
 from hyperscan.recording.files.frames import pauses_between
 from hyperscan.recording.pauses import GAP, PAUSED, mark_boundaries
 from hyperscan.recording.read import load_session, pair_raws, read_person
+from hyperscan.recording.records import PersonRecording
 from hyperscan.study.formats import FORMATS
 
 #: Length of each recording in samples, where it is interrupted, and for how many samples.
@@ -292,4 +294,69 @@ def test_times_of_samples_that_run_back_are_refused(tmp_path: Path) -> None:
 
 def test_a_cnt_file_without_events_has_no_breaks(tmp_path: Path) -> None:
     rare.write_cnt(tmp_path / "t.cnt", 1, pulses=[])
-    assert cnt_breaks(tmp_path / "t.cnt", N) == []
+    assert cnt_events(tmp_path / "t.cnt", N, "t.cnt") == []
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_events_of_cnt_are_at_the_samples_that_their_table_tells(tmp_path: Path, kind: int) -> None:
+    # above 1 GB the table counts samples (type 3), which no header comes before
+    path = rare.write_cnt(tmp_path / "t.cnt", 1, pulses=[0, 500, 1999], kind=kind)
+    found = read_person(path, None, modality="eeg", name="t.cnt").data.annotations
+    assert list(found.onset) == [0.0, 5.0, 19.99]
+    assert set(found.description) == {"7"}
+
+
+def test_marks_of_cnt_are_spans_and_breaks_and_no_events(tmp_path: Path) -> None:
+    marks = [(300, 0xC), (700, 0xD), (900, 0xE), (1500, 0xC), (1600, 0xD)]
+    path = rare.write_cnt(tmp_path / "t.cnt", 1, pulses=[500], marks=marks)
+    found = read_person(path, None, modality="eeg", name="t.cnt").data.annotations
+    rows = zip(found.onset, found.duration, found.description, strict=True)
+    assert [(float(at), float(lasts), str(text)) for at, lasts, text in rows] == [
+        (3.0, 4.0, "BAD_rejected"), (5.0, 0.0, "7"), (9.0, 0.0, "New Segment/"), (15.0, 1.0, "BAD_rejected")
+    ]  # fmt: skip
+
+
+def test_a_cnt_table_of_events_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = rare.write_cnt(tmp_path / "t.cnt", 1)
+    path.write_bytes(path.read_bytes()[:-8])  # a whole event
+    with pytest.raises(ReadError) as caught:
+        read_person(path, None, modality="eeg", name="t.cnt")
+    make.check_message(caught.value, tmp_path, "t.cnt", "holds 8 of 16 bytes")
+
+
+@pytest.mark.parametrize("names", [("Fz", "Cz", "Pz", "Oz"), ("EEG Fz", "EEG Cz", "AFF5h", "VEOGU")])
+def test_names_of_cnt_are_no_marks_of_bad_channels(tmp_path: Path, names: tuple[str, ...]) -> None:
+    path = rare.write_cnt(tmp_path / "t.cnt", 1, names=names, bad=[2])
+    assert read_person(path, None, modality="eeg", name="t.cnt").data.info["bads"] == [names[2]]
+
+
+def test_the_start_of_cnt_does_not_depend_on_where_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, starts = rare.write_cnt(tmp_path / "t.cnt", 1), set()
+    for zone in ("UTC", "America/New_York"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        starts.add(read_person(path, None, modality="eeg", name="t.cnt").data.info["meas_date"].isoformat())
+    monkeypatch.undo()
+    time.tzset()
+    assert starts == {"2024-03-01T10:00:00+00:00"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_hitachi_tells_start_pauses_and_marks_whatever_ends_its_lines(tmp_path: Path, end: str) -> None:
+    path = rare.write_hitachi(tmp_path / "t.csv", end=end, pause_s=40.0)
+    raw = read_person(path, None, modality="fnirs", name="t.csv").data
+    rows = zip(raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True)
+    assert sorted((round(float(at), 3), round(float(lasts), 3), str(text)) for at, lasts, text in rows) == [
+        (10.0, 4.0, "BAD_body_movement"), (20.0, 6.0, "BAD_removal"), (30.0, 40.0, GAP)
+    ]  # fmt: skip
+    assert raw.info["meas_date"].isoformat() == "2024-05-17T05:14:07.300000+00:00"
+    marked = pair_raws(
+        make.session(tmp_path, "t.csv", "t.csv", "fnirs"), *(PersonRecording(raw.copy()) for _ in range(2))
+    ).therapist
+    assert [text for text in marked.annotations.description if not is_technical(str(text))] == ["1"]
+
+
+def test_hitachi_without_times_of_rows_has_no_start(tmp_path: Path) -> None:
+    # the head tells the minute, and two files would be placed to a second
+    path = rare.write_hitachi(tmp_path / "t.csv", timed=False)
+    assert read_person(path, None, modality="fnirs", name="t.csv").data.info["meas_date"] is None

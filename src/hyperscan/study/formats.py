@@ -240,8 +240,8 @@ FORMATS: tuple[Format, ...] = (
         f"{_OWN}.breaks:read_cnt",
         (".cnt",),
         _starts(b"Version 3.0"),
-        reads="Neuroscan CNT 3.0, 16 and 32 bits",
-        refuses="files whose table of events is lost, so that the width of samples is unknown",
+        reads="Neuroscan CNT 3.0, 16 and 32 bits, all three tables of events; bad channels and rejected stretches",
+        refuses="files whose table of events is lost or cut off; files above 2 GB, whose width of samples is unknown",
     ),
     Format(
         "ANT CNT",
@@ -346,7 +346,7 @@ FORMATS: tuple[Format, ...] = (
         modality="",
         plain=True,
         tells_length=False,
-        reads="ETG `.csv`, by MNE",
+        reads="ETG `.csv`, by MNE; the start and pauses by the times of its rows",
         refuses="what MNE does not read",
     ),
     Format(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import edfio
 import h5py
 import mne
 import numpy as np
@@ -15,6 +16,7 @@ import format_fixtures as rare
 import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import PairedRecording, align_pair, load_session
+from hyperscan.recording.annotations import with_events
 from hyperscan.recording.read import read_person
 from hyperscan.study.formats import recognise
 
@@ -197,7 +199,7 @@ def test_cut_off_files_are_refused(tmp_path: Path, file: str, share: float) -> N
     content = (tmp_path / file).read_bytes()
     for more in range(5):
         (tmp_path / file).write_bytes(content[: int(len(content) * share) + more])
-        refused_alone(tmp_path, file, "cannot be read as", "Copy it again")
+        refused_alone(tmp_path, file, "Copy it again")
 
 
 def test_triggers_of_three_formats_align(tmp_path: Path) -> None:
@@ -332,3 +334,52 @@ def test_an_hdf5_file_of_another_name_is_not_told_to_be_renamed_only(good: Path)
     with h5py.File(good / "t.hdf5", "w") as held:
         held["x"] = 1
     make.refused(good, "t.hdf5", "c-raw.fif", "HDF5", "EDF")
+
+
+#: Trigger lines with fewer values per s than EEG, as EDF lets every signal have a rate of its own.
+SLOW = (1, 16, 50)
+
+
+@pytest.mark.parametrize("rate", SLOW)
+@pytest.mark.parametrize("line", ["TRIG", "Trigger", "Status"])
+@pytest.mark.parametrize("kind", ["EDF+C", "EDF+D", "BDF+D"])
+def test_a_trigger_line_is_read_at_its_own_rate(tmp_path: Path, kind: str, line: str, rate: int) -> None:
+    # brought to the rate of EEG, a code rings: thirty events instead of two
+    codes = np.zeros(20 * rate)
+    codes[4 * rate], codes[12 * rate + rate // 2] = 5, 7
+    path = tmp_path / f"t.{kind[:3].lower()}"
+    signal = edfio.BdfSignal if kind[0] == "B" else edfio.EdfSignal
+    signals = [signal(row, 100.0, label=name, physical_dimension="uV")
+               for row, name in zip(rare.microvolts(1), make.CHANNELS, strict=True)]  # fmt: skip
+    signals.append(signal(codes, rate, label=line, physical_range=(-100, 100)))
+    (edfio.Bdf if kind[0] == "B" else edfio.Edf)(signals, annotations=[edfio.EdfAnnotation(1.0, None, "note")]).write(
+        path
+    )
+    gap = 4.0 if kind.endswith("D") else 0.0
+    if gap:
+        make_discontinuous(path, after=10, gap_s=gap)
+    found = with_events(read_person(path, None, modality="eeg", name=path.name).data).annotations
+    events = {str(text): float(at) for at, text in zip(found.onset, found.description, strict=True)}
+    assert events.keys() == {"note", "5", "7"} | ({"BAD_gap"} if gap else set())
+    assert (events["5"], events["7"]) == (4.0, pytest.approx(12.0 + rate // 2 / rate + gap))
+
+
+def make_discontinuous(path: Path, *, after: int, gap_s: float) -> None:
+    """Move the records of a file after some of them, of 1 s each, by a gap."""
+    content = bytearray(path.read_bytes())
+    content[192:197] = content[192:195] + b"+D"
+    for number in reversed(range(after, 20)):
+        old = f"+{number}\x14\x14".encode()
+        at = content.index(old)
+        new = f"+{number + gap_s:g}\x14\x14".encode()
+        assert len(new) == len(old)
+        content[at : at + len(old)] = new
+    path.write_bytes(bytes(content))
+
+
+def test_the_older_ending_of_edf_is_read(tmp_path: Path) -> None:
+    make.write_edf(tmp_path / "t.edf", 1, annotations=[(5.0, "S1")])
+    (tmp_path / "t.edf").rename(tmp_path / "t.rec")
+    raw = read_alone(tmp_path, "t.rec").therapist
+    np.testing.assert_allclose(raw.get_data(), make.noise(1), atol=1e-8)
+    assert list(raw.annotations.onset) == [5.0]

@@ -157,10 +157,21 @@ _TRIGGER = re.compile(
 )
 
 
+def is_trigger_line(name: str) -> bool:
+    """Whether a channel is called as trigger lines are.
+
+    Examples
+    --------
+    >>> is_trigger_line("TRIG"), is_trigger_line("STI 014"), is_trigger_line("Triceps")
+    (True, True, False)
+    """
+    return _TRIGGER.fullmatch(name.strip()) is not None
+
+
 def find_trigger_lines(data: BaseRaw | BaseEpochs) -> list[int]:
     """Give channels that are called as trigger lines are the type of one, in place; their numbers, from 1 on."""
     kinds = enumerate(zip(data.ch_names, data.get_channel_types(), strict=True), start=1)
-    found = {name: number for number, (name, kind) in kinds if kind == "eeg" and _TRIGGER.fullmatch(name.strip())}
+    found = {name: number for number, (name, kind) in kinds if kind == "eeg" and is_trigger_line(name)}
     data.set_channel_types(dict.fromkeys(found, "stim"), on_unit_change="ignore", verbose="WARNING")
     return list(found.values())
 

@@ -14,7 +14,7 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError, count
-from hyperscan.recording.annotations import fresh_raw, is_break, own_annotations
+from hyperscan.recording.annotations import fresh_raw, is_break, is_trigger_line, own_annotations, with_events
 from hyperscan.recording.files.epochs import keys_of_eeglab
 from hyperscan.recording.files.matlab import check_matlab
 from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, is_electrode
@@ -42,6 +42,19 @@ def cut_off(name: str, held_s: float, announced_s: float) -> ReadError:
 
 
 @dataclass(frozen=True)
+class SlowLine:
+    """A trigger line of an EDF or BDF file whose rate is not that of the EEG."""
+
+    #: Number among the signals that are no annotations, first byte and values within a record
+    place: int
+    first: int
+    n_values: int
+    #: From stored to physical values
+    gain: float
+    offset: float
+
+
+@dataclass(frozen=True)
 class EdfHeader:
     """What the fixed part of an EDF or BDF header says."""
 
@@ -62,6 +75,8 @@ class EdfHeader:
     n_held: int
     #: Unit of each signal that is no annotation
     units: tuple[str, ...] = ()
+    #: Trigger lines with a rate of their own
+    slow_lines: tuple[SlowLine, ...] = ()
 
 
 def read_edf_header(path: Path, name: str) -> EdfHeader:
@@ -107,7 +122,23 @@ def read_edf_header(path: Path, name: str) -> EdfHeader:
         sum(samples),
         (path.stat().st_size - header_bytes) // record_bytes,
         units,
+        _slow_lines(signals, samples, starts, is_mark),
     )
+
+
+def _slow_lines(
+    signals: bytes, samples: Sequence[int], starts: np.ndarray, is_mark: Sequence[bool]
+) -> tuple[SlowLine, ...]:
+    """Find trigger lines of a lower rate than other signals, by their names in the header."""
+    n, found = len(samples), []
+    held = [k for k in range(n) if not is_mark[k]]
+    most = max(samples[k] for k in held)
+    for place, k in enumerate(held):
+        if is_trigger_line(signals[16 * k : 16 * k + 16].decode("latin-1")) and 0 < samples[k] < most:
+            low, high, first, last = (float(signals[n * field + 8 * k :][:8]) for field in (104, 112, 120, 128))
+            gain = (high - low) / (last - first)
+            found.append(SlowLine(place, int(starts[k]), samples[k], gain, low - gain * first))
+    return tuple(found)
 
 
 def check_edf(header: EdfHeader, name: str) -> tuple[str, ...]:
@@ -164,21 +195,59 @@ def record_events(path: Path, header: EdfHeader, channels: Sequence[str]) -> mne
     return mne.Annotations(onsets, lengths, texts, orig_time=None)
 
 
+def slow_events(path: Path, header: EdfHeader, channels: Sequence[str], starts: np.ndarray) -> mne.Annotations:
+    """Read the events of trigger lines that have a rate of their own: MNE would bring their codes to that of EEG.
+
+    Shapes: ``starts`` (n_records,), the time of each record in s.
+    """
+    records = np.memmap(path, np.uint8, "r", header.header_bytes, (header.n_held, header.record_bytes))
+    width = header.record_bytes // header.n_values
+    events = mne.Annotations([], [], [])
+    for line in header.slow_lines:
+        n = line.n_values
+        stored = np.zeros((header.n_held, n, 4), np.uint8)
+        stored[:, :, 4 - width :] = records[:, line.first : line.first + n * width].reshape(header.n_held, n, width)
+        values = line.gain * (stored.view("<i4").reshape(1, -1) >> 8 * (4 - width)) + line.offset
+        info = mne.create_info([channels[line.place]], n / header.record_s, "stim")
+        found = own_annotations(with_events(mne.io.RawArray(values, info, verbose="WARNING")))
+        at = np.rint(found.onset * n / header.record_s).astype(int)
+        found.onset = starts[at // n] + at % n * header.record_s / n
+        events += found
+    return events
+
+
 def read_edf(path: Path, name: str) -> PersonRecording:
     """Read an EDF or BDF file, gaps of a discontinuous one opened."""
     header = read_edf_header(path, name)
     notes = check_edf(header, name)
-    read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
     onsets = record_onsets(path, header, name) if header.discontinuous else _told_onsets(path, header, name)
     with warnings.catch_warnings():
         # events after the recorded length are read below, where the gaps make room for them
         if onsets is not None and np.ptp(onsets) > (len(onsets) - 0.5) * header.record_s:
             warnings.filterwarnings("ignore", ".*annotation.*outside")
-        raw = read(path, preload=False, verbose="WARNING")
+        raw = _read_by_mne(path)
+    starts = header.record_s * np.arange(header.n_held) if onsets is None else onsets
+    codes = slow_events(path, header, raw.ch_names, starts)
+    # their values stay as they are, and are no triggers any more
+    lines = [raw.ch_names[line.place] for line in header.slow_lines]
+    raw.set_channel_types(dict.fromkeys(lines, "misc"), on_unit_change="ignore", verbose="WARNING")
+    notes += tuple(f"{name}: trigger line {line[:20]!r} was read at a rate of its own" for line in lines)
     if onsets is not None:
-        raw, opened = open_records(raw, onsets, record_events(path, header, raw.ch_names), name)
+        raw, opened = open_records(raw, onsets, record_events(path, header, raw.ch_names) + codes, name)
         notes += opened
+    elif len(codes):
+        raw.set_annotations(own_annotations(raw) + codes, verbose="WARNING")
     return PersonRecording(raw, notes=notes, factors=find_factors(raw, header.units, _EDF_UNITS))
+
+
+def _read_by_mne(path: Path) -> BaseRaw:
+    """Read a file lazily, or as a whole where its name has an older ending, which MNE refuses."""
+    if path.suffix.lower() == ".bdf":
+        return mne.io.read_raw_bdf(path, preload=False, verbose="WARNING")
+    if path.suffix.lower() == ".edf":
+        return mne.io.read_raw_edf(path, preload=False, verbose="WARNING")
+    with path.open("rb") as file:
+        return mne.io.read_raw_edf(file, preload=True, verbose="WARNING")
 
 
 #: Units that MNE reads in EDF and BDF files; it takes others for volts.

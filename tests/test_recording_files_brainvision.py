@@ -124,3 +124,20 @@ def test_v_amp(good: Path, title: str) -> None:
     assert "Stimulus/S  1" in found.annotations.description
     make.refused(good, "t.eeg", "c-raw.fif", ".ahdr")
     make.refused(good, "t.amrk", "c-raw.fif", ".ahdr")
+
+
+@pytest.mark.parametrize(
+    ("entry", "word"),
+    [
+        ("UseBigEndianOrder=YES", "big-endian"),
+        ("DataType=FREQUENCYDOMAIN", "spectra"),
+        ("DataType=TIMEFREQUENCYDOMAIN", "spectra over time"),
+        ("Averaged=YES", "average"),
+    ],
+)
+def test_what_is_no_course_over_time_or_of_another_byte_order_is_refused(good: Path, entry: str, word: str) -> None:
+    # the reader takes both for little-endian samples over time
+    make.write_brainvision(good / "t.vhdr", 1)
+    text = (good / "t.vhdr").read_text(encoding="utf-8")
+    (good / "t.vhdr").write_text(text.replace("NumberOfChannels", f"{entry}\nNumberOfChannels", 1), encoding="utf-8")
+    make.refused(good, "t.vhdr", "c-raw.fif", "not supported", word, entry)

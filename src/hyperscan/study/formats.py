@@ -160,7 +160,7 @@ FORMATS: tuple[Format, ...] = (
         f"{_OWN}.eeg:read_edf",
         (".edf", ".rec"),
         _starts(b"0       "),
-        reads="EDF, EDF+C and EDF+D (gaps opened), both signs for micro, cut by up to 1 %",
+        reads="EDF, EDF+C and EDF+D (gaps opened), both signs for micro, trigger lines of any rate, cut by up to 1 %",
         refuses="a data record of 0 s (the sampling rate is unknown); files of annotations only; cut off by more than "
         "1 %; records that overlap",
     ),
@@ -193,8 +193,8 @@ FORMATS: tuple[Format, ...] = (
         ),
         reads="`.vhdr` and V-Amp `.ahdr`; binary, and text with one line per sample; both signs for micro; pauses "
         "by dated `New Segment` markers",
-        refuses="text with one line per channel (not supported); doubled channel names; data or markers of another "
-        "name, missing or cut off",
+        refuses="text with one line per channel, big-endian numbers, spectra and averages (not supported); doubled "
+        "channel names; data or markers of another name, missing or cut off",
     ),
     Format(
         "EEGLAB",
@@ -295,7 +295,8 @@ FORMATS: tuple[Format, ...] = (
         modality="",
         selects="stream",
         value_bytes=4,
-        reads="one signal stream per person, named by `stream:` and name, source id, `NAME@HOST` or uid; markers; "
+        reads="one signal stream per person, named by `stream:` and name, source id, `NAME@HOST` or uid; markers, and "
+        "channels of triggers; "
         "ExG inputs called after electrodes",
         refuses="an irregular rate (`nominal_srate` 0); a unit that is not known; streams that nothing tells apart; "
         "streams without EEG",

@@ -13,6 +13,7 @@ import mne
 
 from hyperscan.errors import ReadError, count
 from hyperscan.recording.files.eeg import MAX_CUT, NO_LENGTH, cut_off, find_factors
+from hyperscan.recording.files.units import NOT_SUPPORTED
 from hyperscan.recording.guard import check_memory, check_names
 from hyperscan.recording.pauses import find_new_segments
 from hyperscan.recording.records import PersonRecording
@@ -93,9 +94,21 @@ def _partner(path: Path, named: str | None, what: str, name: str) -> Path:
     return found
 
 
+#: What MNE would read as little-endian samples over time, whatever the header says: key, value, and what it is.
+_UNREAD = (
+    ("UseBigEndianOrder", "YES", "big-endian numbers (UseBigEndianOrder=YES)"),
+    ("DataType", "FREQUENCYDOMAIN", "spectra (DataType=FREQUENCYDOMAIN)"),
+    ("DataType", "TIMEFREQUENCYDOMAIN", "spectra over time (DataType=TIMEFREQUENCYDOMAIN)"),
+    ("Averaged", "YES", "an average over segments (Averaged=YES), in which single moments are lost"),
+)
+
+
 def check_brainvision(header: BrainVisionHeader, name: str) -> tuple[str, ...]:
     """Compare the length of the data with what header and markers announce."""
     keys, size = header.keys, header.data.stat().st_size
+    for key, value, what in _UNREAD:
+        if keys.get(key, "").upper() == value:
+            raise ReadError(f"{name}: {NOT_SUPPORTED}{what}. Export the continuous recording in its usual form.")
     interval = keys.get("SamplingInterval", "")
     if re.fullmatch(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?", interval) and not 0 < float(interval) < math.inf:
         raise ReadError(

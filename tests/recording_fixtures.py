@@ -358,10 +358,11 @@ def _chunk(tag: int, content: bytes) -> bytes:
 def _xdf_stream(number: int, stream: dict[str, Any], footer: bool) -> bytes:
     data, stamps = stream["data"], np.asarray(stream["stamps"], float)
     text = stream.get("format", "float32") == "string"
+    names = stream.get("labels", ())
+    types = stream.get("types", [stream.get("channel_type", "EEG")] * len(names))
     labels = "".join(
-        f"<channel><label>{each}</label><unit>{stream.get('unit', 'microvolts')}</unit>"
-        f"<type>{stream.get('channel_type', 'EEG')}</type></channel>"
-        for each in stream.get("labels", ())
+        f"<channel><label>{each}</label><unit>{stream.get('unit', 'microvolts')}</unit><type>{kind}</type></channel>"
+        for each, kind in zip(names, types, strict=True)
     )
     header = (
         f'<?xml version="1.0"?><info><name>{stream["name"]}</name><type>{stream["type"]}</type>'

@@ -10,6 +10,7 @@ import pytest
 
 import recording_fixtures as make
 from hyperscan.errors import ReadError
+from hyperscan.recording.annotations import with_events
 from hyperscan.recording.files.xdf import read_xdf
 
 
@@ -256,3 +257,19 @@ def test_samples_that_are_lost_all_the_time_do_not_stretch_what_is_left(tmp_path
         read_xdf(tmp_path / "t.xdf", "t.xdf", "A")
     make.check_message(caught.value, tmp_path, "declares 100 Hz", "Record it again")
     assert read_xdf(tmp_path / "t.xdf", "t.xdf", "B").data.n_times == 3000
+
+
+@pytest.mark.parametrize("kind", ["Trigger", "stim", "Markers", "TTL"])
+def test_a_channel_of_triggers_gives_events(tmp_path: Path, kind: str) -> None:
+    stamps = 100.0 + np.arange(3000) / 100.0
+    data = 1e6 * make.noise(1, 4, 3000)
+    data[3] = 0
+    data[3, 500:510], data[3, 1200:1203] = 5, 7
+    stream = make.xdf_person(1, "A", stamps, data=data, types=("EEG", "EEG", "EEG", kind))
+    make.write_xdf(tmp_path / "a.xdf", [stream])
+    found = read_xdf(tmp_path / "a.xdf", "a.xdf")
+    assert found.data.get_channel_types() == ["eeg", "eeg", "eeg", "stim"]
+    events = with_events(found.data).annotations
+    assert [(float(at), str(text)) for at, text in zip(events.onset, events.description, strict=True)] == [
+        (5.0, "5"), (12.0, "7")
+    ]  # fmt: skip

@@ -152,6 +152,12 @@ _LONGEST_PAUSE_H = 3.0
 _MOST_OFF = 0.05
 _FIELDS = ("name", "type", "source_id", "channel_format", "nominal_srate", "hostname", "uid")
 _TYPES = {"eeg": "eeg", "eog": "eog", "ecg": "ecg", "ekg": "ecg", "emg": "emg"}
+#: How streams call a channel of triggers.
+_TYPES |= dict.fromkeys(
+    ("trigger", "triggers", "trig", "stim", "stimulus", "marker", "markers", "event", "events", "status", "ttl"), "stim"
+)
+#: Types whose values have no unit of volts.
+_UNITLESS = ("misc", "stim")
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,7 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     types = _types(stream, listed, labels, name)
     units = ["" if each.unit.strip().lower() in _NO_UNIT else each.unit for each in listed]
     factors = [
-        1.0 if kind == "misc" else factor_to_si(unit or "uV", "V") for unit, kind in zip(units, types, strict=True)
+        1.0 if kind in _UNITLESS else factor_to_si(unit or "uV", "V") for unit, kind in zip(units, types, strict=True)
     ]
     strange = [unit for unit, factor in zip(units, factors, strict=True) if factor is None]
     if strange:
@@ -267,7 +273,7 @@ def read_xdf(path: Path, name: str, part: str | None = None) -> PersonRecording:
     raw.set_annotations(_markers(streams, stream, fit.pieces, name), verbose="WARNING")
     cut = cut or any(not each.is_whole for each in streams if len(each.stamps))
     notes = (f"{name}: the file was cut off; what it holds was used",) if cut else ()
-    if any(not unit and kind != "misc" for unit, kind in zip(units, types, strict=True)):
+    if any(not unit and kind not in _UNITLESS for unit, kind in zip(units, types, strict=True)):
         notes = (*notes, f"{name}: its stream gives no unit for channels, which were taken for microvolts")
     return PersonRecording(raw, stream.stamps, notes=notes)
 
@@ -278,7 +284,7 @@ def _types(stream: _Stream, listed: Sequence[_Channel], labels: Sequence[str], n
     if "eeg" in types:
         return types
     if stream.kind == "eeg":
-        return ["eeg"] * len(listed)
+        return ["stim" if kind == "stim" else "eeg" for kind in types]
     general = [(each.kind or stream.kind).lower() in _GENERAL or stream.kind in _GENERAL for each in listed]
     types = [
         "eeg" if kind == "misc" and is_general and is_electrode(label) else kind

@@ -436,3 +436,37 @@ def test_places_in_mni_space_are_in_their_regions(tmp_path: Path, system: str) -
     }  # fmt: skip
     np.testing.assert_allclose(source_detector_mm(found.data), 30.0, rtol=1e-6)
     assert any("from MNI to head coordinates" in note for note in found.notes)
+
+
+#: What a file may say of the coordinates of its probe, and whether these are a head's.
+FRAMES = {
+    "nothing": ({}, False),
+    "unknown, by MNE": ({"metaDataTags/MNE_coordFrame": 0}, False),
+    "a scan's, by MNE": ({"metaDataTags/MNE_coordFrame": 5}, False),
+    "another one": ({"probe/coordinateSystem": "Other"}, False),
+    "a head's, by MNE": ({"metaDataTags/MNE_coordFrame": 4}, True),
+}
+
+
+@pytest.mark.parametrize(("told", "on_head"), FRAMES.values(), ids=FRAMES)
+def test_places_in_unknown_coordinates_are_in_no_region(tmp_path: Path, told: dict, on_head: bool) -> None:
+    # a forehead in head coordinates, 3 cm between source and detector
+    make.write_snirf(tmp_path / "t.snirf", 1)
+    with h5py.File(tmp_path / "t.snirf", "a") as file:
+        for end, height in (("source", 0.03), ("detector", 0.06)):
+            file[f"nirs/probe/{end}Pos3D"][...] = np.array([[0.0, 0.1, height]] * 3)
+        for key, value in told.items():
+            file[f"nirs/{key}"] = value
+    found = read_person(tmp_path / "t.snirf", None, modality="fnirs", name="t.snirf")
+    assert ("PFC" in roi_channels(found.data)) == on_head
+    assert any("not for regions" in note for note in found.notes) != on_head
+    np.testing.assert_allclose(source_detector_mm(found.data), 30.0, rtol=1e-6)
+
+
+def test_places_of_a_homer_file_are_in_no_region(tmp_path: Path) -> None:
+    make.write_nirs(tmp_path / "t.nirs", 1)
+    found = read_person(tmp_path / "t.nirs", None, modality="fnirs", name="t.nirs")
+    for channel in found.data.info["chs"]:
+        channel["loc"][:3] = [0.0, 0.1, 0.045]
+    assert set(roi_channels(found.data)) == {"all"}
+    assert any("not for regions" in note for note in found.notes)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import mne
 import numpy as np
 from mne.io import BaseRaw
+from mne.io.constants import FIFF
 
 from hyperscan.config import StudyConfig
 
@@ -336,9 +337,13 @@ def _chosen(user: Mapping[str, Sequence[str]], known: Mapping[str, str]) -> dict
 
 
 def _fnirs_regions(raw: BaseRaw) -> dict[str, tuple[str, ...]]:
-    """Regions by MNI distance; none where the recording has no positions."""
+    """Regions by MNI distance; none where the recording has no positions, or not in head coordinates."""
     to_mni = mne.read_trans(_TEMPLATE_TRANS, verbose="error")
-    midpoints = {base_name(ch["ch_name"]): np.asarray(ch["loc"][:3], float) for ch in raw.info["chs"]}
+    midpoints = {
+        base_name(ch["ch_name"]): np.asarray(ch["loc"][:3], float)
+        for ch in raw.info["chs"]
+        if ch["coord_frame"] == FIFF.FIFFV_COORD_HEAD
+    }
     placed = {
         name: mne.transforms.apply_trans(to_mni, at) * 1000
         for name, at in midpoints.items()

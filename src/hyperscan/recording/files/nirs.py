@@ -12,6 +12,7 @@ import mne
 import numpy as np
 import scipy.io
 from mne.io import BaseRaw
+from mne.io.constants import FIFF
 
 from hyperscan.errors import DataQualityWarning, ReadError, count
 from hyperscan.recording.annotations import marks, own_annotations
@@ -28,6 +29,11 @@ _STEP = 0.75
 _UNEVEN = 0.05
 #: Units of length, in m.
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6}
+#: Note on a probe whose coordinates are not said to be those of a head.
+UNPLACED = (
+    "the probe does not say where on the head its positions are, so they were used for distances and not for regions; "
+    "name the channels of regions in [rois]"
+)
 #: Distances of source and detector that a probe may have, as the median, in m (our choice, wide).
 _PROBE_M = (0.01, 0.06)
 
@@ -213,6 +219,9 @@ def read_homer(path: Path, name: str) -> PersonRecording:
         places.append(np.array([*(source + detector) / 2, *source, *detector, waves[k]]))
     events = _rises(times, held.get("s"), name) + _excluded(times, held.get("tIncMan"), name)
     raw, notes = build_light(data.T, names, ["fnirs_cw_amplitude"] * n, places, times, events, name)
+    for channel in raw.info["chs"]:
+        channel["coord_frame"] = FIFF.FIFFV_COORD_UNKNOWN
+    notes = (*notes, f"{name}: {UNPLACED}")
     pruned = {names[at].partition(" ")[0] for at in range(n) if probe.pruned[at]}
     raw.info["bads"] = [each for each in names if each.partition(" ")[0] in pruned]
     if pruned:

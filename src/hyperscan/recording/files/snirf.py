@@ -17,7 +17,7 @@ from mne.io.constants import FIFF
 from hyperscan.errors import ReadError, count
 from hyperscan.hdf5 import check_heaps
 from hyperscan.recording.files.matlab import check_hdf5
-from hyperscan.recording.files.nirs import METRES, build_light, guess_metres
+from hyperscan.recording.files.nirs import METRES, UNPLACED, build_light, guess_metres
 from hyperscan.recording.files.units import NOT_SUPPORTED, factor_to_si, plain_unit
 from hyperscan.recording.files.wavelengths import MAX_OFF_NM, SAME_LIGHT_NM
 from hyperscan.recording.records import PersonRecording
@@ -82,8 +82,8 @@ def read_snirf(path: Path, name: str, part: str | None = None) -> PersonRecordin
         columns = [columns[k] for k in kept]
         events, untold = _events(group, times[0])
         nominal, shared = _nominal(columns, light, name)
-        places, said = _places(group, columns, name)
-        date, frame = _date(group), _number(group, "metaDataTags/MNE_coordFrame", FIFF.FIFFV_COORD_UNKNOWN)
+        places, frame, said = _places(group, columns, name)
+        date = _date(group)
     names = [
         f"S{each.source}_D{each.detector} {nominal[each.wavelength] if each.kind.startswith('fnirs') else each.kind}"
         for each in columns
@@ -100,7 +100,7 @@ def read_snirf(path: Path, name: str, part: str | None = None) -> PersonRecordin
     with raw.info._unlock():
         raw.info["meas_date"] = date
         for channel in raw.info["chs"]:
-            channel["coord_frame"] = int(frame)
+            channel["coord_frame"] = frame
     first = () if part is None else (f"{name}: person taken from group /{chosen}",)
     if untold:
         notes += (f"{name}: {count(untold, 'stimulus', 'stimuli')} without a time left out",)
@@ -342,8 +342,12 @@ def _nominal(
     return shown, (note,) if alike else ()
 
 
-def _places(group: h5py.Group, columns: list[_Measurement], name: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Find middle, source and detector of each channel in m, in MNE's layout; NaN where the file has no places."""
+def _places(group: h5py.Group, columns: list[_Measurement], name: str) -> tuple[list[np.ndarray], int, tuple[str, ...]]:
+    """Find middle, source and detector of each channel in m, in MNE's layout, and in which coordinates they are.
+
+    NaN where the file has no places.
+    """
+    frame = int(_number(group, "metaDataTags/MNE_coordFrame", FIFF.FIFFV_COORD_UNKNOWN))
     probe = group["probe"] if isinstance(group.get("probe"), h5py.Group) else {}
     if isinstance(probe, h5py.Group) and _number(probe, "useLocalIndex", 0.0) != 0:
         raise ReadError(
@@ -352,7 +356,7 @@ def _places(group: h5py.Group, columns: list[_Measurement], name: str) -> tuple[
         )
     dims = next((k for k in (3, 2) if {f"sourcePos{k}D", f"detectorPos{k}D"} <= set(probe)), 0)
     if not dims:
-        return [np.full(12, np.nan) for _ in columns], ()
+        return [np.full(12, np.nan) for _ in columns], frame, ()
     ends = {}
     for end in ("source", "detector"):
         places = np.asarray(probe[f"{end}Pos{dims}D"], dtype=float)
@@ -378,11 +382,15 @@ def _places(group: h5py.Group, columns: list[_Measurement], name: str) -> tuple[
         # regions are told by places in head coordinates, as MNE has them
         to_head = mne.transforms.invert_transform(mne.read_trans(_TEMPLATE_TRANS, verbose="error"))
         ends = {end: mne.transforms.apply_trans(to_head, places) for end, places in ends.items()}
+        frame = FIFF.FIFFV_COORD_HEAD
         notes += (f"{name}: optode positions were taken from MNI to head coordinates",)
+    if dims == 2 or frame != FIFF.FIFFV_COORD_HEAD:
+        frame = FIFF.FIFFV_COORD_UNKNOWN
+        notes += (f"{name}: {UNPLACED}",)
     found = []
     for source, detector in zip(ends["source"], ends["detector"], strict=True):
         found.append(np.array([*(source + detector) / 2, *source, *detector, np.nan, np.nan, np.nan]))
-    return found, notes
+    return found, frame, notes
 
 
 # ---- when

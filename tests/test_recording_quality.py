@@ -297,3 +297,39 @@ def test_real_fnirs_passes(name):
         assert np.isfinite(prepared.raw(role).get_data()).all()
         assert 1e-8 < values["band_sd"] < 1e-4
         assert np.isnan(values["short_r2"])
+
+
+#: Figures of fNIRS that guards look at, all of what is compared.
+OF_THE_STRETCH = ("motion", "motion_overlap", "short_r2", "band_sd", "mayer_fraction", "instrument_noise", "sci")
+
+
+@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+def test_fnirs_figures_are_those_of_the_stretch_that_is_compared():
+    config = StudyConfig(fnirs_min_sci=0.0, min_seconds=120.0)
+    alone, _ = fnirs_pair(6, 600.0)
+    restless = alone.replace(therapist=alone.therapist.copy(), client=alone.client.copy())
+    for role in ("therapist", "client"):
+        for raw, marked in ((alone.raw(role), False), (restless.raw(role), True)):
+            raw.set_annotations(mne.Annotations([200.0], [10.0], ["BAD_pause"]))
+            if marked:  # before the mark the caps move together, and the light is noisy
+                noise = np.random.default_rng(1).normal(0, 0.02, (len(raw.ch_names), 1600))
+                raw._data[:, :1600] *= np.exp(noise)
+                for at in range(80, 1600, 80):
+                    raw._data[:, at : at + 8] *= np.exp(0.5)
+    found = [preprocess_pair(pair, config).quality.client for pair in (alone, restless)]
+    for name in OF_THE_STRETCH:
+        assert found[1][name] == pytest.approx(found[0][name], rel=0.1, abs=0.005), name
+    assert set(OF_THE_STRETCH) <= set(QUALITY_FACTS["fnirs"])
+
+
+def test_eeg_figures_are_those_of_the_segments():
+    config = StudyConfig(window_s=5.0)
+    whole = clean_pair(9)
+    half = whole.therapist.n_times / whole.therapist.info["sfreq"] / 2
+    cut = whole.replace(segments=(Segment(0.0, half, ""),))
+    noisy = cut.replace(client=cut.client.copy())
+    start = noisy.client.n_times // 2 + 500
+    noisy.client._data[:, start:] += np.random.default_rng(2).normal(0, 2e-5, noisy.client._data[:, start:].shape)
+    before, after = (preprocess_pair(pair, config).quality.client for pair in (cut, noisy))
+    for name in ("s2_line", "s2_quad", "highfreq", "motion", "amplitude"):
+        assert after[name] == pytest.approx(before[name], rel=0.1), name

@@ -26,9 +26,9 @@ from hyperscan.recording.cleaning.light import (
     NOMINAL_MM,
     bridge_missing,
     channel_lengths,
+    good_channels,
     level_of,
     motion_seconds,
-    noise_floor,
     place_optodes,
     read_light,
     scalp_part,
@@ -94,18 +94,15 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class CleanOptodes(CleanPerson):
-    """One person's haemoglobin after preparation, with what only the light tells (NaN for haemoglobin input)."""
+    """One person's haemoglobin after preparation, with the light that it was made of."""
 
-    #: Scalp coupling index, mean over channels
-    sci: float
-    instrument_noise: float
     saturation: float
-    #: Share of the seconds that hold motion, before correction
-    motion: float
-    #: Share of HbO in the analysis band that short channels explain; NaN without any
-    short_r2: float
+    #: Optical density before correction, channels of too little scalp coupling marked as bad; None for haemoglobin
+    density: BaseRaw | None = field(default=None, compare=False, repr=False)
+    #: shape (n_channels, n_grid): HbO in the analysis band, and what of it short channels leave; None without any
+    scalp: tuple[Array, Array] | None = field(default=None, compare=False, repr=False)
     #: shape (n_seconds,): Seconds in which the cap moved, before correction; empty for haemoglobin input
-    moving: NDArray[np.bool_]
+    moving: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     #: shape (n_channels, n_grid): Haemoglobin as it is without the regression of short channels; None without it
     unregressed: Array | None = field(default=None, compare=False, repr=False)
     #: To the tasks that the settings name, and why a task has none
@@ -121,12 +118,10 @@ class _Probe:
     dropped: dict[str, str]
     notes: tuple[str, ...]
     missing: Spans
-    sci: float = np.nan
     coupling_judged: bool = False
-    instrument_noise: float = np.nan
     saturation: float = np.nan
-    #: shape (n_seconds,)
-    moving: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    #: Before correction
+    density: BaseRaw | None = None
 
 
 def clean_fnirs(
@@ -179,12 +174,10 @@ def clean_fnirs(
         n_total=len(decisions.montage),
         notes=(*_notes(raw, probe, decisions, events, config), *_task_notes(responses, unanswered)),
         decisions=decisions,
-        sci=probe.sci,
-        instrument_noise=probe.instrument_noise,
         saturation=probe.saturation,
-        motion=float(probe.moving.mean()) if level != "haemoglobin" else np.nan,
-        short_r2=_explained_share(full[main], explained[main], config) if n_short else np.nan,
-        moving=probe.moving,
+        density=probe.density,
+        scalp=_in_band(full[main], explained[main], config) if n_short else None,
+        moving=moving_seconds(probe.density),
         unregressed=unregressed[0] if unregressed else None,
         responses=responses,
         unanswered=unanswered,
@@ -213,8 +206,6 @@ def _kinds(names: Sequence[str]) -> list[str]:
 
 def _from_light(raw: BaseRaw, config: StudyConfig, who: str) -> _Probe:
     light = read_light(raw, config.fnirs_min_sci, who)
-    density, sfreq = light.raw.get_data(), float(raw.info["sfreq"])
-    moving = motion_seconds(density, sfreq)
     corrected, notes = light.raw, light.notes
     if config.fnirs_tddr:
         corrected = mne.preprocessing.nirs.temporal_derivative_distribution_repair(light.raw, verbose="error")
@@ -224,12 +215,20 @@ def _from_light(raw: BaseRaw, config: StudyConfig, who: str) -> _Probe:
         dropped=light.dropped,
         notes=notes,
         missing=light.missing,
-        sci=float(np.mean(list(light.sci.values()))) if light.sci else np.nan,
         coupling_judged=bool(light.sci),
-        instrument_noise=noise_floor(density, sfreq),
         saturation=light.saturation,
-        moving=moving,
+        density=light.judged,
     )
+
+
+def moving_seconds(density: BaseRaw | None) -> NDArray[np.bool_]:
+    """Find the seconds in which the cap moved, by its good channels; none where there is no light.
+
+    Shapes: returns (n_seconds,).
+    """
+    if density is None:
+        return np.zeros(0, bool)
+    return motion_seconds(density.get_data(picks=good_channels(density)), float(density.info["sfreq"]))
 
 
 def _from_haemoglobin(raw: BaseRaw) -> _Probe:
@@ -360,12 +359,15 @@ def _passband(config: StudyConfig, sfreq: float) -> tuple[float, float | None]:
     return low, high if high < 0.9 * sfreq / 2 else None
 
 
-def _explained_share(full: Array, explained: Array, config: StudyConfig) -> float:
-    """Share of the power of HbO in the analysis band that the short channels explain, mean over channels."""
+def _in_band(full: Array, explained: Array, config: StudyConfig) -> tuple[Array, Array]:
+    """Filter HbO, and what short channels leave of it, to the analysis band.
+
+    Shapes: all (n_channels, n_grid).
+    """
     band = config.bands_of("fnirs").get(config.primary_of("fnirs").band, config.fnirs_filter_hz)
     sos = scipy.signal.butter(FILTER_ORDER, band, "bandpass", fs=config.fnirs_sfreq, output="sos")
-    left, whole = (scipy.signal.sosfiltfilt(sos, x, axis=-1, padlen=0).var(-1) for x in (full - explained, full))
-    return float(np.mean(1 - left / np.where(whole > 0, whole, 1)))
+    whole, left = (scipy.signal.sosfiltfilt(sos, x, axis=-1, padlen=0) for x in (full, full - explained))
+    return whole, left
 
 
 def _notes(

@@ -164,8 +164,10 @@ _LEVELS = {
 class Light:
     """Usable channels of one person as optical density."""
 
-    #: Optical density, or haemoglobin where the recording holds that
+    #: Optical density of what can be used
     raw: BaseRaw
+    #: The same with the channels of too little scalp coupling, which are its bad ones
+    judged: BaseRaw
     #: Base name to reason
     dropped: dict[str, str]
     #: Scalp coupling index by base name; empty where it cannot be computed
@@ -218,11 +220,7 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
     if level == "intensity":
         own = mne.preprocessing.nirs.optical_density(own, verbose="error")
         notes = ("optical density from intensity (negative natural logarithm of the ratio to the mean)",)
-    sci: dict[str, float] = {}
-    # the upper edge of MNE's filter, transition included, must lie below Nyquist
-    if own.info["sfreq"] / 2 > HEART_HZ[1] + 0.3:
-        values = mne.preprocessing.nirs.scalp_coupling_index(own, *HEART_HZ, verbose="error")
-        sci = {base_name(name): float(value) for name, value in zip(own.ch_names, values, strict=True)}
+    sci = scalp_coupling(own)
     weak = {
         base: f"scalp coupling index {value:.3f} < {min_sci:g}" for base, value in sci.items() if not value >= min_sci
     }
@@ -230,7 +228,22 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
         notes += (f"channels with a scalp coupling index under {min_sci:g} left out, both wavelengths together",)
     else:
         notes += ("scalp coupling not judged: the sampling rate does not hold the heart beat",)
-    return Light(_without(own, weak, who), dropped | weak, sci, notes, missing, saturation)
+    own.info["bads"] = [name for name in own.ch_names if base_name(name) in weak]
+    return Light(_without(own, weak, who), own, dropped | weak, sci, notes, missing, saturation)
+
+
+def good_channels(raw: BaseRaw) -> list[str]:
+    """List the channels that are not marked as bad."""
+    return [name for name in raw.ch_names if name not in raw.info["bads"]]
+
+
+def scalp_coupling(density: BaseRaw) -> dict[str, float]:
+    """Compute the scalp coupling index by base name; empty where the rate does not hold the heart beat."""
+    # the upper edge of MNE's filter, transition included, must lie below Nyquist
+    if density.info["sfreq"] / 2 <= HEART_HZ[1] + 0.3:
+        return {}
+    values = mne.preprocessing.nirs.scalp_coupling_index(density, *HEART_HZ, verbose="error")
+    return {base_name(name): float(value) for name, value in zip(density.ch_names, values, strict=True)}
 
 
 def bridge_missing(raw: BaseRaw) -> tuple[BaseRaw, Spans]:

@@ -276,7 +276,7 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
     for task, why in {task: why for role in ROLES for task, why in people[role].unanswered.items()}.items():
         said = "no annotation is called so" if not tasks[task] else why
         _warn(f"{key}: fnirs_tasks: {task!r} has no response here: {said}. Check the annotations, or leave it out.")
-    unshort = [role for role in ROLES if not np.isfinite(people[role].short_r2)]
+    unshort = [role for role in ROLES if people[role].scalp is None]
     if unshort:
         _warn(
             f"{key}: no short channels in {' and '.join(unshort)}; waves of the scalp "
@@ -288,7 +288,7 @@ def _prepare_fnirs(pair: PairedRecording, config: StudyConfig) -> Mapping[str, C
 def _unregressed(people: Mapping[str, CleanPerson]) -> dict[str, np.ndarray]:
     """Gather haemoglobin before short channels were regressed out of it, where one of the two has some."""
     optodes = {role: person for role, person in people.items() if isinstance(person, CleanOptodes)}
-    if not any(np.isfinite(person.short_r2) for person in optodes.values()):
+    if all(person.scalp is None for person in optodes.values()):
         return {}
     return {role: person.unregressed for role, person in optodes.items() if person.unregressed is not None}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import mne
 import numpy as np
 from mne.io import BaseRaw
 from numpy.typing import NDArray
@@ -19,8 +20,16 @@ from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import roi_channels
 from hyperscan.recording.cleaning.eeg import CleanCap, CleanPerson
 from hyperscan.recording.cleaning.fnirs import CleanOptodes
-from hyperscan.recording.records import BandQuality, ClockReport, PairedRecording, PersonQuality, QualityReport
-from hyperscan.recording.windows import clean_mask, whole_segments, window_grid
+from hyperscan.recording.cleaning.light import good_channels, noise_floor, scalp_coupling
+from hyperscan.recording.records import (
+    BandQuality,
+    ClockReport,
+    PairedRecording,
+    PersonQuality,
+    QualityReport,
+    Segment,
+)
+from hyperscan.recording.windows import clean_mask, compared_stretches, whole_segments, window_grid
 from hyperscan.schema import ROLES
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import (
@@ -90,13 +99,13 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
     except HyperscanError:
         n_windows = dict.fromkeys(ROLES, 0)
     moving = [person.moving for person in people.values() if isinstance(person, CleanOptodes)]
+    # all figures are of what is compared; where nothing is, of everything
+    compared = compared_stretches(pair, config) or segments
     judged = {}
     for role, person in people.items():
         raw = pair.raw(role)
         sfreq = raw.info["sfreq"]
-        inside = np.zeros(raw.n_times, bool)
-        for segment in segments:
-            inside[round(segment.onset_s * sfreq) : round((segment.onset_s + segment.duration_s) * sfreq)] = True
+        inside = mask_of(segments, raw.n_times, sfreq)
         found = PersonQuality(
             channels_kept=len(roi_channels(raw)["all"]),
             channels_total=person.n_total,
@@ -109,9 +118,9 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
             clock_uncertainty_ms=clock.known_to(config.clock_uncertainty_ms),
         )
         if isinstance(person, CleanCap):
-            found = _with_rhythms(found, raw, person, config, role)
+            found = _with_rhythms(found, raw, person, config, role, clean_mask(raw) & inside)
         elif isinstance(person, CleanOptodes):
-            found = _with_haemoglobin(found, raw, person, moving, config)
+            found = _with_haemoglobin(found, raw, person, moving, config, compared)
         grade, reason = _grade(found, pair.session.modality, sum(segment.duration_s for segment in segments), config)
         judged[role] = dataclasses.replace(found, grade=grade, reason=reason)
     dropped = {role: dict(person.dropped) for role, person in people.items()}
@@ -119,11 +128,22 @@ def judge(pair: PairedRecording, people: Mapping[str, CleanPerson], config: Stud
     return QualityReport(judged["therapist"], judged["client"], dropped, decisions)
 
 
+def mask_of(segments: Sequence[Segment], n_times: int, sfreq: float) -> NDArray[np.bool_]:
+    """Mark the samples within segments.
+
+    Shapes: returns (n_times,).
+    """
+    inside = np.zeros(n_times, bool)
+    for segment in segments:
+        inside[round(segment.onset_s * sfreq) : round((segment.onset_s + segment.duration_s) * sfreq)] = True
+    return inside
+
+
 def _with_rhythms(
-    found: PersonQuality, raw: BaseRaw, person: CleanCap, config: StudyConfig, role: str
+    found: PersonQuality, raw: BaseRaw, person: CleanCap, config: StudyConfig, role: str, clean: NDArray[np.bool_]
 ) -> PersonQuality:
     sfreq = float(raw.info["sfreq"])
-    freqs, psd = _spectra(raw)
+    freqs, psd = _spectra(raw, clean)
     regions = roi_channels(raw, config)
     primary, bands = config.primary_of("eeg"), config.bands_of("eeg", role)
     inside = psd[[raw.ch_names.index(name) for name in regions.get(getattr(primary.rois, role), regions["all"])]]
@@ -155,30 +175,54 @@ def _mean(values: Array) -> float:
 
 
 def _with_haemoglobin(
-    found: PersonQuality, raw: BaseRaw, person: CleanOptodes, moving: Sequence[NDArray[np.bool_]], config: StudyConfig
+    found: PersonQuality,
+    raw: BaseRaw,
+    person: CleanOptodes,
+    moving: Sequence[NDArray[np.bool_]],
+    config: StudyConfig,
+    compared: Sequence[Segment],
 ) -> PersonQuality:
     kinds = raw.get_channel_types()
     kind = "hbo" if "hbo" in kinds else "hbr"
     data = raw.get_data(picks=[name for name, own in zip(raw.ch_names, kinds, strict=True) if own == kind])
     sfreq = float(raw.info["sfreq"])
+    inside = mask_of(compared, raw.n_times, sfreq)
     # 100 s resolve 0.01 Hz
-    freqs, psd = welch_psd(data, sfreq, min(100.0, raw.n_times / sfreq), clean_mask(raw))
+    freqs, psd = welch_psd(data, sfreq, min(100.0, inside.sum() / sfreq), clean_mask(raw) & inside)
     band = config.bands_of("fnirs").get(config.primary_of("fnirs").band, config.fnirs_filter_hz)
-    inside = (freqs >= band[0]) & (freqs <= band[1])
+    in_band = (freqs >= band[0]) & (freqs <= band[1])
     # of the seconds that both people have, empty where one was given as haemoglobin
     n_seconds = min(each.size for each in moving)
-    both = np.all([each[:n_seconds] for each in moving], axis=0)
-    return dataclasses.replace(
+    both = np.all([each[:n_seconds] for each in moving], axis=0)[mask_of(compared, n_seconds, 1.0)]
+    own = person.moving[mask_of(compared, person.moving.size, 1.0)]
+    found = dataclasses.replace(
         found,
-        motion=person.motion,
-        short_r2=person.short_r2,
-        band_sd=_mean(np.sqrt(psd[:, inside].sum(-1) * (freqs[1] - freqs[0]))),
+        motion=float(own.mean()) if own.size else np.nan,
+        short_r2=np.nan if person.scalp is None else _explained_share(*person.scalp, inside),
+        band_sd=_mean(np.sqrt(psd[:, in_band].sum(-1) * (freqs[1] - freqs[0]))),
         mayer_fraction=_mean(power_share(freqs, psd, MAYER_HZ, SLOW_HZ)),
-        motion_overlap=float(both.mean()) if n_seconds else np.nan,
-        instrument_noise=person.instrument_noise,
-        sci=person.sci,
+        motion_overlap=float(both.mean()) if both.size else np.nan,
+        instrument_noise=np.nan,
+        sci=np.nan,
         saturation=person.saturation,
     )
+    if person.density is None:
+        return found
+    rate = float(person.density.info["sfreq"])
+    first, *_, last = np.flatnonzero(mask_of(compared, person.density.n_times, rate))
+    light = mne.io.RawArray(person.density.get_data(start=first, stop=last + 1), person.density.info, verbose="error")
+    coupling = np.array(list(scalp_coupling(light).values()))
+    noise = noise_floor(light.get_data(picks=good_channels(light)), rate)
+    return dataclasses.replace(found, instrument_noise=noise, sci=_mean(coupling))
+
+
+def _explained_share(whole: Array, left: Array, inside: NDArray[np.bool_]) -> float:
+    """Share of the power of HbO in the analysis band that the short channels explain, mean over channels.
+
+    Shapes: ``whole, left`` (n_channels, n_grid), ``inside`` (n_grid,).
+    """
+    power, rest = (x[:, inside[: x.shape[-1]]].var(-1) for x in (whole, left))
+    return float(np.mean(1 - rest / np.where(power > 0, power, 1)))
 
 
 def _grade(found: PersonQuality, modality: str, seconds: float, config: StudyConfig) -> tuple[str, str]:

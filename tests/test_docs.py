@@ -172,6 +172,15 @@ def test_outputs_page_names_every_column(hooks: ModuleType, small_run: Path) -> 
         assert [name for name in named if f"| `{name}` |" not in page] == [], table
 
 
+def test_both_ways_to_read_a_table_keep_the_same_labels_as_text() -> None:
+    page = (DOCS / "outputs.md").read_text(encoding="utf-8")
+    python = re.findall(r'"(\w+)"', page.partition("dict.fromkeys((")[2].partition(")")[0])
+    r = re.findall(r'(\w+) = "character"', page)
+    # labels of one's own, which may be numbers such as 01
+    assert set(python) == {"dyad", "therapist", "client", "partner_dyad", "task", "run"}
+    assert set(r) == set(python) - {"partner_dyad"}, "which synchrony.tsv has not"
+
+
 def test_every_public_name_has_its_place_in_the_reference() -> None:
     told = (DOCS / "api.md").read_text()
     for name in set(hyperscan.__all__) - {"metrics", "nulls", "__version__"}:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import recording_fixtures as make
-from hyperscan.errors import DataQualityWarning, ReadError
-from hyperscan.recording import PairedRecording
+from hyperscan.errors import DataQualityWarning, QualityError, ReadError
+from hyperscan.recording import PairedRecording, load_heads
 from prepare_fixtures import fnirs_pair
 
 
@@ -92,3 +92,14 @@ def test_a_probe_in_too_large_a_unit_is_named(good: Path, factor: float, shown: 
         for end in ("source", "detector"):
             file[f"nirs/probe/{end}Pos3D"][...] *= factor
     make.refused(good, "t.snirf", "c.snirf", shown, "LengthUnit", modality="fnirs")
+
+
+def test_light_without_a_wavelength_is_told_by_headers_alone(tmp_path: Path) -> None:
+    for seed, name in enumerate(("t-raw.fif", "c-raw.fif")):
+        raw = fnirs_pair(seed, seconds=20.0)[0].therapist
+        for ch in raw.info["chs"]:
+            ch["loc"][9] = np.nan
+        raw.rename_channels({each: each.replace(" 760", " DC").replace(" 850", " AC") for each in raw.ch_names})
+        raw.save(tmp_path / name, verbose="ERROR")
+    with pytest.raises(QualityError, match="names no wavelength of its 12 channels"):
+        load_heads(make.session(tmp_path, "t-raw.fif", "c-raw.fif", "fnirs"))

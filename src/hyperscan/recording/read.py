@@ -23,7 +23,7 @@ from hyperscan.recording.files.epochs import common_epochs, common_times, keys_o
 from hyperscan.recording.files.pairs import SIGNAL_TYPES, check_same_file, compare_people, one_file
 from hyperscan.recording.files.shared import read_shared_file
 from hyperscan.recording.files.units import NOT_SUPPORTED
-from hyperscan.recording.files.wavelengths import whole_pairs
+from hyperscan.recording.files.wavelengths import check_told, whole_pairs
 from hyperscan.recording.guard import check_memory, check_names, guarded
 from hyperscan.recording.pauses import mark_boundaries, restore_time
 from hyperscan.recording.records import PairedRecording, PersonRecording, Segment, SharedSignal
@@ -338,6 +338,9 @@ def load_heads(session: Session) -> Heads:
     nothing that rests on samples is checked. fNIRS, which is small, is read.
     """
     people = _read_people(session, samples=False)
+    if session.modality == "fnirs":
+        for role, person in zip(ROLES, people, strict=True):
+            check_told(person.data, f"{session.key}, {role}")
     return Heads(_paired(session, people, samples=False), tuple(person.labels for person in people))
 
 

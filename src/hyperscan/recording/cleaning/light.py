@@ -18,7 +18,7 @@ from hyperscan.errors import DataQualityWarning, QualityError, count
 from hyperscan.recording.annotations import Spans
 from hyperscan.recording.cleaning.channels import base_name
 from hyperscan.recording.cleaning.eeg_filter import fill_missing, mask_spans
-from hyperscan.recording.files.wavelengths import MAX_OFF_NM
+from hyperscan.recording.files.wavelengths import MAX_OFF_NM, check_told
 from hyperscan.recording.windows import clean_mask
 
 #: Order of the Butterworth filters, run forward and backward (our choice).
@@ -203,11 +203,7 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
     level = level_of(raw, who)
     picks = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind in _LEVELS]
     own = raw.copy().pick(picks).load_data(verbose="error")
-    if not any(np.isfinite(ch["loc"][9]) for ch in own.info["chs"]):
-        raise QualityError(
-            f"{who}: the file names no wavelength of its {len(own.ch_names)} channels (BOXY files hold none), so "
-            "haemoglobin cannot be computed.\nExport it as SNIRF with the probe's wavelengths and positions."
-        )
+    check_told(own, who)
     own, missing = bridge_missing(own)
     dropped = {base_name(name): "marked as bad in the recording" for name in own.info["bads"]}
     dropped |= _unpaired(own)

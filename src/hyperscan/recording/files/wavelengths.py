@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from mne.io import BaseRaw
 
-from hyperscan.errors import DataQualityWarning, ReadError
+from hyperscan.errors import DataQualityWarning, QualityError, ReadError
 from hyperscan.study.session import Session
 
 #: Light that passes through tissue and tells oxy- from deoxyhaemoglobin, in nm (the range of commercial devices; ours).
@@ -63,6 +63,17 @@ def whole_pairs(raw: BaseRaw, name: str) -> tuple[BaseRaw, tuple[str, ...]]:
     note = f"{len(orphans)} of {len(light)} fNIRS channels lack the wavelengths {lacking} and were left out"
     warnings.warn(f"{name}: {note}. Export all wavelengths of every pair.", DataQualityWarning, stacklevel=2)
     return raw.copy().drop_channels(orphans), (f"{name}: {note}",)
+
+
+def check_told(raw: BaseRaw, who: str) -> None:
+    """Refuse light of which no channel tells a wavelength: headers show it, so nobody needs to prepare for it."""
+    rows = zip(raw.info["chs"], raw.get_channel_types(), strict=True)
+    light = [channel["loc"][9] for channel, kind in rows if kind in ("fnirs_cw_amplitude", "fnirs_od")]
+    if light and not np.isfinite(light).any():
+        raise QualityError(
+            f"{who}: the file names no wavelength of its {len(light)} channels (BOXY files hold none), so "
+            "haemoglobin cannot be computed.\nExport it as SNIRF with the probe's wavelengths and positions."
+        )
 
 
 def wavelengths(raw: BaseRaw) -> tuple[int, ...]:

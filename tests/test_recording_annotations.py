@@ -120,9 +120,9 @@ def test_a_trigger_at_which_a_mark_begins_is_an_event(mark: str) -> None:
 
 def test_damage_and_joints_are_no_events() -> None:
     raw = make.eeg_raw(1)
-    words = ["BAD_gap", "EDGE boundary", "New Segment/", "talk", "Sync Status", "talk", "rest"]
-    raw.set_annotations(mne.Annotations(np.arange(7.0), 0.0, words))
-    assert [is_technical(word) for word in words] == [True, True, True, False, True, False, False]
+    words = ["BAD_gap", "EDGE boundary", "New Segment/", "talk", "Sync Status", "talk", "rest", "impedance"]
+    raw.set_annotations(mne.Annotations(np.arange(8.0), 0.0, words))
+    assert [is_technical(word) for word in words] == [True, True, True, False, True, False, False, True]
     assert event_times(raw)[1] == ["talk", "talk", "rest"]
     np.testing.assert_allclose(event_times(raw, "talk")[0], [3.0, 5.0])
     assert listed_events(raw) == "'talk' (2), 'rest' (1)"

@@ -58,6 +58,7 @@ def test_dates_number_sessions_in_their_order(tmp_path, layout, form):
     ]
     assert "task" not in draft.rows
     assert draft.complete
+    assert "date" in draft.rule
     assert any("in the order of the dates" in note for note in draft.notes)
     # the table takes the dates as days, and keeps none of them
     found = read_table(write_draft(draft, tmp_path)).sessions

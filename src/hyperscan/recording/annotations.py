@@ -129,8 +129,8 @@ def marks(spans: Spans, label: str) -> mne.Annotations:
     return mne.Annotations([start for start, _ in spans], [end - start for start, end in spans], label, orig_time=None)
 
 
-#: Annotations that mark damage or joints, not moments that two devices share.
-_NO_EVENT = ("bad", "edge", "sync status")
+#: Annotations that mark damage, joints or the amplifier's own doings (ANT), not moments that two devices share.
+_NO_EVENT = ("bad", "edge", "sync status", "impedance")
 #: What writers and readers call a place where samples were cut out or recording was paused: how the name begins, in
 #: lower case (EEGLAB; MNE; BrainVision; hyperscan; ANT), and whole names (EEGLAB with ``option_boundary99``, ERPLAB;
 #: the new segment of GDF, also as Biosig hands it to EEGLAB).

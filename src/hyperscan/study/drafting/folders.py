@@ -139,6 +139,7 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
             )
     names = ["dyad"] if any(place.dyad for place in places) else []
     names += ["session"] if any(place.session for place in places) else []
+    names += ["date"] if any(place.date for place in places) else []
     names += ["role"] if any(role_of(word) for place in places for word in place.words) else []
     rule = f"folders and names (layouts L5-L7, L11); patterns that matched: {', '.join(names) or 'none'}."
     return Proposal(rule, tuple(final), tuple(questions), tuple(notes))

@@ -18,7 +18,7 @@ from hyperscan.growth.flips import flip_test
 from hyperscan.growth.guards import ask_differences
 from hyperscan.growth.likelihood import RandomTerm
 from hyperscan.growth.model import Design
-from hyperscan.growth.pooled import ROUND_OFF
+from hyperscan.growth.pooled import ROUNDING
 from hyperscan.growth.records import CappedSlope, TherapistLevel
 from hyperscan.growth.reml import NO_RESIDUAL, fit_mixed
 from hyperscan.growth.slopes import (
@@ -93,7 +93,7 @@ def weighted_sum(tasks: Mapping[str, pd.DataFrame], contrast: Contrast) -> pd.Da
     """
     parts = [tasks[task].mul(share) for task, share in contrast.items()]
     total, size = reduce(pd.DataFrame.add, parts), reduce(pd.DataFrame.add, [part.abs() for part in parts])
-    return total.mask(total.abs() <= ROUND_OFF * size, 0.0)
+    return total.mask(total.abs() <= ROUNDING * size, 0.0)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hyperscan.growth.records import SlopeTest
 Array = NDArray[np.float64]
 
 #: Share of what a number is made of at which it is rounding alone (our choice).
-ROUND_OFF = 1e-12
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def beyond_rounding(value: Array, size: Array | float) -> Array:
     >>> beyond_rounding(np.array([0.1 + 0.2 - 0.3, 0.1]), 0.6)
     array([0. , 0.1])
     """
-    return np.where(np.abs(value) <= ROUND_OFF * size, 0.0, value)
+    return np.where(np.abs(value) <= ROUNDING * size, 0.0, value)
 
 
 def _inverse_root(matrix: Array, size: float) -> Array:

@@ -88,13 +88,26 @@ def test_dyads_of_participants_are_never_mixed(tmp_path: Path, twins: tuple[str,
 
 
 @pytest.mark.parametrize(
-    "sessions", [("pre1", "post1"), ("1", "01"), ("20240101", "20250101"), ("A2", "B2"), ("week1", "visit1")]
+    ("sessions", "asked"),
+    [
+        (("1", "01"), "two names would become one label"),
+        *(
+            (labels, "numbers count several things")
+            for labels in (("pre1", "post1"), ("A2", "B2"), ("week1", "visit1"))
+        ),
+    ],
 )
-def test_two_bids_sessions_never_get_one_number(tmp_path: Path, sessions: tuple[str, str]) -> None:
+def test_two_bids_sessions_never_get_one_number(tmp_path: Path, sessions: tuple[str, str], asked: str) -> None:
     bids(tmp_path, *(f"sub-{who}01_ses-{label}_eeg.edf" for who in "TC" for label in sessions))
     draft = draft_dyads(tmp_path)
     assert [row["session"] for row in draft.rows.to_dict("records")] == ["", ""]
-    assert any(question.startswith("session: two names would become one label") for question in draft.questions)
+    assert any(question.startswith(f"session: {asked}") for question in draft.questions)
+
+
+def test_bids_sessions_that_are_dates_get_their_order(tmp_path: Path) -> None:
+    bids(tmp_path, *(f"sub-{who}01_ses-{label}_eeg.edf" for who in "TC" for label in ("20250101", "20240101")))
+    rows = draft_dyads(tmp_path).rows.to_dict("records")
+    assert {row["session"]: row["date"] for row in rows} == {"1": "2024-01-01", "2": "2025-01-01"}
 
 
 @pytest.mark.parametrize(

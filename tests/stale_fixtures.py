@@ -44,6 +44,7 @@ OTHER = {
     "rois": {"mine": ["O1", "O2", "S1_D1"]},
     "roi_pairs": ["all-all"],
     "within": "power/alpha/all",
+    "within_equivalence_slope": 0.5,
     "within_metrics": {"eeg": ["imcoh"], "fnirs": ["wtc"]},
     "networks": {"mine": ["posterior", "frontal"]},
     "fnirs_tasks": ["talk"],

@@ -128,7 +128,7 @@ def test_equivalence() -> None:
     flat = table(0.0, n=20, slope_sd=0.005, seed=2)
     result = fit_growth(flat, equivalence_slope=0.02)
     assert result.verdict == "no_change"
-    assert "0.02 per session named in advance" in result.sentence
+    assert "0.02 Fisher z per session named in advance" in result.sentence
     primary = result.primary
     half = stats.t.ppf(0.95, primary["df"]) * primary["se"]
     assert result.equivalence["ci90_high"] == pytest.approx(primary["slope"] + half)

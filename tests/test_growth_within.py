@@ -228,6 +228,28 @@ def test_an_index_without_a_single_value_cannot_tell() -> None:
     assert found.group_slope is None
 
 
+@pytest.mark.parametrize(
+    ("bound", "measure", "verdict"),
+    [
+        (1.0, 0.0, "no_change"),
+        (0.01, 0.0, "no_clear_change"),
+        (1.0, 1.0, "no_clear_change"),
+        (0.0, 0.0, "no_clear_change"),
+    ],
+)
+def test_no_change_of_a_person_is_said_below_the_bound_where_nothing_hides_one(
+    bound: float, measure: float, verdict: str
+) -> None:
+    table = within({})
+    beside = quality(table).assign(channels_kept=lambda rows: 20 - measure * rows["session"])
+    result = fit_within(table, POWER, beside, n_flips=99, equivalence_slope=bound)
+    assert result.verdict == verdict
+    if verdict == "no_change":
+        assert result.sentence.startswith("No change in the client's 1/f-free power (power/alpha/posterior): its slope")
+        assert "smaller than the 1 dB per session named in advance" in result.sentence
+    assert ("the recordings may hide one (channels)" in result.sentence) == bool(measure)
+
+
 RESPONSE = Index("response", "talk", "lPFC")
 HBR = Index("response_hbr", "talk", "lPFC")
 

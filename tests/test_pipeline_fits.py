@@ -33,7 +33,7 @@ CHANGED: dict[str, Any] = {
 
 
 def asked_of(fit: Callable[..., Any]) -> set[str]:
-    """Names that are both settings and arguments; the smallest slope of interest is one of synchrony."""
+    """Names that are both settings and arguments; the smallest slope of an index is a setting of its own."""
     names = {item.name for item in fields(StudyConfig)} & set(inspect.signature(fit).parameters)
     return names - ({"primary"} if fit is fit_growth else {"equivalence_slope", "within"})
 
@@ -62,3 +62,32 @@ def test_a_run_passes_every_setting_on(
     ask(tmp_path, config)
     assert {name: given[name] for name in asked_of(fit)} == {name: getattr(config, name) for name in asked_of(fit)}
     assert given["outcomes"] == (FurtherOutcome("bdi"),)
+
+
+@pytest.mark.parametrize(
+    ("named", "asked", "bound"),
+    [
+        ("", "", 0.2),
+        ("", "power/alpha/all", 0.2),
+        ("", "power/beta/all", 0.0),
+        ("power/beta/all", "", 0.2),
+        ("power/beta/all", "power/beta/all", 0.2),
+        ("power/beta/all", "power/alpha/all", 0.0),
+    ],
+)
+def test_the_bound_of_no_change_in_a_person_is_that_of_the_index_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, asked: str, bound: float
+) -> None:
+    given: dict[str, object] = {}
+    mine = {"index": "power", "region": "all", "modality": "eeg", "task": "talk"}
+    study = SimpleNamespace(
+        table=pd.DataFrame([{"metric": "plv"}]),
+        within=pd.DataFrame([{**mine, "band": band} for band in ("alpha", "beta")]),
+        quality=None, check_there=lambda: None,
+    )  # fmt: skip
+    plan = SimpleNamespace(primary=Outcome("plv", "alpha", "all-all", "talk", "eeg", "eeg"))
+    monkeypatch.setattr(fits, "RunFolder", lambda out: study)
+    monkeypatch.setattr(fits.Plan, "load", lambda path: plan)
+    monkeypatch.setattr(fits, "fit_within", lambda *_, **named: given.update(named))
+    fits.within_of(tmp_path, StudyConfig(within=named, within_equivalence_slope=0.2, equivalence_slope=0.3), asked)
+    assert given["equivalence_slope"] == bound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_methods_tell_whether_therapists_had_to_agree(tmp_path: Path, needed: bo
     assert ("a test over the therapists' mean slopes had to agree" in text) == needed
 
 
+@pytest.mark.parametrize("whose", ["growth.json", "persons.json"])
+def test_methods_tell_the_bound_of_no_change_where_it_was_tested(tmp_path: Path, whose: str) -> None:
+    write_fake(tmp_path, Fake(full_pseudo=False))
+    before = methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    content = json.loads((tmp_path / whose).read_text())
+    write_json(tmp_path / whose, content | {"equivalence": content["equivalence"] | {"bound": 0.01}})
+    text = methods_of(ReportedRun.of(tmp_path)).to_markdown()
+    said = "Equivalence was tested (Schuirmann, 1987) against a slope of 0.01, named in advance."
+    assert (said in before, said in text) == (False, True)
+    assert ("change the same way. " + said in text) == (whose == "persons.json")
+
+
 def every_methods(tmp_path: Path) -> list[Methods]:
     """Methods of runs that between them use every metric and every setting that a paper stands behind."""
     made = []
@@ -93,9 +106,12 @@ def every_methods(tmp_path: Path) -> list[Methods]:
             eeg_ica="ocular+muscle" if long else "none",
             fnirs_ppf="age" if long else 6.0,
             fnirs_tasks=("talk",) if long else (),
-            equivalence_slope=0.01 if long else 0.0,
         )
         (folder / "config.toml").write_text(config.to_toml())
+        if long:
+            growth = growth_of_fake(folder)
+            assert growth.equivalence is not None
+            replace(growth, equivalence=replace(growth.equivalence, bound=0.01, p=0.5, holds=False)).save(folder)
         made.append(methods_of(ReportedRun.of(folder)))
     for tested in (False, True):
         folder = write_fake(tmp_path / f"one-{tested}", Fake("cannot_tell", n_dyads=1, n_sessions=10 if tested else 5))

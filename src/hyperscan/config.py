@@ -212,6 +212,12 @@ class StudyConfig:
         "the index of each person that is named in advance, INDEX/BAND/REGION such as 'power/alpha/frontal'; "
         "empty = band and client's region of the primary outcome: power (EEG), wtc (fNIRS)",
     )
+    within_equivalence_slope: float = _setting(
+        0.0,
+        "smallest slope of interest for 'no change' of that index, in its scale per unit of time (powers: dB); 0 = not "
+        "named",
+        bounds=(0, 1000),
+    )
     within_metrics: Mapping[str, tuple[str, ...]] = _setting(
         WITHIN_METRICS,
         "coupling inside each person, a list per modality; EEG: blind to lag 0 (ours: lagcoh and imcoh are quick)",
@@ -604,7 +610,7 @@ def _metrics(key: str, value: Any, default: Mapping[str, tuple[str, ...]]) -> Ma
 
 #: Settings that leave the primary outcome as it is, so that they are no choice of a multiverse.
 _BESIDE_PRIMARY = (
-    *("roi_pairs", "within", "within_metrics", "networks", "fnirs_tasks"),
+    *("roi_pairs", "within", "within_equivalence_slope", "within_metrics", "networks", "fnirs_tasks"),
     *("outcomes", "moderators", "contrasts"),
 )
 

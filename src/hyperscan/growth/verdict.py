@@ -100,7 +100,7 @@ def sentence(verdict: str, found: Findings, min_pseudo: int) -> str:
     opening = VERDICTS[verdict].opening.format(
         direction=direction(found),
         what=what,
-        bound=f"{bound:g} per {found.design.unit}" if bound else "",
+        bound=f"{bound:g}{scale_told(found)} per {found.design.unit}" if bound else "",
     )
     parts = [
         opening,
@@ -138,16 +138,20 @@ def scale_of(value: str, metric: str) -> str:
     return scaled("Fisher z", metric) if value in (*FISHER_Z, *SIGNED_OUTCOMES) else ""
 
 
+def scale_told(found: Findings) -> str:
+    """Name the scale of a slope behind its number; nothing of a column that is not ours."""
+    return f" {scale_of(found.design.value, found.primary.outcome.metric)}".rstrip()
+
+
 def tell_estimate(found: Findings) -> str:
     """Say the slope with its interval, every test of it, and the slopes of real pairs and chance."""
     primary, fit = found.primary, found.primary.fit
     if fit is None:
         return ""
     signed, test = found.design.value in SIGNED_OUTCOMES, found.weighted
-    unit = f" {scale_of(found.design.value, primary.outcome.metric)}".rstrip()
     text = (
-        f"b = {test.slope:+.3g}{unit} per {found.design.unit} ({tell_test(test)}; {primary.n_dyads} dyads, "
-        f"{primary.n_sessions} sessions){tell_others(found, fit)}"
+        f"b = {test.slope:+.3g}{scale_told(found)} per {found.design.unit} ({tell_test(test)}; "
+        f"{primary.n_dyads} dyads, {primary.n_sessions} sessions){tell_others(found, fit)}"
     )
     for name, companion in () if signed else (("real", found.real_slope), ("pseudo", found.pseudo_slope)):
         text += f"; {name} slope {companion.fit.slope:+.3g}" if companion else f"; {name} slope not in the table"

@@ -414,13 +414,15 @@ def _sentence(verdict: str, index: Index, result: GrowthResult, evidence: Person
     """Write one honest paragraph for a verdict on a person."""
     facts, test, unit = index_facts(index.name), result.weighted, result.design.unit
     found = Findings(**{item.name: getattr(result, item.name) for item in fields(Findings)})
-    bound = found.equivalence.bound if found.equivalence else None
+    bound, scale = (
+        found.equivalence.bound if found.equivalence else None,
+        "" if facts.scale == "1" else f" {facts.scale}",
+    )
     opening = PERSON_VERDICTS[verdict].opening.format(
-        what=f"{facts.label} ({index})", bound=f"{bound:g} per {unit}" if bound else ""
+        what=f"{facts.label} ({index})", bound=f"{bound:g}{scale} per {unit}" if bound else ""
     )
     parts = [opening]
     if found.primary.fit is not None:
-        scale = "" if facts.scale == "1" else f" {facts.scale}"
         slopes = evidence.slopes
         others = [(name, slopes.test(slopes.column(name))) for name in _SAID]
         told = [

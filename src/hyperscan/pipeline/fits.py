@@ -113,6 +113,8 @@ def within_of(out: Path, config: StudyConfig | None = None, index: str = "") -> 
             study.quality,
             primary.select(study.table),
             time=config.time,
+            # it is in the scale of the index that the settings name, and of no other
+            equivalence_slope=config.within_equivalence_slope if index in ("", config.within or str(usual)) else 0.0,
             outcomes=config.outcomes,
             seed=config.seed,
         )

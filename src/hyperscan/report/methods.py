@@ -249,11 +249,11 @@ def _alone(run: ReportedRun, cite: Citations) -> Iterator[str]:
     yield (
         f"Each person alone was described in the windows of the pair's synchrony: {spectra}coupling inside the person"
         f" was computed as {metrics} and compared with the same person's channels at times that do not"
-        f" match.{responses} {_index(run.alone, f'{label} ({advance})')}"
+        f" match.{responses} {_index(run.alone, f'{label} ({advance})', cite)}"
     )
 
 
-def _index(alone: GrowthResult, named: str) -> str:
+def _index(alone: GrowthResult, named: str, cite: Citations) -> str:
     """Say what was done with the index that was named."""
     n = alone.two_stage.n
     if n < MIN_DYADS:
@@ -261,8 +261,17 @@ def _index(alone: GrowthResult, named: str) -> str:
         return f"The index {named} is described as all others are: {few} {MIN_DYADS} on."
     return (
         f"The index {named} was tested in the clients as growth of synchrony was, and client minus therapist had to"
-        f" change the same way.{''.join(_guards(alone.guards))} All other indices are described."
+        f" change the same way.{_equivalence(alone, cite)}{''.join(_guards(alone.guards))} All other indices are"
+        " described."
     )
+
+
+def _equivalence(growth: GrowthResult, cite: Citations) -> str:
+    """Say against which slope equivalence was tested; empty where none was named."""
+    if growth.equivalence is None or not growth.equivalence.bound:
+        return ""
+    bound = short(growth.equivalence.bound)
+    return f" Equivalence was tested ({cite('schuirmann1987')}) against a slope of {bound}, named in advance."
 
 
 def _tested(run: ReportedRun) -> bool:
@@ -355,11 +364,7 @@ def _further(run: ReportedRun, cite: Citations) -> Iterator[str]:
         yield " As therapists saw several dyads, a test over the therapists' mean slopes had to agree as well."
     if growth.primary.fit is not None and growth.primary.fit.singular:
         yield " The fit was singular and was kept."
-    if run.config.equivalence_slope:
-        yield (
-            f" Equivalence was tested ({cite('schuirmann1987')}) against a slope of"
-            f" {short(run.config.equivalence_slope)}, named in advance."
-        )
+    yield _equivalence(growth, cite)
     if growth.bayes_factor is not None:
         yield (
             " A rough Bayes factor for no growth came from the BIC of fits with and without a slope"

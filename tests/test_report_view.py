@@ -115,3 +115,15 @@ def test_a_browser_draws_what_is_chosen(folder: Path, tmp_path: Path, evil: bool
     assert not drawn.all("img")
     labelled = [attrs for attrs in drawn.all("svg") + drawn.all("canvas") if not attrs.get("aria-label")]
     assert labelled == []
+
+
+def test_what_was_left_out_is_told_by_recording(tmp_path: Path) -> None:
+    write_fake(tmp_path, Fake(n_dyads=3, n_sessions=3))
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["skipped"] = [
+        {"dyad": "D01", "session": 2, "modality": "eeg", "task": "talk", "run": "2", "reason": "too short"},
+        {"dyad": "D01", "session": None, "modality": "", "task": "", "run": "", "reason": "broken row"},
+    ]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    lost = view_data(ReportedRun.of(tmp_path))["lost"]
+    assert lost[:2] == [["D01", "2, talk, run 2", "too short"], ["D01", "?", "broken row"]]

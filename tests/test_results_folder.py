@@ -12,7 +12,7 @@ from hyperscan.config import StudyConfig
 from hyperscan.errors import InputError
 from hyperscan.pipeline import growth_of
 from hyperscan.report import build_report, build_view
-from hyperscan.results import Plan, RunFolder, StudyResult
+from hyperscan.results import Plan, RunFolder, StudyResult, SynchronyResult
 from hyperscan.results.folder import LABELS, check_table
 from hyperscan.schema import TABLES, TEXT_COLUMNS, Outcome, column_of
 from hyperscan.storage import load_table
@@ -46,6 +46,18 @@ def test_an_empty_folder_is_empty(tmp_path: Path) -> None:
     assert all(getattr(folder, name).empty for name in ("table", "pseudo", "lags", "guards", "quality"))
     assert (folder.plan, folder.config, folder.config_text) == (Plan("", Outcome()), StudyConfig(), "")
     assert (folder.versions, folder.dyads, folder.sessions_of("D01")) == ({}, [], [])
+
+
+def test_sessions_and_runs_come_in_the_order_of_their_numbers(small_run: Path, tmp_path: Path) -> None:
+    whole = RunFolder(small_run).sessions_of("D01")[0]
+    for session, run in ((100, "1"), (20, "10"), (20, "9"), (3, "1")):
+        told = {**whole.dataset.attrs, "session": session, "run": run}
+        result = SynchronyResult(whole.dataset.assign_attrs(told))
+        folder = tmp_path / f"dyad-D01/ses-{session:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        result.save(folder / f"eeg_run-{run}_synchrony.nc")
+    found = [(one.dataset.attrs["session"], one.dataset.attrs["run"]) for one in RunFolder(tmp_path).sessions_of("D01")]
+    assert found == [(3, "1"), (20, "9"), (20, "10"), (100, "1")]
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -58,6 +58,12 @@ def test_each_finding(sessions, kind, facts):
     assert len(found[kind].splitlines()) == 1
 
 
+def test_unequal_spacing_is_no_remark_where_time_is_in_weeks():
+    sessions = [*enough(), *a_dyad("A", [1, 2, 3], [0, 7, 35])]
+    assert [finding.kind for finding in study_findings(sessions)] == ["unequal_spacing"]
+    assert study_findings(sessions, "weeks") == []
+
+
 @pytest.mark.parametrize("days", [[0, 7, 14], [0, 7, 17], [0, 6, 14], [0, 14, 28]])
 def test_regular_sessions_are_not_unequally_spaced(days):
     assert "unequal_spacing" not in kinds(a_dyad("A", [1, 2, 3], days))

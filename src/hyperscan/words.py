@@ -6,7 +6,7 @@ What a verdict means and what a guard asks is told here once. A guard without a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
@@ -280,6 +280,19 @@ CLOCK_WORDS: Mapping[str, str] = MappingProxyType(
         "assumed": "assumed to start together, not aligned",
     }
 )
+
+
+def size_text(recordings: Collection[tuple[str, float]]) -> str:
+    """Say how many dyad-sessions there are, and recordings where tasks or runs make several; a dyad and session each.
+
+    Examples
+    --------
+    >>> size_text([("D01", 1), ("D01", 2)]), size_text([("D01", 1), ("D01", 1)])
+    ('2 dyad-sessions', '2 recordings of 1 dyad-session')
+    """
+    sessions = count(len(set(recordings)), "dyad-session")
+    one_each = len(set(recordings)) == len(recordings)
+    return sessions if one_each else f"{count(len(recordings), 'recording')} of {sessions}"
 
 
 def clocks_text(sessions: Mapping[str, int]) -> str:

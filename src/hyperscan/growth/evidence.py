@@ -265,7 +265,7 @@ class Evidence:
         """Sessions of the outcome by the source of their clock; empty where the tables do not say."""
         if self.quality is None or "clock_source" not in self.quality:
             return {}
-        keys = [name for name in ("dyad", "session", "task", "run", "clock_source") if name in self.clock_rows]
+        keys = [name for name in ("dyad", "session", "clock_source") if name in self.clock_rows]
         rows = self.clock_rows.drop_duplicates(keys)
         return {str(name): int(n) for name, n in rows["clock_source"].value_counts(sort=False).items()}
 

@@ -178,7 +178,8 @@ def outcome_findings(sessions: Sequence[Session], config: StudyConfig) -> list[F
         cells = [(row, value) for row in sessions if (value := row.covariates.get(outcome.name)) is not None]
         for row, value in cells:
             values[row.dyad].add(value)
-        text = f"outcomes: {outcome.name} is there in {len(cells)} of {count(len(sessions), 'session')}"
+        there, planned = {(row.dyad, row.session) for row, _ in cells}, {(row.dyad, row.session) for row in sessions}
+        text = f"outcomes: {outcome.name} is there in {len(there)} of {count(len(planned), 'session')}"
         if cells and all(len(held) == 1 for held in values.values()):
             text += ", one value per dyad: relations between dyads alone can be told (between, change)"
         found.append(Finding("outcomes", "info", f"{text}.", tuple(row.key for row, _ in cells)))

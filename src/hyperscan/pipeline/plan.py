@@ -478,7 +478,7 @@ def findings_of(sessions: Sequence[Session], summaries: Summaries, config: Study
     good = [summaries[key] for key in sorted(row.key for row in sessions) if summaries[key].ok]
     swaps = find_swaps({summary.key: summary.quality for summary in good})
     decided = comparable_rois(good, config.eeg_reference, config.pools)
-    return [*study_findings(sessions), *swaps, *roi_findings(decided)]
+    return [*study_findings(sessions, config.time), *swaps, *roi_findings(decided)]
 
 
 def duplicates_of(sessions: Sequence[Session]) -> dict[SessionKey, str]:

@@ -46,6 +46,7 @@ from hyperscan.recording.windows import compared_stretches
 from hyperscan.schema import ROLES, SessionKey
 from hyperscan.study import Rejected, Session, StudyTable, read_table, said_once, study_findings
 from hyperscan.synchrony import recipe_of
+from hyperscan.words import size_text
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -135,7 +136,8 @@ class CheckReport:
         lines += [f"note  {note}" for note in self.notes]
         lines += [f"leak  {leak}" for leak in self.leaks]
         lines += [f"stop  {self.refusal}"] * bool(self.refusal)
-        lines += ["", f"{count(self.usable, 'dyad-session')} would be analysed, {self.skipped} skipped."]
+        usable = size_text([(row.key.dyad, row.key.session) for row in self.rows if row.ok])
+        lines += ["", f"{usable} would be analysed, {self.skipped} skipped."]
         return "\n".join([*lines, *([] if self.prepared else [UNTOLD]), *([self.needs] if self.needs else [])])
 
 
@@ -183,7 +185,7 @@ def check_study(
     usable = [row for row in table.sessions if summaries[row.key].ok]
     compared = comparability_findings(usable, summaries, settings) + outcome_findings(usable, settings)
     if not prepare:
-        notes = (*table.notes, *common, *map(str, [*study_findings(table.sessions), *compared]))
+        notes = (*table.notes, *common, *map(str, [*study_findings(table.sessions, settings.time), *compared]))
         return CheckReport(tuple(rows), table.rejected, notes, leaks, refusal, needs)
     findings = [*findings_of(table.sessions, summaries, settings), *decision_findings(decisions_of(good)), *compared]
     notes = (*table.notes, *common, *map(str, findings), *_limits(rows))
@@ -210,7 +212,7 @@ def _prepared(
 def _looked_at(sessions: Sequence[Session], config: StudyConfig, n_jobs: int, progress: bool) -> list[Summary]:
     """Look at every row, and refuse recordings that are there twice and sessions that lost what aligns the others."""
     if progress:
-        logger.info("check: reads the headers of %s", count(len(sessions), "dyad-session"))
+        logger.info("check: reads the headers of %s", size_text([(row.dyad, row.session) for row in sessions]))
     tasks = (delayed(attempt)(row.key, partial(_look, row, config), Summary) for row in sessions)
     looks = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     rows = list(follow(looks, len(sessions), "check", progress=progress))

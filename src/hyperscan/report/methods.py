@@ -17,7 +17,7 @@ from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
 from hyperscan.schema import MIN_DYADS, MODALITIES, NO_SHARED, ROLES
-from hyperscan.words import clocks_text
+from hyperscan.words import clocks_text, size_text
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ def _recordings(run: ReportedRun, modalities: list[str], cite: Citations) -> str
         f"Paired {names} recordings of therapist and client were analysed with {tool}, which builds on MNE-Python"
         f" ({cite('mne')}).{size}{apart} {_clocks(run)}"
     )
+
+
+def _size(rows: pd.DataFrame) -> str:
+    return size_text(list(zip(rows["dyad"], rows["session"], strict=True)))
 
 
 def _n_sessions(rows: pd.DataFrame) -> int:
@@ -148,15 +152,15 @@ def _chance(run: ReportedRun) -> str:
         said.append(
             "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
             f" {config.max_partners} other dyads at the same session number ({each} for each of"
-            f" {count(paired, 'dyad-session')}), and the mean of these pairs"
+            f" {_size(rows[pairs > 0])}), and the mean of these pairs"
             f" ({run.scaled('Fisher z')}) was subtracted, which gives the excess."
         )
-        weak = int(((pairs > 0) & (pairs < config.min_pseudo)).sum())
-        if weak:
-            which = count(weak, "dyad-session has", "dyad-sessions have")
-            said.append(f"{which} fewer than {config.min_pseudo} pseudo pairs, flagged as a weak chance level.")
+        weak = rows[(pairs > 0) & (pairs < config.min_pseudo)]
+        if len(weak):
+            have = f"{_size(weak)} {'has' if len(weak) == 1 else 'have'}"
+            said.append(f"{have} fewer than {config.min_pseudo} pseudo pairs, flagged as a weak chance level.")
     if shifted:
-        which = f"In {count(shifted, 'dyad-session')}" if paired else "In this run"
+        which = f"In {_size(rows[found & (pairs == 0)])}" if paired else "In this run"
         said.append(
             f"{which} no other dyad could be re-paired: chance was the mean of the whole-session statistic under"
             " circular shifts, a weaker level."

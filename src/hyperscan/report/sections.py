@@ -416,7 +416,7 @@ def plan_table(run: ReportedRun) -> Table | None:
         "limited_by": "Limited by",
         "control_channels": "Control channels",
         "control_note": "About control channels",
-        "n_sessions": "Dyad-sessions",
+        "n_sessions": "Recordings (n)",
         "components": "Components per region",
     }
     return lay_out(rows, heads, "Decisions that hold for every session of a modality and task") if rows else None
@@ -449,7 +449,7 @@ def decision_table(run: ReportedRun) -> Table | None:
         "what": "Decision",
         "modality": "Modality",
         "how": "How it is made",
-        "values": "Found (dyad-sessions and persons)",
+        "values": "Found (recordings of each person)",
         "apart": "Differs over the sessions of",
         "warns": "Should be alike",
     }
@@ -471,7 +471,7 @@ def clock_table(run: ReportedRun, dyad: str = "") -> Table | None:
         table, where = table[table["dyad"] == dyad], where[1:]
     links = {} if dyad else dyad_links(run)
     rows, heads = rows_of(table), heads_of([*where, *keys])
-    return lay_out(rows, heads, "Clock of each dyad-session", links=links, keys=_WHERE) if rows else None
+    return lay_out(rows, heads, "Clock of each pair of recordings", links=links, keys=_WHERE) if rows else None
 
 
 def quality_section(run: ReportedRun, dyad: str = "") -> Table | None:

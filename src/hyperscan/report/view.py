@@ -74,13 +74,24 @@ def view_data(run: ReportedRun) -> dict[str, Any]:
         "scales": {name: scaled("Fisher z", name) for name in levels["metric"]},
         "primary": {**asdict(outcome), "roi_therapist": outcome.rois.therapist, "roi_client": outcome.rois.client},
         "judged": _quality(quality),
-        "lost": [
-            *([one_line(skip.dyad), skip.session, one_line(skip.reason)] for skip in run.plan.skipped),
-            *([one_line(row.dyad), row.session, one_line(f"left out of growth: {row.reason}")] for row in run.left_out),
-        ],
+        "lost": [[one_line(text) for text in row] for row in _lost(run)],
         "pages": dyad_links(run),
         "recordings": list(_sessions(run)),
     }
+
+
+def _lost(run: ReportedRun) -> Iterator[tuple[str, str, str]]:
+    """Dyad, recording and reason of what was not analysed, or left out of growth."""
+    for skip in run.plan.skipped:
+        yield skip.dyad, _place(skip.session, skip.task, skip.run), skip.reason
+    for row in run.left_out:
+        yield row.dyad, _place(row.session, run.outcome.task, row.run), f"left out of growth: {row.reason}"
+
+
+def _place(session: float | None, task: str, run: str) -> str:
+    """Say which recording of a dyad is meant."""
+    number = "?" if session is None else f"{session:g}"
+    return ", ".join([number, *filter(None, (task, run and f"run {run}"))])
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from hyperscan.storage import load_table, read_json, sha256
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_DIGITS = re.compile(r"(\d+)")
 
 #: File that a run writes last: without it, settings and tables may be of two runs.
 RECORD = "run.json"
@@ -182,7 +185,10 @@ class RunFolder:
     def sessions_of(self, dyad: str, session: int | None = None) -> list[SynchronyResult]:
         """Read the full matrices of a dyad's sessions, or of one of them, in order."""
         number = "*" if session is None else f"{session:02d}"
-        return [read_synchrony(path) for path in sorted(self.path.glob(f"dyad-{dyad}/ses-{number}/*_synchrony.nc"))]
+        found = self.path.glob(f"dyad-{dyad}/ses-{number}/*_synchrony.nc")
+        # by number: ses-100 comes after ses-99
+        order = sorted(found, key=lambda path: [int(p) if p.isdigit() else p for p in _DIGITS.split(str(path))])
+        return [read_synchrony(path) for path in order]
 
     def pseudo_of(self, outcome: Outcome) -> pd.DataFrame:
         """Re-paired dyads of one outcome; the whole table, which may be huge, is never in memory."""

@@ -48,8 +48,10 @@ class Finding:
         return self.message
 
 
-def study_findings(sessions: Iterable[Session]) -> list[Finding]:
+def study_findings(sessions: Iterable[Session], time: str = StudyConfig.time) -> list[Finding]:
     """Look at the design: which sessions are missing, how they are spaced, who works with whom.
+
+    Unequal intervals are a remark where ``time`` counts sessions: weeks follow them.
 
     Examples
     --------
@@ -64,6 +66,7 @@ def study_findings(sessions: Iterable[Session]) -> list[Finding]:
     for session in ordered:
         of_dyad[session.dyad].append(session)
     found = _together([finding for group in of_dyad.values() for finding in _about_dyad(group)])
+    found = [finding for finding in found if time == "session" or finding.kind != "unequal_spacing"]
     found += _about_people(ordered)
     several = sum(len({session.session for session in group}) > 1 for group in of_dyad.values())
     if ordered and several < MIN_DYADS:

@@ -316,7 +316,7 @@
 
   function leftOut() {
     const mine = D.lost.filter((each) => each[0] === chosen.dyad);
-    show("out", mine.length ? tableOf("Sessions of this dyad that were not analysed, or left out of growth", ["Session", "Reason"], mine.map((each) => [String(each[1] ?? "?"), each[2]])) : el("p", "No session of this dyad was left out."));
+    show("out", mine.length ? tableOf("Sessions of this dyad that were not analysed, or left out of growth", ["Session", "Reason"], mine.map((each) => [each[1], each[2]])) : el("p", "No session of this dyad was left out."));
   }
 
   if (N) choose(start); else by("said").textContent = "synchrony.tsv has no rows.";

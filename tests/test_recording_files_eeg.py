@@ -17,6 +17,7 @@ import recording_fixtures as make
 from hyperscan.errors import DataQualityWarning, ReadError
 from hyperscan.recording import PairedRecording, align_pair, load_session
 from hyperscan.recording.annotations import with_events
+from hyperscan.recording.files.eeg import read_curry
 from hyperscan.recording.read import read_person
 from hyperscan.study.formats import recognise
 
@@ -383,3 +384,25 @@ def test_the_older_ending_of_edf_is_read(tmp_path: Path) -> None:
     raw = read_alone(tmp_path, "t.rec").therapist
     np.testing.assert_allclose(raw.get_data(), make.noise(1), atol=1e-8)
     assert list(raw.annotations.onset) == [5.0]
+
+
+def write_curry(root: Path, unit: str, order: str = "SAMP") -> Path:
+    rare.write_curry(root / "t.cdt", 1)
+    parameters = f"DataSampOrder = {order}\nDataUnit = {unit}\nNumChanThisGroup = 4\n"
+    with (root / "t.cdt.dpa").open("a", encoding="utf-8") as file:
+        file.write(parameters)
+    return root / "t.cdt"
+
+
+@pytest.mark.parametrize(("unit", "factors"), [("uV", {}), ("mV", 1e-3), ("nV", 1e-9), ("\u00b5V", 1e-6)])
+def test_units_of_curry_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, factors: object) -> None:
+    # its reader, an extra package, takes all but uV for volts
+    monkeypatch.setattr(mne.io, "read_raw_curry", lambda *_, **__: make.eeg_raw(1))
+    found = read_curry(write_curry(tmp_path, unit), "t.cdt")
+    assert found.factors == (dict.fromkeys(make.CHANNELS, factors) if factors else {})
+
+
+def test_curry_channel_after_channel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReadError) as caught:
+        read_curry(write_curry(tmp_path, "uV", "CHAN"), "t.cdt")
+    make.check_message(caught.value, tmp_path, "t.cdt", "not supported", "DataSampOrder")

@@ -272,12 +272,12 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "Curry",
-        "mne.io:read_raw_curry",
+        f"{_OWN}.eeg:read_curry",
         (".cdt", ".dap"),
         samples=lambda path: [path.with_suffix(".dat")] if path.suffix.lower() == ".dap" else [],
         companions=(".dat", ".dap", ".rs3", ".cef", ".ceo", *(f".cdt.{tail}" for tail in ("dpa", "dpo", "cef", "ceo"))),
-        reads="by `curryreader`",
-        refuses="without that package; a missing part",
+        reads="by `curryreader`; any unit of volts",
+        refuses="without that package; a missing part; one channel after the other",
     ),
     Format(
         "Nicolet",

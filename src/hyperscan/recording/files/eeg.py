@@ -1,4 +1,4 @@
-"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, eXimia."""
+"""EEG files whose headers are checked before MNE reads them: EDF, BDF, EEGLAB, EGI, Curry, eXimia."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mne
 import numpy as np
+from mne import BaseEpochs
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError, count
@@ -254,7 +255,7 @@ def _read_by_mne(path: Path) -> BaseRaw:
 _EDF_UNITS = ("uV", "\u00b5V", "\u03bcV", "\x83\xcaV", "mV")
 
 
-def find_factors(raw: BaseRaw, units: Sequence[str], read: Sequence[str]) -> dict[str, float]:
+def find_factors(raw: BaseRaw | BaseEpochs, units: Sequence[str], read: Sequence[str]) -> dict[str, float]:
     """Find factors to V for units that the reader does not know; NaN for electrodes whose unit nobody knows."""
     if len(units) != len(raw.ch_names):
         return {}
@@ -354,6 +355,25 @@ def read_egi(path: Path, name: str) -> PersonRecording:
             "Export the continuous recording (MFF, or simple binary that is not segmented)."
         )
     return PersonRecording(mne.io.read_raw_egi(path, preload=False, verbose="WARNING"))
+
+
+def read_curry(path: Path, name: str) -> PersonRecording:
+    """Read a Curry recording, whose parameters must be those that its reader follows."""
+    headers = (*(path.with_name(path.name + ending) for ending in (".dpa", ".dpo")), path.with_suffix(".dap"))
+    text = next((each.read_text(encoding="latin-1") for each in headers if each.is_file()), "")
+    if re.search(r"DataSampOrder\s*=\s*CHAN", text):
+        raise ReadError(
+            f"{name}: {NOT_SUPPORTED}one channel after the other (DataSampOrder = CHAN). Save it as raw float, sample "
+            "by sample, or export it as EDF."
+        )
+    groups = re.findall(r"DataUnit\s*=\s*(\S*).*?NumChanThisGroup\s*=\s*([0-9]+)", text, re.DOTALL)
+    units = [unit for unit, n in groups for _ in range(int(n))]
+    data = mne.io.read_raw_curry(path, preload=False, verbose="WARNING")
+    return PersonRecording(data, factors=find_factors(data, units, _CURRY_UNITS))
+
+
+#: Units that MNE reads in Curry files; it takes others for volts.
+_CURRY_UNITS = ("uV", "fT", "V")
 
 
 def check_frames(data: Path, n_channels: int, width: int, label: str, skipped: int = 0) -> None:

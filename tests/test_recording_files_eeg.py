@@ -406,3 +406,20 @@ def test_curry_channel_after_channel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReadError) as caught:
         read_curry(write_curry(tmp_path, "uV", "CHAN"), "t.cdt")
     make.check_message(caught.value, tmp_path, "t.cdt", "not supported", "DataSampOrder")
+
+
+def test_events_of_mff_last_as_long_as_their_file_says(tmp_path: Path) -> None:
+    pytest.importorskip("mffpy", reason="EGI MFF is read by the package mffpy, which is not installed")
+    folder = rare.write_mff(tmp_path / "t.mff", 1, gap_s=5.0)
+    rows = [("02.000000000", 0.1, "DIN1"), ("04.800000", 3.5, "talk"), ("16.000000000", 0.0, "DIN1")]
+    events = "".join(
+        f"<event><beginTime>2024-03-01T10:00:{second}+00:00</beginTime><duration>{lasts * 1e9:.0f}</duration>"
+        f"<code>{code}</code></event>"
+        for second, lasts, code in rows
+    )
+    track = f'<eventTrack xmlns="http://www.egi.com/event_mff"><trackType>STIM</trackType>{events}</eventTrack>'
+    (folder / "Events_DIN.xml").write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n{track}', encoding="utf-8")
+    marks = with_events(read_person(folder, None, modality="eeg", name="t.mff").data).annotations
+    found = [(round(float(at), 3), round(float(lasts), 3), str(text)) for at, lasts, text in
+             zip(marks.onset, marks.duration, marks.description, strict=True) if "SKIP" not in text]  # fmt: skip
+    assert found == [(2.0, 0.1, "DIN1"), (4.8, 3.5, "talk"), (16.0, 0.0, "DIN1")]

@@ -220,7 +220,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "EGI MFF",
-        "mne.io:read_raw_egi",
+        f"{_OWN}.eeg:read_mff",
         (".mff",),
         folder=lambda path: (path / "signal1.bin").exists(),
         reads="folders with one signal, by `mffpy`",

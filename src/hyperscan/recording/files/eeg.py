@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mne
 import numpy as np
@@ -355,6 +357,26 @@ def read_egi(path: Path, name: str) -> PersonRecording:
             "Export the continuous recording (MFF, or simple binary that is not segmented)."
         )
     return PersonRecording(mne.io.read_raw_egi(path, preload=False, verbose="WARNING"))
+
+
+def read_mff(path: Path, name: str) -> PersonRecording:
+    """Read an EGI MFF folder, with how long its events last, which MNE leaves out."""
+    del name
+    raw = mne.io.read_raw_egi(path, preload=False, verbose="WARNING")
+    began, sfreq = raw.info["meas_date"], raw.info["sfreq"]
+    lasting: dict[tuple[int, str], float] = {}
+    for file in sorted(path.glob("Events*.xml")):
+        for event in ElementTree.parse(file).getroot().findall("{*}event"):
+            start, code = (event.findtext(f"{{*}}{key}", "") for key in ("beginTime", "code"))
+            # microseconds, of which some files write nanoseconds
+            moment = datetime.datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", start))
+            sample = round((moment - began).total_seconds() * sfreq)
+            lasting[sample, code] = float(event.findtext("{*}duration", "0")) / 1e9
+    events = own_annotations(raw)
+    places = zip(np.rint(events.onset * sfreq).astype(int), events.description, strict=True)
+    told = [lasting.get((int(sample), str(code)), 0.0) for sample, code in places]
+    events.duration = np.maximum(events.duration, told)
+    return PersonRecording(raw.set_annotations(events, verbose="WARNING"))
 
 
 def read_curry(path: Path, name: str) -> PersonRecording:

@@ -187,7 +187,7 @@ class RunFolder:
         number = "*" if session is None else f"{session:02d}"
         found = self.path.glob(f"dyad-{dyad}/ses-{number}/*_synchrony.nc")
         # by number: ses-100 comes after ses-99
-        order = sorted(found, key=lambda path: [int(p) if p.isdigit() else p for p in _DIGITS.split(str(path))])
+        order = sorted(found, key=lambda path: [int(p) if k % 2 else p for k, p in enumerate(_DIGITS.split(str(path)))])
         return [read_synchrony(path) for path in order]
 
     def pseudo_of(self, outcome: Outcome) -> pd.DataFrame:

@@ -184,7 +184,9 @@ def indices_table() -> str:
 
     rows = ["| index | what it is | unit of `estimate` | of `level`, `value` |", "|---" * 4 + "|"]
     rows += [f"| `{name}` | {facts.meaning} | {facts.unit} | {facts.scale} |" for name, facts in INDICES.items()]
-    rows.append("| `lagcoh`, `wtc` ... | coupling inside the person by that metric | as the metric | Fisher z |")
+    rows.append(
+        "| `lagcoh`, `wtc` ... | coupling inside the person by that metric | as the metric | its growth scale |"
+    )
     return "\n".join(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -248,6 +249,14 @@ def test_no_change_of_a_person_is_said_below_the_bound_where_nothing_hides_one(
         assert result.sentence.startswith("No change in the client's 1/f-free power (power/alpha/posterior): its slope")
         assert "smaller than the 1 dB per session named in advance" in result.sentence
     assert ("the recordings may hide one (channels)" in result.sentence) == bool(measure)
+
+
+@pytest.mark.parametrize(("metric", "scale"), [("lagcoh", "Fisher z"), ("dwpli", "dwpli")])
+def test_coupling_is_told_in_the_scale_of_its_metric(metric: str, scale: str) -> None:
+    table = within({}).replace({"index": {"lagcoh": metric}})
+    found = fit_within(table, COUPLING._replace(name=metric), quality(table), n_flips=19)
+    assert re.search(rf"b = \S+ {scale} per session", found.sentence)
+    assert {"even_rhythm"} <= {guard.name for guard in found.guards}
 
 
 RESPONSE = Index("response", "talk", "lPFC")

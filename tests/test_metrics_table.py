@@ -11,7 +11,7 @@ import pytest
 import hyperscan.metrics as metrics
 from hyperscan.errors import InputError
 from hyperscan.metrics import METRICS, MetricSpec, evaluate_many, get_metric, get_metrics
-from hyperscan.metrics.table import scaled
+from hyperscan.metrics.table import growth_scale, index_scale
 from metrics_fixtures import CONTEXT, SFREQ, SPECS, by_name, one, pair
 
 
@@ -37,8 +37,9 @@ def test_the_scale_is_that_of_the_values_where_growth_is_tested(spec):
     put_on = spec.z_func is not None or bool(np.isclose(spec.link(value), np.arctanh(value)))
     assert spec.scale == ("Fisher z" if put_on else spec.name)
     assert put_on or spec.link(value) == value
-    assert scaled("b (Fisher z)", spec.name) == f"b ({spec.scale})"
-    assert scaled("Fisher z", "not_ours") == scaled("Fisher z", "") == scaled("Fisher z", "mne:none") == "Fisher z"
+    assert growth_scale(spec.name) == growth_scale(spec.name, spec.name) == spec.scale
+    assert growth_scale("not_ours") == growth_scale("") == growth_scale() == growth_scale("mne:none") == "Fisher z"
+    assert index_scale(spec.name) == spec.scale
 
 
 @by_name

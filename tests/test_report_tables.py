@@ -45,7 +45,7 @@ def test_texts_are_one_line_and_not_endless() -> None:
 
 def test_empty_columns_are_left_out_and_the_first_cell_links() -> None:
     rows = [{"dyad": "D01", "task": "", "z": 0.5}, {"dyad": "D02", "task": None, "z": math.nan}]
-    table = lay_out(rows, heads_of(["dyad", "task", "z"]), "caption", links={"D02": "dyad-D02/report.html"})
+    table = lay_out(rows, heads_of(["dyad", "task", "z"], "Fisher z"), "caption", links={"D02": "dyad-D02/report.html"})
     assert table.columns == ("Dyad", "Synchrony (Fisher z)")
     assert table.numeric == (False, True)
     assert [row[0].link for row in table.rows] == ["", "dyad-D02/report.html"]

@@ -40,7 +40,7 @@ def test_the_sidecar_describes_every_column(small_run: Path) -> None:
 
 def test_columns_of_bands_and_covariates_are_called_by_their_names() -> None:
     assert column_of("peak_hz_beta").label == "Peak frequency, beta (Hz)"
-    assert column_of("matched_excess_z").label == "Excess, noise-matched (Fisher z)"
+    assert column_of("matched_excess_z", "Fisher z").label == "Excess, noise-matched (Fisher z)"
     assert column_of("wai_total").head == "wai total"
     assert [name for name, column in COLUMNS.items() if column.p_value and column.text] == []
 
@@ -63,3 +63,14 @@ def test_an_outcome_selects_its_rows_and_an_empty_label_matches_all() -> None:
 def test_keys_and_pairs_are_read_as_they_are_written() -> None:
     assert str(SessionKey("D01", 3, "eeg", "rest", "")) == "D01 ses-03 eeg task-rest"
     assert RoiPair.parse(str(RoiPair("frontal", "occipital"))) == ("frontal", "occipital")
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_tells_the_scale_of_its_own_metric(name: str) -> None:
+    """Blind to zero lag is ciplv, whatever the primary metric is; no other column knows which scale it is on."""
+    column = column_of(name, "ppc")
+    said = column.head + column.axis + column_of(name).head + column_of(name).axis
+    assert ("Fisher" in said) == (name == "lag_robust_excess_z")
+    assert "{" not in said
+    on_scale = name.endswith("_z") and name != "lag_robust_excess_z"
+    assert ("(ppc)" in column.label) == (on_scale or name in ("z", "lead_asymmetry_excess"))

@@ -339,7 +339,10 @@ class StudyConfig:
     # growth
     time: str = _setting("session", "time axis of growth: 'session' or 'weeks' (days / 7)")
     equivalence_slope: float = _setting(
-        0.0, "smallest slope of interest for 'no change' (Fisher z per unit of time); 0 = not named", bounds=(0, 10)
+        0.0,
+        "smallest slope of interest for 'no change' (per unit of time, on the metric's growth scale: Fisher z, or the "
+        "metric as it is, such as ppc); 0 = not named",
+        bounds=(0, 10),
     )
     outcomes: tuple[FurtherOutcome, ...] = _setting(
         (),

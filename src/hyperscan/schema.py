@@ -130,7 +130,7 @@ class IndexFacts:
     #: Words for a sentence
     label: str
     meaning: str
-    #: Unit of ``estimate``, and of ``level`` and ``value``
+    #: Unit of ``estimate``, and of ``level`` and ``value``; empty = the growth scale of the metric of that name
     unit: str
     scale: str
     #: The index that noise, or gain, moves the other way or not at all: a true change shows in both
@@ -223,7 +223,7 @@ def index_facts(name: str) -> IndexFacts:
     ('dB', 'imcoh_corrected')
     """
     meaning = f"{name} inside the person, mean over channel pairs; value = beyond the person's own mismatched times"
-    return INDICES.get(name) or IndexFacts("coupling", meaning, "1", "Fisher z", CORRECTED)
+    return INDICES.get(name) or IndexFacts("coupling", meaning, "1", "", CORRECTED)
 
 
 #: Labels by which the primary outcome is named in advance.
@@ -316,9 +316,16 @@ def other_chance(table: pd.DataFrame) -> pd.Series:
     return (n_pairs == 0) & (most > 0)
 
 
+#: What every metric is on where growth is tested: Fisher z, or the metric as it is.
+GROWTH_SCALE = "growth scale"
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column: its head in a table, its label on an axis (empty = its head), and what it means."""
+    """One column: its head in a table, its label on an axis (empty = its head), and what it means.
+
+    Head and label of a column on the growth scale have a place for the name of that ``{scale}``.
+    """
 
     name: str
     head: str
@@ -383,37 +390,37 @@ COLUMNS: Mapping[str, Column] = _columns(
     ),
     Column(
         "z",
-        "Synchrony (Fisher z)",
+        "Synchrony ({scale})",
         meaning="mean over windows and channel pairs (whole regions: over windows) on the growth scale: Fisher z,"
         " or the metric as it is where that is none (ppc, dwpli, mim, gcmi, gcte, xcorr_lag, shares by wavelet phase)",
     ),
     Column(
         "pseudo_mean_z",
-        "Chance, mean (Fisher z)",
+        "Chance, mean ({scale})",
         meaning="mean z of re-paired dyads of the same session number: the chance level",
     ),
-    Column("pseudo_sd_z", "Chance, SD (Fisher z)", meaning="standard deviation of z among the re-paired dyads"),
+    Column("pseudo_sd_z", "Chance, SD ({scale})", meaning="standard deviation of z among the re-paired dyads"),
     Column("n_pseudo", "Pseudo pairs (n)", meaning="re-paired dyads"),
     Column(
         "excess_z",
-        "Excess (Fisher z)",
-        "Excess over chance (Fisher z)",
+        "Excess ({scale})",
+        "Excess over chance ({scale})",
         "z - pseudo_mean_z; flagged chance_from_lags: lag_estimate - its mean under shifts",
     ),
     Column(
         "own_mean_z",
-        "Own chance, mean (Fisher z)",
+        "Own chance, mean ({scale})",
         meaning="mean z of the same two people at times that do not match: what their spectra alone give",
     ),
     Column("n_own", "Mismatched windows (n)", meaning="windows (EEG) or shifts (fNIRS) that own_mean_z is the mean of"),
     Column(
         "own_excess_z",
-        "Excess over own chance (Fisher z)",
+        "Excess over own chance ({scale})",
         meaning="z - own_mean_z; fNIRS: of the primary signal",
     ),
     Column(
         "halves_z",
-        "Odd minus even windows (Fisher z)",
+        "Odd minus even windows ({scale})",
         meaning="mean z of the odd windows minus that of the even ones, which tells how well z repeats; empty where "
         "there is one window (fNIRS)",
     ),
@@ -436,17 +443,17 @@ COLUMNS: Mapping[str, Column] = _columns(
     ),
     Column(
         "lead_asymmetry_excess",
-        "Lead of the therapist (Fisher z)",
-        "Excess where the therapist leads\nminus where the client leads (Fisher z)",
+        "Lead of the therapist ({scale})",
+        "Excess where the therapist leads\nminus where the client leads ({scale})",
         "mean excess over pseudo pairs at lags where the therapist leads minus at those where the client leads; signed",
     ),
     Column("lag_s", "Lag (s)", "Lag (s), positive = the therapist leads", "lag of the client", units="s"),
-    Column("profile_z", "Synchrony at the lag (Fisher z)", meaning="statistic over all windows at the lag"),
-    Column("profile_pseudo_z", "Chance at the lag (Fisher z)", meaning="mean of the pseudo pairs at the lag"),
-    Column("profile_pseudo_sd_z", "Chance, SD (Fisher z)", meaning="standard deviation among the pseudo pairs"),
+    Column("profile_z", "Synchrony at the lag ({scale})", meaning="statistic over all windows at the lag"),
+    Column("profile_pseudo_z", "Chance at the lag ({scale})", meaning="mean of the pseudo pairs at the lag"),
+    Column("profile_pseudo_sd_z", "Chance, SD ({scale})", meaning="standard deviation among the pseudo pairs"),
     Column(
         "profile_excess_z",
-        "Excess at the lag (Fisher z)",
+        "Excess at the lag ({scale})",
         meaning="profile_z - profile_pseudo_z; without pseudo pairs empty",
     ),
     Column("lag_p", "p, lag null", meaning="one-sided p of lag_estimate under circular shifts", p_value=True),
@@ -471,7 +478,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column(
         "level",
         "Level",
-        meaning="the index on the scale of its course: dB of powers, Fisher z of coupling, else as it is",
+        meaning="the index on the scale of its course: dB of powers, the growth scale of coupling, else as it is",
     ),
     Column(
         "own_level",
@@ -506,21 +513,21 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column("w_high", "Weight, 1/f from above (0-1)", meaning="weight of g1_high"),
     Column(
         "matched_excess_z",
-        "Excess, noise-matched (Fisher z)",
-        "Excess, noise-matched\n(Fisher z)",
+        "Excess, noise-matched ({scale})",
+        "Excess, noise-matched\n({scale})",
         "excess after noise was matched over sessions, a sensitivity check",
     ),
     Column("control_channels", "Control channels", meaning="channels of control_excess_z, joined by +", text=True),
     Column(
         "control_excess_z",
-        "Excess, control channels (Fisher z)",
-        "Excess, control channels\n(Fisher z)",
+        "Excess, control channels ({scale})",
+        "Excess, control channels\n({scale})",
         "excess in channels that carry least of the rhythm",
     ),
     Column(
         "outband_excess_z",
-        "Excess, outside the band (Fisher z)",
-        "Excess, outside the band\n(Fisher z)",
+        "Excess, outside the band ({scale})",
+        "Excess, outside the band\n({scale})",
         "excess in the same regions outside the band",
     ),
     Column(
@@ -649,7 +656,7 @@ COLUMNS: Mapping[str, Column] = _columns(
     Column("decisions", "Decisions", meaning="what preparation decided from this person's data", text=True),
     # rows of growth.json
     Column("name", "Column", meaning="what the row is about", text=True),
-    Column("slope", "Slope (Fisher z per unit of time)", meaning="change per session or week"),
+    Column("slope", "Slope ({scale} per unit of time)", meaning="change per session or week"),
     Column("se", "SE", meaning="standard error of the slope"),
     Column("df", "df", meaning="degrees of freedom"),
     Column("t", "t", meaning="slope / se"),
@@ -861,18 +868,23 @@ QUALITY_FACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 TEXT_COLUMNS = tuple(column.name for column in COLUMNS.values() if column.text)
 
 
-def column_of(name: str) -> Column:
+def column_of(name: str, scale: str = GROWTH_SCALE) -> Column:
     """Return what is known of a column; an unknown one is called by its name, with blanks.
+
+    ``scale`` names the growth scale of the metrics that the column is of.
 
     Examples
     --------
+    >>> column_of("z").head, column_of("z", "ppc").head
+    ('Synchrony (growth scale)', 'Synchrony (ppc)')
     >>> column_of("snr_alpha").axis
     'Signal fraction, alpha (0-1)'
     >>> column_of("bdi_total").head
     'bdi total'
     """
     if name in COLUMNS:
-        return COLUMNS[name]
+        column = COLUMNS[name]
+        return replace(column, head=column.head.format(scale=scale), axis=column.axis.format(scale=scale))
     for prefix, column in BANDWISE.items():
         if name.startswith(prefix):
             band = name.removeprefix(prefix)

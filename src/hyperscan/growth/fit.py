@@ -102,10 +102,10 @@ def fit_growth(
         One row per dyad and session (and outcome): synchrony.tsv of a run, or any table
         with a dyad, a time and a value. Rows without a value are left out and counted.
     value : str
-        Column of the outcome; ``excess_z`` is Fisher z above the re-paired dyads' mean. Of ``lead_asymmetry_excess``
-        growth says that there is more excess where the therapist leads than there was, above that where the client
-        does, which coupling that grows at a constant lead makes, too; guards of how much synchrony there is say nothing
-        of it, so it is at most ``grows_unchecked``.
+        Column of the outcome; ``excess_z`` is synchrony on its growth scale above the re-paired dyads' mean. Of
+        ``lead_asymmetry_excess`` growth says that there is more excess where the therapist leads than there was, above
+        that where the client does, which coupling that grows at a constant lead makes, too; guards of how much
+        synchrony there is say nothing of it, so it is at most ``grows_unchecked``.
     time : str
         ``session`` (0 at session 1), ``weeks`` (days / 7), or any numeric column.
     primary : Primary or mapping, optional

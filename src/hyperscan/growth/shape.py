@@ -48,7 +48,7 @@ class Shape(Record):
 
     #: A key of :data:`SHAPES`
     name: str
-    #: Of one number per dyad: Fisher z between halves; of the course's middle over its ends; of its early rise
+    #: Of one number per dyad, on the outcome's scale: between halves; of the middle over the ends; of the early rise
     test: SlopeTest
     #: p corrected for all questions about the shape by the maximum over joint sign flips
     p_max_t: float

@@ -37,8 +37,8 @@ ALPHA_COMPARED = 0.50
 #: one has to follow at :data:`ALPHA` (chosen by simulation, likewise).
 ALPHA_LENGTH = 0.20
 
-#: Columns of excess and synchrony on the scale of Fisher z.
-FISHER_Z = ("excess_z", "z", "own_excess_z")
+#: Columns of excess and synchrony on the growth scale.
+ON_GROWTH_SCALE = ("excess_z", "z", "own_excess_z")
 
 #: From so many therapists on, a result is not called one of them alone (our choice).
 FEW_THERAPISTS = 5
@@ -133,9 +133,9 @@ def subject(found: Findings) -> str:
 
 def scale_of(value: str, metric: str) -> str:
     """Name the scale of an outcome of a metric; nothing of a column that is not ours."""
-    from hyperscan.metrics.table import scaled
+    from hyperscan.metrics.table import growth_scale
 
-    return scaled("Fisher z", metric) if value in (*FISHER_Z, *SIGNED_OUTCOMES) else ""
+    return growth_scale(metric) if value in (*ON_GROWTH_SCALE, *SIGNED_OUTCOMES) else ""
 
 
 def scale_told(found: Findings) -> str:

@@ -131,7 +131,7 @@ class PersonEvidence:
         out = []
         for name, words in PERSON_GUARDS.items():
             lacking = not any(column in self.slopes.frame for column in words.columns)
-            coupling = index_facts(self.index.name).scale == "Fisher z"
+            coupling = not index_facts(self.index.name).scale
             if self.modality not in words.modalities or (lacking and name in ON_REQUEST):
                 continue
             if words.metrics and self.index.name not in words.metrics:
@@ -412,12 +412,12 @@ def fit_within(
 
 def _sentence(verdict: str, index: Index, result: GrowthResult, evidence: PersonEvidence) -> str:
     """Write one honest paragraph for a verdict on a person."""
+    from hyperscan.metrics.table import index_scale
+
     facts, test, unit = index_facts(index.name), result.weighted, result.design.unit
     found = Findings(**{item.name: getattr(result, item.name) for item in fields(Findings)})
-    bound, scale = (
-        found.equivalence.bound if found.equivalence else None,
-        "" if facts.scale == "1" else f" {facts.scale}",
-    )
+    bound = found.equivalence.bound if found.equivalence else None
+    scale = f" {index_scale(index.name)}".removesuffix(" 1")
     opening = PERSON_VERDICTS[verdict].opening.format(
         what=f"{facts.label} ({index})", bound=f"{bound:g}{scale} per {unit}" if bound else ""
     )

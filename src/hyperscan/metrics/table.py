@@ -19,6 +19,7 @@ from hyperscan.metrics import amplitude, information, lagged, phase, sets, spect
 from hyperscan.metrics.engine.products import Preparation, Products, cross_products
 from hyperscan.metrics.mne_methods import PREFIX, adapt
 from hyperscan.metrics.spec import CORRELATION_SCALE, MetricSpec, fisher, is_ours
+from hyperscan.schema import GROWTH_SCALE, index_facts
 
 _CONTEXT = ("sfreq", "band")
 _BIASED = "> 0, falls with window length and bandwidth"
@@ -293,18 +294,36 @@ def get_metrics(metrics: Iterable[str | Callable[..., Any] | MetricSpec]) -> tup
     return specs
 
 
-def scaled(text: str, metric: str) -> str:
-    """Return a text that says Fisher z as it is true of a metric; one that is not known is taken to be put on it.
+def growth_scale(*metrics: str) -> str:
+    """Name what metrics are in where growth is tested: Fisher z, or one as it is, by its name; the like of several.
+
+    One that is not known is taken to be put on Fisher z.
 
     Examples
     --------
-    >>> scaled("Excess (Fisher z)", "plv"), scaled("Excess (Fisher z)", "ppc")
-    ('Excess (Fisher z)', 'Excess (ppc)')
+    >>> growth_scale("plv", "coh"), growth_scale("ppc"), growth_scale("plv", "ppc")
+    ('Fisher z', 'ppc', 'growth scale')
     """
+    found = {_scale_of(metric) for metric in metrics or ("",)}
+    return found.pop() if len(found) == 1 else GROWTH_SCALE
+
+
+def index_scale(name: str) -> str:
+    """Name what an index of one person is in: of coupling, what its metric is in.
+
+    Examples
+    --------
+    >>> index_scale("power"), index_scale("lagcoh"), index_scale("dwpli")
+    ('dB', 'Fisher z', 'dwpli')
+    """
+    return index_facts(name).scale or growth_scale(name)
+
+
+def _scale_of(metric: str) -> str:
     try:
-        return text.replace(CORRELATION_SCALE, get_metric(metric).scale)
+        return get_metric(metric).scale
     except InputError:
-        return text
+        return CORRELATION_SCALE
 
 
 def evaluate_many(

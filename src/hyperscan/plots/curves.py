@@ -13,6 +13,7 @@ from hyperscan.plots.frames import (
     TIME_LABELS,
     at_whole_times,
     bend_of,
+    column_in,
     draw_chance,
     draw_course,
     draw_left_out,
@@ -20,7 +21,6 @@ from hyperscan.plots.frames import (
     left_out_of,
     means_over_time,
     require,
-    scaled_label,
     time_of,
     wide_enough,
     widen,
@@ -63,7 +63,7 @@ def growth_curves(
         One row per dyad and session of one outcome: ``dyad``, ``session`` (or ``days``) and ``value``; with
         ``pseudo_sd_z`` the excess gets a chance band.
     fit : mapping or None
-        ``slope`` (Fisher z per unit of time), ``ci_low``, ``ci_high``: ``primary`` of ``growth.json``. The
+        ``slope`` (growth scale per unit of time), ``ci_low``, ``ci_high``: ``primary`` of ``growth.json``. The
         line passes through the mean of all points; the band shows the interval of the slope alone.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
@@ -124,8 +124,7 @@ def growth_curves(
     # in a narrow figure one thing stands below the other
     ax.set_title(("; " if _is_wide(ax) else "\n").join(told))
     ax.set_xlabel(TIME_LABELS.get(time, time))
-    said = {"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}
-    ax.set_ylabel(scaled_label(table, said[value]) if value in said else value)
+    ax.set_ylabel(column_in(table, value).label if value in ("excess_z", "z") else value)
     _whole_sessions(ax, everything, time)
     if named:
         _name_ends(ax, curves, value)
@@ -259,7 +258,8 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         Rows of one dyad and one outcome: ``dyad``, ``session`` (or ``days``), ``z``, ``pseudo_mean_z`` and
-        ``pseudo_sd_z``, all in Fisher z; with ``own_mean_z`` the level of the same two people at other times is drawn.
+        ``pseudo_sd_z``, all on the growth scale; with ``own_mean_z`` the level of the same two people at other times is
+        drawn.
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
     time : {'session', 'weeks'}
@@ -287,7 +287,7 @@ def chance_curves(table: pd.DataFrame, ax: Axes | None = None, *, time: str = "s
         _chance_band(ax, curve, hollow.get(dyad), time)
     _whole_sessions(ax, curves, time)
     ax.set_xlabel(TIME_LABELS[time])
-    ax.set_ylabel(scaled_label(table, "Synchrony (Fisher z)"))
+    ax.set_ylabel(column_in(table, "z").label)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
         dict(zip(labels, handles, strict=True)).values(),
@@ -368,7 +368,7 @@ def dyad_panels(
     for ax, (dyad, curve) in zip(axes, curves.items(), strict=True):
         _chance_band(ax, curve, hollow.get(dyad), time)
         _name_panel(ax, dyad, width)
-    _finish_panels(axes, curves, time, scaled_label(table, "Synchrony (Fisher z)"))
+    _finish_panels(axes, curves, time, column_in(table, "z").label)
     return axes
 
 
@@ -382,7 +382,7 @@ def roi_panels(
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         Rows of one metric, band and signal: ``dyad``, ``session`` (or ``days``), ``roi_therapist``,
-        ``roi_client`` and ``excess_z`` (Fisher z).
+        ``roi_client`` and ``excess_z`` (growth scale).
     axes : sequence of matplotlib.axes.Axes or None
         Where to draw, one per panel; None = a new figure.
     time : {'session', 'weeks'}
@@ -425,7 +425,7 @@ def roi_panels(
         ax.axhline(0, color=colours.chance, lw=1.0, ls=DASHED, label="chance")
         # one name where both people's ROI is the same keeps titles apart
         _name_panel(ax, therapist if therapist == client else f"{therapist}-{client}", 2.15)
-    _finish_panels(axes, curves, time, scaled_label(table, "Excess over chance (Fisher z)"))
+    _finish_panels(axes, curves, time, column_in(table, "excess_z").label)
     return axes
 
 
@@ -521,8 +521,7 @@ def session_means(
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     widen(ax)
     ax.set_xlabel(TIME_LABELS.get(time, time))
-    told = {"excess_z": "Excess over chance (Fisher z)", "z": "Synchrony (Fisher z)"}
-    ax.set_ylabel(scaled_label(table, told[value]) if value in told else value)
+    ax.set_ylabel(column_in(table, value).label if value in ("excess_z", "z") else value)
     # names of groups are long: side by side they leave panels that stand side by side
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=1 if by else 2, handlelength=2.8)
     return ax

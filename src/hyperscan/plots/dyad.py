@@ -157,7 +157,7 @@ def head_panels(
 
 
 @styled
-def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "Synchrony (Fisher z)") -> Axes:
+def course_chart(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "Synchrony (growth scale)") -> Axes:
     """Draw synchrony over the windows of every recording, one after the other, beside its chance level.
 
     Parameters

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hyperscan.errors import InputError, TableError, p_text
 from hyperscan.plots.style import DASHED, palette
-from hyperscan.schema import MIN_DYADS, other_chance
+from hyperscan.schema import MIN_DYADS, Column, column_of, other_chance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,12 +44,11 @@ def time_of(table: pd.DataFrame, time: str) -> pd.Series:
     return values if time == "session" else values / 7.0
 
 
-def scaled_label(table: pd.DataFrame, text: str) -> str:
-    """Return a label with the scale of the table's metric, where it holds one metric."""
-    from hyperscan.metrics.table import scaled
+def column_in(table: pd.DataFrame, name: str) -> Column:
+    """Return what is known of a column of a table, with the scale of the table's metrics."""
+    from hyperscan.metrics.table import growth_scale
 
-    found = set(map(str, table["metric"])) if "metric" in table else set()
-    return scaled(text, found.pop()) if len(found) == 1 else text
+    return column_of(name, growth_scale(*(map(str, table["metric"].unique()) if "metric" in table else ())))
 
 
 def dyad_curves(table: pd.DataFrame, columns: list[str], time: str) -> dict[str, pd.DataFrame]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hyperscan.plots.frames import draw_chance, mean_and_ci, of_sessions, require, scaled_label
+from hyperscan.plots.frames import column_in, draw_chance, mean_and_ci, of_sessions, require
 from hyperscan.plots.matrices import draw_image, limits_beyond_chance
 from hyperscan.plots.style import new_axes, palette, styled
 
@@ -67,7 +67,7 @@ def lag_chart(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axvline(0, color=colours.chance, lw=0.8, zorder=0)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
     ax.set_xlabel(WHO)
-    ax.set_ylabel(scaled_label(table, "Synchrony (Fisher z)"))
+    ax.set_ylabel(column_in(table, "z").label)
     ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2)
     return ax
 
@@ -106,7 +106,7 @@ def lag_heatmap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     means = sessions.pivot_table(index="session", columns="lag_s", values="profile_excess_z", aggfunc="mean")
     ax = new_axes(ax, 8.4, max(2.5, 1.4 + 0.3 * len(means)))
     limits = limits_beyond_chance(means.to_numpy(float), sessions.get("profile_pseudo_sd_z"))
-    label = scaled_label(table, "Excess over chance (Fisher z)")
+    label = column_in(table, "excess_z").label
     draw_image(ax, means.to_numpy(float), label, "", limits)
     lags_s = means.columns.to_numpy(float)
     marks = MaxNLocator(nbins=min(8, len(lags_s) - 1), steps=[1, 2, 2.5, 5, 10]).tick_values(lags_s[0], lags_s[-1])

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count
-from hyperscan.plots.frames import left_out_of, of_sessions, require, scaled_label
+from hyperscan.plots.frames import column_in, left_out_of, of_sessions, require
 from hyperscan.plots.style import SEQUENTIAL, colour_bar, new_axes, palette, plain, styled, upright
-from hyperscan.schema import column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +32,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     ax : matplotlib.axes.Axes or None
         Where to draw; None = a new figure.
     value : str
-        Column to average, in Fisher z.
+        Column to average, on the growth scale.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def session_band_heatmap(table: pd.DataFrame, ax: Axes | None = None, *, value: 
     ax = new_axes(ax, 8.4, max(3.0, 1.2 + 0.5 * len(bands)))
     shown = means.to_numpy(dtype=float)
     limits = limits_beyond_chance(shown, sessions.get("pseudo_sd_z"))
-    draw_image(ax, shown, scaled_label(table, column_of(value).axis_label), "{:.2f}", limits)
+    draw_image(ax, shown, column_in(table, value).axis_label, "{:.2f}", limits)
     several = table["dyad"].nunique() > 1
     ticks = [_Lines(f"{session:g}" + (f"\nn = {n:g}" if several else "")) for session, n in dyads.items()]
     _name_axis(ax, "x", ticks, MAX_NAMES // 2)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import count
-from hyperscan.plots.frames import TIME_LABELS, draw_course, dyad_curves, means_over_time, require, widen
+from hyperscan.plots.frames import TIME_LABELS, column_in, draw_course, dyad_curves, means_over_time, require, widen
 from hyperscan.plots.style import DASHED, legend_above, new_axes, palette, panel_grid, plain, styled
-from hyperscan.schema import GUARD_COLUMNS, ROLES, column_of
+from hyperscan.schema import GROWTH_SCALE, GUARD_COLUMNS, ROLES, column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -221,7 +221,8 @@ def guards_panel(
         if column.endswith("_z"):
             ax.axhline(0, color=colours.chance, lw=1, ls=DASHED)
         known = "" if column.endswith("_value") else column
-        ax.set_title(column_of(column).axis_label if known else f"{column_of(column).head} ({unit or '1'})", fontsize=9)
+        told = column_in(table, column)
+        ax.set_title(told.axis_label if known else f"{told.head} ({unit or '1'})", fontsize=9)
         _frame_panel(ax, time)
     _calm_alike(axes, columns, unit)
     _share_legend(axes)
@@ -348,7 +349,16 @@ def _mean_curve(
 
 
 #: Least height of an axis by the unit of its measure: smaller changes are drawn small (our choice).
-_LEAST_SPAN = {"0-1": 0.25, "share": 0.25, "log share": 0.4, "Fisher z": 0.1, "ppm": 10.0, "ms": 1.0, "dB": 3.0}
+_LEAST_SPAN = {
+    "0-1": 0.25,
+    "share": 0.25,
+    "log share": 0.4,
+    "Fisher z": 0.1,
+    GROWTH_SCALE: 0.1,
+    "ppm": 10.0,
+    "ms": 1.0,
+    "dB": 3.0,
+}
 
 
 def _calm(axes: Sequence[Axes], column: str, span: float = 0.0) -> None:

@@ -167,7 +167,7 @@ def time_course(
     null: np.ndarray | None = None,
     ax: Axes | None = None,
     *,
-    label: str = "Synchrony (Fisher z)",
+    label: str = "Synchrony (growth scale)",
     chance: float | None = None,
 ) -> Axes:
     """Draw synchrony over the windows of a session with the middle 95 % of its null.
@@ -240,7 +240,7 @@ def surrogate_histogram(
     ax: Axes | None = None,
     *,
     p: float | None = None,
-    label: str = "Synchrony (Fisher z)",
+    label: str = "Synchrony (growth scale)",
     what: str = "surrogates",
 ) -> Axes:
     """Draw the null distribution and where the observed value lies in it.

@@ -15,6 +15,7 @@ import pandas as pd
 
 from hyperscan.errors import count
 from hyperscan.growth.table import regions_once
+from hyperscan.metrics.table import index_scale
 from hyperscan.plots.frames import bend_of, beside_chance, dyad_curves, of_sessions, window_table
 from hyperscan.plots.style import save_svg
 from hyperscan.report.run import ReportedRun
@@ -114,7 +115,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
         " than they began."
     )
     if fit is not None:
-        alt += run.scaled(f" Group slope {slope} Fisher z per {run.unit}, 95 % confidence interval {low} to {high}.")
+        alt += f" Group slope {slope} {run.scale} per {run.unit}, 95 % confidence interval {low} to {high}."
     paired = _has(rows, "pseudo_mean_z")
     chance = "the mean of its pseudo pairs at the same session number" if paired else "its mean under circular shifts"
     caption = f"Excess = a real pair's synchrony ({run.outcome}) minus {chance}."
@@ -265,7 +266,7 @@ def dyads_picture(run: ReportedRun) -> Picture | None:
         f"Small line charts, one for each of {count(min(len(dyads), MAX_PANELS), 'dyad')}, of synchrony beside its"
         " chance level."
     )
-    caption = run.scaled(f"{run.outcome}, in Fisher z, on common axes. Solid: the real pair.")
+    caption = f"{run.outcome}, in {run.scale}, on common axes. Solid: the real pair."
     if n_paired:
         alt += f" {above} of {n_paired} dyad-sessions lie more than 1 SD of single pairs above it."
         caption += (
@@ -346,7 +347,7 @@ def heat_picture(run: ReportedRun, dyad: str = "") -> Picture | None:
     who = f"dyad {dyads[0]}" if len(dyads) == 1 else "all dyads"
     alt = (
         f"Heat map of mean excess synchrony by session and band for {who}; highest on average in {means.idxmax()}"
-        f" ({short(float(means.max()))} {run.scaled('Fisher z')})."
+        f" ({short(float(means.max()))} {run.scale})."
     )
     outcome = dataclasses.replace(run.outcome, band="")
     return picture(session_band_heatmap(rows), alt, f"{outcome}: {who if len(dyads) == 1 else f'mean over {who}'}.")
@@ -413,14 +414,14 @@ def person_picture(run: ReportedRun) -> Picture | None:
     columns = [name for name in wide if wide[name].notna().any()]
     if not columns:
         return None
-    facts = index_facts(named.metric)
+    facts, unit = index_facts(named.metric), index_scale(named.metric)
     label = f"{facts.label} ({named.metric}, {named.band}, {named.roi})"
     alt = f"Line charts over sessions of {label}: {', '.join(column_of(name).label for name in columns)}."
     wide = wide.reset_index()
     thin = "Thin lines" if wide["session"].nunique() > 1 else "Small points"
     lines = f" {thin}: dyads. Thick: their mean with its 95 % CI." if wide["dyad"].nunique() > 1 else ""
-    caption = f"{label[0].upper()}{label[1:]} in {facts.scale}.{lines} Client and therapist share one scale."
-    return picture(guards_panel(wide, columns, time=_time_in(run, wide), unit=facts.scale), alt, caption)
+    caption = f"{label[0].upper()}{label[1:]} in {unit}.{lines} Client and therapist share one scale."
+    return picture(guards_panel(wide, columns, time=_time_in(run, wide), unit=unit), alt, caption)
 
 
 def clock_picture(run: ReportedRun) -> Picture | None:
@@ -502,7 +503,7 @@ def null_picture(run: ReportedRun) -> Picture | None:
         f" tick{', mean over its runs' * _has_runs(run.primary)}. This shows the level of synchrony; it says nothing"
         " about growth."
     )
-    label_x = run.scaled("Excess over chance (Fisher z)")
+    label_x = column_of("excess_z", run.scale).label
     return picture(surrogate_histogram(real, around, label=label_x, what="pseudo pairs"), alt, caption)
 
 
@@ -531,9 +532,9 @@ def differences_picture(run: ReportedRun) -> Picture | None:
     parts = {asked: table[table["asked"] == asked] for asked in ("level", "growth") if (table["asked"] == asked).any()}
     tall = 0.9 + 0.34 * max(len(part) + 0.5 * part["part"].nunique() for part in parts.values())
     axes = panel_grid(len(parts), columns=2, size=(4.9 if len(parts) > 1 else 7.2, tall))
-    units = {"level": "Mean excess (Fisher z)", "growth": f"Slope of the excess (Fisher z per {run.unit})"}
+    units = {"level": f"Mean excess ({run.scale})", "growth": f"Slope of the excess ({run.scale} per {run.unit})"}
     for ax, (asked, part) in zip(axes, parts.items(), strict=True):
-        forest_plot(part, ax, label_x=run.scaled(units[asked]))
+        forest_plot(part, ax, label_x=units[asked])
         ax.set_title(asked.capitalize(), loc="left", fontsize=10.5, fontweight="bold")
     told = "; ".join(f"{one.spoken}, {one.question}: {one.word.replace('_', ' ')}" for one in compared)
     alt = f"Estimates with confidence intervals of {count(len(compared), 'difference')} and of their sides. {told}."
@@ -696,7 +697,7 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     if table["pseudo_mean_z"].notna().any():
         alt += f" {above} of {len(table)} windows lie above their chance level."
     caption = f"{wanted}, every analysed window; time since the start of the first segment."
-    return picture(course_chart(table, label=run.scaled("Synchrony (Fisher z)")), alt, caption)
+    return picture(course_chart(table, label=column_of("z", run.scale).label), alt, caption)
 
 
 def map_picture(run: ReportedRun, results: Mapping[str, SynchronyResult]) -> Picture | None:

@@ -12,7 +12,8 @@ from hyperscan.growth import GrowthResult
 from hyperscan.growth.records import DyadTrend, Guard
 from hyperscan.growth.verdict import ALPHA_COMPARED, ALPHA_PLAIN, tell_left_out
 from hyperscan.metrics import METRICS
-from hyperscan.metrics.table import scaled
+from hyperscan.metrics.spec import CORRELATION_SCALE
+from hyperscan.metrics.table import growth_scale
 from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
@@ -131,7 +132,7 @@ def _synchrony(run: ReportedRun, modalities: list[str], cite: Citations) -> str:
 
 def _put_on(metrics: list[str]) -> str:
     """Say which metrics were put on the scale of Fisher z before they were averaged, and which stayed as they are."""
-    as_they_are = [name for name in metrics if scaled("Fisher z", name) != "Fisher z"]
+    as_they_are = [name for name in metrics if growth_scale(name) != CORRELATION_SCALE]
     if not as_they_are:
         return "put on the Fisher z scale and"
     if len(as_they_are) == len(metrics):
@@ -153,7 +154,7 @@ def _chance(run: ReportedRun) -> str:
             "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
             f" {config.max_partners} other dyads at the same session number ({each} for each of"
             f" {_size(rows[pairs > 0])}), and the mean of these pairs"
-            f" ({run.scaled('Fisher z')}) was subtracted, which gives the excess."
+            f" ({run.scale}) was subtracted, which gives the excess."
         )
         weak = rows[(pairs > 0) & (pairs < config.min_pseudo)]
         if len(weak):

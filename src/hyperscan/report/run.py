@@ -11,7 +11,7 @@ import pandas as pd
 from hyperscan.errors import InputError, count
 from hyperscan.growth import GrowthResult
 from hyperscan.growth.records import LeftOut
-from hyperscan.metrics.table import scaled
+from hyperscan.metrics.table import growth_scale
 from hyperscan.results import RunFolder
 from hyperscan.results.folder import WITHIN
 from hyperscan.results.plan import Remark
@@ -135,9 +135,10 @@ class ReportedRun(RunFolder):
         rows = self.lag_outcome.select(self.lags) if len(self.lags) else self.lags
         return rows.dropna(subset="profile_excess_z") if len(rows) else rows
 
-    def scaled(self, text: str) -> str:
-        """Return a text that says Fisher z as it is true of the primary outcome's metric."""
-        return scaled(text, self.outcome.metric)
+    @property
+    def scale(self) -> str:
+        """Growth scale of the primary outcome's metric."""
+        return growth_scale(self.outcome.metric)
 
     @property
     def unit(self) -> str:

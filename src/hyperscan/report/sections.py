@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +23,7 @@ from hyperscan.growth.records import DyadTrend, FlipTest, OutcomeRelation, Recor
 from hyperscan.growth.result import told_p
 from hyperscan.growth.slopes import weighted_test
 from hyperscan.growth.verdict import tell_left_out
+from hyperscan.metrics.table import index_scale
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import (
@@ -40,7 +41,7 @@ from hyperscan.report.tables import (
     short,
 )
 from hyperscan.results.plan import OF_SESSIONS
-from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES, index_facts
+from hyperscan.schema import BANDWISE, CLOCK_COLUMNS, DECISIONS, INDEX_COLUMNS, KEYS, MIN_DYADS, ROLES
 from hyperscan.words import (
     DIFFERENCES,
     GUARDS,
@@ -215,8 +216,8 @@ def slope_table(run: ReportedRun) -> Table | None:
         size = next((part[key] for key in SLOPE_SIZES if key in part), None)
         rows.append({"what": words, **numbers, "n": size, "note": "; ".join(notes)})
     heads = {"what": "Estimate", **SLOPE_COLUMNS, "n": "n", "note": "Note"}
-    caption = f"Slopes of the primary outcome in Fisher z per {run.unit}, with 95 % confidence intervals"
-    return lay_out(rows, heads, run.scaled(caption)) if rows else None
+    caption = f"Slopes of the primary outcome in {run.scale} per {run.unit}, with 95 % confidence intervals"
+    return lay_out(rows, heads, caption) if rows else None
 
 
 def trend_table(run: ReportedRun) -> Table | None:
@@ -231,7 +232,7 @@ def trend_table(run: ReportedRun) -> Table | None:
         "p": "p",
         "n": "Dyads (n)",
     }
-    rows = [{**trend, "name": measure(trend.name)} for trend in trends]
+    rows = [{**trend, "name": measure(trend.name, run.scale)} for trend in trends]
     caption = "Trends of the recordings over the sessions; they inform and decide nothing"
     return lay_out(rows, heads, caption) if rows else None
 
@@ -356,7 +357,7 @@ def shape_table(run: ReportedRun) -> Table | None:
     heads = {
         "name": "Shape",
         **SLOPE_COLUMNS,
-        "slope": run.scaled("Estimate (Fisher z)"),
+        "slope": f"Estimate ({run.scale})",
         "p_max_t": "p, max-T corrected",
     }
     heads |= {"n": "Dyads (n)", "text": "What the estimate says"}
@@ -508,8 +509,8 @@ def signal_table(run: ReportedRun) -> Table | None:
         rows.append({**words, **{key: getattr(found, key) for key in ("slope", "ci_low", "ci_high", "p", "n")}})
     heads = {"signal": "Signal", "level": "Excess, mean", "slope": f"Slope per {run.unit}", "ci_low": "CI low"}
     heads |= {"ci_high": "CI high", "p": "p", "n": "Dyads (n)"}
-    caption = f"{replace(run.outcome, signal='')}, excess in Fisher z; the first signal is the primary one"
-    return lay_out(rows, heads, run.scaled(caption)) if len(rows) > 1 else None
+    caption = f"{replace(run.outcome, signal='')}, excess in {run.scale}; the first signal is the primary one"
+    return lay_out(rows, heads, caption) if len(rows) > 1 else None
 
 
 #: Signals in words.
@@ -537,11 +538,6 @@ def exploratory_table(run: ReportedRun) -> Table | None:
     return lay_out(rows, heads, caption)
 
 
-def _scaled_heads(run: ReportedRun, names: Iterable[str]) -> dict[str, str]:
-    """Heads of columns of the primary outcome, with the scale of its metric."""
-    return {name: run.scaled(head) for name, head in heads_of(names).items()}
-
-
 def nulls_table(run: ReportedRun) -> Table | None:
     """How strong the chance level of the primary outcome is, by session."""
     rows = run.entered
@@ -559,7 +555,7 @@ def nulls_table(run: ReportedRun) -> Table | None:
         }
         for session, part in rows.groupby("session", sort=True)
     ]
-    heads = _scaled_heads(run, ["session", "dyads", *levels])
+    heads = heads_of(["session", "dyads", *levels], run.scale)
     heads |= {
         "dyads": "Dyads (n)",
         "n_pseudo": "Pseudo pairs (fewest)",
@@ -583,7 +579,7 @@ def session_table(run: ReportedRun, dyad: str) -> Table | None:
     keys = [key for key in _SESSION_COLUMNS if key in rows]
     if rows.empty:
         return None
-    return lay_out(rows_of(rows[keys]), _scaled_heads(run, keys), f"{run.outcome}: every session of this dyad")
+    return lay_out(rows_of(rows[keys]), heads_of(keys, run.scale), f"{run.outcome}: every session of this dyad")
 
 
 def people(run: ReportedRun, dyad: str) -> list[tuple[str, str]]:
@@ -638,7 +634,7 @@ def person_table(run: ReportedRun) -> Table | None:
         slopes = {name: test.slope for name, test in people.items()}
         numbers = {f"p_{name}": test.p for name, test in people.items()}
         numbers |= {f"n_{name}": test.n for name, test in people.items()}
-        unit = index_facts(found.index.name).scale
+        unit = index_scale(found.index.name)
         labels = dict(zip(INDEX_COLUMNS, found.index, strict=True))
         rows.append({**labels, "unit": unit, **slopes, **numbers, "p_max_t": found.p_max_t})
     rows = [row for row in rows if row["n_difference"] > 0]
@@ -678,7 +674,7 @@ def key_facts(run: ReportedRun) -> list[tuple[str, str]]:
     facts = []
     fit = None if run.growth is None else run.growth.group_slope or run.growth.one_dyad
     if fit is not None and not is_empty(fit.slope):
-        facts.append(("Slope", _slope_in_brief(fit, run.scaled(f"Fisher z per {run.unit}"))))
+        facts.append(("Slope", _slope_in_brief(fit, f"{run.scale} per {run.unit}")))
     guards: dict[str, list[str]] = {}
     for guard in guard_lines(run):
         guards.setdefault(guard.state, []).append(guard.name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from hyperscan.schema import COLUMNS, column_of
+from hyperscan.schema import COLUMNS, GROWTH_SCALE, column_of
 
 #: Longest text of a cell; longer ones are cut, so that one bad file cannot blow up the page (our choice).
 _LONGEST = 400
@@ -222,12 +222,12 @@ def rows_of(table: pd.DataFrame) -> list[Values]:
     ]
 
 
-def heads_of(columns: Iterable[str]) -> dict[str, str]:
-    """Heads of columns, as the vocabulary has them."""
-    return {name: column_of(name).head for name in columns}
+def heads_of(columns: Iterable[str], scale: str = GROWTH_SCALE) -> dict[str, str]:
+    """Heads of columns, as the vocabulary has them; ``scale`` is that of the metric they are of."""
+    return {name: column_of(name, scale).head for name in columns}
 
 
-def measure(column: str) -> str:
+def measure(column: str, scale: str = GROWTH_SCALE) -> str:
     """Say what a column measures, with its unit.
 
     Examples
@@ -235,4 +235,4 @@ def measure(column: str) -> str:
     >>> measure("clean_seconds"), measure("peak_hz_beta")
     ('Clean (s)', 'Peak frequency, beta (Hz)')
     """
-    return column_of(column).head if column in COLUMNS else column_of(column).label
+    return column_of(column, scale).head if column in COLUMNS else column_of(column).label

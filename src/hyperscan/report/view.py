@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyperscan.metrics.table import scaled
+from hyperscan.metrics.table import growth_scale
 from hyperscan.plots.panels import QUALITY_SHOWN, filled
 from hyperscan.report.build import render
 from hyperscan.report.run import ReportedRun
@@ -70,8 +70,8 @@ def view_data(run: ReportedRun) -> dict[str, Any]:
         "levels": levels,
         "rows": codes,
         "values": {name: [_plain(value) for value in rows[name]] for name in SHOWN if name in rows},
-        "heads": {name: column_of(name).head for name in SHOWN},
-        "scales": {name: scaled("Fisher z", name) for name in levels["metric"]},
+        "heads": {name: column_of(name, "{scale}").head for name in SHOWN},
+        "scales": {name: growth_scale(name) for name in levels["metric"]},
         "primary": {**asdict(outcome), "roi_therapist": outcome.rois.therapist, "roi_client": outcome.rois.client},
         "judged": _quality(quality),
         "lost": [[one_line(text) for text in row] for row in _lost(run)],

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hyperscan.errors import InputError, ReadError, count, did_you_mean
 from hyperscan.hdf5 import load_dataset
 from hyperscan.metrics import METRICS
-from hyperscan.metrics.table import scaled
+from hyperscan.metrics.table import growth_scale
 from hyperscan.schema import TABLES, RoiPair
 from hyperscan.storage import write_dataset
 
@@ -343,7 +343,7 @@ class SessionView:
     @property
     def label(self) -> str:
         """Metric, band and ROI pair, for an axis on the metric's growth scale."""
-        return scaled(f"{self.metric}, {self.band}, {self.roi} (Fisher z)", self.metric)
+        return f"{self.metric}, {self.band}, {self.roi} ({growth_scale(self.metric)})"
 
     def select(self, result: SynchronyResult, name: str) -> np.ndarray:
         """Values of a variable of this metric, band, signal and ROI pair."""

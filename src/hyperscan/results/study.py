@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from hyperscan.errors import InputError, count, did_you_mean
-from hyperscan.metrics.table import scaled
+from hyperscan.metrics.table import growth_scale
 from hyperscan.results.folder import RunFolder
 from hyperscan.results.plan import Plan, Skip
 from hyperscan.results.session import SynchronyResult
-from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome
+from hyperscan.schema import CONTRAST, KEYS, OUTCOME_LABELS, ROLES, STUDY, STUDY_BANDS, TABLES, Outcome, column_of
 from hyperscan.words import GUARDS
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _surrogates(view: StudyView, axes: Any) -> Any:
     observed, around = beside_chance(real, view.rows(view.study.pseudo), list(KEYS))
     if len(around) < 2:
         raise InputError("kind = 'surrogates': this study has no pseudo pairs of that outcome. It needs more dyads.")
-    label = scaled("Excess over chance (Fisher z)", view.outcome.metric)
+    label = column_of("excess_z", growth_scale(view.outcome.metric)).label
     return surrogate_histogram(observed, around, one_axes(axes), label=label, what="pseudo pairs")
 
 

@@ -120,7 +120,7 @@
   }
 
   function numbers() {
-    const rows = Object.keys(D.heads).filter((name) => value(name) !== null && value(name) !== "").map((name) => [D.heads[name].replace("Fisher z", D.scales[chosen.metric]), name, String(value(name))]);
+    const rows = Object.keys(D.heads).filter((name) => value(name) !== null && value(name) !== "").map((name) => [D.heads[name].replace("{scale}", D.scales[chosen.metric]), name, String(value(name))]);
     show("numbers", tableOf("This row of synchrony.tsv, as the file has it", ["Column", "Name", "Value"], rows));
   }
 

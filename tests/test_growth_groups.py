@@ -135,6 +135,14 @@ def test_what_has_no_interval_is_said_to_have_none(sizes: tuple[int, int], given
     assert ("no interval" in told) == (1 in sizes)
 
 
+def test_where_nothing_has_a_slope_no_estimate_is_told() -> None:
+    table = arms(0.1, (5, 5))
+    result = compared(table[table["session"] == table["session"].min()])
+    told = result.summary()
+    assert "nan" not in told
+    assert told.count("no estimate, 0 dyads") == 2
+
+
 def test_a_reference_without_sessions_of_the_outcome_cannot_tell() -> None:
     table = arms(0.2)
     one = only(compared(table.assign(excess_z=table["excess_z"].where(table["arm"] != "arm0"))))

@@ -517,7 +517,7 @@ _GUARDS = (
         "Did the amount of data change?",
         "the clean time rises (p < .05)",
         _FNIRS,
-        (Measure("clean_seconds", 1, "clean seconds"),),
+        (Measure("clean_seconds", 1, "clean time"),),
     ),
     GuardWords(
         "chance",

@@ -356,7 +356,9 @@ def _detail(part: records.Record) -> str | None:
 
 
 def _figures(test: records.SlopeTest, p: float | None = None) -> str:
-    """Estimate with its interval, p and number of dyads."""
+    """Estimate with its interval, p and number of dyads; where none could be made, that it is not there."""
+    if math.isnan(test.slope):
+        return f"no estimate, {count(test.n, 'dyad')}"
     interval = f"{test.slope:+.3g} ({interval_text(test.ci_low, test.ci_high)})"
     return ", ".join([interval, *told_p(test.p if p is None else p), count(test.n, "dyad")])
 

@@ -329,7 +329,7 @@ def difference_lines(run: ReportedRun) -> list[DifferenceLine]:
         slope, low, high = brief_all(test.slope, test.ci_low, test.ci_high)
         interval = NO_INTERVAL if is_empty(test.ci_low) else f"95 % CI {low} to {high}"
         numbers = ", ".join([interval, *told_p(test.p), count(test.n, "dyad")])
-        figures = f"{slope} {one.unit} ({numbers})"
+        figures = f"no estimate, {count(test.n, 'dyad')}" if is_empty(test.slope) else f"{slope} {one.unit} ({numbers})"
         lines.append(DifferenceLine(difference_name(one), label, figures, one_line(one.sentence, longest=4000)))
     return lines
 

@@ -14,6 +14,7 @@ from hyperscan.growth import fit_growth
 from hyperscan.report.figures import STUDY_PICTURES, dyad_pictures, growth_picture, results_of
 from hyperscan.report.methods import methods_of
 from hyperscan.report.run import ReportedRun
+from hyperscan.schema import GUARD_COLUMNS
 from hyperscan.storage import write_table, write_text
 from report_fixtures import Fake, growth_of_fake, write_fake
 
@@ -157,3 +158,16 @@ def test_a_difference_without_numbers_is_not_drawn(tmp_path: Path) -> None:
     assert growth.differences
     growth.save(tmp_path)
     assert STUDY_PICTURES["differences_picture"](ReportedRun.of(tmp_path)) is None
+
+
+def test_a_single_dyad_is_told_without_what_others_would_show(tmp_path: Path) -> None:
+    write_fake(tmp_path, SMALL)
+    for name in ("synchrony", "guards"):
+        table = pd.read_csv(tmp_path / f"{name}.tsv", sep="\t", keep_default_na=False, dtype=str)
+        write_table(tmp_path / f"{name}.tsv", table[table["dyad"] == "D01"])
+    (tmp_path / "growth.json").unlink()
+    assert "dyads" not in captions(ReportedRun.of(tmp_path), "growth_picture").lower()
+    guards = pd.read_csv(tmp_path / "guards.tsv", sep="\t", keep_default_na=False)
+    keys = [name for name in guards if name not in GUARD_COLUMNS]
+    write_table(tmp_path / "guards.tsv", guards[[*keys, "steadiness", "phase_kept"]])
+    assert "share one scale" not in captions(ReportedRun.of(tmp_path), "guards_picture")

@@ -407,7 +407,7 @@ def test_a_session_left_out_of_growth_is_counted_alike_everywhere(tmp_path: Path
     assert f"{n} dyad-sessions used, 1 left out of growth, {n_out} skipped" in grid_picture(run).alt
     assert "Hollow: left out of growth" in growth_picture(run).caption
     assert sum(int(row[1].text) for row in sections.nulls_table(run).rows) == n
-    assert [left.dyad, left.session, f"left out of growth: {left.reason}"] in view_data(run)["lost"]
+    assert [left.dyad, f"{left.session:g}", f"left out of growth: {left.reason}"] in view_data(run)["lost"]
 
 
 def test_who_leads_is_told_of_another_metric_where_the_primary_one_has_no_profile(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def growth_picture(run: ReportedRun) -> Picture | None:
             " line, for where in the therapy it changes."
         )
     if _has(rows, "pseudo_sd_z"):
-        caption += " Grey band: ± 1 SD of single pseudo pairs, mean over dyads."
+        caption += f" Grey band: ± 1 SD of single pseudo pairs{', mean over dyads' * (len(curves) > 1)}."
     return _growth_drawn(run, fit, "excess_z", alt, caption)
 
 
@@ -152,9 +152,11 @@ def _slot(run: ReportedRun) -> str:
 def _of_lines(curves: Iterable[pd.DataFrame], time: str) -> str:
     """Say what the thin lines of a growth figure are: points, where there is one session."""
     times = [curve["time"].to_numpy() for curve in curves]
-    if max(map(len, times), default=0) < 2:
-        return " Points: dyads."
     gaps = time == "session" and any(np.diff(each).max(initial=0) > 1.5 for each in times)
+    if len(times) < 2:
+        return " Dotted: across missing sessions." * gaps
+    if max(map(len, times)) < 2:
+        return " Points: dyads."
     return f" Thin lines: dyads{', dotted across missing sessions' * gaps}."
 
 
@@ -392,7 +394,8 @@ def guards_picture(run: ReportedRun) -> Picture | None:
     known = {name: words for name, words in _TRUE_CHANGE.items() if table["session"].nunique() > 1}
     shows = [words for name, words in known.items() if any(column.startswith(name) for column in columns)]
     caption = "What the guards are taken of." + (f" In a true change, {'; '.join(shows)}." if shows else "")
-    caption += " Measures of one unit share one scale."
+    units = [column_of(name).axis_label.rpartition("(")[2] for name in columns]
+    caption += " Measures of one unit share one scale." * (len(set(units)) < len(units))
     return picture(guards_panel(table, columns, time=_time_in(run, table)), alt, caption)
 
 
@@ -689,7 +692,7 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     if not tables:
         return None
     rows = run.primary[run.primary["dyad"] == dyad]
-    level = rows.assign(run=rows.get("run", ""), pseudo_mean_z=rows.get("pseudo_mean_z"))
+    level = rows if "pseudo_mean_z" in rows else rows.assign(pseudo_mean_z=np.nan)
     table = pd.concat(tables, ignore_index=True)
     table = table.merge(level[["session", "run", "pseudo_mean_z"]], on=["session", "run"], how="left")
     above = int((table["z"] > table["pseudo_mean_z"]).sum())

@@ -14,7 +14,7 @@ import numpy as np
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
-from hyperscan.recording.annotations import own_annotations
+from hyperscan.recording.annotations import marks, own_annotations
 from hyperscan.recording.records import Pause, PersonRecording
 from hyperscan.recording.start_times import is_told
 
@@ -115,14 +115,14 @@ def read_hitachi(path: Path, name: str) -> PersonRecording:
     """Read a Hitachi recording, its start and pauses by the time of day of every row, and what it marks as no good."""
     raw: BaseRaw = mne.io.read_raw_hitachi(path, preload=False, verbose="WARNING")
     columns = [each for each in (*_MARKED, _BEFORE) if each in raw.ch_names]
-    # they are no triggers
-    raw.set_channel_types(dict.fromkeys(columns, "misc"), on_unit_change="ignore", verbose="WARNING")
-    bad = own_annotations(raw)
+    found = own_annotations(raw)
     for column in (each for each in columns if each in _MARKED):
         edges = np.diff(np.concatenate([[0.0], raw.get_data(picks=[column])[0] != 0, [0.0]]))
         starts, stops = (np.flatnonzero(edges == sign) / raw.info["sfreq"] for sign in (1, -1))
-        bad.append(starts, stops - starts, [_MARKED[column]] * len(starts))
-    raw.set_annotations(bad, verbose="WARNING")
+        found += marks(list(zip(starts.tolist(), stops.tolist(), strict=True)), _MARKED[column])
+    # they are no triggers
+    raw = raw.drop_channels(columns) if columns else raw
+    raw.set_annotations(found, verbose="WARNING")
     times = _times_of_rows(path)
     if len(times) != raw.n_times:
         # the head tells a minute, which places nothing

@@ -246,3 +246,42 @@ def test_one_therapist_of_many_clients_is_no_partner_by_number(tmp_path):
     draft = draft_dyads(tmp_path)
     assert set(draft.rows["dyad"]) == {""}
     assert set(draft.rows["client_file"]) == {""}
+
+
+def test_a_word_for_a_dyad_in_a_name_says_more_than_a_folder_with_a_number(tmp_path):
+    touch(tmp_path, *(f"sub{p}/D0{d}_ses{s}.edf" for p in (1, 2) for d in (1, 2) for s in (1, 2)))
+    draft = draft_dyads(tmp_path)
+    assert cells(draft, "dyad", "therapist_file", "client_file") == [
+        (f"0{d}", f"sub1/D0{d}_ses{s}.edf", f"sub2/D0{d}_ses{s}.edf") for d in (1, 2) for s in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize("form", ["video1/0{d}_{role}_ses-{s}.edf", "study2/P{d}x_{role}_ses-{s}.edf"])
+def test_a_number_of_a_folder_is_no_dyad_where_words_tell_more(tmp_path, form):
+    # all dyads were one, and their names its tasks
+    touch(tmp_path, *(form.format(d=d, role=role, s=s) for d in (1, 2) for s in (1, 2) for role in ("T", "C")))
+    draft = draft_dyads(tmp_path, told=Told(therapist_id="each"))
+    assert set(draft.rows["dyad"]) == {""}
+    asks(draft, "dyad: ", "may be the dyads, or")
+
+
+def test_one_number_beside_all_roles_is_no_dyad(tmp_path):
+    touch(tmp_path, *(f"session {s}/{role}_x{d}.edf" for d in (1, 2) for s in (1, 2) for role in ("t01", "p01")))
+    assert set(draft_dyads(tmp_path).rows["dyad"]) == {""}
+
+
+@pytest.mark.parametrize("folders", ["1.Sitzung", "pre1"])
+def test_folders_of_times_are_no_dyads(tmp_path, folders):
+    names = [folders, folders.replace("1", "2")]
+    touch(tmp_path, *(f"{name}/D0{d}_{role}.edf" for name in names for d in (1, 2) for role in ("T", "C")))
+    draft = draft_dyads(tmp_path, told=Told(therapist_id="each"))
+    assert [dyad for (dyad,) in cells(draft, "dyad")] == ["01", "01", "02", "02"]
+
+
+@pytest.mark.parametrize("words", [("rest", "talk"), ("1a", "1b"), ("pre", "post"), ("video1", "video2")])
+def test_two_recordings_that_differ_in_a_task_are_no_two_people(tmp_path, words):
+    touch(tmp_path, *(f"dyad1/ses-1/{word}.edf" for word in words))
+    draft = draft_dyads(tmp_path)
+    assert len(draft.rows) == 2
+    assert cells(draft, "task") == [(word,) for word in sorted(words)]
+    assert all("" in row for row in cells(draft, "therapist_file", "client_file"))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from unicodedata import normalize
@@ -37,7 +37,7 @@ from hyperscan.study.drafting.recordings import (
     pair_roles,
     role_of,
 )
-from hyperscan.study.drafting.sessions import DATE, ask_of_times, read_dates
+from hyperscan.study.drafting.sessions import DATE, ask_of_times, is_time, read_dates
 from hyperscan.study.labels import plain_label, without_accents
 
 _END = r"(?![^\W_])"
@@ -98,6 +98,8 @@ class NamedRecording:
     said: Said
     #: Year-month-day; empty if the names tell none, or several
     date: str = ""
+    #: Whether the dyad is only the last folder that holds a number
+    by_number: bool = False
 
 
 #: Kinds of signal, which may have folders of their own.
@@ -125,8 +127,9 @@ def folder_layout(recordings: Sequence[Recording], holds_two: Callable[[str], bo
         # what is left of the names is a task only where it tells two meetings apart
         meetings = [replace(meeting, task="", said=replace(meeting.said, task="")) for meeting in meetings]
     meetings, asked = ask_of_times(meetings)
+    meetings, doubted = _doubt_dyads(meetings, {place.said.dyad for place in places if place.by_number})
     final, questions, notes = _judge_conditions(meetings)
-    questions += asked
+    questions += [*doubted, *asked]
     notes += [*partners, *_mislaid(places)]
     if not asked and not any(place.session is not None for place in places):
         notes.append("no folder or name tells a session, so every dyad has one session, number 1.")
@@ -171,13 +174,15 @@ def _read_names(recordings: Sequence[Recording], holds_two: Callable[[str], bool
 def _partners_by_number(places: list[NamedRecording]) -> tuple[list[NamedRecording], list[str]]:
     """Take the number beside the words for the two roles for the dyad's where nothing names dyads: T01 and C01.
 
-    As in BIDS datasets, most numbers have to be those of two people.
+    Most numbers have to be those of two people, as in BIDS datasets, and there must be several.
     """
     told = [_numbered_role(place.words) for place in places]
     if any(place.dyad for place in places) or not all(told):
         return places, []
     numbers = {role: {int(number) for own, number, _ in filter(None, told) if own == role} for role in ROLES}
-    if not all(numbers.values()) or 2 * len(set.intersection(*numbers.values())) <= len(set.union(*numbers.values())):
+    shared, every = set.intersection(*numbers.values()), set.union(*numbers.values())
+    # one number of all may say anything
+    if len(shared) < 2 or 2 * len(shared) <= len(every):
         return places, []
     longest = {int(number): number for _, number, _ in sorted(filter(None, told), key=lambda each: len(each[1]))}
     found = []
@@ -248,8 +253,10 @@ def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecordin
     names = [name for name in PATTERNS if s_is_session or name != "S for session"]
     sessions = [_find(name, parts) for name in ("number before session", "session", "S for session") if name in names]
     found = next((matches for matches in sessions if matches), [])
-    position, dyad = _dyad(folders)
+    position, dyad, by_number = _dyad(folders)
     in_name = _find("dyad", [stem])
+    if by_number and in_name:  # a word for a dyad says more than a number
+        position, dyad, by_number = -1, "", False
     rest = [*folders[position + 1 :], stem]
     for name in names:
         rest = [PATTERNS[name].sub(" ", part) for part in rest]
@@ -270,6 +277,7 @@ def _place(recording: Recording, *, s_is_session: bool = False) -> NamedRecordin
             condition="/".join(recording.path.parts[: max(position, 0)]),
         ),
         date=dates[0] if len(dates) == 1 else "",
+        by_number=by_number,
     )
 
 
@@ -309,21 +317,22 @@ def _find(name: str, parts: Sequence[str]) -> list[re.Match[str]]:
     return [match for part in parts for match in PATTERNS[name].finditer(part)]
 
 
-def _dyad(folders: Sequence[str]) -> tuple[int, str]:
-    """Position and label of the folder that is the dyad; (-1, '') if there is none."""
+def _dyad(folders: Sequence[str]) -> tuple[int, str, bool]:
+    """Position and label of the folder that is the dyad, and whether its number alone says so; (-1, '') if none is."""
     for position, name in enumerate(folders):
         match = PATTERNS["dyad"].search(name)
         if match:
-            return position, match["value"]
-    with_session = [i for i, name in enumerate(folders) if PATTERNS["session"].search(name)]
+            return position, match["value"], False
+    counting = [PATTERNS[name] for name in ("session", "number before session")]
+    with_session = [i for i, name in enumerate(folders) if any(each.search(name) for each in counting)]
     if with_session and with_session[0] > 0 and not role_of(folders[with_session[0] - 1]):
-        return with_session[0] - 1, folders[with_session[0] - 1]
+        return with_session[0] - 1, folders[with_session[0] - 1], False
     numbered = [
         i
         for i, name in enumerate(folders)
-        if re.search(r"[0-9]", name) and not PATTERNS["session"].search(name) and not role_of(name)
+        if re.search(r"[0-9]", name) and i not in with_session and not role_of(name) and not is_time(name)
     ]
-    return (numbered[-1], folders[numbered[-1]]) if numbered else (-1, "")
+    return (numbered[-1], folders[numbered[-1]], True) if numbered else (-1, "", False)
 
 
 def _drop_constant_words(places: Sequence[NamedRecording]) -> list[NamedRecording]:
@@ -359,6 +368,9 @@ def _differing_in_one_word(places: Sequence[NamedRecording]) -> list[Meeting]:
             fitting.append((people.pop(), by_word))
     # two roles, else two names of people, tell the people from a task
     most = max((_names_people(words) for words, _ in fitting), default=0)
+    if len(places) == 2 and not most and len(fitting) == 1 and all(map(_is_time_or_task, fitting[0][0])):
+        # nobody is called so: one person twice
+        return [_meeting([place], ("",), (word,)) for pair in fitting[0][1].values() for place, word in pair]
     chosen = [by_word for words, by_word in fitting if _names_people(words) == most]
     if len(chosen) == 1:
         return _pairs(chosen[0])
@@ -376,6 +388,20 @@ _PEOPLE = frozenset(
         *("mutter", "vater", "kind", "eltern", "mann", "frau"),
     ]
 )
+
+
+#: What tasks are called, of which two are no two people.
+_TASKS = frozenset(
+    [
+        *("rest", "resting", "baseline", "talk", "talking", "conversation", "task", "video", "movie", "music", "story"),
+        *("game", "free", "silence", "eyesopen", "eyesclosed", "eo", "ec", "ruhe", "gespraech", "aufgabe"),
+    ]
+)
+
+
+def _is_time_or_task(word: str) -> bool:
+    plain = without_accents(word)
+    return is_time(word) or re.sub("[0-9]+$", "", plain) in _TASKS or re.fullmatch("[0-9]+[a-z]", plain) is not None
 
 
 def _names_people(words: Sequence[str]) -> int:
@@ -426,6 +452,29 @@ def _meeting(places: Sequence[NamedRecording], words: tuple[str, ...], rest: tup
         said,
         first.date,
     )
+
+
+def _doubt_dyads(meetings: Sequence[Meeting], by_number: Collection[str]) -> tuple[list[Meeting], list[str]]:
+    """Take back dyads that a folder's number alone tells, where words with numbers tell meetings of a session apart."""
+    sessions: dict[tuple[str, str, str], list[Meeting]] = defaultdict(list)
+    for meeting in meetings:
+        sessions[meeting.said.condition, meeting.said.dyad, meeting.said.session].append(meeting)
+    doubtful = [
+        group
+        for (_, dyad, _), group in sessions.items()
+        if dyad in by_number
+        and len({meeting.said.task for meeting in group}) > 1
+        and all(re.search("[0-9]", meeting.said.task) for meeting in group)
+    ]
+    if not doubtful:
+        return list(meetings), []
+    unsure = {group[0].said.dyad for group in doubtful}
+    words = name_some(sorted({meeting.said.task for group in doubtful for meeting in group}))
+    question = (
+        f"dyad: {name_some(sorted(unsure))} may be the dyads, or {words}. Fill in dyad, and n/a for task where the "
+        "words of the tasks are dyads."
+    )
+    return [replace(each, dyad="") if each.said.dyad in unsure else each for each in meetings], [question]
 
 
 def _judge_conditions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str], list[str]]:

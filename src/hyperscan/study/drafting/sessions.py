@@ -56,6 +56,17 @@ def session_number(label: str) -> int | None:
     return int(match[1]) if match and int(match[1]) > 0 else None
 
 
+def is_time(word: str) -> bool:
+    """Whether a word is called as times of a therapy are, with a number or without one.
+
+    Examples
+    --------
+    >>> is_time("pre"), is_time("Post2"), is_time("control-01")
+    (True, True, False)
+    """
+    return _TIMES.fullmatch(re.sub("[-_ ]*[0-9]*$", "", without_accents(word))) is not None
+
+
 def tells_time(text: str) -> bool:
     """Whether a word that is left of a name may tell sessions apart: it holds a number, or is called pre, post ...
 

@@ -123,8 +123,8 @@ def curve_picture(found: MultiverseResult) -> Picture | None:
     )
     caption = (
         "Each column is one analysis of the same sessions, in the order of its standardised slope (mean slope over the "
-        "standard deviation between dyads). Above: colour and shape are its verdict. Below: its level of every choice; "
-        "bars: the share of the variance of slopes that goes with a choice taken alone."
+        "standard deviation between dyads). Above: colour and shape are the group of its verdict. Below: its level of "
+        "every choice; bars: the share of the variance of slopes that goes with a choice taken alone."
     )
     return picture(specification_curve(found.table, {row.choice: row.share for row in found.influence}), alt, caption)
 

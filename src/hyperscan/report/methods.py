@@ -18,7 +18,7 @@ from hyperscan.report.references import Citations, Reference
 from hyperscan.report.run import ReportedRun
 from hyperscan.report.tables import is_finite, short
 from hyperscan.schema import MIN_DYADS, MODALITIES, NO_SHARED, ROLES
-from hyperscan.words import clocks_text, size_text
+from hyperscan.words import clocks_text
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,10 @@ def _recordings(run: ReportedRun, modalities: list[str], cite: Citations) -> str
     )
 
 
-def _size(rows: pd.DataFrame) -> str:
-    return size_text(list(zip(rows["dyad"], rows["session"], strict=True)))
+def _size(some: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """Say how many of the rows of an outcome are meant: dyad-sessions, or recordings where any session has several."""
+    sessions = count(_n_sessions(some), "dyad-session")
+    return sessions if len(rows) == _n_sessions(rows) else f"{count(len(some), 'recording')} of {sessions}"
 
 
 def _n_sessions(rows: pd.DataFrame) -> int:
@@ -153,15 +155,15 @@ def _chance(run: ReportedRun) -> str:
         said.append(
             "Chance was taken from pseudo-dyads: each person was re-paired with the other person of up to"
             f" {config.max_partners} other dyads at the same session number ({each} for each of"
-            f" {_size(rows[pairs > 0])}), and the mean of these pairs"
+            f" {_size(rows[pairs > 0], rows)}), and the mean of these pairs"
             f" ({run.scale}) was subtracted, which gives the excess."
         )
         weak = rows[(pairs > 0) & (pairs < config.min_pseudo)]
         if len(weak):
-            have = f"{_size(weak)} {'has' if len(weak) == 1 else 'have'}"
+            have = f"{_size(weak, rows)} {'has' if len(weak) == 1 else 'have'}"
             said.append(f"{have} fewer than {config.min_pseudo} pseudo pairs, flagged as a weak chance level.")
     if shifted:
-        which = f"In {_size(rows[found & (pairs == 0)])}" if paired else "In this run"
+        which = f"In {_size(rows[found & (pairs == 0)], rows)}" if paired else "In this run"
         said.append(
             f"{which} no other dyad could be re-paired: chance was the mean of the whole-session statistic under"
             " circular shifts, a weaker level."

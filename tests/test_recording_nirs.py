@@ -11,8 +11,9 @@ import pytest
 import scipy.io
 
 import recording_fixtures as make
-from hyperscan.recording.files.nirs import read_homer
+from hyperscan.recording.files.nirs import read_homer, read_nirx
 from hyperscan.recording.read import read_person
+from prepare_fixtures import fnirs_pair
 
 
 def test_snirf_and_homer(good: Path) -> None:
@@ -209,3 +210,25 @@ def test_a_probe_that_contradicts_itself_is_named(good: Path) -> None:
     make.refused(good, "t.nirs", "c.snirf", "not supported: ", "'inch'", "SD.SpatialUnit", modality="fnirs")
     homer(good / "t.nirs", probe={"SrcPos": np.zeros((2, 3))})
     make.refused(good, "t.nirs", "c.snirf", "SrcPos, which has 2", modality="fnirs")
+
+
+def test_triggers_of_nirx_last_no_time_and_saturation_is_of_its_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # its reader says 1 s of every trigger, which a segment would last, and marks all channels where one is saturated
+    asked: list[str] = []
+
+    def read(*_: object, saturated: str, **__: object) -> mne.io.BaseRaw:
+        asked.append(saturated)
+        found = fnirs_pair(1, seconds=20.0)[0].therapist
+        return found.set_annotations(mne.Annotations([2.0, 5.5], [1.0, 1.0], ["4.0", "15.0"]))
+
+    monkeypatch.setattr(mne.io, "read_raw_nirx", read)
+    (tmp_path / "t.hdr").write_text('[GeneralInfo]\nNIRStar="15.3"\n', encoding="latin-1")
+    for wave in ("wl1", "wl2"):
+        (tmp_path / f"t.{wave}").write_text("1 2\n", encoding="latin-1")
+    marks = read_nirx(tmp_path, "t").data.annotations
+    assert list(marks.onset) == [2.0, 5.5]
+    assert list(marks.duration) == [0.0, 0.0]
+    assert list(marks.description) == ["4", "15"]
+    assert asked == ["nan"]

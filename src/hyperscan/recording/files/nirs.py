@@ -283,7 +283,10 @@ def _excluded(times: np.ndarray, included: np.ndarray | None, name: str) -> mne.
 
 
 def read_nirx(path: Path, name: str) -> PersonRecording:
-    """Read a NIRx folder."""
+    """Read a NIRx folder.
+
+    Its triggers last no time, which MNE says is 1 s; what is saturated in a channel is no value of that channel.
+    """
     lengths: dict[str, int] = {}
     for suffix in ("wl1", "wl2"):
         files = sorted(path.glob(f"*.{suffix}"))
@@ -306,7 +309,7 @@ def read_nirx(path: Path, name: str) -> PersonRecording:
         if header.read_bytes().count(b'"') % 2:
             raise ReadError(f"{name}: a text in its header (.hdr) does not end, so it was cut off. Copy it again.")
     try:
-        return PersonRecording(mne.io.read_raw_nirx(path, preload=False, verbose="WARNING"))
+        raw = mne.io.read_raw_nirx(path, saturated="nan", preload=False, verbose="WARNING")
     except RuntimeError as error:
         if "NIRStar version" not in str(error):
             raise
@@ -317,3 +320,8 @@ def read_nirx(path: Path, name: str) -> PersonRecording:
             f"{name}: was recorded with NIRStar {version}, whose files MNE does not read: other versions arrange the "
             "header differently. Export it as SNIRF (NIRx's nirsLAB or Homer3 do), or with NIRStar 15."
         ) from error
+    triggers = own_annotations(raw)
+    names = [f"{float(text):g}" for text in triggers.description]
+    return PersonRecording(
+        raw.set_annotations(mne.Annotations(triggers.onset, 0.0, names, orig_time=None), verbose="WARNING")
+    )

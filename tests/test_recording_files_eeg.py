@@ -337,11 +337,11 @@ def test_an_hdf5_file_of_another_name_is_not_told_to_be_renamed_only(good: Path)
     make.refused(good, "t.hdf5", "c-raw.fif", "HDF5", "EDF")
 
 
-#: Trigger lines with fewer values per s than EEG, as EDF lets every signal have a rate of its own.
-SLOW = (1, 16, 50)
+#: Trigger lines with fewer and more values per s than EEG, as EDF lets every signal have a rate of its own.
+RATES = (1, 16, 50, 200, 500)
 
 
-@pytest.mark.parametrize("rate", SLOW)
+@pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("line", ["TRIG", "Trigger", "Status"])
 @pytest.mark.parametrize("kind", ["EDF+C", "EDF+D", "BDF+D"])
 def test_a_trigger_line_is_read_at_its_own_rate(tmp_path: Path, kind: str, line: str, rate: int) -> None:
@@ -363,6 +363,13 @@ def test_a_trigger_line_is_read_at_its_own_rate(tmp_path: Path, kind: str, line:
     events = {str(text): float(at) for at, text in zip(found.onset, found.description, strict=True)}
     assert events.keys() == {"note", "5", "7"} | ({"BAD_gap"} if gap else set())
     assert (events["5"], events["7"]) == (4.0, pytest.approx(12.0 + rate // 2 / rate + gap))
+    raw = read_person(path, None, modality="eeg", name=path.name).data
+    # EEG keeps its time: a faster line stretched it by its rate
+    assert raw.n_times / raw.info["sfreq"] == 20.0 + gap
+    first = int(10 * raw.info["sfreq"])
+    step = round(raw.info["sfreq"] / 100)
+    told = raw.get_data(picks=["Cz"], stop=first)[0, ::step]
+    assert np.corrcoef(told[100:900], make.noise(1)[1, 100:900])[0, 1] > 0.99
 
 
 def make_discontinuous(path: Path, *, after: int, gap_s: float) -> None:

@@ -45,7 +45,7 @@ def cut_off(name: str, held_s: float, announced_s: float) -> ReadError:
 
 
 @dataclass(frozen=True)
-class SlowLine:
+class OwnLine:
     """A trigger line of an EDF or BDF file whose rate is not that of the EEG."""
 
     #: Number among the signals that are no annotations, first byte and values within a record
@@ -79,7 +79,7 @@ class EdfHeader:
     #: Unit of each signal that is no annotation
     units: tuple[str, ...] = ()
     #: Trigger lines with a rate of their own
-    slow_lines: tuple[SlowLine, ...] = ()
+    own_lines: tuple[OwnLine, ...] = ()
 
 
 def read_edf_header(path: Path, name: str) -> EdfHeader:
@@ -125,22 +125,23 @@ def read_edf_header(path: Path, name: str) -> EdfHeader:
         sum(samples),
         (path.stat().st_size - header_bytes) // record_bytes,
         units,
-        _slow_lines(signals, samples, starts, is_mark),
+        _own_lines(signals, samples, starts, is_mark),
     )
 
 
-def _slow_lines(
+def _own_lines(
     signals: bytes, samples: Sequence[int], starts: np.ndarray, is_mark: Sequence[bool]
-) -> tuple[SlowLine, ...]:
-    """Find trigger lines of a lower rate than other signals, by their names in the header."""
+) -> tuple[OwnLine, ...]:
+    """Find trigger lines of another rate than the fastest other signal, by their names in the header."""
     n, found = len(samples), []
     held = [k for k in range(n) if not is_mark[k]]
-    most = max(samples[k] for k in held)
+    lines = [k for k in held if is_trigger_line(signals[16 * k : 16 * k + 16].decode("latin-1"))]
+    most = max((samples[k] for k in held if k not in lines), default=0)
     for place, k in enumerate(held):
-        if is_trigger_line(signals[16 * k : 16 * k + 16].decode("latin-1")) and 0 < samples[k] < most:
+        if k in lines and samples[k] > 0 and samples[k] != most > 0:
             low, high, first, last = (float(signals[n * field + 8 * k :][:8]) for field in (104, 112, 120, 128))
             gain = (high - low) / (last - first)
-            found.append(SlowLine(place, int(starts[k]), samples[k], gain, low - gain * first))
+            found.append(OwnLine(place, int(starts[k]), samples[k], gain, low - gain * first))
     return tuple(found)
 
 
@@ -198,7 +199,7 @@ def record_events(path: Path, header: EdfHeader, channels: Sequence[str]) -> mne
     return mne.Annotations(onsets, lengths, texts, orig_time=None)
 
 
-def slow_events(path: Path, header: EdfHeader, channels: Sequence[str], starts: np.ndarray) -> mne.Annotations:
+def line_events(path: Path, header: EdfHeader, channels: Sequence[str], starts: np.ndarray) -> mne.Annotations:
     """Read the events of trigger lines that have a rate of their own: MNE would bring their codes to that of EEG.
 
     Shapes: ``starts`` (n_records,), the time of each record in s.
@@ -206,7 +207,7 @@ def slow_events(path: Path, header: EdfHeader, channels: Sequence[str], starts: 
     records = np.memmap(path, np.uint8, "r", header.header_bytes, (header.n_held, header.record_bytes))
     width = header.record_bytes // header.n_values
     events = mne.Annotations([], [], [])
-    for line in header.slow_lines:
+    for line in header.own_lines:
         n = line.n_values
         stored = np.zeros((header.n_held, n, 4), np.uint8)
         stored[:, :, 4 - width :] = records[:, line.first : line.first + n * width].reshape(header.n_held, n, width)
@@ -228,11 +229,11 @@ def read_edf(path: Path, name: str) -> PersonRecording:
         # events after the recorded length are read below, where the gaps make room for them
         if onsets is not None and np.ptp(onsets) > (len(onsets) - 0.5) * header.record_s:
             warnings.filterwarnings("ignore", ".*annotation.*outside")
-        raw = _read_by_mne(path)
+        raw = _read_by_mne(path, None if header.own_lines else "auto")
     starts = header.record_s * np.arange(header.n_held) if onsets is None else onsets
-    codes = slow_events(path, header, raw.ch_names, starts)
+    codes = line_events(path, header, raw.ch_names, starts)
     # their values stay as they are, and are no triggers any more
-    lines = [raw.ch_names[line.place] for line in header.slow_lines]
+    lines = [raw.ch_names[line.place] for line in header.own_lines]
     raw.set_channel_types(dict.fromkeys(lines, "misc"), on_unit_change="ignore", verbose="WARNING")
     notes += tuple(f"{name}: trigger line {line[:20]!r} was read at a rate of its own" for line in lines)
     if onsets is not None:
@@ -243,14 +244,17 @@ def read_edf(path: Path, name: str) -> PersonRecording:
     return PersonRecording(raw, notes=notes, factors=find_factors(raw, header.units, _EDF_UNITS))
 
 
-def _read_by_mne(path: Path) -> BaseRaw:
-    """Read a file lazily, or as a whole where its name has an older ending, which MNE refuses."""
+def _read_by_mne(path: Path, lines: str | None) -> BaseRaw:
+    """Read a file lazily, or as a whole where its name has an older ending, which MNE refuses.
+
+    ``lines`` says whether MNE looks for trigger lines: one of a higher rate than EEG stretches the time of all.
+    """
     if path.suffix.lower() == ".bdf":
-        return mne.io.read_raw_bdf(path, preload=False, verbose="WARNING")
+        return mne.io.read_raw_bdf(path, stim_channel=lines, preload=False, verbose="WARNING")
     if path.suffix.lower() == ".edf":
-        return mne.io.read_raw_edf(path, preload=False, verbose="WARNING")
+        return mne.io.read_raw_edf(path, stim_channel=lines, preload=False, verbose="WARNING")
     with path.open("rb") as file:
-        return mne.io.read_raw_edf(file, preload=True, verbose="WARNING")
+        return mne.io.read_raw_edf(file, stim_channel=lines, preload=True, verbose="WARNING")
 
 
 #: Units that MNE reads in EDF and BDF files; it takes others for volts.

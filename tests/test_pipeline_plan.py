@@ -24,7 +24,7 @@ from hyperscan.errors import (
     InputError,
     NothingToAnalyseError,
 )
-from hyperscan.pipeline import check_study, comparisons, decisions, load_study, run_study
+from hyperscan.pipeline import check_study, decisions, load_study, run_study
 from hyperscan.pipeline import plan as plan_module
 from hyperscan.pipeline.decisions import roi_findings
 from hyperscan.pipeline.output import RunLog
@@ -291,7 +291,7 @@ def a_study_with_everything() -> tuple[list[Session], dict[SessionKey, Summary]]
 def kinds_that_are_made() -> set[str]:
     """Read from the source which kinds of findings there are; copies are refused, and are no remarks."""
     made = set()
-    for module in (findings, plan_module, comparisons, decisions):
+    for module in (findings, plan_module, decisions):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 assert isinstance(node.args[0], ast.Constant)

@@ -16,9 +16,9 @@ import scipy.io
 
 import recording_fixtures as make
 from hyperscan.cli import main
-from hyperscan.errors import count
 from hyperscan.recording import align_pair, load_session
 from hyperscan.study import read_table
+from hyperscan.words import size_text
 
 TEXT = (Path(__file__).parents[1] / "docs" / "layouts.md").read_text(encoding="utf-8")
 SECONDS = 130.0
@@ -176,5 +176,6 @@ def test_init_drafts_what_check_accepts(tmp_path: Path, layout: str, capsys: pyt
     code = main(["check", "-q", str(tmp_path)])
     shown = capsys.readouterr()
     assert code == 0, shown.out + shown.err
-    assert f"{count(len(rows), 'dyad-session')} would be analysed, 0 skipped" in shown.out
+    usable = size_text([(row["dyad"], row["session"]) for row in rows])
+    assert f"{usable} would be analysed, 0 skipped" in shown.out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

@@ -13,7 +13,7 @@ import hyperscan
 from hyperscan.errors import (
     OutputError,
 )
-from hyperscan.pipeline.output import RunLog, describe_output, quality_rows, status_rows
+from hyperscan.pipeline.output import RunLog, describe_output, quality_rows, remove_work, status_rows
 from hyperscan.pipeline.summary import Attempt, Summary
 from hyperscan.report import build_view
 from hyperscan.results.plan import Skip
@@ -151,3 +151,12 @@ def test_every_file_at_the_top_of_a_run_has_a_line_on_its_page(tiny: Path, my_ru
     names = {path.name for path in my_run.iterdir() if path.is_file()}
     assert {"run.json", "view.html", "synchrony.tsv"} < names
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+def test_what_a_dead_worker_left_half_written_goes_when_the_work_does(tmp_path: Path) -> None:
+    for place in ("work/dyad-D01/.partial-0123456789ab/.partial-0123456789ab.npz", "dyad-D01/.partial-0123456789ab/a"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text("half", encoding="utf-8")
+    (tmp_path / "dyad-D01" / "report.html").write_text("whole", encoding="utf-8")
+    remove_work(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["report.html"]

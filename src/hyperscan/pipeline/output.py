@@ -29,6 +29,7 @@ from hyperscan.storage import (
     load_table,
     odd_kind,
     remove_files,
+    sweep,
     table_text,
     write_json,
     write_table,
@@ -180,7 +181,8 @@ def earlier_dyads(out: Path) -> set[str]:
 
 
 def remove_work(out: Path) -> None:
-    """Remove prepared signals and batches, which results do not need."""
+    """Remove prepared signals and batches, which results do not need, and what a worker that died left half written."""
+    sweep(out)
     made = ("dyad-*/ses-*", f"{PAIRS}/*", f"{FRESH}/dyad-*/ses-*")
     for folder in [folder for pattern in made for folder in (out / WORK).glob(pattern)]:
         remove_unit(folder, out)

@@ -691,10 +691,12 @@ def course_picture(run: ReportedRun, dyad: str, results: Mapping[str, SynchronyR
     ]
     if not tables:
         return None
-    rows = run.primary[run.primary["dyad"] == dyad]
-    level = rows if "pseudo_mean_z" in rows else rows.assign(pseudo_mean_z=np.nan)
-    table = pd.concat(tables, ignore_index=True)
-    table = table.merge(level[["session", "run", "pseudo_mean_z"]], on=["session", "run"], how="left")
+    table, rows = pd.concat(tables, ignore_index=True), run.primary
+    if "pseudo_mean_z" in rows:
+        level = rows.loc[rows["dyad"] == dyad, ["session", "run", "pseudo_mean_z"]]
+        table = table.merge(level, on=["session", "run"], how="left")
+    else:
+        table["pseudo_mean_z"] = np.nan
     above = int((table["z"] > table["pseudo_mean_z"]).sum())
     alt = f"Line chart of synchrony over the windows of {_panels(results)}, one by one."
     if table["pseudo_mean_z"].notna().any():

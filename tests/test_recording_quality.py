@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hyperscan.config import StudyConfig
+from hyperscan.errors import QualityError
 from hyperscan.recording.cleaning.prepare import preprocess_pair
 from hyperscan.recording.cleaning.quality import signal_fractions
 from hyperscan.recording.records import BandQuality, PersonQuality, Segment
@@ -333,3 +334,20 @@ def test_eeg_figures_are_those_of_the_segments():
     before, after = (preprocess_pair(pair, config).quality.client for pair in (cut, noisy))
     for name in ("s2_line", "s2_quad", "highfreq", "motion", "amplitude"):
         assert after[name] == pytest.approx(before[name], rel=0.1), name
+
+
+@pytest.mark.parametrize("left_s", [0.0, 0.2, 1.0, 3.0, 5.0, 20.0])
+@pytest.mark.parametrize("by", ["mark", "segment"])
+@pytest.mark.filterwarnings("ignore::hyperscan.errors.DataQualityWarning")
+def test_too_little_is_said_to_be_too_little(by: str, left_s: float):
+    pair, _ = fnirs_pair(3, 140.0)
+    seconds = pair.therapist.n_times / pair.therapist.info["sfreq"]
+    if by == "segment" and left_s:
+        pair = pair.replace(segments=(Segment(20.0, left_s, ""),))
+    elif by == "mark":
+        for role in ("therapist", "client"):
+            pair.raw(role).set_annotations(mne.Annotations([left_s], [seconds - left_s], ["BAD_all"]))
+    else:
+        pytest.skip("a segment has a length")
+    with pytest.raises(QualityError, match="fewer than min_seconds"):
+        preprocess_pair(pair, StudyConfig(min_seconds=30.0))

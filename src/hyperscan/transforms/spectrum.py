@@ -23,6 +23,9 @@ BACKGROUND_HZ = ((2.0, 5.0), (15.0, 40.0))
 #: and above, where the filter before sampling leaves the spectrum up to 40 Hz as it is.
 FITTED_BANDS, FITTED_SFREQ = (6.0, 14.0), 90.0
 
+#: Fewest samples of a segment that has a spectrum (our choice).
+SHORTEST_SEGMENT = 8
+
 #: A signal fraction below this is set to it: dividing by less only amplifies noise (chosen with the guards).
 SIGNAL_FLOOR = 0.05
 
@@ -63,8 +66,10 @@ def welch_psd(
     x = np.asarray(x)
     _check_rate(sfreq)
     n_segment = round(segment_s * sfreq) if 0 < segment_s < np.inf else 0
-    if n_segment < 8:
-        raise InputError(f"segment_s = {segment_s:g} s holds {n_segment} samples; at least 8 are needed.")
+    if n_segment < SHORTEST_SEGMENT:
+        raise InputError(
+            f"segment_s = {segment_s:g} s holds {n_segment} samples; at least {SHORTEST_SEGMENT} are needed."
+        )
     usable = np.ones(x.shape[-1], bool) if clean is None else np.asarray(clean, bool)
     if usable.shape != (x.shape[-1],):
         raise InputError(f"clean has shape {usable.shape}; expected ({x.shape[-1]},), one value per sample of x.")

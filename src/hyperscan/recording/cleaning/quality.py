@@ -34,6 +34,7 @@ from hyperscan.schema import ROLES
 from hyperscan.transforms.filters import band_response
 from hyperscan.transforms.spectrum import (
     FITTED_SFREQ,
+    SHORTEST_SEGMENT,
     background_spans,
     band_power,
     holds_background,
@@ -187,6 +188,8 @@ def _with_haemoglobin(
     data = raw.get_data(picks=[name for name, own in zip(raw.ch_names, kinds, strict=True) if own == kind])
     sfreq = float(raw.info["sfreq"])
     inside = mask_of(compared, raw.n_times, sfreq)
+    if inside.sum() < SHORTEST_SEGMENT:  # too little to measure anything of, or to be used
+        compared, inside = (Segment(0.0, raw.n_times / sfreq),), np.ones(raw.n_times, bool)
     # 100 s resolve 0.01 Hz
     freqs, psd = welch_psd(data, sfreq, min(100.0, inside.sum() / sfreq), clean_mask(raw) & inside)
     band = config.bands_of("fnirs").get(config.primary_of("fnirs").band, config.fnirs_filter_hz)

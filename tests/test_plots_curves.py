@@ -160,3 +160,12 @@ def test_a_session_over_another_chance_level_is_hollow_and_in_no_mean(primary: p
         assert [a.get_text() for a in one.texts] == [b.get_text() for b in other.texts]
     # where all have the lag null as chance, all are drawn
     assert _growth(primary.assign(n_pseudo=0)).get_title(loc="left") == "5 dyads, 20 dyad-sessions"
+
+
+@pytest.mark.parametrize("columns", [1, 4, 20, 100])
+def test_names_of_narrow_panels_are_short_and_told_apart(primary, columns: int) -> None:
+    dyads = [f"a very long name of a dyad, number {k:02d}" for k in range(primary["dyad"].nunique())]
+    named = primary.assign(dyad=primary["dyad"].map(dict(zip(primary["dyad"].unique(), dyads, strict=True))))
+    titles = [ax.get_title(loc="left") for ax in plots.dyad_panels(named, columns=columns)]
+    assert len(set(titles)) == len(dyads)
+    assert max(map(len, titles)) <= max(5, 75 // min(columns, len(dyads)))

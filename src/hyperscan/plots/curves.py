@@ -429,13 +429,13 @@ def roi_panels(
     return axes
 
 
-#: Inches that a letter of a panel's title takes, at most.
-_LETTER = 0.115
+#: Inches that a letter of a panel's title takes, at most, and the fewest letters that tell a name (our choice).
+_LETTER, _SHORTEST = 0.115, 5
 
 
 def _name_panel(ax: Axes, name: str, inches: float) -> None:
     """Write a name above a panel, no longer than the panel is wide."""
-    ax.set_title(plain(name, int(inches / _LETTER)), fontsize=9.5, parse_math=False)
+    ax.set_title(plain(name, max(int(inches / _LETTER), _SHORTEST)), fontsize=9.5, parse_math=False)
 
 
 def _finish_panels(axes: list[Axes], curves: Mapping[str, pd.DataFrame], time: str, ylabel: str) -> None:

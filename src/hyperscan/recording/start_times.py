@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from hyperscan.recording.records import PairedRecording
 from hyperscan.schema import ROLES
 
+#: A day in s.
+DAY_S = 86_400.0
+
 #: Days that devices and exports write when they do not know (MNE, anonymisation tools, empty clocks).
 _PLACEHOLDERS = {
     (1970, 1, 1),

@@ -123,10 +123,8 @@ def growth_picture(run: ReportedRun) -> Picture | None:
     if other_chance(rows).any():
         caption += " Hollow: left out of growth and of all means, as its chance level is another one."
     if run.config.group in rows:
-        caption += f" Colours: {run.config.group}" + "; the thick line and the diamonds are of all dyads." * (
-            fit is not None
-        )
-        caption += "" if fit is not None else "."
+        of_all = "" if fit is None else "; the thick line and the diamonds are of all dyads"
+        caption += f" Colours: {run.config.group}{of_all}."
     if fit is not None:
         caption += (
             f" Diamonds: mean of the dyads that have the {_slot(run)}, each with its own 95 % confidence interval."

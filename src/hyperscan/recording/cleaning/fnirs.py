@@ -26,7 +26,6 @@ from hyperscan.recording.cleaning.light import (
     NOMINAL_MM,
     bridge_missing,
     channel_lengths,
-    good_channels,
     level_of,
     motion_seconds,
     place_optodes,
@@ -228,7 +227,9 @@ def moving_seconds(density: BaseRaw | None) -> NDArray[np.bool_]:
     """
     if density is None:
         return np.zeros(0, bool)
-    return motion_seconds(density.get_data(picks=good_channels(density)), float(density.info["sfreq"]))
+    return motion_seconds(
+        density.get_data(picks=mne.pick_types(density.info, fnirs=True)), float(density.info["sfreq"])
+    )
 
 
 def _from_haemoglobin(raw: BaseRaw) -> _Probe:

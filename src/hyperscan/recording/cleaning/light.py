@@ -228,11 +228,6 @@ def read_light(raw: BaseRaw, min_sci: float, who: str) -> Light:
     return Light(_without(own, weak, who), own, dropped | weak, sci, notes, missing, saturation)
 
 
-def good_channels(raw: BaseRaw) -> list[str]:
-    """List the channels that are not marked as bad."""
-    return [name for name in raw.ch_names if name not in raw.info["bads"]]
-
-
 def scalp_coupling(density: BaseRaw) -> dict[str, float]:
     """Compute the scalp coupling index by base name; empty where the rate does not hold the heart beat."""
     # the upper edge of MNE's filter, transition included, must lie below Nyquist

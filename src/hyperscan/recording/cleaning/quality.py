@@ -20,7 +20,7 @@ from hyperscan.recording.annotations import samples_of
 from hyperscan.recording.cleaning.channels import roi_channels
 from hyperscan.recording.cleaning.eeg import CleanCap, CleanPerson
 from hyperscan.recording.cleaning.fnirs import CleanOptodes
-from hyperscan.recording.cleaning.light import good_channels, noise_floor, scalp_coupling
+from hyperscan.recording.cleaning.light import noise_floor, scalp_coupling
 from hyperscan.recording.records import (
     BandQuality,
     ClockReport,
@@ -198,25 +198,29 @@ def _with_haemoglobin(
     n_seconds = min(each.size for each in moving)
     both = np.all([each[:n_seconds] for each in moving], axis=0)[mask_of(compared, n_seconds, 1.0)]
     own = person.moving[mask_of(compared, person.moving.size, 1.0)]
-    found = dataclasses.replace(
+    noise, coupling = light_quality(person.density, compared)
+    return dataclasses.replace(
         found,
         motion=float(own.mean()) if own.size else np.nan,
         short_r2=np.nan if person.scalp is None else _explained_share(*person.scalp, inside),
         band_sd=_mean(np.sqrt(psd[:, in_band].sum(-1) * (freqs[1] - freqs[0]))),
         mayer_fraction=_mean(power_share(freqs, psd, MAYER_HZ, SLOW_HZ)),
         motion_overlap=float(both.mean()) if both.size else np.nan,
-        instrument_noise=np.nan,
-        sci=np.nan,
+        instrument_noise=noise,
+        sci=coupling,
         saturation=person.saturation,
     )
-    if person.density is None:
-        return found
-    rate = float(person.density.info["sfreq"])
-    first, *_, last = np.flatnonzero(mask_of(compared, person.density.n_times, rate))
-    light = mne.io.RawArray(person.density.get_data(start=first, stop=last + 1), person.density.info, verbose="error")
-    coupling = np.array(list(scalp_coupling(light).values()))
-    noise = noise_floor(light.get_data(picks=good_channels(light)), rate)
-    return dataclasses.replace(found, instrument_noise=noise, sci=_mean(coupling))
+
+
+def light_quality(density: BaseRaw | None, compared: Sequence[Segment]) -> tuple[float, float]:
+    """Measure noise of the good channels and scalp coupling of all in what is compared; NaN where there is no light."""
+    if density is None:
+        return np.nan, np.nan
+    sfreq = float(density.info["sfreq"])
+    first, *_, last = np.flatnonzero(mask_of(compared, density.n_times, sfreq))
+    light = mne.io.RawArray(density.get_data(start=first, stop=last + 1), density.info, verbose="error")
+    noise = noise_floor(light.get_data(picks=mne.pick_types(light.info, fnirs=True)), sfreq)
+    return noise, _mean(np.array(list(scalp_coupling(light).values())))
 
 
 def _explained_share(whole: Array, left: Array, inside: NDArray[np.bool_]) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 import mne
 
 from hyperscan.errors import ReadError, count
-from hyperscan.recording.files.eeg import MAX_CUT, NO_LENGTH, cut_off, find_factors
+from hyperscan.recording.files.eeg import MAX_CUT, NO_LENGTH, cut_off, find_factors, header_text
 from hyperscan.recording.files.units import NOT_SUPPORTED
 from hyperscan.recording.guard import check_memory, check_names
 from hyperscan.recording.pauses import find_new_segments
@@ -67,12 +67,7 @@ def read_brainvision_header(path: Path, name: str) -> BrainVisionHeader:
 
 def _text(path: Path) -> str:
     # text after [Comment] is free and may hold anything
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    return text.split("[Comment]")[0]
+    return header_text(path).split("[Comment]")[0]
 
 
 def _partner(path: Path, named: str | None, what: str, name: str) -> Path:

@@ -16,7 +16,7 @@ from mne.io import BaseRaw
 from hyperscan.errors import ReadError
 from hyperscan.recording.annotations import marks, own_annotations
 from hyperscan.recording.records import Pause, PersonRecording
-from hyperscan.recording.start_times import is_told
+from hyperscan.recording.start_times import DAY_S, is_told
 
 # ---- Neuroscan CNT
 
@@ -104,7 +104,6 @@ def _cnt_start(path: Path) -> datetime.datetime | None:
 
 # ---- Hitachi
 
-_DAY_S = 86_400.0
 #: A step between two rows longer than this, in s, is a pause and no hiccup of the computer's clock (our choice).
 _HICCUP_S = 1.0
 #: Columns in which the device or somebody marked what is no good, and one that tells of the time before the start.
@@ -128,7 +127,7 @@ def read_hitachi(path: Path, name: str) -> PersonRecording:
         # the head tells a minute, which places nothing
         return PersonRecording(raw.set_meas_date(None))
     steps = np.diff(times)
-    steps[steps < -_DAY_S / 2] += _DAY_S
+    steps[steps < -DAY_S / 2] += DAY_S
     lost = steps - 1 / raw.info["sfreq"]
     if (lost < -_HICCUP_S).any():
         raise ReadError(

@@ -41,6 +41,15 @@ def cut_off(name: str, held_s: float, announced_s: float) -> ReadError:
     )
 
 
+def header_text(path: Path) -> str:
+    """Read a header that is text: UTF-8, or else what Windows writes in Western countries."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
 # ---- EDF and BDF
 
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import mne
 import numpy as np
+from mne._fiff.utils import _read_segments_file
 from mne.io import BaseRaw
 
 from hyperscan.errors import ReadError
-from hyperscan.recording.files.eeg import check_frames
+from hyperscan.recording.files.eeg import check_frames, header_text
 from hyperscan.recording.records import Pause, PersonRecording
+from hyperscan.recording.start_times import DAY_S
 
 
 class RawFrames(BaseRaw):
@@ -26,19 +28,17 @@ class RawFrames(BaseRaw):
         info = mne.create_info(list(channels), sfreq, "eeg", verbose="WARNING")
         for channel in info["chs"]:
             channel["cal"] = volts
-        stored = {"dtype": kind, "offset": skipped, "shape": (n_times, len(channels))}
+        stored = {"dtype": kind, "offset": skipped}
         super().__init__(info, filenames=[path], last_samps=[n_times - 1], raw_extras=[stored], verbose="WARNING")
 
     def _read_segment_file(
         self, data: np.ndarray, idx: Any, fi: int, start: int, stop: int, cals: Any, mult: Any
     ) -> None:
-        """Fill samples from ``start`` on; ``mult`` holds the factors where MNE gives one."""
+        """Fill samples from ``start`` on, as MNE's readers do."""
         stored = self._raw_extras[fi]
-        frames = np.memmap(
-            self.filenames[fi], stored["dtype"], mode="r", offset=stored["offset"], shape=stored["shape"]
+        _read_segments_file(
+            self, data, idx, fi, start, stop, cals, mult, dtype=stored["dtype"], offset=stored["offset"]
         )
-        part = np.asarray(frames[start:stop].T[idx], float)
-        data[:] = part * np.reshape(cals, (-1, 1)) if mult is None else mult @ part
 
 
 def _found(path: Path, ending: str) -> Path | None:
@@ -58,7 +58,6 @@ def _moment(text: str, forms: Sequence[str]) -> datetime.datetime | None:
 
 # ---- Persyst
 
-_DAY_S = 86_400.0
 _SAMPLE_TIME = re.compile(r"^\s*([0-9]+)\s*=\s*([0-9]+(?:\.[0-9]*)?)\s*$", re.MULTILINE)
 _SECTION = re.compile(r"^\[([^\]\n]+)\]\s*$", re.MULTILINE)
 _ENTRY = re.compile(r"^\s*([^=\n]*?)\s*=\s*(.*?)\s*$", re.MULTILINE)
@@ -74,7 +73,7 @@ def read_persyst(path: Path, name: str) -> PersonRecording:
 
     Channels are in the order of the numbers that the layout gives them. What it tells of a person is not looked at.
     """
-    parts = _SECTION.split(_text(path))
+    parts = _SECTION.split(header_text(path).replace("\r\n", "\n"))
     texts = {title.lower(): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
     facts, patient = (_entries(texts.get(section, "")) for section in ("fileinfo", "patient"))
     data = path.with_name(facts.get("file", "").replace("\\", "/").rpartition("/")[2] or f"{path.stem}.dat")
@@ -105,15 +104,6 @@ def read_persyst(path: Path, name: str) -> PersonRecording:
     return PersonRecording(raw, pauses=pauses_between(rows, sfreq, name))
 
 
-def _text(path: Path) -> str:
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    return text.replace("\r\n", "\n")
-
-
 def _entries(section: str) -> Mapping[str, str]:
     return {key.lower(): value for key, value in _ENTRY.findall(section)}
 
@@ -140,7 +130,7 @@ def pauses_between(rows: list[tuple[int, float]], sfreq: float, name: str) -> tu
     found = []
     for (start, began), (after, resumed) in pairwise(rows):
         # past midnight
-        passed = resumed - began + (_DAY_S if resumed < began - _DAY_S / 2 else 0.0)
+        passed = resumed - began + (DAY_S if resumed < began - DAY_S / 2 else 0.0)
         lost = passed - (after - start) / sfreq
         if lost < -0.5 or after <= start:
             raise ReadError(

@@ -34,14 +34,12 @@ from hyperscan.study.drafting.recordings import (
     Proposal,
     Recording,
     Said,
+    bare_word,
     pair_roles,
     role_of,
 )
-from hyperscan.study.drafting.sessions import DATE, ask_of_times, is_time, read_dates
-from hyperscan.study.labels import plain_label, without_accents
-
-_END = r"(?![^\W_])"
-_START = r"(?<![^\W_])"
+from hyperscan.study.drafting.sessions import DATE, END, START, ask_of_times, is_time, read_dates
+from hyperscan.study.labels import plain_label
 
 #: Words before the number of a session, by what they count, in English, German, French and Spanish.
 SESSION_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -64,23 +62,23 @@ def _one_of(words: Iterable[str]) -> str:
 PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         "dyad": re.compile(
-            rf"{_START}(?:(?:{_one_of(DYAD_WORDS)})[-_ ]?(?=\w*[0-9])|D(?=[0-9]))(?P<value>[^\W_]+){_END}",
+            rf"{START}(?:(?:{_one_of(DYAD_WORDS)})[-_ ]?(?=\w*[0-9])|D(?=[0-9]))(?P<value>[^\W_]+){END}",
             re.IGNORECASE,
         ),
         "session": re.compile(
-            rf"{_START}(?:"
+            rf"{START}(?:"
             + "|".join(f"(?P<{unit}>{_one_of(words)})" for unit, words in SESSION_WORDS.items())
-            + rf")[-_ ]?0*(?P<value>[0-9]{{1,4}}){_END}",
+            + rf")[-_ ]?0*(?P<value>[0-9]{{1,4}}){END}",
             re.IGNORECASE,
         ),
         "number before session": re.compile(
-            rf"{_START}0*(?P<value>[0-9]{{1,3}})(?:\.|st|nd|rd|th|s?te[rs]?|[eè]re|[eè]me|er|e|a|ª)[-_ .]?(?:"
+            rf"{START}0*(?P<value>[0-9]{{1,3}})(?:\.|st|nd|rd|th|s?te[rs]?|[eè]re|[eè]me|er|e|a|ª)[-_ .]?(?:"
             + "|".join(f"(?P<{unit}>{_one_of(words)})" for unit, words in SESSION_WORDS.items())
-            + rf"){_END}",
+            + rf"){END}",
             re.IGNORECASE,
         ),
-        "S for session": re.compile(rf"{_START}S0*(?P<value>[0-9]{{1,4}}){_END}", re.IGNORECASE),
-        "run": re.compile(rf"{_START}run[-_ ]?(?P<value>[0-9]+){_END}", re.IGNORECASE),
+        "S for session": re.compile(rf"{START}S0*(?P<value>[0-9]{{1,4}}){END}", re.IGNORECASE),
+        "run": re.compile(rf"{START}run[-_ ]?(?P<value>[0-9]+){END}", re.IGNORECASE),
     }
 )
 
@@ -231,7 +229,7 @@ def _mislaid(places: Sequence[NamedRecording]) -> list[str]:
     folders = {place.said.dyad.casefold() for place in places if len(place.recording.path.parts) > 1}
     # a number alone in a name may count anything
     folders = {name for name in folders if re.search(r"[^\W\d_]", name)}
-    called = re.compile(_START + "(" + "|".join(map(re.escape, sorted(folders, key=len, reverse=True))) + ")" + _END)
+    called = re.compile(START + "(" + "|".join(map(re.escape, sorted(folders, key=len, reverse=True))) + ")" + END)
     found = []
     for place in places if len(folders) > 1 else ():
         names = set(called.findall(place.recording.stem.casefold()))
@@ -293,7 +291,7 @@ def _said_dyad(folder: str, names: Iterable[str]) -> str:
         text = text if name == "dyad" else PATTERNS[name].sub(" ", text)
     own = [word for word in _words([text]) if role_of(word) or word.casefold() in _SIGNALS]
     for word in own:
-        text = re.sub(rf"{_START}{re.escape(word)}{_END}", " ", text, count=1)
+        text = re.sub(rf"{START}{re.escape(word)}{END}", " ", text, count=1)
     text = re.sub(r"^[\s_.\-]+|[\s_.\-]+$", "", text) or folder
     # two folders may look alike and differ in how an accent is stored
     return text if normalize("NFC", folder) == folder else f"{text} (accents stored apart)"
@@ -389,7 +387,6 @@ _PEOPLE = frozenset(
     ]
 )
 
-
 #: What tasks are called, of which two are no two people.
 _TASKS = frozenset(
     [
@@ -400,13 +397,13 @@ _TASKS = frozenset(
 
 
 def _is_time_or_task(word: str) -> bool:
-    plain = without_accents(word)
-    return is_time(word) or re.sub("[0-9]+$", "", plain) in _TASKS or re.fullmatch("[0-9]+[a-z]", plain) is not None
+    """Whether a word is a time of a therapy, a task, or a number with a letter: nobody is called so."""
+    return is_time(word) or bare_word(word) in _TASKS or re.fullmatch("[0-9]+[a-z]", word.casefold()) is not None
 
 
 def _names_people(words: Sequence[str]) -> int:
     """Say how sure it is that two words name two people: 2 for roles, 1 for what people are called, else 0."""
-    bare = [re.sub("[0-9]+$", "", without_accents(word)) for word in words]
+    bare = [bare_word(word) for word in words]
     return 2 if any(pair_roles(words)) else int(all(word in _PEOPLE or not word for word in bare))
 
 

@@ -231,8 +231,19 @@ def role_of(word: str) -> str:
     >>> role_of("Patient2"), role_of("Thérapeute"), role_of("mother")
     ('client', 'therapist', '')
     """
-    bare = re.sub(r"[-_ ]*[0-9]*$", "", without_accents(word).strip("-_ "))
+    bare = bare_word(word)
     return next((role for role, words in ROLE_WORDS.items() if bare in words), "")
+
+
+def bare_word(word: str) -> str:
+    """Take case, accents and a number at its end off a word.
+
+    Examples
+    --------
+    >>> bare_word("Mère_02"), bare_word("07")
+    ('mere', '')
+    """
+    return re.sub(r"[-_ ]*[0-9]*$", "", without_accents(word).strip("-_ "))
 
 
 def pair_roles(words: Sequence[str]) -> tuple[str, ...]:

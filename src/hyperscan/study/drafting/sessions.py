@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 from hyperscan.errors import name_some
-from hyperscan.study.drafting.recordings import Meeting
-from hyperscan.study.labels import without_accents
+from hyperscan.study.drafting.recordings import Meeting, bare_word
 
-_END, _START = r"(?![^\W_])", r"(?<![^\W_])"
+#: Where a word of a name begins and ends.
+END, START = r"(?![^\W_])", r"(?<![^\W_])"
 #: A date in a name, year first (2024-03-01, 20240301, with a time of day or without one) or last, with dots
 #: (01.03.2024). Day and month with other signs between them are read in two ways, so they are not read.
 DATE = re.compile(
-    rf"{_START}(?:(?P<year>(?:19|20)\d\d)(?P<mark>[-_.]?)(?P<month>\d\d)(?P=mark)(?P<day>\d\d)(?:T\d{{4,6}})?|"
-    rf"(?P<last_day>\d\d?)\.(?P<last_month>\d\d?)\.(?P<last_year>(?:19|20)\d\d)){_END}"
+    rf"{START}(?:(?P<year>(?:19|20)\d\d)(?P<mark>[-_.]?)(?P<month>\d\d)(?P=mark)(?P<day>\d\d)(?:T\d{{4,6}})?|"
+    rf"(?P<last_day>\d\d?)\.(?P<last_month>\d\d?)\.(?P<last_year>(?:19|20)\d\d)){END}"
 )
 #: What tells times of a therapy apart without counting them, in English, German, French and Spanish.
 _TIMES = re.compile(
@@ -64,7 +64,7 @@ def is_time(word: str) -> bool:
     >>> is_time("pre"), is_time("Post2"), is_time("control-01")
     (True, True, False)
     """
-    return _TIMES.fullmatch(re.sub("[-_ ]*[0-9]*$", "", without_accents(word))) is not None
+    return _TIMES.fullmatch(bare_word(word)) is not None
 
 
 def tells_time(text: str) -> bool:
@@ -75,7 +75,7 @@ def tells_time(text: str) -> bool:
     >>> tells_time("post"), tells_time("2a"), tells_time("rest")
     (True, True, False)
     """
-    return any(re.search("[0-9]", word) or _TIMES.fullmatch(word) for word in text.casefold().split())
+    return any(re.search("[0-9]", word) or is_time(word) for word in text.split())
 
 
 def ask_of_times(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str]]:
@@ -88,7 +88,7 @@ def ask_of_times(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[str]]
         for group in dyads.values()
         if not any(meeting.said.session for meeting in group)
         and len({meeting.said.task for meeting in group}) > 1
-        and all(tells_time(without_accents(meeting.said.task)) for meeting in group)
+        and all(tells_time(meeting.said.task) for meeting in group)
     ]
     if not doubtful:
         return list(meetings), []
@@ -125,10 +125,13 @@ def settle_sessions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[st
         else:
             for place in places:
                 found[place] = replace(found[place], date="")
-    questions = [
-        f"session: numbers count several things in one dyad ({name_some(_unique(mixed), 3)}), so they do not tell the "
-        "order. Fill in 1, 2, 3 ... in the order in which they took place."
-    ] * bool(mixed)
+    questions = []
+    if mixed:
+        told = name_some(list(dict.fromkeys(mixed)), 3)
+        questions.append(
+            f"session: numbers count several things in one dyad ({told}), so they do not tell the order. Fill in 1, 2, "
+            "3 ... in the order in which they took place."
+        )
     notes = [
         "sessions are numbered in the order of the dates in their names, which the column date holds. Correct the "
         "numbers where a session is missing."
@@ -139,7 +142,3 @@ def settle_sessions(meetings: Sequence[Meeting]) -> tuple[list[Meeting], list[st
 def _counts_in(text: str) -> str:
     """Take the numbers out of what names say of a session: what is left says what they count."""
     return " ".join(re.sub("[0-9]+", " ", text).casefold().split())
-
-
-def _unique(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(texts))
